@@ -1,0 +1,1 @@
+"""Plain Python and PyTorch parts of Concord: no orchestrator, no service, no cluster."""

@@ -1,0 +1,1 @@
+"""Data set contract, importers, splits and the built-in glyph set."""

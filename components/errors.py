@@ -1,0 +1,45 @@
+"""Errors that a user can cause: each says what it got, what it wanted, where, and what to do next."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class UserError(ValueError):
+    """A mistake the user can mend; shown without a traceback.
+
+    ``exit_code`` is 1 where the work failed or a check says no, 2 where the command was used wrongly.
+    """
+
+    exit_code = 1
+
+
+class UsageError(UserError):
+    """A wrong command line or configuration (exit code 2)."""
+
+    exit_code = 2
+
+
+class BadInput(UserError):
+    """One value of one record that cannot be used.
+
+    Args:
+        field: which field is wrong, as the user names it.
+        got: what was there, short.
+        wanted: the rule or limit it breaks.
+    """
+
+    def __init__(self, field: str, got: str, wanted: str) -> None:
+        super().__init__(f"{field}: got {got}, wanted {wanted}")
+        self.field, self.got, self.wanted = field, got, wanted
+
+
+def unknown_name(kind: str, name: str, available: Iterable[str]) -> str:
+    """Say that a name is unknown, with the nearest one and all that exist.
+
+    >>> unknown_name("fusion", "gatd", ["concat", "gated"])
+    "unknown fusion 'gatd': did you mean 'gated'? Available: concat, gated"
+    """
+    names = sorted(available)
+    near = get_close_matches(name, names, n=1)
+    hint = f" did you mean {near[0]!r}?" if near else ""
+    return f"unknown {kind} {name!r}:{hint} Available: {', '.join(names) or 'none'}"

@@ -1,0 +1,1 @@
+"""Fusions: one file each, its name is its name in YAML."""

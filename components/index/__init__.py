@@ -1,0 +1,1 @@
+"""Searchable vectors; exact search is the oracle."""

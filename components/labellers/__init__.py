@@ -1,0 +1,1 @@
+"""Labellers: one file each, its name is its name in YAML."""

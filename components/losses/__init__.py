@@ -1,0 +1,1 @@
+"""Losses: one file each, its name is its name in YAML."""

@@ -1,0 +1,1 @@
+"""Modality kinds: one file each, its name is the kind."""

@@ -1,0 +1,1 @@
+"""Validation rules as pure functions, and the one module that speaks Great Expectations."""

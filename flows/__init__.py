@@ -1,0 +1,1 @@
+"""Order, retries, step keys and schedules; the only importer of Prefect; the command line."""

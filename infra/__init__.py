@@ -1,0 +1,1 @@
+"""Where Concord runs: images, manifests and clusters."""

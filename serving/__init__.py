@@ -1,0 +1,1 @@
+"""The prediction service: the only importer of BentoML."""
