@@ -1,0 +1,17 @@
+"""How long work shows that it moves."""
+
+from collections.abc import Callable
+
+Progress = Callable[[str, int, int], None]
+"""Called with what is being done, how much is done, and how much there is."""
+
+Log = Callable[[dict[str, float], int], None]
+"""Called with named metrics and the step they belong to."""
+
+
+def silent(what: str, done: int, total: int) -> None:
+    """Show nothing."""
+
+
+def unlogged(metrics: dict[str, float], step: int) -> None:
+    """Log nothing."""
