@@ -4,16 +4,12 @@ import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from components import parts
-from components.errors import UsageError, UserError, unknown_name
+from components.errors import UsageError, UserError
 from components.refs import digest_json
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+from components.strict import Strict, all_at_once, explain, read_yaml
 
 
 class Part(BaseModel):
@@ -39,7 +35,7 @@ class WeightedPart(Part):
     weight: Annotated[float, Field(ge=0)] = 1.0
 
 
-class Labels(_Strict):
+class Labels(Strict):
     """Which training labels the run may see: a Parquet file with ``id`` and one boolean column."""
 
     file: str
@@ -47,7 +43,7 @@ class Labels(_Strict):
     column: str
 
 
-class DataConfig(_Strict):
+class DataConfig(Strict):
     """Where the records are and which labels may be seen."""
 
     uri: str
@@ -58,7 +54,7 @@ class DataConfig(_Strict):
     """Without it every label in the training split is visible."""
 
 
-class ModelConfig(_Strict):
+class ModelConfig(Strict):
     """The shape of the model."""
 
     dim: Annotated[int, Field(ge=2, le=4096)] = 128
@@ -67,7 +63,7 @@ class ModelConfig(_Strict):
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
 
 
-class TrainingConfig(_Strict):
+class TrainingConfig(Strict):
     """How the model is fitted; teacher, student and baselines share it."""
 
     epochs: Annotated[int, Field(ge=1)] = 10
@@ -88,7 +84,7 @@ class TrainingConfig(_Strict):
     """Epochs between checkpoints."""
 
 
-class EvaluationConfig(_Strict):
+class EvaluationConfig(Strict):
     """What is measured."""
 
     resamples: Annotated[int, Field(ge=100)] = 2000
@@ -97,7 +93,7 @@ class EvaluationConfig(_Strict):
     """At most this many test records enter the retrieval figures (all of them where fewer)."""
 
 
-class GateConfig(_Strict):
+class GateConfig(Strict):
     """The written decision between champion and challenger."""
 
     split: Literal["test", "val"] = "test"
@@ -109,7 +105,7 @@ class GateConfig(_Strict):
     seed: int = 0
 
 
-class ServingConfig(_Strict):
+class ServingConfig(Strict):
     """Limits of the prediction service."""
 
     host: str = "127.0.0.1"
@@ -118,23 +114,23 @@ class ServingConfig(_Strict):
     """Records in one request."""
 
 
-class TrainerConfig(_Strict):
+class TrainerConfig(Strict):
     """Where training runs."""
 
     where: Literal["local"] = "local"
 
 
-class RunConfig(_Strict):
+class RunConfig(Strict):
     """One complete run. Source of the shape: ``conf/demo.yaml``."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
     """Registered model name: lower case letters, digits and dashes."""
     data: DataConfig
-    modalities: dict[str, dict[str, Any]] = {}
+    modalities: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """Options of each modality's kind (``encoder`` and more); a modality of the manifest that is not named uses its defaults.
     ``null`` is not allowed: to leave a modality out, use a manifest without it."""
     model: ModelConfig = ModelConfig()
-    losses: dict[str, dict[str, Any]] = {"cross_entropy": {}, "info_nce": {"weight": 0.1}}
+    losses: dict[str, dict[str, Any]] = Field(default_factory=lambda: {"cross_entropy": {}, "info_nce": {"weight": 0.1}})
     """Loss name to its options; every loss takes ``weight``."""
     labeller: Part | None = Part(name="fixed")
     """``null``: no pseudo-labels, the student is the teacher."""
@@ -161,19 +157,14 @@ def load(path: Path, data_uri: str | None = None) -> RunConfig:
     """
     if not path.is_file():
         raise UsageError(f"no configuration at {path}; see conf/ for complete ones, or write one with `concord run --help`")
-    try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} is not readable YAML: {error}") from error
-    if not isinstance(tree, dict):
-        raise UsageError(f"{path}: got {type(tree).__name__}, wanted a mapping with at least `name` and `data`")
+    tree = read_yaml(path)
     try:
         config = RunConfig.model_validate(tree)
     except ValidationError as error:
-        problems = [*_explain(error), *_part_names(tree, path.parent)]
-        raise _all_at_once(path, problems) from error
+        problems = [*explain(error, RunConfig), *_part_names(tree, path.parent)]
+        raise all_at_once(path, problems) from error
     if problems := _part_names(tree, path.parent):
-        raise _all_at_once(path, problems)
+        raise all_at_once(path, problems)
     return _absolute(config, path.resolve().parent, data_uri)
 
 
@@ -197,7 +188,7 @@ def check_parts(config: RunConfig, base: Path) -> None:
         except UserError as error:
             problems += [f"{where}: {line}" for line in str(error).splitlines()]
     if problems:
-        raise _all_at_once(base, problems)
+        raise all_at_once(base, problems)
 
 
 def _absolute(config: RunConfig, base: Path, data_uri: str | None) -> RunConfig:
@@ -210,34 +201,6 @@ def _absolute(config: RunConfig, base: Path, data_uri: str | None) -> RunConfig:
         manifest = os.path.normpath(base / manifest)
     data = config.data.model_copy(update={"uri": uri, "manifest": manifest})
     return config.model_copy(update={"data": data})
-
-
-def _all_at_once(path: Path, problems: list[str]) -> UsageError:
-    count = f"{len(problems)} mistake{'s' if len(problems) > 1 else ''}"
-    return UsageError(f"{count} in {path}:\n" + "\n".join(f"  - {p}" for p in problems))
-
-
-def _explain(error: ValidationError) -> list[str]:
-    lines = []
-    for item in error.errors():
-        where = ".".join(str(p) for p in item["loc"])
-        if item["type"] == "extra_forbidden":
-            fields = _fields_at(item["loc"][:-1])
-            lines.append(f"{where}: {unknown_name('key', str(item['loc'][-1]), fields)}")
-        elif item["type"] == "missing":
-            lines.append(f"{where}: missing; it must be given")
-        else:
-            lines.append(f"{where}: got {item['input']!r}, wanted: {item['msg'].removeprefix('Input should be ')}")
-    return lines
-
-
-def _fields_at(loc: tuple[int | str, ...]) -> list[str]:
-    model: type[BaseModel] = RunConfig
-    for key in loc:
-        annotation = model.model_fields[str(key)].annotation
-        candidates = [annotation, *getattr(annotation, "__args__", ())]
-        model = next(c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel))
-    return list(model.model_fields)
 
 
 def _part_names(tree: dict[str, Any], base: Path) -> list[str]:
