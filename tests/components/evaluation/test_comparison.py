@@ -23,6 +23,11 @@ def _f1(labels, said):
     return f1_score(labels, said, labels=np.unique(labels), average="macro", zero_division=0)
 
 
+def _f1_by_hand(labels, said):
+    """Much faster than scikit-learn's in a loop; agrees with it below."""
+    return np.mean([2 * np.sum((labels == c) & (said == c)) / (np.sum(labels == c) + np.sum(said == c)) for c in set(labels)])
+
+
 def test_accuracy_interval_is_that_of_scipys_bootstrap_over_rows():
     labels, a, b = _answers(800, 1)
     gains = (a == labels).astype(float) - (b == labels)
@@ -36,10 +41,11 @@ def test_macro_f1_interval_is_that_of_a_loop_over_rows():
     labels, a, b = _answers(150, 2)
     rng = np.random.default_rng(7)
     draws = []
-    for _ in range(1500):
+    for _ in range(1000):
         rows = rng.integers(0, 150, 150)
-        draws.append(_f1(labels[rows], a[rows]) - _f1(labels[rows], b[rows]))
+        draws.append(_f1_by_hand(labels[rows], a[rows]) - _f1_by_hand(labels[rows], b[rows]))
     found = paired_bootstrap(labels, a, b, metric="macro_f1", resamples=8000)
+    assert _f1_by_hand(labels, a) == pytest.approx(_f1(labels, a))
     assert found.difference == pytest.approx(_f1(labels, a) - _f1(labels, b))
     assert (found.low, found.high) == pytest.approx(tuple(np.quantile(draws, [0.025, 0.975])), abs=0.012)
 
