@@ -11,8 +11,8 @@ With a champion:
 
 Without one, the question is whether the version may be served at all:
 
-- it must beat the majority class of the visible training labels: ``low > 0`` (``high <= 0``: ``keep``; between: ``inconclusive``);
-- where there are several modalities it must not be below the best single one: ``d >= 0``. A point, not a lower limit: nothing is
+- it must beat the majority class of the visible training labels: ``low > 0`` (``high <= 0``: ``keep``; else ``inconclusive``);
+- where there are several modalities it must not be below the best single one: ``d >= 0``. A point, not a limit: nothing is
   taken away from anybody, and where modalities tell the same a proof of gain would leave the users without a model.
   ``high < 0`` is ``keep``; ``d < 0 <= high`` is ``inconclusive``.
 

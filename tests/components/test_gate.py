@@ -19,9 +19,9 @@ def answers(right, of=LABELS):
     return np.where(np.arange(len(of)) < right, of, "wrong")
 
 
-def against_champion(challenger, champion, config=CONFIG, **changes):
+def against_champion(right, champion_right, config=CONFIG, **changes):
     parts = {"challenger": "new", "champion": "old", "rows_digest": "r", "config": config} | changes
-    return decide(Rows(labels=LABELS, challenger=answers(challenger), champion=answers(champion)), **parts)
+    return decide(Rows(labels=LABELS, challenger=answers(right), champion=answers(champion_right)), **parts)
 
 
 def first(challenger, majority, single=None):
