@@ -56,9 +56,9 @@ def digest_file(path: Path) -> str:
     return sha.hexdigest()
 
 
-def digest_folder(folder: Path) -> str:
-    """SHA-256 over the sorted relative paths and contents of all files below a folder."""
-    files = sorted(p for p in folder.rglob("*") if p.is_file())
+def digest_folder(folder: Path, exclude: tuple[str, ...] = ()) -> str:
+    """SHA-256 over the sorted relative paths and contents of all files below a folder, less some top-level names."""
+    files = sorted(p for p in folder.rglob("*") if p.is_file() and p.relative_to(folder).parts[0] not in exclude)
     return digest_json([[p.relative_to(folder).as_posix(), digest_file(p)] for p in files])
 
 

@@ -1,0 +1,45 @@
+# The verbs for people, hooks and CI. `make demo` needs git, make and Python 3.11 or newer, nothing else.
+
+PYTHON ?= python3
+BIN := .venv/bin
+UV_VERSION := 0.13.9
+READY := .venv/.ready
+
+.PHONY: help setup demo check format test lock clean
+
+help:  ## Show the verbs.
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+setup: $(READY)  ## Make .venv from the lock file.
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "concord needs Python 3.11 or newer, got " + sys.version)'
+	@command -v uv >/dev/null || test -x .uv/bin/uv || { $(PYTHON) -m venv .uv && .uv/bin/pip install --quiet uv==$(UV_VERSION); }
+	PATH="$$PATH:$(CURDIR)/.uv/bin" && \
+	uv venv --quiet --allow-existing --python $(PYTHON) .venv && \
+	uv pip sync --require-hashes --python $(BIN)/python requirements.lock && \
+	uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $(READY)
+
+demo: $(READY)  ## Run the whole loop on the built-in glyphs and ask the served model ten questions.
+	$(BIN)/concord demo
+
+check: $(READY)  ## Format, lint, types, imports.
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(READY)  ## Rewrite files in the house format.
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+test: check  ## Checks, then the default test suite.
+	$(BIN)/pytest
+
+lock: pyproject.toml  ## Resolve the lock file again.
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --all-extras --quiet \
+		pyproject.toml --output-file requirements.lock
+
+clean:  ## Remove the environment and caches; state and data stay.
+	rm -rf .venv .uv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

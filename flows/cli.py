@@ -1,0 +1,395 @@
+"""The command line. Nothing heavy is imported before a command needs it."""
+
+import errno
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from flows.commands.answer import Answer
+
+app = typer.Typer(
+    name="concord",
+    help="One dependable, searchable, always-fresh model from multimodal records with few labels.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+data_app = typer.Typer(help="Make, import and check data sets.", no_args_is_help=True, rich_markup_mode=None)
+runs_app = typer.Typer(
+    help="List runs, cancel one, free disk.\n\nExample: concord runs list", invoke_without_command=True, rich_markup_mode=None
+)
+app.add_typer(data_app, name="data")
+app.add_typer(runs_app, name="runs")
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output; the rest goes to standard error.")]
+Config = Annotated[Path, typer.Argument(help="The run's YAML file.", metavar="CONFIG")]
+Data = Annotated[str | None, typer.Option("--data", help="Data set to use instead of the configuration's.")]
+Model = Annotated[str | None, typer.Option("--model", help="Registered model name; needed where there are several.")]
+Url = Annotated[str | None, typer.Option("--url", help="Address of the endpoint; default: the one `concord serve` started.")]
+Reason = Annotated[str, typer.Option("--reason", help="Why; it is written to the ledger.")]
+Image = Annotated[list[str] | None, typer.Option("--media", help="modality=FILE, repeatable.")]
+Text = Annotated[list[str] | None, typer.Option("--text", help="modality=TEXT, repeatable.")]
+Fields = Annotated[list[str] | None, typer.Option("--fields", help="modality=JSON object of columns, repeatable.")]
+
+
+@app.command()
+def demo(as_json: AsJson = False, keep: Annotated[bool, typer.Option(help="Leave the endpoint running at the end.")] = False) -> None:
+    """Run the whole loop on the built-in glyphs, then ask the served model ten questions.
+
+    Example: concord demo
+    """
+
+    def work() -> "Answer":
+        from flows.commands.demo import demo as command
+
+        return command(keep=keep)
+
+    _answer(work, as_json)
+
+
+@app.command()
+def run(
+    config: Config,
+    data: Data = None,
+    require: Annotated[str | None, typer.Option(help="Exit 1 unless the verdict is this, for example `promote`.")] = None,
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait for another run on the same state, or fail at once.")] = True,
+    as_json: AsJson = False,
+) -> None:
+    """Bring the model of a configuration up to date: validate, teach, pseudo-label, train, evaluate, gate, promote.
+
+    Example: concord run conf/demo.yaml
+    """
+
+    def work() -> "Answer":
+        from flows.commands.run import run as command
+
+        return command(config, data=data, require=require, wait=wait)
+
+    _answer(work, as_json)
+
+
+@app.command()
+def explain(run: Annotated[str, typer.Argument(metavar="RUN", help="A run id, or `latest`.")], as_json: AsJson = False) -> None:
+    """Say for each step of a run why it ran or did not, and why the gate decided as it did.
+
+    Example: concord explain latest
+    """
+
+    def work() -> "Answer":
+        from flows.commands.runs import explain as command
+
+        return command(run)
+
+    _answer(work, as_json)
+
+
+@app.command()
+def evaluate(
+    config: Config,
+    version: Annotated[str, typer.Option(help="A registered version, or `champion` or `challenger`.")] = "champion",
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure a registered version on the test records of a configuration's data set as it is now.
+
+    Example: concord evaluate conf/demo.yaml --version champion
+    """
+
+    def work() -> "Answer":
+        from flows.commands.registry import evaluate as command
+
+        return command(config, version=version, data=data)
+
+    _answer(work, as_json)
+
+
+@app.command()
+def promote(
+    version: Annotated[int, typer.Argument(help="The registered version.", metavar="VERSION")],
+    reason: Reason = "by hand",
+    model: Model = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a version champion by hand; the ledger keeps who and why.
+
+    Example: concord promote 3 --reason "checked by eye"
+    """
+
+    def work() -> "Answer":
+        from flows.commands.registry import promote as command
+
+        return command(model, version, reason)
+
+    _answer(work, as_json)
+
+
+@app.command()
+def rollback(reason: Reason = "by hand", model: Model = None, as_json: AsJson = False) -> None:
+    """Give the previous champion its place back; the version rolled back is not promoted again by itself.
+
+    Example: concord rollback --reason "complaints about search"
+    """
+
+    def work() -> "Answer":
+        from flows.commands.registry import rollback as command
+
+        return command(model, reason)
+
+    _answer(work, as_json)
+
+
+@app.command()
+def ledger(model: Model = None, as_json: AsJson = False) -> None:
+    """Show every look, registration, promotion, refusal and rollback.
+
+    Example: concord ledger
+    """
+
+    def work() -> "Answer":
+        from flows.commands.registry import ledger as command
+
+        return command(model)
+
+    _answer(work, as_json)
+
+
+@app.command()
+def serve(
+    model: Model = None,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 3000,
+    as_json: AsJson = False,
+) -> None:
+    """Serve the champion and follow the registry until interrupted.
+
+    Example: concord serve --port 3000
+    """
+
+    def work() -> "Answer":
+        from flows.commands.serving import serve as command
+
+        return command(model, host=host, port=port)
+
+    _answer(work, as_json)
+
+
+@app.command()
+def classify(media: Image = None, text: Text = None, fields: Fields = None, url: Url = None, as_json: AsJson = False) -> None:
+    """Ask the endpoint for the class of one record; give any subset of its modalities.
+
+    Example: concord classify --media image=arrow.png --text "text=LEFTWARDS ARROW"
+    """
+
+    def work() -> "Answer":
+        from flows.commands.serving import classify as command
+
+        return command(media or [], text or [], fields or [], url)
+
+    _answer(work, as_json)
+
+
+@app.command()
+def search(
+    media: Image = None,
+    text: Text = None,
+    fields: Fields = None,
+    target: Annotated[str, typer.Option(help="Modality to search in, or `fused`.")] = "fused",
+    k: Annotated[int, typer.Option("-k", min=1, max=1000, help="How many records to return.")] = 10,
+    url: Url = None,
+    as_json: AsJson = False,
+) -> None:
+    """Ask the endpoint for the nearest records, from any modality to any.
+
+    Example: concord search --text "text=white chess queen" --target image -k 5
+    """
+
+    def work() -> "Answer":
+        from flows.commands.serving import search as command
+
+        return command(media or [], text or [], fields or [], target=target, k=k, url=url)
+
+    _answer(work, as_json)
+
+
+@app.command()
+def doctor(as_json: AsJson = False) -> None:
+    """Check this machine and say what is missing and the remedy.
+
+    Example: concord doctor
+    """
+
+    def work() -> "Answer":
+        from flows.commands.doctor import doctor as command
+
+        return command()
+
+    _answer(work, as_json)
+
+
+@data_app.command("glyphs")
+def data_glyphs(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder to make; it must not exist.")],
+    seed: Annotated[int, typer.Option(help="Seed of the recipe: hidden labels, missing modalities, noise.")] = 0,
+    faces: Annotated[str, typer.Option(help="`regular` (5,810 pictures) or `all` (about 30,000).")] = "regular",
+    as_json: AsJson = False,
+) -> None:
+    """Make the built-in data set: pictures, names and facts of Unicode characters.
+
+    Example: concord data glyphs data/glyphs
+    """
+
+    def work() -> "Answer":
+        from flows.commands.data import glyphs as command
+
+        return command(folder, seed=seed, faces=faces)
+
+    _answer(work, as_json)
+
+
+@data_app.command("import")
+def data_import(
+    source: Annotated[Path, typer.Argument(metavar="SRC", help="A CSV or Parquet file, or a folder with one sub-folder per class.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Data set to make; it must not exist.")],
+    as_json: AsJson = False,
+) -> None:
+    """Turn a table with media paths, or a folder of one sub-folder per class, into a data set.
+
+    Example: concord data import photos/ data/photos
+    """
+
+    def work() -> "Answer":
+        from flows.commands.data import import_ as command
+
+        return command(source, folder)
+
+    _answer(work, as_json)
+
+
+@data_app.command("check")
+def data_check(
+    folder: Annotated[str, typer.Argument(metavar="DIR", help="The data set.")],
+    manifest: Annotated[str | None, typer.Option(help="Manifest, where the data set carries none.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check a data set as a run would, and say what would be quarantined.
+
+    Example: concord data check data/glyphs
+    """
+
+    def work() -> "Answer":
+        from flows.commands.data import check as command
+
+        return command(folder, manifest)
+
+    _answer(work, as_json)
+
+
+@runs_app.callback()
+def runs(context: typer.Context, as_json: AsJson = False) -> None:
+    """List runs, cancel one, free disk."""
+    if context.invoked_subcommand is None:
+        runs_list(as_json)
+
+
+@runs_app.command("list")
+def runs_list(as_json: AsJson = False) -> None:
+    """List runs, newest first.
+
+    Example: concord runs list
+    """
+
+    def work() -> "Answer":
+        from flows.commands.runs import list_ as command
+
+        return command()
+
+    _answer(work, as_json)
+
+
+@runs_app.command("cancel")
+def runs_cancel(run: Annotated[str, typer.Argument(metavar="RUN", help="A run id, or `latest`.")], as_json: AsJson = False) -> None:
+    """Ask a running run to stop; its finished steps are kept.
+
+    Example: concord runs cancel latest
+    """
+
+    def work() -> "Answer":
+        from flows.commands.runs import cancel as command
+
+        return command(run)
+
+    _answer(work, as_json)
+
+
+@runs_app.command("clean")
+def runs_clean(
+    keep: Annotated[int, typer.Option(min=1, help="How many of the newest runs of each model keep their outputs.")] = 3,
+    as_json: AsJson = False,
+) -> None:
+    """Free disk: outputs of old runs; champions, challengers and registered versions are kept.
+
+    Example: concord runs clean --keep 3
+    """
+
+    def work() -> "Answer":
+        from flows.commands.runs import clean as command
+
+        return command(keep)
+
+    _answer(work, as_json)
+
+
+def _answer(work: "Callable[[], Answer]", as_json: bool) -> None:
+    """Do the work and print its answer; a user's mistake becomes one message and an exit code."""
+    from components.errors import UserError
+    from flows.commands.answer import say, stdout_kept
+
+    try:
+        if as_json:
+            with stdout_kept():
+                answer = work()
+        else:
+            answer = work()
+    except UserError as error:
+        raise typer.Exit(_fail(str(error), error.exit_code, as_json)) from None
+    except KeyboardInterrupt:
+        message = "interrupted; finished steps are kept, the same command goes on from there"
+        raise typer.Exit(_fail(message, 1, as_json)) from None
+    except OSError as error:
+        if (remedy := _REMEDIES.get(error.errno or 0)) is None:
+            raise
+        where = f" at {error.filename}" if error.filename else ""
+        raise typer.Exit(_fail(f"{error.strerror}{where}; {remedy}; nothing that was there before has changed", 1, as_json)) from None
+    say(answer, as_json=as_json)
+    raise typer.Exit(answer.exit_code)
+
+
+_REMEDIES = {
+    errno.ENOSPC: "free disk space (`concord runs clean` removes outputs of old runs) or set CONCORD_HOME to a larger disk",
+    errno.EROFS: "the file system is read-only; mount it writable or set CONCORD_HOME to a folder of yours",
+    errno.EACCES: "you may not write there; change its permissions or set CONCORD_HOME to a folder of yours",
+    errno.EDQUOT: "your disk quota is used up; free some or set CONCORD_HOME elsewhere",
+}
+
+
+def _fail(message: str, code: int, as_json: bool) -> int:
+    sys.stderr.write(f"error: {message}\n")
+    if as_json:
+        sys.stdout.write(json.dumps({"error": message}) + "\n")
+    return code
+
+
+def main() -> None:
+    """Entry point of ``concord``."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

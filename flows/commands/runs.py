@@ -1,0 +1,79 @@
+"""``concord runs`` and ``concord explain``."""
+
+from dataclasses import asdict
+
+from components.home import find
+from flows.commands.answer import Answer, table
+from flows.runs import RunRecord, Runs, exclusive
+from flows.store import StepStore
+
+_EMPTY = "there are no runs yet"
+
+
+def list_() -> Answer:
+    """All runs, newest first."""
+    records = Runs(find()).all()
+    rows = [
+        [r.run_id, r.name, r.status, r.verdict or "", str(r.model_version or ""), f"{_ran(r)} of {len(r.steps)} ran"] for r in records
+    ]
+    text = table(rows, ["run", "model", "status", "verdict", "version", "steps"]) if rows else _EMPTY
+    then = "concord explain latest" if rows else "concord run conf/demo.yaml"
+    return Answer(value={"runs": [_short(r) for r in records]}, text=text, then=then)
+
+
+def explain(run_id: str) -> Answer:
+    """Why each step of a run ran or not, and what the gate said."""
+    record = Runs(find()).get(run_id)
+    rows = [[s["name"], s["status"], f"{s['seconds']:.1f} s", s["reason"]] for s in record.steps]
+    lines = [f"run {record.run_id} of {record.name}: {record.status}"]
+    lines += [f"  {record.error}"] if record.error else []
+    lines += ["", table(rows, ["step", "status", "time", "why"]), ""]
+    lines += [f"verdict: {record.verdict}"] if record.verdict else []
+    lines += [f"  - {reason}" for reason in record.reasons]
+    lines += [f"data: {record.data_digest[:16]}" + (f" (revision {record.data_revision})" if record.data_revision else "")]
+    return Answer(value=asdict(record), text="\n".join(lines), then="concord ledger")
+
+
+def cancel(run_id: str) -> Answer:
+    """Ask a run to stop."""
+    record = Runs(find()).cancel(run_id)
+    value = {"run_id": record.run_id, "cancelled": True}
+    return Answer(value=value, text=f"asked run {record.run_id} (process {record.pid}) to stop", then="concord runs list")
+
+
+def clean(keep: int) -> Answer:
+    """Remove what only old runs need."""
+    home = find()
+    if not home.root.is_dir():
+        return Answer(value={"freed_bytes": 0, "runs_removed": []}, text=_EMPTY)
+    from components.registry import Registry
+
+    with exclusive(home, wait=True):
+        store = Runs(home)
+        kept, old = _newest(store.all(), keep)
+        outputs = Registry(home.root).package_paths() if (home.root / "mlflow").is_dir() else []
+        keys = {s["key"] for r in kept for s in r.steps} | {p.parent.name for p in outputs}
+        freed = StepStore(home.steps).remove_except(keys)
+        for record in old:
+            store.remove(record)
+    value = {"freed_bytes": freed, "runs_removed": [r.run_id for r in old]}
+    text = f"freed {freed / 1e6:.1f} MB; removed {len(old)} run records; kept {len(kept)}"
+    return Answer(value=value, text=text, then="concord runs list")
+
+
+def _newest(records: list[RunRecord], keep: int) -> tuple[list[RunRecord], list[RunRecord]]:
+    seen: dict[str, int] = {}
+    kept, old = [], []
+    for record in records:
+        seen[record.name] = seen.get(record.name, 0) + 1
+        (kept if seen[record.name] <= keep or record.status == "running" else old).append(record)
+    return kept, old
+
+
+def _ran(record: RunRecord) -> int:
+    return sum(s["status"] == "ran" for s in record.steps)
+
+
+def _short(record: RunRecord) -> dict[str, object]:
+    names = ("run_id", "name", "status", "verdict", "model_version", "started", "finished", "error")
+    return {name: getattr(record, name) for name in names}

@@ -1,0 +1,172 @@
+"""The engines of a run: Prefect's server and MLflow's database, started beside other work and waited for only when needed."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from components.errors import UserError
+from components.home import Home
+from components.refs import read_json, write_json
+
+QUIET = {
+    "DO_NOT_TRACK": "1",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_LOGGING_LEVEL": "WARNING",
+    "PREFECT_LOGGING_SERVER_LEVEL": "WARNING",
+    "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ENABLE_ASSISTANT": "false",
+    "BENTOML_DO_NOT_TRACK": "true",
+    "DVC_NO_ANALYTICS": "1",
+    "ITERATIVE_DO_NOT_TRACK": "1",
+    "GX_ANALYTICS_ENABLED": "false",
+    "HF_HUB_OFFLINE": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+}
+"""Telemetry off everywhere, logs quiet, no model hub."""
+
+_PREFECT_TIMEOUT = 180.0
+"""Seconds; a first start migrates its database (33 s on a busy pair of cores)."""
+
+
+def quiet() -> None:
+    """Set the environment for all libraries and child processes; what the user set stays."""
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+
+
+@dataclass(kw_only=True)
+class Engines:
+    """The engines one run uses; ``seconds`` is the time the run had to wait for them."""
+
+    home: Home
+    seconds: float = 0.0
+    _server: subprocess.Popen[bytes] | None = None
+    _registry: subprocess.Popen[bytes] | None = None
+    _warm: list[threading.Thread] = field(default_factory=list)
+
+    def start(self) -> None:
+        """Start what is not running yet; returns at once."""
+        self.home.engines.mkdir(parents=True, exist_ok=True)
+        os.environ.setdefault("PREFECT_HOME", str(self.home.root / "prefect"))
+        if "PREFECT_API_URL" not in os.environ:
+            self._start_prefect()
+        if not (self.home.root / "mlflow" / "mlflow.db").is_file():
+            self._registry = self._spawn("mlflow", [sys.executable, "-m", "components.registry", "--prepare", str(self.home.root)])
+
+    def warm(self, *imports: Callable[[], object]) -> None:
+        """Import heavy libraries in the background while engines start."""
+
+        def work() -> None:
+            for load in imports:
+                load()
+
+        thread = threading.Thread(target=work, daemon=True)
+        thread.start()
+        self._warm.append(thread)
+
+    def wait_for_prefect(self) -> None:
+        """Return when Prefect's server answers.
+
+        Raises:
+            UserError: it ended or did not answer in time; its log is named.
+        """
+        start = time.monotonic()
+        url = os.environ["PREFECT_API_URL"]
+        while not _answers(url):
+            if self._server is not None and self._server.poll() is not None:
+                raise UserError(f"Prefect's server ended with code {self._server.returncode}; its log: {self._log('prefect')}")
+            if time.monotonic() - start > _PREFECT_TIMEOUT:
+                raise UserError(f"Prefect's server at {url} did not answer in {_PREFECT_TIMEOUT:.0f} s; its log: {self._log('prefect')}")
+            time.sleep(0.1)
+        self.seconds += time.monotonic() - start
+
+    def stop(self) -> None:
+        """End what this run started."""
+        for process in (self._registry, self._server):
+            if process is None:
+                continue
+            process.terminate()
+            try:
+                process.wait(timeout=10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        if self._server is not None:
+            self._address.unlink(missing_ok=True)
+            os.environ.pop("PREFECT_API_URL", None)
+
+    @property
+    def _address(self) -> Path:
+        return self.home.engines / "prefect.json"
+
+    def _log(self, name: str) -> Path:
+        return self.home.engines / f"{name}.log"
+
+    def _start_prefect(self) -> None:
+        if self._address.is_file():
+            url = str(read_json(self._address)["url"])
+            if _answers(url):
+                os.environ["PREFECT_API_URL"] = url
+                return
+        port = free_port()
+        command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port), "--no-services"]
+        self._server = self._spawn("prefect", command)
+        url = f"http://127.0.0.1:{port}/api"
+        os.environ["PREFECT_API_URL"] = url
+        write_json(self._address, {"url": url, "pid": self._server.pid})
+
+    def _spawn(self, name: str, command: list[str]) -> subprocess.Popen[bytes]:
+        # Its own session: a terminal's Ctrl-C reaches the run alone, which then stops its engines in order.
+        # PDEATHSIG: they end with the run even when it is killed with SIGKILL.
+        with self._log(name).open("ab") as log:
+            return subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, preexec_fn=_die_with_parent)  # noqa: PLW1509
+
+
+@contextmanager
+def started(home: Home) -> Iterator[Engines]:
+    """Engines that are started now and stopped at the end."""
+    quiet()
+    engines = Engines(home=home)
+    engines.start()
+    try:
+        yield engines
+    finally:
+        engines.stop()
+
+
+def free_port() -> int:
+    """A loopback port that nobody listens on at the moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{url}/health", timeout=2) as response:  # noqa: S310
+            return bool(json.load(response))
+    except (urllib.error.URLError, OSError, ValueError):
+        return False
+
+
+def _die_with_parent() -> None:
+    """In the child: leave the terminal's process group and ask Linux for SIGTERM when the parent dies (prctl(2))."""
+    os.setsid()
+    if sys.platform == "linux":
+        import ctypes
+
+        pr_set_pdeathsig = 1
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)

@@ -1,0 +1,55 @@
+"""One run from the command line: answer at once if nothing changed, else start the engines beside the first work."""
+
+import importlib
+import logging
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from components import config as configuration
+from components.home import find, writable
+from flows import engines, runs
+from flows.display import console
+from flows.result import RunResult, from_record
+from flows.session import unchanged
+
+_HEAVY = ("prefect", "torch", "great_expectations", "mlflow", "transformers")
+"""Libraries that take seconds to import, in the order in which a run needs them."""
+
+
+def run(path: Path, *, data: str | None = None, wait: bool = True) -> RunResult:
+    """Bring the model of a configuration up to date and say what came of it.
+
+    Raises:
+        UserError: a mistake in the configuration or the data, or the state folder is in use and ``wait`` is false.
+    """
+    engines.quiet()
+    config = configuration.load(path, data)
+    home = writable(find())
+    with runs.exclusive(home, wait=wait, say=console.print):
+        if record := unchanged(path, config, home):
+            return from_record(record, nothing_changed=True)
+        with engines.started(home) as running:
+            return retrain_with(running, path, data=data)
+
+
+def retrain_with(running: engines.Engines, path: Path, *, data: str | None) -> RunResult:
+    """Run the flow on engines that are starting or up."""
+    start = time.monotonic()
+    configuration.check_parts(configuration.load(path, data), path.resolve().parent)
+    for name in _HEAVY:
+        importlib.import_module(name)
+    warmed = time.monotonic() - start
+    running.wait_for_prefect()
+    _quiet_logs()
+    from flows.retrain import retrain
+
+    run_id = retrain(str(path), data=data, home=str(running.home.root))
+    store = runs.Runs(running.home)
+    record = store.write(replace(store.get(run_id), engine_seconds=round(warmed + running.seconds, 3)))
+    return from_record(record)
+
+
+def _quiet_logs() -> None:
+    for name in ("prefect", "mlflow", "alembic", "great_expectations", "bentoml"):
+        logging.getLogger(name).setLevel(logging.WARNING)

@@ -1,0 +1,158 @@
+"""Run records: what a run was asked, which steps ran or were skipped and why, and what came of it."""
+
+import os
+import secrets
+import shutil
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from components.errors import UserError, unknown_name
+from components.home import Home
+from components.refs import read_json, write_json
+from flows.store import StepResult
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRecord:
+    """One run as it is written to ``runs/<run_id>/run.json`` after every step."""
+
+    run_id: str
+    name: str
+    started: str
+    pid: int
+    config: dict[str, Any]
+    config_path: str
+    data_digest: str
+    data_revision: str | None = None
+    """Git revision and ``dvc.lock`` digest of the data, where the data set is under DVC."""
+    finished: str | None = None
+    status: str = "running"
+    """``running``, ``finished``, ``failed`` or ``cancelled``; ``interrupted`` is derived (its process is gone)."""
+    error: str | None = None
+    flow_run: str | None = None
+    verdict: str | None = None
+    reasons: list[str] = field(default_factory=list)
+    model_version: int | None = None
+    settled: str | None = None
+    """What determined the outcome; the same digest again means nothing changed."""
+    engine_seconds: float = 0.0
+    steps: list[dict[str, Any]] = field(default_factory=list)
+
+
+def now() -> str:
+    """The time in UTC, ISO 8601, to the millisecond."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def new_id() -> str:
+    """A run id that sorts by time."""
+    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
+
+
+class Runs:
+    """All run records under one home."""
+
+    def __init__(self, home: Home) -> None:
+        self.folder = home.runs
+
+    def write(self, record: RunRecord) -> RunRecord:
+        """Store a record in place of its earlier form."""
+        write_json(self.folder / record.run_id / "run.json", asdict(record))
+        return record
+
+    def all(self) -> list[RunRecord]:
+        """Every run, newest first."""
+        return [self._read(p) for p in sorted(self.folder.glob("*/run.json"), reverse=True)]
+
+    def get(self, run_id: str) -> RunRecord:
+        """One run by id, by an unambiguous start of it, or ``latest``.
+
+        Raises:
+            UserError: no such run, or several.
+        """
+        records = self.all()
+        found = records[:1] if run_id == "latest" else [r for r in records if r.run_id.startswith(run_id)]
+        if len(found) != 1:
+            if not records:
+                raise UserError("there are no runs yet; start one with `concord run CONFIG`")
+            raise UserError(unknown_name("run", run_id, [r.run_id for r in records[:5]] + ["latest"]))
+        return found[0]
+
+    def settled(self, name: str, digest: str) -> RunRecord | None:
+        """The newest finished run of a name with the same outcome digest."""
+        return next((r for r in self.all() if r.name == name and r.settled == digest and r.status == "finished"), None)
+
+    def cancel(self, run_id: str) -> RunRecord:
+        """Ask a running run to stop; its finished steps are kept.
+
+        Raises:
+            UserError: the run is not running.
+        """
+        record = self.get(run_id)
+        if record.status != "running":
+            raise UserError(f"run {record.run_id} is {record.status}, not running; `concord runs` lists what is")
+        os.kill(record.pid, signal.SIGINT)
+        return record
+
+    def remove(self, record: RunRecord) -> None:
+        """Delete a run's record."""
+        shutil.rmtree(self.folder / record.run_id)
+
+    def _read(self, path: Path) -> RunRecord:
+        record = RunRecord(**read_json(path))  # type: ignore[arg-type]
+        if record.status == "running" and not _is_alive(record.pid):
+            return replace(record, status="interrupted", error="its process is gone; run the same configuration again to go on")
+        return record
+
+
+@contextmanager
+def exclusive(home: Home, *, wait: bool, say: Any = None) -> Iterator[None]:  # noqa: ANN401
+    """Hold the one lock of a home while a run changes it.
+
+    Args:
+        home: the state folder.
+        wait: wait for the holder, or fail at once.
+        say: called with one sentence while waiting.
+
+    Raises:
+        UserError: someone else holds it and ``wait`` is false.
+    """
+    holder = home.root / "run.holder"
+    lock = FileLock(home.root / "run.lock", is_singleton=True, thread_local=False)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        who = holder.read_text(encoding="utf-8").strip() if holder.is_file() else "another process"
+        if not wait:
+            raise UserError(f"{home.root} is in use by {who}; wait for it, cancel it with `concord runs cancel`, or drop --no-wait") from None
+        if say:
+            say(f"waiting for {who}, which holds {home.root}")
+        lock.acquire()
+    try:
+        holder.write_text(f"process {os.getpid()} since {now()}\n", encoding="utf-8")
+        yield
+    finally:
+        lock.release()
+
+
+def with_step(record: RunRecord, result: StepResult) -> RunRecord:
+    """The record with one more step."""
+    step = {k: v for k, v in asdict(result).items() if k != "ref"} | {"output": result.ref.uri, "digest": result.ref.digest}
+    return replace(record, steps=[*record.steps, step])
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

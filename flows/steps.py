@@ -1,0 +1,259 @@
+"""The steps: their inputs, their own part of the configuration, and the component function behind each."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from components import parts
+from components.config import RunConfig
+from components.home import Home
+from components.progress import Progress, silent
+from components.refs import Ref
+from flows.store import StepKey, StepResult, StepStore, library_versions
+
+Inputs = dict[str, Ref]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What every step of a run may use: the configuration, where it lies, the state folder, and a way to show progress."""
+
+    config: RunConfig
+    base: Path
+    """Folder of the configuration file; parts given by path are relative to it."""
+    home: Home
+    progress: Progress = silent
+
+    @property
+    def store(self) -> StepStore:
+        """The step store of the home."""
+        return StepStore(self.home.steps)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One box of the loop.
+
+    Attributes:
+        name: the step's name.
+        version: raise it when the step's code changes its result (a golden test watches).
+        inputs: names of earlier steps (or ``data``) whose outputs it reads.
+        libraries: installed libraries whose versions shape the result.
+        config: the step's own part of the configuration.
+        work: calls the component function: ``work(job, inputs, out)``.
+        chosen: parts named in the configuration, ``(kind, name)``.
+        volatile: output names that carry times and are left out of the digest.
+    """
+
+    name: str
+    version: int
+    inputs: tuple[str, ...]
+    libraries: tuple[str, ...]
+    config: Callable[[RunConfig], dict[str, Any]]
+    work: Callable[[Job, dict[str, Path], Path], None]
+    chosen: Callable[[RunConfig], list[tuple[str, str]]] = field(default=lambda _: [])
+    volatile: tuple[str, ...] = ()
+
+
+def key(step: Step, config: RunConfig, base: Path, inputs: Inputs) -> StepKey:
+    """The key of a step for these inputs."""
+    return StepKey(
+        step=step.name,
+        version=step.version,
+        inputs={name: inputs[name].digest for name in step.inputs},
+        config=step.config(config),
+        sources={f"{kind} {name}": parts.source_digest(kind, name, base) for kind, name in step.chosen(config)},
+        libraries=library_versions(step.libraries),
+    )
+
+
+def execute(step: Step, job: Job, inputs: Inputs) -> StepResult:
+    """Run one step, or find its output."""
+
+    def work(out: Path) -> None:
+        step.work(job, {name: inputs[name].path for name in step.inputs}, out)
+
+    return job.store.run(key(step, job.config, job.base, inputs), work, volatile=step.volatile)
+
+
+def finished(job: Job, data: Ref) -> Iterator[StepResult]:
+    """Walk the loop as far as outputs exist; complete if as many results come as there are steps."""
+    known: Inputs = {"data": data}
+    for step in STEPS:
+        step_key = key(step, job.config, job.base, known)
+        ref = job.store.find(step_key)
+        if ref is None:
+            return
+        known[step.name] = ref
+        yield StepResult(name=step.name, key=step_key.digest(), status="skipped", seconds=0.0, reason="same key", ref=ref)
+
+
+def _validate(job: Job, inputs: dict[str, Path], out: Path) -> None:  # noqa: ARG001
+    from components.validation.accept import validate
+
+    validate(data=job.config.data, modalities=job.config.modalities, out=out, progress=job.progress)
+
+
+def _encode(job: Job, inputs: dict[str, Path], out: Path) -> None:
+    from components.features import encode
+
+    encode(
+        accepted=inputs["validate"],
+        data_uri=job.config.data.uri,
+        modalities=job.config.modalities,
+        cache=job.home.cache / "features",
+        out=out,
+        progress=job.progress,
+    )
+
+
+def _training(task: str) -> Callable[[Job, dict[str, Path], Path], None]:
+    def work(job: Job, inputs: dict[str, Path], out: Path) -> None:
+        from flows.trainer import train
+
+        train(task, job, inputs, out)
+
+    return work
+
+
+def _pseudo_label(job: Job, inputs: dict[str, Path], out: Path) -> None:
+    from components.pseudo import pseudo_label
+
+    pseudo_label(
+        features=inputs["encode"],
+        teacher=inputs["teach"],
+        labeller=job.config.labeller,
+        base=job.base,
+        out=out,
+        progress=job.progress,
+    )
+
+
+def _evaluate(job: Job, inputs: dict[str, Path], out: Path) -> None:
+    from components.evaluation.evaluate import evaluate
+
+    evaluate(
+        accepted=inputs["validate"],
+        features=inputs["encode"],
+        teacher=inputs["teach"],
+        pseudo=inputs["pseudo_label"],
+        train=inputs["train"],
+        baselines=inputs["baselines"],
+        evaluation=job.config.evaluation,
+        out=out,
+        progress=job.progress,
+    )
+
+
+def _package(job: Job, inputs: dict[str, Path], out: Path) -> None:
+    from components.package import package
+    from serving.bento import build
+
+    package(
+        features=inputs["encode"],
+        train=inputs["train"],
+        evaluation=inputs["evaluate"],
+        config=job.config,
+        out=out,
+        progress=job.progress,
+    )
+    build(out / "package", out)
+
+
+def _training_config(config: RunConfig) -> dict[str, Any]:
+    tree = config.model_dump(mode="json", include={"model", "losses", "training"})
+    for where in ("device", "checkpoint_every"):
+        del tree["training"][where]
+    return tree
+
+
+def _teacher_config(config: RunConfig) -> dict[str, Any]:
+    tree = _training_config(config)
+    del tree["training"]["epochs"]
+    return tree
+
+
+def _student_config(config: RunConfig) -> dict[str, Any]:
+    tree = _training_config(config)
+    del tree["training"]["teacher_epochs"]
+    return tree
+
+
+def _model_parts(config: RunConfig) -> list[tuple[str, str]]:
+    return [("fusion", config.model.fusion.name), *(("loss", name) for name in sorted(config.losses))]
+
+
+_TORCH = ("torch", "numpy")
+
+STEPS = (
+    Step(
+        name="validate",
+        version=1,
+        inputs=("data",),
+        libraries=("great-expectations", "pyarrow", "pillow"),
+        config=lambda c: {"labels": c.data.labels and c.data.labels.model_dump(), "modalities": c.modalities},
+        work=_validate,
+        volatile=("data_docs",),
+    ),
+    Step(
+        name="encode",
+        version=1,
+        inputs=("validate", "data"),
+        libraries=(*_TORCH, "pillow", "transformers"),
+        config=lambda c: {"modalities": c.modalities},
+        work=_encode,
+    ),
+    Step(
+        name="teach",
+        version=1,
+        inputs=("encode",),
+        libraries=_TORCH,
+        config=_teacher_config,
+        work=_training("teach"),
+        chosen=_model_parts,
+    ),
+    Step(
+        name="pseudo_label",
+        version=1,
+        inputs=("encode", "teach"),
+        libraries=_TORCH,
+        config=lambda c: {"labeller": c.labeller and c.labeller.model_dump()},
+        work=_pseudo_label,
+        chosen=lambda c: [("labeller", c.labeller.name)] if c.labeller else [],
+    ),
+    Step(
+        name="train",
+        version=1,
+        inputs=("encode", "teach", "pseudo_label"),
+        libraries=_TORCH,
+        config=_student_config,
+        work=_training("train"),
+        chosen=_model_parts,
+    ),
+    Step(
+        name="baselines",
+        version=1,
+        inputs=("encode", "pseudo_label", "train"),
+        libraries=_TORCH,
+        config=_student_config,
+        work=_training("baselines"),
+        chosen=_model_parts,
+    ),
+    Step(
+        name="evaluate",
+        version=1,
+        inputs=("validate", "encode", "teach", "pseudo_label", "train", "baselines"),
+        libraries=(*_TORCH, "scipy"),
+        config=lambda c: {"evaluation": c.evaluation.model_dump()},
+        work=_evaluate,
+    ),
+    Step(
+        name="package",
+        version=1,
+        inputs=("encode", "train", "evaluate"),
+        libraries=("bentoml", "safetensors"),
+        config=lambda c: {"name": c.name} | c.model_dump(mode="json", include={"modalities", "model", "losses", "labeller", "training"}),
+        work=_package,
+    ),
+)
