@@ -50,6 +50,21 @@ class Column(Strict):
         """The value that an empty cell stands for; None where it means missing."""
         return self.null["default"] if isinstance(self.null, dict) else None
 
+    @property
+    def default_cell(self) -> float | str | list[str] | None:
+        """The default in the form that modalities read."""
+        if self.default is None:
+            return None
+        if self.type == "number":
+            assert isinstance(self.default, int | float), self.default
+            return float(self.default)
+        return self.members(self.default) if self.type == "set" else str(self.default)
+
+    def members(self, value: object) -> list[str]:
+        """Members of a set, sorted, each once, from a list or from text with the separator (default: a comma)."""
+        parts_ = value if isinstance(value, list | tuple) else str(value).split(self.separator or ",")
+        return sorted({str(p).strip() for p in parts_ if p is not None and str(p).strip()})
+
 
 class Modality(Strict):
     """One modality: its kind and the column it lies in, or several columns with their types (tabular)."""

@@ -1,0 +1,45 @@
+"""Which training labels a run may see: a Parquet file with the record's id and one boolean column."""
+
+import fsspec
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from components.config import Labels
+from components.errors import UserError, unknown_name
+
+
+def visible_ids(uri: str, labels: Labels | None, id_column: str = "id") -> frozenset[str] | None:
+    """Ids of the records whose training label may be seen; None where all may.
+
+    Args:
+        uri: the data set; ``labels.file`` is relative to it.
+        labels: the run's choice.
+        id_column: the column of the file that names the record: this one, or ``id``.
+
+    Raises:
+        UserError: no such file or column, or a column that is not boolean.
+    """
+    if labels is None:
+        return None
+    filesystem, root = fsspec.core.url_to_fs(uri)
+    place = f"{root}/{labels.file}"
+    if not filesystem.isfile(place):
+        raise UserError(f"no label file {labels.file!r} in {uri}; `data.labels.file` is relative to the data set")
+    try:
+        with filesystem.open(place, "rb") as file:
+            parquet = pq.ParquetFile(file)
+            schema = parquet.schema_arrow
+            key = id_column if id_column in schema.names else "id"
+            offered = [f.name for f in schema if pa.types.is_boolean(f.type)]
+            if key not in schema.names:
+                raise UserError(f"{labels.file}: {unknown_name('column', key, schema.names)}; wanted the record's id")
+            if labels.column not in offered:
+                raise UserError(
+                    f"data.labels.column: {unknown_name('boolean column', labels.column, offered)} in {labels.file}"
+                )
+            table = parquet.read(columns=[key, labels.column])
+    except (pa.ArrowException, OSError) as error:
+        raise UserError(f"{labels.file} is not readable Parquet ({error}); write it again") from error
+    chosen = table.filter(pc.fill_null(table[labels.column], False))
+    return frozenset(str(i) for i in chosen[key].to_pylist())
