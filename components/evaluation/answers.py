@@ -1,0 +1,150 @@
+"""What models answer on held-out records: for each pattern of modalities, calibrated on the validation split."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from components import model as models
+from components.evaluation.calibration import fit_temperature, softmax
+from components.evaluation.robustness import subset_key, subsets
+from components.features import Features
+from components.inference import Inference, infer
+from components.refs import digest_file
+
+Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SubsetAnswers:
+    """The answers of one model that sees only the modalities of one subset.
+
+    Attributes:
+        subset: the modalities.
+        at: ``(n,)`` which held-out rows have all of them.
+        temperature: fitted on the labelled validation rows among them.
+        probabilities: ``(n, classes)`` calibrated, float32.
+    """
+
+    subset: tuple[str, ...]
+    at: Rows
+    temperature: float
+    probabilities: NDArray[np.float32]
+
+    @property
+    def key(self) -> str:
+        """Name of the subset in results."""
+        return subset_key(self.subset)
+
+    @property
+    def predicted(self) -> NDArray[np.int64]:
+        """Class numbers ``(n,)``."""
+        return self.probabilities.argmax(axis=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeldOut:
+    """Validation and test records, in data set order.
+
+    Attributes:
+        features: the encoded data set.
+        rows: ``(n,)`` their rows in it.
+        labels: ``(n,)`` class numbers, -1 where unknown.
+        test: ``(n,)`` whether a record is of the test split, else of the validation split.
+        present: ``(n, modalities)``.
+        majority: most frequent class among the visible training labels.
+    """
+
+    features: Features
+    rows: Rows
+    labels: NDArray[np.int64]
+    test: NDArray[np.bool_]
+    present: NDArray[np.bool_]
+    majority: int
+
+    @classmethod
+    def of(cls, features: Features) -> "HeldOut":
+        """The held-out records of a data set that have any modality at all."""
+        held_out = np.isin(features.splits, ["val", "test"]) & features.present.any(axis=1)
+        rows = np.flatnonzero(held_out)
+        visible = features.labels[features.rows("train", labelled=True)]
+        counts = np.bincount(visible, minlength=len(features.classes))
+        return cls(
+            features=features,
+            rows=rows,
+            labels=features.labels[rows],
+            test=features.splits[rows] == "test",
+            present=features.present[rows],
+            majority=int(counts.argmax()),
+        )
+
+    @property
+    def scored(self) -> NDArray[np.bool_]:
+        """Labelled test records ``(n,)``: every figure is taken on these."""
+        return self.test & (self.labels >= 0)
+
+    @property
+    def selected(self) -> NDArray[np.bool_]:
+        """Labelled validation records ``(n,)``: every choice is made on these."""
+        return ~self.test & (self.labels >= 0)
+
+
+def infer_rows(model: models.Model, features: Features, rows: Rows, subset: Sequence[str] | None = None) -> Inference:
+    """Run a model, perhaps one of fewer modalities, over rows of a data set."""
+    columns = [features.names.index(name) for name in model.names]
+    arrays = {name: features.arrays[name] for name in model.names}
+    return infer(model, arrays, features.present[:, columns], rows, None if subset is None else tuple(subset))
+
+
+def subset_answers(model: models.Model, held_out: HeldOut) -> list[SubsetAnswers]:
+    """Calibrated answers for every non-empty subset of the model's modalities."""
+    features, answers = held_out.features, []
+    for subset in subsets(model.names):
+        columns = [features.names.index(name) for name in subset]
+        at = np.flatnonzero(held_out.present[:, columns].all(axis=1))
+        logits = infer_rows(model, features, held_out.rows[at], subset).logits
+        fit = held_out.selected[at]
+        temperature = fit_temperature(logits[fit], held_out.labels[at][fit])
+        probabilities = softmax(logits, temperature).astype(np.float32)
+        answers.append(SubsetAnswers(subset=subset, at=at, temperature=temperature, probabilities=probabilities))
+    return answers
+
+
+def with_all_present(answers: Sequence[SubsetAnswers], held_out: HeldOut) -> NDArray[np.float32]:
+    """Probabilities ``(n, classes)`` of each record from all modalities that it has."""
+    names = held_out.features.names
+    result = np.zeros((len(held_out.rows), answers[0].probabilities.shape[1]), dtype=np.float32)
+    for answer in answers:
+        pattern = np.array([name in answer.subset for name in names])
+        exactly = (held_out.present[answer.at] == pattern).all(axis=1)
+        result[answer.at[exactly]] = answer.probabilities[exactly]
+    return result
+
+
+class Predictions:
+    """Answers ``(n,)`` of models on all held-out records; models with the same weights are run once.
+
+    Args:
+        held_out: the records.
+        known: model folder to the class numbers it is known to answer.
+    """
+
+    def __init__(self, held_out: HeldOut, known: Mapping[Path, NDArray[np.int64]]) -> None:
+        self._held_out = held_out
+        self._known = {_weights(folder): predicted for folder, predicted in known.items()}
+
+    def of(self, folder: Path) -> NDArray[np.int64]:
+        """Class numbers; the majority class where a record has none of the model's modalities."""
+        key = _weights(folder)
+        if key not in self._known:
+            model = models.load(folder)
+            logits = infer_rows(model, self._held_out.features, self._held_out.rows).logits
+            blank = np.isnan(logits).any(axis=1)
+            self._known[key] = np.where(blank, self._held_out.majority, np.nan_to_num(logits).argmax(axis=1))
+        return self._known[key]
+
+
+def _weights(folder: Path) -> str:
+    return digest_file(folder / "weights.safetensors") + digest_file(folder / "model.json")

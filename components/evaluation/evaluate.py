@@ -1,0 +1,244 @@
+"""The step that measures a run: answers, figures, comparisons and the report."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from components import model as models
+from components.config import EvaluationConfig
+from components.errors import UserError
+from components.evaluation import metrics as m
+from components.evaluation.answers import HeldOut, Predictions, SubsetAnswers, infer_rows, subset_answers, with_all_present
+from components.evaluation.calibration import expected_calibration_error
+from components.evaluation.classification import accuracy, macro_f1
+from components.evaluation.comparison import paired_bootstrap
+from components.evaluation.retrieval import every_pair
+from components.features import Features
+from components.inference import Inference
+from components.progress import Progress, silent
+from components.refs import read_json, write_json
+
+Classes = NDArray[np.int64]
+_STAGES = 6
+
+
+def evaluate(
+    *,
+    features: Path,
+    teacher: Path,
+    train: Path,
+    baselines: Path,
+    pseudo: Path,
+    accepted: Path,
+    evaluation: EvaluationConfig,
+    out: Path,
+    progress: Progress = silent,
+) -> None:
+    """Measure the chosen model, its teacher, its student and the baselines on the held-out records.
+
+    Args:
+        features: output of encode.
+        teacher: output of teach: a model folder.
+        train: output of train: ``model/`` (the chosen one), ``student/``, ``selection.json``.
+        baselines: output of baselines: ``only-<modality>/`` and perhaps ``concat/``.
+        pseudo: output of pseudo-label.
+        accepted: output of validate.
+        evaluation: resamples, seed, size of the retrieval figures.
+        out: an empty folder; takes ``calibration.json``, ``predictions.parquet``, ``comparisons.parquet``,
+            ``metrics.json`` and ``report.html``.
+        progress: told of each stage.
+
+    Raises:
+        UserError: no labelled test record.
+    """
+    from components.evaluation.report import write_report
+
+    data = Features.load(features)
+    held_out = HeldOut.of(data)
+    if not held_out.scored.any():
+        raise UserError("no labelled record in the test split, so nothing can be measured; add labelled test records")
+    progress("every subset of modalities", 0, _STAGES)
+    chosen = models.load(train / "model")
+    answers = subset_answers(chosen, held_out)
+    probabilities = with_all_present(answers, held_out)
+    progress("teacher, student and baselines", 1, _STAGES)
+    compared = _compared(held_out, probabilities.argmax(axis=1), teacher=teacher, train=train, baselines=baselines)
+    progress("search", 2, _STAGES)
+    test = np.flatnonzero(held_out.test)
+    vectors = infer_rows(chosen, data, held_out.rows[test])
+    searched = _retrieval(held_out, test, vectors, evaluation)
+    progress("intervals", 3, _STAGES)
+    found = _metrics(held_out, answers, probabilities, compared, evaluation)
+    found |= {"retrieval": searched, "label_budget": read_json(accepted / "summary.json")["label_budget"]}
+    found |= {"selection": read_json(train / "selection.json"), "pseudo": read_json(pseudo / "summary.json")}
+    metrics = m.Metrics.model_validate(found)
+    progress("tables", 4, _STAGES)
+    write_json(out / "calibration.json", {a.key: a.temperature for a in answers})
+    pq.write_table(_prediction_table(held_out, answers), out / "predictions.parquet")
+    pq.write_table(_comparison_table(held_out, compared), out / "comparisons.parquet")
+    write_json(out / "metrics.json", metrics.model_dump(mode="json"))
+    progress("report", 5, _STAGES)
+    write_report(
+        out / "report.html",
+        metrics=metrics,
+        held_out=held_out,
+        probabilities=probabilities,
+        test=test,
+        vectors=vectors,
+        pseudo=pseudo,
+        accepted=accepted,
+    )
+    progress("report", _STAGES, _STAGES)
+
+
+def _compared(held_out: HeldOut, chosen: Classes, *, teacher: Path, train: Path, baselines: Path) -> dict[str, Classes]:
+    """Answers ``(n,)`` of everybody on all held-out records, by the column names of ``comparisons.parquet``."""
+    predictions = Predictions(held_out, {train / "model": chosen})
+    student = train / "student"
+    compared = {
+        "chosen": chosen,
+        "supervised_only": predictions.of(teacher),
+        "student": predictions.of(student if student.is_dir() else train / "model"),
+        "majority": np.full(len(chosen), held_out.majority),
+    }
+    folders = {f.name: f for f in sorted(baselines.iterdir()) if (f / "model.json").is_file()}
+    singles = {name: predictions.of(folder) for name, folder in folders.items() if name.startswith("only-")}
+    if singles:
+        val = held_out.selected
+        best = max(singles, key=lambda name: accuracy(held_out.labels[val], singles[name][val]) if val.any() else 0.0)
+        compared |= {"best_single": singles[best], **singles}
+    if "concat" in folders:
+        compared["concat"] = predictions.of(folders["concat"])
+    return compared
+
+
+def _retrieval(
+    held_out: HeldOut, test: NDArray[np.int64], vectors: Inference, evaluation: EvaluationConfig
+) -> dict[str, dict[str, float]]:
+    """Figures of every ordered pair of modalities on at most ``retrieval_queries`` test records."""
+    at = np.arange(len(test))
+    if len(at) > evaluation.retrieval_queries:
+        at = np.sort(np.random.default_rng(evaluation.seed).choice(at, evaluation.retrieval_queries, replace=False))
+    names, rows = held_out.features.names, held_out.rows[test[at]]
+    found = every_pair(
+        {name: vectors.embeddings[name][at] for name in names},
+        {name: held_out.present[test[at], column] for column, name in enumerate(names)},
+        [held_out.features.groups[row] for row in rows],
+    )
+    return {
+        pair: {**{f"recall@{k}": value for k, value in r.recall.items()}, "mrr": r.mrr, "n": r.n} for pair, r in found.items()
+    }
+
+
+def _metrics(
+    held_out: HeldOut,
+    answers: list[SubsetAnswers],
+    probabilities: NDArray[np.float32],
+    compared: Mapping[str, Classes],
+    evaluation: EvaluationConfig,
+) -> dict[str, Any]:
+    """All figures but those of search and those read from earlier steps."""
+    rows = held_out.scored
+    labels = held_out.labels[rows]
+    single = next((n for n in compared if n.startswith("only-") and compared[n] is compared["best_single"]), None)
+    singles = {
+        name.removeprefix("only-"): _single(held_out, name, compared[name]) for name in compared if name.startswith("only-")
+    }
+    best = None if single is None else single.removeprefix("only-")
+
+    def interval(a: str, b: str) -> dict[str, float] | None:
+        if b not in compared:
+            return None
+        return asdict(
+            paired_bootstrap(labels, compared[a][rows], compared[b][rows], resamples=evaluation.resamples, seed=evaluation.seed)
+        )
+
+    return {
+        **_classification(labels, compared["chosen"][rows]),
+        "ece": expected_calibration_error(probabilities[rows], labels),
+        "n": len(labels),
+        "by_subset": {answer.key: _subset(held_out, answer) for answer in answers},
+        "supervised_only": _classification(labels, compared["supervised_only"][rows]),
+        "student": _classification(labels, compared["student"][rows]),
+        "best_single": None if best is None else {"name": best, **singles[best]},
+        "singles": singles,
+        "concat": _classification(labels, compared["concat"][rows]) if "concat" in compared else None,
+        "majority": {"accuracy": accuracy(labels, compared["majority"][rows])},
+        "intervals": {
+            "fused_minus_best_single": interval("chosen", "best_single"),
+            "fused_minus_concat": interval("chosen", "concat"),
+            "student_minus_supervised_only": interval("student", "supervised_only"),
+        },
+    }
+
+
+def _classification(labels: Classes, predicted: Classes) -> dict[str, Any]:
+    return {"accuracy": accuracy(labels, predicted), "macro_f1": macro_f1(labels, predicted)}
+
+
+def _single(held_out: HeldOut, name: str, predicted: Classes) -> dict[str, Any]:
+    rows = held_out.scored
+    has = held_out.present[:, held_out.features.names.index(name.removeprefix("only-"))] & rows
+    return {
+        **_classification(held_out.labels[rows], predicted[rows]),
+        "accuracy_where_present": accuracy(held_out.labels[has], predicted[has]),
+        "n": int(has.sum()),
+    }
+
+
+def _subset(held_out: HeldOut, answer: SubsetAnswers) -> dict[str, Any]:
+    keep = held_out.scored[answer.at]
+    labels, p = held_out.labels[answer.at][keep], answer.probabilities[keep]
+    return {
+        **_classification(labels, p.argmax(axis=1)),
+        "ece": expected_calibration_error(p, labels),
+        "n": len(labels),
+    }
+
+
+def _prediction_table(held_out: HeldOut, answers: list[SubsetAnswers]) -> pa.Table:
+    """``id``, ``split``, ``subset``, ``label``, ``predicted``, ``confidence``, ``probabilities``: one block per subset."""
+    blocks = []
+    for answer in answers:
+        n, k = answer.probabilities.shape
+        flat = pa.array(answer.probabilities.reshape(-1), pa.float32())
+        blocks.append(
+            pa.table(
+                {
+                    **_who(held_out, answer.at),
+                    "subset": pa.array([answer.key] * n, pa.string()),
+                    "predicted": _named(held_out, answer.predicted),
+                    "confidence": pa.array(answer.probabilities.max(axis=1) if n else [], pa.float32()),
+                    "probabilities": pa.ListArray.from_arrays(np.arange(n + 1, dtype=np.int32) * k, flat),
+                }
+            )
+        )
+    order = ["id", "split", "subset", "label", "predicted", "confidence", "probabilities"]
+    return pa.concat_tables(blocks).select(order).combine_chunks()
+
+
+def _comparison_table(held_out: HeldOut, compared: Mapping[str, Classes]) -> pa.Table:
+    """``id``, ``split``, ``label`` and one column of answers for each model, on labelled held-out records."""
+    at = np.flatnonzero(held_out.labels >= 0)
+    return pa.table({**_who(held_out, at), **{name: _named(held_out, answers[at]) for name, answers in compared.items()}})
+
+
+def _who(held_out: HeldOut, at: NDArray[np.int64]) -> dict[str, pa.Array]:
+    ids = held_out.features.ids
+    return {
+        "id": pa.array([ids[row] for row in held_out.rows[at]], pa.string()),
+        "split": pa.array(np.where(held_out.test[at], "test", "val").tolist(), pa.string()),
+        "label": _named(held_out, held_out.labels[at]),
+    }
+
+
+def _named(held_out: HeldOut, classes: Classes) -> pa.Array:
+    """Class names; null where the number is -1."""
+    names = held_out.features.classes
+    return pa.array([None if c < 0 else names[c] for c in classes], pa.string())
