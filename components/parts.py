@@ -53,7 +53,8 @@ def load(kind: str, name: str, base: Path | None = None) -> types.ModuleType:
     if not name.endswith(".py"):
         return importlib.import_module(f"components.{FOLDERS[kind]}.{name}")
     spec = importlib.util.spec_from_file_location(f"concord_user_{path.stem}_{source_digest(kind, name, base)[:8]}", path)
-    assert spec is not None and spec.loader is not None, path
+    assert spec is not None, path
+    assert spec.loader is not None, path
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     for export in ("Config", "build"):

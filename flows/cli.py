@@ -28,7 +28,9 @@ runs_app = typer.Typer(
 app.add_typer(data_app, name="data")
 app.add_typer(runs_app, name="runs")
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output; the rest goes to standard error.")]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="Print one JSON object on standard output; the rest goes to standard error.")
+]
 Config = Annotated[Path, typer.Argument(help="The run's YAML file.", metavar="CONFIG")]
 Data = Annotated[str | None, typer.Option("--data", help="Data set to use instead of the configuration's.")]
 Model = Annotated[str | None, typer.Option("--model", help="Registered model name; needed where there are several.")]
@@ -40,7 +42,9 @@ Fields = Annotated[list[str] | None, typer.Option("--fields", help="modality=JSO
 
 
 @app.command()
-def demo(as_json: AsJson = False, keep: Annotated[bool, typer.Option(help="Leave the endpoint running at the end.")] = False) -> None:
+def demo(
+    as_json: AsJson = False, keep: Annotated[bool, typer.Option(help="Leave the endpoint running at the end.")] = False
+) -> None:
     """Run the whole loop on the built-in glyphs, then ask the served model ten questions.
 
     Example: concord demo
@@ -59,7 +63,9 @@ def run(
     config: Config,
     data: Data = None,
     require: Annotated[str | None, typer.Option(help="Exit 1 unless the verdict is this, for example `promote`.")] = None,
-    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait for another run on the same state, or fail at once.")] = True,
+    wait: Annotated[
+        bool, typer.Option("--wait/--no-wait", help="Wait for another run on the same state, or fail at once.")
+    ] = True,
     as_json: AsJson = False,
 ) -> None:
     """Bring the model of a configuration up to date: validate, teach, pseudo-label, train, evaluate, gate, promote.
@@ -255,7 +261,9 @@ def data_glyphs(
 
 @data_app.command("import")
 def data_import(
-    source: Annotated[Path, typer.Argument(metavar="SRC", help="A CSV or Parquet file, or a folder with one sub-folder per class.")],
+    source: Annotated[
+        Path, typer.Argument(metavar="SRC", help="A CSV or Parquet file, or a folder with one sub-folder per class.")
+    ],
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Data set to make; it must not exist.")],
     as_json: AsJson = False,
 ) -> None:
@@ -314,7 +322,9 @@ def runs_list(as_json: AsJson = False) -> None:
 
 
 @runs_app.command("cancel")
-def runs_cancel(run: Annotated[str, typer.Argument(metavar="RUN", help="A run id, or `latest`.")], as_json: AsJson = False) -> None:
+def runs_cancel(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="A run id, or `latest`.")], as_json: AsJson = False
+) -> None:
     """Ask a running run to stop; its finished steps are kept.
 
     Example: concord runs cancel latest
@@ -366,7 +376,9 @@ def _answer(work: "Callable[[], Answer]", as_json: bool) -> None:
         if (remedy := _REMEDIES.get(error.errno or 0)) is None:
             raise
         where = f" at {error.filename}" if error.filename else ""
-        raise typer.Exit(_fail(f"{error.strerror}{where}; {remedy}; nothing that was there before has changed", 1, as_json)) from None
+        raise typer.Exit(
+            _fail(f"{error.strerror}{where}; {remedy}; nothing that was there before has changed", 1, as_json)
+        ) from None
     say(answer, as_json=as_json)
     raise typer.Exit(answer.exit_code)
 

@@ -51,6 +51,8 @@ class Engines:
     """The engines one run uses; ``seconds`` is the time the run had to wait for them."""
 
     home: Home
+    services: bool = False
+    """Whether Prefect's server also schedules deployments."""
     seconds: float = 0.0
     _server: subprocess.Popen[bytes] | None = None
     _registry: subprocess.Popen[bytes] | None = None
@@ -63,7 +65,9 @@ class Engines:
         if "PREFECT_API_URL" not in os.environ:
             self._start_prefect()
         if not (self.home.root / "mlflow" / "mlflow.db").is_file():
-            self._registry = self._spawn("mlflow", [sys.executable, "-m", "components.registry", "--prepare", str(self.home.root)])
+            self._registry = self._spawn(
+                "mlflow", [sys.executable, "-m", "components.registry", "--prepare", str(self.home.root)]
+            )
 
     def warm(self, *imports: Callable[[], object]) -> None:
         """Import heavy libraries in the background while engines start."""
@@ -88,7 +92,9 @@ class Engines:
             if self._server is not None and self._server.poll() is not None:
                 raise UserError(f"Prefect's server ended with code {self._server.returncode}; its log: {self._log('prefect')}")
             if time.monotonic() - start > _PREFECT_TIMEOUT:
-                raise UserError(f"Prefect's server at {url} did not answer in {_PREFECT_TIMEOUT:.0f} s; its log: {self._log('prefect')}")
+                raise UserError(
+                    f"Prefect's server at {url} did not answer in {_PREFECT_TIMEOUT:.0f} s; its log: {self._log('prefect')}"
+                )
             time.sleep(0.1)
         self.seconds += time.monotonic() - start
 
@@ -116,16 +122,18 @@ class Engines:
 
     def _start_prefect(self) -> None:
         if self._address.is_file():
-            url = str(read_json(self._address)["url"])
-            if _answers(url):
+            known = read_json(self._address)
+            url = str(known["url"])
+            if _answers(url) and (known["services"] or not self.services):
                 os.environ["PREFECT_API_URL"] = url
                 return
         port = free_port()
-        command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port), "--no-services"]
+        command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
+        command += [] if self.services else ["--no-services"]
         self._server = self._spawn("prefect", command)
         url = f"http://127.0.0.1:{port}/api"
         os.environ["PREFECT_API_URL"] = url
-        write_json(self._address, {"url": url, "pid": self._server.pid})
+        write_json(self._address, {"url": url, "pid": self._server.pid, "services": self.services})
 
     def _spawn(self, name: str, command: list[str]) -> subprocess.Popen[bytes]:
         # Its own session: a terminal's Ctrl-C reaches the run alone, which then stops its engines in order.
@@ -135,10 +143,10 @@ class Engines:
 
 
 @contextmanager
-def started(home: Home) -> Iterator[Engines]:
+def started(home: Home, *, services: bool = False) -> Iterator[Engines]:
     """Engines that are started now and stopped at the end."""
     quiet()
-    engines = Engines(home=home)
+    engines = Engines(home=home, services=services)
     engines.start()
     try:
         yield engines

@@ -35,8 +35,12 @@ def _step(name: str) -> Callable[..., Ref]:
 
 def _effect(function: Callable[..., object]) -> Callable[..., object]:
     return task(
-        name=function.__name__, cache_policy=NO_CACHE, retries=2, retry_delay_seconds=2,
-        retry_condition_fn=_is_worth_a_retry, persist_result=False,
+        name=function.__name__,
+        cache_policy=NO_CACHE,
+        retries=2,
+        retry_delay_seconds=2,
+        retry_condition_fn=_is_worth_a_retry,
+        persist_result=False,
     )(function)
 
 

@@ -131,7 +131,9 @@ def exclusive(home: Home, *, wait: bool, say: Any = None) -> Iterator[None]:  # 
     except Timeout:
         who = holder.read_text(encoding="utf-8").strip() if holder.is_file() else "another process"
         if not wait:
-            raise UserError(f"{home.root} is in use by {who}; wait for it, cancel it with `concord runs cancel`, or drop --no-wait") from None
+            raise UserError(
+                f"{home.root} is in use by {who}; wait for it, cancel it with `concord runs cancel`, or drop --no-wait"
+            ) from None
         if say:
             say(f"waiting for {who}, which holds {home.root}")
         lock.acquire()

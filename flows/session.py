@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from components import config as configuration
+from components.data.digest import data_digest
 from components.data.manifest import load_manifest
-from components.data.reader import Dataset
 from components.home import Home, find, writable
 from components.ledger import Ledger
 from components.refs import Ref, digest_json
@@ -27,7 +27,8 @@ def data_ref(config: configuration.RunConfig, home: Home) -> Ref:
         UserError: there is no data set, or its manifest is wrong.
     """
     manifest = load_manifest(config.data.uri, config.data.manifest)
-    return Dataset(config.data.uri, manifest).ref(cache=home.cache / "digests", labels=config.data.labels)
+    labels = config.data.labels.file if config.data.labels else None
+    return Ref(uri=config.data.uri, digest=data_digest(config.data.uri, manifest, cache=home.cache, labels=labels))
 
 
 def outcome(config: configuration.RunConfig, results: list[StepResult], ledger: Ledger) -> str:
@@ -75,9 +76,7 @@ class Session:
                 status = "cancelled" if isinstance(error, KeyboardInterrupt) else "failed"
                 session.update(status=status, finished=runs.now(), error=str(error) or type(error).__name__)
                 raise
-            session.update(
-                status="finished", finished=runs.now(), settled=outcome(config, session.results, session.ledger)
-            )
+            session.update(status="finished", finished=runs.now(), settled=outcome(config, session.results, session.ledger))
 
     def execute(self, step: Step, inputs: Inputs) -> Ref:
         """Run or skip one step and note it."""
@@ -104,5 +103,3 @@ def unchanged(path: Path, config: configuration.RunConfig, home: Home) -> runs.R
     if len(results) < len(STEPS):
         return None
     return runs.Runs(home).settled(config.name, outcome(config, results, Ledger(home.ledger)))
-
-

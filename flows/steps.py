@@ -253,7 +253,9 @@ STEPS = (
         version=1,
         inputs=("encode", "train", "evaluate"),
         libraries=("bentoml", "safetensors"),
-        config=lambda c: {"name": c.name} | c.model_dump(mode="json", include={"modalities", "model", "losses", "labeller", "training"}),
+        config=lambda c: (
+            {"name": c.name} | c.model_dump(mode="json", include={"modalities", "model", "losses", "labeller", "training"})
+        ),
         work=_package,
     ),
 )

@@ -113,9 +113,13 @@ class StepStore:
         if not earlier:
             return "never ran"
         now = _flat(key.parts())
-        changes = [_changes(_flat(record["parts"]), now) for record in sorted(earlier, key=lambda r: -float(str(r["finished"])))]
+        changes = [
+            _changes(_flat(record["parts"]), now) for record in sorted(earlier, key=lambda r: -float(str(r["finished"])))
+        ]
         nearest = min(changes, key=len)
-        return "; ".join(nearest[:4]) + (f"; and {len(nearest) - 4} more" if len(nearest) > 4 else "") or "its output was removed"
+        return (
+            "; ".join(nearest[:4]) + (f"; and {len(nearest) - 4} more" if len(nearest) > 4 else "") or "its output was removed"
+        )
 
     def remove_except(self, keep: set[str]) -> int:
         """Delete every output whose key is not kept; returns the bytes freed."""

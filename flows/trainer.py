@@ -4,4 +4,3 @@ from pathlib import Path
 
 from components.refs import Ref
 from flows.steps import Job
-

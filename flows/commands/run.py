@@ -38,6 +38,10 @@ def screen(result: RunResult) -> str:
     lines += [f"  label budget                {result.label_budget}", ""]
     lines += [f"  {s.name:<14} {s.status:<8} {s.seconds:7.1f} s   {s.reason}" for s in result.steps]
     lines += [f"  waiting for engines     {result.engine_seconds:7.1f} s", ""]
-    lines += [f"  run        {result.run_id}", f"  flow run   {result.flow_run or 'none was needed'}", f"  report     {result.report}"]
+    lines += [
+        f"  run        {result.run_id}",
+        f"  flow run   {result.flow_run or 'none was needed'}",
+        f"  report     {result.report}",
+    ]
     lines += [f"  data docs  {result.data_docs}"]
     return "\n".join(lines)

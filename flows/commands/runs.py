@@ -14,7 +14,8 @@ def list_() -> Answer:
     """All runs, newest first."""
     records = Runs(find()).all()
     rows = [
-        [r.run_id, r.name, r.status, r.verdict or "", str(r.model_version or ""), f"{_ran(r)} of {len(r.steps)} ran"] for r in records
+        [r.run_id, r.name, r.status, r.verdict or "", str(r.model_version or ""), f"{_ran(r)} of {len(r.steps)} ran"]
+        for r in records
     ]
     text = table(rows, ["run", "model", "status", "verdict", "version", "steps"]) if rows else _EMPTY
     then = "concord explain latest" if rows else "concord run conf/demo.yaml"
@@ -63,7 +64,8 @@ def clean(keep: int) -> Answer:
 
 def _newest(records: list[RunRecord], keep: int) -> tuple[list[RunRecord], list[RunRecord]]:
     seen: dict[str, int] = {}
-    kept, old = [], []
+    kept: list[RunRecord] = []
+    old: list[RunRecord] = []
     for record in records:
         seen[record.name] = seen.get(record.name, 0) + 1
         (kept if seen[record.name] <= keep or record.status == "running" else old).append(record)

@@ -1,0 +1,77 @@
+"""Run records and the lock on a home."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import pytest
+
+from components.errors import UserError
+from components.home import Home
+from flows.runs import RunRecord, Runs, exclusive
+
+
+@pytest.fixture
+def home(tmp_path):
+    return Home(root=tmp_path)
+
+
+def record(run_id="20260101-000000-aaaaaa", **changes):
+    base = RunRecord(run_id=run_id, name="m", started="", pid=os.getpid(), config={}, config_path="c.yaml", data_digest="d")
+    return replace(base, **changes)
+
+
+def test_the_newest_run_comes_first_and_is_latest(home):
+    runs = Runs(home)
+    for run_id in ("20260101-000000-aaaaaa", "20260102-000000-bbbbbb"):
+        runs.write(record(run_id))
+    assert [r.run_id[:8] for r in runs.all()] == ["20260102", "20260101"]
+    assert runs.get("latest").run_id.startswith("20260102")
+    assert runs.get("20260101").run_id.endswith("aaaaaa")
+
+
+def test_an_unknown_run_is_refused_with_the_known_ones(home):
+    Runs(home).write(record())
+    with pytest.raises(UserError, match=r"unknown run 'nope'.*20260101"):
+        Runs(home).get("nope")
+
+
+def test_a_run_whose_process_is_gone_reads_as_interrupted(home):
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    Runs(home).write(record(pid=gone.pid))
+    assert Runs(home).get("latest").status == "interrupted"
+
+
+def test_cancel_interrupts_the_process(home):
+    code = "import time\ntry:\n  print('up', flush=True); time.sleep(60)\nexcept KeyboardInterrupt:\n  raise SystemExit(7)"
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as process:
+        process.stdout.readline()
+        Runs(home).write(record(pid=process.pid))
+        Runs(home).cancel("latest")
+        assert process.wait(10) == 7
+
+
+def test_a_finished_run_cannot_be_cancelled(home):
+    Runs(home).write(record(status="finished"))
+    with pytest.raises(UserError, match="is finished, not running"):
+        Runs(home).cancel("latest")
+
+
+def test_a_second_run_on_one_home_is_told_who_holds_it_and_a_kill_frees_it(home):
+    code = (
+        "import sys, time; from pathlib import Path; from components.home import Home; from flows.runs import exclusive\n"
+        f"with exclusive(Home(root=Path({str(home.root)!r})), wait=False): print('held', flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as process:
+        process.stdout.readline()
+        with pytest.raises(UserError, match=f"in use by process {process.pid}"), exclusive(home, wait=False):
+            pass
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    start = time.monotonic()
+    with exclusive(home, wait=True):
+        assert time.monotonic() - start < 5
