@@ -177,7 +177,8 @@ class FieldsEncoder(Encoder):
         numbers, hashed = inputs[:, : self._numbers], inputs[:, self._numbers :]
         missing = numbers.isnan()
         standard = ((numbers - self.mean) / self.scale).clamp(-self._clip, self._clip)
-        return self.layers(torch.cat([standard.masked_fill(missing, 0.0), missing.to(inputs.dtype), hashed], dim=1))
+        encoded: Tensor = self.layers(torch.cat([standard.masked_fill(missing, 0.0), missing.to(inputs.dtype), hashed], dim=1))
+        return encoded
 
 
 def _thinned(values: Tensor, at_most: int = 1_000_000) -> Tensor:

@@ -144,7 +144,8 @@ def hashed(texts: list[str], buckets: int) -> NDArray[np.float32]:
             bucket, sign = _place(gram, buckets)
             out[row, bucket] += sign * (1.0 + math.log(count))
     lengths = np.linalg.norm(out, axis=1, keepdims=True)
-    return np.divide(out, lengths, out=out, where=lengths > 0)
+    out /= np.where(lengths > 0, lengths, 1.0)
+    return out
 
 
 def _grams(text: str) -> list[str]:
