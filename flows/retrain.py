@@ -84,7 +84,7 @@ def retrain(config: str, data: str | None = None, home: str | None = None) -> st
         packed = package(session, encode=features, train=student, evaluate=results)
 
         version = register(session, packed, results)
-        decision = gate(session, version, packed, results, accepted, features)
+        decision = gate(session, version, results)
         promote(session, version, decision)
         serve(session)
         return session.record.run_id

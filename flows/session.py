@@ -89,6 +89,15 @@ class Session:
         self.record = self._runs.write(runs.with_step(self.record, result))
         return result.ref
 
+    def output(self, step: str) -> Path:
+        """The folder that a finished step of this run wrote."""
+        return next(r.ref.path for r in self.results if r.name == step)
+
+    def inputs(self, step: Step) -> Inputs:
+        """The inputs of a step, from this run's data and results."""
+        known = {"data": self.data} | {r.name: r.ref for r in self.results}
+        return {name: known[name] for name in step.inputs}
+
     def update(self, **changes: object) -> None:
         """Write the record with some fields changed."""
         self.record = self._runs.write(replace(self.record, **changes))  # type: ignore[arg-type]

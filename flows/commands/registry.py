@@ -1,0 +1,78 @@
+"""``concord evaluate``, ``promote``, ``rollback`` and ``ledger``."""
+
+import getpass
+from dataclasses import asdict
+from pathlib import Path
+
+from components import promotion
+from components.errors import UserError, unknown_name
+from components.home import Home, find, writable
+from components.ledger import Ledger
+from components.promotion import Standing
+from flows.commands.answer import Answer, table
+from flows.runs import now
+
+
+def promote(model: str | None, version: int, reason: str) -> Answer:
+    """Make a version champion by hand."""
+    home = writable(find())
+    name = only_model(home, model)
+    standing = promotion.promote(home, name, version, actor=getpass.getuser(), reason=reason, time=now())
+    return _changed(standing, f"version {standing.version} of {name} is champion")
+
+
+def rollback(model: str | None, reason: str) -> Answer:
+    """Give the previous champion its place back."""
+    home = writable(find())
+    name = only_model(home, model)
+    standing = promotion.rollback(home, name, actor=getpass.getuser(), reason=reason, time=now())
+    return _changed(standing, f"version {standing.version} of {name} is champion again")
+
+
+def ledger(model: str | None) -> Answer:
+    """Every entry, oldest first."""
+    entries = Ledger(find().ledger).entries(model)
+    rows = [
+        [str(e.seq), e.time, e.model, e.kind, str(e.version or ""), e.actor, _why(e.details)] for e in entries
+    ]
+    text = table(rows, ["", "time", "model", "kind", "version", "by", "why"]) if rows else "the ledger is empty"
+    then = "concord explain latest" if rows else "concord run CONFIG"
+    return Answer(value={"entries": [asdict(e) for e in entries]}, text=text, then=then)
+
+
+def evaluate(config: Path, *, version: str, data: str | None) -> Answer:
+    """Measure a registered version on today's test records."""
+    from flows.engines import quiet
+    from flows.evaluation import measure
+
+    quiet()
+    figures = measure(config, version=version, data=data)
+    lines = [f"{figures['model']} version {figures['version']} on {figures['n']} test records"]
+    lines += [f"  {name:<10} {figures[name]:.4f}" for name in ("accuracy", "macro_f1")]
+    return Answer(value=figures, text="\n".join(lines), then="concord ledger")
+
+
+def only_model(home: Home, name: str | None) -> str:
+    """The model that is meant: the named one, else the only one.
+
+    Raises:
+        UserError: none is registered, several are and none was named, or the named one is unknown.
+    """
+    names = promotion.models(home)
+    if not names:
+        raise UserError(f"no model is registered in {home.root}; make one with `concord run CONFIG`, or see `concord demo`")
+    if name is None and len(names) > 1:
+        raise UserError(f"several models are registered ({', '.join(names)}); say which with --model")
+    if name is not None and name not in names:
+        raise UserError(unknown_name("model", name, names))
+    return name or names[0]
+
+
+def _changed(standing: Standing, text: str) -> Answer:
+    value = {"model": standing.model, "champion": standing.version, "package_digest": standing.package_digest}
+    return Answer(value=value, text=text, then="concord ledger; a running `concord serve` follows by itself")
+
+
+def _why(details: dict[str, object]) -> str:
+    reasons = details.get("reasons")
+    return "; ".join(map(str, reasons)) if isinstance(reasons, list) else str(details.get("reason", ""))

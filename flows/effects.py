@@ -1,0 +1,113 @@
+"""Effects on shared state: they run every time, cheaply and idempotently, and follow what the evidence says."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from components import promotion
+from components.config import RunConfig
+from components.features import Features
+from components.gate import Answers, Decision, Rows, decide
+from components.promotion import Standing
+from components.refs import Ref, digest_folder, digest_json, read_json
+from components.registry import Registry
+from flows import steps
+from flows.runs import now
+from flows.session import Session
+
+
+def register(session: Session, packed: Ref, results: Ref) -> Standing:
+    """Record the run in MLflow and register its package; the same package keeps its version."""
+    job, record = session.job, session.record
+    package = packed.path / "package"
+    metrics = read_json(results.path / "metrics.json")
+    run = Registry(job.home.root).record_run(
+        job.config.name,
+        record.run_id,
+        params=job.config.model_dump(mode="json"),
+        metrics=metrics,
+        tags={
+            "data_digest": record.data_digest,
+            "data_revision": record.data_revision or "",
+            "flow_run": record.flow_run or "",
+        },
+        artifacts={
+            "report": results.path / "report.html",
+            "config": package / "config.yaml",
+            "data": session.output("validate") / "summary.json",
+            "data_docs": session.output("validate") / "data_docs",
+        },
+    )
+    standing = promotion.register(
+        job.home,
+        job.config.name,
+        package,
+        package_digest=digest_folder(package),
+        run=run,
+        modalities={name: spec.kind for name, spec in Features.load(session.output("encode")).specs.items()},
+        time=now(),
+        tags={"bento": str(packed.path / "bento"), "data_digest": record.data_digest, "run": record.run_id},
+    )
+    session.update(model_version=standing.version)
+    return standing
+
+
+def gate(session: Session, challenger: Standing, results: Ref) -> Decision:
+    """Compare the challenger with the champion on the same held-out rows."""
+    job, name = session.job, session.job.config.name
+    champion = promotion.champion(job.home, name)
+    rows = _rows(session, results, champion)
+    return decide(
+        rows,
+        challenger=challenger.package_digest,
+        champion=champion.package_digest if champion else None,
+        rows_digest=digest_json([rows.labels.tolist(), results.digest]),
+        config=job.config.gate,
+        looks=session.ledger.looks(name),
+    )
+
+
+def promote(session: Session, challenger: Standing, decision: Decision) -> None:
+    """Write the decision into the ledger and let the champion alias follow."""
+    outcome = promotion.apply(session.job.home, session.job.config.name, decision, challenger, time=now())
+    session.update(verdict=outcome.verdict, reasons=outcome.reasons)
+
+
+def _rows(session: Session, results: Ref, champion: Standing | None) -> Rows:
+    config = session.job.config
+    table = pq.read_table(results.path / "comparisons.parquet")
+    keep = np.array(table["split"].to_pylist()) == config.gate.split
+    answers = {c: np.array(table[c].to_pylist(), dtype=np.str_)[keep] for c in table.column_names}
+    theirs: Answers | None = None
+    if champion is not None:
+        known = _champion_answers(session, champion)
+        theirs = np.array([known.get(i, "") for i in answers["id"]], dtype=np.str_)
+    return Rows(
+        labels=answers["label"],
+        challenger=answers["chosen"],
+        champion=theirs,
+        majority=answers["majority"],
+        best_single=answers.get("best_single"),
+    )
+
+
+def _champion_answers(session: Session, champion: Standing) -> dict[str, str]:
+    from components.evaluation import standing
+
+    features = Features.load(session.output("encode"))
+    if not standing.is_compatible(champion.package, features):
+        features = Features.load(_encoded_for(session, champion.package).path)
+    return standing.answers(champion.package, features)
+
+
+def _encoded_for(session: Session, package: Path) -> Ref:
+    """Today's records, encoded as the champion needs them (a step like any other, found again by its key)."""
+    from components import model as models
+
+    job = session.job
+    options = {name: spec.options for name, spec in models.load(package).specs.items()}
+    config: RunConfig = job.config.model_copy(update={"modalities": options})
+    encode = next(s for s in steps.STEPS if s.name == "encode")
+    return steps.execute(encode, replace(job, config=config), session.inputs(encode)).ref

@@ -1,0 +1,84 @@
+"""What each step's output looks like on the tiny data set; rewrite it with ``python -m tests.golden`` after raising a version."""
+
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+from safetensors.numpy import load_file
+
+from components import config as configuration
+from components.home import Home
+from flows import steps
+from flows.session import data_ref
+from tests import tiny
+
+FILE = Path(__file__).with_name("golden.json")
+
+
+def run_all(folder: Path) -> dict[str, Path]:
+    """Run every step bare on the tiny data set; step name to its output."""
+    path = tiny.config(folder, tiny.make(folder / "data"))
+    job = steps.Job(config=configuration.load(path), base=folder, home=Home(root=folder / "home"))
+    known = {"data": data_ref(job.config, job.home)}
+    for step in steps.STEPS:
+        known[step.name] = steps.execute(step, job, known).ref
+    return {name: ref.path for name, ref in known.items() if name != "data"}
+
+
+def summary(folder: Path, leave_out: tuple[str, ...] = ()) -> dict[str, list[float]]:
+    """File to a few numbers that change when its content does, and survive another processor's rounding."""
+    files = sorted(p for p in folder.rglob("*") if p.is_file() and p.relative_to(folder).parts[0] not in leave_out)
+    return {p.relative_to(folder).as_posix(): [round(n, 4) for n in _numbers(p)] for p in files if _numbers(p)}
+
+
+def _numbers(path: Path) -> list[float]:
+    if path.suffix == ".json":
+        return _statistics(list(_leaves(json.loads(path.read_text()))))
+    if path.suffix == ".npy":
+        return _statistics(np.load(path).ravel())
+    if path.suffix == ".safetensors":
+        return _statistics(np.concatenate([v.ravel() for _, v in sorted(load_file(path).items())]))
+    if path.suffix == ".parquet":
+        table = pq.read_table(path)
+        numeric = [c for c in table.columns if str(c.type) in ("float", "double", "int64", "bool")]
+        values = [np.array(c.drop_null().to_pylist(), dtype=float) for c in numeric]
+        return [float(table.num_rows), float(table.num_columns), *_statistics(np.concatenate([*values, np.zeros(1)]))]
+    return []
+
+
+def _leaves(tree: object):
+    if isinstance(tree, dict):
+        for value in tree.values():
+            yield from _leaves(value)
+    elif isinstance(tree, list):
+        for value in tree:
+            yield from _leaves(value)
+    elif isinstance(tree, int | float) and not isinstance(tree, bool):
+        yield float(tree)
+
+
+def _statistics(values) -> list[float]:
+    values = np.asarray(values, dtype=float)
+    values = values[np.isfinite(values)]
+    return [float(len(values)), float(values.mean()), float(values.std())] if len(values) else []
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        outputs = run_all(Path(folder))
+        by_name = {s.name: s for s in steps.STEPS}
+        found = {n: {"version": by_name[n].version, "files": summary(p, _leave_out(n))} for n, p in outputs.items()}
+    FILE.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    sys.stdout.write(f"wrote {FILE.name}\n")
+
+
+def _leave_out(step: str) -> tuple[str, ...]:
+    # BentoML writes its own metadata into the Bento; what is ours in it is the package beside it.
+    return (*next(s.volatile for s in steps.STEPS if s.name == step), "bento")
+
+
+if __name__ == "__main__":
+    main()

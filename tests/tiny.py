@@ -1,0 +1,78 @@
+"""The synthetic records as a real data set on disk, with a configuration that a run finishes in seconds."""
+
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tests import synthetic
+
+MANIFEST = """\
+id: id
+target: {column: label, kind: single}
+split: {column: split}
+modalities:
+  image: {kind: image, column: image}
+  text: {kind: text, column: text}
+  facts:
+    kind: tabular
+    columns:
+      weight: {type: number, unit: gram}
+      colour: {type: category}
+      tags: {type: set, separator: "|"}
+"""
+
+CONFIG = """\
+name: tiny
+data:
+  uri: URI
+  labels: {file: labelled.parquet, column: visible}
+modalities:
+  image: {size: [8, 8], colour: false, width: 8, stages: 2, depth: 1}
+  text: {encoder: hashing, buckets: 16}
+  facts: {buckets: 8, width: 16}
+model: {dim: 16, fusion: gated}
+labeller: {name: fixed}
+training: {epochs: 2, teacher_epochs: 3, batch_size: 32, seed: 0}
+evaluation: {resamples: 200}
+gate: {resamples: 200}
+"""
+
+
+def make(folder: Path, records: int = 240) -> Path:
+    """Write the first ``records`` of 400 as a data set: every label is in it, the label file says which may be seen."""
+    source = synthetic.records()
+    (folder / "media" / "images").mkdir(parents=True)
+    rows = []
+    for row in range(records):
+        raw = source.raw(row)
+        path = None
+        if (picture := raw.get("image")) is not None:
+            path = f"images/{source.ids[row]}.png"
+            (folder / "media" / path).write_bytes(picture)
+        facts = raw.get("facts") or {}
+        tags = facts.get("tags")
+        rows.append(
+            {
+                "id": source.ids[row], "split": source.splits[row], "label": source.truth[row],
+                "image": path, "text": raw.get("text"), "weight": facts.get("weight"), "colour": facts.get("colour"),
+                "tags": "|".join(tags) if tags else None,
+            }
+        )  # fmt: skip
+    pq.write_table(pa.Table.from_pylist(rows), folder / "records.parquet")
+    visible = [label is not None for label in source.label[:records]]
+    pq.write_table(pa.table({"id": source.ids[:records], "visible": visible}), folder / "labelled.parquet")
+    (folder / "dataset.yaml").write_text(MANIFEST, encoding="utf-8")
+    return folder
+
+
+def config(folder: Path, uri: Path, replace: dict[str, str] | None = None) -> Path:
+    """Write a run's configuration into ``folder`` and return its path; ``replace`` swaps pieces of its text."""
+    text = CONFIG.replace("URI", json.dumps(str(uri)))
+    for old, new in (replace or {}).items():
+        assert old in text, old
+        text = text.replace(old, new)
+    path = folder / "tiny.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
