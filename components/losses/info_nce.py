@@ -15,6 +15,10 @@ from torch.nn import functional as F
 from components.contracts import ModelOutput
 from components.errors import UsageError
 
+WITHOUT_LABELS = True
+"""Records without a label teach too."""
+LEAST_MODALITIES = 2
+"""A model of fewer modalities has nothing to contrast."""
 HIGHEST = math.log(100.0)
 
 

@@ -1,0 +1,116 @@
+"""What a model learns from: rows, their targets, and batches of both."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from components.contracts import Inputs
+from components.features import Features
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """Some records on the device.
+
+    Attributes:
+        inputs: modality name to cached inputs ``(batch, *shape)``.
+        present: ``(batch, modalities)``.
+        labels: ``(batch,)``, -1 where there is none.
+        weights: ``(batch,)``, 0 where there is none.
+    """
+
+    inputs: Inputs
+    present: Tensor
+    labels: Tensor
+    weights: Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingData:
+    """Records, as one model sees them; ``n`` is all records of the features, also those that it never reads.
+
+    Attributes:
+        names: the model's modalities, sorted.
+        arrays: modality name to cached inputs ``(n, *shape)``.
+        present: ``(n, modalities)`` for these modalities.
+        labels: class number ``(n,)``, -1 where there is none.
+        weights: ``(n,)`` float32.
+        supervised: rows with a label to learn.
+        unlabelled: further rows, for losses that read no labels.
+    """
+
+    names: tuple[str, ...]
+    arrays: Mapping[str, NDArray[Any]]
+    present: NDArray[np.bool_]
+    labels: NDArray[np.int64]
+    weights: NDArray[np.float32]
+    supervised: NDArray[np.int64]
+    unlabelled: NDArray[np.int64]
+
+    def batch(self, rows: NDArray[np.int64], device: torch.device) -> Batch:
+        """Read rows onto a device."""
+
+        def there(array: NDArray[Any]) -> Tensor:
+            return torch.from_numpy(array[rows]).to(device, non_blocking=True)
+
+        return Batch(
+            inputs={name: there(self.arrays[name]) for name in self.names},
+            present=there(self.present),
+            labels=there(self.labels),
+            weights=there(self.weights),
+        )
+
+    def order(self, batch_size: int, seed: int, epoch: int) -> list[NDArray[np.int64]]:
+        """Rows of each batch of an epoch: shuffled, all used once, supervised ones spread evenly.
+
+        A pure function of seed and epoch, so a resumed run sees what it would have seen.
+        """
+        rng = np.random.default_rng([seed, epoch])
+        steps = max(1, -(-(len(self.supervised) + len(self.unlabelled)) // batch_size))
+        first = np.array_split(rng.permutation(self.supervised), steps)
+        # The longer shares come first in one list and last in the other, so that all batches are of nearly one size.
+        second = np.array_split(rng.permutation(self.unlabelled), steps)[::-1]
+        return [np.concatenate(pair) for pair in zip(first, second, strict=True)]
+
+
+def training_data(
+    features: Features,
+    *,
+    names: tuple[str, ...] | None = None,
+    pseudo: Mapping[str, tuple[str, float]] | None = None,
+    unlabelled: bool = False,
+) -> TrainingData:
+    """Choose what to learn from among the training records.
+
+    Args:
+        features: the encoded data set; labels of validation and test records are never read.
+        names: modalities to use, all by default; records without any of them are left out.
+        pseudo: record id to label and weight, for records without a visible label.
+        unlabelled: whether records without any label are used too.
+    """
+    names = tuple(features.names) if names is None else tuple(sorted(names))
+    present = features.present[:, [features.names.index(name) for name in names]]
+    train = np.zeros(len(features.ids), dtype=bool)
+    train[features.rows("train")] = True
+    labels = np.where(train, features.labels, -1)
+    weights = (labels >= 0).astype(np.float32)
+    if pseudo:
+        number = {c: i for i, c in enumerate(features.classes)}
+        for row in np.flatnonzero(train & (labels < 0)):
+            if (found := pseudo.get(features.ids[row])) is not None:
+                labels[row], weights[row] = number[found[0]], found[1]
+    usable = train & present.any(axis=1)
+    return TrainingData(
+        names=names,
+        arrays={name: features.arrays[name] for name in names},
+        present=present,
+        labels=labels,
+        weights=weights,
+        supervised=np.flatnonzero(usable & (weights > 0)),
+        unlabelled=np.flatnonzero(usable & (weights == 0)) if unlabelled else np.empty(0, np.int64),
+    )

@@ -1,0 +1,42 @@
+"""What to train, as JSON: everything by place and digest, so that it runs the same here and in a pod."""
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from components.config import ModelConfig, TrainingConfig
+from components.refs import Ref, digest_json
+from components.strict import Strict
+
+Task = Literal["teach", "train", "baselines"]
+
+
+class TrainSpec(Strict):
+    """One training task.
+
+    ``teach`` fits on visible labels alone. ``train`` fits the student, also on pseudo-labels, and keeps the better of
+    student and teacher. ``baselines`` fits the models that the chosen one must be compared with, on the same targets.
+    """
+
+    task: Task
+    features: Ref
+    """Output of encode."""
+    pseudo: Ref | None = None
+    """Output of pseudo-label; ``train`` and ``baselines``."""
+    teacher: Ref | None = None
+    """Output of teach; ``train``."""
+    student: Ref | None = None
+    """Output of train; ``baselines``."""
+    model: ModelConfig = ModelConfig()
+    losses: dict[str, dict[str, Any]] = Field(default_factory=lambda: {"cross_entropy": {}})
+    training: TrainingConfig = TrainingConfig()
+    base: str | None = None
+    """Folder that parts given by path are relative to."""
+
+    def digest(self) -> str:
+        """SHA-256 of all that shapes the weights: contents, not places."""
+        tree = self.model_dump(mode="json", exclude={"base"})
+        del tree["training"]["checkpoint_every"]
+        for name in ("features", "pseudo", "teacher", "student"):
+            tree[name] = tree[name] and tree[name]["digest"]
+        return digest_json(tree)

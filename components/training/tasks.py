@@ -1,0 +1,190 @@
+"""The three training tasks: the teacher, the student that must beat it, and what both are compared with."""
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import torch
+
+from components import model as models
+from components import parts
+from components.config import ModelConfig, Part
+from components.features import Features
+from components.inference import infer
+from components.model import Model
+from components.progress import Log, Progress, silent, unlogged
+from components.refs import digest_json, read_json, write_json
+from components.training.data import TrainingData, training_data
+from components.training.loop import Loss, fit
+from components.training.spec import TrainSpec
+
+Pseudo = Mapping[str, tuple[str, float]]
+
+
+@dataclass(kw_only=True)
+class Trainer:
+    """Fits models for one spec, and counts the steps of all of them.
+
+    Attributes:
+        spec: what to train.
+        features: its opened features.
+        checkpoints: folder for unfinished trainings.
+        log: takes figures.
+        progress: told after every step.
+        steps: optimiser steps behind the models fitted so far.
+        resumed: those of them that an earlier, interrupted run had done.
+    """
+
+    spec: TrainSpec
+    features: Features
+    checkpoints: Path | None = None
+    log: Log = unlogged
+    progress: Progress = silent
+    steps: int = field(default=0, init=False)
+    resumed: int = field(default=0, init=False)
+
+    def model(
+        self,
+        name: str,
+        *,
+        pseudo: Pseudo | None,
+        alone: str | None = None,
+        fusion: Part | None = None,
+        out: Path,
+    ) -> Model:
+        """Fit one model and write its folder.
+
+        Args:
+            name: how progress, log and checkpoint call it.
+            pseudo: pseudo-labels; None fits on visible labels only, for ``teacher_epochs``.
+            alone: the only modality it may use.
+            fusion: another fusion than the spec's.
+            out: takes the model and ``history.json``.
+        """
+        config, training = self.spec.model, self.spec.training
+        config = config if fusion is None else config.model_copy(update={"fusion": fusion})
+        names = (alone,) if alone else tuple(self.features.names)
+        losses, reads_all = self._losses(len(names))
+        data = training_data(
+            self.features, names=names, pseudo=pseudo, unlabelled=pseudo is not None and reads_all and len(names) > 1
+        )
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(training.seed)
+            model = self._fresh(config, names)
+            fitted = fit(
+                model,
+                losses,
+                data,
+                training,
+                epochs=training.teacher_epochs if pseudo is None else training.epochs,
+                checkpoint=self.checkpoints / f"{name}.safetensors" if self.checkpoints else None,
+                key=self._key(name, config),
+                name=name,
+                log=self.log,
+                progress=self.progress,
+            )
+        self.steps += fitted.steps
+        self.resumed += fitted.resumed_from
+        models.save(model, out)
+        summary = {"steps": fitted.steps, "val_accuracy": self.accuracy(model), "epochs": fitted.history}
+        write_json(out / "history.json", summary)
+        return model
+
+    def accuracy(self, model: Model) -> float | None:
+        """Share of right answers among labelled validation records that the model can answer; None without any."""
+        data = self._view(model)
+        rows = self.features.rows("val", labelled=True)
+        rows = rows[data.present[rows].any(axis=1)]
+        if not len(rows):
+            return None
+        answers = infer(model, data.arrays, data.present, rows).logits.argmax(axis=1)
+        return float((answers == self.features.labels[rows]).mean())
+
+    def trainable(self, name: str, pseudo: Pseudo | None) -> bool:
+        """Whether any training record has a target and this modality."""
+        return len(training_data(self.features, names=(name,), pseudo=pseudo).supervised) > 0
+
+    def _view(self, model: Model) -> TrainingData:
+        return training_data(self.features, names=tuple(model.names))
+
+    def _fresh(self, config: ModelConfig, names: tuple[str, ...]) -> Model:
+        specs = {name: self.features.specs[name] for name in names}
+        return models.build(config, classes=self.features.classes, specs=specs, base=self._base)
+
+    def _losses(self, modalities: int) -> tuple[dict[str, tuple[float, Loss]], bool]:
+        """Built losses with their weights, and whether one of them learns from records without a label."""
+        built: dict[str, tuple[float, Loss]] = {}
+        reads_all = False
+        for name, options in sorted(self.spec.losses.items()):
+            weight = float(options.get("weight", 1.0))
+            module = parts.load("loss", name, self._base)
+            if weight == 0 or modalities < getattr(module, "LEAST_MODALITIES", 1):
+                continue
+            own = {k: v for k, v in options.items() if k != "weight"}
+            built[name] = weight, module.build(parts.configure("loss", name, own, self._base))
+            reads_all |= bool(getattr(module, "WITHOUT_LABELS", False))
+        return built, reads_all
+
+    def _key(self, name: str, config: ModelConfig) -> str:
+        """What a checkpoint belongs to: the spec, the model in it, and the source of the parts it is made of."""
+        sources = [parts.source_digest("loss", loss, self._base) for loss in sorted(self.spec.losses)]
+        return digest_json([self.spec.digest(), name, parts.source_digest("fusion", config.fusion.name, self._base), *sources])
+
+    @property
+    def _base(self) -> Path | None:
+        return Path(self.spec.base) if self.spec.base else None
+
+
+def teach(trainer: Trainer, out: Path) -> None:
+    """Fit the teacher on visible labels; ``out`` is its model folder."""
+    trainer.model("teacher", pseudo=None, out=out)
+
+
+def train(trainer: Trainer, *, teacher: Path, pseudo: Path, out: Path) -> None:
+    """Fit the student and keep it only if it is right more often than the teacher on the validation split.
+
+    Writes ``model/`` (the kept one), ``student/`` and ``selection.json``. Where the labeller was switched off there is no
+    student, and the teacher is kept.
+    """
+    before = trainer.accuracy(models.load(teacher))
+    labels = read_pseudo(pseudo)
+    selection: dict[str, object] = {"kept": "teacher", "student": None, "teacher": {"val_accuracy": before}}
+    if labels is not None:
+        student = trainer.model("student", pseudo=labels, out=out / "student")
+        after = trainer.accuracy(student)
+        selection["student"] = {"val_accuracy": after}
+        if after is not None and before is not None and after > before:
+            selection["kept"] = "student"
+    shutil.copytree(out / "student" if selection["kept"] == "student" else teacher, out / "model")
+    write_json(out / "selection.json", selection)
+
+
+def baselines(trainer: Trainer, *, student: Path, pseudo: Path, out: Path) -> None:
+    """Fit one model for each modality alone, and plain concatenation where the chosen fusion is another.
+
+    They get the targets and epochs of the model that ``train`` kept. Writes a model folder each and ``baselines.json``.
+    """
+    kept = read_json(student / "selection.json")["kept"]
+    labels = read_pseudo(pseudo) if kept == "student" else None
+    found: dict[str, dict[str, object]] = {}
+    for name in trainer.features.names if len(trainer.features.names) > 1 else []:
+        if not trainer.trainable(name, labels):
+            found[f"only-{name}"] = {"skipped": f"no training record has both a target and {name}"}
+            continue
+        model = trainer.model(f"only-{name}", pseudo=labels, alone=name, out=out / f"only-{name}")
+        found[f"only-{name}"] = {"val_accuracy": trainer.accuracy(model)}
+    if trainer.spec.model.fusion.name != "concat" and len(trainer.features.names) > 1:
+        model = trainer.model("concat", pseudo=labels, fusion=Part(name="concat"), out=out / "concat")
+        found["concat"] = {"val_accuracy": trainer.accuracy(model)}
+    write_json(out / "baselines.json", {"targets": kept, "models": found})
+
+
+def read_pseudo(folder: Path) -> Pseudo | None:
+    """Accepted pseudo-labels and their weights by record id; None where the labeller was switched off."""
+    if read_json(folder / "summary.json")["labeller"] is None:
+        return None
+    table = pq.read_table(folder / "pseudo.parquet", columns=["id", "label", "confidence", "accepted"])
+    rows = zip(*(table[c].to_pylist() for c in ("id", "label", "confidence", "accepted")), strict=True)
+    return {i: (label, confidence) for i, label, confidence, accepted in rows if accepted}
