@@ -37,7 +37,10 @@ def measure(path: Path, *, version: str, data: str | None) -> dict[str, Any]:
     options = {name: spec.options for name, spec in models.load(chosen.package).specs.items()}
     with runs.exclusive(home, wait=True, say=console.print), Display() as display:
         job = steps.Job(
-            config=config.model_copy(update={"modalities": options}), base=path.resolve().parent, home=home, progress=display.show
+            config=config.model_copy(update={"modalities": options}),
+            base=path.resolve().parent,
+            home=home,
+            progress=display.show,
         )
         known: dict[str, Ref] = {"data": data_ref(config, home)}
         for step in steps.STEPS[:2]:

@@ -1,10 +1,11 @@
 """What ``concord run --json`` prints: exactly this object."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from components.evaluation.metrics import Metrics
 from components.refs import read_json
 from flows.runs import RunRecord
 
@@ -34,9 +35,7 @@ class RunResult(BaseModel):
     report: str = Field(description="path of the HTML report")
     data_docs: str = Field(description="path of the Great Expectations site")
     label_budget: int = Field(description="all labels the run could fit or select on, validation included")
-    metrics: dict[str, Any] = Field(
-        description="accuracy, macro_f1, ece, by_subset, retrieval, supervised_only, best_single and more, on the test split"
-    )
+    metrics: Metrics
     steps: list[StepLine]
     engine_seconds: float = Field(description="seconds the run waited for engines to start")
 
@@ -44,12 +43,11 @@ class RunResult(BaseModel):
 def from_record(record: RunRecord, *, nothing_changed: bool = False) -> RunResult:
     """The result of a finished run; with ``nothing_changed`` every step reads as skipped."""
     outputs = {step["name"]: Path(step["output"]) for step in record.steps}
-    metrics = read_json(outputs["evaluate"] / "metrics.json")
+    metrics = Metrics.model_validate(read_json(outputs["evaluate"] / "metrics.json"))
     steps = [StepLine(**{k: step[k] for k in StepLine.model_fields}) for step in record.steps]
     if nothing_changed:
         steps = [s.model_copy(update={"status": "skipped", "seconds": 0.0, "reason": "same key"}) for s in steps]
     assert record.model_version is not None, record
-    budget = metrics["label_budget"]
     return RunResult.model_validate(
         {
             "run_id": record.run_id,
@@ -61,7 +59,7 @@ def from_record(record: RunRecord, *, nothing_changed: bool = False) -> RunResul
             "data_revision": record.data_revision,
             "report": str(outputs["evaluate"] / "report.html"),
             "data_docs": str(outputs["validate"] / "data_docs" / "index.html"),
-            "label_budget": budget["total"] if isinstance(budget, dict) else budget,
+            "label_budget": metrics.label_budget.total,
             "metrics": metrics,
             "steps": steps,
             "engine_seconds": record.engine_seconds,

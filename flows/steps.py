@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from components import parts
 from components.config import RunConfig
@@ -11,6 +11,9 @@ from components.home import Home
 from components.progress import Progress, silent
 from components.refs import Ref
 from flows.store import StepKey, StepResult, StepStore, library_versions
+
+if TYPE_CHECKING:
+    from flows.trainer import Task
 
 Inputs = dict[str, Ref]
 
@@ -51,7 +54,7 @@ class Step:
     inputs: tuple[str, ...]
     libraries: tuple[str, ...]
     config: Callable[[RunConfig], dict[str, Any]]
-    work: Callable[[Job, dict[str, Path], Path], None]
+    work: Callable[[Job, Inputs, Path], None]
     chosen: Callable[[RunConfig], list[tuple[str, str]]] = field(default=lambda _: [])
     volatile: tuple[str, ...] = ()
 
@@ -72,7 +75,7 @@ def execute(step: Step, job: Job, inputs: Inputs) -> StepResult:
     """Run one step, or find its output."""
 
     def work(out: Path) -> None:
-        step.work(job, {name: inputs[name].path for name in step.inputs}, out)
+        step.work(job, {name: inputs[name] for name in step.inputs}, out)
 
     return job.store.run(key(step, job.config, job.base, inputs), work, volatile=step.volatile)
 
@@ -89,17 +92,17 @@ def finished(job: Job, data: Ref) -> Iterator[StepResult]:
         yield StepResult(name=step.name, key=step_key.digest(), status="skipped", seconds=0.0, reason="same key", ref=ref)
 
 
-def _validate(job: Job, inputs: dict[str, Path], out: Path) -> None:  # noqa: ARG001
+def _validate(job: Job, inputs: Inputs, out: Path) -> None:  # noqa: ARG001
     from components.validation.accept import validate
 
     validate(data=job.config.data, modalities=job.config.modalities, out=out, progress=job.progress)
 
 
-def _encode(job: Job, inputs: dict[str, Path], out: Path) -> None:
+def _encode(job: Job, inputs: Inputs, out: Path) -> None:
     from components.features import encode
 
     encode(
-        accepted=inputs["validate"],
+        accepted=inputs["validate"].path,
         data_uri=job.config.data.uri,
         modalities=job.config.modalities,
         cache=job.home.cache / "features",
@@ -108,8 +111,8 @@ def _encode(job: Job, inputs: dict[str, Path], out: Path) -> None:
     )
 
 
-def _training(task: str) -> Callable[[Job, dict[str, Path], Path], None]:
-    def work(job: Job, inputs: dict[str, Path], out: Path) -> None:
+def _training(task: "Task") -> Callable[[Job, Inputs, Path], None]:
+    def work(job: Job, inputs: Inputs, out: Path) -> None:
         from flows.trainer import train
 
         train(task, job, inputs, out)
@@ -117,12 +120,12 @@ def _training(task: str) -> Callable[[Job, dict[str, Path], Path], None]:
     return work
 
 
-def _pseudo_label(job: Job, inputs: dict[str, Path], out: Path) -> None:
+def _pseudo_label(job: Job, inputs: Inputs, out: Path) -> None:
     from components.pseudo import pseudo_label
 
     pseudo_label(
-        features=inputs["encode"],
-        teacher=inputs["teach"],
+        features=inputs["encode"].path,
+        teacher=inputs["teach"].path,
         labeller=job.config.labeller,
         base=job.base,
         out=out,
@@ -130,35 +133,39 @@ def _pseudo_label(job: Job, inputs: dict[str, Path], out: Path) -> None:
     )
 
 
-def _evaluate(job: Job, inputs: dict[str, Path], out: Path) -> None:
+def _evaluate(job: Job, inputs: Inputs, out: Path) -> None:
     from components.evaluation.evaluate import evaluate
 
     evaluate(
-        accepted=inputs["validate"],
-        features=inputs["encode"],
-        teacher=inputs["teach"],
-        pseudo=inputs["pseudo_label"],
-        train=inputs["train"],
-        baselines=inputs["baselines"],
+        accepted=inputs["validate"].path,
+        features=inputs["encode"].path,
+        teacher=inputs["teach"].path,
+        pseudo=inputs["pseudo_label"].path,
+        train=inputs["train"].path,
+        baselines=inputs["baselines"].path,
         evaluation=job.config.evaluation,
         out=out,
         progress=job.progress,
     )
 
 
-def _package(job: Job, inputs: dict[str, Path], out: Path) -> None:
+def _package(job: Job, inputs: Inputs, out: Path) -> None:
     from components.package import package
     from serving.bento import build
 
     package(
-        features=inputs["encode"],
-        train=inputs["train"],
-        evaluation=inputs["evaluate"],
+        features=inputs["encode"].path,
+        train=inputs["train"].path,
+        evaluation=inputs["evaluate"].path,
         config=job.config,
         out=out,
         progress=job.progress,
     )
     build(out / "package", out)
+
+
+def _labeller(config: RunConfig) -> dict[str, Any] | None:
+    return config.labeller.model_dump(mode="json") if config.labeller else None
 
 
 def _training_config(config: RunConfig) -> dict[str, Any]:
@@ -218,7 +225,7 @@ STEPS = (
         version=1,
         inputs=("encode", "teach"),
         libraries=_TORCH,
-        config=lambda c: {"labeller": c.labeller and c.labeller.model_dump()},
+        config=lambda c: {"labeller": _labeller(c)},
         work=_pseudo_label,
         chosen=lambda c: [("labeller", c.labeller.name)] if c.labeller else [],
     ),

@@ -14,7 +14,11 @@ def glyphs(folder: Path, *, seed: int, faces: str) -> Answer:
 
     with Display() as display:
         make_glyphs(folder, Recipe(seed=seed, faces=faces), display.show)
-    return Answer(value={"folder": str(folder.absolute())}, text=f"made {folder}; its card: {folder / 'card.md'}", then="concord run conf/demo.yaml")
+    return Answer(
+        value={"folder": str(folder.absolute())},
+        text=f"made {folder}; its card: {folder / 'card.md'}",
+        then="concord run conf/demo.yaml",
+    )
 
 
 def import_(source: Path, folder: Path) -> Answer:

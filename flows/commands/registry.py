@@ -32,9 +32,7 @@ def rollback(model: str | None, reason: str) -> Answer:
 def ledger(model: str | None) -> Answer:
     """Every entry, oldest first."""
     entries = Ledger(find().ledger).entries(model)
-    rows = [
-        [str(e.seq), e.time, e.model, e.kind, str(e.version or ""), e.actor, _why(e.details)] for e in entries
-    ]
+    rows = [[str(e.seq), e.time, e.model, e.kind, str(e.version or ""), e.actor, _why(e.details)] for e in entries]
     text = table(rows, ["", "time", "model", "kind", "version", "by", "why"]) if rows else "the ledger is empty"
     then = "concord explain latest" if rows else "concord run CONFIG"
     return Answer(value={"entries": [asdict(e) for e in entries]}, text=text, then=then)

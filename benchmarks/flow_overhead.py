@@ -1,0 +1,61 @@
+"""The flow's wall time over the same component functions called bare, engines up: ``python -m benchmarks.flow_overhead [CONFIG]``."""
+
+import importlib
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from benchmarks import _timing
+
+CONFIG = Path(__file__).parents[1] / "conf" / "demo.yaml"
+
+
+def bare(path: Path, home: Path) -> float:
+    """Steps and effects in order, without Prefect."""
+    from flows import effects, steps
+    from flows.session import Session
+
+    start = time.perf_counter()
+    with Session.opened(path, data=None, home=str(home), flow_run=None) as session:
+        for step in steps.STEPS:
+            session.execute(step, session.inputs(step))
+        packed, results = (next(r.ref for r in session.results if r.name == n) for n in ("package", "evaluate"))
+        version = effects.register(session, packed, results)
+        effects.promote(session, version, effects.gate(session, version, results))
+    return time.perf_counter() - start
+
+
+def main() -> None:
+    """Warm up on a first run, then time both on fresh state."""
+    path = Path(sys.argv[1]) if len(sys.argv) > 1 else CONFIG
+    from components.home import Home
+    from flows import engines
+
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        with engines.started(Home(root=root / "engines")) as running:
+            for name in ("prefect", "torch", "great_expectations", "mlflow", "transformers"):
+                importlib.import_module(name)
+            running.wait_for_prefect()
+            from components.registry import Registry
+            from flows.retrain import retrain
+
+            for name in ("warm", "bare", "flow"):
+                (root / name).mkdir()
+                Registry(root / name).prepare()
+            bare(path, root / "warm")
+            alone = bare(path, root / "bare")
+            os.environ["CONCORD_HOME"] = str(root / "flow")
+            start = time.perf_counter()
+            retrain(str(path), home=str(root / "flow"))
+            flow = time.perf_counter() - start
+    ratio = flow / alone
+    _timing.report(
+        "flow_overhead", flow_seconds=flow, bare_seconds=alone, ratio=ratio, target="at most 1.15", met=ratio <= 1.15
+    )
+
+
+if __name__ == "__main__":
+    main()
