@@ -1,7 +1,5 @@
 """The registry on a real MLflow store in a temporary folder."""
 
-import shutil
-import signal
 import sqlite3
 import subprocess
 import sys
@@ -13,6 +11,7 @@ import yaml
 
 from components.errors import UserError
 from components.registry import CHALLENGER, CHAMPION, Registry
+from tests.stores import prepared, state
 
 pytestmark = [
     # MLflow's own query on SQLAlchemy 2.1.
@@ -25,34 +24,9 @@ ROOT = Path(__file__).parents[2]
 MODALITIES = {"picture": "image", "name": "text", "facts": "tabular"}
 
 
-def prepare(home):
-    command = [sys.executable, "-m", "components.registry", "--prepare", str(home)]
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
-@pytest.fixture(scope="module")
-def prepared(tmp_path_factory):
-    """A store made by two processes at once, after a first one was killed in the middle."""
-    home = tmp_path_factory.mktemp("registry") / "home"
-    killed = prepare(home)
-    while not list(home.glob("mlflow/.mlflow.*.part")) and killed.poll() is None:
-        time.sleep(0.02)
-    killed.send_signal(signal.SIGKILL)
-    killed.communicate()
-    assert not (home / "mlflow" / "mlflow.db").exists()
-    for worker in [prepare(home), prepare(home)]:
-        out, err = worker.communicate(timeout=200)
-        assert (worker.returncode, out) == (0, ""), err
-    return home
-
-
 @pytest.fixture
-def registry(prepared, tmp_path):
-    shutil.copy(prepared / "mlflow" / "mlflow.db", (tmp_path / "mlflow.db"))
-    registry = Registry(tmp_path / "home")
-    registry.artifacts.mkdir(parents=True)
-    (tmp_path / "mlflow.db").rename(registry.database)
-    return registry
+def registry(tmp_path):
+    return Registry(state(tmp_path / "home").root)
 
 
 @pytest.fixture
@@ -74,14 +48,15 @@ def register(registry, package, digest, run=None):
     return registry.register("things", package, package_digest=digest, run=run, modalities=MODALITIES, tags={"data": "d"})
 
 
-def test_two_processes_prepare_one_store_and_a_killed_one_leaves_nothing_half(prepared):
-    with sqlite3.connect(prepared / "mlflow" / "mlflow.db") as connection:
+def test_two_processes_prepare_one_store_and_a_killed_one_leaves_nothing_half():
+    home = prepared()
+    with sqlite3.connect(home / "mlflow" / "mlflow.db") as connection:
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         assert connection.execute("SELECT count(*) FROM alembic_version").fetchone() == (1,)
     connection.close()
-    assert not list((prepared / "mlflow").glob(".mlflow*"))
+    assert not list((home / "mlflow").glob(".mlflow*"))
     started = time.monotonic()
-    Registry(prepared).prepare()
+    Registry(home).prepare()
     assert time.monotonic() - started < 1
 
 
