@@ -251,7 +251,7 @@ def _modality(name: str, modality: dict[Any, Any], tree: dict[Any, Any]) -> list
 
 
 def _kind(where: str, kind: str) -> list[str]:
-    offered = sorted({*parts.available("modality kind"), "image", "text", "tabular"})
+    offered = parts.available("modality kind")
     if kind in offered:
         return []
     if kind in _DECLARED:

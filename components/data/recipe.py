@@ -1,0 +1,113 @@
+"""The seeded recipe of the glyph set: which modalities a record loses, what noise it gets, which labels are hidden."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+MODALITIES = ("image", "text", "facts")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How clean characters become a hard, honest set. Every draw depends on the seed and the record alone."""
+
+    seed: int = 0
+    faces: str = "regular"
+    """``regular``: 5,810 characters once; ``all``: some 30,000 pictures over twelve faces."""
+    drop_image: float = 0.15
+    drop_text: float = 0.25
+    drop_facts: float = 0.2
+    """Chance that a record lacks the modality; one is always kept."""
+    shift: int = 1
+    """A picture is moved by up to this many pixels each way."""
+    noise: float = 0.06
+    """Standard deviation of the pixel noise, full range 1."""
+    mask_words: float = 0.55
+    """Chance that a telling word is struck from a name."""
+    null_facts: float = 0.2
+    """Chance that a single fact is unknown."""
+    rare: int = 20
+    """Families (see the card) with fewer characters than this stay unlabelled."""
+    labels: tuple[int, ...] = (4, 25, 100)
+    """Labels per class of the draws in ``labelled.parquet``."""
+    draws: int = 3
+
+    def generator(self, *key: int) -> np.random.Generator:
+        """A generator that depends on the seed and the key alone."""
+        return np.random.default_rng([self.seed, *key])
+
+
+def dropped(recipe: Recipe, random: np.random.Generator) -> frozenset[str]:
+    """Modalities that a record loses; at least one is kept.
+
+    >>> dropped(Recipe(drop_image=0, drop_text=0, drop_facts=0), np.random.default_rng(0))
+    frozenset()
+    """
+    lost = random.random(3) < (recipe.drop_image, recipe.drop_text, recipe.drop_facts)
+    if lost.all():
+        lost[random.integers(3)] = False
+    return frozenset(m for m, gone in zip(MODALITIES, lost, strict=True) if gone)
+
+
+def noisy(picture: NDArray[np.uint8], recipe: Recipe, random: np.random.Generator) -> NDArray[np.uint8]:
+    """A picture ``(height, width)`` moved and with Gaussian noise; what leaves on one side does not come back."""
+    down, right = random.integers(-recipe.shift, recipe.shift + 1, size=2)
+    padded = np.pad(picture, recipe.shift)
+    top, left = recipe.shift - down, recipe.shift - right
+    moved = padded[top : top + picture.shape[0], left : left + picture.shape[1]].astype(np.float32)
+    moved += random.normal(0.0, 255 * recipe.noise, size=moved.shape).astype(np.float32)
+    # 16 grey levels: noise finer than that would only make the files larger
+    coarse: NDArray[np.uint8] = (np.clip(moved, 0, 255).astype(np.uint8) // 16) * 17
+    return coarse
+
+
+def telling_words(names: Sequence[str], labels: Sequence[str | None], share: float = 0.5, least: int = 4) -> frozenset[str]:
+    """Words of which at least ``share`` of the uses lie in one class (and at least ``least`` of them)."""
+    uses: dict[str, Counter[str | None]] = {}
+    for name, label in zip(names, labels, strict=True):
+        for word in set(words(name)):
+            uses.setdefault(word, Counter())[label] += 1
+    return frozenset(w for w, count in uses.items() if (top := max(count.values())) >= least and top >= share * count.total())
+
+
+def words(name: str) -> list[str]:
+    """Words of a name; a hyphen separates too (``DOTS-123``)."""
+    return name.replace("-", " ").split()
+
+
+def masked(name: str, telling: frozenset[str], recipe: Recipe, random: np.random.Generator) -> str:
+    """A name from which telling words were struck by chance; empty where nothing is left."""
+    said = words(name)
+    keep = random.random(len(said)) >= recipe.mask_words
+    return " ".join(w for w, kept in zip(said, keep, strict=True) if kept or w not in telling)
+
+
+def nulled(facts: Mapping[str, Any], recipe: Recipe, random: np.random.Generator) -> dict[str, Any]:
+    """Facts of which some became unknown."""
+    unknown = random.random(len(facts)) < recipe.null_facts
+    return {name: None if gone else value for (name, value), gone in zip(facts.items(), unknown, strict=True)}
+
+
+def draw_labels(ids: Sequence[str], labels: Sequence[str | None], recipe: Recipe) -> dict[str, list[Any]]:
+    """Columns of ``labelled.parquet`` for the training records: ``id`` and ``labelled_<k>_seed<s>``.
+
+    The sets of one seed are nested, and a class gives at most half of its training records.
+    """
+    columns: dict[str, list[Any]] = {"id": list(ids)}
+    members: dict[str, list[int]] = {}
+    for row, label in enumerate(labels):
+        if label is not None:
+            members.setdefault(label, []).append(row)
+    for seed in range(recipe.draws):
+        random = recipe.generator(1, seed)
+        order = {label: random.permutation(rows) for label, rows in sorted(members.items())}
+        for k in recipe.labels:
+            flags = np.zeros(len(ids), dtype=bool)
+            for rows in order.values():
+                flags[rows[: min(k, max(1, len(rows) // 2))]] = True
+            columns[f"labelled_{k}_seed{seed}"] = flags.tolist()
+    return columns
