@@ -1,11 +1,15 @@
 """What models answer on held-out records: for each pattern of modalities, calibrated on the validation split."""
 
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from components import model as models
 from components.evaluation.calibration import fit_temperature, softmax
@@ -15,6 +19,7 @@ from components.inference import Inference, infer
 from components.refs import digest_file
 
 Rows = NDArray[np.int64]
+_BATCH = 512
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +46,8 @@ class SubsetAnswers:
     @property
     def predicted(self) -> NDArray[np.int64]:
         """Class numbers ``(n,)``."""
-        return self.probabilities.argmax(axis=1)
+        found: NDArray[np.int64] = self.probabilities.argmax(axis=1)
+        return found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,20 +97,67 @@ class HeldOut:
         return ~self.test & (self.labels >= 0)
 
 
-def infer_rows(model: models.Model, features: Features, rows: Rows, subset: Sequence[str] | None = None) -> Inference:
-    """Run a model, perhaps one of fewer modalities, over rows of a data set."""
+@dataclass(frozen=True, kw_only=True)
+class Encoded:
+    """A model whose encoders have already read the held-out rows, so that every subset of modalities shares their work.
+
+    Attributes:
+        model: the model with encoders that pass on what they get.
+        arrays: modality name to features ``(n, out_dim)``; absent rows are zeros.
+        present: ``(n, modalities of the model)``.
+    """
+
+    model: models.Model
+    arrays: dict[str, NDArray[np.float32]]
+    present: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, model: models.Model, held_out: HeldOut) -> "Encoded":
+        """Run the encoders of a model, perhaps one of fewer modalities."""
+        columns = [held_out.features.names.index(name) for name in model.names]
+        present = held_out.present[:, columns]
+        arrays = {
+            name: _encode(model.encoders[name], held_out.features.arrays[name], held_out.rows, present[:, column])
+            for column, name in enumerate(model.names)
+        }
+        # A shallow copy: projectors, fusion and heads are the model's own, only the table of modules is new.
+        shell = copy.copy(model)
+        shell.__dict__["_modules"] = dict(model._modules)
+        shell.encoders = nn.ModuleDict({name: nn.Identity() for name in model.names})
+        return cls(model=shell, arrays=arrays, present=present)
+
+    def infer(self, at: Rows | None = None, subset: Sequence[str] | None = None) -> Inference:
+        """What the model says of some held-out rows (all by default) from a subset of modalities (all by default)."""
+        return infer(self.model, self.arrays, self.present, at, None if subset is None else tuple(subset))
+
+
+def _encode(encoder: nn.Module, inputs: NDArray[Any], rows: Rows, has: NDArray[np.bool_]) -> NDArray[np.float32]:
+    result: NDArray[np.float32] | None = None
+    at = np.flatnonzero(has)
+    with torch.inference_mode():
+        for start in range(0, max(1, len(at)), _BATCH):
+            batch = at[start : start + _BATCH]
+            found = encoder(torch.from_numpy(np.asarray(inputs[rows[batch]]))).float().numpy()
+            if result is None:
+                result = np.zeros((len(rows), found.shape[1]), dtype=np.float32)
+            result[batch] = found
+    assert result is not None
+    return result
+
+
+def infer_rows(model: models.Model, features: Features, rows: Rows) -> Inference:
+    """What a model, perhaps one of fewer modalities, says of rows of a data set from all modalities that they have."""
     columns = [features.names.index(name) for name in model.names]
-    arrays = {name: features.arrays[name] for name in model.names}
-    return infer(model, arrays, features.present[:, columns], rows, None if subset is None else tuple(subset))
+    return infer(model, {name: features.arrays[name] for name in model.names}, features.present[:, columns], rows)
 
 
-def subset_answers(model: models.Model, held_out: HeldOut) -> list[SubsetAnswers]:
+def subset_answers(encoded: Encoded, held_out: HeldOut) -> list[SubsetAnswers]:
     """Calibrated answers for every non-empty subset of the model's modalities."""
-    features, answers = held_out.features, []
-    for subset in subsets(model.names):
-        columns = [features.names.index(name) for name in subset]
+    answers = []
+    for subset in subsets(encoded.model.names):
+        columns = [held_out.features.names.index(name) for name in subset]
         at = np.flatnonzero(held_out.present[:, columns].all(axis=1))
-        logits = infer_rows(model, features, held_out.rows[at], subset).logits
+        logits = encoded.infer(at, subset).logits
         fit = held_out.selected[at]
         temperature = fit_temperature(logits[fit], held_out.labels[at][fit])
         probabilities = softmax(logits, temperature).astype(np.float32)

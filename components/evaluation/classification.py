@@ -38,3 +38,15 @@ def confusion(labels: NDArray[np.integer], predicted: NDArray[np.integer], class
     """Counts ``(classes, classes)``: row is the true class, column the answer."""
     cells = np.asarray(labels, dtype=np.int64) * classes + predicted
     return np.bincount(cells, minlength=classes * classes).reshape(classes, classes)
+
+
+def wilson(right: int, n: int, z: float = 1.959964) -> tuple[float, float]:
+    """Wilson's 95% interval for a share of ``right`` out of ``n``; all of 0 to 1 without rows.
+
+    Source: Wilson 1927. Unlike the normal interval it stays inside 0 to 1 and holds for few rows.
+    """
+    if not n:
+        return 0.0, 1.0
+    p, spread = right / n, z * z / n
+    centre, half = p + spread / 2, z * ((p * (1 - p) + spread / 4) / n) ** 0.5
+    return max(0.0, (centre - half) / (1 + spread)), min(1.0, (centre + half) / (1 + spread))

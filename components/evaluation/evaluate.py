@@ -14,7 +14,7 @@ from components import model as models
 from components.config import EvaluationConfig
 from components.errors import UserError
 from components.evaluation import metrics as m
-from components.evaluation.answers import HeldOut, Predictions, SubsetAnswers, infer_rows, subset_answers, with_all_present
+from components.evaluation.answers import Encoded, HeldOut, Predictions, SubsetAnswers, subset_answers, with_all_present
 from components.evaluation.calibration import expected_calibration_error
 from components.evaluation.classification import accuracy, macro_f1
 from components.evaluation.comparison import paired_bootstrap
@@ -64,14 +64,14 @@ def evaluate(
     if not held_out.scored.any():
         raise UserError("no labelled record in the test split, so nothing can be measured; add labelled test records")
     progress("every subset of modalities", 0, _STAGES)
-    chosen = models.load(train / "model")
+    chosen = Encoded.of(models.load(train / "model"), held_out)
     answers = subset_answers(chosen, held_out)
     probabilities = with_all_present(answers, held_out)
     progress("teacher, student and baselines", 1, _STAGES)
     compared = _compared(held_out, probabilities.argmax(axis=1), teacher=teacher, train=train, baselines=baselines)
     progress("search", 2, _STAGES)
     test = np.flatnonzero(held_out.test)
-    vectors = infer_rows(chosen, data, held_out.rows[test])
+    vectors = chosen.infer(test)
     searched = _retrieval(held_out, test, vectors, evaluation)
     progress("intervals", 3, _STAGES)
     found = _metrics(held_out, answers, probabilities, compared, evaluation)

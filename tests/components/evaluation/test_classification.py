@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import binomtest
 from sklearn.metrics import confusion_matrix, f1_score
 
-from components.evaluation.classification import accuracy, confusion, macro_f1
+from components.evaluation.classification import accuracy, confusion, macro_f1, wilson
 
 pairs = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=60).map(np.array)
 
@@ -31,3 +32,13 @@ def test_no_rows_have_no_figure():
     none = np.zeros(0, dtype=int)
     assert np.isnan(accuracy(none, none))
     assert np.isnan(macro_f1(none, none))
+
+
+@pytest.mark.parametrize(("right", "n"), [(0, 5), (7, 9), (500, 1000), (20, 20)])
+def test_the_interval_of_a_share_is_scipys_wilson(right, n):
+    oracle = binomtest(right, n).proportion_ci(method="wilson")
+    assert wilson(right, n) == pytest.approx((oracle.low, oracle.high), abs=1e-6)
+
+
+def test_an_interval_of_nothing_is_everything():
+    assert wilson(0, 0) == (0.0, 1.0)

@@ -1,0 +1,167 @@
+"""Small inline SVG drawings of the report. Colours come from the page's variables, so they follow light and dark.
+
+Every function returns markup in which names from the data are escaped.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from markupsafe import Markup, escape
+from numpy.typing import NDArray
+
+from components.evaluation.calibration import Reliability
+from components.evaluation.metrics import IntervalFigures
+
+MOST_CLASSES = 100
+"""More classes than this are no longer readable in one picture; the rest are added up."""
+
+
+def reliability_diagram(found: Reliability, ece: float | None) -> Markup:
+    """Accuracy against confidence by bin, with the number of records in each bin below."""
+    left, top, side, strip = 44, 12, 280, 56
+    low = top + side
+    parts = [_frame(left, top, side, side)]
+    for tick in (0, 0.25, 0.5, 0.75, 1):
+        parts.append(_text(left - 8, low - tick * side + 4, f"{tick:g}", anchor="end"))
+        parts.append(_text(left + tick * side, low + strip + 34, f"{tick:g}", anchor="middle"))
+        parts.append(_line(left, low - tick * side, left + side, low - tick * side, "grid"))
+    most = max(1, int(found.counts.max()))
+    for start, end, count, accuracy, confidence in zip(
+        found.edges[:-1], found.edges[1:], found.counts, found.accuracy, found.confidence, strict=True
+    ):
+        if not count:
+            continue
+        x, width = left + start * side + 1, (end - start) * side - 2
+        tip = f"confidence {confidence:.3f}, accuracy {accuracy:.3f}, {count} records"
+        parts.append(_rect(x, low - accuracy * side, width, accuracy * side, "bar", tip))
+        # The gap between what is said and what is true: where it is hatched, the model is too sure or too shy.
+        high, bottom = max(accuracy, confidence), min(accuracy, confidence)
+        parts.append(_rect(x, low - high * side, width, (high - bottom) * side, "gap", tip))
+        height = strip * count / most
+        parts.append(_rect(x, low + 16 + strip - height, width, height, "count", tip))
+    parts.append(_line(left, low, left + side, top, "ideal"))
+    parts.append(_text(left + side / 2, low + strip + 52, "confidence (bars below: records in each bin)", anchor="middle"))
+    parts.append(
+        Markup('<text class="t" transform="translate(12 {}) rotate(-90)" text-anchor="middle">accuracy</text>').format(
+            top + side / 2
+        )
+    )
+    said = "unknown" if ece is None else f"{ece:.3f}"
+    return _svg(left + side + 16, low + strip + 60, f"Reliability diagram; expected calibration error {said}", parts)
+
+
+def confusion_heat_map(counts: NDArray[np.int64], classes: Sequence[str]) -> Markup:
+    """Share of each true class (row) that is answered with each class (column); only filled cells are drawn."""
+    n = len(classes)
+    cell = 30 if n <= 12 else 20 if n <= 24 else 14 if n <= 50 else 10
+    font = 12 if cell >= 20 else 10 if cell >= 14 else 8
+    longest = min(24, max((len(c) for c in classes), default=1))
+    margin = int(longest * font * 0.58) + 14
+    parts = [_frame(margin, margin, n * cell, n * cell)]
+    totals = np.maximum(counts.sum(axis=1), 1)
+    for i, name in enumerate(classes):
+        at = margin + (i + 0.5) * cell + font * 0.35
+        parts.append(_text(margin - 5, at, _short(name, 24), anchor="end", size=font))
+        parts.append(
+            Markup('<text class="t" style="font-size:{}px" transform="translate({} {}) rotate(-60)">{}</text>').format(
+                font, round(at, 1), margin - 5, _short(name, 24)
+            )
+        )
+        if n > 12 and i % 5 == 0:
+            parts.append(_line(margin, margin + i * cell, margin + n * cell, margin + i * cell, "grid"))
+            parts.append(_line(margin + i * cell, margin, margin + i * cell, margin + n * cell, "grid"))
+    for row, column in np.argwhere(counts > 0):
+        count, share = int(counts[row, column]), counts[row, column] / totals[row]
+        tip = f"{classes[row]} answered with {classes[column]}: {count} of {totals[row]} ({share:.0%})"
+        kind = "right" if row == column else "wrong"
+        x, y = margin + column * cell, margin + row * cell
+        parts.append(_rect(x + 0.5, y + 0.5, cell - 1, cell - 1, kind, tip, opacity=0.12 + 0.88 * float(share)))
+        if cell >= 30:
+            ink = "t on" if share > 0.55 else "t"
+            parts.append(
+                Markup('<text class="{}" x="{}" y="{}" text-anchor="middle">{}</text>').format(
+                    ink, x + cell / 2, y + cell / 2 + 4, count
+                )
+            )
+    side = margin + n * cell + 14
+    return _svg(
+        side + int(longest * font * 0.3), side, f"Confusion matrix of {n} classes: rows are true, columns are answers", parts
+    )
+
+
+def interval_plot(rows: Sequence[tuple[str, IntervalFigures]]) -> Markup:
+    """Differences in points of accuracy with their intervals, around zero."""
+    values = [v * 100 for _, i in rows for v in (i.low, i.high, i.difference) if v is not None]
+    low, high = min([-1.0, *values]), max([1.0, *values])
+    pad = (high - low) * 0.08
+    low, high = low - pad, high + pad
+    left, width, step = 230, 380, 44
+
+    def x(value: float) -> float:
+        return left + (value - low) / (high - low) * width
+
+    bottom = step * len(rows) + 6
+    parts = [_line(x(0), 0, x(0), bottom, "zero"), _text(x(0), bottom + 16, "0", anchor="middle")]
+    for i, (name, found) in enumerate(rows):
+        y = step * i + step / 2
+        parts.append(_text(left - 14, y + 4, name, anchor="end", size=13))
+        if found.low is None or found.high is None or found.difference is None:
+            continue
+        a, b, d = found.low * 100, found.high * 100, found.difference * 100
+        kind = "gain" if a > 0 else "loss" if b < 0 else "even"
+        parts.append(_line(x(a), y, x(b), y, kind))
+        tip = f"{name}: {d:+.1f} points, 95% interval {a:+.1f} to {b:+.1f}"
+        parts.append(
+            Markup('<circle class="{}" cx="{}" cy="{}" r="6"><title>{}</title></circle>').format(kind, round(x(d), 1), y, tip)
+        )
+        parts.append(_text(left + width + 14, y + 4, f"{d:+.1f}  [{a:+.1f}, {b:+.1f}]", size=13))
+    return _svg(
+        left + width + 170, bottom + 24, "Differences of accuracy in points, with 95% paired bootstrap intervals", parts
+    )
+
+
+def largest_classes(
+    counts: NDArray[np.int64], classes: Sequence[str], most: int = MOST_CLASSES
+) -> tuple[NDArray[np.int64], list[str]]:
+    """Keep the ``most - 1`` classes with the most records; the others become one."""
+    if len(classes) <= most:
+        return counts, list(classes)
+    kept = np.sort(np.argsort(-counts.sum(axis=1), kind="stable")[: most - 1])
+    place = np.full(len(classes), most - 1)
+    place[kept] = np.arange(most - 1)
+    merged = np.zeros((most, most), dtype=np.int64)
+    np.add.at(merged, (place[:, None], place[None, :]), counts)
+    return merged, [*(classes[i] for i in kept), f"{len(classes) - most + 1} others"]
+
+
+def _svg(width: float, height: float, title: str, parts: Sequence[Markup]) -> Markup:
+    return Markup('<svg viewBox="0 0 {w} {h}" width="{w}" height="{h}" role="img" aria-label="{t}">{body}</svg>').format(
+        w=round(width), h=round(height), t=title, body=Markup("").join(parts)
+    )
+
+
+def _rect(x: float, y: float, width: float, height: float, kind: str, tip: str, opacity: float = 1.0) -> Markup:
+    shade = Markup("") if opacity >= 1 else Markup(' fill-opacity="{}"').format(round(opacity, 3))
+    return Markup('<rect class="{}" x="{}" y="{}" width="{}" height="{}"{}><title>{}</title></rect>').format(
+        kind, round(x, 1), round(y, 1), round(max(width, 0), 1), round(max(height, 0), 1), shade, tip
+    )
+
+
+def _frame(x: float, y: float, width: float, height: float) -> Markup:
+    return Markup('<rect class="frame" x="{}" y="{}" width="{}" height="{}"/>').format(x, y, width, height)
+
+
+def _line(x1: float, y1: float, x2: float, y2: float, kind: str) -> Markup:
+    return Markup('<line class="{}" x1="{}" y1="{}" x2="{}" y2="{}"/>').format(
+        kind, round(x1, 1), round(y1, 1), round(x2, 1), round(y2, 1)
+    )
+
+
+def _text(x: float, y: float, words: str, anchor: str = "start", size: int = 12) -> Markup:
+    return Markup('<text class="t" style="font-size:{}px" x="{}" y="{}" text-anchor="{}">{}</text>').format(
+        size, round(x, 1), round(y, 1), anchor, escape(words)
+    )
+
+
+def _short(name: str, most: int) -> str:
+    return name if len(name) <= most else name[: most - 1] + "…"

@@ -1,0 +1,319 @@
+"""The report of a run: one HTML file that needs nothing else, with the pictures inside."""
+
+import base64
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
+from numpy.typing import NDArray
+
+from components.evaluation import charts
+from components.evaluation.answers import HeldOut
+from components.evaluation.calibration import reliability
+from components.evaluation.classification import confusion, wilson
+from components.evaluation.metrics import Metrics
+from components.evaluation.robustness import ignored, subset_key
+from components.features import Features
+from components.inference import Inference
+from components.refs import read_json, write_atomically
+
+_QUERIES, _RESULTS, _SAMPLES, _CONFUSIONS = 4, 6, 12, 10
+_NONE, _MINUS = "\u2013", "\u2212"  # en dash and minus sign, as printed
+_PICTURES = {b"\x89PNG": "png", b"\xff\xd8\xff": "jpeg", b"GIF8": "gif", b"RIFF": "webp"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tile:
+    """One record in a gallery: its picture, text or fields, with a caption."""
+
+    body: Markup
+    caption: str
+    note: str = ""
+    hit: bool | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gallery:
+    """What a few queries found."""
+
+    source: str
+    target: str
+    rows: list[tuple[Tile, list[Tile]]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One model in the comparison."""
+
+    name: str
+    accuracy: float | None
+    low: float
+    high: float
+    macro_f1: float | None
+    note: str = ""
+    chosen: bool = False
+
+
+@dataclass(kw_only=True)
+class Previews:
+    """Small forms of records, as markup.
+
+    Attributes:
+        features: the encoded data set.
+        words: longest text shown.
+    """
+
+    features: Features
+    words: int = 90
+    _table: Any = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._table = self.features.previews()
+
+    def show(self, row: int, modality: str) -> Markup:
+        """The picture, text or fields of a record; a dash where it has none."""
+        value = self._table[modality][row].as_py()
+        if value is None:
+            return Markup('<span class="none">{}</span>').format(_NONE)
+        if isinstance(value, bytes):
+            return picture(value, f"{modality} of record {self.features.ids[row]}")
+        if self.features.specs[modality].kind == "tabular":
+            return _fields(value, self.words)
+        return Markup('<span class="words">{}</span>').format(_cut(value, self.words))
+
+    def best(self, row: int, order: Sequence[str]) -> Markup:
+        """The first modality of ``order`` that the record has."""
+        has = [m for m in order if self.features.present[row, self.features.names.index(m)]]
+        return self.show(row, has[0]) if has else self.show(row, order[0])
+
+
+def write_report(
+    path: Path,
+    *,
+    metrics: Metrics,
+    held_out: HeldOut,
+    probabilities: NDArray[np.float32],
+    test: NDArray[np.int64],
+    vectors: Inference,
+    pseudo: Path,
+    accepted: Path,
+) -> None:
+    """Write the report.
+
+    Args:
+        path: the HTML file.
+        metrics: all figures.
+        held_out: validation and test records.
+        probabilities: ``(held out, classes)`` of the chosen model, calibrated.
+        test: places of the test records among the held-out ones.
+        vectors: what the chosen model says of those.
+        pseudo: output of pseudo-label.
+        accepted: output of validate.
+    """
+    features, rows = held_out.features, held_out.scored
+    previews = Previews(features=features)
+    labels, predicted = held_out.labels[rows], probabilities[rows].argmax(axis=1)
+    counts = confusion(labels, predicted, len(features.classes))
+    occurring = np.flatnonzero(counts.sum(axis=0) + counts.sum(axis=1))
+    shown = charts.largest_classes(counts[np.ix_(occurring, occurring)], [features.classes[i] for i in occurring])
+    intervals = {
+        f"chosen {_MINUS} best single": metrics.intervals.fused_minus_best_single,
+        f"chosen {_MINUS} plain concat": metrics.intervals.fused_minus_concat,
+        f"student {_MINUS} supervised only": metrics.intervals.student_minus_supervised_only,
+    }
+    subsets = {key: value.accuracy for key, value in metrics.by_subset.items()}
+    html = (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            m=metrics,
+            names=features.names,
+            kinds={name: spec.kind for name, spec in features.specs.items()},
+            classes=len(features.classes),
+            full=subset_key(features.names),
+            models=model_rows(metrics),
+            intervals=charts.interval_plot([(name, i) for name, i in intervals.items() if i is not None]),
+            any_interval=any(intervals.values()),
+            ignored=ignored(subsets, features.names),
+            galleries=_galleries(held_out, test, vectors, previews),
+            reliability=charts.reliability_diagram(reliability(probabilities[rows], labels), metrics.ece),
+            confusion=charts.confusion_heat_map(*shown),
+            confusions=_confusions(counts, features.classes),
+            per_class=_per_class(counts, features.classes),
+            pseudo=_pseudo(pseudo, features, previews),
+            summary=read_json(accepted / "summary.json"),
+        )
+    )
+    write_atomically(path, html)
+
+
+def picture(data: bytes, alt: str) -> Markup:
+    """An inline picture; formats that a browser could take for anything but a picture are not shown."""
+    kind = next((name for magic, name in _PICTURES.items() if data.startswith(magic)), None)
+    if kind is None:
+        return Markup('<span class="none">picture</span>')
+    code = base64.b64encode(data).decode()
+    return Markup('<img alt="{}" src="data:image/{};base64,{}">').format(alt, kind, code)
+
+
+def model_rows(metrics: Metrics) -> list[Row]:
+    """The comparison table, the chosen model first, each accuracy with its Wilson interval."""
+    kept = str(metrics.selection.get("kept", "student"))
+    chosen = Row(**_share(metrics.accuracy, metrics.n), name="Chosen model", macro_f1=metrics.macro_f1, note=kept, chosen=True)
+    rows = [
+        chosen,
+        Row(
+            **_share(metrics.student.accuracy, metrics.n),
+            name="Student",
+            macro_f1=metrics.student.macro_f1,
+            note="with pseudo-labels",
+        ),
+        Row(
+            **_share(metrics.supervised_only.accuracy, metrics.n),
+            name="Teacher",
+            macro_f1=metrics.supervised_only.macro_f1,
+            note="supervised only",
+        ),
+    ]
+    if metrics.concat:
+        rows.append(Row(**_share(metrics.concat.accuracy, metrics.n), name="Plain concat", macro_f1=metrics.concat.macro_f1))
+    for name, single in sorted(metrics.singles.items()):
+        best = metrics.best_single is not None and metrics.best_single.name == name
+        where = (
+            "" if single.accuracy_where_present is None else f"{single.accuracy_where_present:.1%} of the {single.n:,} with it"
+        )
+        note = "; ".join(filter(None, ["best single on validation" if best else "", where]))
+        rows.append(Row(**_share(single.accuracy, metrics.n), name=f"Only {name}", macro_f1=single.macro_f1, note=note))
+    rows.append(Row(**_share(metrics.majority.accuracy, metrics.n), name="Majority class", macro_f1=None))
+    return rows
+
+
+def _share(accuracy: float | None, n: int) -> dict[str, Any]:
+    low, high = wilson(round((accuracy or 0.0) * n), n)
+    return {"accuracy": accuracy, "low": low, "high": high}
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("components.evaluation", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["percent"] = lambda v: _NONE if v is None else f"{v:.1%}"
+    environment.filters["figure"] = lambda v: _NONE if v is None else f"{v:.3f}"
+    environment.filters["count"] = lambda v: f"{v:,}"
+    return environment
+
+
+def _galleries(held_out: HeldOut, test: NDArray[np.int64], vectors: Inference, previews: Previews) -> list[Gallery]:
+    """Search of test records among test records: between a text and a picture, and among pictures, where there are such."""
+    specs = held_out.features.specs
+    of_kind = {kind: [n for n in held_out.features.names if specs[n].kind == kind] for kind in ("image", "text", "tabular")}
+    firsts = [names[0] for kind in ("text", "image", "tabular") if (names := of_kind[kind])][:2]
+    pairs = [(a, b) for a in firsts for b in firsts if a != b]
+    last = (of_kind["image"] or firsts)[0]
+    return [_gallery(held_out, test, vectors, previews, a, b) for a, b in [*pairs, (last, last)]]
+
+
+def _gallery(
+    held_out: HeldOut, test: NDArray[np.int64], vectors: Inference, previews: Previews, source: str, target: str
+) -> Gallery:
+    features = held_out.features
+    has = {name: held_out.present[test, features.names.index(name)] for name in (source, target)}
+    both, gallery = np.flatnonzero(has[source] & has[target]), np.flatnonzero(has[target])
+    queries = both[np.linspace(0, len(both) - 1, min(_QUERIES, len(both))).astype(int)] if len(both) else both
+    rows = []
+    for query in queries:
+        scores = vectors.embeddings[target][gallery] @ vectors.embeddings[source][query]
+        if source == target:
+            scores[gallery == query] = -np.inf
+        best = np.argsort(-scores, kind="stable")[:_RESULTS]
+        record = held_out.rows[test[query]]
+        found = [
+            _tile(features, previews, held_out.rows[test[gallery[i]]], target, record, float(scores[i]))
+            for i in best
+            if np.isfinite(scores[i])
+        ]
+        rows.append((_tile(features, previews, record, source), found))
+    return Gallery(source=source, target=target, rows=rows)
+
+
+def _tile(
+    features: Features, previews: Previews, row: int, modality: str, query: int | None = None, score: float | None = None
+) -> Tile:
+    caption = features.classes[features.labels[row]] if features.labels[row] >= 0 else "no label"
+    hit = None if query is None else features.groups[row] == features.groups[query]
+    note = features.ids[row] if score is None else f"{score:.2f}"
+    return Tile(body=previews.show(row, modality), caption=_cut(caption, 40), note=_cut(note, 40), hit=hit)
+
+
+def _pseudo(pseudo: Path, features: Features, previews: Previews) -> dict[str, Any]:
+    """Counts and samples of accepted and refused pseudo-labels, spread evenly, not chosen."""
+    table = pq.read_table(pseudo / "pseudo.parquet")
+    row_of = {record: row for row, record in enumerate(features.ids)}
+    order = sorted(
+        features.names, key=lambda n: ["image", "text"].index(k) if (k := features.specs[n].kind) in ("image", "text") else 2
+    )
+    accepted = np.array(table["accepted"].to_pylist(), dtype=bool)
+    result: dict[str, Any] = {}
+    for name, keep in (("accepted", accepted), ("refused", ~accepted)):
+        at = np.flatnonzero(keep)
+        sample = at[np.linspace(0, len(at) - 1, min(_SAMPLES, len(at))).astype(int)] if len(at) else at
+        tiles = []
+        for record in table.take(sample).to_pylist():
+            body = previews.best(row_of[record["id"]], order)
+            detail = ", ".join(record["sources"] or []) if name == "accepted" else record["reason"] or ""
+            confidence = "" if record["confidence"] is None else f"{record['confidence']:.2f} "
+            tiles.append(Tile(body=body, caption=_cut(record["label"] or _NONE, 40), note=_cut(confidence + detail, 70)))
+        result[name] = {"count": len(at), "tiles": tiles}
+    return result
+
+
+def _confusions(counts: NDArray[np.int64], classes: Sequence[str]) -> list[tuple[str, str, int, int]]:
+    """The most frequent wrong answers: true class, answer, how often, out of how many."""
+    wrong = counts - np.diag(np.diag(counts))
+    cells = np.argsort(-wrong, axis=None, kind="stable")[:_CONFUSIONS]
+    pairs = [divmod(int(cell), len(classes)) for cell in cells]
+    return [(classes[t], classes[p], int(wrong[t, p]), int(counts[t].sum())) for t, p in pairs if wrong[t, p]]
+
+
+def _per_class(counts: NDArray[np.int64], classes: Sequence[str]) -> list[tuple[str, int, float, float, float]]:
+    """Class, test records, precision, recall and F1, the worst first."""
+    support, claimed, hits = counts.sum(axis=1), counts.sum(axis=0), np.diag(counts)
+    rows = []
+    for i in map(int, np.flatnonzero(support)):
+        precision = float(hits[i] / claimed[i]) if claimed[i] else 0.0
+        rows.append(
+            (
+                classes[i],
+                int(support[i]),
+                precision,
+                float(hits[i] / support[i]),
+                float(2 * hits[i] / (support[i] + claimed[i])),
+            )
+        )
+    return sorted(rows, key=lambda r: (r[4], r[0]))
+
+
+def _fields(value: str, most: int) -> Markup:
+    try:
+        found = json.loads(value)
+    except ValueError:
+        found = value
+    if not isinstance(found, dict):
+        return Markup('<span class="words">{}</span>').format(_cut(str(found), most))
+    told = {k: ", ".join(map(str, v)) if isinstance(v, list) else v for k, v in found.items() if v not in (None, "", [])}
+    lines = [Markup("<b>{}</b> {}").format(_cut(str(k), 20), _cut(str(v), 24)) for k, v in list(told.items())[:5]]
+    return Markup('<span class="words">{}</span>').format(Markup("<br>").join(lines) if lines else escape(_NONE))
+
+
+def _cut(words: str, most: int) -> str:
+    return words if len(words) <= most else words[: most - 1] + "…"

@@ -1,0 +1,104 @@
+"""Everything up to an evaluated model, small: features, a teacher, a student, baselines and pseudo-labels."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from torch.nn import functional as F
+
+from components import model as models
+from components.config import EvaluationConfig, ModelConfig
+from components.evaluation.evaluate import evaluate
+from components.features import Features
+from components.refs import write_json
+from tests import synthetic
+
+
+@dataclass(frozen=True)
+class Run:
+    """Folders of the steps before and of evaluate, and the raw records."""
+
+    root: Path
+    source: synthetic.Records
+    features: Features
+
+    def evaluate(self, out: Path) -> Path:
+        """Run the evaluate step into a new folder."""
+        out.mkdir()
+        folders = {name: self.root / name for name in ("features", "teacher", "train", "baselines", "pseudo", "accepted")}
+        evaluate(**folders, evaluation=EvaluationConfig(resamples=300), out=out)
+        return out
+
+
+def fit(features: Features, names: tuple[str, ...], *, seed: int, steps: int = 60) -> models.Model:
+    """A short, plain fit on visible labels (cross-entropy) and on pairs (contrast): enough to be right more often than not."""
+    torch.manual_seed(seed)
+    model = models.build(ModelConfig(dim=16), classes=features.classes, specs={n: features.specs[n] for n in names})
+    rows = features.rows("train", labelled=True)
+    columns = [features.names.index(n) for n in model.names]
+    rows = rows[features.present[rows][:, columns].any(axis=1)]
+    inputs = {n: torch.from_numpy(features.arrays[n][rows]) for n in model.names}
+    for n in model.names:
+        model.encoders[n].fit(inputs[n])
+    present, labels = torch.from_numpy(features.present[rows][:, columns]), torch.from_numpy(features.labels[rows])
+    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-2)
+    for _ in range(steps):
+        keep = torch.rand(present.shape) > 0.3
+        out = model(inputs, present, hidden=~(keep | ~(present & keep).any(1, keepdim=True)) & present)
+        loss = F.cross_entropy(out.logits, labels)
+        for i, name in enumerate(model.names):
+            loss = loss + F.cross_entropy(out.modality_logits[name][present[:, i]], labels[present[:, i]])
+            for j, other in enumerate(model.names[:i]):
+                both = present[:, i] & present[:, j]
+                scores = 10 * out.embeddings[name][both] @ out.embeddings[other][both].T
+                loss = loss + 0.1 * F.cross_entropy(scores, torch.arange(int(both.sum())))
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    return model.eval()
+
+
+def prepare(root: Path, *, n: int = 400, names: tuple[str, ...] = ("facts", "image", "text")) -> Run:
+    """Write the folders that evaluate reads."""
+    source = synthetic.records(n)
+    features = synthetic.write_features(root / "features", source, names)
+    models.save(fit(features, names, seed=0, steps=25), root / "teacher")
+    student = fit(features, names, seed=1)
+    models.save(student, root / "train" / "model")
+    models.save(student, root / "train" / "student")
+    for name in names:
+        models.save(fit(features, (name,), seed=2), root / "baselines" / f"only-{name}")
+    models.save(fit(features, names, seed=3), root / "baselines" / "concat")
+    write_json(
+        root / "train" / "selection.json",
+        {"kept": "student", "student": {"val_accuracy": 0.9}, "teacher": {"val_accuracy": 0.8}},
+    )
+    unlabelled = features.rows("train", labelled=False)
+    pseudo = {
+        "id": [features.ids[r] for r in unlabelled],
+        "label": [features.classes[r % 4] for r in unlabelled],
+        "confidence": pa.array(np.linspace(0.4, 1, len(unlabelled)), pa.float32()),
+        "accepted": [bool(r % 3) for r in unlabelled],
+        "sources": [["fused"] for _ in unlabelled],
+        "reason": [None if r % 3 else "below the threshold" for r in unlabelled],
+    }
+    (root / "pseudo").mkdir()
+    pq.write_table(pa.table(pseudo), root / "pseudo" / "pseudo.parquet")
+    write_json(root / "pseudo" / "summary.json", {"temperature": 1.0, "accepted": int(sum(pseudo["accepted"]))})
+    split = {s: int((features.splits == s).sum()) for s in ("train", "val", "test")}
+    budget = {"train": len(features.rows("train", labelled=True)), "val": split["val"]}
+    summary = {
+        "records_in": n + 2,
+        "accepted": n,
+        "quarantined": 2,
+        "warnings": ["two pictures are all white"],
+        "label_budget": {**budget, "total": sum(budget.values())},
+        "split": split,
+        "rules": [{"name": "id is unique", "severity": "stop", "failed": 0}],
+    }
+    (root / "accepted").mkdir()
+    write_json(root / "accepted" / "summary.json", summary)
+    return Run(root, source, features)
