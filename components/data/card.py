@@ -69,7 +69,7 @@ def write_accuracies(folder: Path, column: str = "labelled_25_seed0") -> dict[st
     scores = accuracies(folder, column)
     lines = [
         _MARK,
-        f"Test accuracy of logistic regression fitted on `{column}`: picture = 120 principal components of gradient histograms, "
+        f"Test accuracy of logistic regression fitted on `{column}`: picture = 120 principal components of gradients, "
         "name = words by TF-IDF, facts = one-hot and scaled; fused = product of their class probabilities.",
         "",
         "| input | all records | records that have it | records that have all three |",
