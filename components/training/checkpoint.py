@@ -1,15 +1,12 @@
 """Checkpoints: weights and optimiser state as safetensors, written aside and renamed; nothing is pickled."""
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
-from torch import Tensor, nn
+from torch import Tensor
 
 from components.refs import write_atomically
 
@@ -51,25 +48,3 @@ def read(path: Path, key: str) -> Checkpoint | None:
     except (SafetensorError, OSError):
         return None  # a damaged file: training starts anew
     return Checkpoint(epoch=about["epoch"], step=about["step"], history=about["history"], state=state)
-
-
-def optimiser_state(optimiser: torch.optim.Optimizer, names: Mapping[nn.Parameter, str]) -> dict[str, Tensor]:
-    """State of each parameter as ``optimiser/<what>/<parameter>``."""
-    return {
-        f"optimiser/{what}/{names[parameter]}": value
-        for parameter, entries in optimiser.state.items()
-        for what, value in entries.items()
-    }
-
-
-def restore_optimiser(optimiser: torch.optim.Optimizer, names: Mapping[nn.Parameter, str], state: Mapping[str, Tensor]) -> None:
-    """Put back what ``optimiser_state`` gave."""
-    by_name: dict[str, dict[str, Any]] = {}
-    for path, value in state.items():
-        if path.startswith("optimiser/"):
-            _, what, name = path.split("/", 2)
-            by_name.setdefault(name, {})[what] = value
-    for parameter, name in names.items():
-        if name in by_name:
-            # The step count stays where the optimiser keeps it: on the parameter's device only where AdamW is fused.
-            optimiser.state[parameter] = {what: value.to(parameter.device).clone() for what, value in by_name[name].items()}

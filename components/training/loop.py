@@ -21,6 +21,7 @@ from components.model import Model
 from components.progress import Log, Progress, silent, unlogged
 from components.training import checkpoint as checkpoints
 from components.training.data import TrainingData
+from components.training.optimiser import AdamW
 
 Loss = Callable[[ModelOutput, Tensor, Tensor, Tensor], Tensor]
 """``(output, targets (batch, classes), weights (batch,), present (batch, modalities))`` to a scalar."""
@@ -153,25 +154,21 @@ class _Run:
         self.whole = nn.ModuleDict({"model": model})
         self.whole["losses"] = nn.ModuleDict({n: loss for n, (_, loss) in losses.items() if isinstance(loss, nn.Module)})
         self.whole.to(device)
-        self.names = {parameter: parameter_name for parameter_name, parameter in self.whole.named_parameters()}
-        # Norms, biases, temperatures and learned stand-ins are not pulled towards zero.
-        matrices = [p for p in self.names if p.ndim > 1]
-        others = [p for p in self.names if p.ndim <= 1]
-        groups = [{"params": matrices, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}]
-        self.optimiser = torch.optim.AdamW(groups, lr=config.learning_rate, fused=True)
+        self.optimiser = AdamW(self.whole.named_parameters(), config.weight_decay)
 
     def resume(self, path: Path | None, key: str) -> checkpoints.Checkpoint | None:
         """Take up what an interrupted run left."""
         found = checkpoints.read(path, key) if path is not None else None
         if found is not None:
-            self.whole.load_state_dict({n: t for n, t in found.state.items() if not n.startswith("optimiser/")})
-            checkpoints.restore_optimiser(self.optimiser, self.names, found.state)
+            prefix = "optimiser/"
+            self.whole.load_state_dict({n: t for n, t in found.state.items() if not n.startswith(prefix)})
+            self.optimiser.load({n.removeprefix(prefix): t for n, t in found.state.items() if n.startswith(prefix)})
             self.history, self.step = list(found.history), found.step
         return found
 
     def checkpoint(self, epoch: int) -> checkpoints.Checkpoint:
         """All that the next epoch needs; randomness is drawn anew from seed and epoch."""
-        state = {**self.whole.state_dict(), **checkpoints.optimiser_state(self.optimiser, self.names)}
+        state = {**self.whole.state_dict(), **{f"optimiser/{n}": t for n, t in self.optimiser.state.items()}}
         return checkpoints.Checkpoint(epoch=epoch, step=self.step, history=self.history, state=state)
 
     def epoch(self, epoch: int, stepped: Callable[[int], None]) -> None:
@@ -203,11 +200,9 @@ class _Run:
         values = torch.stack([loss(output, targets, batch.weights, batch.present) for _, loss in self.losses.values()])
         factors = values.new_tensor([weight for weight, _ in self.losses.values()])
         total = (factors * values).sum()
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate
-        self.optimiser.zero_grad(set_to_none=True)
+        self.optimiser.zero_grad()
         total.backward()  # type: ignore[no-untyped-call]
-        self.optimiser.step()
+        self.optimiser.step(rate)
         return torch.cat([total.detach()[None], values.detach()])
 
 

@@ -28,7 +28,7 @@ class TrainSpec(Strict):
     student: Ref | None = None
     """Output of train; ``baselines``."""
     model: ModelConfig = ModelConfig()
-    losses: dict[str, dict[str, Any]] = Field(default_factory=lambda: {"cross_entropy": {}})
+    losses: dict[str, dict[str, Any]] = Field(min_length=1)
     training: TrainingConfig = TrainingConfig()
     base: str | None = None
     """Folder that parts given by path are relative to."""
