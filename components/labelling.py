@@ -1,0 +1,57 @@
+"""What labellers get and give: calibrated probabilities in, pseudo-labels out. They know nothing of models."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """Calibrated probabilities of ``n`` records.
+
+    Attributes:
+        fused: ``(n, classes)`` from all modalities of the record.
+        by_modality: modality name to ``(n, classes)`` from it alone; rows where it is absent mean nothing.
+        present: ``(n, modalities)``, modalities sorted by name.
+    """
+
+    fused: NDArray[np.float64]
+    by_modality: dict[str, NDArray[np.float64]]
+    present: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PseudoLabels:
+    """One answer for each record.
+
+    Attributes:
+        labels: class number ``(n,)``.
+        confidence: ``(n,)``, 0 to 1; the weight that an accepted one gets in training.
+        accepted: ``(n,)`` bool.
+        sources: for each record what speaks for its label: ``fused`` and names of modalities.
+        reasons: for each record why it was accepted or refused.
+        thresholds: ``(classes,)`` least confidence; NaN where a class has none.
+    """
+
+    labels: NDArray[np.int64]
+    confidence: NDArray[np.float64]
+    accepted: NDArray[np.bool_]
+    sources: list[list[str]]
+    reasons: list[str]
+    thresholds: NDArray[np.float64]
+
+
+class Labeller(Protocol):
+    """Gives pseudo-labels; a file in ``labellers/`` exports ``Config`` and ``build(config) -> Labeller``."""
+
+    def __call__(self, pool: Evidence, validation: Evidence, labels: NDArray[np.int64]) -> PseudoLabels:
+        """Label a pool of records.
+
+        Args:
+            pool: the records without a visible label.
+            validation: the labelled validation records, by which a labeller may set itself.
+            labels: their classes ``(n,)``.
+        """
+        ...
