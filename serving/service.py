@@ -1,0 +1,87 @@
+"""The prediction service that runs inside a Bento. The only importer of bentoml.
+
+Beside this file's folder the Bento carries ``components`` and the model ``package``; the registry's version comes from the
+launcher by environment variable, since the same Bento may be registered anywhere.
+"""
+
+import os
+import signal
+import threading
+from functools import cached_property
+from pathlib import Path
+
+import bentoml
+import yaml
+from bentoml._internal import server as _bentoml_server
+
+from components.errors import UserError
+from serving.answers import Answers
+from serving.app import build
+from serving.schemas import Limits
+
+PACKAGE, VERSION, LAUNCHER = "CONCORD_PACKAGE", "CONCORD_MODEL_VERSION", "CONCORD_LAUNCHER"
+"""Environment variables: another place of the package, the registry's version, process id of who must outlive the service."""
+
+_REQUEST_SECONDS = 60
+_WAITING = 64  # requests at once; more are told that the service is busy
+_LEASH_SECONDS = 1.0
+
+
+def _package() -> Path:
+    folder = Path(os.environ.get(PACKAGE) or Path(__file__).parents[1] / "package")
+    if not (folder / "model.json").is_file():
+        raise UserError(f"no model package in {folder}: serve a Bento that a run built, or set {PACKAGE}")
+    return folder
+
+
+def _version() -> int | None:
+    given = os.environ.get(VERSION, "")
+    return int(given) if given else None
+
+
+_PACKAGE = _package()
+_LIMITS = Limits.read(_PACKAGE)
+
+
+class _Loaded:
+    """The package, loaded on first use: building a Bento reads this module, but needs no model."""
+
+    @cached_property
+    def answers(self) -> Answers:
+        name = yaml.safe_load((_PACKAGE / "config.yaml").read_text(encoding="utf-8"))["name"]
+        return Answers.load(_PACKAGE, limits=_LIMITS, name=name, version=_version())
+
+
+_loaded = _Loaded()
+_app = build(_LIMITS, lambda: _loaded.answers, assets=Path(_bentoml_server.__file__).parent / "static_content")
+
+
+def _leash(parent: int) -> None:
+    """End when the process that started us is gone, or the one that ordered the service: no orphan keeps the port."""
+    import psutil
+
+    launcher = psutil.Process(int(os.environ[LAUNCHER])) if os.environ.get(LAUNCHER) else None
+    pause = threading.Event()
+    while not pause.wait(_LEASH_SECONDS):
+        if os.getppid() != parent:
+            os.kill(os.getpid(), signal.SIGTERM)
+            return
+        # `is_running` compares start times, so that a process id used again does not fool it.
+        if launcher is not None and (not launcher.is_running() or launcher.status() == psutil.STATUS_ZOMBIE):
+            os.kill(parent, signal.SIGTERM)
+            return
+
+
+@bentoml.service(
+    name="concord",
+    workers=1,
+    traffic={"timeout": _REQUEST_SECONDS, "max_concurrency": _WAITING},
+    logging={"access": {"enabled": False}},
+)
+@bentoml.asgi_app(_app, path="/")
+class Concord:
+    """One model package as a classifier and a search engine; the interface is described at /docs."""
+
+    def __init__(self) -> None:
+        threading.Thread(target=_leash, args=(os.getppid(),), daemon=True).start()
+        _loaded.answers  # noqa: B018 - the model is loaded before the service says that it is ready
