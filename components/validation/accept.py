@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import shutil
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -370,10 +371,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("data", help="the data set's folder")
     parser.add_argument("out", type=Path, help="folder for the result; replaced as a whole")
     parser.add_argument("--manifest")
+    parser.add_argument("--docs", type=Path, help="put the Data Docs here: they name the hour, all else is the same each time")
     chosen = parser.parse_args(arguments)
     try:
         with written_aside(chosen.out) as folder:
             validate(data=DataConfig(uri=chosen.data, manifest=chosen.manifest), out=folder)
+            if chosen.docs is not None:
+                with written_aside(chosen.docs) as docs:
+                    shutil.move(folder / "data_docs", docs / "site")
     except UserError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code

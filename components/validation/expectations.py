@@ -124,16 +124,17 @@ class Suite:
     def _expectation(self, rule: Rule, limits: dict[str, Any]) -> Any:  # noqa: ANN401
         kinds = self._gx.expectations
         common: dict[str, Any] = {
-            "column": rule.column,
             "severity": _SEVERITY[rule.severity],
             "meta": {"rule": rule.name, "severity": rule.severity, **limits},
         }
         said = f"{rule.name} ({rule.severity}): wanted {rule.says}"
+        if rule.check == "exist":
+            return kinds.ExpectTableColumnsToMatchSet(column_set=list(rule.values), exact_match=False, **common)
+        common["column"] = rule.column
         if rule.check == "readable":
             told = ", ".join(f"{k} {v:,}" for k, v in limits.items())
             return _readable()(description=f"{said}{f' ({told})' if told else ''}", **common)
         by_check: dict[str, tuple[Any, dict[str, Any]]] = {
-            "exists": (kinds.ExpectColumnToExist, {}),
             "number": (kinds.ExpectColumnValuesToBeInTypeList, {"type_list": _NUMBERS}),
             "given": (kinds.ExpectColumnValuesToNotBeNull, {}),
             "in": (kinds.ExpectColumnValuesToBeInSet, {"value_set": list(rule.values)}),

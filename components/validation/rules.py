@@ -37,23 +37,25 @@ class Rule:
     Attributes:
         name: how results name it.
         severity: what a failure does.
-        column: the frame's column.
-        check: ``exists``, ``number``, ``given``, ``in`` (``values``), ``first`` (1), ``some`` (at least 1), ``readable``.
+        column: the frame's column; empty where the rule is about all of them.
+        check: ``exist`` (all ``values``), ``number``, ``given``, ``in`` (``values``), ``first`` (1), ``some`` (1 or
+            more), ``readable``.
         says: the demand in words, as a reason says it.
-        values: the allowed values of ``in``.
+        values: the columns of ``exist``, the allowed values of ``in``.
     """
 
     name: str
     severity: Severity
     column: str
-    check: Literal["exists", "number", "given", "in", "first", "some", "readable"]
+    check: Literal["exist", "number", "given", "in", "first", "some", "readable"]
     says: str
     values: tuple[str, ...] = ()
 
 
 def rules_for(manifest: Manifest) -> list[Rule]:
     """The demands that a manifest makes on single records and on columns."""
-    rules = [Rule(name=f"{c} exists", severity="stop", column=c, check="exists", says="a column") for c in manifest.used]
+    says = "every column that the manifest names"
+    rules = [Rule(name="columns exist", severity="stop", column="", check="exist", says=says, values=tuple(manifest.used))]
     for name in sorted(manifest.modalities):
         for column, spec in (manifest.modalities[name].columns or {}).items():
             if spec.type == "number":
