@@ -46,12 +46,15 @@ class PseudoLabels:
 class Labeller(Protocol):
     """Gives pseudo-labels; a file in ``labellers/`` exports ``Config`` and ``build(config) -> Labeller``."""
 
-    def __call__(self, pool: Evidence, validation: Evidence, labels: NDArray[np.int64]) -> PseudoLabels:
+    def __call__(
+        self, pool: Evidence, validation: Evidence, labels: NDArray[np.int64], prior: NDArray[np.float64]
+    ) -> PseudoLabels:
         """Label a pool of records.
 
         Args:
             pool: the records without a visible label.
             validation: the labelled validation records, by which a labeller may set itself.
             labels: their classes ``(n,)``.
+            prior: ``(classes,)`` share of each class among the labels that the teacher learned from.
         """
         ...

@@ -53,7 +53,7 @@ def pseudo_label(
     """
     if labeller is None:
         pq.write_table(_SCHEMA.empty_table(), out / "pseudo.parquet")
-        nothing = {"labeller": None, "temperature": None, "modality_temperatures": {}}
+        nothing: dict[str, object] = {"labeller": None, "temperature": None, "modality_temperatures": {}}
         write_json(out / "summary.json", {**nothing, "accepted": 0, "refused": 0, "by_class": {}, "thresholds": {}})
         return
     data = Features.load(features)
@@ -72,6 +72,7 @@ def pseudo_label(
         _evidence(unknown, temperatures, data.present[pool]),
         _evidence(known, temperatures, data.present[val]),
         data.labels[val],
+        _prior(data),
     )
     _write(out, data, pool, decided, {"labeller": labeller.name, **temperatures})
     progress("pseudo-label", 3, 3)
@@ -82,6 +83,14 @@ def _temperatures(known: Inference, labels: NDArray[np.int64]) -> dict[str, floa
     answers = {"": known.logits, **known.modality_logits}
     has = {name: ~np.isnan(logits[:, 0]) for name, logits in answers.items()}
     return {name: fit_temperature(logits[has[name]], labels[has[name]]) for name, logits in answers.items()}
+
+
+def _prior(data: Features) -> NDArray[np.float64]:
+    """Share of each class among the visible training labels."""
+    labels = data.labels[data.rows("train", labelled=True)]
+    counts = np.bincount(labels, minlength=len(data.classes)).astype(np.float64)
+    shares: NDArray[np.float64] = counts / len(labels)
+    return shares
 
 
 def _evidence(answers: Inference, temperatures: dict[str, float], present: NDArray[np.bool_]) -> Evidence:

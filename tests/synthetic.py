@@ -26,7 +26,7 @@ COLUMNS = {
     },
 }
 OPTIONS: dict[str, dict[str, Any]] = {
-    "image": {"size": [8, 8], "colour": False, "width": 8, "stages": 2, "depth": 1},
+    "image": {"size": [8, 8], "colour": False, "widths": [8, 16], "strides": [1, 2], "squeeze": 8},
     "text": {"encoder": "hashing", "buckets": 16},
     "facts": {"buckets": 8, "width": 16},
 }

@@ -22,7 +22,7 @@ class Config:
         modality_weight: weight of the mean over modalities of their own cross-entropy; 0 trains the fused answer only.
     """
 
-    modality_weight: float = 0.3
+    modality_weight: float = 1.0
 
     def __post_init__(self) -> None:
         if self.modality_weight < 0:

@@ -12,7 +12,6 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from components.contracts import Encoder, Raw
 from components.errors import BadInput, UsageError
@@ -22,6 +21,8 @@ VERSION = 1
 """Raise it when the same bytes decode to other pixels."""
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
 PREVIEW_PIXELS = 96
+_GROUP = 8
+"""Channels that are normalised together."""
 _PREVIEW_AS_IS = {"PNG", "JPEG", "WEBP", "GIF"}
 
 
@@ -33,9 +34,9 @@ class Config:
         encoder: ``cnn``, the only one so far.
         size: height and width that every picture is scaled to.
         colour: three channels, else one (grey).
-        width: channels of the first stage; each further stage doubles them.
-        stages: resolutions; each halves the picture.
-        depth: convolutions in each stage.
+        widths: channels of each convolution.
+        strides: step of each convolution; a step of 2 halves the picture.
+        squeeze: channels that are left of the last convolution before its places are laid side by side.
         shift: training views are moved by at most this share of the size.
         zoom: training views are scaled by at most this share.
         flip: training views may be mirrored left to right.
@@ -46,9 +47,9 @@ class Config:
     encoder: Literal["cnn"] = "cnn"
     size: tuple[int, int] = (32, 32)
     colour: bool = True
-    width: int = 32
-    stages: int = 3
-    depth: int = 2
+    widths: tuple[int, ...] = (32, 64, 64, 128, 128)
+    strides: tuple[int, ...] = (2, 2, 1, 2, 1)
+    squeeze: int = 32
     shift: float = 0.1
     zoom: float = 0.0
     flip: bool = False
@@ -56,12 +57,16 @@ class Config:
     max_pixels: int = 50_000_000
 
     def __post_init__(self) -> None:
-        if len(self.size) != 2 or not all(2**self.stages <= side <= 512 for side in self.size):
-            raise UsageError(f"image size: got {list(self.size)}, wanted [height, width], each from {2**self.stages} to 512")
-        if self.width % 8 or self.width < 8:
-            raise UsageError(f"image width: got {self.width}, wanted a multiple of 8 (channels are normalised in groups of 8)")
-        if self.stages < 1 or self.depth < 1:
-            raise UsageError(f"image stages and depth: got {self.stages} and {self.depth}, wanted at least 1 each")
+        if len(self.size) != 2 or not all(8 <= side <= 512 for side in self.size):
+            raise UsageError(f"image size: got {list(self.size)}, wanted [height, width], each from 8 to 512")
+        if not self.widths or len(self.widths) != len(self.strides) or not set(self.strides) <= {1, 2}:
+            got = f"{list(self.widths)} and {list(self.strides)}"
+            raise UsageError(f"image widths and strides: got {got}, wanted two lists of one length, strides of 1 or 2")
+        if any(width < _GROUP or width % _GROUP for width in self.widths) or self.squeeze < 1:
+            got = f"{list(self.widths)} and {self.squeeze}"
+            raise UsageError(f"image widths and squeeze: got {got}, wanted multiples of {_GROUP}, and at least 1")
+        if not 0 <= self.shift <= 0.5 or not 0 <= self.zoom <= 0.5:
+            raise UsageError(f"image shift and zoom: got {self.shift} and {self.zoom}, wanted 0 to 0.5")
 
 
 class ImageModality:
@@ -166,7 +171,7 @@ class ImageModality:
 
 
 class ConvEncoder(Encoder):
-    """A small residual-free convolutional network: ``uint8 (batch, H, W, C)`` to ``(batch, out_dim)``."""
+    """A small plain convolutional network: ``uint8 (batch, H, W, C)`` to ``(batch, out_dim)``."""
 
     mean: Tensor
     scale: Tensor
@@ -179,16 +184,14 @@ class ConvEncoder(Encoder):
         self.register_buffer("scale", torch.full((channels,), 64.0))
         layers: list[nn.Module] = []
         before = channels
-        for stage in range(config.stages):
-            after = config.width * 2**stage
-            for level in range(config.depth):
-                # The stride sits on a stage's first convolution, so that most work is done on small pictures.
-                layers.append(nn.Conv2d(before, after, 3, stride=2 if level == 0 and stage else 1, padding=1, bias=False))
-                layers.append(nn.GroupNorm(after // 8, after))
-                layers.append(nn.ReLU(inplace=True))
-                before = after
-        self.layers = nn.Sequential(*layers).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.out_dim = 2 * before
+        height, width = config.size
+        for after, stride in zip(config.widths, config.strides, strict=True):
+            layers.append(nn.Conv2d(before, after, 3, stride=stride, padding=1, bias=False))
+            layers += [nn.GroupNorm(after // _GROUP, after), nn.ReLU(inplace=True)]
+            before, height, width = after, -(-height // stride), -(-width // stride)
+        layers += [nn.Conv2d(before, config.squeeze, 1), nn.Flatten()]
+        self.layers = nn.Sequential(*layers)
+        self.out_dim = config.squeeze * height * width
 
     def fit(self, inputs: Tensor) -> None:
         """Take each channel's mean and deviation from ``inputs (n, H, W, C)``."""
@@ -217,10 +220,10 @@ class ConvEncoder(Encoder):
         return at.round().long().clamp(0, side - 1)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Mean and maximum over places of the last stage, side by side."""
+        """All places of the last convolution side by side: where something is in a picture says what it is."""
         x = (inputs.float() - self.mean) / self.scale
-        x = self.layers(x.permute(0, 3, 1, 2))
-        return torch.cat([F.adaptive_avg_pool2d(x, 1), F.adaptive_max_pool2d(x, 1)], dim=1).flatten(1)
+        features: Tensor = self.layers(x.permute(0, 3, 1, 2))
+        return features
 
 
 def build(config: Config, *, name: str, columns: dict[str, Any]) -> ImageModality:  # noqa: ARG001

@@ -15,8 +15,9 @@ from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from components.contracts import Encoder, Raw
 from components.errors import BadInput, UsageError
@@ -120,17 +121,26 @@ class TextModality:
 
 
 class TextEncoder(Encoder):
-    """Standardises each number of the frozen vector over the training records."""
+    """Centres the frozen vectors and gives their numbers unit deviation on average."""
+
+    mean: Tensor
+    scale: Tensor
 
     def __init__(self, dim: int) -> None:
         super().__init__()
         self.out_dim = dim
-        self.norm = nn.LayerNorm(dim)
+        self.register_buffer("mean", torch.zeros(dim))
+        self.register_buffer("scale", torch.ones(()))
+
+    def fit(self, inputs: Tensor) -> None:
+        """Take each number's mean, and one deviation for all, from ``inputs (n, dim)``."""
+        if len(inputs):
+            self.mean.copy_(inputs.mean(0))
+            self.scale.copy_((inputs - self.mean).square().mean().sqrt().clamp_min(1e-6))
 
     def forward(self, inputs: Tensor) -> Tensor:
         """``(batch, dim)`` to ``(batch, dim)``."""
-        normed: Tensor = self.norm(inputs)
-        return normed
+        return (inputs - self.mean) / self.scale
 
 
 def hashed(texts: list[str], buckets: int) -> NDArray[np.float32]:

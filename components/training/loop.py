@@ -26,8 +26,10 @@ from components.training.optimiser import AdamW
 Loss = Callable[[ModelOutput, Tensor, Tensor, Tensor], Tensor]
 """``(output, targets (batch, classes), weights (batch,), present (batch, modalities))`` to a scalar."""
 
-WARM_UP = 0.1
+WARM_UP = 0.05
 """Share of all steps in which the learning rate rises."""
+_LONGEST_GRADIENT = 1.0
+"""Longer gradients of all parameters together are cut to this length."""
 _FIT_ROWS = 50_000
 """At most this many training records set means and scales."""
 
@@ -48,9 +50,9 @@ class Fitted:
 
 
 def learning_rate(step: int, steps: int, peak: float) -> float:
-    """Rate of a step: a straight rise over the first tenth, then half a cosine down to zero.
+    """Rate of a step: a straight rise over the first twentieth, then half a cosine down to zero.
 
-    >>> [round(learning_rate(s, 20, 1.0), 3) for s in (0, 1, 2, 11, 20)]
+    >>> [round(learning_rate(s, 42, 1.0), 3) for s in (0, 1, 2, 22, 42)]
     [0.5, 1.0, 1.0, 0.5, 0.0]
     """
     warm = max(1, round(WARM_UP * steps))
@@ -202,6 +204,7 @@ class _Run:
         total = (factors * values).sum()
         self.optimiser.zero_grad()
         total.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self.whole.parameters(), _LONGEST_GRADIENT)
         self.optimiser.step(rate)
         return torch.cat([total.detach()[None], values.detach()])
 
