@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from components.contracts import Raw
 from components.errors import BadInput, unknown_name
 from serving import schemas
 from serving.schemas import Limits
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # importing torch takes seconds that the builder of a Bento and BentoML's own process need not wait
+    from components.contracts import Raw
     from components.predictor import Hit, Predictor
 
 _PICTURES = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg", b"GIF8": "image/gif", b"RIFF": "image/webp"}
@@ -40,7 +40,7 @@ class Answers:
 
         return cls(Predictor.load(package), limits=limits, name=name, version=version)
 
-    def classify(self, records: Sequence[dict[str, Raw]]) -> list[schemas.Answer]:
+    def classify(self, records: "Sequence[dict[str, Raw]]") -> list[schemas.Answer]:
         """The class of each record.
 
         Raises:
@@ -57,7 +57,7 @@ class Answers:
             for p in found
         ]
 
-    def search(self, query: dict[str, Raw], *, by: str | None, target: str, k: int, labels: list[str] | None) -> "list[Hit]":
+    def search(self, query: "dict[str, Raw]", *, by: str | None, target: str, k: int, labels: list[str] | None) -> "list[Hit]":
         """The records nearest to a query.
 
         Raises:

@@ -9,7 +9,7 @@ import binascii
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
 from anyio import CapacityLimiter
@@ -23,11 +23,13 @@ from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from components.contracts import Raw
 from components.errors import BadInput, UserError
 from serving import schemas
 from serving.answers import Answers, NotThere
 from serving.schemas import Limits
+
+if TYPE_CHECKING:
+    from components.contracts import Raw
 
 T = TypeVar("T")
 _COMPUTING = 2  # model calls at once; torch spreads each of them over the cores
@@ -138,7 +140,7 @@ def _page(app: FastAPI, assets: Path) -> None:
         return RedirectResponse("/docs")
 
 
-def raw_record(record: BaseModel, limits: Limits, where: str) -> dict[str, Raw]:
+def raw_record(record: BaseModel, limits: Limits, where: str) -> "dict[str, Raw]":
     """The raw values of a parsed record; media are measured before they are decoded from base64.
 
     Raises:

@@ -26,8 +26,8 @@ _NEEDED = (
 )  # fmt: skip
 """Distributions that the service needs beside BentoML, for an image of it."""
 _NOT_SERVED = (
-    "__pycache__", "*.pyc", "validation", "training", "losses", "labellers", "registry.py", "promotion.py", "gate.py", "ledger.py",
-    "bento.py", "endpoint.py", "client.py",
+    "__pycache__", "*.pyc", "validation", "training", "losses", "labellers",
+    "registry.py", "promotion.py", "gate.py", "ledger.py", "bento.py", "endpoint.py", "client.py",
 )  # fmt: skip
 """What answering does not need stays out: a change of it makes no new Bento."""
 _ALWAYS = "2000-01-01T00:00:00+00:00"

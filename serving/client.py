@@ -105,7 +105,7 @@ class Client:
         if isinstance(body, dict) and "message" in body:
             raise UserError(f"{self.url} refused the request (HTTP {response.status_code}): {body['message']}")
         raise UserError(
-            f"{self.url} gave an answer that is not Concord's (HTTP {response.status_code}); is it the right address?"
+            f"{self.url} answered with HTTP {response.status_code} and not as Concord does; is it the right address?"
         )
 
 

@@ -172,11 +172,8 @@ def supervise(
         refused: Standing | None = None
         while not stopping.wait(poll_seconds):
             wanted = promotion.champion(home, model)
-            gone = endpoint.process.poll() is not None
-            if gone:
-                told(
-                    f"the server ended by itself (exit code {endpoint.process.returncode}); starting it again, log: {endpoint.log}"
-                )
+            if (code := endpoint.process.poll()) is not None:
+                told(f"the server ended by itself (exit code {code}); starting it again, log: {endpoint.log}")
             elif wanted is None or wanted in (standing, refused):
                 continue
             following = standing if wanted is None or wanted == refused else wanted
@@ -202,6 +199,14 @@ class _Stopped(Exception):
 def _interrupt(stopping: threading.Event) -> None:
     stopping.set()
     raise _Stopped
+
+
+def install(home: Home, standing: Standing, bento: Path) -> None:
+    """Keep a version's finished Bento where `bento_of` finds it."""
+    folder = home.root / "bentos" / standing.package_digest[:12]
+    if not (folder / "bento" / "bento.yaml").is_file():
+        with written_aside(folder) as aside:
+            shutil.copytree(bento, aside / "bento")
 
 
 def bento_of(home: Home, standing: Standing) -> Path:
@@ -274,16 +279,11 @@ def _address(host: str) -> str:
 def _holder(port: int) -> str:
     """Which process listens on a port, where the system tells us."""
     try:
-        import psutil
+        import psutil  # type: ignore[import-untyped]
 
-        for connection in psutil.net_connections("tcp"):
-            if (
-                connection.laddr
-                and connection.laddr.port == port
-                and connection.status == psutil.CONN_LISTEN
-                and connection.pid
-            ):
-                return f": process {connection.pid} ({psutil.Process(connection.pid).name()}) listens there"
+        for found in psutil.net_connections("tcp"):
+            if found.laddr and found.laddr.port == port and found.status == psutil.CONN_LISTEN and found.pid:
+                return f": process {found.pid} ({psutil.Process(found.pid).name()}) listens there"
     except (ImportError, OSError, RuntimeError, psutil.Error):
         return ""
     return ""
@@ -292,10 +292,8 @@ def _holder(port: int) -> str:
 def _wait_until_ready(endpoint: Endpoint, seconds: float, begin: int) -> None:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        if endpoint.process.poll() is not None:
-            raise UserError(
-                f"the server ended before it was ready (exit code {endpoint.process.returncode}){_tail(endpoint, begin)}"
-            )
+        if (code := endpoint.process.poll()) is not None:
+            raise UserError(f"the server ended before it was ready (exit code {code}){_tail(endpoint, begin)}")
         if _is_ready(endpoint):
             return
         time.sleep(0.1)

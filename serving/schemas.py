@@ -53,7 +53,7 @@ class Limits:
         return cls(
             kinds={name: str(spec["kind"]) for name, spec in modalities.items()},
             options=options,
-            columns={n: sorted(s["columns"]) for n, s in modalities.items() if s["kind"] == "tabular"},
+            columns={n: sorted(s["columns"]["columns"]) for n, s in modalities.items() if s["kind"] == "tabular"},
             classes=[str(c) for c in read_json(package / "model.json")["classes"]],  # type: ignore[attr-defined]
             max_batch=int((config.get("serving") or {}).get("max_batch", _DEFAULT_BATCH)),
             # One largest picture in base64 always passes; many small ones share the rest.
@@ -98,37 +98,31 @@ def record_type(limits: Limits) -> type[BaseModel]:
     for name, kind in sorted(limits.kinds.items()):
         hint = dict[str, FieldValue] if kind == "tabular" else str
         fields[name] = (hint | None, Field(default=None, description=_ACCEPTS[kind]))
-    made = create_model(
-        "Record",
-        __config__=ConfigDict(extra="forbid", strict=True, json_schema_extra={"examples": [limits.example()]}),
-        **fields,
+    config = ConfigDict(extra="forbid", strict=True, json_schema_extra={"examples": [limits.example()]})
+    return _described(
+        create_model("Record", __config__=config, **fields), "One record: any subset of the modalities, at least one."
     )
-    made.__doc__ = "One record: any subset of the modalities, at least one."
-    return made
 
 
 def classify_type(limits: Limits) -> type[BaseModel]:
     """The request of ``POST /v1/classify``."""
     example = limits.example()
     single = [{name: value} for name, value in example.items()][:1]
-    made = create_model(
+    records: Any = Annotated[list[record_type(limits)], Field(min_length=1, max_length=limits.max_batch)]  # type: ignore[misc]
+    made: type[BaseModel] = create_model(
         "ClassifyRequest",
         __config__=ConfigDict(extra="forbid", json_schema_extra={"examples": [{"records": [example, *single]}]}),
-        records=(
-            Annotated[list[record_type(limits)], Field(min_length=1, max_length=limits.max_batch)],  # type: ignore[misc]
-            Field(description=f"1 to {limits.max_batch} records"),
-        ),
+        records=(records, Field(description=f"1 to {limits.max_batch} records")),
     )
-    made.__doc__ = "Records to classify."
-    return made
+    return _described(made, "Records to classify.")
 
 
 def search_type(limits: Limits) -> type[BaseModel]:
     """The request of ``POST /v1/search``."""
     name = sorted(limits.kinds, key=lambda n: (limits.kinds[n] != "text", n))[0]
     target = sorted(limits.kinds, key=lambda n: (limits.kinds[n] != "image", n))[0]
-    example = {"query": {name: limits.example()[name]}, "target": target, "k": 5}
-    made = create_model(
+    example: Any = {"query": {name: limits.example()[name]}, "target": target, "k": 5}
+    made: type[BaseModel] = create_model(
         "SearchRequest",
         __config__=ConfigDict(extra="forbid", json_schema_extra={"examples": [example]}),
         query=(record_type(limits), Field(description="any subset of the modalities; several are searched as one")),
@@ -137,7 +131,11 @@ def search_type(limits: Limits) -> type[BaseModel]:
         k=(Annotated[int, Field(ge=1, le=MOST_HITS, strict=True)], Field(default=10, description="hits wanted")),
         filter=(Filter | None, Field(default=None, description="which records may be found")),
     )
-    made.__doc__ = "A search for records by any modality, in any modality."
+    return _described(made, "A search for records by any modality, in any modality.")
+
+
+def _described(made: type[BaseModel], words: str) -> type[BaseModel]:
+    made.__doc__ = words
     return made
 
 

@@ -58,7 +58,7 @@ _app = build(_LIMITS, lambda: _loaded.answers, assets=Path(_bentoml_server.__fil
 
 def _leash(parent: int) -> None:
     """End when the process that started us is gone, or the one that ordered the service: no orphan keeps the port."""
-    import psutil
+    import psutil  # type: ignore[import-untyped]
 
     launcher = psutil.Process(int(os.environ[LAUNCHER])) if os.environ.get(LAUNCHER) else None
     pause = threading.Event()
