@@ -82,7 +82,8 @@ class Predictor:
         self.classes: list[str] = self._model.classes
         self.modalities: dict[str, Modality] = {name: self._model.modality(name) for name in self._model.names}
         self.temperatures = {key: float(str(value)) for key, value in read_json(path / "calibration.json").items()}
-        table = pq.read_table(path / "index" / "ids.parquet")
+        # `read_table` would import pandas, where it is installed.
+        table = pq.ParquetFile(path / "index" / "ids.parquet").read()
         self._ids: list[str] = table["id"].to_pylist()
         self._row_of = {record: row for row, record in enumerate(self._ids)}
         self._labels: list[str | None] = table["label"].to_pylist()

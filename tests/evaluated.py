@@ -1,5 +1,7 @@
 """Everything up to an evaluated model, small: features, a teacher, a student, baselines and pseudo-labels."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from components.config import EvaluationConfig, ModelConfig
 from components.evaluation.evaluate import evaluate
 from components.features import Features
 from components.refs import write_json
+from components.training.optimiser import AdamW
 from tests import synthetic
 
 
@@ -29,11 +32,22 @@ class Run:
         """Run the evaluate step into a new folder."""
         out.mkdir()
         folders = {name: self.root / name for name in ("features", "teacher", "train", "baselines", "pseudo", "accepted")}
-        evaluate(**folders, evaluation=EvaluationConfig(resamples=300), out=out)
+        with one_thread():
+            evaluate(**folders, evaluation=EvaluationConfig(resamples=300), out=out)
         return out
 
 
-def fit(features: Features, names: tuple[str, ...], *, seed: int, steps: int = 60) -> models.Model:
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Small tensors gain nothing from several threads, and lose much where cores are shared."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@one_thread()
+def fit(features: Features, names: tuple[str, ...], *, seed: int, steps: int = 40) -> models.Model:
     """A short, plain fit on visible labels (cross-entropy) and on pairs (contrast): enough to be right more often than not."""
     torch.manual_seed(seed)
     model = models.build(ModelConfig(dim=16), classes=features.classes, specs={n: features.specs[n] for n in names})
@@ -44,7 +58,7 @@ def fit(features: Features, names: tuple[str, ...], *, seed: int, steps: int = 6
     for n in model.names:
         model.encoders[n].fit(inputs[n])
     present, labels = torch.from_numpy(features.present[rows][:, columns]), torch.from_numpy(features.labels[rows])
-    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-2)
+    optimiser = AdamW(model.named_parameters(), weight_decay=1e-2)
     for _ in range(steps):
         keep = torch.rand(present.shape) > 0.3
         out = model(inputs, present, hidden=~(keep | ~(present & keep).any(1, keepdim=True)) & present)
@@ -57,7 +71,7 @@ def fit(features: Features, names: tuple[str, ...], *, seed: int, steps: int = 6
                 loss = loss + 0.1 * F.cross_entropy(scores, torch.arange(int(both.sum())))
         optimiser.zero_grad()
         loss.backward()
-        optimiser.step()
+        optimiser.step(1e-2)
     return model.eval()
 
 
@@ -65,13 +79,13 @@ def prepare(root: Path, *, n: int = 400, names: tuple[str, ...] = ("facts", "ima
     """Write the folders that evaluate reads."""
     source = synthetic.records(n)
     features = synthetic.write_features(root / "features", source, names)
-    models.save(fit(features, names, seed=0, steps=25), root / "teacher")
+    models.save(fit(features, names, seed=0, steps=15), root / "teacher")
     student = fit(features, names, seed=1)
     models.save(student, root / "train" / "model")
     models.save(student, root / "train" / "student")
     for name in names:
-        models.save(fit(features, (name,), seed=2), root / "baselines" / f"only-{name}")
-    models.save(fit(features, names, seed=3), root / "baselines" / "concat")
+        models.save(fit(features, (name,), seed=2, steps=20), root / "baselines" / f"only-{name}")
+    models.save(fit(features, names, seed=3, steps=20), root / "baselines" / "concat")
     write_json(
         root / "train" / "selection.json",
         {"kept": "student", "student": {"val_accuracy": 0.9}, "teacher": {"val_accuracy": 0.8}},

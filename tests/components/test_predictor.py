@@ -15,13 +15,19 @@ from components.errors import BadInput, UserError
 from components.package import package
 from components.predictor import Predictor
 from components.refs import digest_folder, read_json
-from tests.evaluated import prepare
+from tests.evaluated import one_thread, prepare
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module", autouse=True)
+def _small_tensors():
+    with one_thread():
+        yield
+
+
+@pytest.fixture(scope="module")
 def packaged(tmp_path_factory):
     root = tmp_path_factory.mktemp("packaged")
-    run = prepare(root, n=240)
+    run = prepare(root, n=200)
     run.evaluate(root / "evaluation")
     (root / "packed").mkdir()
     config = RunConfig(name="shapes", data=DataConfig(uri="/somewhere/private/shapes"))
@@ -31,7 +37,7 @@ def packaged(tmp_path_factory):
     return run, root / "packed" / "package"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def predictor(packaged):
     return Predictor.load(packaged[1])
 
@@ -91,7 +97,7 @@ def test_search_is_the_full_sort_of_cosines(packaged, predictor):
 
 def test_several_modalities_join_their_rankings_by_reciprocal_rank(packaged, predictor):
     run, folder = packaged
-    record = next(r for row in range(240) if len(r := run.source.raw(row)) == 3)
+    record = next(r for row in range(200) if len(r := run.source.raw(row)) == 3)
     query = {"image": record["image"], "text": record["text"]}
     present, joined = np.load(folder / "index" / "present.npy")[:, 0], {}
     vectors = np.load(folder / "index" / "facts.npy")
@@ -208,5 +214,5 @@ def test_answering_needs_no_engine_and_no_training_library(packaged):
 
 def test_metrics_and_size_are_told(packaged, predictor):
     assert predictor.metrics == read_json(packaged[1] / "metrics.json")
-    assert len(predictor) == 240
+    assert len(predictor) == 200
     assert module.FUSED == "fused"
