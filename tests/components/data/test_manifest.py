@@ -1,0 +1,101 @@
+"""The manifest is parsed strictly and says all mistakes at once."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from components.data.manifest import load_manifest, parse
+from components.errors import UsageError
+from tests.datasets import MANIFEST
+
+
+def _tree() -> dict:
+    return yaml.safe_load(MANIFEST)
+
+
+def test_a_resolved_manifest_reads_back_the_same():
+    manifest = parse(_tree())
+    assert parse(manifest.resolved()) == manifest
+    assert manifest.feature_columns == ["size", "bonus", "colour", "tags", "image", "text"]
+
+
+def test_the_bare_key_null_means_the_word():
+    column = {"type": "number", None: {"default": 3}}
+    tree = _tree()
+    tree["modalities"]["facts"]["columns"]["size"] = column
+    assert parse(tree).modalities["facts"].columns["size"].default_cell == 3.0
+
+
+def test_all_mistakes_are_said_at_once_with_the_nearest_name():
+    tree = _tree()
+    tree["idd"] = tree.pop("id")
+    tree["target"]["kind"] = "multi"
+    tree["split"] = {"colum": "split"}
+    tree["modalities"]["image"]["kind"] = "imagee"
+    tree["modalities"]["facts"]["columns"]["size"]["type"] = "nunber"
+    with pytest.raises(UsageError) as caught:
+        parse(tree)
+    said = str(caught.value)
+    assert said.startswith("5 mistakes in dataset.yaml")
+    for part in (
+        "did you mean 'id'",
+        "'multi' is declared",
+        "did you mean 'column'",
+        "did you mean 'image'",
+        "facts.columns.size.type",
+    ):
+        assert part in said
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        (("target", "kind"), "multi", "not offered yet"),
+        (("target", "kind"), "none", "not offered yet"),
+        (("modalities", "image", "kind"), "audio", "not offered yet"),
+        (("modalities", "image", "column"), "label", "is the target"),
+        (("modalities", "image", "column"), None, "exactly one"),
+        (("modalities", "text"), {"kind": "tabular", "column": "text"}, "wants `columns"),
+        (("modalities", "text"), {"kind": "text", "columns": {"text": {"type": "category"}}}, "lies in one `column`"),
+        (("modalities", "facts", "columns", "size", "separator"), ";", "only a column of type set"),
+        (("modalities", "facts", "columns", "size", "null"), "zero", "wanted `missing`"),
+        (("modalities", "facts", "columns", "size", "null"), {"default": "much"}, "wanted a number"),
+        (("split",), {"validation": 0.5, "test": 0.5}, "leave no training records"),
+        (("target", "classes"), ["cat", "cat"], "named twice"),
+        (("target", "column"), "species", "column 'label'"),
+        (("modalities",), {}, "modalities"),
+        (("slices",), ["label", "split"], None),
+    ],
+)
+def test_a_single_mistake_is_said_in_one_sentence(path, value, said):
+    tree = _tree()
+    at = tree
+    for key in path[:-1]:
+        at = at[key]
+    at[path[-1]] = value
+    if path == ("target", "column"):
+        tree["slices"] = ["label"]
+    if said is None:
+        assert parse(tree).slices == value
+        return
+    with pytest.raises(UsageError, match=said) as caught:
+        parse(tree)
+    assert str(caught.value).count("\n  - ") == 1
+
+
+def test_a_missing_manifest_says_what_to_do(tmp_path: Path):
+    with pytest.raises(UsageError, match=r"concord data import"):
+        load_manifest(str(tmp_path))
+    with pytest.raises(UsageError, match="no such folder"):
+        load_manifest(str(tmp_path / "nowhere"))
+    with pytest.raises(UsageError, match="no manifest at"):
+        load_manifest(str(tmp_path), tmp_path / "other.yaml")
+
+
+def test_reading_a_manifest_needs_nothing_heavy():
+    heavy = "torch pandas sklearn great_expectations pyarrow numpy matplotlib fsspec"
+    code = f"import sys, components.data.manifest; sys.exit(bool([m for m in '{heavy}'.split() if m in sys.modules]))"
+    assert subprocess.run([sys.executable, "-c", code], check=False, cwd=Path(__file__).parents[3]).returncode == 0
