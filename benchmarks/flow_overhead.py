@@ -24,6 +24,7 @@ def bare(path: Path, home: Path) -> float:
         packed, results = (next(r.ref for r in session.results if r.name == n) for n in ("package", "evaluate"))
         version = effects.register(session, packed, results)
         effects.promote(session, version, effects.gate(session, version, results))
+        effects.serve(session, version, packed)
     return time.perf_counter() - start
 
 

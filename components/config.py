@@ -1,13 +1,14 @@
 """The run configuration: one YAML file, parsed strictly, all mistakes reported at once."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from components import parts
-from components.errors import UsageError, UserError
+from components.errors import UsageError, UserError, unknown_name
 from components.refs import digest_json
 from components.strict import Strict, all_at_once, explain, read_yaml
 
@@ -168,8 +169,13 @@ def load(path: Path, data_uri: str | None = None) -> RunConfig:
     return _absolute(config, path.resolve().parent, data_uri)
 
 
-def check_parts(config: RunConfig, base: Path) -> None:
+def check_parts(config: RunConfig, base: Path, kinds: Mapping[str, str]) -> None:
     """Import the chosen parts and check their options (this imports torch).
+
+    Args:
+        config: the run.
+        base: folder of its file; parts given by path are relative to it.
+        kinds: modality name to kind, from the data set's manifest.
 
     Raises:
         UsageError: every wrong option, one line each.
@@ -182,6 +188,11 @@ def check_parts(config: RunConfig, base: Path) -> None:
         chosen.append(("labeller", "labeller", config.labeller.name, config.labeller.options))
     for name, options in config.losses.items():
         chosen.append((f"losses.{name}", "loss", name, {k: v for k, v in options.items() if k != "weight"}))
+    for name, options in config.modalities.items():
+        if name in kinds:
+            chosen.append((f"modalities.{name}", "modality kind", kinds[name], options))
+        else:
+            problems.append(f"modalities: {unknown_name('modality', name, kinds)} (those of the data set's manifest)")
     for where, kind, name, options in chosen:
         try:
             parts.configure(kind, name, options, base)

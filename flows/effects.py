@@ -16,6 +16,7 @@ from components.registry import Registry
 from flows import steps
 from flows.runs import now
 from flows.session import Session
+from serving import endpoint
 
 
 def register(session: Session, packed: Ref, results: Ref) -> Standing:
@@ -73,6 +74,11 @@ def promote(session: Session, challenger: Standing, decision: Decision) -> None:
     """Write the decision into the ledger and let the champion alias follow."""
     outcome = promotion.apply(session.job.home, session.job.config.name, decision, challenger, time=now())
     session.update(verdict=outcome.verdict, reasons=outcome.reasons)
+
+
+def serve(session: Session, challenger: Standing, packed: Ref) -> None:
+    """Put the version's Bento where endpoints take it from; a running `concord serve` follows the champion by itself."""
+    endpoint.install(session.job.home, challenger, packed.path / "bento")
 
 
 def _rows(session: Session, results: Ref, champion: Standing | None) -> Rows:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
+from prefect.logging.handlers import APILogHandler
 from prefect.runtime import flow_run
 
 from components.errors import UserError
@@ -86,5 +87,10 @@ def retrain(config: str, data: str | None = None, home: str | None = None) -> st
         version = register(session, packed, results)
         decision = gate(session, version, results)
         promote(session, version, decision)
-        serve(session)
+        serve(session, version, packed)
         return session.record.run_id
+
+
+def flush_logs() -> None:
+    """Send what is still queued to Prefect's server, before it is stopped."""
+    APILogHandler().flush()

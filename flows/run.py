@@ -1,12 +1,13 @@
 """One run from the command line: answer at once if nothing changed, else start the engines beside the first work."""
 
 import importlib
-import logging
+import os
 import time
 from dataclasses import replace
 from pathlib import Path
 
 from components import config as configuration
+from components.data.manifest import load_manifest
 from components.home import find, writable
 from flows import engines, runs
 from flows.display import console
@@ -35,21 +36,23 @@ def run(path: Path, *, data: str | None = None, wait: bool = True) -> RunResult:
 
 def retrain_with(running: engines.Engines, path: Path, *, data: str | None) -> RunResult:
     """Run the flow on engines that are starting or up."""
+    # Errors reach the user once, from the command; Prefect's server keeps its own record of them.
+    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
     start = time.monotonic()
-    configuration.check_parts(configuration.load(path, data), path.resolve().parent)
+    config = configuration.load(path, data)
+    kinds = {name: modality.kind for name, modality in load_manifest(config.data.uri, config.data.manifest).modalities.items()}
+    configuration.check_parts(config, path.resolve().parent, kinds)
     for name in _HEAVY:
         importlib.import_module(name)
     warmed = time.monotonic() - start
     running.wait_for_prefect()
-    _quiet_logs()
-    from flows.retrain import retrain
+    from flows import retrain as flow
 
-    run_id = retrain(str(path), data=data, home=str(running.home.root))
+    try:
+        run_id = flow.retrain(str(path), data=data, home=str(running.home.root))
+    finally:
+        flow.flush_logs()
     store = runs.Runs(running.home)
     record = store.write(replace(store.get(run_id), engine_seconds=round(warmed + running.seconds, 3)))
     return from_record(record)
 
-
-def _quiet_logs() -> None:
-    for name in ("prefect", "mlflow", "alembic", "great_expectations", "bentoml"):
-        logging.getLogger(name).setLevel(logging.WARNING)

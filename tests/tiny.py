@@ -28,13 +28,10 @@ name: tiny
 data:
   uri: URI
   labels: {file: labelled.parquet, column: visible}
-modalities:
-  image: {size: [8, 8], colour: false, width: 8, stages: 2, depth: 1}
-  text: {encoder: hashing, buckets: 16}
-  facts: {buckets: 8, width: 16}
+modalities: OPTIONS
 model: {dim: 16, fusion: gated}
 labeller: {name: fixed}
-training: {epochs: 2, teacher_epochs: 3, batch_size: 32, seed: 0}
+training: {epochs: 8, teacher_epochs: 15, batch_size: 32, seed: 0}
 evaluation: {resamples: 200}
 gate: {resamples: 200}
 """
@@ -69,7 +66,7 @@ def make(folder: Path, records: int = 240) -> Path:
 
 def config(folder: Path, uri: Path, replace: dict[str, str] | None = None) -> Path:
     """Write a run's configuration into ``folder`` and return its path; ``replace`` swaps pieces of its text."""
-    text = CONFIG.replace("URI", json.dumps(str(uri)))
+    text = CONFIG.replace("URI", json.dumps(str(uri))).replace("OPTIONS", json.dumps(synthetic.OPTIONS))
     for old, new in (replace or {}).items():
         assert old in text, old
         text = text.replace(old, new)
