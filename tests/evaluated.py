@@ -75,7 +75,7 @@ def fit(features: Features, names: tuple[str, ...], *, seed: int, steps: int = 4
     return model.eval()
 
 
-def prepare(root: Path, *, n: int = 400, names: tuple[str, ...] = ("facts", "image", "text")) -> Run:
+def prepare(root: Path, *, n: int = 400, names: tuple[str, ...] = ("facts", "image", "text"), concat: bool = True) -> Run:
     """Write the folders that evaluate reads."""
     source = synthetic.records(n)
     features = synthetic.write_features(root / "features", source, names)
@@ -85,7 +85,8 @@ def prepare(root: Path, *, n: int = 400, names: tuple[str, ...] = ("facts", "ima
     models.save(student, root / "train" / "student")
     for name in names:
         models.save(fit(features, (name,), seed=2, steps=20), root / "baselines" / f"only-{name}")
-    models.save(fit(features, names, seed=3, steps=20), root / "baselines" / "concat")
+    if concat:
+        models.save(fit(features, names, seed=3, steps=20), root / "baselines" / "concat")
     write_json(
         root / "train" / "selection.json",
         {"kept": "student", "student": {"val_accuracy": 0.9}, "teacher": {"val_accuracy": 0.8}},

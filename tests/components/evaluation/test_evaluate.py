@@ -1,0 +1,155 @@
+"""The evaluate step: every stored figure is recomputed from the stored answers, and the answers from the model."""
+
+import json
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from jsonschema import validate as check_schema
+from sklearn.metrics import accuracy_score, f1_score
+
+from components import model as models
+from components.errors import UserError
+from components.evaluation.calibration import softmax
+from components.evaluation.metrics import schema
+from components.inference import infer
+from components.refs import digest_folder
+from tests.evaluated import one_thread, prepare
+
+SUBSETS = ["facts", "image", "text", "facts+image", "facts+text", "image+text", "facts+image+text"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _small_tensors():
+    with one_thread():
+        yield
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return prepare(tmp_path_factory.mktemp("evaluate"), n=300)
+
+
+@pytest.fixture(scope="module")
+def out(run):
+    return run.evaluate(run.root / "out")
+
+
+@pytest.fixture(scope="module")
+def metrics(out):
+    return json.loads((out / "metrics.json").read_text())
+
+
+def _table(out, name, **keep):
+    rows = pq.read_table(out / f"{name}.parquet").to_pylist()
+    return [r for r in rows if all(r[k] == v for k, v in keep.items())]
+
+
+def _f1(labels, said):
+    return f1_score(labels, said, labels=sorted(set(labels)), average="macro", zero_division=0)
+
+
+def test_metrics_follow_their_published_schema(metrics):
+    check_schema(metrics, schema())
+    assert list(metrics["by_subset"]) == SUBSETS
+    assert set(metrics["retrieval"]) == {f"{a}->{b}" for a in SUBSETS[:3] for b in SUBSETS[:3] if a != b}
+    assert set(metrics["retrieval"]["text->image"]) == {"recall@1", "recall@5", "recall@10", "mrr", "n"}
+    assert metrics["selection"]["kept"] == "student"
+    assert metrics["label_budget"]["total"] == metrics["label_budget"]["train"] + metrics["label_budget"]["val"]
+
+
+def test_subset_figures_are_those_of_the_stored_answers_by_scikit_learn(out, metrics):
+    for key in SUBSETS:
+        rows = _table(out, "predictions", split="test", subset=key)
+        labels, said = [r["label"] for r in rows], [r["predicted"] for r in rows]
+        found = metrics["by_subset"][key]
+        assert found["n"] == len(rows)
+        assert found["accuracy"] == pytest.approx(accuracy_score(labels, said))
+        assert found["macro_f1"] == pytest.approx(_f1(labels, said))
+
+
+def test_stored_answers_are_those_of_the_model_run_on_its_own_inputs(run, out):
+    """Evaluation shares the encoders' work among subsets; here every subset is run by itself."""
+    model, features = models.load(run.root / "train" / "model"), run.features
+    temperatures = json.loads((out / "calibration.json").read_text())
+    number = {record: row for row, record in enumerate(features.ids)}
+    for key in SUBSETS:
+        rows = _table(out, "predictions", subset=key)
+        at = np.array([number[r["id"]] for r in rows])
+        logits = infer(model, features.arrays, features.present, at, tuple(key.split("+"))).logits
+        stored = np.array([r["probabilities"] for r in rows])
+        assert stored == pytest.approx(softmax(logits, temperatures[key]), abs=1e-5)
+        assert [r["confidence"] for r in rows] == pytest.approx(stored.max(axis=1))
+        assert [r["predicted"] for r in rows] == [features.classes[c] for c in stored.argmax(axis=1)]
+
+
+def test_a_subset_has_exactly_the_records_with_all_its_modalities(run, out):
+    for key in SUBSETS:
+        columns = [run.features.names.index(n) for n in key.split("+")]
+        keep = run.features.present[:, columns].all(axis=1) & (run.features.splits != "train")
+        assert [r["id"] for r in _table(out, "predictions", subset=key)] == [run.features.ids[r] for r in np.flatnonzero(keep)]
+
+
+def test_headline_figures_are_those_of_the_compared_answers(out, metrics):
+    rows = _table(out, "comparisons", split="test")
+    labels = [r["label"] for r in rows]
+    for column, found in [("chosen", metrics), ("supervised_only", metrics["supervised_only"]), ("concat", metrics["concat"])]:
+        assert found["accuracy"] == pytest.approx(accuracy_score(labels, [r[column] for r in rows]))
+        assert found["macro_f1"] == pytest.approx(_f1(labels, [r[column] for r in rows]))
+    assert metrics["majority"]["accuracy"] == pytest.approx(accuracy_score(labels, [r["majority"] for r in rows]))
+    gain = metrics["intervals"]["fused_minus_best_single"]
+    assert gain["difference"] == pytest.approx(metrics["accuracy"] - metrics["best_single"]["accuracy"])
+    assert gain["low"] <= gain["difference"] <= gain["high"]
+
+
+def test_a_record_is_answered_from_all_that_it_has(run, out):
+    has = {i: "+".join(n for n, p in zip(run.features.names, row, strict=True) if p) for i, row in
+           zip(run.features.ids, run.features.present, strict=True)}  # fmt: skip
+    full = {r["id"]: r["predicted"] for r in _table(out, "predictions") if r["subset"] == has[r["id"]]}
+    assert all(r["chosen"] == full[r["id"]] for r in _table(out, "comparisons"))
+
+
+def test_the_best_single_is_chosen_on_validation_and_answers_the_majority_class_where_it_is_blind(run, out, metrics):
+    val = _table(out, "comparisons", split="val")
+    on_val = {n: np.mean([r[f"only-{n}"] == r["label"] for r in val]) for n in run.features.names}
+    assert metrics["best_single"]["name"] == max(on_val, key=on_val.get)
+    visible = run.features.labels[run.features.rows("train", labelled=True)]
+    majority = run.features.classes[int(np.bincount(visible).argmax())]
+    number = {record: row for row, record in enumerate(run.features.ids)}
+    for column, name in enumerate(run.features.names):
+        rows = _table(out, "comparisons", split="test")
+        blind = [r for r in rows if not run.features.present[number[r["id"]], column]]
+        seeing = [r for r in rows if run.features.present[number[r["id"]], column]]
+        assert blind
+        assert all(r[f"only-{name}"] == majority for r in blind)
+        assert metrics["singles"][name]["n"] == len(seeing)
+        where = np.mean([r[f"only-{name}"] == r["label"] for r in seeing])
+        assert metrics["singles"][name]["accuracy_where_present"] == pytest.approx(where)
+
+
+def test_the_same_inputs_give_the_same_bytes(run, out):
+    assert digest_folder(run.evaluate(run.root / "again")) == digest_folder(out)
+
+
+def test_one_modality_alone_has_no_pairs_and_no_concat(tmp_path):
+    run = prepare(tmp_path, n=120, names=("text",), concat=False)
+    metrics = json.loads((run.evaluate(tmp_path / "out") / "metrics.json").read_text())
+    assert metrics["retrieval"] == {}
+    assert metrics["concat"] is None
+    assert list(metrics["by_subset"]) == ["text"]
+    assert (tmp_path / "out" / "report.html").stat().st_size > 10_000
+
+
+def test_a_test_split_without_labels_is_refused_and_nothing_is_written(tmp_path):
+    run = prepare(tmp_path, n=80, names=("text",), concat=False)
+    records = pq.read_table(tmp_path / "features" / "records.parquet")
+    hidden = [
+        None if s == "test" else label for s, label in zip(*(records[c].to_pylist() for c in ("split", "label")), strict=True)
+    ]
+    pq.write_table(
+        records.set_column(records.schema.get_field_index("label"), records.schema.field("label"), [hidden]),
+        tmp_path / "features" / "records.parquet",
+    )
+    with pytest.raises(UserError, match="no labelled record in the test split"):
+        run.evaluate(tmp_path / "out")
+    assert not list((tmp_path / "out").iterdir())
