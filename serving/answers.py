@@ -63,7 +63,12 @@ class Answers:
         Raises:
             BadInput: an unknown target, label or modality, or a value that breaks a limit.
         """
-        return self._predictor.search(query, by=by, target=target, k=k, labels=labels)
+        try:
+            return self._predictor.search(query, by=by, target=target, k=k, labels=labels)
+        except BadInput as error:
+            if error.field != "labels":
+                raise
+            raise BadInput("filter.labels", error.got, error.wanted) from error
 
     def preview(self, record: str, modality: str) -> tuple[bytes, str]:
         """The small form of one modality of an indexed record, and its media type.

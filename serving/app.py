@@ -39,7 +39,10 @@ _REFUSALS: dict[int | str, dict[str, Any]] = {
     413: {"model": schemas.Refusal, "description": "The body is too large."},
     422: {"model": schemas.Refusal, "description": "A field is wrong: which one, what was there, what was wanted."},
 }
-_MISSING: dict[int | str, dict[str, Any]] = {404: {"model": schemas.Refusal, "description": "No such record or preview."}}
+_MISSING: dict[int | str, dict[str, Any]] = {
+    404: {"model": schemas.Refusal, "description": "No such record or preview."},
+    "default": _REFUSALS[422],
+}
 _ABOUT = """One model as a classifier and a search engine: every record may have any subset of the modalities.
 
 Health is at `/livez` and `/readyz`, Prometheus metrics at `/metrics`."""
@@ -111,7 +114,7 @@ def _record_routes(app: FastAPI, compute: Callable[..., Any]) -> None:
     @app.get("/v1/model", tags=["model"])
     async def model() -> schemas.ModelInfo:
         """The model behind the answers: version, classes, modalities with their limits, figures."""
-        info: schemas.ModelInfo = await compute(Answers.info)
+        info: schemas.ModelInfo = await compute(lambda a: a.info())
         return info
 
     @app.get("/v1/records/{record_id:path}/media/{modality}", tags=["records"], responses=_MISSING, response_class=Response)

@@ -1,0 +1,240 @@
+"""The HTTP interface over a real package: answers, refusals, limits; without BentoML."""
+
+import base64
+import json
+import re
+import threading
+import time
+
+import pytest
+from fastapi.testclient import TestClient
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from components.predictor import Predictor
+from serving.answers import Answers
+from serving.app import build
+from serving.schemas import Limits
+from tests.packaged import MAX_BATCH, METRICS, packed
+from tests.synthetic import CLASSES
+
+
+@pytest.fixture(scope="module")
+def predictor():
+    return Predictor.load(packed().package)
+
+
+@pytest.fixture(scope="module")
+def limits():
+    return Limits.read(packed().package)
+
+
+@pytest.fixture(scope="module")
+def answers(predictor, limits):
+    return Answers(predictor, limits=limits, name="tiny", version=7)
+
+
+@pytest.fixture(scope="module")
+def client(limits, answers):
+    with TestClient(build(limits, lambda: answers), raise_server_exceptions=False) as client:
+        yield client
+
+
+def sent(record):
+    return {k: base64.b64encode(v).decode() if isinstance(v, bytes) else v for k, v in record.items()}
+
+
+def refused(response, status, field):
+    body = response.json()
+    assert response.status_code == status, body
+    assert response.headers["content-type"] == "application/json"
+    assert body["problems"], body
+    problem = body["problems"][0]
+    assert problem["field"] == field, body
+    assert problem["got"]
+    assert problem["wanted"]
+    assert "Traceback" not in response.text
+    return problem
+
+
+def test_classify_answers_as_the_predictor_does_for_every_subset(client, predictor):
+    whole = next(r for r in map(packed().source.raw, range(200)) if len(r) == 3)
+    subsets = [{n: whole[n] for n in names} for names in (["image"], ["text"], ["facts"], ["image", "text"], list(whole))]
+    body = client.post("/v1/classify", json={"records": [sent(r) for r in subsets]}).json()
+    assert body["model"] == {"name": "tiny", "version": 7, "package_digest": predictor.digest}
+    for answer, wanted in zip(body["answers"], predictor.predict(subsets), strict=True):
+        assert answer["label"] == wanted.label
+        assert answer["modalities"] == list(wanted.modalities)
+        assert answer["probabilities"] == pytest.approx(wanted.probabilities, abs=1e-6)
+        assert answer["confidence"] == pytest.approx(max(answer["probabilities"].values()))
+
+
+def test_search_finds_in_any_modality_and_its_hits_can_be_shown(client, predictor):
+    text = next(t for t in packed().source.raws["text"] if t)
+    for target in ("image", "text", "facts", "fused"):
+        body = client.post("/v1/search", json={"query": {"text": text}, "target": target, "k": 3}).json()
+        assert [h["id"] for h in body["hits"]] == [h.id for h in predictor.search({"text": text}, target=target, k=3)]
+        for hit in body["hits"]:
+            for address in hit["media"].values():
+                assert client.get(address).status_code == 200
+    filtered = client.post("/v1/search", json={"query": {"text": text}, "filter": {"labels": ["line"]}, "k": 100}).json()
+    assert {h["label"] for h in filtered["hits"]} == {"line"}
+
+
+def test_previews_have_their_type_and_are_not_guessed(client, predictor):
+    source = packed().source
+    row = next(i for i in range(200) if len(source.raw(i)) == 3)
+    record = source.ids[row]
+    for modality, kind in [("image", "image/png"), ("text", "text/plain; charset=utf-8"), ("facts", "application/json")]:
+        response = client.get(f"/v1/records/{record}/media/{modality}")
+        wanted = predictor.preview(record, modality)
+        assert response.content == (wanted if isinstance(wanted, bytes) else wanted.encode())
+        assert response.headers["content-type"] == kind
+        assert response.headers["x-content-type-options"] == "nosniff"
+        assert "sandbox" in response.headers["content-security-policy"]
+    absent = next((i, n) for i in range(200) for n in source.raws if source.raws[n][i] is None)
+    for address, field in [
+        (f"/v1/records/{source.ids[absent[0]]}/media/{absent[1]}", "id"),
+        ("/v1/records/nobody/media/image", "id"),
+        ("/v1/records/a%2Fb/media/image", "id"),
+        (f"/v1/records/{record}/media/imag", "modality"),
+    ]:
+        refused(client.get(address), 404, field)
+
+
+def test_the_model_tells_its_limits_and_figures(client, limits):
+    body = client.get("/v1/model").json()
+    assert (body["name"], body["version"], body["classes"], body["records"]) == ("tiny", 7, CLASSES, 200)
+    assert body["targets"] == ["facts", "image", "text", "fused"]
+    assert body["metrics"]["accuracy"] == METRICS["accuracy"]
+    by_name = {m["name"]: m for m in body["modalities"]}
+    assert by_name["facts"]["columns"] == ["colour", "tags", "weight"]
+    assert by_name["image"]["limits"]["max_bytes"] == limits.options["image"]["max_bytes"]
+    assert body["max_batch"] == MAX_BATCH
+
+
+@pytest.mark.parametrize(
+    ("body", "field", "says"),
+    [
+        ({}, "records", "this field"),
+        ([], "body", "dictionary"),
+        ({"records": []}, "records", "at least 1"),
+        ({"records": [{"text": "a"}] * (MAX_BATCH + 1)}, "records", f"at most {MAX_BATCH}"),
+        ({"records": [{}]}, "records.0", "at least one of facts, image, text"),
+        ({"records": [{"text": None}]}, "records.0", "at least one of facts, image, text"),
+        ({"records": [{"text": "a"}, {"sound": "a"}]}, "records.1.sound", "/v1/model"),
+        ({"records": [{"text": 3}]}, "records.0.text", "string"),
+        ({"records": [{"text": "a" * 20_001}]}, "records.0.text", "at most 20,000"),
+        ({"records": [{"text": "\ud800"}]}, "records.0.text", "UTF-8"),
+        ({"records": [{"image": "no base64!"}]}, "records.0.image", "base64"),
+        ({"records": [{"image": "AAAA"}]}, "records.0.image", "PNG"),
+        ({"records": [{"text": "a"}, {"image": "AAAA"}]}, "records.1.image", "PNG"),
+        ({"records": [{"image": "A" * 27_000_000}]}, "records.0.image", "at most 20,000,000"),
+        ({"records": [{"facts": {"wieght": 1}}]}, "records.0.facts.wieght", "weight"),
+        ({"records": [{"facts": {"weight": "heavy"}}]}, "records.0.facts.weight", "number"),
+        ({"records": [{"facts": 3}]}, "records.0.facts", "dictionary"),
+        ({"records": [{"text": "a"}], "more": 1}, "more", "no such field"),
+    ],
+)  # fmt: skip
+def test_a_bad_request_to_classify_names_field_and_limit(client, body, field, says):
+    response = client.post("/v1/classify", content=json.dumps(body), headers={"content-type": "application/json"})
+    assert says in refused(response, 422, field)["wanted"]
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"target": "sound"}, "target"),
+        ({"k": 0}, "k"),
+        ({"k": 101}, "k"),
+        ({"k": "many"}, "k"),
+        ({"query": {}}, "query"),
+        ({"query": {"image": "AAAA"}}, "query.image"),
+        ({"by": "image"}, "by"),
+        ({"filter": {"labels": ["circel"]}}, "filter.labels"),
+        ({"filter": {"labels": []}}, "filter.labels"),
+        ({"filter": {"labels": ["line"], "owner": "me"}}, "filter.owner"),
+    ],
+)
+def test_a_bad_request_to_search_names_field(client, change, field):
+    refused(client.post("/v1/search", json={"query": {"text": "ring"}} | change), 422, field)
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"\xff\xfe", b"[" * 100_000, b'{"records": [{"text": "a"}]} x', b"null"])
+def test_what_is_no_json_is_refused(client, body):
+    response = client.post("/v1/classify", content=body, headers={"content-type": "application/json"})
+    assert response.status_code in (400, 422)
+    refused(response, response.status_code, "body")
+
+
+def test_a_body_that_is_too_large_is_refused_by_its_declared_length_or_by_what_comes(client, limits):
+    most = limits.max_request_bytes
+    chunks = (b" " * 2**20 for _ in range(most // 2**20 + 2))
+    for options in ({"headers": {"content-length": str(most + 1)}, "content": b" "}, {"content": chunks}):
+        response = client.post("/v1/classify", **options)
+        assert response.status_code == 413, response.text
+        assert f"{most:,}" in response.json()["message"]
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+        lambda inner: st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["records", "query", "text", "image", "facts", "weight", "tags"]), inner, max_size=4),
+        max_leaves=12,
+    )
+)  # fmt: skip
+def test_no_request_whatever_makes_an_internal_error(client, body):
+    for body_ in (
+        body,
+        {"records": [body]},
+        {"records": [{"facts": body}]},
+        {"query": body},
+        {"query": {"facts": {"tags": body}}},
+    ):
+        for path in ("/v1/classify", "/v1/search"):
+            response = client.post(path, content=json.dumps(body_), headers={"content-type": "application/json"})
+            assert response.status_code in (200, 400, 422), (body_, response.text)
+            response.json()
+
+
+def test_the_page_describes_everything_with_examples_that_work(client):
+    spec = client.get("/openapi.json").json()
+    assert set(spec["paths"]) == {
+        "/v1/classify", "/v1/search", "/v1/model", "/v1/records/{record_id}/media/{modality}",
+    }  # fmt: skip
+    for path, name in [("/v1/classify", "ClassifyRequest"), ("/v1/search", "SearchRequest")]:
+        operation = spec["paths"][path]["post"]
+        assert {"200", "400", "413", "422"} <= set(operation["responses"])
+        assert operation["description"]
+        (example,) = spec["components"]["schemas"][name]["examples"]
+        assert client.post(path, json=example).status_code == 200
+    text = json.dumps(spec)
+    assert not re.search(r"HTTPValidationError", text)
+    assert all(m in spec["components"]["schemas"]["Record"]["properties"] for m in ("image", "text", "facts"))
+
+
+def test_a_model_that_computes_does_not_hold_up_the_others(limits, answers):
+    """One request is stuck in the model; another route is answered meanwhile."""
+    entered, release = threading.Event(), threading.Event()
+
+    class Stuck:
+        ref = answers.ref
+        info = staticmethod(answers.info)
+
+        def classify(self, records):
+            entered.set()
+            assert release.wait(30)
+            return answers.classify(records)
+
+    with TestClient(build(limits, Stuck)) as client:
+        slow = threading.Thread(target=client.post, args=("/v1/classify",), kwargs={"json": {"records": [{"text": "a"}]}})
+        slow.start()
+        assert entered.wait(30)
+        started = time.monotonic()
+        assert client.get("/v1/model").status_code == 200
+        assert time.monotonic() - started < 10
+        assert slow.is_alive()
+        release.set()
+        slow.join(30)

@@ -1,0 +1,52 @@
+"""The Bento: pinned to its package, the same bytes for the same package, enough by itself."""
+
+import shutil
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from components.errors import UserError
+from components.refs import digest_folder
+from serving.bento import build
+from tests.packaged import packed
+
+
+def test_a_bento_is_named_by_its_package_and_carries_it(bento):
+    package = packed().package
+    described = yaml.safe_load((bento / "bento.yaml").read_text())
+    assert (described["name"], described["version"]) == ("tiny", digest_folder(package)[:12])
+    assert digest_folder(bento / "src" / "package") == digest_folder(package)
+    assert (bento / "README.md").read_text() == (package / "card.md").read_text()
+    assert (bento / "env" / "python" / "requirements.txt").read_text().count("torch==") == 1
+    assert [p.name for p in bento.parent.iterdir()] == ["bento"]
+
+
+def test_the_same_package_gives_the_same_bytes(bento, tmp_path):
+    assert digest_folder(build(packed().package, tmp_path)) == digest_folder(bento)
+
+
+def test_it_answers_from_its_own_code_where_training_and_engines_are_absent(bento):
+    """The Bento's folder alone, in a process that refuses to import what a serving image lacks."""
+    code = (
+        "import sys\n"
+        "for name in ('prefect', 'mlflow', 'great_expectations', 'dvc', 'kubernetes', 'sklearn', 'matplotlib', 'pandas'):\n"
+        "    sys.modules[name] = None\n"
+        "import serving.service as service\n"
+        "assert 'torch' not in sys.modules\n"
+        "answers = service._loaded.answers\n"
+        "import components; print(components.__file__, answers.classify([{'text': 'ring'}])[0].label)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=bento / "src", capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(str(bento))
+
+
+def test_what_bentoml_refuses_is_told_and_leaves_nothing(tmp_path):
+    package = tmp_path / "package"
+    shutil.copytree(packed().package, package)
+    (package / "model.json").write_text("{")
+    with pytest.raises(UserError, match="could not build tiny"):
+        build(package, tmp_path / "out")
+    assert list((tmp_path / "out").iterdir()) == []

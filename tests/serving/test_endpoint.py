@@ -1,0 +1,190 @@
+"""Real servers on the loopback: they answer, they follow the champion, and they leave nothing behind."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import httpx
+import psutil
+import pytest
+
+from components.errors import UsageError, UserError
+from components.home import find
+from components.ledger import Entry, Ledger
+from components.predictor import Predictor
+from components.refs import digest_folder
+from serving import endpoint as endpoints
+from serving.client import Client
+from tests.packaged import packed
+from tests.serving.conftest import free_port
+from tests.stores import ROOT
+
+NOW = "2026-01-02T03:04:05+00:00"
+
+
+def wait_for(what, seconds=120):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if found := what():
+            return found
+        time.sleep(0.1)
+    raise AssertionError("it did not happen in time")
+
+
+def listens(port):
+    try:
+        endpoints.check_port("127.0.0.1", port)
+    except UsageError:
+        return True
+    return False
+
+
+def version_at(port):
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}/v1/model", trust_env=False, timeout=10).json()["version"]
+    except (httpx.HTTPError, ValueError):
+        return None
+
+
+def test_the_live_server_answers_as_the_package_does(client):
+    predictor = Predictor.load(packed().package)
+    records = [packed().source.raw(row) for row in range(5)]
+    body = client.classify(records)
+    assert body["model"] == {"name": "tiny", "version": 3, "package_digest": digest_folder(packed().package)}
+    for answer, wanted in zip(body["answers"], predictor.predict(records), strict=True):
+        assert answer["label"] == wanted.label
+        assert answer["probabilities"] == pytest.approx(wanted.probabilities, abs=1e-4)
+    picture = next(p for p in packed().source.raws["image"] if p)
+    hits = client.search({"image": picture}, target="text", k=3)["hits"]
+    assert [h["id"] for h in hits] == [h.id for h in predictor.search({"image": picture}, target="text", k=3)]
+    assert client.media(hits[0]["media"]["text"]).decode() == predictor.preview(hits[0]["id"], "text")
+    assert client.model()["records"] == 200
+
+
+def test_health_metrics_and_the_page_are_there(endpoint):
+    with httpx.Client(base_url=endpoint.url, trust_env=False) as http:
+        assert [http.get(p).status_code for p in ("/livez", "/readyz", "/docs", "/docs/assets/swagger-ui.css")] == [200] * 4
+        assert http.get("/", follow_redirects=True).url.path == "/docs"
+        http.get("/v1/model")
+        metrics = http.get("/metrics").text
+    assert re.search(
+        r'bentoml_service_request_total\{endpoint="/v1/model",http_response_code="200".*service_name="tiny"', metrics
+    )
+
+
+def test_refusals_come_back_as_one_sentence(client, endpoint):
+    with pytest.raises(UserError, match=r"HTTP 422.*records\.0\.facts\.wieght.*weight"):
+        client.classify([{"facts": {"wieght": 1}}])
+    with pytest.raises(UserError, match=r"at most 5 items"):
+        client.classify([{"text": "a"}] * 6)
+    with pytest.raises(UserError, match=r"HTTP 404"):
+        client.media("/v1/records/nobody/media/text")
+    with Client(f"http://127.0.0.1:{free_port()}") as nobody, pytest.raises(UserError, match="concord serve"):
+        nobody.model()
+
+
+def test_a_taken_port_is_named_before_anything_starts(endpoint, bento, tmp_path):
+    with pytest.raises(UsageError, match=rf"port {endpoint.port} .*process \d+ .*--port"):
+        endpoints.start(bento, host="127.0.0.1", port=endpoint.port, version=1, log=tmp_path / "log")
+    with pytest.raises(UsageError, match="no address"):
+        endpoints.start(bento, host="no.such.host.invalid", port=free_port(), version=1, log=tmp_path / "log")
+    with pytest.raises(UserError, match="no Bento"):
+        endpoints.start(tmp_path, host="127.0.0.1", port=free_port(), version=1, log=tmp_path / "log")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_server_that_does_not_start_is_stopped_and_its_log_is_shown(tmp_path, bento):
+    broken = tmp_path / "bento"
+    subprocess.run(["cp", "-r", str(bento), str(broken)], check=True)
+    (broken / "src" / "package" / "model.json").write_text("{")
+    port = free_port()
+    with pytest.raises(UserError, match=r"(?s)ended before it was ready.*log.*JSON"):
+        endpoints.start(broken, host="127.0.0.1", port=port, version=1, log=tmp_path / "log")
+    assert not listens(port)
+
+
+def registered(home, *digests):
+    """Versions 1, 2, ... of the same package, as the ledger knows them."""
+    package = home.root / "package"
+    if not package.exists():
+        home.root.mkdir(parents=True)
+        package.symlink_to(packed().package)
+    for version, digest in enumerate(digests, 1):
+        entry = Entry(time=NOW, model="tiny", kind="registration", version=version, package_digest=digest, actor="gate",
+                      details={"package": "package"})  # fmt: skip
+        Ledger(home.ledger).append(entry)
+
+
+def promoted(home, version, digest):
+    Ledger(home.ledger).append(
+        Entry(time=NOW, model="tiny", kind="promotion", version=version, package_digest=digest, actor="ada", details={})
+    )
+
+
+def supervisor(home, port):
+    code = (
+        "import sys; from pathlib import Path; from components.home import find; from serving.endpoint import supervise\n"
+        "told = lambda line: print(line, flush=True)\n"
+        "supervise(find(Path(sys.argv[1])), 'tiny', host='127.0.0.1', port=int(sys.argv[2]), told=told, poll_seconds=0.2)\n"
+        "assert 'mlflow' not in sys.modules and 'torch' not in sys.modules"
+    )
+    command = [sys.executable, "-c", code, str(home.root), str(port)]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def test_supervise_follows_the_champion_and_ends_clean(tmp_path):
+    home, port = find(tmp_path / ".concord"), free_port()
+    registered(home, "1" * 64, "2" * 64)
+    promoted(home, 1, "1" * 64)
+    process = supervisor(home, port)
+    try:
+        wait_for(lambda: version_at(port) == 1)
+        children = psutil.Process(process.pid).children(recursive=True)
+        promoted(home, 2, "2" * 64)
+        wait_for(lambda: version_at(port) == 2)
+        assert not any(child.is_running() for child in children)
+        children = psutil.Process(process.pid).children(recursive=True)
+        assert len(children) >= 2
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 0, err
+    assert [line.split(" at ")[0] for line in out.splitlines()] == [
+        "serving tiny version 1", "serving tiny version 2", "stopped",
+    ]  # fmt: skip
+    assert not any(child.is_running() for child in children)
+    assert not listens(port)
+
+
+def test_no_server_outlives_a_launcher_that_was_killed(bento, tmp_path):
+    port = free_port()
+    code = (
+        "import sys, time; from pathlib import Path; from serving.endpoint import start\n"
+        "start(Path(sys.argv[1]), host='127.0.0.1', port=int(sys.argv[2]), version=1, log=Path(sys.argv[3])); print('ready', flush=True)\n"
+        "time.sleep(600)"
+    )
+    command = [sys.executable, "-c", code, str(bento), str(port), str(tmp_path / "log")]
+    launcher = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert launcher.stdout.readline() == "ready\n"
+    children = psutil.Process(launcher.pid).children(recursive=True)
+    os.kill(launcher.pid, signal.SIGKILL)
+    launcher.communicate()
+    wait_for(lambda: not any(c.is_running() and c.status() != psutil.STATUS_ZOMBIE for c in children), 30)
+    wait_for(lambda: not listens(port), 10)
+
+
+def test_without_a_champion_it_says_what_to_do(tmp_path):
+    home = find(tmp_path / "home")
+    with pytest.raises(UserError, match=r"no champion.*concord run"):
+        endpoints.supervise(home, "tiny", host="127.0.0.1", port=free_port(), told=print)
+    registered(home, "1" * 64)
+    with pytest.raises(UserError, match="did you mean 'tiny'"):
+        endpoints.supervise(home, "tyni", host="127.0.0.1", port=free_port(), told=print)
+    promoted(home, 1, "1" * 64)
+    (home.root / "package").unlink()
+    with pytest.raises(UserError, match="gone from"):
+        endpoints.supervise(home, "tiny", host="127.0.0.1", port=free_port(), told=print)
