@@ -22,6 +22,8 @@ from components.refs import digest_json
 VERSION = 1
 """Raise it when the same fields encode to another vector."""
 
+_LARGEST = float(np.finfo(np.float32).max)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
@@ -124,7 +126,7 @@ class TabularModality:
         if value is None or (isinstance(value, float) and math.isnan(value)):
             return None
         if kind == "number":
-            if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= np.finfo(np.float32).max:
+            if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= _LARGEST:
                 raise BadInput(where, repr(value)[:80], "a finite number or null")
             return float(value)
         if kind == "category":
@@ -136,6 +138,10 @@ class TabularModality:
     def _word(self, where: str, value: Any) -> str:  # noqa: ANN401
         if not isinstance(value, str) or len(value) > self._config.max_characters:
             raise BadInput(where, repr(value)[:80], f"text of at most {self._config.max_characters} characters, or null")
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:
+            raise BadInput(where, "text with half a surrogate pair", "text that UTF-8 can hold") from error
         return value
 
 

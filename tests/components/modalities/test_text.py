@@ -52,7 +52,8 @@ def test_a_text_does_not_depend_on_its_neighbours(minilm):
 
 def test_like_meanings_are_near(minilm):
     a, b, c = minilm.encode(["a small dog", "a little puppy", "quarterly tax report"])
-    assert a @ b > 0.6 > 0.3 > a @ c
+    assert a @ b > 0.6
+    assert a @ c < 0.3
 
 
 def test_what_is_beyond_max_tokens_changes_nothing():
