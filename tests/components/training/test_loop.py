@@ -1,0 +1,242 @@
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from components import model as models
+from components import parts
+from components.config import ModelConfig, TrainingConfig
+from components.errors import UserError
+from components.training import checkpoint as checkpoints
+from components.training.data import training_data
+from components.training.loop import fit, hide_modalities, learning_rate, placed, smoothed
+from components.training.optimiser import AdamW
+from tests.synthetic import CLASSES, records, write_features
+
+CONFIG = TrainingConfig(batch_size=32, learning_rate=3e-3, seed=3, device="cpu")
+
+
+@pytest.fixture(scope="module")
+def features(tmp_path_factory):
+    return write_features(tmp_path_factory.mktemp("f") / "features", records(240, labelled=0.7))
+
+
+def built_losses():
+    names = {"cross_entropy": 1.0, "info_nce": 0.1}
+    return {n: (w, parts.load("loss", n).build(parts.configure("loss", n, {}))) for n, w in names.items()}
+
+
+def trained(features, epochs=3, data=None, config=CONFIG, **options):
+    torch.manual_seed(config.seed)
+    model = models.build(ModelConfig(dim=16), classes=features.classes, specs=features.specs)
+    return model, fit(model, built_losses(), data or training_data(features), config, epochs=epochs, **options)
+
+
+def same(a, b):
+    return all(torch.equal(x, y) for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True))
+
+
+class Killed(Exception):
+    pass
+
+
+@pytest.mark.parametrize("at", [1, 2])
+def test_stopped_after_any_epoch_and_resumed_gives_the_same_weights(features, tmp_path, at):
+    whole, straight = trained(features)
+    path = tmp_path / "c.safetensors"
+
+    def stop(metrics, step):
+        if step == at * straight.steps // 3 + 1 or (step > at * straight.steps // 3):
+            raise Killed(metrics)
+
+    with pytest.raises(Killed):
+        trained(features, checkpoint=path, key="k", log=stop)
+    resumed, fitted = trained(features, checkpoint=path, key="k")
+    assert fitted.resumed_from == at * straight.steps // 3
+    assert fitted.steps == straight.steps
+    assert fitted.history == straight.history
+    assert same(whole, resumed)
+
+
+def test_a_finished_training_resumes_without_a_step(features, tmp_path):
+    path = tmp_path / "c.safetensors"
+    first, _ = trained(features, checkpoint=path, key="k")
+    again, fitted = trained(features, checkpoint=path, key="k")
+    assert fitted.resumed_from == fitted.steps
+    assert same(first, again)
+
+
+@pytest.mark.parametrize("damage", ["other key", "cut", "empty"])
+def test_a_strange_checkpoint_is_not_used(features, tmp_path, damage):
+    path = tmp_path / "c.safetensors"
+    trained(features, epochs=1, checkpoint=path, key="other" if damage == "other key" else "k")
+    if damage != "other key":
+        path.write_bytes(path.read_bytes()[:1000] if damage == "cut" else b"")
+    _, fitted = trained(features, epochs=1, checkpoint=path, key="k")
+    assert fitted.resumed_from == 0
+
+
+def test_the_same_seed_gives_the_same_weights_another_does_not(features):
+    one, _ = trained(features, epochs=1)
+    two, _ = trained(features, epochs=1)
+    other, _ = trained(features, epochs=1, config=CONFIG.model_copy(update={"seed": 4}))
+    assert same(one, two)
+    assert not same(one, other)
+
+
+def test_training_learns_and_leaves_the_callers_random_numbers(features):
+    torch.manual_seed(11)
+    models.build(ModelConfig(dim=16), classes=features.classes, specs=features.specs)
+    data = training_data(features)
+    model = models.build(ModelConfig(dim=16), classes=features.classes, specs=features.specs)
+    state = torch.get_rng_state()
+    fitted = fit(model, built_losses(), data, CONFIG, epochs=12)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert fitted.history[-1]["loss"] < 0.6 * fitted.history[0]["loss"]
+    assert set(fitted.history[0]) == {"loss", "cross_entropy", "info_nce", "learning_rate"}
+
+
+def test_labels_that_nobody_may_see_are_never_read(features):
+    """Rows outside the supervised ones may hold any label."""
+    data = training_data(features, unlabelled=True)
+    garbage = data.labels.copy()
+    hidden = np.setdiff1d(np.arange(len(garbage)), np.concatenate([data.supervised, data.unlabelled]))
+    garbage[hidden] = (garbage[hidden] + 1) % 4
+    one, _ = trained(features, epochs=1, data=data)
+    two, _ = trained(features, epochs=1, data=dataclasses.replace(data, labels=garbage))
+    assert same(one, two)
+
+
+def test_validation_and_test_labels_are_not_in_the_training_data(features):
+    data = training_data(features, unlabelled=True)
+    assert (data.labels[features.splits != "train"] == -1).all()
+    used = np.concatenate([data.supervised, data.unlabelled])
+    assert sorted(used) == sorted(features.rows("train"))
+
+
+def test_a_visible_label_is_stronger_than_a_pseudo_label(features):
+    row, free = features.rows("train", labelled=True)[0], features.rows("train", labelled=False)[0]
+    wrong = CLASSES[(features.labels[row] + 1) % 4]
+    data = training_data(features, pseudo={features.ids[row]: (wrong, 0.5), features.ids[free]: (wrong, 0.5)})
+    assert (data.labels[row], data.weights[row]) == (features.labels[row], 1)
+    assert (CLASSES[data.labels[free]], data.weights[free]) == (wrong, 0.5)
+    assert free in data.supervised
+
+
+@pytest.mark.parametrize("alone", ["facts", "image", "text"])
+def test_a_modality_absent_everywhere_is_no_trouble(features, alone):
+    only = features.names.index(alone)
+    data = training_data(features)
+    present = np.zeros_like(data.present)
+    present[:, only] = data.present[:, only]
+    rows = data.supervised[present[data.supervised].any(axis=1)]
+    model, fitted = trained(features, epochs=1, data=dataclasses.replace(data, present=present, supervised=rows))
+    assert all(np.isfinite(list(fitted.history[0].values())))
+    assert all(torch.isfinite(p).all() for p in model.parameters())
+
+
+def test_nothing_to_learn_from_is_said(features):
+    data = dataclasses.replace(training_data(features), supervised=np.empty(0, np.int64))
+    with pytest.raises(UserError, match="visible label"):
+        trained(features, data=data)
+
+
+def test_a_training_that_falls_apart_is_said(features):
+    with pytest.raises(UserError, match="learning_rate"):
+        trained(features, config=CONFIG.model_copy(update={"learning_rate": 1e30}))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_cuda_without_a_device_is_said():
+    with pytest.raises(UserError, match=r"training.device"):
+        placed(CONFIG.model_copy(update={"device": "cuda"}))
+
+
+@given(st.integers(2, 40), st.integers(0, 60), st.integers(2, 16), st.integers(0, 3))
+def test_an_epoch_uses_every_row_once_and_spreads_labels_evenly(labelled, extra, size, epoch):
+    data = training_data_of(labelled, extra)
+    batches = data.order(size, 0, epoch)
+    assert sorted(np.concatenate(batches)) == list(range(labelled + extra))
+    assert max(map(len, batches)) <= size + 1
+    shares = [int((b < labelled).sum()) for b in batches]
+    assert max(shares) - min(shares) <= 1
+    assert all(np.array_equal(a, b) for a, b in zip(batches, data.order(size, 0, epoch), strict=True))
+
+
+def training_data_of(labelled, extra):
+    from components.training.data import TrainingData
+
+    n = labelled + extra
+    return TrainingData(
+        names=("a",),
+        arrays={},
+        present=np.ones((n, 1), bool),
+        labels=np.zeros(n, np.int64),
+        weights=np.ones(n, np.float32),
+        supervised=np.arange(labelled),
+        unlabelled=np.arange(labelled, n),
+    )
+
+
+def test_hiding_keeps_one_modality_and_hits_its_rate():
+    torch.manual_seed(0)
+    present = torch.rand(20_000, 3) > 0.3
+    present[:, 0] = True
+    hidden = hide_modalities(present, 0.4)
+    assert not (hidden & ~present).any()
+    assert (present & ~hidden).any(dim=1).all()
+    full = present.all(dim=1)
+    # Three present, each hidden with 0.4, all three never: 0.4 less what the last one saves, 0.4 ** 3 / 3.
+    assert hidden[full].float().mean().item() == pytest.approx(0.4 - 0.4**3 / 3, abs=0.01)
+    assert not hidden[present.sum(dim=1) == 1].any()
+
+
+def test_smoothed_targets_are_torchs_label_smoothing():
+    labels, logits = torch.tensor([0, 2, 1]), torch.randn(3, 4)
+    wanted = torch.nn.functional.cross_entropy(logits, labels, label_smoothing=0.1)
+    found = -(smoothed(labels, 4, 0.1) * logits.log_softmax(1)).sum(1).mean()
+    assert torch.allclose(found, wanted)
+    assert torch.allclose(smoothed(torch.tensor([-1]), 4, 0.1), torch.full((1, 4), 0.25))
+
+
+def test_the_rate_rises_falls_and_ends_at_zero():
+    rates = [learning_rate(s, 100, 1.0) for s in range(101)]
+    assert max(rates) == 1.0
+    assert rates[-1] == pytest.approx(0)
+    assert rates[:5] == sorted(rates[:5])
+    assert rates[5:] == sorted(rates[5:], reverse=True)
+
+
+def test_the_optimiser_is_torchs_adamw():
+    """Oracle: torch.optim.AdamW with the same groups, on the same gradients."""
+    torch.manual_seed(0)
+    ours, theirs = (torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.LayerNorm(3)) for _ in range(2))
+    theirs.load_state_dict(ours.state_dict())
+    groups = [
+        {"params": [p for p in theirs.parameters() if p.ndim > 1], "weight_decay": 0.1},
+        {"params": [p for p in theirs.parameters() if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    oracle = torch.optim.AdamW(groups, betas=(0.9, 0.98))
+    mine = AdamW(ours.named_parameters(), 0.1)
+    for step in range(5):
+        x = torch.randn(6, 4)
+        for group in oracle.param_groups:
+            group["lr"] = 0.01 * (step + 1)
+        for model in (ours, theirs):
+            model.zero_grad()
+            model(x).square().mean().backward()
+        oracle.step()
+        mine.step(0.01 * (step + 1))
+    assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(ours.parameters(), theirs.parameters(), strict=True))
+
+
+def test_a_checkpoint_holds_no_pickle(features, tmp_path):
+    path = tmp_path / "c.safetensors"
+    trained(features, epochs=1, checkpoint=path, key="k")
+    found = checkpoints.read(path, "k")
+    assert found.epoch == 1
+    assert any(name.startswith("optimiser/square/") for name in found.state)
+    assert b"pickle" not in path.read_bytes()
