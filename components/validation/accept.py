@@ -5,53 +5,29 @@ import json
 import shutil
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from components import parts
 from components.config import DataConfig
 from components.data.labels import visible_ids
-from components.data.manifest import MEDIA, RESERVED, Manifest, load_manifest
-from components.data.media import Media
-from components.data.reader import ROWS, Dataset, Fault, raws
+from components.data.manifest import RESERVED, Manifest, load_manifest
+from components.data.reader import Dataset
 from components.data.splits import SPLITS
-from components.errors import BadInput, UserError
+from components.errors import UserError
 from components.progress import Progress, silent
 from components.refs import write_json, written_aside
 from components.validation import rules
+from components.validation.examine import Chunk, build_checks, joined, read
 from components.validation.rules import OCCURRENCE, PRESENT, Rule, Tally
-
-if TYPE_CHECKING:
-    from components.contracts import Modality, Raw
 
 VERSION = 1
 """Raise it when the same data give another output."""
-_FRAME_ROWS = 50_000
-_FRAME_BYTES = 256 << 20
-"""Records are judged together up to either of these, so that memory stays bounded."""
 _EXAMPLES = 5
-
-
-@dataclass(kw_only=True)
-class _Chunk:
-    """Records with all that was found out about them, row by row."""
-
-    first: int
-    table: pa.Table
-    """The original columns, hidden labels emptied."""
-    ids: list[str | None]
-    groups: list[str | None]
-    splits: list[str | None]
-    labels: list[str | None]
-    occurrence: list[int | None]
-    readable: dict[str, list[str | None]]
-    """Modality to, for each row: nothing, the reason why not, or None where absent."""
 
 
 @dataclass(kw_only=True)
@@ -91,14 +67,14 @@ def validate(
     if dataset.rows == 0:
         raise UserError(f"{data.uri}: the records are empty; wanted at least a few of each class")
     seen = visible_ids(data.uri, data.labels, manifest.id)
-    checks, limits = _checks(manifest, modalities or {})
+    checks, limits = build_checks(manifest, modalities or {})
     from components.validation.expectations import Suite
 
     demands = rules.rules_for(manifest)
     outcome = _Outcome()
     suite: Suite | None = None
     with _Writers(out, dataset.schema, manifest) as writers:
-        for chunk in _chunks(_read(dataset, checks, seen, progress), data.uri):
+        for chunk in joined(read(dataset, checks, seen, progress), data.uri):
             suite = suite or Suite(demands, limits)
             bad = _judge(suite, chunk, manifest, demands, outcome)
             _divide(chunk, bad, writers, outcome, seen)
@@ -111,103 +87,7 @@ def validate(
     _write_summaries(out, dataset, demands, outcome, seen)
 
 
-def _checks(
-    manifest: Manifest, options: Mapping[str, dict[str, Any]]
-) -> tuple[dict[str, "Modality"], dict[str, dict[str, Any]]]:
-    """Each modality built from its kind and options (only its ``check`` is used here), and its limits by frame column."""
-    built, limits = {}, {}
-    for name, spec in sorted(manifest.modalities.items()):
-        config = parts.configure("modality kind", spec.kind, options.get(name, {}))
-        columns = spec.model_dump(mode="json")
-        built[name] = parts.load("modality kind", spec.kind).build(config, name=name, columns=columns)
-        limits[rules.readable(name)] = {k: v for k, v in asdict(config).items() if k.startswith("max_")}
-    return built, limits
-
-
-def _read(dataset: Dataset, checks: dict[str, "Modality"], seen: frozenset[str] | None, progress: Progress) -> Iterator[_Chunk]:
-    """The records in order, each batch with what was found out about it; hidden labels end here."""
-    manifest, before, first = dataset.manifest, Counter[str](), 0
-    needs_media = any(m.kind in MEDIA for m in manifest.modalities.values())
-    media = dataset.media() if needs_media else None
-    with ThreadPoolExecutor() as pool:
-        for batch in dataset.batches(ROWS):
-            ids = rules.texts(batch.column(manifest.id).to_pylist())
-            splits = rules.splits_of(batch, manifest)
-            given = rules.texts(batch.column(manifest.target.column).to_pylist())
-            labels = rules.visible_labels(given, splits, ids, seen)
-            place = batch.schema.get_field_index(manifest.target.column)
-            kind = batch.schema.field(place).type
-            shown = pa.array(
-                [None if v is None else o for v, o in zip(labels, batch.column(place).to_pylist(), strict=True)], kind
-            )
-            table = pa.Table.from_batches([batch]).set_column(place, batch.schema.field(place), shown)
-            yield _Chunk(
-                first=first,
-                table=table,
-                ids=ids,
-                groups=rules.texts(batch.column(manifest.group or manifest.id).to_pylist()),
-                splits=splits,
-                labels=labels,
-                occurrence=rules.occurrences(ids, before),
-                readable=_readable(batch, manifest, media, checks, pool),
-            )
-            first += batch.num_rows
-            progress("checking records", first, dataset.rows)
-
-
-def _readable(
-    batch: pa.RecordBatch, manifest: Manifest, media: Media | None, checks: dict[str, "Modality"], pool: ThreadPoolExecutor
-) -> dict[str, list[str | None]]:
-    faults: list[Fault] = []
-    values = raws(batch, manifest, media, faults)
-    result = {}
-    for name, column in values.items():
-        check = checks[name]
-
-        def said(raw: "Raw | None", check: "Modality" = check) -> str | None:
-            if raw is None:
-                return None
-            try:
-                check.check(raw)
-            except BadInput as error:
-                return str(error)
-            return ""
-
-        result[name] = list(pool.map(said, column)) if manifest.modalities[name].kind in MEDIA else [said(r) for r in column]
-    for fault in faults:
-        result[fault.modality][fault.row] = str(fault.error)
-    return result
-
-
-def _chunks(batches: Iterator[_Chunk], uri: str) -> Iterator[_Chunk]:
-    """Batches joined up to the size of a frame."""
-    held: list[_Chunk] = []
-    for batch in batches:
-        held.append(batch)
-        if sum(b.table.num_rows for b in held) >= _FRAME_ROWS or sum(b.table.nbytes for b in held) >= _FRAME_BYTES:
-            yield _joined(held, uri)
-            held = []
-    if held:
-        yield _joined(held, uri)
-
-
-def _joined(held: list[_Chunk], uri: str) -> _Chunk:
-    def flat(name: str) -> list[Any]:
-        return [v for chunk in held for v in getattr(chunk, name)]
-
-    try:
-        table = pa.concat_tables([c.table for c in held], promote_options="permissive")
-    except pa.ArrowException as error:
-        raise UserError(f"{uri}: the parts of the records have different column types ({error})") from error
-    return _Chunk(
-        first=held[0].first,
-        table=table,
-        **{name: flat(name) for name in ("ids", "groups", "splits", "labels", "occurrence")},
-        readable={m: [v for c in held for v in c.readable[m]] for m in held[0].readable},
-    )
-
-
-def _judge(suite: Any, chunk: _Chunk, manifest: Manifest, demands: Sequence[Rule], outcome: _Outcome) -> dict[int, list[str]]:  # noqa: ANN401
+def _judge(suite: Any, chunk: Chunk, manifest: Manifest, demands: Sequence[Rule], outcome: _Outcome) -> dict[int, list[str]]:  # noqa: ANN401
     """Row within the chunk to the reasons why it is put aside."""
     frame = _frame(chunk, manifest)
     bad: dict[int, list[str]] = {}
@@ -237,7 +117,7 @@ def _reason(rule: Rule, value: object, key: str | None) -> str:
     return f"{rule.name}: got {value!r} in column {rule.column!r}, wanted {rule.says}"
 
 
-def _frame(chunk: _Chunk, manifest: Manifest) -> Any:  # noqa: ANN401
+def _frame(chunk: Chunk, manifest: Manifest) -> Any:  # noqa: ANN401
     """What the rules look at, as pandas: roles as text, columns of tabular modalities, what was found out; no media."""
     from components.validation.expectations import ROW
 
@@ -267,14 +147,14 @@ def _frame(chunk: _Chunk, manifest: Manifest) -> Any:  # noqa: ANN401
 
 
 def _series(column: pa.ChunkedArray) -> Any:  # noqa: ANN401
-    """A column in pandas' own types; true/false with gaps become numbers."""
-    if pa.types.is_boolean(column.type) or pa.types.is_decimal(column.type):
+    """A column in pandas' own types; true/false with gaps, decimals and columns with no value at all become numbers."""
+    if pa.types.is_boolean(column.type) or pa.types.is_decimal(column.type) or pa.types.is_null(column.type):
         column = column.cast(pa.float64())
     return column.to_pandas()
 
 
 def _divide(
-    chunk: _Chunk, bad: dict[int, list[str]], writers: "_Writers", outcome: _Outcome, seen: frozenset[str] | None
+    chunk: Chunk, bad: dict[int, list[str]], writers: "_Writers", outcome: _Outcome, seen: frozenset[str] | None
 ) -> None:
     """Write accepted and quarantined records, each in order, and count."""
     good = [row for row in range(chunk.table.num_rows) if row not in bad]
@@ -315,14 +195,14 @@ class _Writers:
         for file in self._files:
             file.close()
 
-    def accept(self, chunk: _Chunk, rows: list[int]) -> None:
+    def accept(self, chunk: Chunk, rows: list[int]) -> None:
         """Write accepted rows: the four roles under their fixed names, then features and slices."""
         roles = (chunk.ids, chunk.groups, chunk.splits, chunk.labels)
         arrays = [pa.array([values[r] for r in rows], pa.string()) for values in roles]
         taken = chunk.table.select(self._kept).take(pa.array(rows, pa.int64()))
         self._files[0].write_table(pa.table([*arrays, *taken.columns], schema=self._accepted))
 
-    def quarantine(self, chunk: _Chunk, rows: list[int], reasons: list[list[str]]) -> None:
+    def quarantine(self, chunk: Chunk, rows: list[int], reasons: list[list[str]]) -> None:
         """Write rows that were put aside, with their number, id and reasons."""
         numbers = pa.array([chunk.first + r for r in rows], pa.int64())
         ids = pa.array([chunk.ids[r] for r in rows], pa.string())

@@ -107,7 +107,9 @@ def schema_problems(schema: pa.Schema, manifest: Manifest) -> list[str]:
             demand(str(modality.column), text(str(modality.column)), "text")
         for column, spec in (modality.columns or {}).items():
             kind = schema.field(column).type
-            numeric = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+            numeric = (
+                pa.types.is_null(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+            )
             if spec.type == "number":
                 demand(column, numeric or pa.types.is_boolean(kind), "numbers; convert it, or declare it a category")
             elif spec.type == "category":
@@ -128,8 +130,8 @@ def _is_bytes(kind: pa.DataType) -> bool:
 
 
 def texts(values: Iterable[object]) -> list[str | None]:
-    """Cells of an id, group or label column as text; blank is None."""
-    return [None if v is None or not (said := str(v).strip()) else said for v in values]
+    """Cells of an id, group, split or label column as text, unchanged; blank is None."""
+    return [said if v is not None and (said := str(v)).strip() else None for v in values]
 
 
 def splits_of(batch: pa.RecordBatch | pa.Table, manifest: Manifest) -> list[str | None]:

@@ -181,6 +181,14 @@ def test_a_missing_column_a_wrong_type_and_no_rows_stop_before_anything_is_read(
         _validate(datasets.write(tmp_path / "c", change=lambda t: t.slice(0, 0)), tmp_path / "o3")
 
 
+def test_a_column_without_any_value_and_unknown_modality_options(tmp_path: Path):
+    empty = lambda t: t.set_column(t.column_names.index("size"), "size", pa.nulls(t.num_rows))  # noqa: E731
+    folder = datasets.write(tmp_path / "set", change=empty)
+    assert _validate(folder, tmp_path / "out")["quarantined"] == 0
+    with pytest.raises(UserError, match="unknown modality 'imag': did you mean 'image'"):
+        _validate(folder, tmp_path / "out2", modalities={"imag": {}})
+
+
 def _with_labels(folder: Path) -> Labels:
     ids = [r["id"] for r in datasets.rows() if r["split"] == "train"]
     pq.write_table(pa.table({"id": ids, "few": [i < 6 for i in range(len(ids))]}), folder / "labelled.parquet")
@@ -232,8 +240,8 @@ def test_batches_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     records[41]["split"] = "nowhere"
     folder = datasets.write(tmp_path / "set", records)
     _validate(folder, tmp_path / "whole")
-    monkeypatch.setattr("components.validation.accept.ROWS", 7)
-    monkeypatch.setattr("components.validation.accept._FRAME_ROWS", 20)
+    monkeypatch.setattr("components.validation.examine.ROWS", 7)
+    monkeypatch.setattr("components.validation.examine._FRAME_ROWS", 20)
     _validate(folder, tmp_path / "parts")
     for name in ("records.parquet", "quarantine/records.parquet"):
         assert pq.read_table(tmp_path / "whole" / name).equals(pq.read_table(tmp_path / "parts" / name))
