@@ -55,4 +55,3 @@ def retrain_with(running: engines.Engines, path: Path, *, data: str | None) -> R
     store = runs.Runs(running.home)
     record = store.write(replace(store.get(run_id), engine_seconds=round(warmed + running.seconds, 3)))
     return from_record(record)
-

@@ -29,7 +29,7 @@ def classify(media: list[str], text: list[str], fields: list[str], url: str | No
 
     with Client(url or _DEFAULT_URL) as client:
         answer = client.classify([_record(media, text, fields)])
-    found = answer["predictions"][0]
+    found = answer["answers"][0]
     top = sorted(found["probabilities"].items(), key=lambda p: -p[1])[:5]
     rows = [[name, f"{share:.3f}"] for name, share in top]
     return Answer(value=answer, text=table(rows, ["class", "probability"]), then="concord search --help")
@@ -43,7 +43,9 @@ def search(media: list[str], text: list[str], fields: list[str], *, target: str,
     with Client(address) as client:
         answer = client.search(_record(media, text, fields), target=target, k=k)
     rows = [[hit["id"], f"{hit['score']:.3f}", hit["label"] or ""] for hit in answer["hits"]]
-    return Answer(value=answer, text=table(rows, ["record", "score", "label"]), then=f"previews: {address}/v1/records/ID/media/MODALITY")
+    return Answer(
+        value=answer, text=table(rows, ["record", "score", "label"]), then=f"previews: {address}/v1/records/ID/media/MODALITY"
+    )
 
 
 def _record(media: list[str], text: list[str], fields: list[str]) -> dict[str, Any]:
