@@ -343,7 +343,7 @@ def runs_clean(
     keep: Annotated[int, typer.Option(min=1, help="How many of the newest runs of each model keep their outputs.")] = 3,
     as_json: AsJson = False,
 ) -> None:
-    """Free disk: outputs of old runs; champions, challengers and registered versions are kept.
+    """Free disk: outputs of old runs. Registered versions stay, with all that serving and rollback need.
 
     Example: concord runs clean --keep 3
     """

@@ -2,23 +2,27 @@
 
 from pathlib import Path
 
-from components.errors import UsageError
-from flows.commands.answer import Answer
+from components.home import find, writable
+from components.refs import read_json
+from flows import engines
+from flows.commands.answer import Answer, table
 from flows.display import Display
 
 
 def glyphs(folder: Path, *, seed: int, faces: str) -> Answer:
-    """Make the built-in set."""
+    """Make the built-in set and its card."""
+    from components.data.card import write_accuracies
     from components.data.glyphs import make_glyphs
     from components.data.recipe import Recipe
 
     with Display() as display:
         make_glyphs(folder, Recipe(seed=seed, faces=faces), display.show)
-    return Answer(
-        value={"folder": str(folder.absolute())},
-        text=f"made {folder}; its card: {folder / 'card.md'}",
-        then="concord run conf/demo.yaml",
-    )
+    accuracies = write_accuracies(folder)
+    rows = [[name, *(f"{value:.3f}" for value in figures.values())] for name, figures in accuracies.items()]
+    header = ["logistic regression", *next(iter(accuracies.values()))]
+    text = f"made {folder}; its card: {folder / 'card.md'}\n\n{table(rows, header)}"
+    value = {"folder": str(folder.absolute()), "accuracies": accuracies}
+    return Answer(value=value, text=text, then="concord run conf/demo.yaml")
 
 
 def import_(source: Path, folder: Path) -> Answer:
@@ -26,10 +30,30 @@ def import_(source: Path, folder: Path) -> Answer:
     from components.data.importers import import_dataset
 
     with Display() as display:
-        summary = import_dataset(source, folder, progress=display.show)
-    return Answer(value=summary, text=str(summary), then=f"read {folder / 'dataset.yaml'}, then concord data check {folder}")
+        import_dataset(source, folder, display.show)
+    manifest = (folder / "dataset.yaml").read_text(encoding="utf-8")
+    text = f"made {folder}; its manifest, guessed from {source}, is yours to mend:\n\n{manifest}"
+    return Answer(value={"folder": str(folder.absolute())}, text=text, then=f"concord data check {folder}")
 
 
 def check(folder: str, manifest: str | None) -> Answer:
-    """Check a data set as a run would."""
-    raise UsageError(f"{folder} {manifest}")
+    """Check a data set as a run would; its bad records and Data Docs are kept beside the state."""
+    engines.quiet()
+    from components.config import DataConfig
+    from components.refs import written_aside
+    from components.validation.accept import validate
+
+    place = writable(find()).root / "checks" / Path(folder).resolve().name
+    uri = folder if "://" in folder else str(Path(folder).resolve())
+    with Display() as display, written_aside(place) as out:
+        validate(data=DataConfig(uri=uri, manifest=manifest), out=out, progress=display.show)
+    summary = read_json(place / "summary.json")
+    failed = [r for r in summary["rules"] if r["failed"]]  # type: ignore[attr-defined]
+    rows = [[r["severity"], r["name"], str(r["failed"])] for r in failed]
+    lines = [f"{summary['records_in']} records: {summary['accepted']} accepted, {summary['quarantined']} quarantined"]
+    lines += ["", table(rows, ["severity", "rule", "records"])] if rows else []
+    lines += [f"data docs: {place / 'data_docs' / 'index.html'}"]
+    lines += [f"quarantine: {place / 'quarantine'}"] if summary["quarantined"] else []
+    value = summary | {"data_docs": str(place / "data_docs" / "index.html"), "quarantine": str(place / "quarantine")}
+    then = f"look at {place / 'quarantine'}" if summary["quarantined"] else "concord run CONFIG"
+    return Answer(value=value, text="\n".join(lines), then=then)

@@ -47,13 +47,10 @@ def clean(keep: int) -> Answer:
     home = find()
     if not home.root.is_dir():
         return Answer(value={"freed_bytes": 0, "runs_removed": []}, text=_EMPTY)
-    from components.registry import Registry
-
     with exclusive(home, wait=True):
         store = Runs(home)
         kept, old = _newest(store.all(), keep)
-        outputs = Registry(home.root).package_paths() if (home.root / "mlflow").is_dir() else []
-        keys = {s["key"] for r in kept for s in r.steps} | {p.parent.name for p in outputs}
+        keys = {s["key"] for r in kept for s in r.steps}
         freed = StepStore(home.steps).remove_except(keys)
         for record in old:
             store.remove(record)

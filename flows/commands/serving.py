@@ -1,7 +1,6 @@
 """``concord serve``, ``classify`` and ``search``."""
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +8,7 @@ from components.errors import UsageError
 from components.home import find
 from flows.commands.answer import Answer, table
 from flows.commands.registry import only_model
+from flows.display import console
 
 _DEFAULT_URL = "http://127.0.0.1:3000"
 
@@ -19,7 +19,7 @@ def serve(model: str | None, *, host: str, port: int) -> Answer:
 
     home = find()
     name = only_model(home, model)
-    supervise(home, name, host=host, port=port, told=lambda line: sys.stderr.write(line + "\n"))
+    supervise(home, name, host=host, port=port, told=console.print)
     return Answer(value={"model": name, "served": True}, text=f"{name} is no longer served", then="concord serve")
 
 
