@@ -51,7 +51,7 @@ def build(package: Path, out: Path) -> Path:
         context.mkdir()
         for folder in _CODE:
             shutil.copytree(_ROOT / folder, context / folder, ignore=shutil.ignore_patterns(*_NOT_SERVED))
-        shutil.copytree(package, context / "package", copy_function=_link)
+        shutil.copytree(package, context / "package", copy_function=link)
         (context / "bentofile.yaml").write_text(yaml.safe_dump(_bentofile(name, version)), encoding="utf-8")
         (context / "README.md").write_text(_readme(package, name, version), encoding="utf-8")
         _run_bentoml(context, home, name, version)
@@ -97,7 +97,8 @@ def _normalise(description: Path) -> None:
     description.write_text(text, encoding="utf-8")
 
 
-def _link(source: str, target: str) -> None:
+def link(source: str, target: str) -> None:
+    """Another name for a file, or a copy of it where the file system cannot do that."""
     try:
         os.link(source, target)
     except OSError:  # another file system, or one without links

@@ -16,16 +16,18 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+from filelock import FileLock
 
 from components import promotion
 from components.errors import UsageError, UserError, unknown_name
 from components.home import Home
 from components.promotion import Standing
-from components.refs import written_aside
-from serving.bento import build
+from components.refs import digest_folder, written_aside
+from serving.bento import build, link
 
 _READY_SECONDS = 120.0
 _STOP_SECONDS = 15.0
@@ -209,21 +211,60 @@ def install(home: Home, standing: Standing, bento: Path) -> None:
             shutil.copytree(bento, aside / "bento")
 
 
+def install(home: Home, standing: Standing, bento: Path) -> None:
+    """Put a version's Bento, which a run has built, where `supervise` finds it; the same one again changes nothing.
+
+    Raises:
+        UserError: the state folder cannot be written.
+    """
+    target = _bentos(home, standing)
+    with _writing(home):
+        if (target / "bento.yaml").is_file() and _code(target) == _code(bento):
+            return
+        with written_aside(target.parent) as aside:
+            shutil.copytree(bento, aside / "bento", copy_function=link)
+
+
 def bento_of(home: Home, standing: Standing) -> Path:
-    """The Bento of a registered version, built from its package unless it was built before.
+    """The Bento of a registered version, built from its package where no run has installed one.
 
     It is made aside and renamed, so that a killed build leaves nothing half.
+
+    Raises:
+        UserError: the version's package is gone, BentoML refused, or the state folder cannot be written.
     """
-    folder = home.root / "bentos" / standing.package_digest[:12]
-    if not (folder / "bento" / "bento.yaml").is_file():
+    target = _bentos(home, standing)
+    if not (target / "bento.yaml").is_file():
         if not standing.package.is_dir():
             raise UserError(
                 f"the package of {standing.model} version {standing.version} is gone from {standing.package}; "
                 "run its configuration again, or roll back to another version"
             )
-        with written_aside(folder) as aside:
+        with _writing(home), written_aside(target.parent) as aside:
             build(standing.package, aside)
-    return folder / "bento"
+    return target
+
+
+def _bentos(home: Home, standing: Standing) -> Path:
+    return home.root / "bentos" / standing.package_digest[:12] / "bento"
+
+
+def _code(bento: Path) -> str:
+    return digest_folder(bento / "src" / "components") + digest_folder(bento / "src" / "serving")
+
+
+@contextlib.contextmanager
+def _writing(home: Home) -> Iterator[None]:
+    """One writer of Bentos at a time; a full disk or a read-only folder is one clear sentence."""
+    folder = home.root / "bentos"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / "write.lock"):
+            yield
+    except OSError as error:
+        raise UserError(
+            f"cannot write {folder} ({error.strerror or error}); free space there, make it writable, or set CONCORD_HOME"
+        ) from error
 
 
 def _serve(home: Home, standing: Standing, host: str, port: int) -> Endpoint:

@@ -4,6 +4,7 @@ import random
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
 import numpy as np
@@ -138,29 +139,53 @@ def test_registration_is_idempotent_and_needs_no_mlflow_the_second_time(home):
     assert [e.kind for e in Ledger(home.ledger).entries()] == ["registration", "registration", "promotion"]
 
 
-@pytest.mark.parametrize("point", ["components.ledger.Ledger.append", "components.registry.Registry.set_alias"])
-@pytest.mark.parametrize("before", [True, False])
-def test_a_crash_around_any_write_is_mended_by_the_next_call(home, point, before):
+class _Crash(BaseException):
+    """What SIGKILL is to the state on disk, where the process itself must live on to look at it."""
+
+
+def crash(monkeypatch, cls, name, *, before):
+    real = getattr(cls, name)
+
+    def die(*args, **kwargs):
+        if not before:
+            real(*args, **kwargs)
+        raise _Crash
+
+    monkeypatch.setattr(cls, name, die)
+
+
+@pytest.mark.parametrize(
+    ("cls", "name", "before"), [(Ledger, "append", True), (Registry, "set_alias", True), (Registry, "set_alias", False)]
+)
+def test_a_crash_around_any_write_is_mended_by_the_next_call(home, monkeypatch, cls, name, before):
     registered(home, "one", "two")
     promotion.promote(home, "things", 1, **PERSON)
-    module, cls, name = point.rsplit(".", 2)
-    code = (
-        f"import os, signal, sys; from pathlib import Path; import {module} as module\n"
-        "from components import promotion; from components.home import find\n"
-        f"real = module.{cls}.{name}\n"
-        "def die(*a, **k):\n"
-        f"    {'' if before else 'real(*a, **k); '}os.kill(os.getpid(), signal.SIGKILL)\n"
-        f"module.{cls}.{name} = die\n"
-        "promotion.promote(find(Path(sys.argv[1])), 'things', 2, actor='ada', reason='r', time='t')\n"
-    )
-    died = subprocess.run([sys.executable, "-c", code, str(home.root)], cwd=ROOT, capture_output=True, check=False)
-    assert died.returncode == -signal.SIGKILL, died.stderr
-    written = not (point.endswith("append") and before)
-    assert promotion.champion(home, "things").version == (2 if written else 1)
+    crash(monkeypatch, cls, name, before=before)
+    with pytest.raises(_Crash):
+        promotion.promote(home, "things", 2, **PERSON)
+    monkeypatch.undo()
+    assert promotion.champion(home, "things").version == (1 if cls is Ledger else 2)
     promotion.reconcile(home, "things")
     assert alias(home) == promotion.champion(home, "things").version
     assert promotion.promote(home, "things", 2, **PERSON).version == alias(home) == 2
     assert kinds(home) == ["promotion", "promotion"]
+
+
+def test_sigkill_between_ledger_and_alias_is_mended_and_frees_the_lock(home):
+    registered(home, "one", "two")
+    promotion.promote(home, "things", 1, **PERSON)
+    code = (
+        "import os, signal, sys; from pathlib import Path; from components import promotion, registry\n"
+        "from components.home import find\n"
+        "registry.Registry.champion = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "promotion.promote(find(Path(sys.argv[1])), 'things', 2, actor='ada', reason='r', time='t')\n"
+    )
+    died = subprocess.run([sys.executable, "-c", code, str(home.root)], cwd=ROOT, capture_output=True, check=False)
+    assert died.returncode == -signal.SIGKILL, died.stderr
+    assert promotion.champion(home, "things").version == 2
+    assert alias(home) == 1
+    assert promotion.reconcile(home, "things")
+    assert alias(home) == 2
 
 
 def test_any_walk_of_promotions_and_rollbacks_keeps_ledger_and_alias_together(home):
@@ -179,15 +204,15 @@ def test_any_walk_of_promotions_and_rollbacks_keeps_ledger_and_alias_together(ho
         assert alias(home) == stack[-1]
 
 
-def test_two_runs_at_once_leave_one_champion(home):
+def test_two_at_once_leave_one_champion(home):
     registered(home, "one", "two")
-    code = (
-        "import sys; from pathlib import Path; from components import promotion; from components.home import find\n"
-        "home, version = find(Path(sys.argv[1])), int(sys.argv[2])\n"
-        "for _ in range(5): promotion.promote(home, 'things', version, actor='a', reason='r', time='t')"
-    )
-    workers = [subprocess.Popen([sys.executable, "-c", code, str(home.root), v], cwd=ROOT) for v in ("1", "2")]
-    assert [w.wait(120) for w in workers] == [0, 0]
+
+    def promote_often(version):
+        for _ in range(5):
+            promotion.promote(home, "things", version, **PERSON)
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(promote_often, (1, 2)))
     promoted = [e.version for e in Ledger(home.ledger).entries("things", "promotion")]
     assert all(a != b for a, b in pairwise(promoted))
     assert alias(home) == promotion.champion(home, "things").version == promoted[-1]

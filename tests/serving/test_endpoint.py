@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import httpx
 import psutil
 import pytest
 
+from components import promotion
 from components.errors import UsageError, UserError
 from components.home import find
 from components.ledger import Entry, Ledger
@@ -70,12 +72,11 @@ def test_health_metrics_and_the_page_are_there(endpoint):
         assert http.get("/", follow_redirects=True).url.path == "/docs"
         http.get("/v1/model")
         metrics = http.get("/metrics").text
-    assert re.search(
-        r'bentoml_service_request_total\{endpoint="/v1/model",http_response_code="200".*service_name="tiny"', metrics
-    )
+    counted = r'bentoml_service_request_total\{endpoint="/v1/model",http_response_code="200".*service_name="tiny"'
+    assert re.search(counted, metrics)
 
 
-def test_refusals_come_back_as_one_sentence(client, endpoint):
+def test_refusals_come_back_as_one_sentence(client):
     with pytest.raises(UserError, match=r"HTTP 422.*records\.0\.facts\.wieght.*weight"):
         client.classify([{"facts": {"wieght": 1}}])
     with pytest.raises(UserError, match=r"at most 5 items"):
@@ -98,7 +99,7 @@ def test_a_taken_port_is_named_before_anything_starts(endpoint, bento, tmp_path)
 
 def test_a_server_that_does_not_start_is_stopped_and_its_log_is_shown(tmp_path, bento):
     broken = tmp_path / "bento"
-    subprocess.run(["cp", "-r", str(bento), str(broken)], check=True)
+    shutil.copytree(bento, broken)
     (broken / "src" / "package" / "model.json").write_text("{")
     port = free_port()
     with pytest.raises(UserError, match=r"(?s)ended before it was ready.*log.*JSON"):
@@ -135,9 +136,11 @@ def supervisor(home, port):
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def test_supervise_follows_the_champion_and_ends_clean(tmp_path):
+def test_supervise_follows_the_champion_and_ends_clean(tmp_path, bento):
+    """The first Bento is installed as a run does it, the second one is built."""
     home, port = find(tmp_path / ".concord"), free_port()
     registered(home, "1" * 64, "2" * 64)
+    endpoints.install(home, promotion.versions(home, "tiny")[0], bento)
     promoted(home, 1, "1" * 64)
     process = supervisor(home, port)
     try:
@@ -164,8 +167,9 @@ def test_no_server_outlives_a_launcher_that_was_killed(bento, tmp_path):
     port = free_port()
     code = (
         "import sys, time; from pathlib import Path; from serving.endpoint import start\n"
-        "start(Path(sys.argv[1]), host='127.0.0.1', port=int(sys.argv[2]), version=1, log=Path(sys.argv[3])); print('ready', flush=True)\n"
-        "time.sleep(600)"
+        "bento, log = Path(sys.argv[1]), Path(sys.argv[3])\n"
+        "start(bento, host='127.0.0.1', port=int(sys.argv[2]), version=1, log=log)\n"
+        "print('ready', flush=True); time.sleep(600)"
     )
     command = [sys.executable, "-c", code, str(bento), str(port), str(tmp_path / "log")]
     launcher = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
@@ -177,13 +181,29 @@ def test_no_server_outlives_a_launcher_that_was_killed(bento, tmp_path):
     wait_for(lambda: not listens(port), 10)
 
 
+def test_installing_a_bento_twice_changes_nothing_and_new_code_replaces_it(tmp_path, bento):
+    home = find(tmp_path / ".concord")
+    registered(home, "1" * 64)
+    (standing,) = promotion.versions(home, "tiny")
+    endpoints.install(home, standing, bento)
+    installed = endpoints.bento_of(home, standing)
+    assert digest_folder(installed) == digest_folder(bento)
+    before = installed.stat().st_ino
+    endpoints.install(home, standing, bento)
+    assert installed.stat().st_ino == before
+    shutil.copytree(bento, tmp_path / "other")
+    (tmp_path / "other" / "src" / "serving" / "app.py").write_text("# another version")
+    endpoints.install(home, standing, tmp_path / "other")
+    assert digest_folder(installed) == digest_folder(tmp_path / "other")
+
+
 def test_without_a_champion_it_says_what_to_do(tmp_path):
     home = find(tmp_path / "home")
     with pytest.raises(UserError, match=r"no champion.*concord run"):
         endpoints.supervise(home, "tiny", host="127.0.0.1", port=free_port(), told=print)
     registered(home, "1" * 64)
     with pytest.raises(UserError, match="did you mean 'tiny'"):
-        endpoints.supervise(home, "tyni", host="127.0.0.1", port=free_port(), told=print)
+        endpoints.supervise(home, "tinny", host="127.0.0.1", port=free_port(), told=print)
     promoted(home, 1, "1" * 64)
     (home.root / "package").unlink()
     with pytest.raises(UserError, match="gone from"):
