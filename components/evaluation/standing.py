@@ -22,6 +22,5 @@ def answers(package: Path, features: Features) -> dict[str, str]:
     """
     model, held_out = models.load(package), HeldOut.of(features)
     logits = infer_rows(model, features, held_out.rows).logits
-    blank = np.isnan(logits).any(axis=1)
-    named = np.array(model.classes)[np.nan_to_num(logits).argmax(axis=1)]
-    return {features.ids[row]: "" if empty else str(name) for row, empty, name in zip(held_out.rows, blank, named, strict=True)}
+    named = np.where(np.isnan(logits).any(axis=1), "", np.array(model.classes)[np.nan_to_num(logits).argmax(axis=1)])
+    return {features.ids[row]: name for row, name in zip(held_out.rows.tolist(), named.tolist(), strict=True)}
