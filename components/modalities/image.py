@@ -50,7 +50,7 @@ class Config:
     widths: tuple[int, ...] = (32, 64, 64, 128, 128)
     strides: tuple[int, ...] = (2, 2, 1, 2, 1)
     squeeze: int = 32
-    shift: float = 0.1
+    shift: float = 0.06
     zoom: float = 0.0
     flip: bool = False
     max_bytes: int = 20_000_000

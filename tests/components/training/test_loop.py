@@ -138,6 +138,14 @@ def test_a_modality_absent_everywhere_is_no_trouble(features, alone):
     assert all(torch.isfinite(p).all() for p in model.parameters())
 
 
+def test_bf16_trains_to_nearly_the_same_loss(features):
+    _, full = trained(features)
+    model, half = trained(features, config=CONFIG.model_copy(update={"precision": "bf16"}))
+    assert half.history != full.history
+    assert half.history[-1]["loss"] == pytest.approx(full.history[-1]["loss"], rel=0.1)
+    assert all(p.dtype == torch.float32 for p in model.parameters())
+
+
 def test_nothing_to_learn_from_is_said(features):
     data = dataclasses.replace(training_data(features), supervised=np.empty(0, np.int64))
     with pytest.raises(UserError, match="visible label"):
