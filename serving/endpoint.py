@@ -204,14 +204,6 @@ def _interrupt(stopping: threading.Event) -> None:
 
 
 def install(home: Home, standing: Standing, bento: Path) -> None:
-    """Keep a version's finished Bento where `bento_of` finds it."""
-    folder = home.root / "bentos" / standing.package_digest[:12]
-    if not (folder / "bento" / "bento.yaml").is_file():
-        with written_aside(folder) as aside:
-            shutil.copytree(bento, aside / "bento")
-
-
-def install(home: Home, standing: Standing, bento: Path) -> None:
     """Put a version's Bento, which a run has built, where `supervise` finds it; the same one again changes nothing.
 
     Raises:
