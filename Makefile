@@ -4,6 +4,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 UV_VERSION := 0.13.9
 READY := .venv/.ready
+# Threads that wait must not spin: on busy cores small tensors are many times faster.
+export OMP_WAIT_POLICY ?= PASSIVE
 
 .PHONY: help setup demo check format test lock clean
 
@@ -17,7 +19,7 @@ $(READY): requirements.lock pyproject.toml
 	@command -v uv >/dev/null || test -x .uv/bin/uv || { $(PYTHON) -m venv .uv && .uv/bin/pip install --quiet uv==$(UV_VERSION); }
 	PATH="$$PATH:$(CURDIR)/.uv/bin" && \
 	uv venv --quiet --allow-existing --python $(PYTHON) .venv && \
-	uv pip sync --require-hashes --python $(BIN)/python requirements.lock && \
+	uv pip sync --compile-bytecode --require-hashes --python $(BIN)/python requirements.lock && \
 	uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $(READY)
 

@@ -37,7 +37,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         with engines.started(Home(root=root / "engines")) as running:
-            for name in ("prefect", "torch", "great_expectations", "mlflow", "transformers"):
+            for name in ("prefect", "torch", "great_expectations", "mlflow"):
                 importlib.import_module(name)
             running.wait_for_prefect()
             from components.registry import Registry

@@ -243,7 +243,7 @@ def doctor(as_json: AsJson = False) -> None:
 def data_glyphs(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder to make; it must not exist.")],
     seed: Annotated[int, typer.Option(help="Seed of the recipe: hidden labels, missing modalities, noise.")] = 0,
-    faces: Annotated[str, typer.Option(help="`regular` (5,810 pictures) or `all` (about 30,000).")] = "regular",
+    faces: Annotated[str, typer.Option(help="`regular` (5,810 pictures) or `all` (47,492).")] = "regular",
     as_json: AsJson = False,
 ) -> None:
     """Make the built-in data set: pictures, names and facts of Unicode characters.

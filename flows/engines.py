@@ -33,8 +33,9 @@ QUIET = {
     "GX_ANALYTICS_ENABLED": "false",
     "HF_HUB_OFFLINE": "1",
     "TOKENIZERS_PARALLELISM": "false",
+    "OMP_WAIT_POLICY": "PASSIVE",
 }
-"""Telemetry off everywhere, logs quiet, no model hub."""
+"""Telemetry off everywhere, logs quiet, no model hub; threads that wait do not spin (on busy cores many times faster)."""
 
 _PREFECT_TIMEOUT = 180.0
 """Seconds; a first start migrates its database (33 s on a busy pair of cores)."""

@@ -14,7 +14,7 @@ from flows.display import console
 from flows.result import RunResult, from_record
 from flows.session import unchanged
 
-_HEAVY = ("prefect", "torch", "great_expectations", "mlflow", "transformers")
+_HEAVY = ("prefect", "torch", "great_expectations", "mlflow")
 """Libraries that take seconds to import, in the order in which a run needs them."""
 
 

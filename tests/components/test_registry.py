@@ -11,6 +11,7 @@ import yaml
 
 from components.errors import UserError
 from components.registry import CHALLENGER, CHAMPION, Registry
+from tests.packaged import packed
 from tests.stores import prepared, state
 
 pytestmark = [
@@ -150,3 +151,22 @@ def test_a_home_that_cannot_be_written_is_one_clear_sentence(tmp_path):
 def test_importing_the_registry_does_not_import_mlflow():
     code = "import sys, components.registry; sys.exit('mlflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
+def test_mlflow_itself_answers_with_a_version_as_the_package_does(registry):
+    import mlflow
+    import pandas as pd
+
+    from components.predictor import Predictor
+
+    source, package = packed().source, packed().package
+    rows = [source.raw(row) for row in range(6)]
+    modalities = {"image": "image", "text": "text", "facts": "tabular"}
+    registry.register("things", package, package_digest="p", run=record(registry), modalities=modalities)
+    registry.set_alias("things", CHAMPION, 1)
+    model = mlflow.pyfunc.load_model("models:/things@champion")
+    asked = pd.DataFrame([{name: row.get(name) for name in modalities} for row in rows], dtype=object)
+    answers = model.predict(asked)
+    for answer, wanted in zip(answers.to_dict("records"), Predictor.load(package).predict(rows), strict=True):
+        assert answer["label"] == wanted.label
+        assert answer["probabilities"] == pytest.approx(wanted.probabilities, abs=1e-6)
