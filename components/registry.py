@@ -9,6 +9,7 @@ import argparse
 import errno
 import os
 import re
+import shutil
 import sys
 import tempfile
 import warnings
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from components.errors import UserError
+from components.refs import written_aside
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -156,9 +158,12 @@ class Registry:
 
         self.prepare()
         with self._writing(), FileLock(self.root / "write.lock", timeout=_WAIT):
-            found = [v.version for v in self._versions(name) if v.package_digest == package_digest]
-            if found:
-                return found[0]
+            found = next((v for v in self._versions(name) if v.package_digest == package_digest), None)
+            if found is not None:
+                if not found.package.is_dir():  # its files were deleted to free disk
+                    with written_aside(found.package) as aside:
+                        shutil.copytree(package, aside, dirs_exist_ok=True)
+                return found.version
             client = self._client()
             self._registered_model(client, name)
             model_id = self._log_model(client, name, package, run, modalities)

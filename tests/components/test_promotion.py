@@ -1,6 +1,7 @@
 """Decisions take effect once, survive a crash at any point, and a person's word stands."""
 
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -137,6 +138,13 @@ def test_registration_is_idempotent_and_needs_no_mlflow_the_second_time(home):
     promotion.promote(home, "things", 2, **PERSON)
     assert subprocess.run([sys.executable, "-c", code, str(home.root), "again"], cwd=ROOT, check=False).returncode == 20
     assert [e.kind for e in Ledger(home.ledger).entries()] == ["registration", "registration", "promotion"]
+
+
+def test_a_package_whose_files_were_deleted_is_put_back_by_registering_it_again(home):
+    (one,) = registered(home, "one")
+    shutil.rmtree(one.package)
+    assert registered(home, "one") == [one]
+    assert (one.package / "weights.safetensors").read_bytes() == b"weights"
 
 
 class _Crash(BaseException):
