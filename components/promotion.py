@@ -88,11 +88,13 @@ def register(
     """
     with _locked(home):
         ledger = Ledger(home.ledger)
-        for entry in ledger.entries(model, "registration"):
-            if entry.package_digest == package_digest and _of(home, entry).package.is_dir():
-                return _of(home, entry)
+        known = [_of(home, e) for e in ledger.entries(model, "registration") if e.package_digest == package_digest]
+        if known and known[0].package.is_dir():
+            return known[0]
         registry = Registry(home.root)
         number = registry.register(model, package, package_digest=package_digest, run=run, modalities=modalities, tags=tags)
+        if known:
+            return known[0]
         stored = next(v.package for v in registry.versions(model) if v.version == number)
         details = {"package": stored.relative_to(home.root).as_posix(), "mlflow_run": run, "modalities": dict(modalities)}
         (entry,) = ledger.append(
