@@ -1,6 +1,5 @@
-"""The flow's wall time over the same component functions called bare, engines up: ``python -m benchmarks.flow_overhead [CONFIG]``."""
+"""The flow's time over the same functions called bare, engines up: ``python -m benchmarks.flow_overhead [CONFIG]``."""
 
-import importlib
 import os
 import sys
 import tempfile
@@ -33,12 +32,12 @@ def main() -> None:
     path = Path(sys.argv[1]) if len(sys.argv) > 1 else CONFIG
     from components.home import Home
     from flows import engines
+    from flows.run import warm
 
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         with engines.started(Home(root=root / "engines")) as running:
-            for name in ("prefect", "torch", "great_expectations", "mlflow"):
-                importlib.import_module(name)
+            warm()
             running.wait_for_prefect()
             from components.registry import Registry
             from flows.retrain import retrain

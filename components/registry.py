@@ -266,7 +266,7 @@ class Registry:
             if not _storage_trouble(error):
                 raise
             raise UserError(
-                f"cannot write the registry in {self.root}: {error}; "
+                f"cannot write the registry in {self.root}: {_innermost(error)}; "
                 "free space there, make it writable, or set CONCORD_HOME to a folder that is"
             ) from error
 
@@ -279,6 +279,13 @@ def _pages(client: "MlflowClient", name: str) -> Iterator[Any]:
         token = page.token
         if not token:
             return
+
+
+def _innermost(error: BaseException) -> BaseException:
+    """What began a chain of errors: SQLAlchemy and MLflow wrap SQLite's one clear line in pages."""
+    while (cause := error.__cause__ or error.__context__) is not None:
+        error = cause
+    return error
 
 
 def _storage_trouble(error: BaseException | None) -> bool:

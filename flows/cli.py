@@ -2,6 +2,8 @@
 
 import errno
 import json
+import os
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -286,7 +288,7 @@ def data_check(
     manifest: Annotated[str | None, typer.Option(help="Manifest, where the data set carries none.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check a data set as a run would, and say what would be quarantined.
+    """Check a data set as a run would, and say what would be quarantined (exit code 1 if anything would).
 
     Example: concord data check data/glyphs
     """
@@ -389,6 +391,12 @@ _REMEDIES = {
     errno.EACCES: "you may not write there; change its permissions or set CONCORD_HOME to a folder of yours",
     errno.EDQUOT: "your disk quota is used up; free some or set CONCORD_HOME elsewhere",
 }
+
+
+def _errno(error: OSError) -> int:
+    """The system's number of an error; `shutil.Error` carries those of many files in its text."""
+    found = re.search(r"\[Errno (\d+)\]", str(error))
+    return error.errno or (int(found[1]) if found else 0)
 
 
 def _fail(message: str, code: int, as_json: bool) -> int:

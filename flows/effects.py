@@ -9,9 +9,9 @@ import pyarrow.parquet as pq
 from components import promotion
 from components.config import RunConfig
 from components.features import Features
-from components.gate import Answers, Decision, Rows, decide
+from components.gate import Answers, Decision, Rows, decide, evidence_digest
 from components.promotion import Standing
-from components.refs import Ref, digest_folder, digest_json, read_json
+from components.refs import Ref, digest_folder, read_json
 from components.registry import Registry
 from flows import steps
 from flows.runs import now
@@ -59,15 +59,15 @@ def gate(session: Session, challenger: Standing, results: Ref) -> Decision:
     """Compare the challenger with the champion on the same held-out rows."""
     job, name = session.job, session.job.config.name
     champion = promotion.champion(job.home, name)
-    rows = _rows(session, results, champion)
-    return decide(
-        rows,
-        challenger=challenger.package_digest,
-        champion=champion.package_digest if champion else None,
-        rows_digest=digest_json([rows.labels.tolist(), results.digest]),
-        config=job.config.gate,
-        looks=session.ledger.looks(name),
-    )
+    about = {
+        "challenger": challenger.package_digest,
+        "champion": champion.package_digest if champion else None,
+        "config": job.config.gate,
+    }
+    digest = evidence_digest(rows=results.digest, **about)
+    if (before := promotion.settled(job.home, name, challenger, digest)) is not None:
+        return Decision(verdict=before.verdict, reasons=before.reasons, evidence_digest=digest)
+    return decide(_rows(session, results, champion), rows_digest=results.digest, looks=session.ledger.looks(name), **about)
 
 
 def promote(session: Session, challenger: Standing, decision: Decision) -> None:

@@ -3,6 +3,7 @@
 import importlib
 import os
 import time
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +17,14 @@ from flows.session import unchanged
 
 _HEAVY = ("prefect", "torch", "great_expectations", "mlflow")
 """Libraries that take seconds to import, in the order in which a run needs them."""
+
+
+def warm() -> None:
+    """Import the heavy libraries, while engines start; what they say of their own code is nothing to our users."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for name in _HEAVY:
+            importlib.import_module(name)
 
 
 def run(path: Path, *, data: str | None = None, wait: bool = True) -> RunResult:
@@ -42,8 +51,7 @@ def retrain_with(running: engines.Engines, path: Path, *, data: str | None) -> R
     config = configuration.load(path, data)
     kinds = {name: modality.kind for name, modality in load_manifest(config.data.uri, config.data.manifest).modalities.items()}
     configuration.check_parts(config, path.resolve().parent, kinds)
-    for name in _HEAVY:
-        importlib.import_module(name)
+    warm()
     warmed = time.monotonic() - start
     running.wait_for_prefect()
     from flows import retrain as flow

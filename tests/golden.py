@@ -1,4 +1,4 @@
-"""What each step's output looks like on the tiny data set; rewrite it with ``python -m tests.golden`` after raising a version."""
+"""What each step's output looks like on the tiny data set; ``python -m tests.golden`` writes it anew."""
 
 import json
 import sys

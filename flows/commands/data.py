@@ -56,4 +56,4 @@ def check(folder: str, manifest: str | None) -> Answer:
     lines += [f"quarantine: {place / 'quarantine'}"] if summary["quarantined"] else []
     value = summary | {"data_docs": str(place / "data_docs" / "index.html"), "quarantine": str(place / "quarantine")}
     then = f"look at {place / 'quarantine'}" if summary["quarantined"] else "concord run CONFIG"
-    return Answer(value=value, text="\n".join(lines), then=then)
+    return Answer(value=value, text="\n".join(lines), then=then, exit_code=int(bool(summary["quarantined"])))

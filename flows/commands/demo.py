@@ -67,10 +67,12 @@ def _result(home: Home, config: configuration.RunConfig) -> RunResult:
             return from_record(record, nothing_changed=True)
         with engines.started(home) as running:
             if not data.exists():
+                from components.data.card import write_accuracies
                 from components.data.glyphs import make_glyphs
 
                 with Display() as display:
                     make_glyphs(data, progress=display.show)
+                write_accuracies(data)
             return retrain_with(running, CONFIG, data=None)
 
 

@@ -1,9 +1,13 @@
-"""One Prefect server for all tests of the flow."""
+"""One Prefect server and one finished run for all tests of the flow."""
+
+import shutil
 
 import pytest
 
 from components.home import Home
 from flows import engines
+from tests import tiny
+from tests.loop import outcome
 
 
 @pytest.fixture(scope="session")
@@ -12,3 +16,34 @@ def prefect_server(tmp_path_factory):
     with engines.started(Home(root=tmp_path_factory.mktemp("engines"))) as running:
         running.wait_for_prefect()
         yield running
+
+
+@pytest.fixture(scope="session")
+def first(tmp_path_factory, prefect_server):  # noqa: ARG001
+    """Configuration, state folder and result of a first run; tests that change them ask for ``again``."""
+    folder = tmp_path_factory.mktemp("loop")
+    path = tiny.config(folder, tiny.make(folder / "data"))
+    result = outcome(path, folder / "home")
+    for name in ("home", "data"):
+        shutil.copytree(folder / name, folder / f"{name}.kept")
+    return path, folder / "home", result
+
+
+@pytest.fixture
+def again(first):
+    """The folder of the first run, put back afterwards.
+
+    MLflow's own folder stays as it is: its artifacts have absolute places and this process holds its database open.
+    """
+    folder = first[0].parent
+    yield folder
+    for kept in [*(folder / "home.kept").iterdir(), folder / "data.kept"]:
+        place = folder / "data" if kept.name == "data.kept" else folder / "home" / kept.name
+        if kept.name == "mlflow":
+            continue
+        if kept.is_dir():
+            shutil.rmtree(place)
+            shutil.copytree(kept, place)
+        else:
+            shutil.copyfile(kept, place)
+    tiny.config(folder, folder / "data")

@@ -17,38 +17,12 @@ from components import promotion
 from components.home import Home
 from components.ledger import Ledger
 from flows.result import RunResult
-from flows.run import run
 from tests import tiny
+from tests.loop import outcome
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 SCHEMA = Path(__file__).parents[2] / "docs" / "run-result.schema.json"
 STEPS = ["validate", "encode", "teach", "pseudo_label", "train", "baselines", "evaluate", "package"]
-
-
-@pytest.fixture(scope="module")
-def first(tmp_path_factory, prefect_server):
-    """Folder, configuration, state folder and result of a first run; the tests below go on from its state."""
-    folder = tmp_path_factory.mktemp("loop")
-    path = tiny.config(folder, tiny.make(folder / "data"))
-    return path, folder / "home", outcome(path, folder / "home")
-
-
-@pytest.fixture
-def again(first, tmp_path):
-    """A copy of the state after the first run, so that every test starts from there."""
-    path, home, _ = first
-    folder = tmp_path / "copy"
-    shutil.copytree(path.parent / "data", folder / "data")
-    shutil.copytree(home, folder / "home")
-    return folder
-
-
-def outcome(path, home):
-    os.environ["CONCORD_HOME"] = str(home)
-    try:
-        return run(path)
-    finally:
-        del os.environ["CONCORD_HOME"]
 
 
 def changed(again, replace):
@@ -79,10 +53,9 @@ def test_the_printed_object_follows_the_published_schema(first):
     assert "text->image" in value["metrics"]["retrieval"]
 
 
-def test_the_same_again_answers_without_a_flow_and_decides_nothing(again):
-    path, home = tiny.config(again, again / "data"), again / "home"
+def test_the_same_again_answers_without_a_flow_and_decides_nothing(first):
+    path, home, _ = first
     before = Ledger(Home(root=home).ledger).entries()
-    changed(again, {})  # the copy has other paths, so its first answer may come from a flow that skips everything
     result = outcome(path, home)
     assert result.verdict == "nothing changed"
     assert result.flow_run is None

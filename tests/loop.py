@@ -1,0 +1,16 @@
+"""Runs of the whole loop on the tiny data set, in this process."""
+
+import os
+from pathlib import Path
+
+from flows.result import RunResult
+from flows.run import run
+
+
+def outcome(path: Path, home: Path) -> RunResult:
+    """Run a configuration with a state folder of its own."""
+    os.environ["CONCORD_HOME"] = str(home)
+    try:
+        return run(path)
+    finally:
+        del os.environ["CONCORD_HOME"]
