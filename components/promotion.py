@@ -98,8 +98,8 @@ def register(
         stored = next(v.package for v in registry.versions(model) if v.version == number)
         if not stored.is_relative_to(home.root):
             raise UserError(
-                f"the state folder was moved: MLflow keeps artifacts of {model!r} at {stored.parents[4]}, not below {home.root}; "
-                "move it back, or set CONCORD_HOME to a new folder"
+                f"the state folder was moved: MLflow keeps artifacts of {model!r} at {stored.parents[4]}, "
+                f"not below {home.root}; move it back, or set CONCORD_HOME to a new folder"
             )
         details = {"package": stored.relative_to(home.root).as_posix(), "mlflow_run": run, "modalities": dict(modalities)}
         (entry,) = ledger.append(

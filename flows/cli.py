@@ -375,12 +375,12 @@ def _answer(work: "Callable[[], Answer]", as_json: bool) -> None:
         message = "interrupted; finished steps are kept, the same command goes on from there"
         raise typer.Exit(_fail(message, 1, as_json)) from None
     except OSError as error:
-        if (remedy := _REMEDIES.get(error.errno or 0)) is None:
+        number = _errno(error)
+        if (remedy := _REMEDIES.get(number)) is None:
             raise
         where = f" at {error.filename}" if error.filename else ""
-        raise typer.Exit(
-            _fail(f"{error.strerror}{where}; {remedy}; nothing that was there before has changed", 1, as_json)
-        ) from None
+        message = f"{os.strerror(number)}{where}; {remedy}; nothing that was there before has changed"
+        raise typer.Exit(_fail(message, 1, as_json)) from None
     say(answer, as_json=as_json)
     raise typer.Exit(answer.exit_code)
 

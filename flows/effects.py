@@ -59,15 +59,12 @@ def gate(session: Session, challenger: Standing, results: Ref) -> Decision:
     """Compare the challenger with the champion on the same held-out rows."""
     job, name = session.job, session.job.config.name
     champion = promotion.champion(job.home, name)
-    about = {
-        "challenger": challenger.package_digest,
-        "champion": champion.package_digest if champion else None,
-        "config": job.config.gate,
-    }
-    digest = evidence_digest(rows=results.digest, **about)
+    mine, theirs, terms = challenger.package_digest, champion.package_digest if champion else None, job.config.gate
+    digest = evidence_digest(challenger=mine, champion=theirs, rows=results.digest, config=terms)
     if (before := promotion.settled(job.home, name, challenger, digest)) is not None:
         return Decision(verdict=before.verdict, reasons=before.reasons, evidence_digest=digest)
-    return decide(_rows(session, results, champion), rows_digest=results.digest, looks=session.ledger.looks(name), **about)
+    rows, looks = _rows(session, results, champion), session.ledger.looks(name)
+    return decide(rows, challenger=mine, champion=theirs, rows_digest=results.digest, config=terms, looks=looks)
 
 
 def promote(session: Session, challenger: Standing, decision: Decision) -> None:
