@@ -1,19 +1,12 @@
 """The command line. Nothing heavy is imported before a command needs it."""
 
-import errno
-import json
-import os
-import re
-import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from flows.commands.answer import Answer
+from flows.commands.answer import Answer, give
 
 app = typer.Typer(
     name="concord",
@@ -52,7 +45,7 @@ def demo(
     Example: concord demo
     """
 
-    def work() -> "Answer":
+    def work() -> Answer:
         from flows.commands.demo import demo as command
 
         return command(keep=keep)
@@ -75,7 +68,7 @@ def run(
     Example: concord run conf/demo.yaml
     """
 
-    def work() -> "Answer":
+    def work() -> Answer:
         from flows.commands.run import run as command
 
         return command(config, data=data, require=require, wait=wait)
@@ -90,7 +83,7 @@ def explain(run: Annotated[str, typer.Argument(metavar="RUN", help="A run id, or
     Example: concord explain latest
     """
 
-    def work() -> "Answer":
+    def work() -> Answer:
         from flows.commands.runs import explain as command
 
         return command(run)
@@ -110,7 +103,7 @@ def evaluate(
     Example: concord evaluate conf/demo.yaml --version champion
     """
 
-    def work() -> "Answer":
+    def work() -> Answer:
         from flows.commands.registry import evaluate as command
 
         return command(config, version=version, data=data)
@@ -130,7 +123,7 @@ def promote(
     Example: concord promote 3 --reason "checked by eye"
     """
 
-    def work() -> "Answer":
+    def work() -> Answer:
         from flows.commands.registry import promote as command
 
         return command(model, version, reason)
@@ -145,7 +138,7 @@ def rollback(reason: Reason = "by hand", model: Model = None, as_json: AsJson = 
     Example: concord rollback --reason "complaints about search"
     """
 
-    def work() -> "Answer":
+    def work() -> Answer:
         from flows.commands.registry import rollback as command
 
         return command(model, reason)
@@ -160,7 +153,7 @@ def ledger(model: Model = None, as_json: AsJson = False) -> None:
     Example: concord ledger
     """
 
-    def work() -> "Answer":
+    def work() -> Answer:
         from flows.commands.registry import ledger as command
 
         return command(model)
@@ -180,7 +173,7 @@ def serve(
     Example: concord serve --port 3000
     """
 
-    def work() -> "Answer":
+    def work() -> Answer:
         from flows.commands.serving import serve as command
 
         return command(model, host=host, port=port)
@@ -195,7 +188,7 @@ def classify(media: Image = None, text: Text = None, fields: Fields = None, url:
     Example: concord classify --media image=arrow.png --text "text=LEFTWARDS ARROW"
     """
 
-    def work() -> "Answer":
+    def work() -> Answer:
         from flows.commands.serving import classify as command
 
         return command(media or [], text or [], fields or [], url)
@@ -218,7 +211,7 @@ def search(
     Example: concord search --text "text=white chess queen" --target image -k 5
     """
 
-    def work() -> "Answer":
+    def work() -> Answer:
         from flows.commands.serving import search as command
 
         return command(media or [], text or [], fields or [], target=target, k=k, url=url)
@@ -233,7 +226,7 @@ def doctor(as_json: AsJson = False) -> None:
     Example: concord doctor
     """
 
-    def work() -> "Answer":
+    def work() -> Answer:
         from flows.commands.doctor import doctor as command
 
         return command()
@@ -253,7 +246,7 @@ def data_glyphs(
     Example: concord data glyphs data/glyphs
     """
 
-    def work() -> "Answer":
+    def work() -> Answer:
         from flows.commands.data import glyphs as command
 
         return command(folder, seed=seed, faces=faces)
@@ -274,7 +267,7 @@ def data_import(
     Example: concord data import photos/ data/photos
     """
 
-    def work() -> "Answer":
+    def work() -> Answer:
         from flows.commands.data import import_ as command
 
         return command(source, folder)
@@ -293,7 +286,7 @@ def data_check(
     Example: concord data check data/glyphs
     """
 
-    def work() -> "Answer":
+    def work() -> Answer:
         from flows.commands.data import check as command
 
         return command(folder, manifest)
@@ -315,7 +308,7 @@ def runs_list(as_json: AsJson = False) -> None:
     Example: concord runs list
     """
 
-    def work() -> "Answer":
+    def work() -> Answer:
         from flows.commands.runs import list_ as command
 
         return command()
@@ -332,7 +325,7 @@ def runs_cancel(
     Example: concord runs cancel latest
     """
 
-    def work() -> "Answer":
+    def work() -> Answer:
         from flows.commands.runs import cancel as command
 
         return command(run)
@@ -350,7 +343,7 @@ def runs_clean(
     Example: concord runs clean --keep 3
     """
 
-    def work() -> "Answer":
+    def work() -> Answer:
         from flows.commands.runs import clean as command
 
         return command(keep)
@@ -358,52 +351,8 @@ def runs_clean(
     _answer(work, as_json)
 
 
-def _answer(work: "Callable[[], Answer]", as_json: bool) -> None:
-    """Do the work and print its answer; a user's mistake becomes one message and an exit code."""
-    from components.errors import UserError
-    from flows.commands.answer import say, stdout_kept
-
-    try:
-        if as_json:
-            with stdout_kept():
-                answer = work()
-        else:
-            answer = work()
-    except UserError as error:
-        raise typer.Exit(_fail(str(error), error.exit_code, as_json)) from None
-    except KeyboardInterrupt:
-        message = "interrupted; finished steps are kept, the same command goes on from there"
-        raise typer.Exit(_fail(message, 1, as_json)) from None
-    except OSError as error:
-        number = _errno(error)
-        if (remedy := _REMEDIES.get(number)) is None:
-            raise
-        where = f" at {error.filename}" if error.filename else ""
-        message = f"{os.strerror(number)}{where}; {remedy}; nothing that was there before has changed"
-        raise typer.Exit(_fail(message, 1, as_json)) from None
-    say(answer, as_json=as_json)
-    raise typer.Exit(answer.exit_code)
-
-
-_REMEDIES = {
-    errno.ENOSPC: "free disk space (`concord runs clean` removes outputs of old runs) or set CONCORD_HOME to a larger disk",
-    errno.EROFS: "the file system is read-only; mount it writable or set CONCORD_HOME to a folder of yours",
-    errno.EACCES: "you may not write there; change its permissions or set CONCORD_HOME to a folder of yours",
-    errno.EDQUOT: "your disk quota is used up; free some or set CONCORD_HOME elsewhere",
-}
-
-
-def _errno(error: OSError) -> int:
-    """The system's number of an error; `shutil.Error` carries those of many files in its text."""
-    found = re.search(r"\[Errno (\d+)\]", str(error))
-    return error.errno or (int(found[1]) if found else 0)
-
-
-def _fail(message: str, code: int, as_json: bool) -> int:
-    sys.stderr.write(f"error: {message}\n")
-    if as_json:
-        sys.stdout.write(json.dumps({"error": message}) + "\n")
-    return code
+def _answer(work: Callable[[], Answer], as_json: bool) -> None:
+    raise typer.Exit(give(work, as_json=as_json))
 
 
 def main() -> None:

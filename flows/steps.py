@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Literal
 
 from components import parts
 from components.config import RunConfig
@@ -11,9 +11,6 @@ from components.home import Home
 from components.progress import Progress, silent
 from components.refs import Ref
 from flows.store import StepKey, StepResult, StepStore, library_versions
-
-if TYPE_CHECKING:
-    from flows.trainer import Task
 
 Inputs = dict[str, Ref]
 
@@ -111,11 +108,23 @@ def _encode(job: Job, inputs: Inputs, out: Path) -> None:
     )
 
 
-def _training(task: "Task") -> Callable[[Job, Inputs, Path], None]:
+def _training(task: Literal["teach", "train", "baselines"]) -> Callable[[Job, Inputs, Path], None]:
     def work(job: Job, inputs: Inputs, out: Path) -> None:
+        from components.training.spec import TrainSpec
         from flows.trainer import train
 
-        train(task, job, inputs, out)
+        spec = TrainSpec(
+            task=task,
+            features=inputs["encode"],
+            pseudo=inputs.get("pseudo_label"),
+            teacher=inputs.get("teach"),
+            student=inputs.get("train"),
+            model=job.config.model,
+            losses=job.config.losses,
+            training=job.config.training,
+            base=str(job.base),
+        )
+        train(spec, out=out, checkpoints=job.home.checkpoints, progress=job.progress)
 
     return work
 

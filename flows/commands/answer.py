@@ -1,12 +1,16 @@
 """What a command says: one JSON value for machines, text and a next step for people."""
 
+import errno
 import json
 import os
+import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+
+from components.errors import UserError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +24,50 @@ class Answer:
     then: str = ""
     """What to do next."""
     exit_code: int = 0
+
+
+_REMEDIES = {
+    errno.ENOSPC: "free disk space (`concord runs clean` removes outputs of old runs) or set CONCORD_HOME to a larger disk",
+    errno.EROFS: "the file system is read-only; mount it writable or set CONCORD_HOME to a folder of yours",
+    errno.EACCES: "you may not write there; change its permissions or set CONCORD_HOME to a folder of yours",
+    errno.EDQUOT: "your disk quota is used up; free some or set CONCORD_HOME elsewhere",
+}
+
+
+def give(work: Callable[[], Answer], *, as_json: bool) -> int:
+    """Do the work, print its answer, and return the exit code; a user's mistake becomes one message."""
+    try:
+        if as_json:
+            with stdout_kept():
+                answer = work()
+        else:
+            answer = work()
+    except UserError as error:
+        return _fail(str(error), error.exit_code, as_json)
+    except KeyboardInterrupt:
+        return _fail("interrupted; finished steps are kept, the same command goes on from there", 1, as_json)
+    except OSError as error:
+        number = _errno(error)
+        if (remedy := _REMEDIES.get(number)) is None:
+            raise
+        where = f" at {error.filename}" if error.filename else ""
+        message = f"{os.strerror(number)}{where}; {remedy}; nothing that was there before has changed"
+        return _fail(message, 1, as_json)
+    say(answer, as_json=as_json)
+    return answer.exit_code
+
+
+def _errno(error: OSError) -> int:
+    """The system's number of an error; `shutil.Error` carries those of many files in its text."""
+    found = re.search(r"\[Errno (\d+)\]", str(error))
+    return error.errno or (int(found[1]) if found else 0)
+
+
+def _fail(message: str, code: int, as_json: bool) -> int:
+    sys.stderr.write(f"error: {message}\n")
+    if as_json:
+        sys.stdout.write(json.dumps({"error": message}) + "\n")
+    return code
 
 
 def say(answer: Answer, *, as_json: bool) -> None:
