@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from components.contracts import Encoder, Raw
 from components.errors import BadInput, UsageError, unknown_name
@@ -33,6 +34,7 @@ class Config:
         encoder: ``fields``, the only one so far.
         buckets: hash buckets of each category column and each set column.
         width: size of the encoder's answer.
+        dropout: share of the standardised numbers and buckets that are hidden from the network in each training step.
         clip: standardised numbers are cut off here, so that one wild value cannot rule a record.
         max_items: members that a set may have.
         max_characters: length of a category or of a set's member.
@@ -41,6 +43,7 @@ class Config:
     encoder: Literal["fields"] = "fields"
     buckets: int = 64
     width: int = 128
+    dropout: float = 0.0
     clip: float = 4.0
     max_items: int = 1000
     max_characters: int = 1000
@@ -158,7 +161,7 @@ class FieldsEncoder(Encoder):
 
     def __init__(self, config: Config, numbers: int, size: int) -> None:
         super().__init__()
-        self._numbers, self._clip = numbers, config.clip
+        self._numbers, self._clip, self._dropout = numbers, config.clip, config.dropout
         self.register_buffer("mean", torch.zeros(numbers))
         self.register_buffer("scale", torch.ones(numbers))
         self.layers = nn.Sequential(nn.Linear(size + numbers, config.width), nn.GELU(), nn.LayerNorm(config.width))
@@ -183,7 +186,8 @@ class FieldsEncoder(Encoder):
         numbers, hashed = inputs[:, : self._numbers], inputs[:, self._numbers :]
         missing = numbers.isnan()
         standard = ((numbers - self.mean) / self.scale).clamp(-self._clip, self._clip)
-        encoded: Tensor = self.layers(torch.cat([standard.masked_fill(missing, 0.0), missing.to(inputs.dtype), hashed], dim=1))
+        joined = torch.cat([standard.masked_fill(missing, 0.0), missing.to(inputs.dtype), hashed], dim=1)
+        encoded: Tensor = self.layers(F.dropout(joined, self._dropout, self.training))
         return encoded
 
 

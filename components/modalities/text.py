@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional as F
 
 from components.contracts import Encoder, Raw
 from components.errors import BadInput, UsageError
@@ -39,12 +40,14 @@ class Config:
         max_characters: longer text is refused.
         max_tokens: what goes beyond this many tokens does not reach ``minilm``.
         buckets: length of the hashed vector.
+        dropout: share of a vector's numbers that are hidden from the network in each training step.
     """
 
     encoder: Literal["minilm", "hashing", "minilm+hashing"] = "minilm"
     max_characters: int = 20_000
     max_tokens: int = 128
     buckets: int = 512
+    dropout: float = 0.0
 
     def __post_init__(self) -> None:
         if not 3 <= self.max_tokens <= _minilm.MOST_TOKENS:
@@ -106,7 +109,7 @@ class TextModality:
 
     def encoder(self) -> Encoder:
         """A new layer on top of the frozen vectors."""
-        return TextEncoder(self.shape[0])
+        return TextEncoder(self.shape[0], self._config.dropout)
 
     def _text(self, raw: Raw) -> str:
         if not isinstance(raw, str):
@@ -126,9 +129,9 @@ class TextEncoder(Encoder):
     mean: Tensor
     scale: Tensor
 
-    def __init__(self, dim: int) -> None:
+    def __init__(self, dim: int, dropout: float = 0.0) -> None:
         super().__init__()
-        self.out_dim = dim
+        self.out_dim, self._dropout = dim, dropout
         self.register_buffer("mean", torch.zeros(dim))
         self.register_buffer("scale", torch.ones(()))
 
@@ -140,7 +143,7 @@ class TextEncoder(Encoder):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """``(batch, dim)`` to ``(batch, dim)``."""
-        return (inputs - self.mean) / self.scale
+        return F.dropout((inputs - self.mean) / self.scale, self._dropout, self.training)
 
 
 def hashed(texts: list[str], buckets: int) -> NDArray[np.float32]:

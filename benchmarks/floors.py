@@ -1,0 +1,170 @@
+"""Student against the floor on real sets: ``python -m benchmarks.floors --data DIR [--sets S ...] [--draws D ...]``.
+
+The floor is logistic regression on raw features (pictures: 120 principal components of 32 x 32 pixels; text: TF-IDF of words
+and pairs; numbers scaled, categories one-hot), fitted on the same visible labels. Both are measured on the test split, with the
+paired bootstrap interval of their difference. One JSON line per draw, then a table.
+"""
+
+import argparse
+import io
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import yaml
+
+ROOT = Path(__file__).parents[1]
+DRAWS = ("25_seed0", "25_seed1", "25_seed2", "all")
+ALL_LABELS = {"labeller": None, "training": {"teacher_epochs": 16, "epochs": 16}}
+"""With every label visible there is nothing to label, and an epoch has many more steps."""
+PUBLISHED = {"fashion-products": (0.600, 0.818), "dcss-monsters": (0.739, 0.849)}
+"""Floors that the sets' authors of baselines give: 25 labels per class, and all."""
+_NUMBERS = ["hd", "hp", "ac", "ev", "will", "will_per_hd", "speed", "exp", "n_attacks", "max_damage"]
+_CATEGORIES = ["size", "shape", "intelligence", "uses", "habitat", "shout"]
+
+
+def floor(data: Path, text: str, draw: str, tabular: bool) -> dict[str, str]:
+    """Record id to the class that logistic regression answers, on the test split."""
+    import scipy.sparse as sp
+    from sklearn.decomposition import PCA
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+    records = pd.read_parquet(data / "records.parquet")
+    train = (records["split"] == "train").to_numpy()
+    pixels = _pixels(data, records["image"])
+    pictures = PCA(120, random_state=0, svd_solver="randomized").fit(pixels[train]).transform(pixels)
+    words = records[text].fillna("")
+    blocks = [sp.csr_matrix(pictures), TfidfVectorizer(ngram_range=(1, 2)).fit(words[train]).transform(words)]
+    if tabular:
+        names = [*_NUMBERS, *(c for c in records if c.startswith("res_"))]
+        numbers = records[names].astype(float).fillna(0)
+        categories = records[_CATEGORIES].fillna("?")
+        blocks.append(sp.csr_matrix(StandardScaler().fit(numbers[train]).transform(numbers)))
+        blocks.append(OneHotEncoder(handle_unknown="ignore").fit(categories[train]).transform(categories))
+    features = sp.hstack(blocks).tocsr()
+    seen = train if draw == "all" else train & records["id"].isin(_visible(data, draw)).to_numpy()
+    model = LogisticRegression(max_iter=1000, C=1.0).fit(features[seen], records["label"][seen])
+    test = (records["split"] == "test").to_numpy()
+    return dict(zip(records["id"][test], model.predict(features[test]), strict=True))
+
+
+def run(name: str, data: Path, draw: str) -> dict[str, Any]:
+    """Run the loop's steps on one draw and compare with the floor."""
+    from components.evaluation.comparison import paired_bootstrap
+
+    start = time.monotonic()
+    outputs, config = _steps(name, data, draw)
+    seconds = time.monotonic() - start
+    metrics = json.loads((outputs["evaluate"] / "metrics.json").read_text())
+    rows = pd.read_parquet(outputs["evaluate"] / "comparisons.parquet")
+    rows = rows[rows["split"] == "test"]
+    manifest = yaml.safe_load((ROOT / "conf" / config["data"]["manifest"]).read_text())["modalities"]
+    answers = floor(data, manifest["text"]["column"], draw, tabular="facts" in manifest)
+    lowest = rows["id"].map(answers).to_numpy(str)
+    label = rows["label"].to_numpy(str)
+    gain = paired_bootstrap(label, rows["chosen"].to_numpy(str), lowest)
+    return {
+        "set": name, "draw": draw, "labels": metrics["label_budget"], "n": len(rows),
+        "floor": float((lowest == label).mean()),
+        "best_single": metrics["best_single"]["accuracy"], "best_single_name": metrics["best_single"]["name"],
+        "supervised_only": metrics["supervised_only"]["accuracy"], "student": metrics["accuracy"],
+        "student_minus_floor": [gain.difference, gain.low, gain.high],
+        "student_minus_supervised_only": list((metrics["intervals"]["student_minus_supervised_only"] or {}).values())[:3],
+        "student_minus_best_single": list((metrics["intervals"]["fused_minus_best_single"] or {}).values())[:3],
+        "kept": metrics["selection"]["kept"], "seconds": round(seconds, 1),
+    }  # fmt: skip
+
+
+def _steps(name: str, data: Path, draw: str) -> tuple[dict[str, Path], dict[str, Any]]:
+    from components import config as configuration
+    from components.home import find, writable
+    from components.refs import Ref
+    from flows import steps
+    from flows.session import data_ref
+
+    tree = yaml.safe_load((ROOT / "conf" / f"{name}.yaml").read_text())
+    if draw == "all":
+        del tree["data"]["labels"]
+        tree["labeller"] = ALL_LABELS["labeller"]
+        tree["training"] |= ALL_LABELS["training"]
+    else:
+        tree["data"]["labels"]["column"] = f"labelled_{draw}"
+    path = ROOT / "conf" / f".benchmark-{os.getpid()}.yaml"
+    try:
+        path.write_text(yaml.safe_dump(tree))
+        config = configuration.load(path, str(data))
+    finally:
+        path.unlink()
+    job = steps.Job(config=config, base=ROOT / "conf", home=writable(find()))
+    known: dict[str, Ref] = {"data": data_ref(config, job.home)}
+    for step in steps.STEPS[:7]:
+        result = steps.execute(step, job, known)
+        known[step.name] = result.ref
+        sys.stderr.write(f"{name} {draw} {step.name}: {result.status} {result.seconds:.1f} s\n")
+    return {n: r.path for n, r in known.items() if n != "data"}, tree
+
+
+def _pixels(data: Path, paths: pd.Series) -> np.ndarray:
+    from PIL import Image
+
+    media = pd.concat([pd.read_parquet(p) for p in sorted((data / "media").glob("*.parquet"))]).set_index("path")["bytes"]
+    grid = [np.asarray(Image.open(io.BytesIO(media[p])).convert("RGB").resize((32, 32))).ravel() for p in paths]
+    return np.stack(grid).astype(np.float32) / 255
+
+
+def _visible(data: Path, draw: str) -> set[str]:
+    table = pd.read_parquet(data / "labelled.parquet")
+    return set(table["id"][table[f"labelled_{draw}"]])
+
+
+def table(lines: list[dict[str, Any]]) -> str:
+    """The results in Markdown, with the mean of the three draws at 25."""
+    text = ["| set | labels | floor | best single | supervised only | student | student - floor | student - supervised only |"]
+    text += ["|---|---|---|---|---|---|---|---|"]
+    keys = ("floor", "best_single", "supervised_only", "student")
+    for line in lines:
+        figures = " | ".join(f"{line[k]:.3f}" for k in keys)
+        text.append(
+            f"| {line['set']} | {line['draw']} | {figures} | {_interval(line['student_minus_floor'])} | "
+            f"{_interval(line['student_minus_supervised_only'])} |"
+        )
+    for name in sorted({line["set"] for line in lines}):
+        drawn = [line for line in lines if line["set"] == name and line["draw"] != "all"]
+        if drawn:
+            means = " | ".join(f"{np.mean([line[k] for line in drawn]):.3f}" for k in keys)
+            text.append(f"| {name} | mean at 25 (published floor {PUBLISHED[name][0]:.3f}) | {means} | | |")
+    return "\n".join(text)
+
+
+def _interval(values: list[float]) -> str:
+    return f"{values[0]:+.3f} [{values[1]:+.3f}, {values[2]:+.3f}]" if values else "none"
+
+
+def main() -> None:
+    """Run the chosen sets and draws."""
+    from flows import engines
+
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data", help="folder that holds the sets")
+    parser.add_argument("--sets", nargs="+", default=list(PUBLISHED))
+    parser.add_argument("--draws", nargs="+", default=list(DRAWS), choices=DRAWS)
+    chosen = parser.parse_args()
+    engines.quiet()
+    lines = []
+    for name in chosen.sets:
+        for draw in chosen.draws:
+            lines.append(run(name, chosen.data / name, draw))
+            sys.stdout.write(json.dumps(lines[-1]) + "\n")
+            sys.stdout.flush()
+    sys.stdout.write(table(lines) + "\n")
+
+
+if __name__ == "__main__":
+    main()
