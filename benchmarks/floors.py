@@ -74,10 +74,10 @@ def run(name: str, data: Path, draw: str) -> dict[str, Any]:
         "set": name, "draw": draw, "labels": metrics["label_budget"], "n": len(rows),
         "floor": float((lowest == label).mean()),
         "best_single": metrics["best_single"]["accuracy"], "best_single_name": metrics["best_single"]["name"],
-        "supervised_only": metrics["supervised_only"]["accuracy"], "student": metrics["accuracy"],
-        "student_minus_floor": [gain.difference, gain.low, gain.high],
+        "supervised_only": metrics["supervised_only"]["accuracy"], "chosen": metrics["accuracy"],
+        "chosen_minus_floor": [gain.difference, gain.low, gain.high],
         "student_minus_supervised_only": list((metrics["intervals"]["student_minus_supervised_only"] or {}).values())[:3],
-        "student_minus_best_single": list((metrics["intervals"]["fused_minus_best_single"] or {}).values())[:3],
+        "chosen_minus_best_single": list((metrics["intervals"]["fused_minus_best_single"] or {}).values())[:3],
         "kept": metrics["selection"]["kept"], "seconds": round(seconds, 1),
     }  # fmt: skip
 
@@ -126,13 +126,13 @@ def _visible(data: Path, draw: str) -> set[str]:
 
 def table(lines: list[dict[str, Any]]) -> str:
     """The results in Markdown, with the mean of the three draws at 25."""
-    text = ["| set | labels | floor | best single | supervised only | student | student - floor | student - supervised only |"]
+    text = ["| set | labels | floor | best single | supervised only | kept model | kept - floor | student - supervised only |"]
     text += ["|---|---|---|---|---|---|---|---|"]
-    keys = ("floor", "best_single", "supervised_only", "student")
+    keys = ("floor", "best_single", "supervised_only", "chosen")
     for line in lines:
         figures = " | ".join(f"{line[k]:.3f}" for k in keys)
         text.append(
-            f"| {line['set']} | {line['draw']} | {figures} | {_interval(line['student_minus_floor'])} | "
+            f"| {line['set']} | {line['draw']} ({line['kept']} kept) | {figures} | {_interval(line['chosen_minus_floor'])} | "
             f"{_interval(line['student_minus_supervised_only'])} |"
         )
     for name in sorted({line["set"] for line in lines}):
