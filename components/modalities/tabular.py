@@ -49,6 +49,8 @@ class Config:
     max_characters: int = 1000
 
     def __post_init__(self) -> None:
+        if not 0 <= self.dropout < 1:
+            raise UsageError(f"tabular dropout: got {self.dropout}, wanted 0 to below 1")
         if self.buckets < 2 or self.width < 1:
             raise UsageError(f"tabular buckets and width: got {self.buckets} and {self.width}, wanted at least 2 and 1")
 

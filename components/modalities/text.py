@@ -50,6 +50,8 @@ class Config:
     dropout: float = 0.0
 
     def __post_init__(self) -> None:
+        if not 0 <= self.dropout < 1:
+            raise UsageError(f"text dropout: got {self.dropout}, wanted 0 to below 1")
         if not 3 <= self.max_tokens <= _minilm.MOST_TOKENS:
             raise UsageError(f"text max_tokens: got {self.max_tokens}, wanted 3 to {_minilm.MOST_TOKENS}")
         if self.max_characters < 1 or self.buckets < 2:
