@@ -6,13 +6,12 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from components.errors import UserError
@@ -57,7 +56,6 @@ class Engines:
     seconds: float = 0.0
     _server: subprocess.Popen[bytes] | None = None
     _registry: subprocess.Popen[bytes] | None = None
-    _warm: list[threading.Thread] = field(default_factory=list)
 
     def start(self) -> None:
         """Start what is not running yet; returns at once."""
@@ -69,17 +67,6 @@ class Engines:
             self._registry = self._spawn(
                 "mlflow", [sys.executable, "-m", "components.registry", "--prepare", str(self.home.root)]
             )
-
-    def warm(self, *imports: Callable[[], object]) -> None:
-        """Import heavy libraries in the background while engines start."""
-
-        def work() -> None:
-            for load in imports:
-                load()
-
-        thread = threading.Thread(target=work, daemon=True)
-        thread.start()
-        self._warm.append(thread)
 
     def wait_for_prefect(self) -> None:
         """Return when Prefect's server answers.
