@@ -9,7 +9,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from components import parts
 from components.errors import UsageError, UserError, unknown_name
-from components.refs import digest_json
 from components.strict import Strict, all_at_once, explain, read_yaml
 
 
@@ -28,12 +27,6 @@ class Part(BaseModel):
     def options(self) -> dict[str, Any]:
         """Everything beside the name."""
         return dict(self.model_extra or {})
-
-
-class WeightedPart(Part):
-    """A loss with its weight in the sum."""
-
-    weight: Annotated[float, Field(ge=0)] = 1.0
 
 
 class Labels(Strict):
@@ -140,10 +133,6 @@ class RunConfig(Strict):
     gate: GateConfig = GateConfig()
     serving: ServingConfig = ServingConfig()
     trainer: TrainerConfig = TrainerConfig()
-
-    def digest(self) -> str:
-        """SHA-256 of the resolved configuration."""
-        return digest_json(self.model_dump(mode="json"))
 
 
 def load(path: Path, data_uri: str | None = None) -> RunConfig:

@@ -274,9 +274,7 @@ STEPS = (
         version=1,
         inputs=("encode", "train", "evaluate"),
         libraries=("bentoml", "safetensors"),
-        config=lambda c: (
-            {"name": c.name} | c.model_dump(mode="json", include={"modalities", "model", "losses", "labeller", "training"})
-        ),
+        config=_package_config,
         work=_package,
     ),
 )
