@@ -69,6 +69,7 @@ def run(name: str, data: Path, draw: str) -> dict[str, Any]:
     answers = floor(data, manifest["text"]["column"], draw, tabular="facts" in manifest)
     lowest = rows["id"].map(answers).to_numpy(str)
     label = rows["label"].to_numpy(str)
+    has_student = metrics["selection"]["student"] is not None
     gain = paired_bootstrap(label, rows["chosen"].to_numpy(str), lowest)
     return {
         "set": name, "draw": draw, "labels": metrics["label_budget"], "n": len(rows),
@@ -76,10 +77,15 @@ def run(name: str, data: Path, draw: str) -> dict[str, Any]:
         "best_single": metrics["best_single"]["accuracy"], "best_single_name": metrics["best_single"]["name"],
         "supervised_only": metrics["supervised_only"]["accuracy"], "chosen": metrics["accuracy"],
         "chosen_minus_floor": [gain.difference, gain.low, gain.high],
-        "student_minus_supervised_only": list((metrics["intervals"]["student_minus_supervised_only"] or {}).values())[:3],
-        "chosen_minus_best_single": list((metrics["intervals"]["fused_minus_best_single"] or {}).values())[:3],
+        "student_minus_supervised_only": _numbers(metrics, "student_minus_supervised_only") if has_student else [],
+        "chosen_minus_best_single": _numbers(metrics, "fused_minus_best_single"),
         "kept": metrics["selection"]["kept"], "seconds": round(seconds, 1),
     }  # fmt: skip
+
+
+def _numbers(metrics: dict[str, Any], name: str) -> list[float]:
+    interval = metrics["intervals"][name]
+    return [interval[k] for k in ("difference", "low", "high")] if interval else []
 
 
 def _steps(name: str, data: Path, draw: str) -> tuple[dict[str, Path], dict[str, Any]]:
