@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from components import parts
 from components.errors import UsageError, UserError, unknown_name
 from components.strict import Strict, all_at_once, explain, read_yaml
+from components.trainer_config import KubernetesTrainer, LocalTrainer, TrainerConfig
 
 
 class Part(BaseModel):
@@ -108,12 +109,6 @@ class ServingConfig(Strict):
     """Records in one request."""
 
 
-class TrainerConfig(Strict):
-    """Where training runs."""
-
-    where: Literal["local"] = "local"
-
-
 class RunConfig(Strict):
     """One complete run. Source of the shape: ``conf/demo.yaml``."""
 
@@ -132,7 +127,8 @@ class RunConfig(Strict):
     evaluation: EvaluationConfig = EvaluationConfig()
     gate: GateConfig = GateConfig()
     serving: ServingConfig = ServingConfig()
-    trainer: TrainerConfig = TrainerConfig()
+    trainer: TrainerConfig = LocalTrainer()
+    """Where training runs; another place changes no result and no step's key."""
 
 
 def load(path: Path, data_uri: str | None = None) -> RunConfig:
@@ -200,7 +196,14 @@ def _absolute(config: RunConfig, base: Path, data_uri: str | None) -> RunConfig:
     if manifest is not None:
         manifest = os.path.normpath(base / manifest)
     data = config.data.model_copy(update={"uri": uri, "manifest": manifest})
-    return config.model_copy(update={"data": data})
+    return config.model_copy(update={"data": data, "trainer": _absolute_trainer(config.trainer, base)})
+
+
+def _absolute_trainer(trainer: LocalTrainer | KubernetesTrainer, base: Path) -> LocalTrainer | KubernetesTrainer:
+    if isinstance(trainer, LocalTrainer) or "://" in trainer.exchange.uri:
+        return trainer
+    uri = os.path.normpath(base / Path(trainer.exchange.uri).expanduser())
+    return trainer.model_copy(update={"exchange": trainer.exchange.model_copy(update={"uri": uri})})
 
 
 def _part_names(tree: dict[str, Any], base: Path) -> list[str]:
