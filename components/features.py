@@ -11,17 +11,10 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from components import parts
-from components.contracts import Modality, Raw
-from components.data.manifest import MEDIA, Manifest
-from components.data.media import Media
-from components.data.reader import raws
-from components.errors import UsageError, UserError, unknown_name
-from components.feature_cache import FeatureCache, content_key
-from components.progress import Progress, silent
+from components.contracts import Modality
+from components.errors import UserError
 from components.refs import read_json, write_json
 
-_ROWS = 2048
-"""Records in a batch; also the largest shard of the cache."""
 RECORD_COLUMNS = ("id", "group", "split", "label")
 
 
@@ -177,16 +170,15 @@ class FeaturesWriter:
 
     Args:
         out: an empty folder.
-        modalities: what encodes, by name.
-        specs: their descriptions.
+        specs: the modalities, by name.
         count: records to come.
     """
 
-    def __init__(self, out: Path, modalities: Mapping[str, Modality], specs: Mapping[str, ModalitySpec], count: int) -> None:
+    def __init__(self, out: Path, specs: Mapping[str, ModalitySpec], count: int) -> None:
         self._out, self._specs, self._names = out, dict(specs), sorted(specs)
         self._arrays = {
             name: np.lib.format.open_memmap(
-                out / f"{name}.npy", mode="w+", dtype=modalities[name].dtype, shape=(count, *modalities[name].shape)
+                out / f"{name}.npy", mode="w+", dtype=np.dtype(specs[name].dtype), shape=(count, *specs[name].shape)
             )
             for name in self._names
         }
@@ -236,90 +228,6 @@ class FeaturesWriter:
         np.save(self._out / "present.npy", self._present)
         modalities = {name: self._specs[name].to_json() for name in self._names}
         write_json(self._out / "features.json", {"modalities": modalities, "classes": classes, "target": target})
-
-
-def encode(
-    *,
-    accepted: Path,
-    data_uri: str,
-    modalities: Mapping[str, Mapping[str, Any]],
-    cache: Path,
-    out: Path,
-    progress: Progress = silent,
-) -> dict[str, int]:
-    """Encode accepted records; content that the cache knows is not encoded again.
-
-    Args:
-        accepted: output of validate.
-        data_uri: where the media lie.
-        modalities: options of each modality's kind; one that is not named uses its defaults.
-        cache: folder of the feature cache.
-        out: an empty folder; takes ``records.parquet``, ``<modality>.npy``, ``present.npy``, ``previews.parquet`` and
-            ``features.json``.
-        progress: told after every batch.
-
-    Returns:
-        Modality name to how many records were encoded now, not taken from the cache.
-
-    Raises:
-        UserError: a wrong option, media that are gone, or a cache that cannot be written.
-    """
-    description = read_json(accepted / "dataset.json")
-    manifest = Manifest.model_validate(description["manifest"]).accepted()
-    specs, built = _modalities(manifest, modalities)
-    caches = {name: FeatureCache(cache, m.digest(), m.shape, m.dtype) for name, m in built.items()}
-    fresh = dict.fromkeys(built, 0)
-    file = pq.ParquetFile(accepted / "records.parquet")
-    count = file.metadata.num_rows
-    media = Media(data_uri) if any(m.kind in MEDIA for m in manifest.modalities.values()) else None
-    columns = [*RECORD_COLUMNS, *(c for c in manifest.slices if c not in RECORD_COLUMNS)]
-    writer = FeaturesWriter(out, built, specs, count)
-    done = 0
-    for batch in file.iter_batches(_ROWS):
-        raw = raws(batch, manifest, media)
-        inputs, previews = {}, {}
-        for name, modality in built.items():
-            at = [row for row, value in enumerate(raw[name]) if value is not None]
-            values = [value for value in raw[name] if value is not None]
-            found, new = _through_cache(caches[name], modality, values)
-            fresh[name] += new
-            inputs[name] = (np.array(at, dtype=np.int64), found)
-            previews[name] = [None if value is None else modality.preview(value) for value in raw[name]]
-        writer.add(pa.Table.from_batches([batch]).select(columns), inputs, previews)
-        done += len(batch)
-        progress("encode", done, count)
-    writer.close([str(c) for c in _list(description["classes"])])
-    return fresh
-
-
-def _modalities(
-    manifest: Manifest, options: Mapping[str, Mapping[str, Any]]
-) -> tuple[dict[str, ModalitySpec], dict[str, Modality]]:
-    """Every modality of a manifest, with all its options.
-
-    Raises:
-        UsageError: options for a modality that the manifest lacks, or wrong ones; all at once.
-    """
-    problems = [
-        f"modalities.{n}: {unknown_name('modality', n, manifest.modalities)}" for n in options if n not in manifest.modalities
-    ]
-    specs, built = {}, {}
-    for name, described in sorted(manifest.modalities.items()):
-        columns = described.model_dump(mode="json", by_alias=True)
-        try:
-            built[name] = build_modality(name, described.kind, options.get(name, {}), columns)
-        except UserError as error:
-            problems += [f"modalities.{name}: {line}" for line in str(error).splitlines()]
-        else:
-            specs[name] = spec_of(built[name], options.get(name, {}), columns)
-    if problems:
-        raise UsageError("\n".join(problems))
-    return specs, built
-
-
-def _through_cache(cache: FeatureCache, modality: Modality, values: list[Raw]) -> tuple[NDArray[Any], int]:
-    keys = [content_key(modality.content(value)) for value in values]
-    return cache.get(keys, lambda positions: modality.encode([values[at] for at in positions]))
 
 
 def _mapping(value: object) -> dict[str, Any]:

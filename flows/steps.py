@@ -96,7 +96,7 @@ def _validate(job: Job, inputs: Inputs, out: Path) -> None:  # noqa: ARG001
 
 
 def _encode(job: Job, inputs: Inputs, out: Path) -> None:
-    from components.features import encode
+    from components.encoding import encode
 
     encode(
         accepted=inputs["validate"].path,

@@ -105,7 +105,7 @@ def write_features(out: Path, source: Records | None = None, names: tuple[str, .
     built = modalities(names)
     out.mkdir(parents=True, exist_ok=True)
     specs = {n: spec_of(m, OPTIONS[n], COLUMNS[n]) for n, m in built.items()}
-    writer = FeaturesWriter(out, built, specs, len(source.ids))
+    writer = FeaturesWriter(out, specs, len(source.ids))
     inputs, previews = {}, {}
     for name, modality in built.items():
         values = source.raws[name]

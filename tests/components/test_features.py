@@ -11,9 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from components.encoding import encode
 from components.errors import UsageError, UserError
 from components.feature_cache import FeatureCache
-from components.features import Features, encode
+from components.features import Features
 from components.refs import digest_folder, write_json
 from tests.synthetic import CLASSES, COLUMNS, OPTIONS, records, write_features
 
@@ -152,9 +153,9 @@ def test_an_unfinished_folder_is_refused(tmp_path):
 SLOW = """
 import sys, time
 from pathlib import Path
-from components import features
+from components import encoding
 from components.modalities import image
-features._ROWS = 8
+encoding._ROWS = 8
 once = image.ImageModality.encode
 def slow(self, raws):
     Path(sys.argv[4]).open("a").write(f"{len(raws)}\\n")
@@ -163,7 +164,7 @@ def slow(self, raws):
 image.ImageModality.encode = slow
 from tests.synthetic import OPTIONS
 out = Path(sys.argv[3]); out.mkdir()
-features.encode(accepted=Path(sys.argv[1]), data_uri="", modalities=OPTIONS, cache=Path(sys.argv[2]), out=out)
+encoding.encode(accepted=Path(sys.argv[1]), data_uri="", modalities=OPTIONS, cache=Path(sys.argv[2]), out=out)
 """
 
 
