@@ -172,7 +172,7 @@ def _fonts() -> Path:
     spec = find_spec("matplotlib")
     if spec is None or spec.origin is None:
         raise UserError(
-            "the glyph set is drawn with the fonts that Matplotlib carries; install the extra: pip install 'concord[train]'"
+            "the glyph set is drawn with the fonts that Matplotlib carries; install the extra: pip install 'concord[study]'"
         )
     return Path(spec.origin).parent / "mpl-data" / "fonts" / "ttf"
 
