@@ -1,0 +1,46 @@
+"""Running commands and saying what goes on."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+
+from components.errors import UserError
+
+
+class MissingError(UserError):
+    """Something that this machine lacks, so that nothing could be tried (exit code 2)."""
+
+    exit_code = 2
+
+
+def say(message: str) -> None:
+    """Write one line of progress to the standard error: the standard output is for results."""
+    sys.stderr.write(f"testcluster: {message}\n")
+    sys.stderr.flush()
+
+
+def run(argv: Sequence[str], *, stdin: str | None = None, env: dict[str, str] | None = None, timeout: float = 120) -> str:
+    """Run a command and return its output.
+
+    Raises:
+        UserError: it failed; the message carries the command and the end of what it wrote.
+    """
+    done = subprocess.run(argv, input=stdin, capture_output=True, text=True, env=env, timeout=timeout, check=False)
+    if done.returncode:
+        end = "\n".join((done.stdout + done.stderr).strip().splitlines()[-15:])
+        raise UserError(f"{' '.join(argv)}\nexit code {done.returncode}, wanted 0:\n{end}")
+    return done.stdout
+
+
+def wait_for(what: str, ready: Callable[[], bool], timeout: float, look_at: str) -> None:
+    """Ask again and again until something is ready.
+
+    Raises:
+        UserError: it is not ready in time; the message says where to look.
+    """
+    give_up = time.monotonic() + timeout
+    while not ready():
+        if time.monotonic() > give_up:
+            raise UserError(f"{what}: not ready after {timeout:.0f} s; look at {look_at}")
+        time.sleep(0.2)
