@@ -1,12 +1,15 @@
-"""The command line of the test cluster: ``python -m infra.testcluster up|down|status``."""
+"""The command line of the test cluster: ``python -m infra.testcluster up|down|status|image``."""
 
 import argparse
 import sys
+from pathlib import Path
 
 from components.errors import UserError
-from infra.testcluster import cluster, processes
-from infra.testcluster.layout import KUBECONFIG
+from infra.testcluster import builds, cluster, processes
+from infra.testcluster.layout import KUBECONFIG, NODES
 from infra.testcluster.shell import say
+
+_NAMES = [node.name for node in NODES]
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -16,8 +19,11 @@ def main(argv: list[str] | None = None) -> int:
     commands.add_parser("up", help="start the cluster, or mend it; prints `export KUBECONFIG=...`")
     commands.add_parser("down", help="stop it and leave nothing behind")
     commands.add_parser("status", help="say what runs; exit code 1 unless all of it does")
+    _image_options(commands.add_parser("image", help="build an image from a Dockerfile and load it into the nodes"))
     asked = parser.parse_args(argv)
     try:
+        if asked.command == "image":
+            return _image(asked)
         return {"up": _up, "down": _down, "status": _status}[asked.command]()
     except UserError as error:
         say(str(error))
@@ -44,6 +50,22 @@ def _status() -> int:
     whole = cluster.is_up()
     sys.stdout.write(f"{'cluster':28} {'up' if whole else 'not up'}\n")
     return 0 if whole else 1
+
+
+def _image_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", help="repository:tag, as pods name it")
+    parser.add_argument("dockerfile", type=Path)
+    parser.add_argument("context", type=Path)
+    parser.add_argument("--build-arg", action="append", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--node", action="append", default=[], help="only this node; may be repeated", choices=_NAMES)
+    parser.add_argument("--no-load", action="store_true", help="build and measure it, give it to no node")
+
+
+def _image(asked: argparse.Namespace) -> int:
+    arguments = dict(given.partition("=")[::2] for given in asked.build_arg)
+    size = builds.image(asked.name, asked.dockerfile, asked.context, arguments, asked.node, load=not asked.no_load)
+    sys.stdout.write(f"{asked.name} {size / 1e6:.0f} MB\n")
+    return 0
 
 
 if __name__ == "__main__":

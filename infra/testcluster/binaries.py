@@ -3,15 +3,13 @@
 import hashlib
 import os
 import shutil
-import subprocess
 import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from components.errors import UserError
 from infra.testcluster.layout import CACHE
-from infra.testcluster.shell import MissingError, say
+from infra.testcluster.shell import MissingError, say, stream
 
 MODULES = Path(__file__).parent / "binaries"
 KUBERNETES = "1.35.4"
@@ -21,6 +19,7 @@ _STAMP = (
     f"-X {_VERSION}.gitVersion=v{KUBERNETES} -X {_VERSION}.gitMajor=1 -X {_VERSION}.gitMinor=35 "
     f"-X {_VERSION}.gitTreeState=clean"
 )
+_SHOW_EVERY_S = 15
 
 
 @dataclass(frozen=True)
@@ -93,17 +92,15 @@ def built(module: Module) -> Path:
 def _build(module: Module, package: str, out: Path) -> None:
     flags = f"-s -w {_STAMP}" if module is KUBERNETES_MODULE else "-s -w"
     command = ["go", "build", "-v", "-mod=readonly", "-trimpath", "-buildvcs=false", "-ldflags", flags, "-o", str(out), package]
-    started = shown = time.monotonic()
-    compiled, last = 0, []
-    with subprocess.Popen(
-        command, cwd=module.source, env={**os.environ, "CGO_ENABLED": "0"}, stderr=subprocess.PIPE, text=True
-    ) as building:
-        assert building.stderr is not None  # noqa: S101  it was asked for
-        for line in building.stderr:
-            compiled, last = compiled + 1, [*last[-14:], line.rstrip()]
-            if time.monotonic() - shown > 15:
-                shown = time.monotonic()
-                say(f"  {out.name}: {compiled} steps in {shown - started:.0f} s, now {line.strip()}")
-    if building.returncode:
-        raise UserError(f"{' '.join(command)} in {module.source}\nexit code {building.returncode}:\n" + "\n".join(last))
+    started = time.monotonic()
+    shown, compiled = started, 0
+
+    def show(line: str) -> None:
+        nonlocal shown, compiled
+        compiled += 1
+        if time.monotonic() - shown > _SHOW_EVERY_S:
+            shown = time.monotonic()
+            say(f"  {out.name}: {compiled} packages in {shown - started:.0f} s, now {line}")
+
+    stream(command, show, cwd=module.source, env={**os.environ, "CGO_ENABLED": "0"})
     say(f"  {out.name}: built in {time.monotonic() - started:.0f} s")

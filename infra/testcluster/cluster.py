@@ -41,8 +41,7 @@ def up() -> bool:
         names = {node.name for node in NODES}
         wait_for("both nodes", lambda: nodes.ready() >= names, 120, str(processes.LOGS))
         for node in NODES:
-            nodes.advertise_gpus(node, 1)
-            nodes.label(node, **{nodes.GPU_PRODUCT: "Test-GPU"})
+            nodes.equip(node)
         say(f"both nodes Ready after {time.monotonic() - started:.1f} s")
     return True
 
@@ -87,7 +86,7 @@ def _remove_shared() -> None:
     for path in devices.glob("*") if devices.is_dir() else ():
         path.unlink()
     for link in logs.glob("*") if logs.is_dir() else ():
-        if link.is_symlink() and str(STATE) in os.readlink(link):
+        if link.is_symlink() and str(STATE) in str(link.readlink()):
             link.unlink()
     tops = [top / CGROUP for top in (Path("/sys/fs/cgroup"), *Path("/sys/fs/cgroup").iterdir())]
     for folder in (devices, devices.parent, logs, *tops):

@@ -97,7 +97,7 @@ class _Layer:
 
     def __enter__(self) -> "_Layer":
         self._bytes = io.BytesIO()
-        self._tar = tarfile.open(fileobj=self._bytes, mode="w", format=tarfile.PAX_FORMAT)  # noqa: SIM115
+        self._tar = tarfile.open(fileobj=self._bytes, mode="w", format=tarfile.PAX_FORMAT)
         self._folders: set[str] = set()
         return self
 

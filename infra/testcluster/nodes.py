@@ -3,12 +3,16 @@
 import json
 import os
 import signal
+import subprocess
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
+from components.errors import UserError
 from infra.testcluster import credentials, processes
 from infra.testcluster.binaries import binary
 from infra.testcluster.control import kubectl
-from infra.testcluster.layout import CGROUP, DNS_ADDRESS, NODES, STATE, Node
+from infra.testcluster.layout import CGROUP, DNS_ADDRESS, STATE, Node
 from infra.testcluster.network import CNI_BINARIES, CNI_CONFIG, unmount
 from infra.testcluster.shell import run, wait_for
 
@@ -78,9 +82,23 @@ def advertise_gpus(node: Node, count: int, resource: str = GPU) -> None:
     kubectl("patch", "node", node.name, "--subresource=status", "--type=json", "-p", patch)
 
 
-def label(node: Node, **labels: str) -> None:
+def label(node: Node, labels: Mapping[str, str]) -> None:
     """Set labels of a node."""
     kubectl("label", "node", node.name, "--overwrite", *(f"{key}={value}" for key, value in labels.items()))
+
+
+def equip(node: Node) -> None:
+    """Give a node its GPU and the name of its kind: a node that registered anew has neither."""
+    advertise_gpus(node, 1)
+    label(node, {GPU_PRODUCT: "Test-GPU"})
+
+
+def heartbeat(node: Node) -> str:
+    """When the API server last heard from a kubelet; empty when it does not know the node."""
+    try:
+        return kubectl("get", "node", node.name, "-o", "jsonpath={.metadata.uid} {.status.conditions[*].lastHeartbeatTime}")
+    except UserError:
+        return ""
 
 
 def kill_containers(node: Node) -> None:
@@ -89,9 +107,7 @@ def kill_containers(node: Node) -> None:
         command = processes.command_of(pid)
         if command and "shim" in command[0] and str(node.socket) in command:
             _kill(pid)
-    for group in _cgroups(node):
-        for pid in (group / "cgroup.procs").read_text(encoding="utf-8").split():
-            _kill(int(pid))
+    wait_for(f"the end of the containers of {node.name}", lambda: not _kill_processes(node), 30, "ps")
 
 
 def clear(node: Node) -> None:
@@ -113,17 +129,22 @@ def _cgroups(node: Node) -> list[Path]:
     return [*inside, *(path for root in inside for path in root.rglob("*") if path.is_dir())]
 
 
+def _kill_processes(node: Node) -> int:
+    found = [pid for group in _cgroups(node) for pid in (group / "cgroup.procs").read_text(encoding="utf-8").split()]
+    for pid in found:
+        _kill(int(pid))
+    return len(found)
+
+
 def _kill(pid: int) -> None:
-    try:
+    with suppress(ProcessLookupError):  # already gone
         os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass  # already gone
 
 
 def _answers(node: Node) -> bool:
     try:
         ctr(node, "version", timeout=5)
-    except Exception:  # noqa: BLE001
+    except (UserError, subprocess.TimeoutExpired):
         return False
     return True
 
@@ -190,5 +211,3 @@ def _kubelet_config(node: Node) -> dict[str, object]:
         "serializeImagePulls": False,
         "registerNode": True,
     }
-
-

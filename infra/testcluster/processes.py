@@ -4,6 +4,8 @@ import json
 import os
 import signal
 import time
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from components.errors import UserError
@@ -11,6 +13,15 @@ from infra.testcluster.layout import STATE
 
 RUN = STATE / "run"
 LOGS = STATE / "logs"
+
+
+@dataclass(frozen=True)
+class _Started:
+    """What is known of a server that was started."""
+
+    pid: int
+    argv: list[str]
+    env: dict[str, str]
 
 
 def start(name: str, argv: list[str], env: dict[str, str] | None = None) -> int:
@@ -26,7 +37,7 @@ def start(name: str, argv: list[str], env: dict[str, str] | None = None) -> int:
     environment = {"PATH": os.environ.get("PATH", os.defpath), "HOME": str(STATE), **(env or {})}
     pid = os.posix_spawn(argv[0], argv, environment, file_actions=files, setsid=True)
     aside = RUN / f"{name}.tmp"
-    aside.write_text(json.dumps({"pid": pid, "argv": argv, "env": env or {}}), encoding="utf-8")
+    aside.write_text(json.dumps(asdict(_Started(pid, argv, env or {}))), encoding="utf-8")
     aside.replace(RUN / f"{name}.json")
     return pid
 
@@ -40,7 +51,7 @@ def start_again(name: str) -> int:
     about = _about(name)
     if about is None:
         raise UserError(f"got {name!r}, wanted a server that was started before: {', '.join(known()) or 'none'}")
-    return start(name, about["argv"], about["env"])
+    return start(name, about.argv, about.env)
 
 
 def stop(name: str, how: signal.Signals = signal.SIGTERM, wait_s: float = 20) -> bool:
@@ -62,8 +73,8 @@ def pid_of(name: str) -> int | None:
     about = _about(name)
     if about is None:
         return None
-    _reap(about["pid"])
-    return about["pid"] if command_of(about["pid"]) == about["argv"] else None
+    _reap(about.pid)
+    return about.pid if command_of(about.pid) == about.argv else None
 
 
 def known() -> list[str]:
@@ -97,13 +108,11 @@ _SERVERS = {
 }  # fmt: skip
 
 
-def _about(name: str) -> dict[str, object] | None:
+def _about(name: str) -> _Started | None:
     path = RUN / f"{name}.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+    return _Started(**json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
 
 
 def _reap(pid: int) -> None:
-    try:
+    with suppress(ChildProcessError):  # an earlier command started it
         os.waitpid(pid, os.WNOHANG)
-    except ChildProcessError:
-        pass  # started by an earlier command

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from components.errors import UserError
 
@@ -31,6 +32,24 @@ def run(argv: Sequence[str], *, stdin: str | None = None, env: dict[str, str] | 
         end = "\n".join((done.stdout + done.stderr).strip().splitlines()[-15:])
         raise UserError(f"{' '.join(argv)}\nexit code {done.returncode}, wanted 0:\n{end}")
     return done.stdout
+
+
+def stream(
+    argv: Sequence[str], show: Callable[[str], None], *, cwd: Path | None = None, env: dict[str, str] | None = None
+) -> None:
+    """Run a long command and show each line that it writes.
+
+    Raises:
+        UserError: it failed; the message carries the command and the end of what it wrote.
+    """
+    last: list[str] = []
+    with subprocess.Popen(argv, cwd=cwd, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as running:
+        assert running.stdout is not None  # noqa: S101  it was asked for
+        for line in running.stdout:
+            last = [*last[-14:], line.rstrip()]
+            show(line.rstrip())
+    if running.returncode:
+        raise UserError(f"{' '.join(argv)}\nexit code {running.returncode}, wanted 0:\n" + "\n".join(last))
 
 
 def wait_for(what: str, ready: Callable[[], bool], timeout: float, look_at: str) -> None:
