@@ -60,10 +60,11 @@ class Accepted:
         """The records in order."""
         yield from pq.ParquetFile(self.path / "records.parquet").iter_batches(_ROWS)
 
-    def kept(self, batch: pa.RecordBatch) -> pa.Table:
+    def kept(self, batch: pa.RecordBatch | pa.Table) -> pa.Table:
         """The columns of a batch that a features folder keeps."""
         columns = [*RECORD_COLUMNS, *(c for c in self.manifest.slices if c not in RECORD_COLUMNS)]
-        return pa.Table.from_batches([batch]).select(columns)
+        table = batch if isinstance(batch, pa.Table) else pa.Table.from_batches([batch])
+        return table.select(columns)
 
 
 class Encoder:
@@ -87,7 +88,7 @@ class Encoder:
         self._caches = {name: FeatureCache(cache, m.digest(), m.shape, m.dtype) for name, m in self.built.items()}
         self._media = Media(data_uri) if any(m.kind in MEDIA for m in manifest.modalities.values()) else None
 
-    def encode(self, batch: pa.RecordBatch) -> tuple[Inputs, Previews]:
+    def encode(self, batch: pa.RecordBatch | pa.Table) -> tuple[Inputs, Previews]:
         """Inputs and previews of a batch.
 
         Raises:

@@ -32,16 +32,21 @@ class Fault:
 class Dataset:
     """The records at ``uri``: ``records.parquet`` or a folder ``records/`` of parts, read in batches.
 
+    Args:
+        uri: the data set.
+        manifest: what the columns mean.
+        columns: columns that must be there; all that the manifest names where it is not given.
+
     Raises:
-        UserError: no records, unreadable ones, or a column of the manifest that they lack.
+        UserError: no records, unreadable ones, or a column that they lack.
     """
 
-    def __init__(self, uri: str, manifest: Manifest) -> None:
+    def __init__(self, uri: str, manifest: Manifest, columns: Sequence[str] | None = None) -> None:
         self.uri, self.manifest = uri, manifest
         self._fs, self._root = fsspec.core.url_to_fs(uri)
         self._parts = record_files(self._fs, self._root, uri)
         self.schema, self.rows = self._describe()
-        self.check_columns(manifest.used)
+        self.check_columns(manifest.used if columns is None else columns)
 
     def check_columns(self, wanted: Sequence[str]) -> None:
         """Raise ``UserError`` that names every column of ``wanted`` which the records lack, and the nearest."""

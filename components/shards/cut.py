@@ -1,0 +1,143 @@
+"""Cut a data set into parts, each a small data set of its own in the exchange: rows, manifest and packed media.
+
+A part carries all that its index reads, so pods need not see the data set, and what they read has a digest. Only media in an
+object store stay where they are: pods reach them as well as the run does.
+"""
+
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from components.batch import BLOCK
+from components.data.manifest import MEDIA, Manifest
+from components.data.media import Media
+from components.errors import UserError
+from components.exchange import Exchange
+from components.progress import Progress, silent
+from components.refs import Ref, digest_folder, write_json
+from components.shards.spec import Part
+
+_STORES = ("s3://",)
+_PACKED = pa.schema([("path", pa.string()), ("bytes", pa.large_binary())])
+
+
+def media_in_store(data_uri: str, manifest: Manifest) -> str | None:
+    """Where pods read media themselves; None where they are packed into the parts.
+
+    Raises:
+        UserError: a modality's kind is a file of the user's own, which pods do not have.
+    """
+    if own := [f"{name} ({m.kind})" for name, m in sorted(manifest.modalities.items()) if m.kind.endswith(".py")]:
+        raise UserError(
+            f"modalities of a kind of your own cannot be encoded in pods: {', '.join(own)}; set `trainer.shards` to 1, "
+            "or add the kind to components/modalities and build the image again"
+        )
+    return data_uri if data_uri.startswith(_STORES) else None
+
+
+def cut(
+    *,
+    batches: Iterable[pa.RecordBatch],
+    description: dict[str, Any],
+    manifest: Manifest,
+    media: Media | None,
+    bounds: Sequence[tuple[int, int]],
+    exchange: Exchange,
+    scratch: Path,
+    progress: Progress = silent,
+) -> list[Part]:
+    """Put every part into the exchange; one that is there is not written again.
+
+    Args:
+        batches: all rows, in order.
+        description: what ``dataset.json`` of each part says.
+        manifest: what the columns mean.
+        media: where paths lead, to be packed into the parts; None where pods read them themselves, or there are none.
+        bounds: the rows of each part.
+        exchange: takes the parts.
+        scratch: a local folder with room for one part.
+        progress: told after every part.
+
+    Raises:
+        UserError: there are fewer or more rows than the bounds say.
+    """
+    parts = []
+    rows = _Rows(batches)
+    for start, stop in bounds:
+        scratch.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=scratch) as temporary:
+            folder = Path(temporary) / "part"
+            folder.mkdir()
+            write_json(folder / "dataset.json", description)
+            _write(folder, rows.take(stop - start), manifest, media)
+            digest = digest_folder(folder)
+            records = Ref(uri=exchange.put(folder, digest), digest=digest)
+        parts.append(Part(start=start, stop=stop, records=records))
+        progress("copy to the exchange", stop, bounds[-1][1])
+    if rows.more():
+        raise UserError(f"there are more records than the {bounds[-1][1]} that were counted; did the data change? run again")
+    return parts
+
+
+def _write(folder: Path, tables: Iterator[pa.Table], manifest: Manifest, media: Media | None) -> None:
+    paths = [str(m.column) for m in manifest.modalities.values() if m.kind in MEDIA]
+    with ExitStack() as stack:
+        records: pq.ParquetWriter | None = None
+        packed: pq.ParquetWriter | None = None
+        seen: set[str] = set()
+        for table in tables:
+            if records is None:
+                records = stack.enter_context(pq.ParquetWriter(folder / "records.parquet", table.schema))
+            records.write_table(table)
+            if media is None:
+                continue
+            wanted = [p for c in paths for p in table[c].to_pylist() if isinstance(p, str) and p and p not in seen]
+            wanted = list(dict.fromkeys(wanted))
+            seen.update(wanted)
+            # A path that leads nowhere is left out: whoever reads the part finds it missing, as here.
+            found = [(p, data) for p, data in zip(wanted, media.fetch(wanted), strict=True) if isinstance(data, bytes)]
+            if found and packed is None:
+                (folder / "media").mkdir()
+                packed = stack.enter_context(pq.ParquetWriter(folder / "media" / "part.parquet", _PACKED, compression="none"))
+            if found and packed is not None:
+                columns = [
+                    pa.array(column, field.type) for column, field in zip(zip(*found, strict=True), _PACKED, strict=True)
+                ]
+                packed.write_table(pa.table(columns, schema=_PACKED))
+
+
+class _Rows:
+    """Rows from batches of any size, in tables of one block."""
+
+    def __init__(self, batches: Iterable[pa.RecordBatch]) -> None:
+        self._batches = iter(batches)
+        self._held: pa.RecordBatch | None = None
+
+    def take(self, count: int) -> Iterator[pa.Table]:
+        """The next rows, at most ``BLOCK`` at a time.
+
+        Raises:
+            UserError: there are fewer.
+        """
+        while count:
+            if not self.more():
+                raise UserError(f"{count} records are missing that were counted before; did the data change? run again")
+            held: Any = self._held
+            here = held.slice(0, min(count, BLOCK))
+            self._held = held.slice(len(here)) if len(here) < len(held) else None
+            count -= len(here)
+            yield pa.Table.from_batches([here])
+
+    def more(self) -> bool:
+        """Whether rows are left."""
+        while self._held is None:
+            batch = next(self._batches, None)
+            if batch is None:
+                return False
+            self._held = batch if len(batch) else None
+        return True

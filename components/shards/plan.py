@@ -1,0 +1,181 @@
+"""From a task over a whole data set to the spec of its parts; the digest is known before anything is read or copied."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from components.batch import read_columns, usable
+from components.data.manifest import MEDIA, Manifest
+from components.data.media import Media
+from components.data.reader import ROWS, Dataset
+from components.encoding import Accepted
+from components.exchange import Exchange
+from components.progress import Progress, silent
+from components.refs import Ref, read_json
+from components.shards.cut import cut, media_in_store
+from components.shards.spec import CHUNK, ShardSpec, bounds, work_digest
+
+
+class Plan(Protocol):
+    """A task that can be cut into parts."""
+
+    @property
+    def task(self) -> Literal["encode", "predict"]:
+        """What is done."""
+        ...
+
+    @property
+    def count(self) -> int:
+        """How many parts there are: at most as many as were asked for."""
+        ...
+
+    def digest(self) -> str:
+        """``ShardSpec.digest`` of the spec to come."""
+        ...
+
+    def cut(self, exchange: Exchange, scratch: Path, progress: Progress = silent) -> ShardSpec:
+        """Put the parts and what they need into the exchange."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncodePlan:
+    """Encode accepted records.
+
+    Attributes:
+        accepted: output of validate.
+        data: the data set, where the media lie.
+        modalities: options of each modality's kind.
+        shards: parts wanted.
+        chunk: rows that are written at once.
+    """
+
+    accepted: Ref
+    data: Ref
+    modalities: dict[str, dict[str, Any]] = field(default_factory=dict)
+    shards: int
+    chunk: int = CHUNK
+    task: Literal["encode"] = "encode"
+
+    @property
+    def rows(self) -> int:
+        """Accepted records."""
+        return Accepted.open(self.accepted.path).count
+
+    @property
+    def count(self) -> int:
+        """How many parts there are: at most as many as were asked for."""
+        return len(bounds(self.rows, self.shards))
+
+    def digest(self) -> str:
+        """``ShardSpec.digest`` of the spec to come."""
+        options = {"modalities": self.modalities, "package": None}
+        return work_digest(
+            task=self.task, source=self._source, rows=self.rows, count=self.count, chunk=self.chunk, options=options
+        )
+
+    def cut(self, exchange: Exchange, scratch: Path, progress: Progress = silent) -> ShardSpec:
+        """Put the parts and what they need into the exchange."""
+        records = Accepted.open(self.accepted.path)
+        store = media_in_store(self.data.uri, records.manifest)
+        parts = cut(
+            batches=records.batches(),
+            description=read_json(self.accepted.path / "dataset.json"),
+            manifest=records.manifest,
+            media=_packed(self.data.uri, store, records.manifest),
+            bounds=bounds(records.count, self.shards),
+            exchange=exchange,
+            scratch=scratch,
+            progress=progress,
+        )
+        return ShardSpec(
+            task=self.task,
+            source=self._source,
+            rows=records.count,
+            parts=parts,
+            chunk=self.chunk,
+            media=store,
+            modalities=self.modalities,
+        )
+
+    @property
+    def _source(self) -> dict[str, str]:
+        return {"accepted": self.accepted.digest, "data": self.data.digest}
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictPlan:
+    """Answer all records of a data set with a model.
+
+    Attributes:
+        package: the model package.
+        kinds: name of each of the model's modalities to its kind.
+        data: the data set; its digest covers the manifest.
+        manifest: what its columns mean.
+        shards: parts wanted.
+        chunk: rows that are written at once.
+    """
+
+    package: Ref
+    kinds: dict[str, str]
+    data: Ref
+    manifest: Manifest
+    shards: int
+    chunk: int = CHUNK
+    task: Literal["predict"] = "predict"
+
+    @property
+    def rows(self) -> int:
+        """Records of the data set."""
+        return self._dataset().rows
+
+    @property
+    def count(self) -> int:
+        """How many parts there are: at most as many as were asked for."""
+        return len(bounds(self.rows, self.shards))
+
+    def digest(self) -> str:
+        """``ShardSpec.digest`` of the spec to come."""
+        rows = self.rows
+        options = {"modalities": {}, "package": self.package.digest}
+        count = len(bounds(rows, self.shards))
+        return work_digest(task=self.task, source=self._source, rows=rows, count=count, chunk=self.chunk, options=options)
+
+    def cut(self, exchange: Exchange, scratch: Path, progress: Progress = silent) -> ShardSpec:
+        """Put the parts, and the model package, into the exchange."""
+        dataset = self._dataset()
+        store = media_in_store(self.data.uri, dataset.manifest)
+        package = exchange.put(self.package.path, self.package.digest)
+        parts = cut(
+            batches=dataset.batches(ROWS, read_columns(dataset.manifest)),
+            description={"manifest": dataset.manifest.resolved()},
+            manifest=dataset.manifest,
+            media=_packed(self.data.uri, store, dataset.manifest),
+            bounds=bounds(dataset.rows, self.shards),
+            exchange=exchange,
+            scratch=scratch,
+            progress=progress,
+        )
+        return ShardSpec(
+            task=self.task,
+            source=self._source,
+            rows=dataset.rows,
+            parts=parts,
+            chunk=self.chunk,
+            media=store,
+            package=Ref(uri=package, digest=self.package.digest),
+        )
+
+    def _dataset(self) -> Dataset:
+        manifest = usable(self.manifest, self.kinds)
+        return Dataset(self.data.uri, manifest, read_columns(manifest))
+
+    @property
+    def _source(self) -> dict[str, str]:
+        return {"data": self.data.digest}
+
+
+def _packed(data_uri: str, store: str | None, manifest: Manifest) -> Media | None:
+    """The media that go into the parts."""
+    needed = store is None and any(m.kind in MEDIA for m in manifest.modalities.values())
+    return Media(data_uri) if needed else None

@@ -1,0 +1,83 @@
+"""What the indexes of one Job do, as JSON: which rows each of them takes, and the digests of what they need."""
+
+from itertools import pairwise
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from components.batch import BLOCK
+from components.refs import Ref, digest_json
+from components.strict import Strict
+
+CHUNK = 2048
+"""Rows that a killed index may have to do again."""
+
+
+class Part(Strict):
+    """The rows of one index."""
+
+    start: Annotated[int, Field(ge=0)]
+    stop: int
+    """The row after its last one."""
+    records: Ref
+    """Those rows, the manifest, and (unless pods read them at ``media``) their media, as a data set of its own."""
+
+
+class ShardSpec(Strict):
+    """One task over all rows of a data set; index ``i`` of the Job does part ``i``."""
+
+    task: Literal["encode", "predict"]
+    source: dict[str, str]
+    """What the rows come from: name to content digest."""
+    rows: Annotated[int, Field(ge=1)]
+    parts: Annotated[list[Part], Field(min_length=1)]
+    chunk: Annotated[int, Field(ge=BLOCK, multiple_of=BLOCK)] = CHUNK
+    """Rows that are written at once; what is written is never done again."""
+    media: str | None = None
+    """Object store that pods read media from themselves."""
+    modalities: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """Options of each modality's kind; ``encode``."""
+    package: Ref | None = None
+    """The model package; ``predict``."""
+
+    @model_validator(mode="after")
+    def _whole(self) -> "ShardSpec":
+        edges = [(0, 0), *((p.start, p.stop) for p in self.parts), (self.rows, self.rows)]
+        for (_, before), (after, stop) in pairwise(edges):
+            if before != after or stop < after or (after % BLOCK and after != self.rows):
+                raise ValueError(f"parts: rows {before} to {after} of {self.rows} are in no part, in two, or not whole blocks")
+        if (self.task == "predict") != (self.package is not None):
+            raise ValueError("package: the task predict needs it, the task encode has none")
+        return self
+
+    def digest(self) -> str:
+        """SHA-256 of all that shapes the results of the parts: contents and the cut, not places."""
+        return work_digest(
+            task=self.task,
+            source=self.source,
+            rows=self.rows,
+            count=len(self.parts),
+            chunk=self.chunk,
+            options={"modalities": self.modalities, "package": self.package and self.package.digest},
+        )
+
+
+def work_digest(*, task: str, source: dict[str, str], rows: int, count: int, chunk: int, options: dict[str, Any]) -> str:
+    """The digest of a spec, known before its parts are cut: a run that comes again finds them cut."""
+    tree = {"task": task, "source": source, "rows": rows, "count": count, "chunk": chunk, "options": options}
+    return digest_json(tree)
+
+
+def bounds(rows: int, shards: int) -> list[tuple[int, int]]:
+    """Contiguous ranges of whole blocks that cover all rows, as even as can be; never an empty one.
+
+    >>> bounds(200, 3)
+    [(0, 128), (128, 192), (192, 200)]
+    >>> bounds(100, 5)
+    [(0, 64), (64, 100)]
+    """
+    blocks = -(-rows // BLOCK)
+    count = max(1, min(shards, blocks))
+    edges = [blocks * i // count for i in range(count + 1)]
+    edges = [edges[-1] - e for e in reversed(edges)]  # the longer ranges first
+    return [(start * BLOCK, min(stop * BLOCK, rows)) for start, stop in pairwise(edges)]

@@ -1,0 +1,162 @@
+"""One index of a Job: does its part chunk by chunk, and leaves out what an earlier attempt has finished."""
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from components.batch import Answers, regrouped
+from components.data.manifest import Manifest
+from components.encoding import Accepted, Encoder
+from components.exchange import Exchange
+from components.features import FeaturesWriter
+from components.predictor import Predictor
+from components.progress import Progress, silent
+from components.refs import digest_folder, read_json, write_json
+from components.shards.spec import Part, ShardSpec
+from components.strict import Strict
+
+ANSWERS = "answers.parquet"
+RESULT = "part.json"
+
+
+class Chunk(Strict):
+    """Rows that are finished: under whose token they lie, and the digest of what lies there."""
+
+    start: int
+    stop: int
+    token: str
+    digest: str
+
+
+class PartResult(Strict):
+    """What an index says when all its rows are finished."""
+
+    spec: str
+    """Digest of the spec."""
+    index: int
+    start: int
+    stop: int
+    chunks: list[Chunk]
+
+
+class Task(Protocol):
+    """Turns a table of records into the files of a chunk."""
+
+    def chunk(self, records: pa.Table, out: Path) -> None:
+        """Write the files for these records into an empty folder."""
+        ...
+
+
+class Encode:
+    """A chunk is a features folder."""
+
+    def __init__(self, spec: ShardSpec, folder: Path, cache: Path) -> None:
+        self._records = Accepted.open(folder)
+        self._encoder = Encoder(self._records.manifest, spec.modalities, spec.media or str(folder), cache / "features")
+
+    def chunk(self, records: pa.Table, out: Path) -> None:
+        """Write the files for these records into an empty folder."""
+        writer = FeaturesWriter(out, self._encoder.specs, len(records))
+        writer.add(self._records.kept(records), *self._encoder.encode(records))
+        writer.close(self._records.classes)
+
+
+class Predict:
+    """A chunk is a table of answers."""
+
+    def __init__(self, spec: ShardSpec, folder: Path, package: Path) -> None:
+        manifest = Manifest.model_validate(read_json(folder / "dataset.json")["manifest"])
+        self._answers = Answers(Predictor.load(package), manifest, spec.media or str(folder))
+
+    def chunk(self, records: pa.Table, out: Path) -> None:
+        """Write the files for these records into an empty folder."""
+        pq.write_table(self._answers.table(records), out / ANSWERS)
+
+
+def run_index(
+    spec: ShardSpec, index: int, *, exchange: Exchange, job: str, attempt: str, cache: Path, progress: Progress = silent
+) -> dict[str, int]:
+    """Do one part and write its result.
+
+    Args:
+        spec: the whole task.
+        index: which part.
+        exchange: inputs, finished chunks and results.
+        job: name of the job's folder there.
+        attempt: token of this attempt; it writes under no other one.
+        cache: local folder.
+        progress: told after every chunk.
+
+    Returns:
+        ``rows`` of the part, ``chunks`` of it, and how many of those earlier attempts had finished (``resumed``).
+
+    Raises:
+        UserError: inputs that are gone or wrong, or an exchange that cannot be written.
+    """
+    part = spec.parts[index]
+    digest = spec.digest()
+    finished = finished_chunks(exchange, job, digest, index)
+    resumed = len(finished)
+    folder = exchange.fetch(part.records, part.records.digest, cache / "objects")
+    task: Task | None = None
+    for start, records in _chunks(part, folder, spec.chunk):
+        if start not in finished:
+            task = task or _task(spec, folder, exchange, cache)
+            finished[start] = _finish(task, records, start, index, exchange=exchange, job=job, attempt=attempt, spec=digest)
+        progress(spec.task, start + len(records) - part.start, part.stop - part.start)
+    result = PartResult(
+        spec=digest, index=index, start=part.start, stop=part.stop, chunks=[finished[start] for start in sorted(finished)]
+    )
+    figures = {"rows": part.stop - part.start, "chunks": len(finished), "resumed": resumed}
+    with tempfile.TemporaryDirectory() as temporary:
+        write_json(Path(temporary) / RESULT, result.model_dump(mode="json"))
+        exchange.put_attempt(job, f"{index}-{attempt}", Path(temporary), {"index": index, **figures})
+    return figures
+
+
+def finished_chunks(exchange: Exchange, job: str, spec: str, index: int) -> dict[int, Chunk]:
+    """First row to finished chunk of an index, whichever attempt wrote it."""
+    chunks: dict[int, Chunk] = {}
+    for done in exchange.attempts(chunk_job(job, index)):
+        if done.about.get("spec") == spec:
+            start, stop = int(done.about["start"]), int(done.about["stop"])
+            chunks.setdefault(start, Chunk(start=start, stop=stop, token=done.token, digest=str(done.about["digest"])))
+    return chunks
+
+
+def chunk_job(job: str, index: int) -> str:
+    """Where the chunks of an index lie in the exchange, as a job of its own whose attempts are chunks."""
+    return f"{job}/chunks/{index}"
+
+
+def _task(spec: ShardSpec, folder: Path, exchange: Exchange, cache: Path) -> Task:
+    if spec.package is None:
+        return Encode(spec, folder, cache)
+    return Predict(spec, folder, exchange.fetch(spec.package, spec.package.digest, cache / "objects"))
+
+
+def _chunks(part: Part, folder: Path, rows: int) -> Iterator[tuple[int, pa.Table]]:
+    """Chunks of a part: number of the first row in the whole data set, and the records."""
+    file = pq.ParquetFile(folder / "records.parquet")
+    start = part.start
+    for table in regrouped((pa.Table.from_batches([b]) for b in file.iter_batches(rows)), rows):
+        yield start, table
+        start += len(table)
+    assert start == part.stop, (start, part)
+
+
+def _finish(
+    task: Task, records: pa.Table, start: int, index: int, *, exchange: Exchange, job: str, attempt: str, spec: str
+) -> Chunk:
+    """Do a chunk; it counts once it is whole in the exchange."""
+    token = f"{start}-{attempt}"
+    about = {"spec": spec, "start": start, "stop": start + len(records)}
+    with tempfile.TemporaryDirectory() as temporary:
+        task.chunk(records, Path(temporary))
+        digest = digest_folder(Path(temporary))
+        exchange.put_attempt(chunk_job(job, index), token, Path(temporary), about)
+    return Chunk(start=start, stop=start + len(records), token=token, digest=digest)
