@@ -1,0 +1,248 @@
+"""The only importer of the Kubernetes client: submit, watch, logs, cancel, result."""
+
+import secrets
+import time
+from collections.abc import Callable
+
+import kubernetes
+import urllib3
+from kubernetes.config.config_exception import ConfigException
+
+from components.errors import UserError
+from components.trainer_config import KubernetesTrainer
+from infra.failures import JobFailed, QuotaExceeded, Refused
+from infra.manifests import Work, job, service
+from infra.manifests_pod import Manifest
+from infra.pod_logs import PodLogs, Take
+from infra.snapshot import Json, Pod, Snapshot
+from infra.transport import ApiError, Query, Say, Send, Transport
+from infra.verdict import verdict
+from infra.watching import Outcome, Watching
+
+_SUBMITTED = "concord/submit"
+_GONE_S = 60.0
+
+
+class Cluster:
+    """The Jobs of one namespace.
+
+    Args:
+        config: the trainer block.
+        say: told what a person should know while it goes on.
+
+    Raises:
+        UserError: no usable kubeconfig and no account of a pod.
+    """
+
+    def __init__(self, config: KubernetesTrainer, *, say: Say) -> None:
+        self._config, self._say = config, say
+        self.transport = Transport(lambda: _connect(config.context), say=say)
+        self._jobs = f"/apis/batch/v1/namespaces/{config.namespace}/jobs"
+
+    def submit(self, work: Work, *, usable: Callable[[Outcome], bool]) -> tuple[str, bool]:
+        """Create the Job of a piece of work, or find the one that does it already.
+
+        Args:
+            work: what is to be done; its name is a function of its content.
+            usable: whether the result of a Job that is complete can still be had.
+
+        Returns:
+            The Job's UID, and whether it was there before.
+
+        Raises:
+            JobFailed: the cluster does not accept it.
+        """
+        mine = secrets.token_hex(8)
+        manifest = job(work, self._config)
+        manifest["metadata"]["annotations"] = {_SUBMITTED: mine}
+        while True:
+            try:
+                made = self.transport.call("POST", self._jobs, body=manifest)
+                attached = False
+                break
+            except ApiError as error:
+                if error.status != 409:
+                    raise self._refused(error, work.name) from error
+            found = self._snapshot(work.name)
+            if found.job is None:
+                continue
+            if self._in_the_way(found, usable):
+                self._remove(work.name, found.job["metadata"]["uid"])
+                continue
+            made = found.job
+            # An answer that was lost on its way back is no other run's Job.
+            attached = made["metadata"].get("annotations", {}).get(_SUBMITTED) != mine
+            break
+        uid = str(made["metadata"]["uid"])
+        self._serve(work, uid)
+        return uid, attached
+
+    def watch(self, name: str, uid: str, *, take: Take) -> Outcome:
+        """Follow a Job to its end.
+
+        Args:
+            name: of the Job.
+            uid: of the Job.
+            take: given every line that its pods write.
+
+        Raises:
+            JobFailed: no result; the class and the message say why, with the pod's last lines.
+            Unreachable: the API server did not answer for minutes; the Job runs on.
+        """
+        logs = PodLogs(self.transport, self._config.namespace, take)
+        watching = Watching(
+            self.transport, self._config, name=name, uid=uid, say=self._say, logs=logs, cancel=lambda: self.cancel(name, uid)
+        )
+        try:
+            return watching.until_done()
+        except ApiError as error:
+            raise self._refused(error, name) from error
+
+    def logs(self, name: str, take: Take) -> None:
+        """All lines that the pods of a Job have written so far."""
+        logs = PodLogs(self.transport, self._config.namespace, take)
+        logs.attend(self._snapshot(name).pods)
+        logs.finish()
+
+    def cancel(self, name: str, uid: str | None = None) -> None:
+        """Delete a Job and wait, not for ever, until its pods are gone.
+
+        Args:
+            name: of the Job.
+            uid: only this one; any of the name where it is not given.
+        """
+        try:
+            self._remove(name, uid)
+        except ApiError as error:
+            raise self._refused(error, name) from error
+
+    def result(self, name: str) -> Outcome | None:
+        """What became of a Job: its attempts, or None where there is none or it goes on.
+
+        Raises:
+            JobFailed: it failed.
+        """
+        found = self._snapshot(name)
+        if found.phase == "failed":
+            raise verdict(found, name=name, namespace=self._config.namespace, log=[])
+        return self._outcome(found) if found.phase == "succeeded" else None
+
+    def _outcome(self, found: Snapshot) -> Outcome:
+        metadata = (found.job or {})["metadata"]
+        return Outcome(name=metadata["name"], uid=metadata["uid"], attempts=found.attempts)
+
+    def _in_the_way(self, found: Snapshot, usable: Callable[[Outcome], bool]) -> bool:
+        """Whether an old Job of the same name must go first: deleted, failed, or complete and its result lost."""
+        if found.phase == "succeeded":
+            return not usable(self._outcome(found))
+        return found.phase in ("gone", "failed")
+
+    def _snapshot(self, name: str) -> Snapshot:
+        try:
+            tree: Json | None = self.transport.call("GET", f"{self._jobs}/{name}")
+        except ApiError as error:
+            if error.status != 404:
+                raise self._refused(error, name) from error
+            tree = None
+        return Snapshot(job=tree, pods=self._pods(name))
+
+    def _pods(self, name: str) -> list[Pod]:
+        path = f"/api/v1/namespaces/{self._config.namespace}/pods"
+        return [Pod(p) for p in self.transport.call("GET", path, query={"labelSelector": f"concord/job={name}"})["items"]]
+
+    def _serve(self, work: Work, uid: str) -> None:
+        """Make the Service of a Job; one that an earlier Job of the name left behind is replaced."""
+        if (manifest := service(work, self._config, uid)) is None:
+            return
+        path = f"/api/v1/namespaces/{self._config.namespace}/services"
+        while True:
+            try:
+                self.transport.call("POST", path, body=manifest)
+                return
+            except ApiError as error:
+                if error.status != 409:
+                    raise self._refused(error, work.name) from error
+            if self._owner_of_service(path, work.name) == uid:
+                return
+            self._delete(f"{path}/{work.name}", {})
+            time.sleep(0.2)
+
+    def _owner_of_service(self, path: str, name: str) -> str | None:
+        try:
+            owners = self.transport.call("GET", f"{path}/{name}")["metadata"].get("ownerReferences", [{}])
+        except ApiError:
+            return None
+        return str(owners[0].get("uid"))
+
+    def _remove(self, name: str, uid: str | None) -> None:
+        options: Json = {"propagationPolicy": "Background"}
+        if uid is not None:
+            options["preconditions"] = {"uid": uid}
+        self._delete(f"{self._jobs}/{name}", options)
+        end = time.monotonic() + self._config.grace_period_s + _GONE_S
+        pause = 0.2
+        while time.monotonic() < end:
+            left = self._snapshot(name)
+            same = left.job is not None and uid in (None, left.job["metadata"]["uid"])
+            if not same and not any(uid in (None, *_owners(p)) for p in left.pods):
+                return
+            time.sleep(pause)
+            pause = min(pause * 1.5, 2.0)
+        stuck = ", ".join(f"{p.name} on node {p.node}" for p in left.pods)
+        self._say(f"{name}: pods are still being stopped ({stuck}); what they write counts no more")
+
+    def _delete(self, path: str, options: Json) -> None:
+        try:
+            self.transport.call("DELETE", path, body={"apiVersion": "v1", "kind": "DeleteOptions", **options})
+        except ApiError as error:
+            if error.status not in (404, 409):  # gone, or another one of the same name
+                raise
+
+    def _refused(self, error: ApiError, name: str) -> JobFailed:
+        where = f"Job {name} in namespace {self._config.namespace}"
+        if error.status == 403 and "exceeded quota" in error.message:
+            remedy = "ask for less, wait for others to finish, or have the quota raised"
+            return QuotaExceeded(f"the quota of the namespace does not allow it: {error.message}", where=where, remedy=remedy)
+        if error.status in (401, 403):
+            remedy = "`concord doctor --cluster` tells which rights are missing; check trainer.context and namespace too"
+        elif error.status == 404:
+            remedy = "check trainer.namespace and context"
+        else:
+            remedy = "mend what it names in the trainer block"
+        return Refused(f"the cluster answered {error.status}: {error.message}", where=where, remedy=remedy)
+
+
+def _owners(pod: Pod) -> list[str]:
+    return [o["uid"] for o in pod.tree["metadata"].get("ownerReferences", [])]
+
+
+def _connect(context: str | None) -> Send:
+    """Credentials of the kubeconfig, else of the pod that this runs in, and a way to send with them."""
+    configuration = kubernetes.client.Configuration()
+    try:
+        kubernetes.config.load_kube_config(context=context, client_configuration=configuration)  # type: ignore[no-untyped-call]
+    except ConfigException as error:
+        try:
+            if context is not None:
+                raise
+            kubernetes.config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+        except ConfigException:
+            wanted = f"context {context!r} in it" if context else "one, or to run in a pod with an account"
+            raise UserError(
+                f"no usable kubeconfig ({error}), wanted {wanted}; set KUBECONFIG, or `make cluster` for one"
+            ) from error
+    configuration.retries = False  # ours know what may be sent twice
+    client = kubernetes.client.ApiClient(configuration)
+    client.user_agent = "concord"
+
+    def send(
+        method: str, path: str, *, query: Query, body: Json | None, timeout: tuple[float, float]
+    ) -> urllib3.BaseHTTPResponse:
+        header: Manifest = {"Accept": "application/json", "Content-Type": "application/json"}
+        request = client.param_serialize(
+            method, path, query_params=list(query.items()), header_params=header, body=body, auth_settings=["BearerToken"]
+        )
+        answer: urllib3.BaseHTTPResponse = client.call_api(*request, _request_timeout=timeout).response
+        return answer
+
+    return send

@@ -1,0 +1,171 @@
+"""What Concord asks of Kubernetes, as plain dicts: a Job, and a headless Service where pods train together."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from components.refs import digest_json
+from components.trainer_config import KubernetesTrainer
+from components.training import exits
+from infra.manifests_pod import CONTAINER, Manifest, template
+
+MANAGER = "concord"
+PORT = 29_400
+"""Of torchrun's rendezvous."""
+KEEP_S = 6 * 3600
+"""Finished Jobs stay so long: Kueue needs them after preemption, a killed flow its result."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """What a Job is to do.
+
+    Attributes:
+        name: of the Job, from ``job_name``.
+        task: ``teach``, ``encode`` and so on.
+        run: id of the run that asked first.
+        config: URI of the specification, as pods see it.
+        out: URI of the folder for checkpoints and results, as pods see it.
+        code: digest of the submitting code.
+        kind: one training, or independent shards.
+    """
+
+    name: str
+    task: str
+    run: str
+    config: str
+    out: str
+    code: str
+    kind: Literal["training", "shards"] = "training"
+
+
+def job_name(task: str, spec_digest: str, code: str) -> str:
+    """The same work has the same name, so that a second submit finds the first Job.
+
+    >>> job_name("pseudo_label", "a" * 64, "b" * 64)
+    'concord-pseudo-label-7c1ab0834fbd'
+    """
+    return f"concord-{task.replace('_', '-')}-{digest_json([spec_digest, code])[:12]}"
+
+
+def labels(work: Work) -> dict[str, str]:
+    """Owner labels of everything that belongs to a Job."""
+    return {
+        "app.kubernetes.io/managed-by": MANAGER,
+        "concord/run": work.run,
+        "concord/task": work.task,
+        "concord/job": work.name,
+    }
+
+
+def job(work: Work, config: KubernetesTrainer) -> Manifest:
+    """The Job of a piece of work."""
+    together = work.kind == "training" and config.together
+    pod = template(
+        config,
+        command=_command(work, config),
+        labels=labels(work),
+        code=work.code,
+        subdomain=work.name if together else None,
+    )
+    spec: Manifest = {
+        "activeDeadlineSeconds": config.time_budget_s,
+        "ttlSecondsAfterFinished": KEEP_S,
+        "podReplacementPolicy": "Failed",  # with a podFailurePolicy the only one: never two pods for one place
+        "podFailurePolicy": {"rules": _rules()},
+        **_extent(work, config),
+        "template": pod,
+    }
+    metadata: Manifest = {"name": work.name, "namespace": config.namespace, "labels": labels(work)}
+    if config.queue:
+        spec["suspend"] = True
+        metadata["labels"] = metadata["labels"] | {"kueue.x-k8s.io/queue-name": config.queue}
+    return {"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": spec}
+
+
+def service(work: Work, config: KubernetesTrainer, owner: str) -> Manifest | None:
+    """The headless Service that gives pods of one training their names; None where a pod works alone.
+
+    Args:
+        work: what the Job does.
+        config: the trainer block.
+        owner: UID of the Job; the Service goes with it.
+    """
+    if work.kind != "training" or not config.together:
+        return None
+    reference = {"apiVersion": "batch/v1", "kind": "Job", "name": work.name, "uid": owner, "controller": True}
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {
+            "name": work.name,
+            "namespace": config.namespace,
+            "labels": labels(work),
+            "ownerReferences": [reference],
+        },
+        "spec": {
+            "clusterIP": "None",
+            "publishNotReadyAddresses": True,  # pods look for each other before they are ready
+            "selector": {"concord/job": work.name},
+            "ports": [{"name": "rendezvous", "port": PORT}],
+        },
+    }
+
+
+def _command(work: Work, config: KubernetesTrainer) -> Sequence[str]:
+    between = ["--config", work.config, "--out", work.out]
+    if work.kind == "shards":
+        return ["python", "-m", "components.shards", *between]
+    if not config.together:
+        return ["python", "-m", "components.training.entry", *between]
+    nodes = f"{config.min_nodes}:{config.nodes}" if _elastic(config) else str(config.nodes)
+    return [
+        "python", "-m", "components.training.launch",
+        "--nodes", nodes,
+        "--processes", str(config.processes),
+        "--rendezvous", f"{work.name}-0.{work.name}.{config.namespace}.svc:{PORT}",
+        *between,
+    ]  # fmt: skip
+
+
+def _extent(work: Work, config: KubernetesTrainer) -> dict[str, Any]:
+    """How many pods, and how many failures."""
+    if work.kind == "shards":
+        return {
+            "completionMode": "Indexed",
+            "completions": config.shards,
+            "parallelism": config.shards,
+            "backoffLimitPerIndex": config.retries,
+            # More than a tenth is no bad luck of single shards; what is done stays done either way.
+            "maxFailedIndexes": config.shards // 10,
+        }
+    if not config.together:
+        return {"completionMode": "NonIndexed", "completions": 1, "parallelism": 1, "backoffLimit": config.retries}
+    extent = {
+        "completionMode": "Indexed",
+        "completions": config.nodes,
+        "parallelism": config.nodes,
+        "backoffLimit": config.retries,  # pods that lost a peer leave with a code that does not count
+    }
+    if _elastic(config):  # pods that never found a node must not keep a finished training open
+        extent["successPolicy"] = {"rules": [{"succeededCount": config.min_nodes}]}
+    return extent
+
+
+def _elastic(config: KubernetesTrainer) -> bool:
+    return config.min_nodes is not None and config.min_nodes < config.nodes
+
+
+def _rules() -> list[Manifest]:
+    """First match wins: whatever a pod says while it is disrupted, it is not to blame."""
+    return [
+        {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
+        {
+            "action": "Ignore",
+            "onExitCodes": {"containerName": CONTAINER, "operator": "In", "values": sorted(exits.NOT_COUNTED)},
+        },
+        {
+            "action": "FailJob",
+            "onExitCodes": {"containerName": CONTAINER, "operator": "In", "values": sorted(exits.FAIL_AT_ONCE)},
+        },
+    ]

@@ -1,0 +1,197 @@
+"""Why a pod does not start, from its conditions, its container and the events of pod and Job; pure functions.
+
+What waiting can mend (a busy GPU, a quota that others use) keeps waiting up to ``trainer.pending_timeout_s``; what no
+waiting can mend is said at once. The scheduler says ``Insufficient nvidia.com/gpu`` in both cases: only nodes tell them apart.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from infra.failures import CannotStart, ImagePullFailed, JobFailed, QuotaExceeded, Refused, Unschedulable
+from infra.snapshot import Json, Pod, Snapshot
+
+_IMAGE = {
+    "ErrImagePull",
+    "ImagePullBackOff",
+    "InvalidImageName",
+    "ErrImageNeverPull",
+    "ImageInspectError",
+    "RegistryUnavailable",
+}
+_CONFIG = {"CreateContainerConfigError", "CreateContainerError"}
+_FINAL_AT_ONCE = {"InvalidImageName", "ErrImageNeverPull"}
+_SCALING = {"TriggeredScaleUp", "Nominated"}  # cluster-autoscaler and Karpenter: a node is on its way
+_UNITS = {"m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Diagnosis:
+    """Why a Job waits.
+
+    Attributes:
+        kind: the exception it becomes if waiting ends.
+        what: in one sentence.
+        remedy: what to do.
+        hopeless: waiting does not help.
+        final_after_s: becomes hopeless when it lasts so long; None: only when the pending time-out is over.
+    """
+
+    kind: type[JobFailed]
+    what: str
+    remedy: str
+    hopeless: bool = False
+    final_after_s: float | None = None
+
+
+def diagnose(snapshot: Snapshot, events: Sequence[Json], nodes: Sequence[Json] | None) -> Diagnosis:
+    """Why the pods of a Job have not started.
+
+    Args:
+        snapshot: a Job that is pending.
+        events: of its first waiting pod, or of the Job where it has no pod.
+        nodes: all nodes of the cluster; None where they may not be read.
+    """
+    pod = next(snapshot.waiting(), None)
+    if pod is None:
+        return _no_pod(snapshot, events)
+    if (reason := pod.waiting.get("reason", "")) in _IMAGE | _CONFIG:
+        return _container(pod, reason, events)
+    scheduled = pod.condition("PodScheduled")
+    if scheduled.get("status") == "False":
+        return _unscheduled(pod, str(scheduled.get("message", "")), events, nodes)
+    warning = _last_warning(events)
+    return Diagnosis(
+        kind=CannotStart,
+        what=f"pod {pod.name} is starting on node {pod.node or 'none'}" + (f": {warning}" if warning else ""),
+        remedy=f"see `kubectl describe pod {pod.name}`; volumes and secrets that do not exist are the usual cause",
+    )
+
+
+def _no_pod(snapshot: Snapshot, events: Sequence[Json]) -> Diagnosis:
+    refused = _newest(events, "FailedCreate")
+    if refused is None:
+        leaving = [p for p in snapshot.pods if p.leaving]
+        if leaving:
+            pod = leaving[0]
+            return Diagnosis(
+                kind=CannotStart,
+                what=f"pod {pod.name} on node {pod.node} is being stopped; its successor waits until it is gone",
+                remedy=f"if node {pod.node} is lost for good, delete it or taint it node.kubernetes.io/out-of-service",
+            )
+        return Diagnosis(kind=CannotStart, what="Kubernetes has not made a pod yet", remedy="see the events of the Job")
+    message = str(refused.get("message", ""))
+    if "quota" in message:
+        return Diagnosis(
+            kind=QuotaExceeded,
+            what=f"the quota of the namespace does not allow the pod: {message}",
+            remedy="ask for less (trainer.cpu, memory, gpus, nodes), wait for others to finish, or have the quota raised",
+            hopeless=over_quota(message),
+        )
+    return Diagnosis(
+        kind=Refused,
+        what=f"the cluster refuses the pod: {message}",
+        remedy="mend what it names in the trainer block",
+        final_after_s=10.0,  # an admission webhook may be restarting
+    )
+
+
+def _container(pod: Pod, reason: str, events: Sequence[Json]) -> Diagnosis:
+    said = str(pod.waiting.get("message", "")) or _last_warning(events)
+    image = pod.tree["spec"]["containers"][0].get("image", "")
+    if reason in _IMAGE:
+        return Diagnosis(
+            kind=ImagePullFailed,
+            what=f"image {image} cannot be had ({reason}): {said}",
+            remedy="check trainer.image, image_pull_policy and image_pull_secrets, and that the node reaches the registry",
+            hopeless=reason in _FINAL_AT_ONCE,
+            final_after_s=20.0,  # registries have bad moments; the kubelet has tried twice by then
+        )
+    return Diagnosis(
+        kind=CannotStart,
+        what=f"the container of pod {pod.name} cannot be made ({reason}): {said}",
+        remedy="check trainer.secrets, volumes and service_account",
+        final_after_s=20.0,
+    )
+
+
+def _unscheduled(pod: Pod, message: str, events: Sequence[Json], nodes: Sequence[Json] | None) -> Diagnosis:
+    remedy = "ask for less, choose other nodes (node_selector, tolerations, gpu_product), or add one"
+    if nodes is None:
+        what = f"no node takes pod {pod.name}: {message}; nodes may not be read, so it is not known whether one ever could"
+        return Diagnosis(kind=Unschedulable, what=what, remedy=remedy)
+    missing = never_fits(pod, nodes)
+    if missing is None:
+        return Diagnosis(kind=Unschedulable, what=f"pod {pod.name} waits for a node: {message}", remedy=remedy)
+    coming = any(e.get("reason") in _SCALING for e in events)
+    return Diagnosis(
+        kind=Unschedulable,
+        what=f"no node of the cluster can ever take pod {pod.name}: {missing}",
+        remedy=remedy,
+        final_after_s=None if coming else 15.0,  # time for an autoscaler to say that it brings a node
+    )
+
+
+def never_fits(pod: Pod, nodes: Sequence[Json]) -> str | None:
+    """What a pod asks for that no node has, even empty; None where one could take it."""
+    wanted = pod.tree["spec"]["containers"][0].get("resources", {}).get("requests", {})
+    chosen = [n for n in nodes if _selected(pod, n)]
+    if not chosen:
+        selector = ", ".join(f"{k}={v}" for k, v in pod.tree["spec"].get("nodeSelector", {}).items())
+        return f"got {len(nodes)} nodes, wanted one with the labels {selector}"
+    if any(all(quantity(v) <= _has(n, k) for k, v in wanted.items()) for n in chosen):
+        return None
+    short = [
+        f"{name}: wanted {value}, the largest node has {max(_has(n, name) for n in chosen):g}"
+        for name, value in wanted.items()
+        if all(quantity(value) > _has(n, name) for n in chosen)
+    ]
+    together = ", ".join(f"{k} {v}" for k, v in wanted.items())
+    return "; ".join(short) or f"wanted {together} on one node, and no node has all of it"
+
+
+def over_quota(message: str) -> bool:
+    """Whether a pod alone asks for more than a quota's hard limit, or lacks what the quota demands.
+
+    >>> over_quota("exceeded quota: q, requested: memory=8Gi, used: memory=0, limited: memory=4Gi")
+    True
+    >>> over_quota("exceeded quota: q, requested: memory=2Gi, used: memory=3Gi, limited: memory=4Gi")
+    False
+    """
+    if "must specify" in message:
+        return True
+    found = {
+        part: dict(re.findall(r"([\w./-]+)=(\w+)", text)) for part, text in re.findall(r"(requested|limited): ([^:]*)", message)
+    }
+    requested, limited = found.get("requested", {}), found.get("limited", {})
+    return any(quantity(v) > quantity(limited[k]) for k, v in requested.items() if k in limited)
+
+
+def quantity(text: str) -> float:
+    """A Kubernetes quantity as a number.
+
+    >>> quantity("500m"), quantity("2Ki"), quantity("3")
+    (0.5, 2048.0, 3.0)
+    """
+    number, unit = re.fullmatch(r"([0-9.]+(?:e[0-9]+)?)(\w*)", str(text)).groups()  # type: ignore[union-attr]
+    return float(number) * _UNITS.get(unit, 1.0)
+
+
+def _has(node: Json, resource: str) -> float:
+    return quantity(node.get("status", {}).get("allocatable", {}).get(resource, "0"))
+
+
+def _selected(pod: Pod, node: Json) -> bool:
+    labels = node["metadata"].get("labels", {})
+    return all(labels.get(k) == v for k, v in pod.tree["spec"].get("nodeSelector", {}).items())
+
+
+def _newest(events: Sequence[Json], reason: str) -> Json | None:
+    found = [e for e in events if e.get("reason") == reason]
+    return max(found, key=lambda e: str(e.get("lastTimestamp") or e.get("eventTime") or ""), default=None)
+
+
+def _last_warning(events: Sequence[Json]) -> str:
+    warnings = [e for e in events if e.get("type") == "Warning" and e.get("reason") != "FailedScheduling"]
+    newest = max(warnings, key=lambda e: str(e.get("lastTimestamp") or e.get("eventTime") or ""), default=None)
+    return f"{newest.get('reason')}: {newest.get('message')}" if newest else ""

@@ -1,0 +1,127 @@
+"""The lines of pods as they are written, once each, for people to read; nothing is decided by them."""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+
+import urllib3
+
+from infra.manifests_pod import CONTAINER
+from infra.snapshot import Pod
+from infra.transport import ApiError, Broken, Transport
+
+Take = Callable[[str], None]
+
+KEPT = 20
+"""Lines that an exception shows."""
+_IDLE_S = 60.0
+_PAUSES = (0.5, 1.0, 2.0, 5.0, 10.0)
+
+
+class PodLogs:
+    """Follows every pod of a Job in a thread of its own.
+
+    Args:
+        transport: the way to the API server.
+        namespace: of the pods.
+        take: given every line; called from several threads.
+    """
+
+    def __init__(self, transport: Transport, namespace: str, take: Take) -> None:
+        self._transport, self._namespace, self._take = transport, namespace, take
+        self._followers: dict[str, _Follower] = {}
+        self._lock = threading.Lock()
+        self.last: dict[str, deque[str]] = {}
+        """Pod UID to its last lines."""
+
+    def attend(self, pods: Sequence[Pod]) -> None:
+        """Begin with pods that have started, and let those that ended come to their last line."""
+        for pod in pods:
+            if pod.started and pod.uid not in self._followers:
+                self.last[pod.uid] = deque(maxlen=KEPT)
+                self._followers[pod.uid] = _Follower(self._transport, self._path(pod), self._into(pod))
+            if pod.uid in self._followers and pod.phase in ("Succeeded", "Failed"):
+                self._followers[pod.uid].ended.set()
+        for uid in self._followers.keys() - {p.uid for p in pods}:
+            self._followers[uid].stop()
+
+    def finish(self, wait_s: float = 3.0) -> None:
+        """Let pods that ended come to their last line, then stop."""
+        for follower in self._followers.values():
+            if follower.ended.is_set():
+                follower.thread.join(wait_s)
+            follower.stop()
+
+    def tail(self, pod: Pod | None) -> list[str]:
+        """The last lines of a pod, else of the pod that was followed last."""
+        known = self.last.get(pod.uid) if pod else next(reversed(self.last.values()), None) if self.last else None
+        return list(known or [])
+
+    def _path(self, pod: Pod) -> str:
+        return f"/api/v1/namespaces/{self._namespace}/pods/{pod.name}/log"
+
+    def _into(self, pod: Pod) -> Take:
+        kept, prefix = self.last[pod.uid], f"[{pod.index}] " if pod.indexed else ""
+
+        def into(line: str) -> None:
+            with self._lock:
+                kept.append(line)
+                self._take(prefix + line)
+
+        return into
+
+
+class _Follower:
+    """One pod's lines: begins again after every broken stream, and drops what it had by the time stamps."""
+
+    def __init__(self, transport: Transport, path: str, take: Take) -> None:
+        self._transport, self._path, self._take = transport, path, take
+        self._response: urllib3.BaseHTTPResponse | None = None
+        self._stamp = ""
+        self._latest: set[bytes] = set()
+        self.ended = threading.Event()
+        self._stopped = threading.Event()
+        self.thread = threading.Thread(target=self._run, name="concord-pod-log", daemon=True)
+        self.thread.start()
+
+    def stop(self) -> None:
+        """End soon, whatever the stream does."""
+        self._stopped.set()
+        if self._response is not None:
+            try:
+                self._response.shutdown()
+            except (ValueError, OSError, RuntimeError):
+                return  # it has ended by itself
+
+    def _run(self) -> None:
+        tries = 0
+        while not self._stopped.is_set():
+            last_read = self.ended.is_set()
+            try:
+                self._read()
+                tries = 0
+                if last_read:
+                    return
+            except (ApiError, Broken) as error:
+                if isinstance(error, ApiError) and error.status == 404:
+                    return  # the pod is gone, and its lines with it
+                tries += 1
+                if last_read and tries > len(_PAUSES):
+                    return
+            self._stopped.wait(_PAUSES[min(tries, len(_PAUSES) - 1)])
+
+    def _read(self) -> None:
+        query: dict[str, str | int] = {"container": CONTAINER, "follow": "true", "timestamps": "true"}
+        if self._stamp:
+            query["sinceTime"] = self._stamp[:19] + "Z"  # whole seconds: what comes twice is dropped below
+
+        def opened(response: urllib3.BaseHTTPResponse) -> None:
+            self._response = response
+
+        for raw in self._transport.lines(self._path, query, idle_s=_IDLE_S, opened=opened):
+            stamp, _, line = raw.decode(errors="replace").partition(" ")
+            if stamp < self._stamp or raw in self._latest:
+                continue
+            self._latest = self._latest | {raw} if stamp == self._stamp else {raw}
+            self._stamp = stamp
+            self._take(line)

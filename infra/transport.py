@@ -1,0 +1,194 @@
+"""Requests to the API server that survive what happens to API servers: throttling, restarts, expired tokens, cut answers."""
+
+import json
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, NoReturn, Protocol
+
+import urllib3
+
+from components.errors import UserError
+
+Json = dict[str, Any]
+Query = Mapping[str, str | int]
+Say = Callable[[str], None]
+
+CONNECT_S, READ_S = 5.0, 15.0
+PATIENCE_S = 30.0
+"""How long credentials may be refused that worked: a token is being renewed, an API server has yet to read its roles."""
+_BROKEN = (urllib3.exceptions.HTTPError, OSError, ValueError)
+_TOO_MANY, _UNAUTHORIZED, _FORBIDDEN, _SERVER = 429, 401, 403, 500
+
+
+class Send(Protocol):
+    """One authenticated request; the body of the answer is not read yet."""
+
+    def __call__(
+        self, method: str, path: str, *, query: Query, body: Json | None, timeout: tuple[float, float]
+    ) -> urllib3.BaseHTTPResponse:
+        """Send it."""
+        ...
+
+
+class ApiError(Exception):
+    """An answer that trying again will not change."""
+
+    def __init__(self, status: int, message: str, reason: str = "") -> None:
+        super().__init__(message)
+        self.status, self.message, self.reason = status, message, reason
+
+
+class Broken(Exception):
+    """A stream that ended other than by its own time-out."""
+
+
+class Unreachable(UserError):
+    """The cluster did not answer for the whole budget; what runs there runs on."""
+
+
+class Transport:
+    """Sends requests and tries again where that can help.
+
+    Args:
+        connect: loads the credentials and gives a way to send; called again when they are refused.
+        say: told when the cluster has not answered for some seconds.
+        budget_s: how long one request is tried.
+    """
+
+    def __init__(self, connect: Callable[[], Send], *, say: Say, budget_s: float = 180.0) -> None:
+        self._connect, self._say, self._budget = connect, say, budget_s
+        self._send = connect()
+        self._worked = False
+        self.requests = 0
+        """Requests sent so far, streams included."""
+
+    def call(
+        self, method: str, path: str, *, query: Query | None = None, body: Json | None = None, patient: bool = True
+    ) -> Json:
+        """One request and its answer as JSON.
+
+        Args:
+            method: HTTP method.
+            path: below the server's address.
+            query: parameters.
+            body: sent as JSON.
+            patient: wait a little where rights are refused although the credentials have worked.
+
+        Raises:
+            ApiError: an answer that stays.
+            Unreachable: no answer within the budget.
+        """
+        start, pause, said = time.monotonic(), 0.2, False
+        while True:
+            wait, problem, limit = pause, "", self._budget
+            try:
+                with self._sent(method, path, query or {}, body, (CONNECT_S, READ_S)) as response:
+                    answer = response.data
+                    if response.status < 300:
+                        self._worked = True
+                        return dict(json.loads(answer))
+                    problem = f"{response.status} {_message(answer)}"
+                    limit = self._limit(response.status, patient)
+                    if not limit:
+                        refuse(response.status, answer)
+                    wait = max(pause, _retry_after(response))
+            except _BROKEN as error:
+                problem = f"{type(error).__name__}: {error}"
+            waited = time.monotonic() - start
+            if waited + wait > limit:
+                raise Unreachable(
+                    f"the cluster did not answer {method} {path} for {waited:.0f} s (last: {problem}); Jobs that run there "
+                    "run on: check address and credentials of the kubeconfig, then run the same command again to go on"
+                )
+            if waited > 5 and not said:
+                said = True
+                self._say(f"the cluster has not answered for {waited:.0f} s ({problem[:200]}); trying for up to {limit:.0f} s")
+            time.sleep(wait * random.uniform(0.7, 1.3))  # noqa: S311  # spreads clients, keeps no secret
+            pause = min(pause * 1.6, 3.0)
+
+    def lines(
+        self, path: str, query: Query, *, idle_s: float, opened: Callable[[urllib3.BaseHTTPResponse], None] | None = None
+    ) -> Iterator[bytes]:
+        """The lines of a stream as they come, once; the caller begins again.
+
+        Args:
+            path: below the server's address.
+            query: parameters.
+            idle_s: a stream that is silent for so long is broken.
+            opened: given the response, to shut it down from elsewhere.
+
+        Raises:
+            ApiError: refused.
+            Broken: ended by anything but the server's own end of the stream.
+        """
+        try:
+            with self._sent("GET", path, query, None, (CONNECT_S, idle_s)) as response:
+                if response.status >= 300:
+                    if response.status == _UNAUTHORIZED:
+                        self._send = self._connect()
+                    refuse(response.status, response.data)
+                if opened:
+                    opened(response)
+                yield from _split(response)
+        except _BROKEN as error:
+            raise Broken(f"{type(error).__name__}: {error}") from error
+
+    def _limit(self, status: int, patient: bool) -> float:
+        """How long an answer of this kind is tried again; 0: it stays."""
+        if status == _UNAUTHORIZED:
+            self._send = self._connect()
+            return PATIENCE_S
+        if status == _FORBIDDEN and patient and self._worked:
+            return PATIENCE_S / 3
+        return self._budget if status == _TOO_MANY or status >= _SERVER else 0.0
+
+    @contextmanager
+    def _sent(
+        self, method: str, path: str, query: Query, body: Json | None, timeout: tuple[float, float]
+    ) -> Iterator[urllib3.BaseHTTPResponse]:
+        self.requests += 1
+        response = self._send(method, path, query=query, body=body, timeout=timeout)
+        try:
+            yield response
+        finally:
+            response.close()
+            response.release_conn()
+
+
+def refuse(status: int, answer: bytes) -> NoReturn:
+    """Raise what an error answer says.
+
+    Raises:
+        ApiError: always.
+    """
+    try:
+        tree = json.loads(answer)
+    except ValueError:
+        tree = {}
+    raise ApiError(status, _message(answer), str(tree.get("reason", "")) if isinstance(tree, dict) else "")
+
+
+def _message(answer: bytes) -> str:
+    try:
+        tree = json.loads(answer)
+    except ValueError:
+        tree = None
+    return (
+        str(tree["message"]) if isinstance(tree, dict) and "message" in tree else answer.decode(errors="replace")[:300].strip()
+    )
+
+
+def _retry_after(response: urllib3.BaseHTTPResponse) -> float:
+    value = response.headers.get("Retry-After", "")
+    return min(float(value), 30.0) if value.isdigit() else 0.0
+
+
+def _split(response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
+    rest = b""
+    for chunk in response.stream(amt=None, decode_content=True):
+        *whole, rest = (rest + chunk).split(b"\n")
+        yield from whole
+    if rest:
+        yield rest

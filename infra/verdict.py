@@ -1,0 +1,92 @@
+"""Why a Job failed, told from the ends of its pods; pure functions of a snapshot."""
+
+from components.training import exits
+from infra.failures import (
+    JobFailed,
+    OutOfMemory,
+    PreflightFailed,
+    RetriesExhausted,
+    TimeBudgetExceeded,
+    UserBug,
+    UserMistake,
+)
+from infra.snapshot import End, Pod, Snapshot
+
+_BY_CODE: dict[int, tuple[type[JobFailed], str, str]] = {
+    exits.USAGE: (UserMistake, "the pod refused its command or specification", "mend what it names and run again"),
+    exits.DATA: (UserMistake, "the pod refused its input", "mend what it names and run again"),
+    exits.PREFLIGHT: (
+        PreflightFailed,
+        "the preflight of the pod failed",
+        "mend what it names, or set trainer.device or any_code",
+    ),
+    exits.BUG: (UserBug, "the program failed", "mend the error; it would come again, so nothing was retried"),
+}
+
+
+def out_of_memory(snapshot: Snapshot) -> Pod | None:
+    """The pod that took more memory than its limit, if one did: the next would, too."""
+    return next((p for p in snapshot.failed if p.end and p.end.reason == "OOMKilled"), None)
+
+
+def verdict(snapshot: Snapshot, *, name: str, namespace: str, log: list[str]) -> JobFailed:
+    """The exception that says why a failed Job failed.
+
+    Args:
+        snapshot: a Job with a Failed condition.
+        name: of the Job.
+        namespace: where it is.
+        log: last lines of its pods.
+    """
+    condition = snapshot.condition("Failed") or snapshot.condition("FailureTarget")
+    if pod := out_of_memory(snapshot):
+        return memory_error(pod, name=name, log=log)
+    for pod in snapshot.failed:
+        if pod.end and pod.end.code in _BY_CODE and not pod.disruption:
+            kind, what, remedy = _BY_CODE[pod.end.code]
+            return kind(f"{what}: {_words(pod.end)}", where=_where(name, pod), remedy=remedy, log=log)
+    if condition.get("reason") == "DeadlineExceeded":
+        return TimeBudgetExceeded(
+            f"the time budget of {(snapshot.job or {})['spec'].get('activeDeadlineSeconds')} s is used up",
+            where=f"Job {name} in namespace {namespace}",
+            remedy="raise trainer.time_budget_s and run again: it goes on from its last checkpoint",
+            log=log,
+        )
+    ends = "; ".join(_one_end(p) for p in snapshot.failed[:5]) or str(condition.get("message", "no pod is left to ask"))
+    return RetriesExhausted(
+        f"{len(snapshot.failed)} pods failed, more than trainer.retries allows ({condition.get('reason')}): {ends}",
+        where=f"Job {name} in namespace {namespace}",
+        remedy=f"see `kubectl -n {namespace} describe job {name}`; running again goes on from the last checkpoint",
+        log=log,
+    )
+
+
+def memory_error(pod: Pod, *, name: str, log: list[str]) -> OutOfMemory:
+    """The exception for a pod that was killed at its memory limit."""
+    limit = pod.tree["spec"]["containers"][0].get("resources", {}).get("limits", {}).get("memory", "none")
+    return OutOfMemory(
+        f"the pod took more memory than its limit of {limit} and was killed (OOMKilled)",
+        where=_where(name, pod),
+        remedy="raise trainer.memory or lower training.batch_size, then run again: it goes on from its last checkpoint",
+        log=log,
+    )
+
+
+def _where(name: str, pod: Pod) -> str:
+    return f"Job {name}, pod {pod.name} on node {pod.node or 'none'}"
+
+
+def _words(end: End) -> str:
+    return end.message or f"exit code {end.code}, no message"
+
+
+def _one_end(pod: Pod) -> str:
+    if pod.disruption:
+        return f"{pod.name}: taken away ({pod.disruption})"
+    if pod.end is None:
+        status = pod.tree.get("status", {})
+        return f"{pod.name}: {status.get('reason', 'failed')} {status.get('message', '')}".strip()
+    code = f"exit code {pod.end.code}" + (f" ({pod.end.reason})" if pod.end.reason not in ("", "Error") else "")
+    if pod.end.code == exits.IO:
+        code += ", exchange or peers not reached"
+    return f"{pod.name}: {code}" + (f": {pod.end.message.splitlines()[-1]}" if pod.end.message else "")

@@ -1,0 +1,206 @@
+"""Follows one Job by list-then-watch with bounded time-outs, and ends with its attempts or the reason why there are none."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from components.trainer_config import KubernetesTrainer
+from infra.failures import JobDeleted
+from infra.pending import Diagnosis, diagnose
+from infra.pod_logs import PodLogs
+from infra.snapshot import Json, Pod, Snapshot
+from infra.transport import ApiError, Broken, Say, Transport
+from infra.verdict import memory_error, out_of_memory, verdict
+
+STEADY_S = 30.0
+"""A watch lasts so long; then everything is listed again, whatever the watch said or missed."""
+_FIRST_S = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """A Job that succeeded.
+
+    Attributes:
+        name: of the Job.
+        uid: of the Job.
+        attempts: UIDs of the pods that succeeded, with their completion index; empty where the pods are gone.
+    """
+
+    name: str
+    uid: str
+    attempts: dict[str, int]
+
+
+class Watching:
+    """One Job while it is followed.
+
+    Args:
+        transport: the way to the API server.
+        config: the trainer block.
+        name: of the Job.
+        uid: of the Job, so that another one of the same name is not taken for it.
+        say: told what changes.
+        logs: follows the pods' lines.
+        cancel: deletes the Job; for a failure that would only come again.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        config: KubernetesTrainer,
+        *,
+        name: str,
+        uid: str,
+        say: Say,
+        logs: PodLogs,
+        cancel: Callable[[], None],
+    ) -> None:
+        self._transport, self._config, self._name, self._uid = transport, config, name, uid
+        self._say, self._logs, self._cancel = say, logs, cancel
+        self._told: set[str] = set()
+        self._pending_since: float | None = None
+        self._diagnosis: tuple[object, float] = (None, 0.0)
+        self._pace = _FIRST_S
+
+    def until_done(self) -> Outcome:
+        """Follow the Job to its end.
+
+        Raises:
+            JobFailed: it gives no result; the class says why.
+            Unreachable: the API server does not answer.
+        """
+        try:
+            for snapshot in self._snapshots():
+                self._logs.attend(snapshot.pods)
+                if (outcome := self._judge(snapshot)) is not None:
+                    return outcome
+        finally:
+            self._logs.finish()
+        raise AssertionError("snapshots end only by an exception")
+
+    def _judge(self, snapshot: Snapshot) -> Outcome | None:
+        phase = snapshot.phase
+        if phase == "gone" or (snapshot.job or {})["metadata"]["uid"] != self._uid:
+            raise JobDeleted(
+                "the Job was deleted while it was watched",
+                where=f"Job {self._name} in namespace {self._config.namespace}",
+                remedy="if that was not you, ask who may delete Jobs there; running again goes on from the last checkpoint",
+                log=self._logs.tail(None),
+            )
+        if phase == "succeeded":
+            return Outcome(name=self._name, uid=self._uid, attempts=snapshot.attempts)
+        if phase == "failed":
+            self._logs.finish()
+            pod = next(iter(snapshot.failed), None)
+            raise verdict(snapshot, name=self._name, namespace=self._config.namespace, log=self._logs.tail(pod))
+        if (pod := out_of_memory(snapshot)) is not None:
+            self._logs.finish()
+            self._cancel()
+            raise memory_error(pod, name=self._name, log=self._logs.tail(pod))
+        self._tell(snapshot)
+        if phase == "pending":
+            self._wait(snapshot)
+        else:
+            self._pending_since = None
+            self._pace = STEADY_S
+        return None
+
+    def _tell(self, snapshot: Snapshot) -> None:
+        if snapshot.phase == "queued":
+            self._once(f"{self._name}: suspended" + (f", waiting in queue {self._config.queue}" if self._config.queue else ""))
+        for pod in snapshot.pods:
+            if pod.disruption:
+                self._once(f"{pod.name}: taken away ({pod.disruption}); its successor goes on from the last checkpoint")
+            elif pod.phase == "Failed" and pod.end:
+                self._once(f"{pod.name}: ended with exit code {pod.end.code}; Kubernetes tries again")
+            elif pod.phase == "Running" and not pod.leaving:
+                self._once(f"{pod.name}: running on {pod.node}")
+
+    def _wait(self, snapshot: Snapshot) -> None:
+        """Say why nothing runs, and end when waiting cannot help or took too long."""
+        now = time.monotonic()
+        self._pending_since = self._pending_since if self._pending_since is not None else now
+        found = diagnose(snapshot, self._events(snapshot), self._nodes(snapshot))
+        if (same := (found.kind, found.final_after_s)) != self._diagnosis[0]:
+            self._diagnosis = (same, now)
+        if now - self._pending_since > _FIRST_S:  # what every pod goes through is no news
+            self._once(f"{self._name}: {found.what}")
+        lasts, pending = now - self._diagnosis[1], now - self._pending_since
+        # A reason that counts down is looked at often enough to be told in time; a queue is looked at rarely.
+        self._pace = 5.0 if found.final_after_s is not None else min(max(self._pace, _FIRST_S) * 1.5, STEADY_S)
+        if found.hopeless or (found.final_after_s is not None and lasts >= found.final_after_s):
+            raise self._end(found, f"after {pending:.0f} s")
+        if pending >= self._config.pending_timeout_s:
+            raise self._end(found, f"for {pending:.0f} s, trainer.pending_timeout_s is {self._config.pending_timeout_s}")
+
+    def _end(self, found: Diagnosis, how_long: str) -> Exception:
+        self._cancel()
+        return found.kind(
+            f"{found.what} [{how_long}]",
+            where=f"Job {self._name} in namespace {self._config.namespace}; it was cancelled",
+            remedy=found.remedy,
+            log=self._logs.tail(None),
+        )
+
+    def _events(self, snapshot: Snapshot) -> list[Json]:
+        pod = next(snapshot.waiting(), None)
+        about = pod.uid if pod else self._uid
+        path = f"/api/v1/namespaces/{self._config.namespace}/events"
+        try:
+            return list(self._transport.call("GET", path, query={"fieldSelector": f"involvedObject.uid={about}"})["items"])
+        except ApiError:
+            return []  # events may not be readable; the conditions of the pod still are
+
+    def _nodes(self, snapshot: Snapshot) -> list[Json] | None:
+        pod = next(snapshot.waiting(), None)
+        if pod is None or pod.condition("PodScheduled").get("status") != "False":
+            return None
+        try:
+            return list(self._transport.call("GET", "/api/v1/nodes", patient=False)["items"])
+        except ApiError:
+            return None  # nodes are cluster-scoped; a namespaced account rightly cannot read them
+
+    def _once(self, words: str) -> None:
+        if words not in self._told:
+            self._told.add(words)
+            self._say(words)
+
+    def _snapshots(self) -> Iterator[Snapshot]:
+        """The Job and its pods, listed at first and after every watch, and the pods after every change of the Job."""
+        path = f"/apis/batch/v1/namespaces/{self._config.namespace}/jobs"
+        only = {"fieldSelector": f"metadata.name={self._name}"}
+        while True:
+            listed = self._transport.call("GET", path, query=only)
+            yield Snapshot(job=next(iter(listed["items"]), None), pods=self._pods())
+            started = time.monotonic()
+            query = only | {
+                "watch": "true",
+                "resourceVersion": listed["metadata"]["resourceVersion"],
+                "timeoutSeconds": max(1, round(self._pace)),
+            }
+            try:
+                for raw in self._transport.lines(path, query, idle_s=self._pace + 5):
+                    event = json.loads(raw)
+                    if event["type"] == "ERROR":
+                        break  # 410 Gone and the like: list again
+                    if event["type"] == "BOOKMARK":
+                        continue
+                    job = None if event["type"] == "DELETED" else event["object"]
+                    yield Snapshot(job=job, pods=self._pods())
+            except (Broken, ApiError, ValueError) as error:
+                if isinstance(error, ApiError) and error.status not in _LIST_AGAIN:
+                    raise
+            # A watch that ends at once, over and over, must not become a storm of lists.
+            if (rest := 1.0 - (time.monotonic() - started)) > 0:
+                time.sleep(rest)
+
+    def _pods(self) -> list[Pod]:
+        path = f"/api/v1/namespaces/{self._config.namespace}/pods"
+        listed = self._transport.call("GET", path, query={"labelSelector": f"concord/job={self._name}"})
+        # Pods of an earlier Job of the same name may still be going.
+        return [Pod(p) for p in listed["items"] if any(o["uid"] == self._uid for o in p["metadata"].get("ownerReferences", []))]
+
+
+_LIST_AGAIN = {401, 403, 404, 410, 429, 500, 502, 503, 504}
