@@ -18,8 +18,10 @@ from components import parts
 from components.config import ModelConfig, TrainingConfig
 from components.features import ModalitySpec, build_modality, spec_of
 from components.model import Model
+from components.training.checkpoint import Folder
 from components.training.data import TrainingData
-from components.training.loop import Loss, fit
+from components.training.loop import fit
+from components.training.objective import Loss
 
 RECORDS, CLASSES, ROUNDS, EPOCHS = 4096, 20, 4, 1
 CONFIG = TrainingConfig(batch_size=128, device="cpu", checkpoint_every=1)
@@ -64,7 +66,7 @@ def ours(given: TrainingData, specs: dict[str, ModalitySpec]) -> float:
     fresh, terms = model(specs), losses()
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
-        fit(fresh, terms, given, CONFIG, epochs=EPOCHS, checkpoint=Path(folder) / "c.safetensors", key="k")
+        fit(fresh, terms, given, CONFIG, epochs=EPOCHS, checkpoints=Folder(Path(folder)), key="k")
         return time.perf_counter() - start
 
 

@@ -15,6 +15,7 @@ from components.config import ModelConfig, Part
 from components.contracts import Encoder, Inputs, Modality, ModelOutput
 from components.errors import BadInput, UserError
 from components.features import ModalitySpec
+from components.randomness import narrowed
 from components.refs import read_json, write_json
 
 FORMAT = 1
@@ -76,7 +77,9 @@ class Model(nn.Module):
             raise BadInput("record", "none of its modalities", f"at least one of {', '.join(self.names)}")
         projected, embeddings, modality_logits = {}, {}, {}
         for column, name in enumerate(self.names):
-            projected[name], embeddings[name], modality_logits[name] = self._one(name, inputs[name], present[:, column])
+            with narrowed(column) as needed:
+                found = self._one(name, inputs[name], present[:, column], needed)
+            projected[name], embeddings[name], modality_logits[name] = found
         visible = present if hidden is None else present & ~hidden
         seen = {
             name: torch.where(visible[:, column, None], projected[name], self.absent[name].to(projected[name].dtype))
@@ -102,11 +105,14 @@ class Model(nn.Module):
         """The modality that decodes raw values for this model."""
         return self.specs[name].build(name)
 
-    def _one(self, name: str, inputs: Tensor, present: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Projected part, unit embedding and own logits of one modality; only rows that have it are computed."""
+    def _one(self, name: str, inputs: Tensor, present: Tensor, needed: bool) -> tuple[Tensor, Tensor, Tensor]:
+        """Projected part, unit embedding and own logits of one modality; only rows that have it are computed.
+
+        Where there are none, nothing is computed, unless it is needed for the random numbers that it draws.
+        """
         rows = present.nonzero().squeeze(1)
         everywhere = len(rows) == len(present)
-        if not len(rows):
+        if not len(rows) and not needed:
             zeros = self.absent[name].new_zeros(len(present), self.dim)
             return zeros, zeros.float(), self.head.weight.new_zeros(len(present), len(self.classes))
         part = self.projectors[name](self.encoders[name](inputs if everywhere else inputs[rows]))

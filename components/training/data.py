@@ -18,7 +18,7 @@ class Batch:
     """Some records on the device.
 
     Attributes:
-        inputs: modality name to cached inputs ``(batch, *shape)``.
+        inputs: modality name to cached inputs ``(rows, *shape)`` of the rows that this process runs: all, or its part.
         present: ``(batch, modalities)``.
         labels: ``(batch,)``, -1 where there is none.
         weights: ``(batch,)``, 0 where there is none.
@@ -52,14 +52,15 @@ class TrainingData:
     supervised: NDArray[np.int64]
     unlabelled: NDArray[np.int64]
 
-    def batch(self, rows: NDArray[np.int64], device: torch.device) -> Batch:
-        """Read rows onto a device."""
+    def batch(self, rows: NDArray[np.int64], device: torch.device, part: tuple[int, int] | None = None) -> Batch:
+        """Read rows onto a device; the inputs only of a part of them where one is given, from start to stop."""
+        own = rows if part is None else rows[slice(*part)]
 
-        def there(array: NDArray[Any]) -> Tensor:
+        def there(array: NDArray[Any], rows: NDArray[np.int64] = rows) -> Tensor:
             return torch.from_numpy(array[rows]).to(device, non_blocking=True)
 
         return Batch(
-            inputs={name: there(self.arrays[name]) for name in self.names},
+            inputs={name: there(self.arrays[name], own) for name in self.names},
             present=there(self.present),
             labels=there(self.labels),
             weights=there(self.weights),

@@ -1,21 +1,17 @@
-"""What a training pod runs: ``python -m components.training.entry --config URI --out URI``.
+"""What a training pod runs: ``python -m components.training.entry --config X/jobs/JOB/spec.json --out X/jobs/JOB``.
 
-Everything comes by URI and digest and is verified; nothing here knows an orchestrator, a registry or a service.
+Everything comes by URI and digest and is verified; nothing here knows an orchestrator, a registry or a service. How it ends
+says an exit code of ``components.training.exits``.
 """
 
-import argparse
-import json
+import os
 import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from pydantic import ValidationError
-
-from components.errors import UsageError, UserError
+from components.errors import UserError
 from components.progress import Log, Progress, silent, unlogged
-from components.refs import Ref, digest_folder, written_aside
+from components.refs import Ref, digest_folder
+from components.training.pod import Parser, Pod, Stop, ended
 from components.training.spec import TrainSpec
 
 
@@ -27,7 +23,7 @@ def run(
     log: Log = unlogged,
     progress: Progress = silent,
 ) -> dict[str, int]:
-    """Do one training task.
+    """Do one training task in this process, on local inputs.
 
     Args:
         spec: the task and its inputs.
@@ -44,100 +40,56 @@ def run(
     """
     from components.features import Features
     from components.training import tasks
+    from components.training.checkpoint import Folder
 
-    with ExitStack() as stack:
-
-        def place(name: str) -> Path:
-            ref = getattr(spec, name)
-            if ref is None:
-                raise UsageError(f"task {spec.task!r} needs `{name}` (uri and digest); it was not given")
-            return stack.enter_context(fetched(ref, name))
-
-        features = Features.load(place("features"))
-        trainer = tasks.Trainer(spec=spec, features=features, checkpoints=checkpoints, log=log, progress=progress)
-        if spec.task == "teach":
-            tasks.teach(trainer, out)
-        elif spec.task == "train":
-            tasks.train(trainer, teacher=place("teacher"), pseudo=place("pseudo"), out=out)
-        else:
-            tasks.baselines(trainer, student=place("student"), pseudo=place("pseudo"), out=out)
+    trainer = tasks.Trainer(
+        spec=spec,
+        features=Features.load(verified("features", spec.features)),
+        checkpoints=Folder(checkpoints) if checkpoints else None,
+        log=log,
+        progress=progress,
+    )
+    tasks.perform(trainer, lambda name: verified(name, spec.needed(name)), out)
     return {"steps": trainer.steps, "resumed_from": trainer.resumed}
 
 
-@contextmanager
-def fetched(ref: Ref, name: str) -> Iterator[Path]:
-    """The folder behind a reference, local and verified; a remote one is copied for the time of the block.
+def verified(name: str, ref: Ref) -> Path:
+    """The local folder behind a reference.
 
     Raises:
         UserError: nothing there, or other content than the digest says.
     """
-    with ExitStack() as stack:
-        folder = ref.path
-        if _remote(ref.uri):
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory())) / name
-            _filesystem(ref.uri).get(ref.uri.rstrip("/") + "/", str(folder) + "/", recursive=True)
-        if not folder.is_dir():
-            raise UserError(f"{name}: no folder at {ref.uri}; run the step that writes it")
-        digest = digest_folder(folder)
-        if digest != ref.digest:
-            raise UserError(
-                f"{name}: {ref.uri} holds other content (digest {digest[:12]}) than was asked for ({ref.digest[:12]}); "
-                "run the step that writes it again"
-            )
-        yield folder
+    if not ref.path.is_dir():
+        raise UserError(f"{name}: no folder at {ref.uri}; run the step that writes it")
+    digest = digest_folder(ref.path)
+    if digest != ref.digest:
+        raise UserError(
+            f"{name}: {ref.uri} holds other content (digest {digest[:12]}) than was asked for ({ref.digest[:12]}); "
+            "run the step that writes it again"
+        )
+    return ref.path
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Read a spec from a URI, do it, and put the result at another; figures go to standard error, one JSON object a line."""
-    parser = argparse.ArgumentParser(prog="python -m components.training.entry", description=main.__doc__)
-    parser.add_argument("--config", required=True, help="URI of a TrainSpec as JSON")
-    parser.add_argument("--out", required=True, help="URI of the folder to write")
-    parser.add_argument("--checkpoints", type=Path, help="local folder that survives a restart")
-    given = parser.parse_args(arguments)
-    try:
-        result = _run_between(given.config, given.out, given.checkpoints)
-    except UserError as error:
-        sys.stderr.write(f"{error}\n")
-        return error.exit_code
-    sys.stdout.write(json.dumps(result) + "\n")
-    return 0
+    """Do a job of an exchange, and put the result under this attempt's token; figures go to standard error as JSON lines."""
+    stop = Stop()
+    stop.listen()
 
+    def work() -> None:
+        given = Parser("python -m components.training.entry", main.__doc__).parse_args(arguments)
+        pod = Pod.read()
+        pod.preflight()
+        from components.training.attempt import attempt  # torch: after all that can be said without it
 
-def _run_between(config: str, out: str, checkpoints: Path | None) -> dict[str, int]:
-    import fsspec
+        attempt(given.config, given.out, pod, stop)
 
-    try:
-        with fsspec.open(config, "rt", encoding="utf-8") as file:
-            spec = TrainSpec.model_validate_json(file.read())
-    except FileNotFoundError as error:
-        raise UsageError(f"--config: nothing at {config}") from error
-    except ValidationError as error:
-        raise UsageError(f"--config: {config} is no TrainSpec: {error}") from error
-
-    def log(metrics: dict[str, float], step: int) -> None:
-        sys.stderr.write(json.dumps({"step": step, **metrics}) + "\n")
-        sys.stderr.flush()
-
-    if not _remote(out):
-        with written_aside(Path(out.removeprefix("file://"))) as folder:
-            return run(spec, out=folder, checkpoints=checkpoints, log=log)
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary) / "out"
-        folder.mkdir()
-        result = run(spec, out=folder, checkpoints=checkpoints, log=log)
-        _filesystem(out).put(str(folder) + "/", out.rstrip("/") + "/", recursive=True)
-    return result
-
-
-def _remote(uri: str) -> bool:
-    return "://" in uri and not uri.startswith("file://")
-
-
-def _filesystem(uri: str):  # type: ignore[no-untyped-def]  # noqa: ANN202
-    import fsspec
-
-    return fsspec.core.url_to_fs(uri)[0]
+    return ended(work)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    if code and "RANK" in os.environ:
+        # One of several ranks: nothing may delay its end, by which the launcher tells a cause from its consequences.
+        sys.stdout.flush()
+        os._exit(code)
+    sys.exit(code)

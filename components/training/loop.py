@@ -1,6 +1,6 @@
-"""The training loop: seeded, resumable to the bit, with whole modalities hidden from the fusion now and then.
+"""The training loop: seeded, and resumable to the bit after any step.
 
-Source: M01, whole-modality masking (modality dropout); AdamW, Loshchilov & Hutter 2019 (arXiv:1711.05101); one rise and one
+Source: AdamW, Loshchilov & Hutter 2019 (arXiv:1711.05101); one rise and one
 cosine fall of the learning rate, Smith & Topin 2019 (arXiv:1708.07120).
 """
 
@@ -8,23 +8,23 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from components.config import TrainingConfig
-from components.contracts import Encoder, ModelOutput
+from components.contracts import Encoder
 from components.errors import UserError
 from components.model import Model
 from components.progress import Log, Progress, silent, unlogged
-from components.training import checkpoint as checkpoints
+from components.training.checkpoint import Checkpoint, Store
 from components.training.data import TrainingData
+from components.training.distributed import ALONE, World
+from components.training.exits import Interrupted
+from components.training.objective import Loss, Objective
 from components.training.optimiser import AdamW
-
-Loss = Callable[[ModelOutput, Tensor, Tensor, Tensor], Tensor]
-"""``(output, targets (batch, classes), weights (batch,), present (batch, modalities))`` to a scalar."""
 
 WARM_UP = 0.05
 """Share of all steps in which the learning rate rises."""
@@ -32,6 +32,28 @@ _LONGEST_GRADIENT = 1.0
 """Longer gradients of all parameters together are cut to this length."""
 _FIT_ROWS = 50_000
 """At most this many training records set means and scales."""
+
+
+_OPTIMISER, _POSITION = "optimiser/", "position/"
+"""What names in a checkpoint begin with that are not weights."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Control:
+    """How a training is steered from outside.
+
+    Attributes:
+        world: the processes that train together.
+        stop: asked after every step; then a checkpoint is written and the training ends.
+        checkpoint_steps: steps between checkpoints within an epoch; one is written at the end of an epoch in any case.
+    """
+
+    world: World = ALONE
+    stop: Callable[[], bool] = lambda: False
+    checkpoint_steps: int | None = None
+
+
+UNDISTURBED = Control()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,16 +83,6 @@ def learning_rate(step: int, steps: int, peak: float) -> float:
     return peak * 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))
 
 
-def hide_modalities(present: Tensor, probability: float) -> Tensor:
-    """Which present modalities ``(batch, modalities)`` to hide; every record keeps at least one.
-
-    Each present modality is hidden with the given probability; where all would be, one of them, drawn evenly, stays.
-    """
-    draws = torch.rand(present.shape, device=present.device).masked_fill(~present, -1.0)
-    kept = torch.zeros_like(present).scatter_(1, draws.argmax(dim=1, keepdim=True), value=True)
-    return present & (draws < probability) & ~kept
-
-
 def fit(
     model: Model,
     losses: Mapping[str, tuple[float, Loss]],
@@ -78,11 +90,12 @@ def fit(
     config: TrainingConfig,
     *,
     epochs: int,
-    checkpoint: Path | None = None,
+    checkpoints: Store | None = None,
     key: str = "",
     name: str = "train",
     log: Log = unlogged,
     progress: Progress = silent,
+    control: Control = UNDISTURBED,
 ) -> Fitted:
     """Train a model in place; it ends on the CPU, in evaluation mode.
 
@@ -92,32 +105,46 @@ def fit(
         data: what to learn from.
         config: rates, sizes and seed.
         epochs: passes over the data.
-        checkpoint: file that an interrupted run leaves behind and a resumed one begins with.
+        checkpoints: what an interrupted run leaves behind and a resumed one begins with.
         key: says what a checkpoint belongs to.
-        name: how progress and log call it.
+        name: how progress, log and checkpoints call it.
         log: takes figures of each epoch.
         progress: told after every step.
+        control: who trains along, when to stop, and how often to write a checkpoint.
 
     Raises:
         UserError: nothing to learn from.
+        Interrupted: it was told to stop, and has written its checkpoint.
     """
     if not len(data.supervised):
         raise UserError(
             f"{name}: no training record has a visible label and one of {', '.join(data.names)}; "
             "label some training records, or make their labels visible with `data.labels`"
         )
-    device, precision = placed(config)
-    with _own_randomness(device):
-        run = _Run(model, losses, data, config, epochs, device, precision)
-        done = run.resume(checkpoint, key)
-        total = epochs * run.steps_per_epoch
-        for epoch in range(done.epoch if done else 0, epochs):
-            run.epoch(epoch, lambda step: progress(name, step, total))
-            log({f"{name}/{what}": value for what, value in run.history[-1].items()}, run.step)
-            if checkpoint is not None and ((epoch + 1) % config.checkpoint_every == 0 or epoch + 1 == epochs):
-                checkpoints.write(checkpoint, run.checkpoint(epoch + 1), key)
+    with _own_randomness(placed(config)[0]):
+        run = _Run(model, losses, data, config, epochs, control.world)
+        found = checkpoints.read(name, key) if checkpoints is not None else None
+        if found is not None:
+            run.resume(found)
+        while run.epoch < epochs:
+            run.advance()
+            progress(name, run.step, run.steps)
+            if run.batch == 0:
+                log({f"{name}/{what}": value for what, value in run.history[-1].items()}, run.step)
+            stop = control.world.any(control.stop())
+            if checkpoints is not None and (stop or _due(run, config, epochs, control.checkpoint_steps)):
+                checkpoints.write(name, run.checkpoint(), key)
+            if stop and run.epoch < epochs:
+                raise Interrupted(f"{name}: stopped after step {run.step} of {run.steps}")
     model.cpu().eval()
-    return Fitted(history=run.history, steps=run.step, resumed_from=done.step if done else 0)
+    return Fitted(history=run.history, steps=run.step, resumed_from=found.step if found else 0)
+
+
+def _due(run: "_Run", config: TrainingConfig, epochs: int, steps: int | None) -> bool:
+    """Whether a checkpoint is written after this step."""
+    if run.batch == 0 and (run.epoch % config.checkpoint_every == 0 or run.epoch == epochs):
+        return True
+    return steps is not None and run.step % steps == 0
 
 
 def placed(config: TrainingConfig) -> tuple[torch.device, torch.dtype]:
@@ -134,7 +161,7 @@ def placed(config: TrainingConfig) -> tuple[torch.device, torch.dtype]:
 
 
 class _Run:
-    """State of one training between its epochs."""
+    """State of one training between its steps."""
 
     def __init__(
         self,
@@ -143,78 +170,78 @@ class _Run:
         data: TrainingData,
         config: TrainingConfig,
         epochs: int,
-        device: torch.device,
-        precision: torch.dtype,
+        world: World,
     ) -> None:
-        self.model, self.losses, self.data, self.config = model, losses, data, config
-        self.device, self.precision = device, precision
+        self.device, precision = placed(config)
+        self.data, self.config, self.world = data, config, world
+        self.names, self.weights = list(losses), [weight for weight, _ in losses.values()]
         self.history: list[dict[str, float]] = []
-        self.step = 0
-        self.steps_per_epoch = len(data.order(config.batch_size, config.seed, 0))
-        self.steps = epochs * self.steps_per_epoch
+        self.epoch = self.batch = self.step = 0
+        self.batches: list[NDArray[np.int64]] = data.order(config.batch_size, config.seed, 0)
+        # Sums stay on the device, so that a step never waits for the one before.
+        self.sums = torch.zeros(1 + len(losses), device=self.device)
+        self.steps = epochs * len(self.batches)
         _fit_encoders(model, data, config.seed)
-        self.whole = nn.ModuleDict({"model": model})
-        self.whole["losses"] = nn.ModuleDict({n: loss for n, (_, loss) in losses.items() if isinstance(loss, nn.Module)})
-        self.whole.to(device)
+        self.whole = Objective(model, losses, config, precision, world).to(self.device).train()
+        self.forward = world.wrapped(self.whole)
         self.optimiser = AdamW(self.whole.named_parameters(), config.weight_decay)
 
-    def resume(self, path: Path | None, key: str) -> checkpoints.Checkpoint | None:
+    def resume(self, found: Checkpoint) -> None:
         """Take up what an interrupted run left."""
-        found = checkpoints.read(path, key) if path is not None else None
-        if found is not None:
-            prefix = "optimiser/"
-            self.whole.load_state_dict({n: t for n, t in found.state.items() if not n.startswith(prefix)})
-            self.optimiser.load({n.removeprefix(prefix): t for n, t in found.state.items() if n.startswith(prefix)})
-            self.history, self.step = list(found.history), found.step
-        return found
+        parts: dict[str, dict[str, Tensor]] = {_OPTIMISER: {}, _POSITION: {}, "": {}}
+        for name, tensor in found.state.items():
+            prefix = next(p for p in parts if name.startswith(p))
+            parts[prefix][name.removeprefix(prefix)] = tensor
+        self.whole.load_state_dict(parts[""])
+        self.optimiser.load(parts[_OPTIMISER])
+        self.history, self.step = list(found.history), found.step
+        self.epoch, self.batch = found.epoch, found.batch
+        if self.batch:
+            self.batches = self.data.order(self.config.batch_size, self.config.seed, self.epoch)
+            self.sums = parts[_POSITION]["sums"].to(self.device)
+            torch.set_rng_state(parts[_POSITION]["cpu"])
+            if self.device.type == "cuda" and "cuda" in parts[_POSITION]:
+                torch.cuda.set_rng_state(parts[_POSITION]["cuda"], self.device)
 
-    def checkpoint(self, epoch: int) -> checkpoints.Checkpoint:
-        """All that the next epoch needs; randomness is drawn anew from seed and epoch."""
-        state = {**self.whole.state_dict(), **{f"optimiser/{n}": t for n, t in self.optimiser.state.items()}}
-        return checkpoints.Checkpoint(epoch=epoch, step=self.step, history=self.history, state=state)
+    def checkpoint(self) -> Checkpoint:
+        """All that the next step needs; between epochs randomness is drawn anew from seed and epoch."""
+        state = {**self.whole.state_dict(), **{f"{_OPTIMISER}{n}": t for n, t in self.optimiser.state.items()}}
+        if self.batch:
+            state |= {f"{_POSITION}sums": self.sums, f"{_POSITION}cpu": torch.get_rng_state()}
+            if self.device.type == "cuda":
+                state[f"{_POSITION}cuda"] = torch.cuda.get_rng_state(self.device)
+        return Checkpoint(epoch=self.epoch, batch=self.batch, step=self.step, history=self.history, state=state)
 
-    def epoch(self, epoch: int, stepped: Callable[[int], None]) -> None:
-        """One pass over the data."""
-        torch.manual_seed(int(np.random.SeedSequence([self.config.seed, epoch]).generate_state(1, np.uint64)[0] >> 1))
-        self.whole.train()
-        batches = self.data.order(self.config.batch_size, self.config.seed, epoch)
-        # Sums stay on the device, so that a step never waits for the one before.
-        sums = torch.zeros(1 + len(self.losses), device=self.device)
-        rate = 0.0
-        for rows in batches:
-            rate = learning_rate(self.step, self.steps, self.config.learning_rate)
-            sums += self.train_step(rows, rate)
-            self.step += 1
-            stepped(self.step)
-        means = (sums / len(batches)).tolist()
-        if not math.isfinite(means[0]):
-            raise UserError(f"training fell apart in epoch {epoch + 1}: the loss is {means[0]}; lower training.learning_rate")
-        self.history.append({"loss": means[0], **dict(zip(self.losses, means[1:], strict=True)), "learning_rate": rate})
+    def advance(self) -> None:
+        """One step, and what comes before and after an epoch's steps."""
+        if self.batch == 0:
+            self.batches = self.data.order(self.config.batch_size, self.config.seed, self.epoch)
+            seed = np.random.SeedSequence([self.config.seed, self.epoch]).generate_state(1, np.uint64)[0] >> 1
+            torch.manual_seed(int(seed))
+            self.sums = torch.zeros_like(self.sums)
+        rate = learning_rate(self.step, self.steps, self.config.learning_rate)
+        self.sums += self._minimise(self.batches[self.batch], rate)
+        self.step += 1
+        self.batch += 1
+        if self.batch == len(self.batches):
+            self._end_epoch(rate)
 
-    def train_step(self, rows: np.ndarray[tuple[int], np.dtype[np.int64]], rate: float) -> Tensor:
-        """One step; returns the total loss and each loss, ``(1 + losses,)``."""
-        batch = self.data.batch(rows, self.device)
-        inputs = self.model.augment(batch.inputs) if self.config.augment else batch.inputs
-        hidden = hide_modalities(batch.present, self.config.modality_dropout) if self.config.modality_dropout else None
-        targets = smoothed(batch.labels, len(self.model.classes), self.config.label_smoothing)
-        with torch.autocast(self.device.type, dtype=self.precision, enabled=self.precision != torch.float32):
-            output = self.model(inputs, batch.present, hidden)
-        values = torch.stack([loss(output, targets, batch.weights, batch.present) for _, loss in self.losses.values()])
-        factors = values.new_tensor([weight for weight, _ in self.losses.values()])
-        total = (factors * values).sum()
+    def _minimise(self, rows: NDArray[np.int64], rate: float) -> Tensor:
+        """Move all parameters; returns the total loss and each loss, ``(1 + losses,)``."""
+        values = self.forward(self.data.batch(rows, self.device, self.world.bounds(len(rows))))
+        total = (values.new_tensor(self.weights) * values).sum()
         self.optimiser.zero_grad()
-        total.backward()  # type: ignore[no-untyped-call]
+        total.backward()
         nn.utils.clip_grad_norm_(self.whole.parameters(), _LONGEST_GRADIENT)
         self.optimiser.step(rate)
         return torch.cat([total.detach()[None], values.detach()])
 
-
-def smoothed(labels: Tensor, classes: int, smoothing: float) -> Tensor:
-    """Distributions ``(batch, classes)``: ``1 - smoothing`` on the label, the rest even; -1 gives an even one."""
-    even = torch.full((len(labels), classes), smoothing / classes, device=labels.device)
-    even[labels < 0] = 1.0 / classes
-    sure = (labels >= 0).to(even.dtype)[:, None] * (1 - smoothing)
-    return even.scatter_add_(1, labels.clamp_min(0)[:, None], sure)
+    def _end_epoch(self, rate: float) -> None:
+        means = (self.sums / len(self.batches)).tolist()
+        self.epoch, self.batch = self.epoch + 1, 0
+        if not math.isfinite(means[0]):
+            raise UserError(f"training fell apart in epoch {self.epoch}: the loss is {means[0]}; lower training.learning_rate")
+        self.history.append({"loss": means[0], **dict(zip(self.names, means[1:], strict=True)), "learning_rate": rate})
 
 
 def _fit_encoders(model: Model, data: TrainingData, seed: int) -> None:

@@ -5,6 +5,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from components.config import ModelConfig, TrainingConfig
+from components.errors import UsageError
 from components.refs import Ref, digest_json
 from components.strict import Strict
 
@@ -32,10 +33,23 @@ class TrainSpec(Strict):
     training: TrainingConfig = TrainingConfig()
     base: str | None = None
     """Folder that parts given by path are relative to."""
+    parts: Ref | None = None
+    """In a pod: the folder with those parts, in place of ``base``."""
+
+    def needed(self, name: str) -> Ref:
+        """An input that the task cannot do without.
+
+        Raises:
+            UsageError: it was not given.
+        """
+        ref: Ref | None = getattr(self, name)
+        if ref is None:
+            raise UsageError(f"task {self.task!r} needs `{name}` (uri and digest); it was not given")
+        return ref
 
     def digest(self) -> str:
         """SHA-256 of all that shapes the weights: contents, not places."""
-        tree = self.model_dump(mode="json", exclude={"base"})
+        tree = self.model_dump(mode="json", exclude={"base", "parts"})
         del tree["training"]["checkpoint_every"]
         for name in ("features", "pseudo", "teacher", "student"):
             tree[name] = tree[name] and tree[name]["digest"]

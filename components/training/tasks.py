@@ -1,7 +1,7 @@
 """The three training tasks: the teacher, the student that must beat it, and what both are compared with."""
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,8 +16,10 @@ from components.inference import infer
 from components.model import Model
 from components.progress import Log, Progress, silent, unlogged
 from components.refs import digest_json, read_json, write_json
+from components.training.checkpoint import Store
 from components.training.data import TrainingData, training_data
-from components.training.loop import Loss, fit
+from components.training.loop import UNDISTURBED, Control, fit
+from components.training.objective import Loss
 from components.training.spec import TrainSpec
 
 Pseudo = Mapping[str, tuple[str, float]]
@@ -30,20 +32,24 @@ class Trainer:
     Attributes:
         spec: what to train.
         features: its opened features.
-        checkpoints: folder for unfinished trainings.
+        checkpoints: keeps unfinished trainings.
         log: takes figures.
         progress: told after every step.
+        control: who trains along, when to stop, and how often to write a checkpoint.
         steps: optimiser steps behind the models fitted so far.
         resumed: those of them that an earlier, interrupted run had done.
+        history: figures of each epoch of the models fitted so far, by name.
     """
 
     spec: TrainSpec
     features: Features
-    checkpoints: Path | None = None
+    checkpoints: Store | None = None
     log: Log = unlogged
     progress: Progress = silent
+    control: Control = UNDISTURBED
     steps: int = field(default=0, init=False)
     resumed: int = field(default=0, init=False)
+    history: dict[str, list[dict[str, float]]] = field(default_factory=dict, init=False)
 
     def model(
         self,
@@ -79,12 +85,14 @@ class Trainer:
                 data,
                 training,
                 epochs=training.teacher_epochs if pseudo is None else training.epochs,
-                checkpoint=self.checkpoints / f"{name}.safetensors" if self.checkpoints else None,
+                checkpoints=self.checkpoints,
                 key=self._key(name, config),
                 name=name,
                 log=self.log,
                 progress=self.progress,
+                control=self.control,
             )
+        self.history[name] = fitted.history
         self.steps += fitted.steps
         self.resumed += fitted.resumed_from
         models.save(model, out)
@@ -135,6 +143,22 @@ class Trainer:
     @property
     def _base(self) -> Path | None:
         return Path(self.spec.base) if self.spec.base else None
+
+
+def perform(trainer: Trainer, place: Callable[[str], Path], out: Path) -> None:
+    """Do the task of a trainer's spec.
+
+    Args:
+        trainer: fits its models.
+        place: input name to its local folder.
+        out: an empty folder.
+    """
+    if trainer.spec.task == "teach":
+        teach(trainer, out)
+    elif trainer.spec.task == "train":
+        train(trainer, teacher=place("teacher"), pseudo=place("pseudo"), out=out)
+    else:
+        baselines(trainer, student=place("student"), pseudo=place("pseudo"), out=out)
 
 
 def teach(trainer: Trainer, out: Path) -> None:

@@ -1,30 +1,16 @@
-import json
-import os
-import signal
-import subprocess
-import sys
-import time
-from pathlib import Path
-
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
 from components import model as models
-from components.config import ModelConfig, Part, TrainingConfig
+from components.config import Part
 from components.errors import UsageError, UserError
 from components.pseudo import pseudo_label
 from components.refs import Ref, digest_folder, read_json
-from components.training.entry import main, run
+from components.training.entry import run
 from components.training.spec import TrainSpec
+from tests.components.training.pods import ref, teach_spec
 from tests.synthetic import CLASSES, records, write_features
-
-ROOT = Path(__file__).parents[3]
-ENGINES = ["prefect", "mlflow", "bentoml", "great_expectations", "dvc"]
-
-
-def ref(path):
-    return Ref(uri=str(path), digest=digest_folder(path))
 
 
 @pytest.fixture(scope="module")
@@ -41,14 +27,7 @@ def places(tmp_path_factory):
 
 
 def spec(home, task="teach", **more):
-    return TrainSpec(
-        task=task,
-        features=ref(home / "features"),
-        model=ModelConfig(dim=16, fusion=Part(name="gated")),
-        losses={"cross_entropy": {}, "info_nce": {"weight": 0.1}},
-        training=TrainingConfig(batch_size=32, epochs=6, teacher_epochs=6, learning_rate=4e-3, device="cpu"),
-        **more,
-    )
+    return teach_spec(home / "features", task=task, **more)
 
 
 def student_spec(home, **more):
@@ -146,66 +125,3 @@ def test_other_content_than_the_digest_says_is_refused(places, tmp_path):
 def test_a_missing_input_is_named(places, tmp_path):
     with pytest.raises(UsageError, match="`teacher`"):
         run(spec(places, "train"), out=tmp_path)
-
-
-def test_a_pod_fetches_and_puts_by_uri(places, tmp_path):
-    """An in-memory fsspec store stands for an object store."""
-    import fsspec
-
-    store = fsspec.filesystem("memory")
-    store.put(str(places / "features") + "/", "/bucket/features/", recursive=True)
-    given = spec(places).model_copy(
-        update={"features": Ref(uri="memory://bucket/features", digest=digest_folder(places / "features"))}
-    )
-    store.pipe("/bucket/spec.json", given.model_dump_json().encode())
-    assert main(["--config", "memory://bucket/spec.json", "--out", "memory://bucket/out"]) == 0
-    store.get("/bucket/out/", str(tmp_path / "out") + "/", recursive=True)
-    assert digest_folder(tmp_path / "out") == digest_folder(places / "teacher")
-
-
-def test_mistakes_in_a_pod_are_one_line_and_an_exit_code(tmp_path, capsys):
-    (tmp_path / "spec.json").write_text("{}")
-    assert main(["--config", str(tmp_path / "spec.json"), "--out", str(tmp_path / "out")]) == 2
-    assert main(["--config", str(tmp_path / "none.json"), "--out", str(tmp_path / "out")]) == 2
-    assert "nothing at" in capsys.readouterr().err
-    assert not (tmp_path / "out").exists()
-
-
-BLOCKED = """
-import sys
-class Blocker:
-    def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in {engines}:
-            raise ImportError(name + " is not in this image")
-sys.meta_path.insert(0, Blocker())
-import runpy
-sys.argv = ["entry"] + {arguments}
-runpy.run_module("components.training.entry", run_name="__main__")
-"""
-
-
-def test_a_killed_pod_without_engines_goes_on_to_the_same_weights(places, tmp_path):
-    """One real SIGKILL after the second epoch; the engines cannot be imported in either process."""
-    given = spec(places)
-    (tmp_path / "spec.json").write_text(given.model_dump_json())
-    arguments = ["--config", str(tmp_path / "spec.json"), "--out", str(tmp_path / "out"), "--checkpoints", str(tmp_path / "c")]
-    code = BLOCKED.format(engines=ENGINES, arguments=arguments)
-    command = [sys.executable, "-c", code]
-    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    lines = []
-    for line in process.stderr:
-        lines.append(json.loads(line))
-        if len(lines) == 2:
-            # The figures of an epoch come just before its checkpoint: the kill may hit while it is written.
-            time.sleep(0.001)
-            os.kill(process.pid, signal.SIGKILL)
-            break
-    process.communicate()
-    assert process.returncode == -signal.SIGKILL
-    assert not (tmp_path / "out").exists()
-    second = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    result = json.loads(second.stdout)
-    epochs = result["steps"] // 6
-    assert result["resumed_from"] in range(epochs, result["steps"], epochs)
-    assert len(second.stderr.splitlines()) == 6 - result["resumed_from"] // epochs
-    assert digest_folder(tmp_path / "out") == digest_folder(places / "teacher")

@@ -10,9 +10,10 @@ from components import model as models
 from components import parts
 from components.config import ModelConfig, TrainingConfig
 from components.errors import UserError
-from components.training import checkpoint as checkpoints
+from components.training.checkpoint import Folder, decode
 from components.training.data import training_data
-from components.training.loop import fit, hide_modalities, learning_rate, placed, smoothed
+from components.training.loop import fit, learning_rate, placed
+from components.training.objective import hide_modalities, smoothed
 from components.training.optimiser import AdamW
 from tests.synthetic import CLASSES, records, write_features
 
@@ -46,15 +47,14 @@ class Killed(Exception):
 @pytest.mark.parametrize("at", [1, 2])
 def test_stopped_after_any_epoch_and_resumed_gives_the_same_weights(features, tmp_path, at):
     whole, straight = trained(features)
-    path = tmp_path / "c.safetensors"
 
     def stop(metrics, step):
         if step == at * straight.steps // 3 + 1 or (step > at * straight.steps // 3):
             raise Killed(metrics)
 
     with pytest.raises(Killed):
-        trained(features, checkpoint=path, key="k", log=stop)
-    resumed, fitted = trained(features, checkpoint=path, key="k")
+        trained(features, checkpoints=Folder(tmp_path), key="k", log=stop)
+    resumed, fitted = trained(features, checkpoints=Folder(tmp_path), key="k")
     assert fitted.resumed_from == at * straight.steps // 3
     assert fitted.steps == straight.steps
     assert fitted.history == straight.history
@@ -62,20 +62,19 @@ def test_stopped_after_any_epoch_and_resumed_gives_the_same_weights(features, tm
 
 
 def test_a_finished_training_resumes_without_a_step(features, tmp_path):
-    path = tmp_path / "c.safetensors"
-    first, _ = trained(features, checkpoint=path, key="k")
-    again, fitted = trained(features, checkpoint=path, key="k")
+    first, _ = trained(features, checkpoints=Folder(tmp_path), key="k")
+    again, fitted = trained(features, checkpoints=Folder(tmp_path), key="k")
     assert fitted.resumed_from == fitted.steps
     assert same(first, again)
 
 
 @pytest.mark.parametrize("damage", ["other key", "cut", "empty"])
 def test_a_strange_checkpoint_is_not_used(features, tmp_path, damage):
-    path = tmp_path / "c.safetensors"
-    trained(features, epochs=1, checkpoint=path, key="other" if damage == "other key" else "k")
+    path = tmp_path / "train.safetensors"
+    trained(features, epochs=1, checkpoints=Folder(tmp_path), key="other" if damage == "other key" else "k")
     if damage != "other key":
         path.write_bytes(path.read_bytes()[:1000] if damage == "cut" else b"")
-    _, fitted = trained(features, epochs=1, checkpoint=path, key="k")
+    _, fitted = trained(features, epochs=1, checkpoints=Folder(tmp_path), key="k")
     assert fitted.resumed_from == 0
 
 
@@ -242,9 +241,9 @@ def test_the_optimiser_is_torchs_adamw():
 
 
 def test_a_checkpoint_holds_no_pickle(features, tmp_path):
-    path = tmp_path / "c.safetensors"
-    trained(features, epochs=1, checkpoint=path, key="k")
-    found = checkpoints.read(path, "k")
+    path = tmp_path / "train.safetensors"
+    trained(features, epochs=1, checkpoints=Folder(tmp_path), key="k")
+    found = decode(path.read_bytes(), "k")
     assert found.epoch == 1
     assert any(name.startswith("optimiser/square/") for name in found.state)
     assert b"pickle" not in path.read_bytes()

@@ -1,0 +1,82 @@
+"""What a step minimises: the losses of a batch, on targets that are smoothed and with whole modalities hidden now and then.
+
+Source: M01, whole-modality masking (modality dropout).
+"""
+
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+
+import torch
+from torch import Tensor, nn
+
+from components import randomness
+from components.config import TrainingConfig
+from components.contracts import ModelOutput
+from components.model import Model
+from components.training.data import Batch
+from components.training.distributed import World
+
+Loss = Callable[[ModelOutput, Tensor, Tensor, Tensor], Tensor]
+"""``(output, targets (batch, classes), weights (batch,), present (batch, modalities))`` to a scalar."""
+
+
+class Objective(nn.Module):
+    """A model and the losses that teach it; its parameters are all that is learned.
+
+    Args:
+        model: the model.
+        losses: name to weight and loss.
+        config: smoothing, hiding and augmentation.
+        precision: number type of the model's products.
+        world: who shares a batch.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        losses: Mapping[str, tuple[float, Loss]],
+        config: TrainingConfig,
+        precision: torch.dtype,
+        world: World,
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.losses = nn.ModuleDict({n: loss for n, (_, loss) in losses.items() if isinstance(loss, nn.Module)})
+        self._terms = [loss for _, loss in losses.values()]
+        self._config, self._precision, self._world = config, precision, world
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Each loss of the whole batch, ``(losses,)``; ``batch.inputs`` hold this rank's rows of it."""
+        config, device = self._config, batch.present.device
+        total = len(batch.present)
+        start, stop = self._world.bounds(total)
+        with randomness.sliced(batch.present.cpu().numpy(), start, stop) if self._world.size > 1 else nullcontext():
+            inputs = self.model.augment(batch.inputs) if config.augment else batch.inputs
+        hidden = hide_modalities(batch.present, config.modality_dropout) if config.modality_dropout else None
+        targets = smoothed(batch.labels, len(self.model.classes), config.label_smoothing)
+        own = None if hidden is None else hidden[start:stop]
+        with (
+            randomness.sliced(batch.present.cpu().numpy(), start, stop) if self._world.size > 1 else nullcontext(),
+            torch.autocast(device.type, dtype=self._precision, enabled=self._precision != torch.float32),
+        ):
+            output = self.model(inputs, batch.present[start:stop], own)
+        output = self._world.gathered(output, total)
+        return torch.stack([loss(output, targets, batch.weights, batch.present) for loss in self._terms])
+
+
+def hide_modalities(present: Tensor, probability: float) -> Tensor:
+    """Which present modalities ``(batch, modalities)`` to hide; every record keeps at least one.
+
+    Each present modality is hidden with the given probability; where all would be, one of them, drawn evenly, stays.
+    """
+    draws = torch.rand(present.shape, device=present.device).masked_fill(~present, -1.0)
+    kept = torch.zeros_like(present).scatter_(1, draws.argmax(dim=1, keepdim=True), value=True)
+    return present & (draws < probability) & ~kept
+
+
+def smoothed(labels: Tensor, classes: int, smoothing: float) -> Tensor:
+    """Distributions ``(batch, classes)``: ``1 - smoothing`` on the label, the rest even; -1 gives an even one."""
+    even = torch.full((len(labels), classes), smoothing / classes, device=labels.device)
+    even[labels < 0] = 1.0 / classes
+    sure = (labels >= 0).to(even.dtype)[:, None] * (1 - smoothing)
+    return even.scatter_add_(1, labels.clamp_min(0)[:, None], sure)
