@@ -187,6 +187,10 @@ class Exchange:
             raise ExchangeError(f"exchange: attempt {token} of job {job} arrived damaged from {self.uri}; submit the run again")
         return about
 
+    def remove_job(self, job: str) -> None:
+        """Delete all that a job left: its spec, checkpoints and attempts; objects stay for the next one."""
+        self._patiently(f"delete job {job} from", Store.remove, f"{JOBS}/{job}")
+
     def listing(self, relative: str) -> list[Entry]:
         """Files of a folder: as its listing says, else as found, then without sizes and digests."""
         try:

@@ -129,6 +129,13 @@ class Store:
         names = {str(path).rstrip("/").rsplit("/", 1)[-1] for path in found}
         return sorted(name for name in names if not name.startswith("."))
 
+    def remove(self, relative: str) -> None:
+        """Delete a folder with all that is in it, if it is there."""
+        if self._local:
+            shutil.rmtree(self._at(relative), ignore_errors=True)
+        elif self._fs.exists(self._at(relative)):
+            self._fs.rm(self._at(relative), recursive=True)
+
     def files(self, relative: str) -> list[str]:
         """Paths below a folder of all files in it."""
         return sorted(self.sizes(relative))

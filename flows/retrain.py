@@ -9,6 +9,7 @@ from pathlib import Path
 
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
+from prefect.logging import get_run_logger
 from prefect.logging.handlers import APILogHandler
 from prefect.runtime import flow_run
 
@@ -29,7 +30,7 @@ def _step(name: str) -> Callable[..., Ref]:
 
     @task(name=name, cache_policy=NO_CACHE, retries=0, persist_result=False)
     def run(session: Session, **inputs: Ref) -> Ref:
-        return session.execute(step, inputs)
+        return session.execute(step, inputs, log=get_run_logger().info)
 
     return run
 

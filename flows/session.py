@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -68,7 +68,15 @@ class Session:
                 data_revision=data_revision(Path(config.data.uri)),
                 flow_run=flow_run,
             )
-            session = cls(Job(config=config, base=path.resolve().parent, home=state, progress=display.show), source, record)
+            job = Job(
+                config=config,
+                base=path.resolve().parent,
+                home=state,
+                progress=display.show,
+                run=record.run_id,
+                say=lambda words: console.print(f"  {words}", markup=False, style="dim"),
+            )
+            session = cls(job, source, record)
             session.update()
             try:
                 yield session
@@ -78,11 +86,16 @@ class Session:
                 raise
             session.update(status="finished", finished=runs.now(), settled=outcome(config, session.results, session.ledger))
 
-    def execute(self, step: Step, inputs: Inputs) -> Ref:
-        """Run or skip one step and note it."""
+    def execute(self, step: Step, inputs: Inputs, log: Callable[[str], None]) -> Ref:
+        """Run or skip one step and note it; what it says is shown and goes to ``log``."""
         console.print(f"[bold]{step.name}[/bold]")
         start = time.monotonic()
-        result = execute(step, self.job, inputs)
+
+        def say(words: str) -> None:
+            self.job.say(words)
+            log(words)
+
+        result = execute(step, replace(self.job, say=say), inputs)
         word = "skipped" if result.status == "skipped" else f"{time.monotonic() - start:.1f} s"
         console.print(f"  {word}: {result.reason}", style="dim")
         self.results.append(result)

@@ -13,6 +13,11 @@ from components.refs import Ref
 from flows.store import StepKey, StepResult, StepStore, library_versions
 
 Inputs = dict[str, Ref]
+Clean = Callable[[], None]
+
+
+def _unheard(words: str) -> None:
+    """Say nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +29,10 @@ class Job:
     """Folder of the configuration file; parts given by path are relative to it."""
     home: Home
     progress: Progress = silent
+    run: str = "bare"
+    """Id of the run that asks; a label of what it starts elsewhere."""
+    say: Callable[[str], None] = _unheard
+    """Told what a person should know while a step goes on."""
 
     @property
     def store(self) -> StepStore:
@@ -41,7 +50,7 @@ class Step:
         inputs: names of earlier steps (or ``data``) whose outputs it reads.
         libraries: installed libraries whose versions shape the result.
         config: the step's own part of the configuration.
-        work: calls the component function: ``work(job, inputs, out)``.
+        work: calls the component function: ``work(job, inputs, out)``; may return what to do once the output is stored.
         chosen: parts named in the configuration, ``(kind, name)``.
         volatile: output names that carry times and are left out of the digest.
     """
@@ -51,7 +60,7 @@ class Step:
     inputs: tuple[str, ...]
     libraries: tuple[str, ...]
     config: Callable[[RunConfig], dict[str, Any]]
-    work: Callable[[Job, Inputs, Path], None]
+    work: Callable[[Job, Inputs, Path], Clean | None]
     chosen: Callable[[RunConfig], list[tuple[str, str]]] = field(default=lambda _: [])
     volatile: tuple[str, ...] = ()
 
@@ -70,11 +79,16 @@ def key(step: Step, config: RunConfig, base: Path, inputs: Inputs) -> StepKey:
 
 def execute(step: Step, job: Job, inputs: Inputs) -> StepResult:
     """Run one step, or find its output."""
+    after: list[Clean] = []
 
     def work(out: Path) -> None:
-        step.work(job, {name: inputs[name] for name in step.inputs}, out)
+        if clean := step.work(job, {name: inputs[name] for name in step.inputs}, out):
+            after.append(clean)
 
-    return job.store.run(key(step, job.config, job.base, inputs), work, volatile=step.volatile)
+    result = job.store.run(key(step, job.config, job.base, inputs), work, volatile=step.volatile)
+    for clean in after:
+        clean()
+    return result
 
 
 def finished(job: Job, data: Ref) -> Iterator[StepResult]:
@@ -108,8 +122,8 @@ def _encode(job: Job, inputs: Inputs, out: Path) -> None:
     )
 
 
-def _training(task: Literal["teach", "train", "baselines"]) -> Callable[[Job, Inputs, Path], None]:
-    def work(job: Job, inputs: Inputs, out: Path) -> None:
+def _training(task: Literal["teach", "train", "baselines"]) -> Callable[[Job, Inputs, Path], Clean | None]:
+    def work(job: Job, inputs: Inputs, out: Path) -> Clean | None:
         from components.training.spec import TrainSpec
         from flows.trainer import train
 
@@ -124,7 +138,15 @@ def _training(task: Literal["teach", "train", "baselines"]) -> Callable[[Job, In
             training=job.config.training,
             base=str(job.base),
         )
-        train(spec, out=out, checkpoints=job.home.checkpoints, progress=job.progress)
+        return train(
+            spec,
+            out=out,
+            checkpoints=job.home.checkpoints,
+            progress=job.progress,
+            trainer=job.config.trainer,
+            run=job.run,
+            say=job.say,
+        )
 
     return work
 

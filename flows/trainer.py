@@ -1,12 +1,113 @@
-"""Where training runs: here, in this process (a cluster is the other place)."""
+"""Where training runs: here, in this process, or as a Job of a Kubernetes cluster."""
 
+import json
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 from components.progress import Progress
-from components.training.entry import run
+from components.trainer_config import KubernetesTrainer, LocalTrainer
+from components.training.entry import run as run_here
 from components.training.spec import TrainSpec
 
+Say = Callable[[str], None]
+Clean = Callable[[], None]
 
-def train(spec: TrainSpec, *, out: Path, checkpoints: Path, progress: Progress) -> None:
-    """Run one training task; checkpoints carry the spec's digest, so that a killed task goes on where it was."""
-    run(spec, out=out, checkpoints=checkpoints, progress=progress)
+_SEEN_S = 20.0
+"""How long a result may take to be seen here after its Job is complete: shared folders remember what was not there."""
+
+
+def train(
+    spec: TrainSpec,
+    *,
+    out: Path,
+    checkpoints: Path,
+    progress: Progress,
+    trainer: LocalTrainer | KubernetesTrainer,
+    run: str,
+    say: Say,
+) -> Clean | None:
+    """Do one training task where the configuration says.
+
+    A killed task goes on where it was: here its checkpoints carry the spec's digest, on a cluster its Job does not end with
+    the run, and the same task finds it again.
+
+    Args:
+        spec: the task and its inputs.
+        out: an empty folder for the result.
+        checkpoints: of trainings in this process.
+        progress: told after every step.
+        trainer: where.
+        run: id of the run.
+        say: told what a person should know, and the pods' own lines.
+
+    Returns:
+        What to do once the result is stored.
+
+    Raises:
+        UserError: no result; the message says why.
+    """
+    if isinstance(trainer, LocalTrainer):
+        run_here(spec, out=out, checkpoints=checkpoints, progress=progress)
+        return None
+    return _in_cluster(spec, out=out, progress=progress, config=trainer, run=run, say=say)
+
+
+def _in_cluster(spec: TrainSpec, *, out: Path, progress: Progress, config: KubernetesTrainer, run: str, say: Say) -> Clean:
+    from components.code import code_digest
+    from components.exchange import JOBS, Exchange
+    from components.training import remote
+    from infra.cluster import Cluster
+    from infra.manifests import Work, job_name
+
+    exchange = Exchange(config.exchange.uri)
+    exchange.check()
+    code = code_digest()
+    name = job_name(spec.task, remote.work_digest(spec), code)
+    cluster = Cluster(config, say=say)
+    tokens: list[str] = []
+    if cluster.exists(name) or not exchange.attempts(name):
+        remote.prepare(spec, exchange, name, config.exchange.pod_uri)
+        inside = f"{config.exchange.inside.rstrip('/')}/{JOBS}/{name}"
+        work = Work(name=name, task=spec.task, run=run, config=f"{inside}/{remote.SPEC}", out=inside, code=code)
+        uid, attached = cluster.submit(work, usable=lambda _: bool(exchange.attempts(name)))
+        say(f"{'found' if attached else 'submitted'} Job {name} in namespace {config.namespace}")
+        try:
+            outcome = cluster.watch(name, uid, take=_lines(progress, say))
+        except KeyboardInterrupt:
+            say(f"cancelled: deleting Job {name}; its checkpoints stay for the next time")
+            cluster.cancel(name, uid)
+            raise
+        tokens = sorted(outcome.attempts, key=lambda token: outcome.attempts[token])
+    else:
+        say(f"Job {name} is gone and its result is here")
+    complete = _complete(lambda: [a.token for a in exchange.attempts(name)])
+    token = next((t for t in tokens if t in complete), None)
+    remote.collect(exchange, name, token, out)
+
+    def clean() -> None:
+        cluster.cancel(name, wait=False)
+        exchange.remove_job(name)
+
+    return clean
+
+
+def _complete(look: Callable[[], list[str]]) -> list[str]:
+    """Tokens of complete attempts, waited for a little."""
+    end = time.monotonic() + _SEEN_S
+    while not (found := look()) and time.monotonic() < end:
+        time.sleep(1)
+    return found
+
+
+def _lines(progress: Progress, say: Say) -> Say:
+    """Takes the lines of a pod: its progress moves the bar, all else is shown."""
+
+    def take(line: str) -> None:
+        try:
+            told = json.loads(line)
+            progress(str(told["what"]), int(told["step"]), int(told["total"]))
+        except (ValueError, KeyError, TypeError):
+            say(line)
+
+    return take

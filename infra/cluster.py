@@ -77,6 +77,10 @@ class Cluster:
         self._serve(work, uid)
         return uid, attached
 
+    def exists(self, name: str) -> bool:
+        """Whether there is a Job of this name."""
+        return self._snapshot(name).job is not None
+
     def watch(self, name: str, uid: str, *, take: Take) -> Outcome:
         """Follow a Job to its end.
 
@@ -104,15 +108,16 @@ class Cluster:
         logs.attend(self._snapshot(name).pods)
         logs.finish()
 
-    def cancel(self, name: str, uid: str | None = None) -> None:
-        """Delete a Job and wait, not for ever, until its pods are gone.
+    def cancel(self, name: str, uid: str | None = None, *, wait: bool = True) -> None:
+        """Delete a Job, with all that belongs to it.
 
         Args:
             name: of the Job.
             uid: only this one; any of the name where it is not given.
+            wait: not for ever, until its pods are gone.
         """
         try:
-            self._remove(name, uid)
+            self._remove(name, uid, wait=wait)
         except ApiError as error:
             raise self._refused(error, name) from error
 
@@ -174,11 +179,13 @@ class Cluster:
             return None
         return str(owners[0].get("uid"))
 
-    def _remove(self, name: str, uid: str | None) -> None:
+    def _remove(self, name: str, uid: str | None, *, wait: bool = True) -> None:
         options: Json = {"propagationPolicy": "Background"}
         if uid is not None:
             options["preconditions"] = {"uid": uid}
         self._delete(f"{self._jobs}/{name}", options)
+        if not wait:
+            return
         end = time.monotonic() + self._config.grace_period_s + _GONE_S
         pause = 0.2
         while time.monotonic() < end:
