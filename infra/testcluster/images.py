@@ -23,23 +23,26 @@ _WHEEL_LIBRARIES = (
     "libresolv.so.2", "libnss_dns.so.2", "libnss_files.so.2", "libz.so.1",
 )  # fmt: skip
 _FILES = {
-    "etc/passwd": "root:x:0:0::/root:/bin/sh\nconcord:x:1000:1000::/tmp:/bin/sh\nnobody:x:65534:65534::/tmp:/bin/sh\n",
-    "etc/group": "root:x:0:\nconcord:x:1000:\nnobody:x:65534:\n",
+    "etc/passwd": "root:x:0:0::/root:/bin/sh\nconcord:x:1000:1000::/tmp:/bin/sh\n"
+    "nonroot:x:65532:65532::/tmp:/bin/sh\nnobody:x:65534:65534::/tmp:/bin/sh\n",
+    "etc/group": "root:x:0:\nconcord:x:1000:\nnonroot:x:65532:\nnobody:x:65534:\n",
     "etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
 }
 
 
 def ensure() -> None:
-    """Give both nodes the images that they lack."""
+    """Give both nodes the images that they lack or have from an older recipe."""
     for name, make in ((PAUSE, _pause), (TEST, _test)):
-        lacking = [node for node in NODES if not has(node, name)]
-        if lacking:
-            with tempfile.TemporaryDirectory(dir=STATE) as folder:
-                archive = Path(folder) / "image.tar"
-                make(archive)
-                for node in lacking:
+        with tempfile.TemporaryDirectory(dir=STATE) as folder:
+            archive = Path(folder) / "image.tar"
+            make(archive)
+            digest = hashlib.sha256(archive.read_bytes()).hexdigest()
+            for node in NODES:
+                loaded = node.folder / f"{name.replace('/', '_')}.sha256"
+                if not (has(node, name) and loaded.exists() and loaded.read_text(encoding="utf-8") == digest):
                     load(node, archive)
-            say(f"image {name} on {', '.join(node.name for node in lacking)}")
+                    loaded.write_text(digest, encoding="utf-8")
+                    say(f"image {name} on {node.name}")
 
 
 def has(node: Node, name: str) -> bool:

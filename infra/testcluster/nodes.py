@@ -130,9 +130,12 @@ def _cgroups(node: Node) -> list[Path]:
 
 
 def _kill_processes(node: Node) -> int:
-    found = [pid for group in _cgroups(node) for pid in (group / "cgroup.procs").read_text(encoding="utf-8").split()]
+    found = []
+    for group in _cgroups(node):
+        with suppress(OSError):  # it may go while it is read
+            found += [int(pid) for pid in (group / "cgroup.procs").read_text(encoding="utf-8").split()]
     for pid in found:
-        _kill(int(pid))
+        _kill(pid)
     return len(found)
 
 

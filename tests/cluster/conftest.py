@@ -1,0 +1,102 @@
+"""The cluster of the tests: the one of ``KUBECONFIG``, or this machine's own, and what its pods need."""
+
+import os
+import secrets
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import yaml
+
+from components.home import CHECKOUT
+from infra.testcluster import cluster, faults, images, layout
+from tests.cluster.kubectl import Kubectl
+from tests.cluster.s3_server import S3Server, serving
+
+OWN = "this needs the cluster that `make cluster` starts, and KUBECONFIG names another"
+OTHER = "CONCORD_TEST_TRAINER"
+"""Names a YAML file with the trainer block (image, exchange, volumes, ...) of tests that run on another cluster."""
+
+
+@pytest.fixture(scope="session")
+def kubeconfig() -> Iterator[Path]:
+    """The kubeconfig of the cluster under test; ``KUBECONFIG`` holds it while tests run."""
+    given = os.environ.get("KUBECONFIG")
+    if not given and not cluster.is_up():
+        pytest.fail("no cluster: KUBECONFIG is not set and this machine's own does not run; `make test-cluster` starts it")
+    path = Path(given) if given else layout.KUBECONFIG
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KUBECONFIG", str(path))
+        yield path
+
+
+@pytest.fixture(scope="session")
+def kubectl(kubeconfig: Path) -> Kubectl:
+    """Run kubectl as the user of the kubeconfig."""
+    return Kubectl(kubeconfig)
+
+
+@pytest.fixture(scope="session")
+def own_cluster(kubeconfig: Path) -> ModuleType:
+    """The faults that tests may do to this machine's own cluster; tests that ask for them skip on any other."""
+    if kubeconfig != layout.KUBECONFIG:
+        pytest.skip(OWN)
+    return faults
+
+
+@pytest.fixture(scope="module")
+def namespace(kubectl: Kubectl) -> Iterator[str]:
+    """A namespace of its own for each file of tests, deleted with all that is in it."""
+    name = f"test-{secrets.token_hex(4)}"
+    kubectl("create", "namespace", name)
+    yield name
+    kubectl("delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture
+def exchange(tmp_path: Path) -> Path:
+    """A folder of this machine that pods of any user may write; ``pod_code`` mounts it as ``/exchange``."""
+    folder = tmp_path / "exchange"
+    folder.mkdir()
+    folder.chmod(0o1777)
+    return folder
+
+
+@pytest.fixture
+def pod_code(own_cluster: ModuleType) -> dict[str, Any]:  # noqa: ARG001  the mounted folders are this machine's
+    """The fields of a trainer block with which a pod runs this checkout by this interpreter."""
+    folders = {"checkout": CHECKOUT, "environment": Path(sys.prefix), "interpreter": Path(sys.base_prefix)}
+    mounted = [{"name": name, "mount": str(path), "host_path": str(path), "read_only": True} for name, path in folders.items()]
+    return {
+        "where": "kubernetes",
+        "image": images.TEST,
+        "image_pull_policy": "Never",
+        "cpu": 0.5,
+        "memory": "3Gi",
+        "volumes": mounted,
+        "env": {"PATH": f"{sys.prefix}/bin:/usr/bin:/bin"},
+    }
+
+
+@pytest.fixture
+def trainer(request: pytest.FixtureRequest, kubeconfig: Path, namespace: str) -> dict[str, Any]:
+    """A whole trainer block with a shared folder as its exchange; on another cluster, the one that its user describes."""
+    if kubeconfig != layout.KUBECONFIG:
+        if OTHER not in os.environ:
+            pytest.skip(f"{OWN}; {OTHER} may name a YAML file with a trainer block for it")
+        return {**yaml.safe_load(Path(os.environ[OTHER]).read_text(encoding="utf-8")), "namespace": namespace}
+    block: dict[str, Any] = request.getfixturevalue("pod_code")
+    folder: Path = request.getfixturevalue("exchange")
+    shared = {"name": "exchange", "mount": "/exchange", "host_path": str(folder)}
+    place = {"uri": str(folder), "pod_uri": "/exchange"}
+    return {**block, "namespace": namespace, "exchange": place, "volumes": [*block["volumes"], shared]}
+
+
+@pytest.fixture(scope="session")
+def s3(own_cluster: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:  # noqa: ARG001
+    """A real S3 server over a folder, at an address that this machine and its pods reach."""
+    with serving(layout.NODES[0].address, tmp_path_factory.mktemp("s3")) as server:
+        yield server

@@ -1,0 +1,29 @@
+"""kubectl for tests."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from infra.testcluster.binaries import binary
+from infra.testcluster.shell import run
+
+
+class Kubectl:
+    """Runs kubectl against one cluster; a command that fails raises with what it wrote."""
+
+    def __init__(self, kubeconfig: Path) -> None:
+        self._command = [shutil.which("kubectl") or binary("kubectl"), "--kubeconfig", str(kubeconfig)]
+
+    def __call__(self, *arguments: str, stdin: str | None = None) -> str:
+        return run([*self._command, *arguments], stdin=stdin)
+
+    def json(self, *arguments: str) -> Any:
+        """What the command answers with ``-o json``."""
+        return json.loads(self(*arguments, "-o", "json"))
+
+    def apply(self, manifest: dict[str, Any], namespace: str) -> None:
+        """Create or change one object."""
+        self("--namespace", namespace, "apply", "-f", "-", stdin=yaml.safe_dump(manifest))
