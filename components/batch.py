@@ -21,9 +21,8 @@ from components.data.reader import ROWS, Dataset, Fault, raws
 from components.errors import BadInput, UserError
 from components.predictor import Prediction, Predictor
 from components.progress import Progress, silent
+from components.shards.spec import BLOCK
 
-BLOCK = 64
-"""Rows that are answered together; of the size of a request, since that is what the model is asked for elsewhere."""
 PROBABILITY = "probability_"
 
 

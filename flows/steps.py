@@ -109,16 +109,19 @@ def _validate(job: Job, inputs: Inputs, out: Path) -> None:  # noqa: ARG001
     validate(data=job.config.data, modalities=job.config.modalities, out=out, progress=job.progress)
 
 
-def _encode(job: Job, inputs: Inputs, out: Path) -> None:
-    from components.encoding import encode
+def _encode(job: Job, inputs: Inputs, out: Path) -> Clean | None:
+    from flows.encoder import encode
 
-    encode(
-        accepted=inputs["validate"].path,
-        data_uri=job.config.data.uri,
+    return encode(
+        accepted=inputs["validate"],
+        data=Ref(uri=job.config.data.uri, digest=inputs["data"].digest),
         modalities=job.config.modalities,
-        cache=job.home.cache / "features",
+        cache=job.home.cache,
         out=out,
         progress=job.progress,
+        trainer=job.config.trainer,
+        run=job.run,
+        say=job.say,
     )
 
 

@@ -1,7 +1,7 @@
 """Cut a data set into parts, each a small data set of its own in the exchange: rows, manifest and packed media.
 
-A part carries all that its index reads, so pods need not see the data set, and what they read has a digest. Only media in an
-object store stay where they are: pods reach them as well as the run does.
+A part carries all that its index reads, so pods need not see the data set, and what they read has a digest. Only media in S3
+stay where they are, if the exchange is in S3 too: pods reach them as well as the run does.
 """
 
 import tempfile
@@ -13,31 +13,36 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from components.batch import BLOCK
 from components.data.manifest import MEDIA, Manifest
 from components.data.media import Media
 from components.errors import UserError
 from components.exchange import Exchange
 from components.progress import Progress, silent
-from components.refs import Ref, digest_folder, write_json
-from components.shards.spec import Part
+from components.refs import digest_folder, write_json
+from components.shards.spec import BLOCK, Part
 
-_STORES = ("s3://",)
 _PACKED = pa.schema([("path", pa.string()), ("bytes", pa.large_binary())])
 
 
-def media_in_store(data_uri: str, manifest: Manifest) -> str | None:
+def media_in_store(data_uri: str, exchange_uri: str) -> str | None:
     """Where pods read media themselves; None where they are packed into the parts.
 
+    Pods that reach an exchange in S3 reach other media in S3 with the same endpoint and credentials.
+    """
+    return data_uri if data_uri.startswith("s3://") and exchange_uri.startswith("s3://") else None
+
+
+def check_kinds(manifest: Manifest) -> None:
+    """See that pods have the code of every modality.
+
     Raises:
-        UserError: a modality's kind is a file of the user's own, which pods do not have.
+        UserError: a kind is a file of the user's own.
     """
     if own := [f"{name} ({m.kind})" for name, m in sorted(manifest.modalities.items()) if m.kind.endswith(".py")]:
         raise UserError(
-            f"modalities of a kind of your own cannot be encoded in pods: {', '.join(own)}; set `trainer.shards` to 1, "
+            f"modalities of a kind of your own cannot be encoded in pods: {', '.join(own)}; set trainer.shards to 1, "
             "or add the kind to components/modalities and build the image again"
         )
-    return data_uri if data_uri.startswith(_STORES) else None
 
 
 def cut(
@@ -75,8 +80,8 @@ def cut(
             folder.mkdir()
             write_json(folder / "dataset.json", description)
             _write(folder, rows.take(stop - start), manifest, media)
-            digest = digest_folder(folder)
-            records = Ref(uri=exchange.put(folder, digest), digest=digest)
+            records = digest_folder(folder)
+            exchange.put(folder, records)
         parts.append(Part(start=start, stop=stop, records=records))
         progress("copy to the exchange", stop, bounds[-1][1])
     if rows.more():

@@ -12,7 +12,7 @@ from components.encoding import Accepted
 from components.exchange import Exchange
 from components.progress import Progress, silent
 from components.refs import Ref, read_json
-from components.shards.cut import cut, media_in_store
+from components.shards.cut import check_kinds, cut, media_in_store
 from components.shards.spec import CHUNK, ShardSpec, bounds, work_digest
 
 
@@ -77,7 +77,8 @@ class EncodePlan:
     def cut(self, exchange: Exchange, scratch: Path, progress: Progress = silent) -> ShardSpec:
         """Put the parts and what they need into the exchange."""
         records = Accepted.open(self.accepted.path)
-        store = media_in_store(self.data.uri, records.manifest)
+        check_kinds(records.manifest)
+        store = media_in_store(self.data.uri, exchange.uri)
         parts = cut(
             batches=records.batches(),
             description=read_json(self.accepted.path / "dataset.json"),
@@ -144,8 +145,9 @@ class PredictPlan:
     def cut(self, exchange: Exchange, scratch: Path, progress: Progress = silent) -> ShardSpec:
         """Put the parts, and the model package, into the exchange."""
         dataset = self._dataset()
-        store = media_in_store(self.data.uri, dataset.manifest)
-        package = exchange.put(self.package.path, self.package.digest)
+        check_kinds(dataset.manifest)
+        store = media_in_store(self.data.uri, exchange.uri)
+        exchange.put(self.package.path, self.package.digest)
         parts = cut(
             batches=dataset.batches(ROWS, read_columns(dataset.manifest)),
             description={"manifest": dataset.manifest.resolved()},
@@ -163,7 +165,7 @@ class PredictPlan:
             parts=parts,
             chunk=self.chunk,
             media=store,
-            package=Ref(uri=package, digest=self.package.digest),
+            package=self.package.digest,
         )
 
     def _dataset(self) -> Dataset:

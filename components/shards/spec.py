@@ -5,10 +5,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from components.batch import BLOCK
-from components.refs import Ref, digest_json
+from components.refs import digest_json
 from components.strict import Strict
 
+BLOCK = 64
+"""Rows that are answered together, of the size of a request; parts and chunks begin at multiples of it."""
 CHUNK = 2048
 """Rows that a killed index may have to do again."""
 
@@ -19,8 +20,8 @@ class Part(Strict):
     start: Annotated[int, Field(ge=0)]
     stop: int
     """The row after its last one."""
-    records: Ref
-    """Those rows, the manifest, and (unless pods read them at ``media``) their media, as a data set of its own."""
+    records: str
+    """Digest of an object of the exchange: those rows, the manifest, and (unless pods read them at ``media``) their media."""
 
 
 class ShardSpec(Strict):
@@ -37,8 +38,8 @@ class ShardSpec(Strict):
     """Object store that pods read media from themselves."""
     modalities: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """Options of each modality's kind; ``encode``."""
-    package: Ref | None = None
-    """The model package; ``predict``."""
+    package: str | None = None
+    """Digest of an object of the exchange: the model package; ``predict``."""
 
     @model_validator(mode="after")
     def _whole(self) -> "ShardSpec":
@@ -58,7 +59,7 @@ class ShardSpec(Strict):
             rows=self.rows,
             count=len(self.parts),
             chunk=self.chunk,
-            options={"modalities": self.modalities, "package": self.package and self.package.digest},
+            options={"modalities": self.modalities, "package": self.package},
         )
 
 

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from components.batch import Answers, regrouped
 from components.data.manifest import Manifest
 from components.encoding import Accepted, Encoder
-from components.exchange import Exchange
+from components.exchange import OBJECTS, Exchange
 from components.features import FeaturesWriter
 from components.predictor import Predictor
 from components.progress import Progress, silent
@@ -97,17 +97,16 @@ def run_index(
     Raises:
         UserError: inputs that are gone or wrong, or an exchange that cannot be written.
     """
-    part = spec.parts[index]
-    digest = spec.digest()
+    part, digest = spec.parts[index], spec.digest()
     finished = finished_chunks(exchange, job, digest, index)
     resumed = len(finished)
-    folder = exchange.fetch(part.records, part.records.digest, cache / "objects")
-    task: Task | None = None
-    for start, records in _chunks(part, folder, spec.chunk):
-        if start not in finished:
-            task = task or _task(spec, folder, exchange, cache)
-            finished[start] = _finish(task, records, start, index, exchange=exchange, job=job, attempt=attempt, spec=digest)
-        progress(spec.task, start + len(records) - part.start, part.stop - part.start)
+    if any(start not in finished for start in range(part.start, part.stop, spec.chunk)):
+        folder = _fetched(exchange, part.records, cache)
+        task = _task(spec, folder, exchange, cache)
+        for start, records in _chunks(part, folder, spec.chunk):
+            if start not in finished:
+                finished[start] = _finish(task, records, start, index, exchange=exchange, job=job, attempt=attempt, spec=digest)
+            progress(f"part {index}", start + len(records) - part.start, part.stop - part.start)
     result = PartResult(
         spec=digest, index=index, start=part.start, stop=part.stop, chunks=[finished[start] for start in sorted(finished)]
     )
@@ -136,7 +135,11 @@ def chunk_job(job: str, index: int) -> str:
 def _task(spec: ShardSpec, folder: Path, exchange: Exchange, cache: Path) -> Task:
     if spec.package is None:
         return Encode(spec, folder, cache)
-    return Predict(spec, folder, exchange.fetch(spec.package, spec.package.digest, cache / "objects"))
+    return Predict(spec, folder, _fetched(exchange, spec.package, cache))
+
+
+def _fetched(exchange: Exchange, digest: str, cache: Path) -> Path:
+    return exchange.fetch(f"{exchange.uri}/{OBJECTS}/{digest}", digest, cache)
 
 
 def _chunks(part: Part, folder: Path, rows: int) -> Iterator[tuple[int, pa.Table]]:

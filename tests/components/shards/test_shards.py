@@ -5,20 +5,20 @@ import json
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.batch import BLOCK, predict
+from components.batch import predict
 from components.data.manifest import load_manifest
 from components.encoding import encode
 from components.errors import UserError
 from components.exchange import Exchange
 from components.predictor import Predictor, check_package
-from components.refs import Ref, digest_file, digest_folder, write_json
+from components.refs import Ref, digest_file, digest_folder
 from components.shards import work
 from components.shards.join import accounted, folders, join_answers, join_features, results
 from components.shards.plan import EncodePlan, PredictPlan
-from components.shards.spec import ShardSpec, bounds
+from components.shards.spec import BLOCK, ShardSpec, bounds
 from components.shards.work import run_index
 from tests import synthetic, tiny
 from tests.packaged import packed
@@ -115,8 +115,8 @@ def whole(data, tmp_path_factory):
 def test_a_spec_survives_json_and_its_digest_knows_contents_not_places(whole):
     spec = whole[0]
     assert ShardSpec.model_validate_json(spec.model_dump_json()) == spec
-    moved = [p.model_copy(update={"records": Ref(uri="/elsewhere", digest=p.records.digest)}) for p in spec.parts]
-    assert spec.model_copy(update={"parts": moved}).digest() == spec.digest()
+    moved = spec.model_copy(update={"media": "s3://elsewhere/data"})
+    assert moved.digest() == spec.digest()
     assert spec.model_copy(update={"source": {"accepted": "0", "data": "1"}}).digest() != spec.digest()
 
 

@@ -1,0 +1,81 @@
+"""What a pod of an Indexed Job runs, between ``--config EXCHANGE/jobs/JOB/spec.json`` and ``--out EXCHANGE/jobs/JOB``.
+
+Which part it does says ``JOB_COMPLETION_INDEX``; how it ends says an exit code of ``components.training.exits``.
+"""
+
+import json
+import os
+import signal
+import sys
+from types import FrameType
+
+from pydantic import ValidationError
+
+from components.errors import UsageError
+from components.exchange import JOBS, Exchange, split
+from components.shards.spec import ShardSpec
+from components.training import exits
+from components.training.pod import Lines, Parser, Pod, ended, message
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Do one part of a task, and put the result under this attempt's token; progress goes to standard error as JSON lines."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _leave)
+
+    def work() -> None:
+        given = Parser("python -m components.shards", main.__doc__).parse_args(arguments)
+        pod = Pod.read()
+        pod.preflight()
+        _do(given.config, given.out, pod)
+
+    return ended(work)
+
+
+def _do(config: str, out: str, pod: Pod) -> None:
+    root, below = split(out)
+    if not root or below.count("/") != 1:
+        raise UsageError(f"--out: got {out}, wanted EXCHANGE/jobs/JOB")
+    exchange = Exchange(root)
+    exchange.check()
+    spec = _spec(config)
+    index = _index(len(spec.parts))
+    from components.shards.work import run_index  # torch: after all that can be said without it
+
+    figures = run_index(
+        spec,
+        index,
+        exchange=exchange,
+        job=below.removeprefix(f"{JOBS}/"),
+        attempt=pod.token,
+        cache=pod.cache,
+        progress=Lines().progress,
+    )
+    sys.stdout.write(json.dumps({"index": index, **figures}) + "\n")
+
+
+def _spec(config: str) -> ShardSpec:
+    root, below = split(config)
+    try:
+        return ShardSpec.model_validate_json(Exchange(root).read(below))
+    except FileNotFoundError as error:
+        raise UsageError(f"--config: nothing at {config}") from error
+    except ValidationError as error:
+        raise UsageError(f"--config: {config} is no ShardSpec: {error}") from error
+
+
+def _index(parts: int) -> int:
+    text = os.environ.get("JOB_COMPLETION_INDEX") or "0"
+    if not text.isdecimal() or int(text) >= parts:
+        raise UsageError(f"JOB_COMPLETION_INDEX: got {text!r}, wanted a number below {parts}, the parts of the spec")
+    return int(text)
+
+
+def _leave(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+    """End at once: what is finished lies in the exchange, and the chunk at hand may last longer than the grace period."""
+    message(f"stopped by {signal.Signals(number).name}; finished chunks are kept, the next attempt goes on there")
+    sys.exit(exits.INTERRUPTED)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,146 @@
+"""A task over a whole data set as the indexes of one Job: cut, submit or find again, watch, and account for every part."""
+
+import json
+import re
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from components.code import code_digest
+from components.errors import UserError
+from components.exchange import JOBS, OBJECTS, Exchange
+from components.progress import Progress
+from components.shards.join import accounted, folders, results
+from components.shards.plan import Plan
+from components.shards.spec import ShardSpec
+from components.shards.work import Chunk, PartResult
+from components.trainer_config import KubernetesTrainer
+from infra.cluster import Cluster
+from infra.manifests import Work, job_name
+
+Say = Callable[[str], None]
+
+SPEC = "spec.json"
+_SEEN_S = 20.0
+"""How long results may take to be seen here after their Job is complete: shared folders remember what was not there."""
+_LINE = re.compile(r"^(?:\[\d+\] )?(\{.*\})$")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """All parts, finished and accounted for."""
+
+    spec: ShardSpec
+    folders: Iterator[Path]
+    """Files of each chunk in order, verified; a folder is gone when the next one is asked for."""
+    clean: Callable[[], None]
+    """What to do once the joined result is stored."""
+
+
+def run(plan: Plan, *, trainer: KubernetesTrainer, run_id: str, scratch: Path, progress: Progress, say: Say) -> Parts:
+    """Have a Job do all parts, or find the Job or the parts of an earlier run.
+
+    Args:
+        plan: what is to be done.
+        trainer: where, and into how many parts.
+        run_id: id of the run.
+        scratch: a local folder.
+        progress: told of rows that are copied and done.
+        say: told what a person should know, and the pods' own lines.
+
+    Raises:
+        UserError: no whole result; the message says why, or which parts are missing.
+    """
+    exchange = Exchange(trainer.exchange.uri)
+    exchange.check()
+    code = code_digest()
+    name = job_name(plan.task, plan.digest(), code)
+    spec = _cut(plan, exchange, name, scratch, progress)
+    cluster = Cluster(_for_parts(trainer, len(spec.parts)), say=say)
+
+    def whole() -> bool:
+        return _whole(spec, results(exchange, name, {}, scratch))
+
+    succeeded: dict[int, str] = {}
+    if cluster.exists(name) or not whole():
+        inside = f"{trainer.exchange.inside.rstrip('/')}/{JOBS}/{name}"
+        work = Work(name=name, task=plan.task, run=run_id, config=f"{inside}/{SPEC}", out=inside, code=code, kind="shards")
+        uid, attached = cluster.submit(work, usable=lambda _: whole())
+        say(f"{'found' if attached else 'submitted'} Job {name} of {len(spec.parts)} parts in namespace {trainer.namespace}")
+        try:
+            outcome = cluster.watch(name, uid, take=_lines(plan.task, spec.rows, progress, say))
+        except KeyboardInterrupt:
+            say(f"cancelled: deleting Job {name}; its finished chunks stay for the next time")
+            cluster.cancel(name, uid)
+            raise
+        succeeded = {index: token for token, index in outcome.attempts.items()}
+    else:
+        say(f"Job {name} is gone and its parts are here")
+    chunks = _accounted(spec, lambda: results(exchange, name, succeeded, scratch))
+
+    def clean() -> None:
+        cluster.cancel(name, wait=False)
+        exchange.remove_job(name)
+
+    return Parts(spec=spec, folders=folders(exchange, name, chunks, scratch), clean=clean)
+
+
+def _cut(plan: Plan, exchange: Exchange, name: str, scratch: Path, progress: Progress) -> ShardSpec:
+    """The spec of a job in the exchange; what an earlier run has cut is not cut again."""
+    place = f"{JOBS}/{name}/{SPEC}"
+    try:
+        spec = ShardSpec.model_validate_json(exchange.read(place))
+    except FileNotFoundError:
+        pass
+    else:
+        needed = {p.records for p in spec.parts} | ({spec.package} if spec.package else set())
+        if spec.digest() == plan.digest() and {f"{digest}.json" for digest in needed} <= set(exchange.names(OBJECTS)):
+            return spec
+    spec = plan.cut(exchange, scratch, progress)
+    exchange.write_json(place, spec.model_dump(mode="json"))
+    return spec
+
+
+def _for_parts(trainer: KubernetesTrainer, parts: int) -> KubernetesTrainer:
+    """The trainer block for pods that work alone, as many as there are parts."""
+    return trainer.model_copy(update={"shards": parts, "nodes": 1, "min_nodes": None})
+
+
+def _whole(spec: ShardSpec, parts: list[PartResult]) -> bool:
+    try:
+        accounted(spec, parts)
+    except UserError:
+        return False
+    return True
+
+
+def _accounted(spec: ShardSpec, look: Callable[[], list[PartResult]]) -> list[tuple[int, Chunk]]:
+    """All chunks, waited for a little.
+
+    Raises:
+        UserError: some are missing, double or foreign.
+    """
+    end = time.monotonic() + _SEEN_S
+    while not _whole(spec, parts := look()) and time.monotonic() < end:
+        time.sleep(1)
+    return accounted(spec, parts)
+
+
+def _lines(task: str, rows: int, progress: Progress, say: Say) -> Say:
+    """Takes the lines of all pods: together their progress moves one bar, all else is shown."""
+    done: dict[str, int] = {}
+
+    def take(line: str) -> None:
+        if (found := _LINE.match(line)) is None:
+            say(line)
+            return
+        try:
+            told = json.loads(found[1])
+            done[str(told["what"])] = int(told["step"])
+        except (ValueError, KeyError, TypeError):
+            say(line)
+        else:
+            progress(task, sum(done.values()), rows)
+
+    return take
