@@ -75,7 +75,7 @@ class World:
         if self.size == 1:
             return module
         return nn.parallel.DistributedDataParallel(
-            module, process_group=self.data, broadcast_buffers=False, find_unused_parameters=True
+            module, process_group=self.data, forward_sync_buffers=False, find_unused_parameters=True
         )
 
     def gathered(self, output: ModelOutput, total: int) -> ModelOutput:

@@ -11,6 +11,7 @@ from pathlib import Path
 from components.errors import UserError
 from components.progress import Log, Progress, silent, unlogged
 from components.refs import Ref, digest_folder
+from components.training import exits
 from components.training.pod import Parser, Pod, Stop, ended
 from components.training.spec import TrainSpec
 
@@ -75,13 +76,14 @@ def main(arguments: list[str] | None = None) -> int:
     stop = Stop()
     stop.listen()
 
-    def work() -> None:
+    def work() -> int:
         given = Parser("python -m components.training.entry", main.__doc__).parse_args(arguments)
         pod = Pod.read()
         pod.preflight()
         from components.training.attempt import attempt  # torch: after all that can be said without it
 
         attempt(given.config, given.out, pod, stop)
+        return exits.DONE
 
     return ended(work)
 

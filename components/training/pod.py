@@ -31,6 +31,10 @@ class PreflightError(UserError):
     """The pod is not what was asked for."""
 
 
+class PeersError(UserError):
+    """The peers of a training did not come."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Pod:
     """Environment of a training pod, set by the Job's manifest.
@@ -101,6 +105,15 @@ class Pod:
                 f"check trainer.gpus and trainer.gpu_resource, the node's driver and device plugin, and that the image's torch "
                 f"is built for CUDA (it is {torch.__version__}); or set trainer.device to cpu"
             )
+
+
+_CODES = (
+    (UsageError, exits.USAGE),
+    (PreflightError, exits.PREFLIGHT),
+    (ExchangeError, exits.IO),
+    (PeersError, exits.IO),
+    (UserError, exits.DATA),
+)
 
 
 class Parser(argparse.ArgumentParser):
@@ -184,20 +197,18 @@ def message(text: str) -> None:
         return  # not in a pod, or nowhere to write it: the log has it
 
 
-def ended(work: Callable[[], None]) -> int:
-    """Do something, and give the exit code of how it ended."""
-    codes = {UsageError: exits.USAGE, PreflightError: exits.PREFLIGHT, ExchangeError: exits.IO, UserError: exits.DATA}
+def ended(work: Callable[[], int]) -> int:
+    """Do something that gives an exit code, and give that of how it ended."""
     try:
-        work()
+        return work()
     except exits.Interrupted as stopped:
         message(f"{stopped}; the checkpoint is written, the next attempt goes on there")
         return exits.INTERRUPTED
     except UserError as error:
         message(str(error))
-        return next(code for kind, code in codes.items() if isinstance(error, kind))
+        return next(code for kind, code in _CODES if isinstance(error, kind))
     except Exception as error:
         return _unexpected(error)
-    return exits.DONE
 
 
 def _unexpected(error: Exception) -> int:
