@@ -1,6 +1,7 @@
 """Where training runs: here, in this process, or as a Job of a Kubernetes cluster."""
 
 import json
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -68,6 +69,7 @@ def _in_cluster(spec: TrainSpec, *, out: Path, progress: Progress, config: Kuber
     tokens: list[str] = []
     if cluster.exists(name) or not exchange.attempts(name):
         remote.prepare(spec, exchange, name, config.exchange.pod_uri)
+        _writable(Path(config.exchange.uri.removeprefix("file://")) / JOBS / name, config.user)
         inside = f"{config.exchange.inside.rstrip('/')}/{JOBS}/{name}"
         work = Work(name=name, task=spec.task, run=run, config=f"{inside}/{remote.SPEC}", out=inside, code=code)
         uid, attached = cluster.submit(work, usable=lambda _: bool(exchange.attempts(name)))
@@ -90,6 +92,12 @@ def _in_cluster(spec: TrainSpec, *, out: Path, progress: Progress, config: Kuber
         exchange.remove_job(name)
 
     return clean
+
+
+def _writable(folder: Path, user: int) -> None:
+    """In a shared folder: let the pods' user write below a job that this user made."""
+    if folder.is_dir() and os.getuid() != user:
+        folder.chmod(0o1777)
 
 
 def _complete(look: Callable[[], list[str]]) -> list[str]:

@@ -52,9 +52,10 @@ def verdict(snapshot: Snapshot, *, name: str, namespace: str, log: list[str]) ->
             remedy="raise trainer.time_budget_s and run again: it goes on from its last checkpoint",
             log=log,
         )
-    ends = "; ".join(_one_end(p) for p in snapshot.failed[:5]) or str(condition.get("message", "no pod is left to ask"))
+    ends = ", ".join(_one_end(p) for p in snapshot.failed[:5]) or str(condition.get("message", "no pod is left to ask"))
+    last = next((f"; the last one said: {_words(p.end)}" for p in snapshot.failed if p.end), "")
     return RetriesExhausted(
-        f"{len(snapshot.failed)} pods failed, more than trainer.retries allows ({condition.get('reason')}): {ends}",
+        f"{len(snapshot.failed)} pods failed, more than trainer.retries allows ({condition.get('reason')}): {ends}{last}",
         where=f"Job {name} in namespace {namespace}",
         remedy=f"see `kubectl -n {namespace} describe job {name}`; running again goes on from the last checkpoint",
         log=log,
@@ -87,6 +88,4 @@ def _one_end(pod: Pod) -> str:
         status = pod.tree.get("status", {})
         return f"{pod.name}: {status.get('reason', 'failed')} {status.get('message', '')}".strip()
     code = f"exit code {pod.end.code}" + (f" ({pod.end.reason})" if pod.end.reason not in ("", "Error") else "")
-    if pod.end.code == exits.IO:
-        code += ", exchange or peers not reached"
-    return f"{pod.name}: {code}" + (f": {pod.end.message.splitlines()[-1]}" if pod.end.message else "")
+    return f"{pod.name}: {code}" + (", exchange or peers not reached" if pod.end.code == exits.IO else "")

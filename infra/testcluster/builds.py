@@ -1,14 +1,17 @@
 """Images from Dockerfiles: built with buildah on a Debian base made here, and loaded into the nodes."""
 
+import fcntl
 import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from infra.testcluster import images, machine
-from infra.testcluster.layout import CACHE, NODES, STATE
+from infra.testcluster.layout import CACHE, NODES
+from infra.testcluster.network import unmount
 from infra.testcluster.shell import run, say, stream
 
 BASE = "concord/base:dev"
@@ -37,15 +40,8 @@ def image(
         load: whether nodes get it at all.
     """
     machine.require(machine.IMAGE_PACKAGES)
-    base = arguments.get("BASE") or _base()
-    command = ["bud", "--layers", "--network=host", "--pull-never", "--file", str(dockerfile), "--tag", name]
-    for key, value in {**arguments, "BASE": base}.items():
-        command += ["--build-arg", f"{key}={value}"]
-    for path, inside in _mounts():
-        command += ["--volume", f"{path}:{inside}:ro"]
-    say(f"building {name} from {dockerfile}")
-    stream(_buildah(*command, str(context)), say, env=_environment())
-    with tempfile.TemporaryDirectory(dir=STATE if load else CACHE) as folder:
+    with _one_at_a_time(), tempfile.TemporaryDirectory(dir=CACHE) as folder:
+        _build(name, dockerfile, context, {**arguments, "BASE": arguments.get("BASE") or _base()})
         archive = Path(folder) / "image.tar"
         buildah("push", name, f"docker-archive:{archive}:{name}")
         for node in NODES if load else ():
@@ -53,6 +49,28 @@ def image(
                 images.load(node, archive)
                 say(f"image {name} on {node.name}")
         return archive.stat().st_size
+
+
+def _build(name: str, dockerfile: Path, context: Path, arguments: Mapping[str, str]) -> None:
+    command = ["bud", "--layers", "--network=host", "--pull-never", "--file", str(dockerfile), "--tag", name]
+    for key, value in arguments.items():
+        command += ["--build-arg", f"{key}={value}"]
+    for path, inside in _mounts():
+        command += ["--volume", f"{path}:{inside}:ro"]
+    say(f"building {name} from {dockerfile}")
+    stream(_buildah(*command, str(context)), say, env=_environment())
+
+
+@contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    """Build alone, and take away the mount that buildah leaves over its storage."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / "buildah.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            unmount(STORAGE)
 
 
 def buildah(*arguments: str) -> str:

@@ -11,11 +11,11 @@ from pathlib import Path
 
 from infra.testcluster import control, credentials, images, machine, network, nodes, processes
 from infra.testcluster.binaries import COREDNS, KUBERNETES_MODULE, built
-from infra.testcluster.layout import CACHE, CGROUP, NODES, STATE
+from infra.testcluster.layout import CACHE, NAME, NODES, STATE
 from infra.testcluster.shell import say, wait_for
 
-# Kubelets write there whatever their root folder is.
-_SHARED = (Path("/var/lib/kubelet/device-plugins"), Path("/var/log/containers"))
+# Kubelets and shims write there whatever their folders are.
+_DEVICES, _LOGS, _SHIMS = Path("/var/lib/kubelet/device-plugins"), Path("/var/log/containers"), Path("/run/containerd/s")
 
 
 def up() -> bool:
@@ -40,6 +40,7 @@ def up() -> bool:
             nodes.start_kubelet(node)
         names = {node.name for node in NODES}
         wait_for("both nodes", lambda: nodes.ready() >= names, 120, str(processes.LOGS))
+        wait_for("the first service account", control.has_account, 60, str(processes.LOGS))
         for node in NODES:
             nodes.equip(node)
         say(f"both nodes Ready after {time.monotonic() - started:.1f} s")
@@ -82,16 +83,21 @@ def down() -> None:
 
 
 def _remove_shared() -> None:
-    devices, logs = _SHARED
-    for path in devices.glob("*") if devices.is_dir() else ():
-        path.unlink()
-    for link in logs.glob("*") if logs.is_dir() else ():
-        if link.is_symlink() and str(STATE) in str(link.readlink()):
+    tops = [top / NAME for top in (Path("/sys/fs/cgroup"), *Path("/sys/fs/cgroup").iterdir())]
+    for link in _LOGS.glob("*"):
+        if link.is_symlink() and f"{STATE}/" in str(link.readlink()):
             link.unlink()
-    tops = [top / CGROUP for top in (Path("/sys/fs/cgroup"), *Path("/sys/fs/cgroup").iterdir())]
-    for folder in (devices, devices.parent, logs, *tops):
-        with suppress(OSError):  # someone else's, still in use
+    if not _other_kubelets():
+        for path in _DEVICES.glob("*"):
+            path.unlink()
+    for folder in (_DEVICES, _DEVICES.parent, _LOGS, _SHIMS, _SHIMS.parent, *tops):
+        with suppress(OSError):  # not there, or in use by someone else
             folder.rmdir()
+
+
+def _other_kubelets() -> bool:
+    names = (processes.command_of(int(folder.name))[:1] for folder in Path("/proc").iterdir() if folder.name.isdigit())
+    return any(Path(name[0]).name == "kubelet" for name in names if name)
 
 
 @contextmanager

@@ -6,10 +6,12 @@ from infra.testcluster import credentials, processes
 from infra.testcluster.binaries import binary
 from infra.testcluster.layout import (
     API_ADDRESS,
+    CONTROLLERS_PORT,
     DNS_ADDRESS,
     ETCD_PEER_URL,
     ETCD_URL,
     KUBECONFIG,
+    SCHEDULER_PORT,
     SERVICE_RANGE,
     STATE,
 )
@@ -36,6 +38,11 @@ def ready() -> bool:
     """Whether the API server says that it is ready."""
     asked = [binary("kubectl"), "--kubeconfig", str(KUBECONFIG), "get", "--raw", "/readyz", "--request-timeout=5s"]
     return KUBECONFIG.exists() and subprocess.run(asked, capture_output=True, check=False).returncode == 0
+
+
+def has_account() -> bool:
+    """Whether pods can be created in the default namespace: its service account is there."""
+    return bool(kubectl("get", "serviceaccount", "default", "--ignore-not-found"))
 
 
 def kubectl(*arguments: str, stdin: str | None = None) -> str:
@@ -92,6 +99,7 @@ def _controllers() -> list[str]:
         # There is only one: without an election an outage of etcd does not end it.
         "--leader-elect=false",
         "--bind-address=127.0.0.1",
+        f"--secure-port={CONTROLLERS_PORT}",
         # A silent node is NotReady after 20 s instead of 50 s: tests wait less.
         "--node-monitor-period=2s",
         "--node-monitor-grace-period=20s",
@@ -105,6 +113,7 @@ def _scheduler() -> list[str]:
         f"--kubeconfig={credentials.kubeconfig('scheduler')}",
         "--leader-elect=false",
         "--bind-address=127.0.0.1",
+        f"--secure-port={SCHEDULER_PORT}",
         "--profiling=false",
     ]
 

@@ -4,20 +4,25 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-STATE = Path(os.environ.get("CONCORD_TESTCLUSTER_STATE", "/var/tmp/concord-testcluster"))  # noqa: S108  root makes it, 0711
+# Another number is another cluster beside the first: other addresses, ports, bridge and folder.
+NUMBER = int(os.environ.get("CONCORD_TESTCLUSTER_NUMBER", "0"))
+NAME = "concord-testcluster" + (f"-{NUMBER}" if NUMBER else "")
+STATE = Path(os.environ.get("CONCORD_TESTCLUSTER_STATE", "/var/tmp")) / NAME  # noqa: S108  root makes it, for root alone
 CACHE = Path(os.environ.get("CONCORD_TESTCLUSTER_CACHE", str(Path.home() / ".cache/concord-testcluster")))
 KUBECONFIG = STATE / "kubeconfig"
 
-SERVICE_RANGE = "10.98.0.0/24"
+SERVICE_RANGE = f"10.98.{NUMBER}.0/24"
 # The API server listens on the very address of the `kubernetes` Service, so pods reach it without kube-proxy.
-API_ADDRESS = "10.98.0.1"
+API_ADDRESS = f"10.98.{NUMBER}.1"
 API_URL = f"https://{API_ADDRESS}:443"
-POD_RANGE = "10.97.0.0/16"
-POD_GATEWAY = "10.97.0.1"
-BRIDGE = "concord0"
-ETCD_URL = "http://127.0.0.1:23790"  # loopback: no pod reaches it
-ETCD_PEER_URL = "http://127.0.0.1:23800"
-CGROUP = "concord-testcluster"
+POD_RANGE = f"10.97.{NUMBER}.0/24"
+POD_GATEWAY = f"10.97.{NUMBER}.1"
+BRIDGE = f"concord{NUMBER}"
+# On loopback no pod reaches them.
+ETCD_URL = f"http://127.0.0.1:{23790 + NUMBER}"
+ETCD_PEER_URL = f"http://127.0.0.1:{23890 + NUMBER}"
+CONTROLLERS_PORT = 24010 + NUMBER
+SCHEDULER_PORT = 24110 + NUMBER
 
 
 @dataclass(frozen=True)
@@ -40,10 +45,10 @@ class Node:
     @property
     def cgroup(self) -> str:
         """The control group above its containers, as the kubelet names it."""
-        return f"/{CGROUP}/{self.name}"
+        return f"/{NAME}/{self.name}"
 
 
-NODES = (Node("node-1", "10.99.0.1"), Node("node-2", "10.99.0.2"))
+NODES = (Node("node-1", f"10.99.{NUMBER}.1"), Node("node-2", f"10.99.{NUMBER}.2"))
 DNS_ADDRESS = NODES[0].address
 
 

@@ -2,12 +2,14 @@
 
 import json
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 from infra.testcluster.layout import API_ADDRESS, BRIDGE, NODES, POD_GATEWAY, POD_RANGE, STATE
 
 CNI_BINARIES = Path("/usr/lib/cni")
 CNI_CONFIG = STATE / "cni"
+_CNI_RESULTS = Path("/var/lib/cni/results")  # containerd keeps them there whatever its folders are
 
 
 def prepare() -> None:
@@ -28,7 +30,7 @@ def prepare() -> None:
             "routes": [{"dst": "0.0.0.0/0"}],
         },
     }
-    network = {"cniVersion": "0.4.0", "name": "concord", "plugins": [bridge]}
+    network = {"cniVersion": "0.4.0", "name": BRIDGE, "plugins": [bridge]}
     (CNI_CONFIG / "10-concord.conflist").write_text(json.dumps(network, indent=2), encoding="utf-8")
 
 
@@ -37,6 +39,11 @@ def remove() -> None:
     for address in (API_ADDRESS, *(node.address for node in NODES)):
         _ip("address", "delete", f"{address}/32", "dev", "lo", check=False)
     _ip("link", "delete", BRIDGE, check=False)
+    for path in _CNI_RESULTS.glob(f"{BRIDGE}-*"):
+        path.unlink()
+    for folder in (_CNI_RESULTS, _CNI_RESULTS.parent):
+        with suppress(OSError):  # not there, or in use by someone else
+            folder.rmdir()
 
 
 def unmount(folder: Path) -> None:

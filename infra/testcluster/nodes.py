@@ -12,7 +12,7 @@ from components.errors import UserError
 from infra.testcluster import credentials, processes
 from infra.testcluster.binaries import binary
 from infra.testcluster.control import kubectl
-from infra.testcluster.layout import CGROUP, DNS_ADDRESS, STATE, Node
+from infra.testcluster.layout import DNS_ADDRESS, NAME, STATE, Node
 from infra.testcluster.network import CNI_BINARIES, CNI_CONFIG, unmount
 from infra.testcluster.shell import run, wait_for
 
@@ -124,7 +124,7 @@ def clear(node: Node) -> None:
 
 def _cgroups(node: Node) -> list[Path]:
     top = Path("/sys/fs/cgroup")
-    roots = [path for path in (top / CGROUP, *(each / CGROUP for each in top.iterdir() if each.is_dir())) if path.is_dir()]
+    roots = [path for path in (top / NAME, *(each / NAME for each in top.iterdir() if each.is_dir())) if path.is_dir()]
     inside = [root / node.name for root in roots if (root / node.name).is_dir()]
     return [*inside, *(path for root in inside for path in root.rglob("*") if path.is_dir())]
 

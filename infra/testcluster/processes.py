@@ -92,7 +92,7 @@ def command_of(pid: int) -> list[str]:
 
 def strays() -> list[int]:
     """Processes whose command line names the state folder: ours even if the notes about them are lost."""
-    ours, mine = str(STATE), os.getpid()
+    ours, mine = f"{STATE}/", os.getpid()
     found = []
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit() and int(folder.name) != mine:
