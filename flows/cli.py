@@ -220,6 +220,30 @@ def search(
 
 
 @app.command()
+def plan(
+    config: Config,
+    records: Annotated[
+        list[int] | None, typer.Option(min=1, help="Size to plan for, repeatable; default: the set's own and 10^4 to 10^9.")
+    ] = None,
+    profile: Annotated[Path | None, typer.Option(help="Rates measured elsewhere, instead of measuring this machine.")] = None,
+    save_profile: Annotated[Path | None, typer.Option(help="Keep the measured rates in this file.")] = None,
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Estimate time, bytes, GPU hours and checkpoint traffic at other sizes, and say which engine suits each stage.
+
+    Example: concord plan conf/demo.yaml --records 1000000
+    """
+
+    def work() -> Answer:
+        from flows.commands.plan import plan as command
+
+        return command(config, records=records or [], profile=profile, save_profile=save_profile, data=data)
+
+    _answer(work, as_json)
+
+
+@app.command()
 def doctor(as_json: AsJson = False) -> None:
     """Check this machine and say what is missing and the remedy.
 

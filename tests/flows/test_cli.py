@@ -10,8 +10,8 @@ from typer.main import get_command
 from flows.cli import app
 
 VERBS = [
-    "classify", "data check", "data glyphs", "data import", "demo", "doctor", "evaluate", "explain", "ledger", "promote",
-    "rollback", "run", "runs cancel", "runs clean", "runs list", "search", "serve",
+    "classify", "data check", "data glyphs", "data import", "demo", "doctor", "evaluate", "explain", "ledger", "plan",
+    "promote", "rollback", "run", "runs cancel", "runs clean", "runs list", "search", "serve",
 ]  # fmt: skip
 
 

@@ -1,0 +1,163 @@
+"""Measures rates: the real steps on two small samples of the data set, and each part that grows by a law of its own."""
+
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from components.config import RunConfig
+from components.contracts import Raw
+from components.data.manifest import MEDIA, load_manifest
+from components.data.media import Media
+from components.data.reader import Dataset, raws
+from components.errors import UserError
+from components.features import Features
+from components.plan import machine, sample, steps
+from components.plan.profile import Line, Profile, Stage, shape_of
+from components.plan.survey import Survey
+from components.progress import Progress, silent
+from components.refs import Ref, digest_folder
+from components.trainer_config import LocalTrainer
+
+Run = Callable[[str, RunConfig, Mapping[str, Ref], Path, Path, Progress], None]
+"""Runs a stage: ``(stage, config, outputs of earlier stages, state folder, out, progress)``. Handed in: which function is
+behind a stage is the flow's knowledge."""
+
+SIZES = (250, 1000)
+"""Records of the two samples."""
+_LEAST = 20
+TRAINING = ("teach", "train", "baselines")
+STAGES = ("validate", "encode", "teach", "pseudo_label", "train", "baselines", "evaluate", "package")
+
+
+@dataclass(kw_only=True)
+class Pass:
+    """One walk through all stages on one sample.
+
+    Attributes:
+        seconds: stage to seconds, the digest of its output in it, its optimiser steps not.
+        written: stage to bytes of its output.
+    """
+
+    seconds: dict[str, float] = field(default_factory=dict)
+    written: dict[str, int] = field(default_factory=dict)
+
+
+def calibrate(
+    config: RunConfig,
+    base: Path,
+    surveyed: Survey,
+    *,
+    run: Run,
+    scratch: Path | None = None,
+    sizes: tuple[int, int] = SIZES,
+    progress: Progress = silent,
+) -> Profile:
+    """Measure this machine on a configuration's own data.
+
+    Three walks: the small sample twice (the first pays what a process pays once: imports, allocations), the large one once.
+
+    Args:
+        config: the run.
+        base: folder of its file.
+        surveyed: its data set.
+        run: runs one stage.
+        scratch: where to work, on the disk that is to be measured; the system's temporary folder by default.
+        sizes: records of the samples.
+        progress: told of every stage.
+
+    Raises:
+        UserError: the data set is too small, or a run on it could not start.
+    """
+    start = time.perf_counter()
+    small, large = min(sizes[0], surveyed.seen // 2), min(sizes[1], surveyed.seen)
+    if small < _LEAST:
+        raise UserError(f"{config.data.uri}: got {surveyed.seen} records, wanted at least {2 * _LEAST} to measure rates on")
+    with tempfile.TemporaryDirectory(prefix="concord-plan-", dir=scratch) as aside:
+        folder, tick = Path(aside), _Ticks(progress, 3 * len(STAGES) + 4)
+        cut = {n: sample.write(config.data, surveyed, n, folder / f"data-{n}") for n in (small, large)}
+        walks = [_walk(run, config, cut[n], folder / str(number), tick) for number, n in enumerate((small, small, large))]
+        features = Features.load(folder / "2" / "encode")
+        encoders = _encoder_seconds(cut[large], features)
+        tick()
+        rates = {
+            name: steps.measure(config, name, features, surveyed.classes, base)
+            for name in steps.model_names(config, surveyed.names)
+        }
+        tick()
+        search = machine.retrieval_cell(config.model.dim), machine.search_row(config.model.dim)
+        tick()
+        disk, hashing = machine.disk(folder)
+        tick()
+        return Profile(
+            machine=machine.machine(steps.device(config)),
+            versions=machine.versions(),
+            shape=shape_of(config, features.specs, len(surveyed.classes)),
+            sample_records=(small, large),
+            seconds=time.perf_counter() - start,
+            stages={name: _stage(name, walks, small, large) for name in STAGES},
+            steps=rates,
+            step_rows=steps.batch_rows(config.training.batch_size),
+            encoder_seconds=encoders,
+            record_bytes=cut[large].record_bytes / cut[large].records,
+            media_bytes=cut[large].media_bytes / cut[large].records,
+            retrieval_cell_seconds=search[0],
+            search_row_seconds=search[1],
+            hash_bytes_per_second=hashing,
+            disk=disk,
+        )
+
+
+class _Ticks:
+    """Tells how many parts of the measuring are done."""
+
+    def __init__(self, progress: Progress, total: int) -> None:
+        self._progress, self._total, self._done = progress, total, 0
+
+    def __call__(self) -> None:
+        self._done += 1
+        self._progress("measuring this machine", self._done, self._total)
+
+
+def _stage(name: str, walks: list[Pass], small: int, large: int) -> Stage:
+    first, again, last = walks
+    slope = max(0.0, (last.seconds[name] - again.seconds[name]) / (large - small))
+    bytes_slope = max(0.0, (last.written[name] - again.written[name]) / (large - small))
+    return Stage(
+        seconds=Line(fixed=first.seconds[name] - slope * small, slope=slope),
+        written_bytes=Line(fixed=again.written[name] - bytes_slope * small, slope=bytes_slope),
+    )
+
+
+def _walk(run: Run, config: RunConfig, cut: sample.Sample, folder: Path, tick: _Ticks) -> Pass:
+    """All stages with one epoch of training; what they took."""
+    short = config.training.model_copy(update={"epochs": 1, "teacher_epochs": 1})
+    config = config.model_copy(update={"data": cut.data, "training": short, "trainer": LocalTrainer()})
+    found, refs = Pass(), {"data": Ref(uri=cut.data.uri, digest="")}
+    for name in STAGES:
+        out, clock = folder / name, steps.Clock()
+        out.mkdir(parents=True)
+        start = time.perf_counter()
+        run(name, config, refs, folder / "home", out, clock)
+        refs[name] = Ref(uri=str(out), digest=digest_folder(out))
+        found.seconds[name] = time.perf_counter() - start - (clock.seconds if name in TRAINING else 0.0)
+        found.written[name] = sum(f.stat().st_size for f in out.rglob("*") if f.is_file())
+        tick()
+    return found
+
+
+def _encoder_seconds(cut: sample.Sample, features: Features) -> dict[str, float]:
+    """Seconds of each modality's encoder for one record that has it."""
+    manifest = load_manifest(cut.data.uri)
+    media = Media(cut.data.uri) if any(m.kind in MEDIA for m in manifest.modalities.values()) else None
+    values: dict[str, list[Raw]] = {name: [] for name in manifest.modalities}
+    for batch in Dataset(cut.data.uri, manifest).batches():
+        for name, column in raws(batch, manifest, media, []).items():
+            values[name] += [v for v in column if v is not None]
+    found = {}
+    for name, raw in sorted(values.items()):
+        modality = features.modality(name)
+        modality.encode(raw[:8])
+        found[name] = machine.seconds(lambda m=modality, r=raw: m.encode(r)) / max(1, len(raw))  # type: ignore[misc]
+    return found

@@ -1,0 +1,129 @@
+"""How long an optimiser step takes: the training loop itself, on a few batches of the sample, for every model of a run."""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from components import model as models
+from components import parts
+from components.config import Part, RunConfig
+from components.features import Features, ModalitySpec
+from components.model import Model
+from components.plan.profile import Line
+from components.training.data import TrainingData, training_data
+from components.training.loop import fit, placed
+
+FULL, CONCAT = "full", "concat"
+_FIRST = 2
+"""Steps that warm up and are not counted."""
+_MOST_STEPS = 30
+_SECONDS = 1.0
+"""About how long one batch size of one model is measured."""
+
+
+def model_names(config: RunConfig, names: tuple[str, ...]) -> list[str]:
+    """All models of a run whose step differs: the whole one, one per modality, and plain concatenation where it is another."""
+    if len(names) == 1:
+        return [FULL]
+    alone = [f"only-{name}" for name in names]
+    return [FULL, *alone, *([CONCAT] if config.model.fusion.name != "concat" else [])]
+
+
+def build(
+    config: RunConfig, name: str, specs: Mapping[str, ModalitySpec], classes: tuple[str, ...], base: Path | None
+) -> Model:
+    """One of these models with fresh weights and the classes of the whole data set."""
+    shape = config.model.model_copy(update={"fusion": Part(name="concat")}) if name == CONCAT else config.model
+    alone = name.removeprefix("only-")
+    used = {alone: specs[alone]} if name.startswith("only-") else specs
+    return models.build(shape, classes=classes, specs=used, base=base)
+
+
+def losses(config: RunConfig, modalities: int, base: Path | None) -> tuple[dict[str, tuple[float, Any]], bool]:
+    """Losses that a model of so many modalities is trained with, and whether one of them learns from unlabelled records."""
+    built: dict[str, tuple[float, Any]] = {}
+    reads_all = False
+    for name, options in sorted(config.losses.items()):
+        weight = float(options.get("weight", 1.0))
+        module = parts.load("loss", name, base)
+        if weight == 0 or modalities < getattr(module, "LEAST_MODALITIES", 1):
+            continue
+        own = {k: v for k, v in options.items() if k != "weight"}
+        built[name] = weight, module.build(parts.configure("loss", name, own, base))
+        reads_all |= bool(getattr(module, "WITHOUT_LABELS", False))
+    return built, reads_all
+
+
+def batch_rows(batch_size: int) -> tuple[int, int]:
+    """The two batch sizes that are measured: the configuration's and a quarter of it."""
+    return max(2, batch_size // 4), batch_size
+
+
+def measure(config: RunConfig, name: str, features: Features, classes: tuple[str, ...], base: Path | None) -> Line:
+    """Seconds of a step by rows in its batch: a fixed part and a slope, from two batch sizes."""
+    small, large = batch_rows(config.training.batch_size)
+    times = {rows: _step(config, name, features, classes, base, rows) for rows in (large, small)}
+    # Neither part is below zero: where small batches are the better deal, time is taken as proportional to rows.
+    slope = min(max(0.0, (times[large] - times[small]) / max(1, large - small)), times[large] / large)
+    return Line(fixed=times[large] - slope * large, slope=slope)
+
+
+def _step(config: RunConfig, name: str, features: Features, classes: tuple[str, ...], base: Path | None, rows: int) -> float:
+    first = _times(config, name, features, classes, base, rows, _FIRST + 2)
+    count = int(min(_MOST_STEPS, max(4, _SECONDS / max(first[-1], 1e-6))))
+    return median(_times(config, name, features, classes, base, rows, _FIRST + count)[_FIRST:])
+
+
+def _times(
+    config: RunConfig, name: str, features: Features, classes: tuple[str, ...], base: Path | None, rows: int, steps: int
+) -> list[float]:
+    """Seconds of each step of one epoch with so many steps of so many rows."""
+    model = build(config, name, features.specs, classes, base)
+    used, _ = losses(config, len(model.names), base)
+    data = repeated(training_data(features, names=tuple(model.names), pseudo={}, unlabelled=True), rows * steps)
+    ticks = [time.perf_counter()]
+    training = config.training.model_copy(update={"batch_size": rows})
+    fit(model, used, data, training, epochs=1, progress=lambda *_: ticks.append(time.perf_counter()))
+    return np.diff(ticks)[1:].tolist() if len(ticks) > 2 else np.diff(ticks).tolist()  # the first includes building
+
+
+def repeated(data: TrainingData, rows: int) -> TrainingData:
+    """The same records again and again until there are ``rows`` of them, labelled and unlabelled as they come."""
+    both = np.concatenate([data.supervised, data.unlabelled])
+    many: NDArray[np.int64] = np.random.default_rng(0).choice(both, rows)
+    changed: Mapping[str, Any] = {"supervised": many, "unlabelled": np.empty(0, np.int64)}
+    return TrainingData(**{**{name: getattr(data, name) for name in data.__dataclass_fields__}, **changed})
+
+
+class Clock:
+    """A progress callback that adds up the time between the steps of one model; the first step of each counts as a mean one."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, float] = {}
+        self._between: dict[str, list[float]] = {}
+
+    def __call__(self, what: str, done: int, total: int) -> None:  # noqa: ARG002
+        """Note the time."""
+        now = time.perf_counter()
+        if what in self._last:
+            self._between.setdefault(what, []).append(now - self._last[what])
+        self._last[what] = now
+
+    @property
+    def seconds(self) -> float:
+        """Of all steps of all models."""
+        found = 0.0
+        for what in self._last:
+            between = self._between.get(what, [])
+            found += sum(between) + (sum(between) / len(between) if between else 0.0)
+        return found
+
+
+def device(config: RunConfig) -> str:
+    """``cpu`` or ``cuda``: where the training loop would run here."""
+    return placed(config.training)[0].type

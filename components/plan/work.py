@@ -1,0 +1,79 @@
+"""What training has to do, exactly: models, rows, batches, steps and checkpoints, from shares of the data set."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from components.config import RunConfig
+from components.plan import sizes, steps
+from components.plan.survey import Survey
+from components.trainer_config import KubernetesTrainer
+
+ACCEPTED = 0.5
+"""Share of the unlabelled pool that is taken to get a pseudo-label: only a trained teacher knows. Every estimate also says what
+none and all of them would mean."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """One model of a training stage.
+
+    Attributes:
+        model: which, as in ``Profile.steps``.
+        rows: records in an epoch.
+        epochs: passes.
+        batch_size: records in a batch, at most.
+    """
+
+    model: str
+    rows: int
+    epochs: int
+    batch_size: int
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """As many as ``TrainingData.order`` gives batches."""
+        return max(1, -(-self.rows // self.batch_size))
+
+    @property
+    def steps(self) -> int:
+        """Optimiser steps in all."""
+        return self.epochs * self.steps_per_epoch
+
+    @property
+    def batch_rows(self) -> float:
+        """Records in a batch: all batches of an epoch are of nearly one size."""
+        return self.rows / self.steps_per_epoch
+
+
+def trainings(
+    stage: str, config: RunConfig, surveyed: Survey, records: int, base: Path | None, accepted: float = ACCEPTED
+) -> list[Training]:
+    """The models that ``teach``, ``train`` or ``baselines`` fits.
+
+    ``baselines`` follow the student, where there is one: whether the teacher is kept instead only validation shows.
+    """
+    student = config.labeller is not None
+    if stage == "teach":
+        return [_one(steps.FULL, config, surveyed, records, base, pseudo=None)]
+    if stage == "train":
+        return [_one(steps.FULL, config, surveyed, records, base, pseudo=accepted)] if student else []
+    others = [name for name in steps.model_names(config, surveyed.names) if name != steps.FULL]
+    return [_one(name, config, surveyed, records, base, pseudo=accepted if student else None) for name in others]
+
+
+def _one(name: str, config: RunConfig, surveyed: Survey, records: int, base: Path | None, *, pseudo: float | None) -> Training:
+    names = (name.removeprefix("only-"),) if name.startswith("only-") else surveyed.names
+    rows = surveyed.learnable(names, labelled=True) * records
+    if pseudo is not None:
+        _, reads_all = steps.losses(config, len(names), base)
+        rest = surveyed.learnable(names, labelled=False) * records
+        rows += rest if reads_all and len(names) > 1 else pseudo * rest
+    training = config.training
+    epochs = training.teacher_epochs if pseudo is None else training.epochs
+    return Training(model=name, rows=round(rows), epochs=epochs, batch_size=training.batch_size)
+
+
+def checkpoints(config: RunConfig, training: Training) -> int:
+    """Checkpoints that a training writes: after epochs, on a cluster also after steps, and one at the end."""
+    often = config.trainer.checkpoint_steps if isinstance(config.trainer, KubernetesTrainer) else None
+    return sizes.checkpoint_count(training.epochs, training.steps_per_epoch, config.training.checkpoint_every, often)

@@ -1,0 +1,97 @@
+"""Laws: totals are their parts, and more records never cost less."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from components.plan.estimate import TRAINING
+from components.plan.profile import Line
+from components.trainer_config import KubernetesTrainer
+from tests.components.plan.conftest import rates
+
+STAGE_GROWING = (
+    "records", "read_bytes", "written_bytes", "epochs", "steps", "seconds", "resident_bytes", "exchange_bytes",
+)  # fmt: skip
+GROWING = ("records", "seconds", "feature_bytes", "vector_bytes", "query_seconds", "cpu_hours", "beyond")
+
+
+@pytest.fixture(scope="module")
+def planner(real):
+    return real.planner()
+
+
+@pytest.fixture(scope="module")
+def cluster(real):
+    trainer = KubernetesTrainer(
+        where="kubernetes",
+        exchange={"uri": "s3://bucket/prefix"},
+        image="train:1",
+        nodes=2,
+        checkpoint_steps=10,
+    )
+    return real.planner(config=real.config.model_copy(update={"trainer": trainer}))
+
+
+@settings(max_examples=60, deadline=None)
+@given(a=st.integers(1, 10**9), b=st.integers(1, 10**9))
+def test_more_records_never_cost_less(planner, a, b):
+    small, large = planner.estimate(min(a, b)), planner.estimate(max(a, b))
+    for name in GROWING:
+        assert getattr(small, name) <= getattr(large, name), name
+    for less, more in zip(small.stages, large.stages, strict=True):
+        for name in STAGE_GROWING:
+            assert getattr(less, name) <= getattr(more, name), (less.name, name)
+
+
+@settings(max_examples=30, deadline=None)
+@given(n=st.integers(1, 10**9))
+def test_a_total_is_the_sum_of_its_stages_and_lies_in_its_range(planner, n):
+    e = planner.estimate(n)
+    assert e.seconds == pytest.approx(sum(s.seconds for s in e.stages))
+    assert e.seconds_range[0] <= e.seconds <= e.seconds_range[1]
+    assert e.gpu_hours is None
+    assert e.cpu_hours == pytest.approx(e.seconds / 3600)
+
+
+def test_a_stage_is_its_fixed_part_its_slope_and_its_steps(planner, real):
+    n = 1000
+    teach = next(s for s in planner.estimate(n).stages if s.name == "teach")
+    labelled = round(real.surveyed.learnable(real.surveyed.names, labelled=True) * n)
+    per_epoch = -(-labelled // 32)
+    assert teach.steps == 15 * per_epoch
+    assert teach.seconds == pytest.approx(1 + 1e-3 * n + 15 * (1e-3 * per_epoch + 1e-5 * labelled))
+
+
+def test_hours_of_a_gpu_are_those_of_training(real):
+    e = real.planner(rates(real, gpu="G")).estimate(10_000)
+    assert e.gpu_hours == pytest.approx(sum(s.seconds for s in e.stages if s.name in TRAINING) / 3600)
+    assert e.gpu_hours + e.cpu_hours == pytest.approx(e.seconds / 3600)
+
+
+def test_features_beyond_memory_cost_reads(real):
+    fits = rates(real)
+    tight = rates(real, machine=fits.machine.model_copy(update={"memory_bytes": 1000}))
+    free = [real.planner(p).estimate(1000).stages[2] for p in (fits, tight)]
+    reads = free[0].epochs * free[0].records * len(real.features.specs)
+    assert free[1].seconds - free[0].seconds == pytest.approx(reads * 1e-4)
+
+
+def test_checkpoints_and_their_traffic(planner, cluster):
+    here, there = planner.estimate(240), cluster.estimate(240)
+    assert here.checkpoints.count == 15 + 8 + 4 * 8
+    assert here.checkpoints.traffic_bytes < here.checkpoints.count * here.checkpoints.bytes
+    assert there.checkpoints.count > here.checkpoints.count
+    assert all(s.exchange_bytes == 0 for s in here.stages)
+
+
+def test_every_node_fetches_the_features(cluster):
+    n = 1_000_000
+    stages = {s.name: s for s in cluster.estimate(n).stages}
+    features = 1000 + 100 * n
+    for name in TRAINING:
+        assert stages[name].exchange_bytes >= (2 + (name == "teach")) * features
+    assert stages["validate"].exchange_bytes == 0
+
+
+def test_a_line_is_never_below_zero():
+    assert Line(fixed=-5.0, slope=1.0).at(2) == 0.0
