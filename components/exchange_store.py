@@ -5,6 +5,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,7 @@ class Store:
     def write(self, relative: str, data: bytes) -> None:
         """Write a file in one piece."""
         if self._local:
+            self._make_room(Path(self._at(relative)).parent)
             write_atomically(Path(self._at(relative)), data)
         else:
             self._fs.pipe_file(self._at(relative), data)
@@ -94,7 +96,7 @@ class Store:
             self._fs.put_file(str(source), self._at(relative))
             return
         target = Path(self._at(relative))
-        target.parent.mkdir(parents=True, exist_ok=True)
+        self._make_room(target.parent)
         aside = target.with_name(f".{target.name}.{os.getpid()}.{uuid.uuid4().hex[:8]}.part")
         try:
             shutil.copyfile(source, aside)
@@ -145,6 +147,16 @@ class Store:
         root = self._at(relative).rstrip("/") + "/"
         found = self._fs.find(root, detail=True)
         return {str(path).removeprefix(root): int(info["size"]) for path, info in found.items() if str(path).startswith(root)}
+
+    def _make_room(self, folder: Path) -> None:
+        """Make a folder that is as open as the exchange itself: the run and its pods may be different users."""
+        root = Path(self._root)
+        root.mkdir(parents=True, exist_ok=True)
+        if not folder.is_dir():
+            self._make_room(folder.parent)
+            with suppress(FileExistsError):
+                folder.mkdir()
+                folder.chmod(root.stat().st_mode & 0o7777)
 
     def _at(self, relative: str) -> str:
         return f"{self._root}/{relative}" if relative else str(self._root)
