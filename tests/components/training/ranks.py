@@ -1,0 +1,94 @@
+"""One rank of a small world: ``python -m tests.components.training.ranks FEATURES OUT`` in torchrun's environment.
+
+Each training's figures and weights go to ``OUT/<name>-<rank>.safetensors``; the same functions give one device's.
+"""
+
+import dataclasses
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+
+from components import model as models
+from components import parts
+from components.config import ModelConfig, Part, TrainingConfig
+from components.contracts import ModelOutput
+from components.features import Features
+from components.inference import infer
+from components.losses.info_nce import InfoNCE
+from components.training.data import training_data
+from components.training.distributed import ALONE, World, joined
+from components.training.loop import Control, fit
+
+CONFIG = TrainingConfig(batch_size=26, learning_rate=3e-3, seed=3, device="cpu", modality_dropout=0.3)
+ROWS = 7
+
+
+def trained(features, world=ALONE, fusion="gated", losses=("cross_entropy", "info_nce"), thin=None, epochs=2):
+    """Losses, weights and answers of a training with all its randomness; ``thin`` leaves a share of the pictures."""
+    torch.manual_seed(5)
+    specs = {
+        name: dataclasses.replace(spec, options={**spec.options, "dropout": 0.2} if name != "image" else spec.options)
+        for name, spec in features.specs.items()
+    }
+    model = models.build(ModelConfig(dim=16, dropout=0.2, fusion=Part(name=fusion)), classes=features.classes, specs=specs)
+    built = {name: (0.7, parts.load("loss", name).build(parts.configure("loss", name, {}))) for name in losses}
+    data = training_data(features, unlabelled=True)
+    if thin is not None:
+        present = data.present.copy()
+        present[:, features.names.index("image")] &= np.random.default_rng(0).random(len(present)) < thin
+        keep = present.any(axis=1)
+        own = {name: rows[keep[rows]] for name in ("supervised", "unlabelled") for rows in [getattr(data, name)]}
+        data = dataclasses.replace(data, present=present, **own)
+    fitted = fit(model, built, data, CONFIG, epochs=epochs, control=Control(world=world))
+    rows = features.rows("val")
+    found = {f"weights/{name}": tensor for name, tensor in model.state_dict().items()}
+    found["losses"] = torch.tensor([list(epoch.values()) for epoch in fitted.history])
+    found["logits"] = torch.from_numpy(infer(model, features.arrays, features.present, rows).logits).nan_to_num()
+    return found
+
+
+def contrasted(world: World = ALONE):
+    """A contrastive loss over a batch of which each rank holds a part: its value and the gradients of parts and temperature."""
+    torch.manual_seed(0)
+    values = {name: torch.randn(ROWS, 4) for name in ("a", "b")}
+    present = torch.tensor([[True, True]] * (ROWS - 1) + [[True, False]])
+    start, stop = world.bounds(ROWS)
+    own = {name: value[start:stop].clone().requires_grad_() for name, value in values.items()}
+    zeros = torch.zeros(stop - start, 2)
+    output = ModelOutput(logits=zeros, modality_logits={}, embeddings={n: v.sin() for n, v in own.items()}, fused=zeros)
+    loss = InfoNCE(0.5)
+    value = loss(world.gathered(output, ROWS), zeros, zeros, present)
+    value.backward()
+    assert loss.log_scale.grad is not None
+    # A mean over ranks follows, of which only this one has these rows.
+    gradients = {name: part.grad / world.size for name, part in own.items()}
+    return {"value": value.detach()[None], "temperature": loss.log_scale.grad[None], **gradients}
+
+
+TRAININGS = {
+    "all": {},
+    "scarce": {"thin": 0.06, "fusion": "concat"},
+    "absent": {"thin": 0.0, "epochs": 1},
+    "contrast-only": {"losses": ("info_nce",), "epochs": 1},
+}
+
+
+def main(features: Path, out: Path) -> None:
+    torch.set_num_threads(1)
+    opened = Features.load(features)
+    with joined("cpu") as world:
+        results = {name: trained(opened, world, **options) for name, options in TRAININGS.items()}
+        results["contrasted"] = contrasted(world)
+        assert world.any(world.rank == world.size - 1)
+        assert not world.any(False)
+        assert world.shared(b"x" if world.rank == 0 else None) == b"x"
+        assert world.shared(None) is None
+        for name, tensors in results.items():
+            save_file({k: v.contiguous() for k, v in tensors.items()}, out / f"{name}-{world.rank}.safetensors")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -1,0 +1,70 @@
+"""Several processes over gloo, against one."""
+
+import os
+import socket
+import subprocess
+import sys
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from components.features import Features
+from tests.components.training import ranks
+from tests.components.training.pods import ROOT
+from tests.synthetic import records, write_features
+
+SIZE = 3
+
+
+def free_port():
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def features(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("features") / "features"
+    write_features(folder, records(140, labelled=0.6))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def world(features, tmp_path_factory):
+    """What each rank of three says; batches of 26 rows are shared unevenly."""
+    out = tmp_path_factory.mktemp("world")
+    shared = {**os.environ, "WORLD_SIZE": str(SIZE), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
+    command = [sys.executable, "-W", "ignore", "-m", "tests.components.training.ranks", str(features), str(out)]
+    processes = [
+        subprocess.Popen(command, cwd=ROOT, env={**shared, "RANK": str(r), "LOCAL_RANK": str(r), "OMP_NUM_THREADS": "1"})
+        for r in range(SIZE)
+    ]
+    assert [process.wait(timeout=120) for process in processes] == [0] * SIZE
+    return lambda name: [load_file(out / f"{name}-{rank}.safetensors") for rank in range(SIZE)]
+
+
+@pytest.mark.parametrize("name", list(ranks.TRAININGS))
+def test_three_ranks_train_as_one_device_does(world, features, name):
+    """Dropout, hidden modalities, augmentation and missing modalities are those of one device, also where a rank has none."""
+    alone = ranks.trained(Features.load(features), **ranks.TRAININGS[name])
+    for found in world(name):
+        assert found.keys() == alone.keys()
+        for what, value in alone.items():
+            torch.testing.assert_close(found[what], value, atol=1e-4, rtol=1e-4, msg=lambda text, what=what: f"{what}: {text}")
+
+
+@pytest.mark.parametrize("name", list(ranks.TRAININGS))
+def test_all_ranks_hold_the_same_weights(world, name):
+    first, *others = world(name)
+    assert all(torch.equal(first[what], other[what]) for other in others for what in first if what.startswith("weights/"))
+
+
+def test_contrast_over_gathered_parts_has_the_value_and_gradients_of_one_device(world):
+    alone = ranks.contrasted()
+    found = world("contrasted")
+    for name in ("a", "b"):
+        torch.testing.assert_close(torch.cat([part[name] for part in found]), alone[name], atol=1e-6, rtol=1e-5)
+    for part in found:
+        torch.testing.assert_close(part["value"], alone["value"])
+        torch.testing.assert_close(part["temperature"], alone["temperature"])
