@@ -11,7 +11,7 @@ from pathlib import Path
 
 from infra.testcluster import control, credentials, images, machine, network, nodes, processes
 from infra.testcluster.binaries import COREDNS, KUBERNETES_MODULE, built
-from infra.testcluster.layout import CACHE, NAME, NODES, STATE
+from infra.testcluster.layout import CACHE, NODES, STATE
 from infra.testcluster.shell import say, wait_for
 
 # Kubelets and shims write there whatever their folders are.
@@ -83,14 +83,14 @@ def down() -> None:
 
 
 def _remove_shared() -> None:
-    tops = [top / NAME for top in (Path("/sys/fs/cgroup"), *Path("/sys/fs/cgroup").iterdir())]
+    groups = [top / "k8s.io" for top in (nodes.CGROUPS, *nodes.CGROUPS.iterdir())]
     for link in _LOGS.glob("*"):
         if link.is_symlink() and f"{STATE}/" in str(link.readlink()):
             link.unlink()
     if not _other_kubelets():
         for path in _DEVICES.glob("*"):
             path.unlink()
-    for folder in (_DEVICES, _DEVICES.parent, _LOGS, _SHIMS, _SHIMS.parent, *tops):
+    for folder in (_DEVICES, _DEVICES.parent, _LOGS, _SHIMS, _SHIMS.parent, *groups):
         with suppress(OSError):  # not there, or in use by someone else
             folder.rmdir()
 

@@ -42,11 +42,6 @@ class Node:
         """Where its containerd answers."""
         return self.folder / "containerd.sock"
 
-    @property
-    def cgroup(self) -> str:
-        """The control group above its containers, as the kubelet names it."""
-        return f"/{NAME}/{self.name}"
-
 
 NODES = (Node("node-1", f"10.99.{NUMBER}.1"), Node("node-2", f"10.99.{NUMBER}.2"))
 DNS_ADDRESS = NODES[0].address

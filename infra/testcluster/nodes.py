@@ -12,11 +12,12 @@ from components.errors import UserError
 from infra.testcluster import credentials, processes
 from infra.testcluster.binaries import binary
 from infra.testcluster.control import kubectl
-from infra.testcluster.layout import DNS_ADDRESS, NAME, STATE, Node
+from infra.testcluster.layout import DNS_ADDRESS, STATE, Node
 from infra.testcluster.network import CNI_BINARIES, CNI_CONFIG, unmount
 from infra.testcluster.shell import run, wait_for
 
 CONTAINERD = "/usr/bin/containerd"
+CGROUPS = Path("/sys/fs/cgroup")
 GPU = "nvidia.com/gpu"
 GPU_PRODUCT = "nvidia.com/gpu.product"
 
@@ -113,20 +114,25 @@ def kill_containers(node: Node) -> None:
 def clear(node: Node) -> None:
     """Unmount what a stopped node left mounted, and remove its control groups and the sockets of its shims."""
     unmount(node.folder)
-    for address in node.folder.glob("containerd-run/io.containerd.runtime.v2.task/k8s.io/*/address"):
-        Path(address.read_text(encoding="utf-8").removeprefix("unix://")).unlink(missing_ok=True)
-    for group in sorted(_cgroups(node), key=lambda path: len(path.parts), reverse=True):
-        try:
+    for bundle in _bundles(node):
+        address = bundle / "address"
+        if address.exists():
+            Path(address.read_text(encoding="utf-8").removeprefix("unix://")).unlink(missing_ok=True)
+    for group in _cgroups(node):
+        with suppress(OSError):  # a killed process may take a moment to leave; an empty group costs nothing
             group.rmdir()
-        except OSError:
-            continue  # a killed process may take a moment to leave; an empty group costs nothing
+
+
+def _bundles(node: Node) -> list[Path]:
+    """One folder for each container that runs, or ran when its runtime ended."""
+    return list(node.folder.glob("containerd-run/io.containerd.runtime.v2.task/k8s.io/*"))
 
 
 def _cgroups(node: Node) -> list[Path]:
-    top = Path("/sys/fs/cgroup")
-    roots = [path for path in (top / NAME, *(each / NAME for each in top.iterdir() if each.is_dir())) if path.is_dir()]
-    inside = [root / node.name for root in roots if (root / node.name).is_dir()]
-    return [*inside, *(path for root in inside for path in root.rglob("*") if path.is_dir())]
+    """The control groups of the containers, in every hierarchy (version 1) or the only one (version 2)."""
+    tops = [CGROUPS, *(path for path in CGROUPS.iterdir() if path.is_dir())]
+    found = [top / "k8s.io" / bundle.name for bundle in _bundles(node) for top in tops]
+    return [path for path in found if path.is_dir()]
 
 
 def _kill_processes(node: Node) -> int:
@@ -195,9 +201,8 @@ def _kubelet_config(node: Node) -> dict[str, object]:
         "clusterDNS": [DNS_ADDRESS],
         "clusterDomain": "cluster.local",
         "resolvConf": str(STATE / "resolv.conf"),
-        # The kubelet makes no hierarchy of its own; limits of containers are real all the same, below this group.
+        # The kubelet makes no hierarchy of its own; limits of containers are real all the same, below `k8s.io`.
         "cgroupDriver": "cgroupfs",
-        "cgroupRoot": node.cgroup,
         "cgroupsPerQOS": False,
         "enforceNodeAllocatable": [],
         "failCgroupV1": False,

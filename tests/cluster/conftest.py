@@ -52,6 +52,7 @@ def namespace(kubectl: Kubectl) -> Iterator[str]:
     """A namespace of its own for each file of tests, deleted with all that is in it."""
     name = f"test-{secrets.token_hex(4)}"
     kubectl("create", "namespace", name)
+    kubectl("-n", name, "wait", "serviceaccount/default", "--for=create", "--timeout=60s")
     yield name
     kubectl("delete", "namespace", name, "--wait=false")
 

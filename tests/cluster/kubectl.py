@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from infra.testcluster.binaries import binary
+from infra.testcluster.binaries import KUBERNETES_MODULE, binary
 from infra.testcluster.shell import run
 
 
@@ -15,7 +15,9 @@ class Kubectl:
     """Runs kubectl against one cluster; a command that fails raises with what it wrote."""
 
     def __init__(self, kubeconfig: Path) -> None:
-        self._command = [shutil.which("kubectl") or binary("kubectl"), "--kubeconfig", str(kubeconfig)]
+        own = KUBERNETES_MODULE.cached / "kubectl"
+        program = str(own) if own.exists() else shutil.which("kubectl") or binary("kubectl")
+        self._command = [program, "--kubeconfig", str(kubeconfig)]
 
     def __call__(self, *arguments: str, stdin: str | None = None) -> str:
         return run([*self._command, *arguments], stdin=stdin)
