@@ -29,14 +29,15 @@ class Cluster:
     Args:
         config: the trainer block.
         say: told what a person should know while it goes on.
+        budget_s: how long one request is tried.
 
     Raises:
         UserError: no usable kubeconfig and no account of a pod.
     """
 
-    def __init__(self, config: KubernetesTrainer, *, say: Say) -> None:
+    def __init__(self, config: KubernetesTrainer, *, say: Say, budget_s: float = 180.0) -> None:
         self._config, self._say = config, say
-        self.transport = Transport(lambda: _connect(config.context), say=say)
+        self.transport = Transport(lambda: _connect(config.context), say=say, budget_s=budget_s)
         self._jobs = f"/apis/batch/v1/namespaces/{config.namespace}/jobs"
 
     def submit(self, work: Work, *, usable: Callable[[Outcome], bool]) -> tuple[str, bool]:
