@@ -14,6 +14,8 @@ from components.refs import write_atomically
 
 _LENGTH = 8
 """Bytes at the beginning of a safetensors file that hold the length of its header."""
+_LONGEST = 100_000_000
+"""Bytes that safetensors allows for a header."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +96,7 @@ class Fenced:
     def _about(self, path: str) -> dict[str, Any]:
         try:
             length = int.from_bytes(self.exchange.read(path, 0, _LENGTH), "little")
-            header = json.loads(self.exchange.read(path, _LENGTH, _LENGTH + length))
+            header = json.loads(self.exchange.read(path, _LENGTH, _LENGTH + min(length, _LONGEST)))
             about: dict[str, Any] = json.loads(header["__metadata__"]["checkpoint"])
         except (FileNotFoundError, ValueError, KeyError):
             return {}

@@ -3,7 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components import model as models
@@ -12,7 +12,8 @@ from components.config import ModelConfig, TrainingConfig
 from components.errors import UserError
 from components.training.checkpoint import Folder, decode
 from components.training.data import training_data
-from components.training.loop import fit, learning_rate, placed
+from components.training.exits import Interrupted
+from components.training.loop import Control, fit, learning_rate, placed
 from components.training.objective import hide_modalities, smoothed
 from components.training.optimiser import AdamW
 from tests.synthetic import CLASSES, records, write_features
@@ -44,21 +45,55 @@ class Killed(Exception):
     pass
 
 
-@pytest.mark.parametrize("at", [1, 2])
-def test_stopped_after_any_epoch_and_resumed_gives_the_same_weights(features, tmp_path, at):
-    whole, straight = trained(features)
+@pytest.fixture(scope="module")
+def whole(features):
+    """An undisturbed training of three epochs."""
+    return trained(features)
 
-    def stop(metrics, step):
-        if step == at * straight.steps // 3 + 1 or (step > at * straight.steps // 3):
-            raise Killed(metrics)
 
-    with pytest.raises(Killed):
-        trained(features, checkpoints=Folder(tmp_path), key="k", log=stop)
-    resumed, fitted = trained(features, checkpoints=Folder(tmp_path), key="k")
-    assert fitted.resumed_from == at * straight.steps // 3
+@given(st.data())
+@settings(max_examples=12, deadline=None)
+def test_killed_after_any_step_and_resumed_gives_the_same_weights(features, whole, tmp_path_factory, data):
+    """Whatever lies between two checkpoints, also when the second run is killed too."""
+    model, straight = whole
+    store = Folder(tmp_path_factory.mktemp("c"))
+    steps = data.draw(st.integers(1, 4))
+    kills = sorted(data.draw(st.sets(st.integers(1, straight.steps), min_size=1, max_size=2)))
+    resumed_from = []
+    for kill in kills:
+
+        def stop(_what, step, _total, kill=kill):
+            if step == kill:
+                raise Killed
+
+        with pytest.raises(Killed):
+            trained(features, checkpoints=store, key="k", progress=stop, control=Control(checkpoint_steps=steps))
+        found = store.read("train", "k")
+        resumed_from.append(found.step if found else 0)
+        assert kill - resumed_from[-1] <= steps
+    resumed, fitted = trained(features, checkpoints=store, key="k")
+    assert fitted.resumed_from == resumed_from[-1]
     assert fitted.steps == straight.steps
     assert fitted.history == straight.history
-    assert same(whole, resumed)
+    assert same(model, resumed)
+
+
+@pytest.mark.parametrize("at", [1, 2, 3, 4])
+def test_told_to_stop_it_ends_after_that_step_with_a_checkpoint(features, whole, tmp_path, at):
+    model, straight = whole
+    asked = iter(range(1, straight.steps + 1))
+    with pytest.raises(Interrupted, match=f"after step {at} of {straight.steps}"):
+        trained(features, checkpoints=Folder(tmp_path), key="k", control=Control(stop=lambda: next(asked) == at))
+    resumed, fitted = trained(features, checkpoints=Folder(tmp_path), key="k")
+    assert fitted.resumed_from == at
+    assert fitted.history == straight.history
+    assert same(model, resumed)
+
+
+def test_told_to_stop_after_its_last_step_it_is_done(features, whole):
+    last = iter(range(1, whole[1].steps + 1))
+    model, _ = trained(features, control=Control(stop=lambda: next(last) == whole[1].steps))
+    assert same(model, whole[0])
 
 
 def test_a_finished_training_resumes_without_a_step(features, tmp_path):
