@@ -182,15 +182,33 @@ def serve(
 
 
 @app.command()
-def classify(media: Image = None, text: Text = None, fields: Fields = None, url: Url = None, as_json: AsJson = False) -> None:
-    """Ask the endpoint for the class of one record; give any subset of its modalities.
+def classify(
+    media: Image = None,
+    text: Text = None,
+    fields: Fields = None,
+    url: Url = None,
+    data: Annotated[str | None, typer.Option("--data", help="Answer all records of this data set instead, into --out.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="With --data: the Parquet file to write.")] = None,
+    model: Model = None,
+    version: Annotated[str, typer.Option(help="With --data: a version, or `champion` or `challenger`.")] = "champion",
+    config: Annotated[
+        Path | None, typer.Option("--config", help="With --data: a run's YAML; where the work is done, and the manifest.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Ask the endpoint for the class of one record; give any subset of its modalities. Or answer a whole data set.
 
     Example: concord classify --media image=arrow.png --text "text=LEFTWARDS ARROW"
+
+    Example: concord classify --data data/new --out answers.parquet
     """
 
     def work() -> Answer:
+        from flows.commands.batch import classify_all, one_of_both
         from flows.commands.serving import classify as command
 
+        if one_of_both(data, one=bool(media or text or fields or url), all_=bool(out or model or config)):
+            return classify_all(data or "", out=out, model=model, version=version, config=config)
         return command(media or [], text or [], fields or [], url)
 
     _answer(work, as_json)
@@ -244,16 +262,24 @@ def plan(
 
 
 @app.command()
-def doctor(as_json: AsJson = False) -> None:
-    """Check this machine and say what is missing and the remedy.
+def doctor(
+    cluster: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="CONFIG", help="Check the cluster that this run's configuration trains on: rights, storage, image."
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check this machine, or a cluster, and say what is missing and the remedy.
 
-    Example: concord doctor
+    Example: concord doctor --cluster conf/cluster.yaml
     """
 
     def work() -> Answer:
         from flows.commands.doctor import doctor as command
 
-        return command()
+        return command(cluster)
 
     _answer(work, as_json)
 

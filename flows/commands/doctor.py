@@ -1,4 +1,4 @@
-"""``concord doctor``: what this machine lacks, and the remedy."""
+"""``concord doctor``: what this machine, or a cluster, lacks, and the remedy."""
 
 import importlib.metadata
 import os
@@ -6,36 +6,37 @@ import shutil
 import socket
 import sys
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
 
+from components.finding import Finding
 from components.home import CHECKOUT, find, writable
 from flows.commands.answer import Answer, table
 
 _GIB = 1 << 30
 
 
-@dataclass(frozen=True, kw_only=True)
-class Finding:
-    """One thing that was looked at."""
+def doctor(cluster: Path | None = None) -> Answer:
+    """Look at everything a run needs.
 
-    what: str
-    ok: bool
-    found: str
-    remedy: str = ""
+    Args:
+        cluster: configuration of a run that trains on a cluster; then that cluster is looked at.
+    """
+    if cluster is None:
+        return _answer([look() for look in _LOOKS], "concord demo")
+    from flows.commands import doctor_cluster
+
+    return _answer(doctor_cluster.look(cluster), f"concord run {cluster}")
 
 
-def doctor() -> Answer:
-    """Look at everything a run needs."""
-    findings = [look() for look in _LOOKS]
+def _answer(findings: list[Finding], then: str) -> Answer:
     rows = [["ok" if f.ok else "MISSING", f.what, f.found, "" if f.ok else f.remedy] for f in findings]
     bad = [f for f in findings if not f.ok]
-    then = bad[0].remedy if bad else "concord demo"
     return Answer(
         value={"ok": not bad, "findings": [asdict(f) for f in findings]},
         text=table(rows, ["", "what", "found", "remedy"]),
-        then=then,
+        then=bad[0].remedy if bad else then,
         exit_code=int(bool(bad)),
     )
 
