@@ -7,10 +7,10 @@ READY := .venv/.ready
 # Threads that wait must not spin: on busy cores small tensors are many times faster.
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: help setup demo check format test lock clean
+.PHONY: help setup demo check format test cluster cluster-down test-cluster lock clean
 
 help:  ## Show the verbs.
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
 setup: $(READY)  ## Make .venv from the lock file.
 
@@ -38,6 +38,15 @@ format: $(READY)  ## Rewrite files in the house format.
 
 test: check  ## Checks, then the default test suite.
 	$(BIN)/pytest
+
+cluster: $(READY)  ## Start a Kubernetes cluster of two nodes on this machine (Linux, root); prints `export KUBECONFIG=...`.
+	@$(BIN)/python -m infra.testcluster up
+
+cluster-down: $(READY)  ## Stop it and leave nothing behind but its cached programs.
+	@$(BIN)/python -m infra.testcluster down
+
+test-cluster: $(READY)  ## The cluster suite, on the cluster of KUBECONFIG if that is set, else on this machine's own.
+	@$(BIN)/python -m infra.testcluster run -- $(BIN)/pytest -m cluster tests/cluster
 
 lock: pyproject.toml  ## Resolve the lock file again.
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --all-extras --quiet \

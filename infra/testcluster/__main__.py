@@ -1,6 +1,8 @@
-"""The command line of the test cluster: ``python -m infra.testcluster up|down|status|image``."""
+"""The command line of the test cluster: ``python -m infra.testcluster up|down|status|image|run``."""
 
 import argparse
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -20,10 +22,14 @@ def main(argv: list[str] | None = None) -> int:
     commands.add_parser("down", help="stop it and leave nothing behind")
     commands.add_parser("status", help="say what runs; exit code 1 unless all of it does")
     _image_options(commands.add_parser("image", help="build an image from a Dockerfile and load it into the nodes"))
+    running = commands.add_parser("run", help="run a command with KUBECONFIG set, on this cluster if none is set")
+    running.add_argument("arguments", nargs=argparse.REMAINDER, metavar="-- COMMAND")
     asked = parser.parse_args(argv)
     try:
         if asked.command == "image":
             return _image(asked)
+        if asked.command == "run":
+            return _run(asked.arguments[1:] if asked.arguments[:1] == ["--"] else asked.arguments)
         return {"up": _up, "down": _down, "status": _status}[asked.command]()
     except UserError as error:
         say(str(error))
@@ -50,6 +56,20 @@ def _status() -> int:
     whole = cluster.is_up()
     sys.stdout.write(f"{'cluster':28} {'up' if whole else 'not up'}\n")
     return 0 if whole else 1
+
+
+def _run(command: list[str]) -> int:
+    """Run a command on the cluster that is set, else on this one, which is put down again if it was started for it."""
+    if os.environ.get("KUBECONFIG"):
+        say(f"on the cluster of KUBECONFIG={os.environ['KUBECONFIG']}")
+        return subprocess.run(command, check=False).returncode
+    started = cluster.up()
+    say("started for this command" if started else "it runs already, and will go on")
+    try:
+        return subprocess.run(command, env={**os.environ, "KUBECONFIG": str(KUBECONFIG)}, check=False).returncode
+    finally:
+        if started:
+            _down()
 
 
 def _image_options(parser: argparse.ArgumentParser) -> None:
