@@ -33,7 +33,7 @@ def measure(path: Path, *, version: str, data: str | None) -> dict[str, Any]:
     from components.features import Features
 
     config, home = configuration.load(path, data), writable(find())
-    chosen = _version(home, config.name, version)
+    chosen = registered(home, config.name, version)
     options = {name: spec.options for name, spec in models.load(chosen.package).specs.items()}
     with runs.exclusive(home, wait=True, say=console.print), Display() as display:
         job = steps.Job(
@@ -63,7 +63,17 @@ def measure(path: Path, *, version: str, data: str | None) -> dict[str, Any]:
     }
 
 
-def _version(home: Home, name: str, version: str) -> Standing:
+def registered(home: Home, name: str, version: str) -> Standing:
+    """A registered version of a model.
+
+    Args:
+        home: the state folder.
+        name: of the model.
+        version: a number, ``champion`` or ``challenger``.
+
+    Raises:
+        UserError: there is no such version.
+    """
     known = {str(v.version): v for v in promotion.versions(home, name)}
     if champion := promotion.champion(home, name):
         known["champion"] = champion

@@ -1,0 +1,78 @@
+"""``concord classify --data``: all records of a data set."""
+
+import os
+from pathlib import Path
+
+from components import config as configuration
+from components.data.manifest import load_manifest
+from components.errors import UsageError
+from components.home import find, writable
+from components.trainer_config import LocalTrainer
+from flows.commands.answer import Answer
+from flows.commands.registry import only_model
+from flows.display import Display, console
+
+
+def one_of_both(data: str | None, *, one: bool, all_: bool) -> bool:
+    """Whether a whole data set is meant, not one record.
+
+    Args:
+        data: the data set, where one is given.
+        one: whether something is given that belongs to one record.
+        all_: whether something is given that belongs to a whole data set.
+
+    Raises:
+        UsageError: both, or what belongs to a data set without one.
+    """
+    if data is not None and one:
+        raise UsageError(
+            "--data answers all records of a data set; --media, --text, --fields and --url are for one: give either"
+        )
+    if data is None and all_:
+        raise UsageError("--out, --model and --config belong to --data DIR, the data set to answer; give that too")
+    return data is not None
+
+
+def classify_all(data: str, *, out: Path | None, model: str | None, version: str, config: Path | None) -> Answer:
+    """Answer every record with a registered version and write one Parquet file.
+
+    Args:
+        data: the data set.
+        out: the file to write.
+        model: its registered name, else the configuration's, else the only one.
+        version: a number, ``champion`` or ``challenger``.
+        config: a run's YAML; its manifest describes the data, its trainer block says where the work is done.
+    """
+    if out is None:
+        raise UsageError("--data wants --out FILE.parquet, where the answers go")
+    if out.is_dir():
+        raise UsageError(f"--out: {out} is a folder, wanted a file")
+    from flows.batch import answer
+    from flows.engines import quiet
+    from flows.evaluation import registered
+
+    quiet()
+    run = configuration.load(config, data) if config else None
+    uri = run.data.uri if run else data if "://" in data else os.path.normpath(Path.cwd() / Path(data).expanduser())
+    home = writable(find())
+    name = only_model(home, model or (run.name if run else None))
+    chosen = registered(home, name, version)
+    with Display() as display:
+        figures = answer(
+            package=chosen.package,
+            data_uri=uri,
+            manifest=load_manifest(uri, run.data.manifest if run else None),
+            out=out,
+            home=home,
+            trainer=run.trainer if run else LocalTrainer(),
+            progress=display.show,
+            say=lambda words: console.print(f"  {words}", markup=False, style="dim"),
+        )
+    left = figures.records - figures.answered
+    text = f"{name} version {chosen.version} answered {figures.answered} of {figures.records} records in {out}"
+    if left:
+        text += f"\n{left} have no usable modality: their label is null and `reason` says why"
+    value = {"model": name, "version": chosen.version, "records": figures.records, "answered": figures.answered}
+    return Answer(
+        value={**value, "out": str(out)}, text=text, then=f"python -c 'import pandas; pandas.read_parquet(\"{out}\")'"
+    )
