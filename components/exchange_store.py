@@ -76,7 +76,11 @@ class Store:
 
     def there(self) -> bool:
         """Whether the root is there; in an object store, whether its bucket is."""
-        return bool(self._fs.exists(self._root if self._local else self._root.split("/")[0]))
+        try:
+            self._fs.info(self._root if self._local else self._root.split("/")[0])
+        except FileNotFoundError:
+            return False
+        return True
 
     def write(self, relative: str, data: bytes) -> None:
         """Write a file in one piece."""
