@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from components import parts
 from components.config import RunConfig
@@ -11,6 +11,9 @@ from components.home import Home
 from components.progress import Progress, silent
 from components.refs import Ref
 from flows.store import StepKey, StepResult, StepStore, library_versions
+
+if TYPE_CHECKING:
+    from components.training.spec import Task, TrainSpec
 
 Inputs = dict[str, Ref]
 Clean = Callable[[], None]
@@ -125,24 +128,29 @@ def _encode(job: Job, inputs: Inputs, out: Path) -> Clean | None:
     )
 
 
-def _training(task: Literal["teach", "train", "baselines"]) -> Callable[[Job, Inputs, Path], Clean | None]:
+def train_spec(task: "Task", job: Job, inputs: Inputs) -> "TrainSpec":
+    """What one training step is, by the content of its inputs."""
+    from components.training.spec import TrainSpec
+
+    return TrainSpec(
+        task=task,
+        features=inputs["encode"],
+        pseudo=inputs.get("pseudo_label"),
+        teacher=inputs.get("teach"),
+        student=inputs.get("train"),
+        model=job.config.model,
+        losses=job.config.losses,
+        training=job.config.training,
+        base=str(job.base),
+    )
+
+
+def _training(task: "Task") -> Callable[[Job, Inputs, Path], Clean | None]:
     def work(job: Job, inputs: Inputs, out: Path) -> Clean | None:
-        from components.training.spec import TrainSpec
         from flows.trainer import train
 
-        spec = TrainSpec(
-            task=task,
-            features=inputs["encode"],
-            pseudo=inputs.get("pseudo_label"),
-            teacher=inputs.get("teach"),
-            student=inputs.get("train"),
-            model=job.config.model,
-            losses=job.config.losses,
-            training=job.config.training,
-            base=str(job.base),
-        )
         return train(
-            spec,
+            train_spec(task, job, inputs),
             out=out,
             checkpoints=job.home.checkpoints,
             progress=job.progress,

@@ -1,0 +1,146 @@
+"""The demo's training on the cluster against the same training here: one Job, and two pods on two nodes, by folder and by S3.
+
+Minutes of work, so it is run by name: ``pytest -m "cluster and slow" tests/cluster/test_demo_training.py -s`` prints the table.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from components import config as configuration
+from components import model as models
+from components.features import Features
+from components.home import CHECKOUT, Home
+from components.inference import infer
+from components.refs import read_json
+from components.trainer_config import KubernetesTrainer
+from flows import steps
+from flows.session import data_ref
+from flows.trainer import train
+from tests.cluster.s3_server import S3Server
+
+pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(900)]
+
+DEMO = CHECKOUT / "conf" / "demo.yaml"
+STEPS = ("validate", "encode", "teach", "pseudo_label", "train")
+
+
+@dataclass(frozen=True)
+class Here:
+    """The demo's training in this process."""
+
+    job: steps.Job
+    inputs: steps.Inputs
+    out: Path
+    seconds: float
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory):
+    """Walk the demo's steps up to ``train`` in a state folder of their own."""
+    config = configuration.load(DEMO)
+    if not Path(config.data.uri).exists():
+        from components.data.glyphs import make_glyphs
+
+        make_glyphs(Path(config.data.uri))
+    home = Home(root=tmp_path_factory.mktemp("here"))
+    job = steps.Job(config=config, base=DEMO.parent, home=home)
+    known = {"data": data_ref(config, home)}
+    for step in steps.STEPS[: len(STEPS)]:
+        start = time.monotonic()
+        known[step.name] = steps.execute(step, job, known).ref
+    return Here(job=job, inputs=known, out=known["train"].path, seconds=time.monotonic() - start)
+
+
+def differences(here: Here, out: Path) -> tuple[float, float]:
+    """Largest difference of an epoch's loss, and of a student's logit over all records that are not trained on."""
+    mine, theirs = (read_json(f / "student" / "history.json")["epochs"] for f in (here.out, out))
+    losses = max(abs(a[k] - b[k]) for a, b in zip(mine, theirs, strict=True) for k in a)
+    features = Features.load(here.inputs["encode"].path)
+    rows = np.flatnonzero((features.splits != "train") & features.present.any(axis=1))
+    logits = [infer(models.load(f / "student"), features.arrays, features.present, rows).logits for f in (here.out, out)]
+    return losses, float(np.abs(logits[0] - logits[1]).max())
+
+
+def run(here: Here, block: dict, out: Path) -> float:
+    """The ``train`` step with a trainer block; returns its seconds."""
+    start = time.monotonic()
+    lines: list[str] = []
+    spec = steps.train_spec("train", here.job, here.inputs)
+    clean = train(
+        spec,
+        out=out,
+        checkpoints=out / "unused",
+        progress=lambda *_: None,
+        trainer=KubernetesTrainer.model_validate(block),
+        run="proof",
+        say=lines.append,
+    )
+    assert clean is not None
+    clean()
+    return time.monotonic() - start
+
+
+def through_s3(block: dict, s3: S3Server, kubectl, prefix: str) -> dict:
+    """The block with S3 for its exchange; the credentials come from a Secret."""
+    namespace = block["namespace"]
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s3"}, "stringData": s3.env}
+    kubectl.apply(secret, namespace)
+    keys = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+    plain = {k: v for k, v in s3.env.items() if k not in keys}
+    return {
+        **block,
+        "exchange": {"uri": s3.uri(prefix)},
+        "volumes": [v for v in block["volumes"] if v["name"] != "exchange"],
+        "secrets": [{"env": k, "secret": "s3", "key": k} for k in keys],
+        "env": {**block["env"], **plain},
+    }
+
+
+@pytest.mark.parametrize("place", ["folder", "s3"])
+@pytest.mark.parametrize(("nodes", "tolerance"), [(1, 1e-6), (2, 1e-3)])
+def test_the_demos_student_is_the_one_trained_here(here, trainer, tmp_path, request, kubectl, capsys, place, nodes, tolerance):
+    # One pod has the threads that this process has; two share the machine's cores.
+    block = {**trainer, "nodes": nodes, "cpu": max(1, (os.cpu_count() or 1) // nodes)}
+    block["memory"] = "4Gi"
+    if place == "s3":
+        s3 = request.getfixturevalue("s3")
+        for name, value in s3.env.items():
+            request.getfixturevalue("monkeypatch").setenv(name, value)
+        block = through_s3(block, s3, kubectl, f"demo-{nodes}")
+    out = tmp_path / "out"
+    out.mkdir()
+    seconds = run(here, block, out)
+    losses, logits = differences(here, out)
+    with capsys.disabled():
+        row = {"pods": nodes, "exchange": place, "losses": losses, "logits": logits, "over_local": seconds / here.seconds}
+        print(json.dumps(row))  # noqa: T201 - the table of docs/results.md
+    assert losses <= tolerance
+    assert logits <= tolerance
+
+
+def test_the_whole_demo_with_only_the_trainer_block_changed(trainer, tmp_path, capsys):
+    """`concord run` from this machine: every training is a Job, the champion is promoted."""
+    tree = yaml.safe_load(DEMO.read_text(encoding="utf-8"))
+    tree["data"]["uri"] = str(CHECKOUT / "data" / "glyphs")
+    tree["trainer"] = {**trainer, "cpu": os.cpu_count() or 1, "memory": "4Gi"}
+    config = tmp_path / "demo.yaml"
+    config.write_text(yaml.safe_dump(tree), encoding="utf-8")
+    environment = os.environ | {"CONCORD_HOME": str(tmp_path / "home")}
+    command = [sys.executable, "-m", "flows.cli", "run", str(config), "--json"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=600)
+    assert done.returncode == 0, done.stderr[-4000:]
+    result = json.loads(done.stdout)
+    assert result["verdict"] == "promote"
+    for task in ("teach", "train", "baselines"):
+        assert f"Job concord-{task}-" in done.stderr, done.stderr[-4000:]
+    with capsys.disabled():
+        print(json.dumps({"accuracy": result["metrics"]["accuracy"], "verdict": result["verdict"]}))  # noqa: T201
