@@ -16,6 +16,7 @@ from infra.testcluster.shell import run, say, stream
 
 BASE = "concord/base:dev"
 STORAGE = CACHE / "buildah"  # layers of dependencies stay there from one cluster to the next
+_SCRATCH = STORAGE / "scratch"  # gigabytes while an image is written out
 _SUITE = "bookworm"
 _PACKAGES = ("ca-certificates", "libgomp1", "python3", "python3-venv")
 _DROPPED = ("var/cache/apt", "var/lib/apt/lists", "usr/share/doc", "usr/share/man", "usr/share/locale", "dev", "proc", "sys")
@@ -71,6 +72,7 @@ def _one_at_a_time() -> Iterator[None]:
             yield
         finally:
             unmount(STORAGE)
+            shutil.rmtree(_SCRATCH, ignore_errors=True)
 
 
 def buildah(*arguments: str) -> str:
@@ -84,7 +86,8 @@ def _buildah(*arguments: str) -> list[str]:
 
 
 def _environment() -> dict[str, str]:
-    return {**os.environ, "BUILDAH_ISOLATION": "chroot", "STORAGE_DRIVER": "overlay"}
+    _SCRATCH.mkdir(parents=True, exist_ok=True)
+    return {**os.environ, "BUILDAH_ISOLATION": "chroot", "STORAGE_DRIVER": "overlay", "TMPDIR": str(_SCRATCH)}
 
 
 def _base() -> str:

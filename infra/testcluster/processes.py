@@ -39,6 +39,9 @@ def start(name: str, argv: list[str], env: dict[str, str] | None = None) -> int:
     aside = RUN / f"{name}.tmp"
     aside.write_text(json.dumps(asdict(_Started(pid, argv, env or {}))), encoding="utf-8")
     aside.replace(RUN / f"{name}.json")
+    give_up = time.monotonic() + 1
+    while command_of(pid) != argv and time.monotonic() < give_up:  # for a moment it has no command line yet
+        time.sleep(0.01)
     return pid
 
 
