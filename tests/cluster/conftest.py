@@ -78,7 +78,7 @@ def pod_code(own_cluster: ModuleType) -> dict[str, Any]:  # noqa: ARG001  the mo
         "cpu": 0.5,
         "memory": "3Gi",
         "volumes": mounted,
-        "env": {"PATH": f"{sys.prefix}/bin:/usr/bin:/bin"},
+        "env": {"PATH": f"{sys.prefix}/bin:/usr/bin:/bin", "PYTHONPATH": str(CHECKOUT)},
     }
 
 

@@ -1,0 +1,65 @@
+"""A pod of higher priority takes the training's place: it checkpoints, comes again, and ends as an undisturbed one."""
+
+import secrets
+
+import pytest
+
+from components.refs import digest_folder
+from infra.testcluster.images import TEST
+from tests.cluster.running import Running, here
+from tests.components.training.pods import teach_spec
+from tests.synthetic import records, write_features
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300), pytest.mark.usefixtures("own_cluster")]
+
+NODE = "node-1"
+CHECKPOINT_STEPS = 10
+
+
+@pytest.fixture
+def important(kubectl):
+    """A priority class above the default one."""
+    name = f"important-{secrets.token_hex(4)}"
+    kind = {"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": {"name": name}, "value": 1_000_000}
+    kubectl.apply(kind, "default")
+    yield name
+    kubectl("delete", "priorityclass", name)
+
+
+def intruder(priority: str) -> dict:
+    """A pod that wants the GPU of the node for a few seconds."""
+    gpu = {"limits": {"nvidia.com/gpu": "1"}, "requests": {"nvidia.com/gpu": "1"}}
+    container = {"name": "main", "image": TEST, "imagePullPolicy": "Never", "command": ["sleep", "3"], "resources": gpu}
+    spec = {
+        "priorityClassName": priority,
+        "restartPolicy": "Never",
+        "nodeSelector": {"kubernetes.io/hostname": NODE},
+        "securityContext": {"runAsUser": 65532, "runAsNonRoot": True},
+        "containers": [container],
+    }
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "intruder"}, "spec": spec}
+
+
+def test_a_preempted_training_resumes_and_ends_as_an_undisturbed_one(trainer, tmp_path, kubectl, namespace, important):
+    write_features(tmp_path / "features", records(300, labelled=0.5))
+    spec = teach_spec(tmp_path / "features", training={"teacher_epochs": 250})
+    block = {
+        **trainer,
+        "cpu": 1,
+        "gpus": 1,
+        "device": "cpu",
+        "node_selector": {"kubernetes.io/hostname": NODE},
+        "checkpoint_steps": CHECKPOINT_STEPS,
+    }
+    training = Running(spec, block, tmp_path / "out")
+    training.until(lambda: training.step > 2 * CHECKPOINT_STEPS)
+    reached = training.step
+    kubectl.apply(intruder(important), namespace)
+    (attempt,) = training.ended()
+
+    assert any("PreemptionByScheduler" in line for line in training.said), training.said
+    about = attempt.about
+    # It began where the preempted pod stopped, and no step was done twice beyond what is configured.
+    assert about["resumed_from"] >= reached - CHECKPOINT_STEPS
+    assert about["executed_steps"] == about["steps"] - about["resumed_from"] > 0
+    assert digest_folder(tmp_path / "out") == digest_folder(here(spec, tmp_path / "here"))
