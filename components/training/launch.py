@@ -104,7 +104,9 @@ def _launched(shape: Shape, arguments: list[str], run_id: str) -> int:
         running = agent(shape, own, arguments, run_id, join_s=JOIN_S, restarts=_restarts(shape), stop_s=_UNTIL_KILLED_S)
         return _code(running.run())
     except SignalException as signalled:
-        message(f"stopped by {signal.Signals(signalled.sigval).name}; what its workers wrote is where the next attempt goes on")
+        message(
+            f"stopped by {signal.Signals(signalled.sigval).name}; the next attempt goes on at the last checkpoint", cause=False
+        )
         return exits.INTERRUPTED
     except RendezvousTimeoutError as error:
         raise PeersError(
@@ -112,7 +114,7 @@ def _launched(shape: Shape, arguments: list[str], run_id: str) -> int:
             "do not run (quota, nodes, image), or ask for fewer"
         ) from error
     except RendezvousError as error:
-        message(f"a peer of this training is gone ({error}); the next attempt goes on at the last checkpoint")
+        message(f"a peer of this training is gone ({error}); the next attempt goes on at the last checkpoint", cause=False)
         return exits.INTERRUPTED
 
 

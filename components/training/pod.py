@@ -155,7 +155,7 @@ class Stop:
     def _handle(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
         self._asked = True
         if not self._stepping:
-            message(f"stopped by {signal.Signals(number).name} before the first step")
+            message(f"stopped by {signal.Signals(number).name} before the first step", cause=False)
             sys.exit(exits.INTERRUPTED)
 
 
@@ -186,13 +186,19 @@ class Lines:
             sys.stderr.flush()
 
 
-def message(text: str) -> None:
-    """Say how it ended, to standard error and to the file that Kubernetes shows in the pod's status."""
+def message(text: str, *, cause: bool = True) -> None:
+    """Say how it ended, to standard error and to the file that Kubernetes shows in the pod's status.
+
+    Args:
+        text: what happened.
+        cause: whether it is one; a consequence does not take the place of a cause that another rank of this pod has written.
+    """
     sys.stderr.write(text + "\n")
     sys.stderr.flush()
     path = Path(os.environ.get("CONCORD_TERMINATION_LOG", "/dev/termination-log"))
     try:
-        path.write_text(text.encode()[-_MOST_MESSAGE:].decode(errors="ignore"), encoding="utf-8")
+        if cause or not path.exists() or not path.stat().st_size:
+            path.write_text(text.encode()[-_MOST_MESSAGE:].decode(errors="ignore"), encoding="utf-8")
     except OSError:
         return  # not in a pod, or nowhere to write it: the log has it
 
@@ -202,7 +208,7 @@ def ended(work: Callable[[], int]) -> int:
     try:
         return work()
     except exits.Interrupted as stopped:
-        message(f"{stopped}; the checkpoint is written, the next attempt goes on there")
+        message(f"{stopped}; the checkpoint is written, the next attempt goes on there", cause=False)
         return exits.INTERRUPTED
     except UserError as error:
         message(str(error))
