@@ -15,7 +15,8 @@ from filelock import FileLock, Timeout
 from components.errors import UserError, unknown_name
 from components.gate import Decision, Verdict
 from components.home import Home
-from components.ledger import Entry, Ledger
+from components.ledger import Ledger
+from components.ledger_entry import Entry
 from components.refs import read_json, write_json
 from components.registry import CHAMPION, Registry
 
