@@ -1,5 +1,6 @@
 """The only importer of the Kubernetes client: submit, watch, logs, cancel, result."""
 
+import os
 import secrets
 import time
 from collections.abc import Callable
@@ -227,13 +228,15 @@ def _owners(pod: Pod) -> list[str]:
 def _connect(context: str | None) -> Send:
     """Credentials of the kubeconfig, else of the pod that this runs in, and a way to send with them."""
     configuration = kubernetes.client.Configuration()
+    # The client reads KUBECONFIG once, when it is imported; credentials that are renewed may lie elsewhere.
+    places = os.environ.get("KUBECONFIG") or "~/.kube/config"
     try:
-        kubernetes.config.load_kube_config(context=context, client_configuration=configuration)  # type: ignore[no-untyped-call]
+        kubernetes.config.load_kube_config(places, context, configuration)  # type: ignore[no-untyped-call]
     except ConfigException as error:
         try:
             if context is not None:
                 raise
-            kubernetes.config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+            kubernetes.config.load_incluster_config(configuration)  # type: ignore[no-untyped-call]
         except ConfigException:
             wanted = f"context {context!r} in it" if context else "one, or to run in a pod with an account"
             raise UserError(

@@ -40,11 +40,7 @@ class Work:
 
 
 def job_name(task: str, spec_digest: str, code: str) -> str:
-    """The same work has the same name, so that a second submit finds the first Job.
-
-    >>> job_name("pseudo_label", "a" * 64, "b" * 64)
-    'concord-pseudo-label-7c1ab0834fbd'
-    """
+    """The same work has the same name, so that a second submit finds the first Job."""
     return f"concord-{task.replace('_', '-')}-{digest_json([spec_digest, code])[:12]}"
 
 

@@ -22,6 +22,8 @@ _IMAGE = {
 _CONFIG = {"CreateContainerConfigError", "CreateContainerError"}
 _FINAL_AT_ONCE = {"InvalidImageName", "ErrImageNeverPull"}
 _SCALING = {"TriggeredScaleUp", "Nominated"}  # cluster-autoscaler and Karpenter: a node is on its way
+SCALING_S = 15.0
+"""Time for an autoscaler to say that it brings a node."""
 _UNITS = {"m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
 
 
@@ -128,7 +130,7 @@ def _unscheduled(pod: Pod, message: str, events: Sequence[Json], nodes: Sequence
         kind=Unschedulable,
         what=f"no node of the cluster can ever take pod {pod.name}: {missing}",
         remedy=remedy,
-        final_after_s=None if coming else 15.0,  # time for an autoscaler to say that it brings a node
+        final_after_s=None if coming else SCALING_S,
     )
 
 
@@ -151,13 +153,7 @@ def never_fits(pod: Pod, nodes: Sequence[Json]) -> str | None:
 
 
 def over_quota(message: str) -> bool:
-    """Whether a pod alone asks for more than a quota's hard limit, or lacks what the quota demands.
-
-    >>> over_quota("exceeded quota: q, requested: memory=8Gi, used: memory=0, limited: memory=4Gi")
-    True
-    >>> over_quota("exceeded quota: q, requested: memory=2Gi, used: memory=3Gi, limited: memory=4Gi")
-    False
-    """
+    """Whether a pod alone asks for more than a quota's hard limit, or lacks what the quota demands."""
     if "must specify" in message:
         return True
     found = {
@@ -168,11 +164,7 @@ def over_quota(message: str) -> bool:
 
 
 def quantity(text: str) -> float:
-    """A Kubernetes quantity as a number.
-
-    >>> quantity("500m"), quantity("2Ki"), quantity("3")
-    (0.5, 2048.0, 3.0)
-    """
+    """A Kubernetes quantity as a number."""
     number, unit = re.fullmatch(r"([0-9.]+(?:e[0-9]+)?)(\w*)", str(text)).groups()  # type: ignore[union-attr]
     return float(number) * _UNITS.get(unit, 1.0)
 

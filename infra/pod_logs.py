@@ -87,6 +87,7 @@ class _Follower:
     def stop(self) -> None:
         """End soon, whatever the stream does."""
         self._stopped.set()
+        self.ended.set()  # wakes it
         if self._response is not None:
             try:
                 self._response.shutdown()
@@ -96,19 +97,19 @@ class _Follower:
     def _run(self) -> None:
         tries = 0
         while not self._stopped.is_set():
-            last_read = self.ended.is_set()
+            last_read, before = self.ended.is_set(), self._stamp
             try:
                 self._read()
-                tries = 0
                 if last_read:
                     return
             except (ApiError, Broken) as error:
                 if isinstance(error, ApiError) and error.status == 404:
                     return  # the pod is gone, and its lines with it
-                tries += 1
                 if last_read and tries > len(_PAUSES):
                     return
-            self._stopped.wait(_PAUSES[min(tries, len(_PAUSES) - 1)])
+            # Streams that end without a line, over and over, must not become a storm of requests.
+            tries = tries + 1 if self._stamp == before else 0
+            (self._stopped if last_read else self.ended).wait(_PAUSES[min(tries, len(_PAUSES) - 1)])
 
     def _read(self) -> None:
         query: dict[str, str | int] = {"container": CONTAINER, "follow": "true", "timestamps": "true"}

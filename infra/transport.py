@@ -4,7 +4,7 @@ import json
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, NoReturn, Protocol
 
 import urllib3
@@ -19,7 +19,7 @@ CONNECT_S, READ_S = 5.0, 15.0
 PATIENCE_S = 30.0
 """How long credentials may be refused that worked: a token is being renewed, an API server has yet to read its roles."""
 _BROKEN = (urllib3.exceptions.HTTPError, OSError, ValueError)
-_TOO_MANY, _UNAUTHORIZED, _FORBIDDEN, _SERVER = 429, 401, 403, 500
+_TOO_MANY, _GONE, _UNAUTHORIZED, _FORBIDDEN, _SERVER = 429, 410, 401, 403, 500
 
 
 class Send(Protocol):
@@ -127,7 +127,7 @@ class Transport:
             with self._sent("GET", path, query, None, (CONNECT_S, idle_s)) as response:
                 if response.status >= 300:
                     if response.status == _UNAUTHORIZED:
-                        self._send = self._connect()
+                        self._renew()
                     refuse(response.status, response.data)
                 if opened:
                     opened(response)
@@ -138,11 +138,15 @@ class Transport:
     def _limit(self, status: int, patient: bool) -> float:
         """How long an answer of this kind is tried again; 0: it stays."""
         if status == _UNAUTHORIZED:
-            self._send = self._connect()
+            self._renew()
             return PATIENCE_S
         if status == _FORBIDDEN and patient and self._worked:
             return PATIENCE_S / 3
-        return self._budget if status == _TOO_MANY or status >= _SERVER else 0.0
+        return self._budget if status in (_TOO_MANY, _GONE) or status >= _SERVER else 0.0
+
+    def _renew(self) -> None:
+        with suppress(UserError):  # a kubeconfig that is just being written; the old credentials are tried once more
+            self._send = self._connect()
 
     @contextmanager
     def _sent(

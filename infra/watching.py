@@ -129,10 +129,14 @@ class Watching:
             self._once(f"{self._name}: {found.what}")
         lasts, pending = now - self._diagnosis[1], now - self._pending_since
         # A reason that counts down is looked at often enough to be told in time; a queue is looked at rarely.
-        self._pace = 5.0 if found.final_after_s is not None else min(max(self._pace, _FIRST_S) * 1.5, STEADY_S)
+        self._pace = (
+            min(5.0, found.final_after_s) if found.final_after_s is not None else min(max(self._pace, _FIRST_S) * 1.5, STEADY_S)
+        )
         if found.hopeless or (found.final_after_s is not None and lasts >= found.final_after_s):
             raise self._end(found, f"after {pending:.0f} s")
-        if pending >= self._config.pending_timeout_s:
+        left = self._config.pending_timeout_s - pending
+        self._pace = min(self._pace, max(left, _FIRST_S))
+        if left <= 0:
             raise self._end(found, f"for {pending:.0f} s, trainer.pending_timeout_s is {self._config.pending_timeout_s}")
 
     def _end(self, found: Diagnosis, how_long: str) -> Exception:
