@@ -49,9 +49,8 @@ def test_three_jobs_that_hold_a_gpu_each_queue_on_two_and_all_finish(features, t
 def test_pods_for_cuda_that_see_no_gpu_fail_at_the_preflight_with_its_message(features, trainer, tmp_path):
     jobs = three(features, {**trainer, "gpus": 1, "device": "cuda"}, tmp_path)
     for job in jobs:
-        with pytest.raises(PreflightFailed, match="preflight") as caught:
+        with pytest.raises(PreflightFailed, match="torch sees 0 CUDA devices, wanted 1"):
             job.ended()
-        assert "GPU" in str(caught.value)
         assert not job.exchange.attempts(job.name)
 
 
