@@ -79,8 +79,9 @@ def ready() -> set[str]:
 def advertise_gpus(node: Node, count: int, resource: str = GPU) -> None:
     """Advertise GPUs on a node as an extended resource, the way Kubernetes documents for it."""
     path = resource.replace("~", "~0").replace("/", "~1")
-    patch = json.dumps([{"op": "add", "path": f"/status/capacity/{path}", "value": str(count)}])
-    kubectl("patch", "node", node.name, "--subresource=status", "--type=json", "-p", patch)
+    # The kubelet would take `allocatable` over from `capacity` some seconds later.
+    patch = [{"op": "add", "path": f"/status/{where}/{path}", "value": str(count)} for where in ("capacity", "allocatable")]
+    kubectl("patch", "node", node.name, "--subresource=status", "--type=json", "-p", json.dumps(patch))
 
 
 def label(node: Node, labels: Mapping[str, str]) -> None:
