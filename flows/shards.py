@@ -2,7 +2,6 @@
 
 import json
 import re
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,16 +13,13 @@ from components.progress import Progress
 from components.shards.join import accounted, folders, results
 from components.shards.plan import Plan
 from components.shards.spec import ShardSpec
-from components.shards.work import Chunk, PartResult
+from components.shards.work import PartResult
 from components.trainer_config import KubernetesTrainer
+from flows.jobs import Say, followed, seen
 from infra.cluster import Cluster
 from infra.manifests import Work, job_name
 
-Say = Callable[[str], None]
-
 SPEC = "spec.json"
-_SEEN_S = 20.0
-"""How long results may take to be seen here after their Job is complete: shared folders remember what was not there."""
 _LINE = re.compile(r"^(?:\[\d+\] )?(\{.*\})$")
 
 
@@ -66,18 +62,14 @@ def run(plan: Plan, *, trainer: KubernetesTrainer, run_id: str, scratch: Path, p
     if cluster.exists(name) or not whole():
         inside = f"{trainer.exchange.inside.rstrip('/')}/{JOBS}/{name}"
         work = Work(name=name, task=plan.task, run=run_id, config=f"{inside}/{SPEC}", out=inside, code=code, kind="shards")
-        uid, attached = cluster.submit(work, usable=lambda _: whole())
-        say(f"{'found' if attached else 'submitted'} Job {name} of {len(spec.parts)} parts in namespace {trainer.namespace}")
-        try:
-            outcome = cluster.watch(name, uid, take=_lines(plan.task, spec.rows, progress, say))
-        except KeyboardInterrupt:
-            say(f"cancelled: deleting Job {name}; its finished chunks stay for the next time")
-            cluster.cancel(name, uid)
-            raise
+        where = f"of {len(spec.parts)} parts in namespace {trainer.namespace}"
+        take = _lines(plan.task, spec.rows, progress, say)
+        outcome = followed(cluster, work, where=where, usable=whole, take=take, say=say)
         succeeded = {index: token for token, index in outcome.attempts.items()}
     else:
         say(f"Job {name} is gone and its parts are here")
-    chunks = _accounted(spec, lambda: results(exchange, name, succeeded, scratch))
+    found = seen(lambda: results(exchange, name, succeeded, scratch), lambda parts: _whole(spec, parts))
+    chunks = accounted(spec, found)
 
     def clean() -> None:
         cluster.cancel(name, wait=False)
@@ -113,18 +105,6 @@ def _whole(spec: ShardSpec, parts: list[PartResult]) -> bool:
     except UserError:
         return False
     return True
-
-
-def _accounted(spec: ShardSpec, look: Callable[[], list[PartResult]]) -> list[tuple[int, Chunk]]:
-    """All chunks, waited for a little.
-
-    Raises:
-        UserError: some are missing, double or foreign.
-    """
-    end = time.monotonic() + _SEEN_S
-    while not _whole(spec, parts := look()) and time.monotonic() < end:
-        time.sleep(1)
-    return accounted(spec, parts)
 
 
 def _lines(task: str, rows: int, progress: Progress, say: Say) -> Say:

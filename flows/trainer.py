@@ -1,8 +1,6 @@
 """Where training runs: here, in this process, or as a Job of a Kubernetes cluster."""
 
 import json
-import os
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,9 +11,6 @@ from components.training.spec import TrainSpec
 
 Say = Callable[[str], None]
 Clean = Callable[[], None]
-
-_SEEN_S = 20.0
-"""How long a result may take to be seen here after its Job is complete: shared folders remember what was not there."""
 
 
 def train(
@@ -58,6 +53,7 @@ def _in_cluster(spec: TrainSpec, *, out: Path, progress: Progress, config: Kuber
     from components.code import code_digest
     from components.exchange import JOBS, Exchange
     from components.training import remote
+    from flows.jobs import followed, seen
     from infra.cluster import Cluster
     from infra.manifests import Work, job_name
 
@@ -69,21 +65,20 @@ def _in_cluster(spec: TrainSpec, *, out: Path, progress: Progress, config: Kuber
     tokens: list[str] = []
     if cluster.exists(name) or not exchange.attempts(name):
         remote.prepare(spec, exchange, name, config.exchange.pod_uri)
-        _writable(Path(config.exchange.uri.removeprefix("file://")) / JOBS / name, config.user)
         inside = f"{config.exchange.inside.rstrip('/')}/{JOBS}/{name}"
         work = Work(name=name, task=spec.task, run=run, config=f"{inside}/{remote.SPEC}", out=inside, code=code)
-        uid, attached = cluster.submit(work, usable=lambda _: bool(exchange.attempts(name)))
-        say(f"{'found' if attached else 'submitted'} Job {name} in namespace {config.namespace}")
-        try:
-            outcome = cluster.watch(name, uid, take=_lines(progress, say))
-        except KeyboardInterrupt:
-            say(f"cancelled: deleting Job {name}; its checkpoints stay for the next time")
-            cluster.cancel(name, uid)
-            raise
+        outcome = followed(
+            cluster,
+            work,
+            where=f"in namespace {config.namespace}",
+            usable=lambda: bool(exchange.attempts(name)),
+            take=_lines(progress, say),
+            say=say,
+        )
         tokens = sorted(outcome.attempts, key=lambda token: outcome.attempts[token])
     else:
         say(f"Job {name} is gone and its result is here")
-    complete = _complete(lambda: [a.token for a in exchange.attempts(name)])
+    complete = seen(lambda: [a.token for a in exchange.attempts(name)], bool)
     token = next((t for t in tokens if t in complete), None)
     remote.collect(exchange, name, token, out)
 
@@ -92,20 +87,6 @@ def _in_cluster(spec: TrainSpec, *, out: Path, progress: Progress, config: Kuber
         exchange.remove_job(name)
 
     return clean
-
-
-def _writable(folder: Path, user: int) -> None:
-    """In a shared folder: let the pods' user write below a job that this user made."""
-    if folder.is_dir() and os.getuid() != user:
-        folder.chmod(0o1777)
-
-
-def _complete(look: Callable[[], list[str]]) -> list[str]:
-    """Tokens of complete attempts, waited for a little."""
-    end = time.monotonic() + _SEEN_S
-    while not (found := look()) and time.monotonic() < end:
-        time.sleep(1)
-    return found
 
 
 def _lines(progress: Progress, say: Say) -> Say:
