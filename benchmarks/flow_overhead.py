@@ -44,7 +44,7 @@ def main() -> None:
 
             for name in ("bare", "flow"):
                 (root / name).mkdir()
-                Registry(root / name).prepare()
+                Registry(Home(root=root / name)).prepare()
             alone = bare(path, root / "bare")
             os.environ["CONCORD_HOME"] = str(root / "flow")
             start = time.perf_counter()

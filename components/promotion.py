@@ -1,16 +1,14 @@
 """Effects of a decision: registration, promotion, refusal, rollback; in the ledger first, then in MLflow's alias.
 
 The ledger is the truth: its last promotion or rollback says who is champion, and the alias follows. A crash between the
-two is mended by the next call (`reconcile`). MLflow has no compare-and-swap, so every change is made under one file lock,
-after the champion was read again. Nothing here needs MLflow where nothing changes.
+two is mended by the next call (`reconcile`). MLflow has no compare-and-swap, so every change is made under the ledger's one
+lock, after the champion was read again. On one machine nothing here needs MLflow where nothing changes.
 """
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-
-from filelock import FileLock, Timeout
 
 from components.errors import UserError, unknown_name
 from components.gate import Decision, Verdict
@@ -18,7 +16,7 @@ from components.home import Home
 from components.ledger import Ledger
 from components.ledger_entry import Entry
 from components.refs import read_json, write_json
-from components.registry import CHAMPION, Registry
+from components.registry import CHAMPION, Registry, fetched
 
 _WAIT = 300.0  # seconds that one run waits for another's decision
 GATE = "gate"
@@ -37,7 +35,7 @@ class Standing:
     version: int
     package_digest: str
     package: Path
-    """Folder of its model package in the registry's store."""
+    """Folder of its model package; in a team it is there once `package_of` has fetched it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +52,7 @@ class Outcome:
 
 
 def champion(home: Home, model: str) -> Standing | None:
-    """The champion after the ledger's last word; reads one SQLite file and imports nothing heavy."""
+    """The champion after the ledger's last word; reads the ledger and imports nothing heavy."""
     ledger = Ledger(home.ledger)
     standing = ledger.succession(model)
     return _standing(home, ledger, model, standing[-1].version) if standing else None
@@ -87,22 +85,17 @@ def register(
     Raises:
         UserError: the state folder cannot be written, or another run holds it too long.
     """
-    with _locked(home):
-        ledger = Ledger(home.ledger)
+    with _locked(home) as ledger:
         known = [_of(home, e) for e in ledger.entries(model, "registration") if e.package_digest == package_digest]
-        if known and known[0].package.is_dir():
+        if known and (home.server or known[0].package.is_dir()):
             return known[0]
-        registry = Registry(home.root)
+        registry = Registry(home)
         number = registry.register(model, package, package_digest=package_digest, run=run, modalities=modalities, tags=tags)
         if known:
             return known[0]
-        stored = next(v.package for v in registry.versions(model) if v.version == number)
-        if not stored.is_relative_to(home.root):
-            raise UserError(
-                f"the state folder was moved: MLflow keeps artifacts of {model!r} at {stored.parents[4]}, "
-                f"not below {home.root}; move it back, or set CONCORD_HOME to a new folder"
-            )
-        details = {"package": stored.relative_to(home.root).as_posix(), "mlflow_run": run, "modalities": dict(modalities)}
+        details: dict[str, object] = {"mlflow_run": run, "modalities": dict(modalities)}
+        if not home.server:  # where a team's package lies differs from machine to machine
+            details["package"] = _stored(home, registry, model, number)
         (entry,) = ledger.append(
             Entry(
                 time=time, model=model, kind="registration", version=number, package_digest=package_digest, actor=actor,
@@ -139,7 +132,7 @@ def apply(home: Home, model: str, decision: Decision, challenger: Standing, *, t
         ChampionChanged: the champion is not the one that the gate compared with.
         UserError: the state folder cannot be written, or another run holds it too long.
     """
-    with _locked(home):
+    with _locked(home) as ledger:
         reconcile(home, model)
         if (before := settled(home, model, challenger, decision.evidence_digest)) is not None:
             return before
@@ -149,7 +142,6 @@ def apply(home: Home, model: str, decision: Decision, challenger: Standing, *, t
                 f"the champion of {model!r} became {f'version {now.version}' if now else 'none'} while the gate compared with "
                 "another one; run again to decide against it"
             )
-        ledger = Ledger(home.ledger)
         verdict, reasons = decision.verdict, list(decision.reasons)
         if verdict == "promote" and challenger.package_digest in ledger.rolled_back(model):
             verdict, reasons = "keep", [_rolled_back(ledger, challenger), *reasons]
@@ -171,13 +163,13 @@ def promote(home: Home, model: str, version: int, *, actor: str, reason: str, ti
     Raises:
         UserError: no such model or version; the message lists what there is.
     """
-    with _locked(home):
+    with _locked(home) as ledger:
         reconcile(home, model)
         _known(home, model)
-        chosen = _standing(home, Ledger(home.ledger), model, version)
+        chosen = _standing(home, ledger, model, version)
         now = champion(home, model)
         if now is None or now.version != chosen.version:
-            Ledger(home.ledger).append(
+            ledger.append(
                 Entry(
                     time=time, model=model, kind="promotion", version=chosen.version, package_digest=chosen.package_digest,
                     actor=actor, details={"reason": reason, "from_version": now.version if now else None},
@@ -195,10 +187,9 @@ def rollback(home: Home, model: str, *, actor: str, reason: str, time: str) -> S
     Raises:
         UserError: no champion, or none before it; the message says what to do.
     """
-    with _locked(home):
+    with _locked(home) as ledger:
         reconcile(home, model)
         _known(home, model)
-        ledger = Ledger(home.ledger)
         succession = ledger.succession(model)
         if not succession:
             raise UserError(no_champion(model))
@@ -224,20 +215,32 @@ def rollback(home: Home, model: str, *, actor: str, reason: str, time: str) -> S
 def reconcile(home: Home, model: str) -> bool:
     """Let MLflow's alias say what the ledger says, and return whether it had to be changed.
 
-    The alias that was written last is noted beside the ledger, so that where nothing changed MLflow is not imported.
+    The alias that was written last is noted beside the ledger, so that where nothing changed MLflow is not imported. A team's
+    alias may have been written from another machine, so its server is asked.
     """
     standing = champion(home, model)
     wanted = standing.version if standing else None
     noted = home.root / "aliases" / f"{model}.json"
-    if noted.is_file() and read_json(noted) == {CHAMPION: wanted}:
+    if not home.server and noted.is_file() and read_json(noted) == {CHAMPION: wanted}:
         return False
-    registry = Registry(home.root)
+    registry = Registry(home)
     now = registry.champion(model)
     if changed := (now.version if now else None) != wanted:
         registry.set_alias(model, CHAMPION, wanted)
-    if standing is not None or changed:
+    if not home.server and (standing is not None or changed):
         write_json(noted, {CHAMPION: wanted})
     return changed
+
+
+def package_of(home: Home, standing: Standing) -> Path:
+    """The folder of a version's package, fetched from a team's registry where it is not here yet.
+
+    Raises:
+        UserError: the registry does not answer, or gives another package than was registered.
+    """
+    if home.server and not standing.package.is_dir():
+        return Registry(home).fetch(standing.model, standing.version, standing.package_digest)
+    return standing.package
 
 
 def no_champion(model: str) -> str:
@@ -265,10 +268,19 @@ def _standing(home: Home, ledger: Ledger, model: str, version: int | None) -> St
 def _of(home: Home, entry: Entry) -> Standing:
     assert entry.version is not None
     assert entry.package_digest is not None
-    return Standing(
-        model=entry.model, version=entry.version, package_digest=entry.package_digest,
-        package=home.root / entry.details["package"],
-    )  # fmt: skip
+    stored = entry.details.get("package")
+    package = home.root / stored if stored else fetched(home, entry.package_digest)
+    return Standing(model=entry.model, version=entry.version, package_digest=entry.package_digest, package=package)
+
+
+def _stored(home: Home, registry: Registry, model: str, number: int) -> str:
+    stored = next(v.package for v in registry.versions(model) if v.version == number)
+    if not stored.is_relative_to(home.root):
+        raise UserError(
+            f"the state folder was moved: MLflow keeps artifacts of {model!r} at {stored.parents[4]}, "
+            f"not below {home.root}; move it back, or set CONCORD_HOME to a new folder"
+        )
+    return stored.relative_to(home.root).as_posix()
 
 
 def _listed(standings: list[Standing]) -> str:
@@ -289,22 +301,6 @@ def _told(verdict: Verdict, reasons: list[str], now: Standing | None) -> Outcome
     return Outcome(verdict=verdict, reasons=reasons, champion=now, changed=False, recorded=False)
 
 
-@contextmanager
-def _locked(home: Home) -> Iterator[None]:
-    """Hold the one lock of promotions; the system frees it when its holder dies."""
-    try:
-        home.root.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(home.root / "promotion.lock", timeout=_WAIT)
-        lock.acquire()
-    except Timeout as error:
-        raise UserError(
-            f"another process has held {home.root / 'promotion.lock'} for {_WAIT:.0f} s; `concord runs` lists what is running"
-        ) from error
-    except OSError as error:
-        raise UserError(
-            f"state folder {home.root} cannot be written ({error.strerror}); make it writable, or set CONCORD_HOME to another"
-        ) from error
-    try:
-        yield
-    finally:
-        lock.release()
+def _locked(home: Home) -> AbstractContextManager[Ledger]:
+    """Hold the one lock of promotions, and write to the ledger that it guards."""
+    return Ledger(home.ledger).alone(_WAIT)

@@ -1,4 +1,4 @@
-"""Runs, model versions and aliases in MLflow, on SQLite with artifacts as files. The only importer of mlflow.
+"""Runs, model versions and aliases in MLflow: a store on SQLite and files, or a team's server. The only importer of mlflow.
 
 Everything here is idempotent: a run is found again by Concord's run id, a version by the digest of its package, so that
 a call that was killed is simply repeated. A version is an MLflow logged model whose ``pyfunc`` flavour loads the package
@@ -6,7 +6,6 @@ through `_load_pyfunc` below: MLflow shows its signature and can answer with it,
 """
 
 import argparse
-import errno
 import os
 import re
 import shutil
@@ -14,13 +13,15 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from components.errors import UserError
-from components.refs import written_aside
+from components.home import Home
+from components.refs import digest_folder, written_aside
+from components.registry_errors import server_trouble, storage_trouble
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -30,7 +31,6 @@ CHAMPION, CHALLENGER = "champion", "challenger"
 _PACKAGE = "package"  # folder of the model package below a logged model
 _RUN_TAG, _DIGEST_TAG = "concord.run_id", "concord.package_digest"
 _WAIT = 300.0  # seconds that one process waits for another's writing (the first one migrates the database)
-_REFUSALS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST)
 _PARAMS_AT_ONCE, _PARAM_LENGTH = 100, 6000  # limits of MLflow's log_batch
 
 
@@ -42,7 +42,7 @@ class Version:
     version: int
     package_digest: str
     package: Path
-    """The model package's folder."""
+    """The model package's folder; in a team's registry the place where `Registry.fetch` puts it."""
     run: str | None
     """MLflow's id of the run that made it."""
     tags: dict[str, str]
@@ -50,31 +50,32 @@ class Version:
 
 
 class Registry:
-    """The MLflow store below a state folder; reading a missing one finds nothing and makes nothing."""
+    """A team's MLflow server, else the store below the state folder; reading a missing one finds nothing and makes nothing."""
 
-    def __init__(self, home: Path) -> None:
-        self.root = Path(home).absolute() / "mlflow"
+    def __init__(self, home: Home) -> None:
+        self._home, self._server = home, home.server
+        self.root = home.root.absolute() / "mlflow"
         self.database = self.root / "mlflow.db"
         self.artifacts = self.root / "artifacts"
 
     @property
     def uri(self) -> str:
-        """What to give ``mlflow ui --backend-store-uri``."""
-        return f"sqlite:///{self.database}"
+        """The server, or what to give ``mlflow ui --backend-store-uri``."""
+        return self._server or f"sqlite:///{self.database}"
 
     def prepare(self) -> None:
         """Make the database if there is none (MLflow's migrations take ten seconds); any number of processes may call it.
 
-        It is made aside and renamed, so that a killed one leaves nothing half migrated.
+        A server has made its own. It is made aside and renamed, so that a killed one leaves nothing half migrated.
 
         Raises:
             UserError: the folder cannot be written.
         """
-        if self.database.is_file():
+        if self._server or self.database.is_file():
             return
         from filelock import FileLock
 
-        with self._writing():
+        with self._telling():
             self.artifacts.mkdir(parents=True, exist_ok=True)
             with FileLock(self.root / "prepare.lock", timeout=_WAIT):
                 if self.database.is_file():
@@ -112,10 +113,8 @@ class Registry:
         Raises:
             UserError: the store cannot be written.
         """
-        from filelock import FileLock
-
         self.prepare()
-        with self._writing(), FileLock(self.root / "write.lock", timeout=_WAIT):
+        with self._writing():
             client = self._client()
             experiment = self._experiment(client, name)
             query = f"tags.`{_RUN_TAG}` = '{run_id}'"
@@ -154,13 +153,11 @@ class Registry:
         Raises:
             UserError: the store cannot be written.
         """
-        from filelock import FileLock
-
         self.prepare()
-        with self._writing(), FileLock(self.root / "write.lock", timeout=_WAIT):
+        with self._writing():
             found = next((v for v in self._versions(name) if v.package_digest == package_digest), None)
             if found is not None:
-                if not found.package.is_dir():  # its files were deleted to free disk
+                if not self._server and not found.package.is_dir():  # its files were deleted to free disk
                     with written_aside(found.package) as aside:
                         shutil.copytree(package, aside, dirs_exist_ok=True)
                 return found.version
@@ -174,8 +171,15 @@ class Registry:
             return int(version.version)
 
     def versions(self, name: str) -> list[Version]:
-        """All versions of a model, oldest first; none where there is no such model."""
-        return self._versions(name) if self.database.is_file() else []
+        """All versions of a model, oldest first; none where there is no such model.
+
+        Raises:
+            UserError: the server does not answer.
+        """
+        if not self._server and not self.database.is_file():
+            return []
+        with self._telling():
+            return self._versions(name)
 
     def champion(self, name: str) -> Version | None:
         """The version behind the alias ``champion``."""
@@ -186,11 +190,34 @@ class Registry:
 
         MLflow has no compare-and-swap: the caller holds the lock of `components.promotion`.
         """
-        with self._writing():
+        with self._telling():
             if version is None:
                 self._client().delete_registered_model_alias(name, alias)
             else:
                 self._client().set_registered_model_alias(name, alias, str(version))
+
+    def fetch(self, name: str, version: int, package_digest: str) -> Path:
+        """The folder of a version's package in a team's registry, loaded down once and verified.
+
+        Raises:
+            UserError: the server does not answer, or gives another package than the digest says.
+        """
+        target = fetched(self._home, package_digest)
+        if target.is_dir():
+            return target
+        with self._telling(), written_aside(target.parent) as aside:
+            client = self._client()
+            from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+            source = client.get_model_version(name, str(version)).source
+            logged = client.get_logged_model(source.removeprefix("models:/"))
+            get_artifact_repository(logged.artifact_location).download_artifacts(_PACKAGE, str(aside))
+            if (got := digest_folder(aside / _PACKAGE)) != package_digest:
+                raise UserError(
+                    f"the package of {name!r} version {version} at {_shown(self.uri)} is not what was registered: its "
+                    f"digest is {got}, wanted {package_digest}; restore the server's artifacts, or run its configuration again"
+                )
+        return target
 
     def _client(self) -> "MlflowClient":
         _quiet()
@@ -204,7 +231,8 @@ class Registry:
     def _experiment(self, client: "MlflowClient", name: str) -> str:
         if (experiment := client.get_experiment_by_name(name)) is not None:
             return str(experiment.experiment_id)
-        return str(client.create_experiment(name, artifact_location=str(self.artifacts / name)))
+        place = None if self._server else str(self.artifacts / name)  # a server knows where its artifacts are
+        return str(client.create_experiment(name, artifact_location=place))
 
     def _registered_model(self, client: "MlflowClient", name: str) -> None:
         if not client.search_registered_models(f"name = '{name}'", max_results=1):
@@ -242,12 +270,14 @@ class Registry:
         for version in _pages(client, name):
             # Fetched by alias or search `model_id` may be None; the source always names it (models:/m-...).
             logged = client.get_logged_model(version.source.removeprefix("models:/"))
+            digest = version.tags.get(_DIGEST_TAG, "")
+            local = Path(logged.artifact_location.removeprefix("file://")) / _PACKAGE
             found.append(
                 Version(
                     name=name,
                     version=int(version.version),
-                    package_digest=version.tags.get(_DIGEST_TAG, ""),
-                    package=Path(logged.artifact_location.removeprefix("file://")) / _PACKAGE,
+                    package_digest=digest,
+                    package=fetched(self._home, digest) if self._server else local,
                     run=version.run_id,
                     tags=dict(version.tags),
                     aliases=sorted(aliases.get(int(version.version), [])),
@@ -257,18 +287,47 @@ class Registry:
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        """Turn what a full disk or a read-only folder raises into one clear sentence."""
+        """Write alone; at a server, whoever registers holds the lock of `components.promotion`."""
+        from filelock import FileLock
+
+        with self._telling(), ExitStack() as held:
+            if not self._server:
+                held.enter_context(FileLock(self.root / "write.lock", timeout=_WAIT))
+            yield
+
+    @contextmanager
+    def _telling(self) -> Iterator[None]:
+        """Turn what a full disk, a read-only folder or a silent server raises into one clear sentence."""
         try:
             yield
         except UserError:
             raise
         except Exception as error:
-            if not _storage_trouble(error):
+            if self._server and (words := server_trouble(error)):
+                raise UserError(
+                    f"cannot use the MLflow server {_shown(self._server)}: {words}; see that it runs, that MLFLOW_TRACKING_URI "
+                    "names it, and MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD where it asks for them"
+                ) from error
+            if self._server or not (words := storage_trouble(error)):
                 raise
             raise UserError(
-                f"cannot write the registry in {self.root}: {_innermost(error)}; "
+                f"cannot write the registry in {self.root}: {words}; "
                 "free space there, make it writable, or set CONCORD_HOME to a folder that is"
             ) from error
+
+
+def fetched(home: Home, package_digest: str) -> Path:
+    """Where a package from a team's registry lies once it was fetched."""
+    return home.packages / package_digest / _PACKAGE
+
+
+def _shown(url: str) -> str:
+    """A server's address without user and password.
+
+    >>> _shown("https://ada:secret@mlflow.example:5000")
+    'https://mlflow.example:5000'
+    """
+    return re.sub(r"//[^/]*@", "//", url)
 
 
 def _pages(client: "MlflowClient", name: str) -> Iterator[Any]:
@@ -279,24 +338,6 @@ def _pages(client: "MlflowClient", name: str) -> Iterator[Any]:
         token = page.token
         if not token:
             return
-
-
-def _innermost(error: BaseException) -> BaseException:
-    """What began a chain of errors: SQLAlchemy and MLflow wrap SQLite's one clear line in pages."""
-    while (cause := error.__cause__ or error.__context__) is not None:
-        error = cause
-    return error
-
-
-def _storage_trouble(error: BaseException | None) -> bool:
-    """Whether an error, or one behind it, is the file system's or SQLite's refusal to write."""
-    seen = 0
-    while error is not None and seen < 10:
-        words = ("readonly database", "read-only", "database or disk is full", "unable to open database", "No space left")
-        if (isinstance(error, OSError) and error.errno in _REFUSALS) or any(word in str(error) for word in words):
-            return True
-        error, seen = error.__cause__ or error.__context__, seen + 1
-    return False
 
 
 def _quiet() -> None:
@@ -383,7 +424,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--prepare", type=Path, required=True, metavar="HOME", help="the state folder (CONCORD_HOME)")
     home = parser.parse_args(arguments).prepare
     try:
-        Registry(home).prepare()
+        Registry(Home(root=home)).prepare()
     except UserError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code

@@ -24,7 +24,7 @@ def register(session: Session, packed: Ref, results: Ref) -> Standing:
     job, record = session.job, session.record
     package = packed.path / "package"
     metrics = read_json(results.path / "metrics.json")
-    run = Registry(job.home.root).record_run(
+    run = Registry(job.home).record_run(
         job.config.name,
         record.run_id,
         params=job.config.model_dump(mode="json"),
@@ -99,10 +99,10 @@ def _rows(session: Session, results: Ref, champion: Standing | None) -> Rows:
 def _champion_answers(session: Session, champion: Standing) -> dict[str, str]:
     from components.evaluation import standing
 
-    features = Features.load(session.output("encode"))
-    if not standing.is_compatible(champion.package, features):
-        features = Features.load(_encoded_for(session, champion.package).path)
-    return standing.answers(champion.package, features)
+    features, package = Features.load(session.output("encode")), promotion.package_of(session.job.home, champion)
+    if not standing.is_compatible(package, features):
+        features = Features.load(_encoded_for(session, package).path)
+    return standing.answers(package, features)
 
 
 def _encoded_for(session: Session, package: Path) -> Ref:

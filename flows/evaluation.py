@@ -34,7 +34,8 @@ def measure(path: Path, *, version: str, data: str | None) -> dict[str, Any]:
 
     config, home = configuration.load(path, data), writable(find())
     chosen = registered(home, config.name, version)
-    options = {name: spec.options for name, spec in models.load(chosen.package).specs.items()}
+    package = promotion.package_of(home, chosen)
+    options = {name: spec.options for name, spec in models.load(package).specs.items()}
     with runs.exclusive(home, wait=True, say=console.print), Display() as display:
         job = steps.Job(
             config=config.model_copy(update={"modalities": options}),
@@ -46,7 +47,7 @@ def measure(path: Path, *, version: str, data: str | None) -> dict[str, Any]:
         for step in steps.STEPS[:2]:
             known[step.name] = steps.execute(step, job, known).ref
         features = Features.load(known["encode"].path)
-        answers = standing.answers(chosen.package, features)
+        answers = standing.answers(package, features)
     rows = features.rows("test", labelled=True)
     if not len(rows):
         raise UserError(f"{config.data.uri} has no labelled test record, so nothing can be measured")

@@ -227,13 +227,14 @@ def bento_of(home: Home, standing: Standing) -> Path:
     """
     target = _bentos(home, standing)
     if not (target / "bento.yaml").is_file():
-        if not standing.package.is_dir():
+        package = promotion.package_of(home, standing)
+        if not package.is_dir():
             raise UserError(
-                f"the package of {standing.model} version {standing.version} is gone from {standing.package}; "
+                f"the package of {standing.model} version {standing.version} is gone from {package}; "
                 "run its configuration again, or roll back to another version"
             )
         with _writing(home), written_aside(target.parent) as aside:
-            build(standing.package, aside)
+            build(package, aside)
     return target
 
 

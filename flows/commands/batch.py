@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from components import config as configuration
+from components import promotion
 from components.data.manifest import load_manifest
 from components.errors import UsageError
 from components.home import find, writable
@@ -59,7 +60,7 @@ def classify_all(data: str, *, out: Path | None, model: str | None, version: str
     chosen = registered(home, name, version)
     with Display() as display:
         figures = answer(
-            package=chosen.package,
+            package=promotion.package_of(home, chosen),
             data_uri=uri,
             manifest=load_manifest(uri, run.data.manifest if run else None),
             out=out,

@@ -42,7 +42,7 @@ def registered(home, *digests):
     package = home.root / "package"
     package.mkdir(exist_ok=True)
     (package / "weights.safetensors").write_bytes(b"weights")
-    run = Registry(home.root).record_run("things", "run", params={}, metrics={}, tags={}, artifacts={})
+    run = Registry(home).record_run("things", "run", params={}, metrics={}, tags={}, artifacts={})
     return [
         promotion.register(home, "things", package, package_digest=d, run=run, modalities={"name": "text"}, time=NOW)
         for d in digests
@@ -57,7 +57,7 @@ def decision(challenger, champion, *, better=True, margin=0.0):
 
 
 def alias(home):
-    champion = Registry(home.root).champion("things")
+    champion = Registry(home).champion("things")
     return champion.version if champion else None
 
 

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from components.errors import UserError
+from components.home import Home
 from components.registry import CHALLENGER, CHAMPION, Registry
 from tests.packaged import packed
 from tests.stores import prepared, state
@@ -27,7 +28,7 @@ MODALITIES = {"picture": "image", "name": "text", "facts": "tabular"}
 
 @pytest.fixture
 def registry(tmp_path):
-    return Registry(state(tmp_path / "home").root)
+    return Registry(state(tmp_path / "home"))
 
 
 @pytest.fixture
@@ -57,12 +58,12 @@ def test_two_processes_prepare_one_store_and_a_killed_one_leaves_nothing_half():
     connection.close()
     assert not list((home / "mlflow").glob(".mlflow*"))
     started = time.monotonic()
-    Registry(home).prepare()
+    Registry(Home(root=home)).prepare()
     assert time.monotonic() - started < 1
 
 
 def test_reading_a_missing_store_finds_nothing_and_makes_nothing(tmp_path):
-    registry = Registry(tmp_path / "home")
+    registry = Registry(Home(root=tmp_path / "home"))
     assert registry.versions("things") == []
     assert registry.champion("things") is None
     assert list(tmp_path.iterdir()) == []
@@ -145,7 +146,7 @@ def test_aliases_move_and_mlflow_itself_sees_them(registry, package):
 def test_a_home_that_cannot_be_written_is_one_clear_sentence(tmp_path):
     (tmp_path / "home").write_text("a file")
     with pytest.raises(UserError, match="CONCORD_HOME"):
-        Registry(tmp_path / "home").prepare()
+        Registry(Home(root=tmp_path / "home")).prepare()
 
 
 def test_importing_the_registry_does_not_import_mlflow():
