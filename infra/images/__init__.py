@@ -1,0 +1,24 @@
+"""Container images of training, serving and the flow: their locks, their build and their sizes."""
+
+from pathlib import Path
+
+FOLDER = Path(__file__).parent
+CHECKOUT = FOLDER.parents[1]
+
+EXTRAS = {
+    "train": ("train", "s3"),
+    "serve": ("train", "serve", "s3"),
+    "flow": ("train", "study", "serve", "flow", "kubernetes", "postgres", "s3"),
+}
+"""Image to the extras of pyproject.toml that it holds."""
+
+
+def is_torch(distribution: str) -> bool:
+    """Whether a distribution is torch or one of its GPU libraries: the first, common layer of all images.
+
+    >>> [is_torch(name) for name in ("torch", "triton", "nvidia-cublas", "cuda-bindings", "torchmetrics", "sympy")]
+    [True, True, True, True, False, False]
+    """
+    return distribution in {"torch", "triton"} or (
+        distribution.startswith(("nvidia-", "cuda-")) and distribution != "nvidia-ml-py"  # BentoML's: reads a driver's figures
+    )

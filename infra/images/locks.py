@@ -1,0 +1,90 @@
+"""``make image-locks``: the hashed lock of each image, and of the layer that they share.
+
+Each is resolved from the image's extras within the pins of ``requirements.lock``, so that an image never holds another version
+than the environment that was tested. ``torch.lock`` is the part of them that is torch and its GPU libraries: installed first
+from one file, it is one layer of many gigabytes that all three images share.
+"""
+
+import argparse
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from components.errors import UserError
+from infra.images import CHECKOUT, EXTRAS, FOLDER, is_torch
+
+_PLATFORM = "x86_64-manylinux_2_28"
+_RESOLVE_SECONDS = 300
+_HEAD = "# Made by `make image-locks`; do not edit.\n"
+
+
+def main() -> None:
+    """Write all locks."""
+    parser = argparse.ArgumentParser(prog="python -m infra.images.locks", description=__doc__)
+    parser.add_argument("--out", type=Path, default=FOLDER, help="folder of the locks")
+    out: Path = parser.parse_args().out
+    locks = {image: resolve(extras) for image, extras in EXTRAS.items()}
+    shared = [torch_part(lock) for lock in locks.values()]
+    if len(set(shared)) != 1:
+        raise UserError("the images pin torch or its GPU libraries differently: make requirements.lock again with `make lock`")
+    for name, text in {**locks, "torch": shared[0], "tools": _tools()}.items():
+        (out / f"{name}.lock").write_text(_HEAD + text, encoding="utf-8")
+
+
+def resolve(extras: tuple[str, ...]) -> str:
+    """The lock of some extras, constrained by the main lock.
+
+    Raises:
+        UserError: no uv, or there is no such resolution; the message ends with uv's words.
+    """
+    chosen = [word for extra in extras for word in ("--extra", extra)]
+    within = ("--constraints", "requirements.lock", "--overrides", "infra/images/overrides.txt")
+    return _compile(*chosen, *within, "pyproject.toml")
+
+
+def _tools() -> str:
+    """What installs: this very uv, which is in no image."""
+    return _compile("-", words="uv==" + _uv("--version").split()[1])
+
+
+def _compile(*asked: str, words: str = "") -> str:
+    options = ("--generate-hashes", "--no-emit-index-url", "--no-header", "--no-annotate")
+    return _uv(
+        "pip", "compile", "--quiet", *options, "--python-version", "3.11", "--python-platform", _PLATFORM, *asked, words=words
+    )
+
+
+def _uv(*arguments: str, words: str = "") -> str:
+    uv = shutil.which("uv") or shutil.which(str(CHECKOUT / ".uv" / "bin" / "uv"))
+    if uv is None:
+        raise UserError("uv is not on PATH and not in .uv: run `make setup`")
+    done = subprocess.run(
+        [uv, *arguments], cwd=CHECKOUT, input=words, capture_output=True, text=True, timeout=_RESOLVE_SECONDS, check=False
+    )
+    if done.returncode:
+        raise UserError(f"uv {' '.join(arguments)}: exit code {done.returncode}; it said:\n{done.stderr.strip()}")
+    return done.stdout
+
+
+def pins(lock: str) -> dict[str, str]:
+    r"""Distribution to what the lock says of it: version and hashes.
+
+    >>> pins("a==1 \\\n    --hash=sha256:0\nb==2 \\\n    --hash=sha256:1\n")["b"]
+    'b==2 \\\n    --hash=sha256:1\n'
+    """
+    blocks = re.findall(r"^[a-zA-Z0-9].*\n(?:[ \t]+.*\n)*", lock, flags=re.MULTILINE)
+    return {re.split(r"[\[=@ ]", block, maxsplit=1)[0]: block for block in blocks}
+
+
+def torch_part(lock: str) -> str:
+    """Only torch and its GPU libraries, as the lock pins them."""
+    return "".join(block for name, block in pins(lock).items() if is_torch(name))
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except UserError as error:
+        sys.exit(str(error))

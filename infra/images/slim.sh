@@ -1,0 +1,28 @@
+#!/bin/sh
+# Removes from an image what never runs in it. Usage: slim.sh SITE-PACKAGES
+# One line each, with its reason; the tests of the images run what must still work.
+set -eu
+cd "$1"
+
+# Tests that wheels ship.
+for package in matplotlib mpmath networkx numpy pandas pyarrow scipy sklearn sympy; do
+    if [ -d "$package" ]; then find "$package" -type d -name tests -prune -exec rm -rf {} +; fi
+done
+# What compilers and editors read, but for torch and Triton, which compile when a program asks.
+find . \( -path ./torch -o -path ./triton -o -path ./nvidia \) -prune -o \
+    \( -name '*.pyi' -o -name '*.pyx' -o -name '*.pxd' -o -name '*.pxi' -o -name '*.c' -o -name '*.cpp' -o -name '*.h' \
+    -o -name '*.hpp' -o -name '*.a' \) -exec rm -f {} +
+# Arrow: headers and sources for compilers, the Flight server, and copies of a library under the names that linkers look for.
+rm -rf pyarrow/include pyarrow/src pyarrow/libarrow_flight* pyarrow/libarrow_python_flight* pyarrow/_flight* \
+    pyarrow/libarrow_python.so pyarrow/libarrow_python.so.*.*.*
+# AWS: descriptions of some 400 services; s3fs speaks to S3, and signs in through STS and SSO.
+if [ -d botocore/data ]; then
+    find botocore/data -mindepth 1 -maxdepth 1 -type d ! -name s3 ! -name sts ! -name sso ! -name sso-oidc ! -name signin \
+        -exec rm -rf {} +
+fi
+# Pages of the MLflow and Prefect web servers: they run elsewhere, a flow only calls them.
+rm -rf mlflow/server/js prefect/server/ui-v2 prefect/server/ui prefect/server/ui_v2_build prefect/server/ui_build
+# The second, asynchronous copy of the Kubernetes client; prefect-kubernetes brings its own.
+rm -rf kubernetes/aio
+# Matplotlib's sample data.
+rm -rf matplotlib/mpl-data/sample_data

@@ -1,0 +1,57 @@
+"""What a serving pod runs: the service of a model package in a folder, or at a URI from which it is fetched first.
+
+``CONCORD_PACKAGE`` names the package or the Bento around it: a folder, or what fsspec reads (``s3://bucket/prefix``, with the
+AWS variables of the environment). ``CONCORD_PACKAGE_DIGEST``, where it is set, is the digest that a fetched package must have.
+"""
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from components.errors import UserError
+from components.exchange import Exchange
+from components.refs import digest_folder
+
+PACKAGE, DIGEST = "CONCORD_PACKAGE", "CONCORD_PACKAGE_DIGEST"
+_ABOUT = "model.json"
+
+
+def package(place: str, digest: str | None, scratch: Path) -> Path:
+    """The local folder of a package.
+
+    Args:
+        place: folder or URI of the package, or of a Bento with it.
+        digest: that the package must have; None: any.
+        scratch: an existing folder for what is fetched.
+
+    Raises:
+        UserError: no package there, or another one.
+    """
+    folder = Path(place.removeprefix("file://"))
+    if "://" in place and not place.startswith("file://"):
+        source, folder = Exchange(place), scratch / "package"
+        source.copy_out("", source.listing(""), folder)
+    found = next((f for f in (folder, folder / "src" / "package", folder / "package") if (f / _ABOUT).is_file()), None)
+    if found is None:
+        raise UserError(f"{PACKAGE}: no model package at {place} (no {_ABOUT}); mount one, or name the URI of one")
+    if digest and (got := digest_folder(found)) != digest:
+        raise UserError(f"{PACKAGE}: {place} has digest {got[:12]}, wanted {digest[:12]}; name the package that was registered")
+    return found
+
+
+def main() -> None:
+    """Become BentoML's server of the package."""
+    port = os.environ.get("PORT", "3000")
+    place = os.environ.get(PACKAGE) or "/model"
+    folder = package(place, os.environ.get(DIGEST), Path(tempfile.mkdtemp(prefix="concord-package-")))
+    os.environ[PACKAGE] = str(folder)
+    command = [sys.executable, "-m", "bentoml", "serve", "serving.service:Concord", "--host", "0.0.0.0", "--port", port]  # noqa: S104  # a pod's own address
+    os.execv(command[0], command)  # noqa: S606  # signals of the pod reach the server itself
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except UserError as error:
+        sys.exit(str(error))
