@@ -1,5 +1,6 @@
 """Measures rates: the real steps on two small samples of the data set, and each part that grows by a law of its own."""
 
+import os
 import tempfile
 import time
 from collections.abc import Callable, Mapping
@@ -52,6 +53,7 @@ def calibrate(
     run: Run,
     scratch: Path | None = None,
     sizes: tuple[int, int] = SIZES,
+    now: steps.Now = time.perf_counter,
     progress: Progress = silent,
 ) -> Profile:
     """Measure this machine on a configuration's own data.
@@ -65,28 +67,29 @@ def calibrate(
         run: runs one stage.
         scratch: where to work, on the disk that is to be measured; the system's temporary folder by default.
         sizes: records of the samples.
+        now: tells the time; the wall clock by default.
         progress: told of every stage.
 
     Raises:
         UserError: the data set is too small, or a run on it could not start.
     """
-    start = time.perf_counter()
+    start, load = time.perf_counter(), os.getloadavg()[0]
     small, large = min(sizes[0], surveyed.seen // 2), min(sizes[1], surveyed.seen)
     if small < _LEAST:
         raise UserError(f"{config.data.uri}: got {surveyed.seen} records, wanted at least {2 * _LEAST} to measure rates on")
     with tempfile.TemporaryDirectory(prefix="concord-plan-", dir=scratch) as aside:
         folder, tick = Path(aside), _Ticks(progress, 3 * len(STAGES) + 4)
         cut = {n: sample.write(config.data, surveyed, n, folder / f"data-{n}") for n in (small, large)}
-        walks = [_walk(run, config, cut[n], folder / str(number), tick) for number, n in enumerate((small, small, large))]
+        walks = [_walk(run, config, cut[n], folder / str(number), tick, now) for number, n in enumerate((small, small, large))]
         features = Features.load(folder / "2" / "encode")
-        encoders = _encoder_seconds(cut[large], features)
+        encoders = _encoder_seconds(cut[large], features, now)
         tick()
         rates = {
-            name: steps.measure(config, name, features, surveyed.classes, base)
+            name: steps.measure(config, name, features, surveyed.classes, base, now)
             for name in steps.model_names(config, surveyed.names)
         }
         tick()
-        search = machine.retrieval_cell(config.model.dim), machine.search_row(config.model.dim)
+        search = machine.retrieval_cell(config.model.dim, now), machine.search_row(config.model.dim)
         tick()
         disk, hashing = machine.disk(folder)
         tick()
@@ -96,6 +99,7 @@ def calibrate(
             shape=shape_of(config, features.specs, len(surveyed.classes)),
             sample_records=(small, large),
             seconds=time.perf_counter() - start,
+            load=load,
             stages={name: _stage(name, walks, small, large) for name in STAGES},
             steps=rates,
             step_rows=steps.batch_rows(config.training.batch_size),
@@ -130,24 +134,24 @@ def _stage(name: str, walks: list[Pass], small: int, large: int) -> Stage:
     )
 
 
-def _walk(run: Run, config: RunConfig, cut: sample.Sample, folder: Path, tick: _Ticks) -> Pass:
+def _walk(run: Run, config: RunConfig, cut: sample.Sample, folder: Path, tick: _Ticks, now: steps.Now) -> Pass:
     """All stages with one epoch of training; what they took."""
     short = config.training.model_copy(update={"epochs": 1, "teacher_epochs": 1})
     config = config.model_copy(update={"data": cut.data, "training": short, "trainer": LocalTrainer()})
     found, refs = Pass(), {"data": Ref(uri=cut.data.uri, digest="")}
     for name in STAGES:
-        out, clock = folder / name, steps.Clock()
+        out, clock = folder / name, steps.Clock(now)
         out.mkdir(parents=True)
-        start = time.perf_counter()
+        start = now()
         run(name, config, refs, folder / "home", out, clock)
         refs[name] = Ref(uri=str(out), digest=digest_folder(out))
-        found.seconds[name] = time.perf_counter() - start - (clock.seconds if name in TRAINING else 0.0)
+        found.seconds[name] = now() - start - (clock.seconds if name in TRAINING else 0.0)
         found.written[name] = sum(f.stat().st_size for f in out.rglob("*") if f.is_file())
         tick()
     return found
 
 
-def _encoder_seconds(cut: sample.Sample, features: Features) -> dict[str, float]:
+def _encoder_seconds(cut: sample.Sample, features: Features, now: steps.Now) -> dict[str, float]:
     """Seconds of each modality's encoder for one record that has it."""
     manifest = load_manifest(cut.data.uri)
     media = Media(cut.data.uri) if any(m.kind in MEDIA for m in manifest.modalities.values()) else None
@@ -159,5 +163,5 @@ def _encoder_seconds(cut: sample.Sample, features: Features) -> dict[str, float]
     for name, raw in sorted(values.items()):
         modality = features.modality(name)
         modality.encode(raw[:8])
-        found[name] = machine.seconds(lambda m=modality, r=raw: m.encode(r)) / max(1, len(raw))  # type: ignore[misc]
+        found[name] = machine.seconds(lambda m=modality, r=raw: m.encode(r), now) / max(1, len(raw))  # type: ignore[misc]
     return found

@@ -10,7 +10,7 @@ from components.features import ModalitySpec
 from components.plan import sizes, steps
 from components.plan.profile import Profile
 from components.plan.survey import Survey
-from components.plan.work import ACCEPTED, Training, checkpoints, trainings
+from components.plan.work import EXPECTED, POSSIBLE, Outcome, Training, checkpoints, trainings
 from components.trainer_config import KubernetesTrainer
 
 STAGES = ("validate", "encode", "teach", "pseudo_label", "train", "baselines", "evaluate", "package")
@@ -60,7 +60,7 @@ class Estimate:
     """One exact search among the vectors of one modality."""
     seconds: float
     seconds_range: tuple[float, float]
-    """With none and with all of the unlabelled pool pseudo-labelled."""
+    """Least and most: none or all of the unlabelled pool pseudo-labelled, student or teacher kept."""
     gpu_hours: float | None
     """Of training; None where the profile has no GPU."""
     cpu_hours: float
@@ -98,7 +98,8 @@ class Planner:
 
     def estimate(self, records: int) -> Estimate:
         """The plan for this many records like those of the data set."""
-        stages = [self._stage(name, records, ACCEPTED) for name in STAGES]
+        stages = [self._stage(name, records, EXPECTED) for name in STAGES]
+        others = [sum(self._stage(name, records, outcome).seconds for name in STAGES) for outcome in POSSIBLE]
         total = sum(s.seconds for s in stages)
         training = sum(s.seconds for s in stages if s.name in TRAINING)
         present = self.surveyed.present.mean(axis=0)
@@ -115,7 +116,7 @@ class Planner:
             vector_bytes=sizes.vector_bytes(len(self.specs), self.config.model.dim, records),
             query_seconds=self.profile.search_row_seconds * records * float(present.max()),
             seconds=total,
-            seconds_range=(self._seconds(records, 0.0), self._seconds(records, 1.0)),
+            seconds_range=(min(total, *others), max(total, *others)),
             gpu_hours=training / 3600 if gpu else None,
             cpu_hours=(total - training if gpu else total) / 3600,
             beyond=records / self.profile.sample_records[1],
@@ -125,12 +126,9 @@ class Planner:
         """Seconds of a step where each of several processes takes its part of the batch, without their exchange."""
         return self.profile.steps[model].at(self.config.training.batch_size / processes)
 
-    def _seconds(self, records: int, accepted: float) -> float:
-        return sum(self._stage(name, records, accepted).seconds for name in STAGES)
-
-    def _stage(self, name: str, records: int, accepted: float) -> StageEstimate:
+    def _stage(self, name: str, records: int, outcome: Outcome) -> StageEstimate:
         rates = self.profile.stages[name]
-        work = trainings(name, self.config, self.surveyed, records, self.base, accepted) if name in TRAINING else []
+        work = trainings(name, self.config, self.surveyed, records, self.base, outcome) if name in TRAINING else []
         seconds = rates.seconds.at(records) + sum(self.training_seconds(t, records) for t in work)
         if name == "evaluate":
             seconds += self.profile.retrieval_cell_seconds * self._retrieval_cells(records)

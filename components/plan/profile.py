@@ -65,6 +65,8 @@ class Profile(Strict):
     """Sizes of the two samples."""
     seconds: float
     """How long measuring took."""
+    load: float
+    """Processes that wanted a core when measuring began; where there are more than cores, the times are too long."""
     stages: dict[str, Stage]
     steps: dict[str, Line]
     """Model name to seconds of an optimiser step, by rows in its batch."""

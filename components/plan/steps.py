@@ -1,12 +1,13 @@
 """How long an optimiser step takes: the training loop itself, on a few batches of the sample, for every model of a run."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from statistics import median
+from statistics import mean
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from components import model as models
@@ -18,6 +19,8 @@ from components.plan.profile import Line
 from components.training.data import TrainingData, training_data
 from components.training.loop import fit, placed
 
+Now = Callable[[], float]
+"""Tells the time in seconds: the wall clock, or that of the processor."""
 FULL, CONCAT = "full", "concat"
 _FIRST = 2
 """Steps that warm up and are not counted."""
@@ -64,32 +67,50 @@ def batch_rows(batch_size: int) -> tuple[int, int]:
     return max(2, batch_size // 4), batch_size
 
 
-def measure(config: RunConfig, name: str, features: Features, classes: tuple[str, ...], base: Path | None) -> Line:
-    """Seconds of a step by rows in its batch: a fixed part and a slope, from two batch sizes."""
+def measure(
+    config: RunConfig, name: str, features: Features, classes: tuple[str, ...], base: Path | None, now: Now = time.perf_counter
+) -> Line:
+    """Seconds of a step by rows in its batch: a fixed part and a slope, from two batch sizes; ``now`` tells the time."""
     small, large = batch_rows(config.training.batch_size)
-    times = {rows: _step(config, name, features, classes, base, rows) for rows in (large, small)}
+    times = {rows: _step(config, name, features, classes, base, rows, now) for rows in (large, small)}
     # Neither part is below zero: where small batches are the better deal, time is taken as proportional to rows.
     slope = min(max(0.0, (times[large] - times[small]) / max(1, large - small)), times[large] / large)
     return Line(fixed=times[large] - slope * large, slope=slope)
 
 
-def _step(config: RunConfig, name: str, features: Features, classes: tuple[str, ...], base: Path | None, rows: int) -> float:
-    first = _times(config, name, features, classes, base, rows, _FIRST + 2)
+def _step(
+    config: RunConfig, name: str, features: Features, classes: tuple[str, ...], base: Path | None, rows: int, now: Now
+) -> float:
+    first = _times(config, name, features, classes, base, rows, _FIRST + 2, now)
     count = int(min(_MOST_STEPS, max(4, _SECONDS / max(first[-1], 1e-6))))
-    return median(_times(config, name, features, classes, base, rows, _FIRST + count)[_FIRST:])
+    return mean(_times(config, name, features, classes, base, rows, _FIRST + count, now)[_FIRST:])
 
 
 def _times(
-    config: RunConfig, name: str, features: Features, classes: tuple[str, ...], base: Path | None, rows: int, steps: int
+    config: RunConfig,
+    name: str,
+    features: Features,
+    classes: tuple[str, ...],
+    base: Path | None,
+    rows: int,
+    steps: int,
+    now: Now,
 ) -> list[float]:
     """Seconds of each step of one epoch with so many steps of so many rows."""
     model = build(config, name, features.specs, classes, base)
     used, _ = losses(config, len(model.names), base)
     data = repeated(training_data(features, names=tuple(model.names), pseudo={}, unlabelled=True), rows * steps)
-    ticks = [time.perf_counter()]
+    ticks = [_moment(now)]
     training = config.training.model_copy(update={"batch_size": rows})
-    fit(model, used, data, training, epochs=1, progress=lambda *_: ticks.append(time.perf_counter()))
+    fit(model, used, data, training, epochs=1, progress=lambda *_: ticks.append(_moment(now)))
     return np.diff(ticks)[1:].tolist() if len(ticks) > 2 else np.diff(ticks).tolist()  # the first includes building
+
+
+def _moment(now: Now) -> float:
+    """The time at which everything asked of a GPU so far is done."""
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        torch.cuda.synchronize()
+    return now()
 
 
 def repeated(data: TrainingData, rows: int) -> TrainingData:
@@ -103,13 +124,14 @@ def repeated(data: TrainingData, rows: int) -> TrainingData:
 class Clock:
     """A progress callback that adds up the time between the steps of one model; the first step of each counts as a mean one."""
 
-    def __init__(self) -> None:
+    def __init__(self, now: Now) -> None:
+        self._now = now
         self._last: dict[str, float] = {}
         self._between: dict[str, list[float]] = {}
 
     def __call__(self, what: str, done: int, total: int) -> None:  # noqa: ARG002
         """Note the time."""
-        now = time.perf_counter()
+        now = _moment(self._now)
         if what in self._last:
             self._between.setdefault(what, []).append(now - self._last[what])
         self._last[what] = now

@@ -9,8 +9,25 @@ from components.plan.survey import Survey
 from components.trainer_config import KubernetesTrainer
 
 ACCEPTED = 0.5
-"""Share of the unlabelled pool that is taken to get a pseudo-label: only a trained teacher knows. Every estimate also says what
-none and all of them would mean."""
+"""Share of the unlabelled pool that is taken to get a pseudo-label: only a trained teacher knows."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What only a run shows.
+
+    Attributes:
+        accepted: share of the unlabelled pool that gets a pseudo-label.
+        student: whether the student is kept; else the baselines follow the teacher.
+    """
+
+    accepted: float = ACCEPTED
+    student: bool = True
+
+
+EXPECTED = Outcome()
+POSSIBLE = tuple(Outcome(accepted=share, student=student) for share in (0.0, 1.0) for student in (True, False))
+"""The ends of what can come out: every estimate also says what they would mean."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,19 +63,18 @@ class Training:
 
 
 def trainings(
-    stage: str, config: RunConfig, surveyed: Survey, records: int, base: Path | None, accepted: float = ACCEPTED
+    stage: str, config: RunConfig, surveyed: Survey, records: int, base: Path | None, outcome: Outcome = EXPECTED
 ) -> list[Training]:
-    """The models that ``teach``, ``train`` or ``baselines`` fits.
-
-    ``baselines`` follow the student, where there is one: whether the teacher is kept instead only validation shows.
-    """
-    student = config.labeller is not None
+    """The models that ``teach``, ``train`` or ``baselines`` fits."""
+    student, accepted = config.labeller is not None, outcome.accepted
     if stage == "teach":
         return [_one(steps.FULL, config, surveyed, records, base, pseudo=None)]
     if stage == "train":
         return [_one(steps.FULL, config, surveyed, records, base, pseudo=accepted)] if student else []
     others = [name for name in steps.model_names(config, surveyed.names) if name != steps.FULL]
-    return [_one(name, config, surveyed, records, base, pseudo=accepted if student else None) for name in others]
+    return [
+        _one(name, config, surveyed, records, base, pseudo=accepted if student and outcome.student else None) for name in others
+    ]
 
 
 def _one(name: str, config: RunConfig, surveyed: Survey, records: int, base: Path | None, *, pseudo: float | None) -> Training:

@@ -48,11 +48,16 @@ def head(planner: "Planner", measured: str) -> str:
         f"{bytes_said(m.memory_bytes)} of memory, {m.gpu or 'no GPU'}; trainer: {planner.config.trainer.where}",
         f"data set: {planner.surveyed.records:,} records, {given['labelled_train_share']:.1%} labelled for training, "
         f"missing: {missing}; {given['record_bytes']:.0f} B of columns and {given['media_bytes']:.0f} B of media each",
-        f"not knowable before a teacher is trained: {given['pseudo_labelled']:.0%} of the unlabelled are taken to get a "
-        "pseudo-label (the range beside each total: none, all)",
+        f"only a run shows how many of the unlabelled get a pseudo-label ({given['pseudo_labelled']:.0%} are taken to) and "
+        "whether the student is kept (it is taken to be); the range beside each total has none and all, and the teacher kept",
         "laws:",
         *(f"  - {law}" for law in LAWS),
     ]
+    if planner.profile.load >= m.cores:
+        lines.append(
+            f"the machine was busy while rates were measured (load {planner.profile.load:.1f} on {m.cores} cores): times are "
+            "too long for an idle one, by a factor that only measuring again shows"
+        )
     if planner.surveyed.seen < planner.surveyed.records:
         lines.append(f"shares are those of the first {planner.surveyed.seen:,} records")
     return "\n".join(lines)

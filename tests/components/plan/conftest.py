@@ -47,6 +47,7 @@ def rates(real: Real, gpu: str | None = None, step: Line | None = None, **change
         shape=shape_of(real.config, real.features.specs, len(real.surveyed.classes)),
         sample_records=(50, 100),
         seconds=1.0,
+        load=0.0,
         stages=dict.fromkeys(estimate.STAGES, stage),
         steps=dict.fromkeys(names, step or Line(fixed=1e-3, slope=1e-5)),
         step_rows=(8, 32),

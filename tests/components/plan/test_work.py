@@ -2,7 +2,7 @@
 
 import pytest
 
-from components.plan.work import Training, trainings
+from components.plan.work import Outcome, Training, trainings
 from components.training.data import training_data
 
 
@@ -28,9 +28,9 @@ def test_steps_of_student_and_baselines_are_batches_of_the_real_order(real, acce
     features, size = real.features, real.config.training.batch_size
     pool = features.rows("train", labelled=False)
     pseudo = {features.ids[row]: (features.classes[0], 0.9) for row in pool} if accepted else {}
-    found = {}
+    found, outcome = {}, Outcome(accepted=accepted)
     for stage in ("train", "baselines"):
-        found |= {t.model: t for t in trainings(stage, real.config, real.surveyed, len(features.ids), real.base, accepted)}
+        found |= {t.model: t for t in trainings(stage, real.config, real.surveyed, len(features.ids), real.base, outcome)}
     assert sorted(found) == ["concat", "full", "only-facts", "only-image", "only-text"]
     for name, training in found.items():
         alone = name.startswith("only-")
@@ -47,3 +47,10 @@ def test_without_a_labeller_there_is_no_student_and_baselines_follow_the_teacher
 
 def test_a_batch_is_never_empty():
     assert Training(model="full", rows=0, epochs=3, batch_size=8).steps == 3
+
+
+def test_where_the_teacher_is_kept_baselines_follow_it(real):
+    kept = trainings("baselines", real.config, real.surveyed, 240, real.base, Outcome(student=False))
+    order = trained(real, "only-text", None, all_of_them=False).order(real.config.training.batch_size, 0, 0)
+    text = next(t for t in kept if t.model == "only-text")
+    assert (text.epochs, text.steps_per_epoch) == (real.config.training.teacher_epochs, len(order))
