@@ -13,7 +13,7 @@ Whatever is written is read back and compared; whatever is fetched is compared b
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -258,11 +258,3 @@ def split(uri: str) -> tuple[str, str]:
     """
     exchange, _, below = uri.rstrip("/").rpartition(f"/{JOBS}/")
     return exchange, f"{JOBS}/{below}"
-
-
-def checkpoint_names(exchange: Exchange, job: str, name: str) -> Iterator[str]:
-    """Paths of the checkpoints of one training by all tokens."""
-    folder = f"{JOBS}/{job}/{CHECKPOINTS}"
-    for token in exchange.names(folder):
-        if name in exchange.names(f"{folder}/{token}"):
-            yield f"{folder}/{token}/{name}"

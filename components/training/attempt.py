@@ -11,14 +11,14 @@ from pydantic import ValidationError
 
 from components.code import code_digest
 from components.errors import UsageError
-from components.exchange import JOBS, Exchange, split
+from components.exchange import Exchange, split
 from components.features import Features
 from components.training import tasks
 from components.training.checkpoint import Fenced
 from components.training.distributed import Shared, World, joined
 from components.training.loop import Control, placed
 from components.training.pod import Lines, Pod, Stop
-from components.training.remote import INPUTS
+from components.training.remote import INPUTS, already_done, opened
 from components.training.spec import TrainSpec
 
 
@@ -49,29 +49,6 @@ def attempt(config: str, out: str, pod: Pod, stop: Stop) -> None:
             exchange.put_attempt(job, pod.token, Path(temporary), about)
             sys.stdout.write(json.dumps({name: value for name, value in about.items() if name != "history"}) + "\n")
         world.shared(b"")  # no rank is done before the result is written
-
-
-def opened(out: str) -> tuple[Exchange, str]:
-    """The exchange and the name of the job behind ``--out``.
-
-    Raises:
-        UsageError: not the URI of a job.
-        ExchangeError: the exchange is not there.
-    """
-    root, below = split(out)
-    if not root or below.count("/") != 1:
-        raise UsageError(f"--out: got {out}, wanted EXCHANGE/jobs/JOB")
-    exchange = Exchange(root)
-    exchange.check()
-    return exchange, below.removeprefix(f"{JOBS}/")
-
-
-def already_done(exchange: Exchange, job: str) -> bool:
-    """Whether an earlier attempt has left a complete result; every result of a job is of the same work."""
-    found = exchange.attempts(job)
-    if found:
-        sys.stderr.write(f"attempt {found[0].token} has already finished job {job}; nothing is left to do\n")
-    return bool(found)
 
 
 def _spec(config: str) -> TrainSpec:

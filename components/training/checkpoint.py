@@ -1,6 +1,7 @@
 """Checkpoints: weights and optimiser state as safetensors, written aside and renamed; nothing is pickled."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -9,7 +10,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from components.exchange import CHECKPOINTS, JOBS, Exchange, checkpoint_names
+from components.exchange import CHECKPOINTS, JOBS, Exchange
 from components.refs import write_atomically
 
 _LENGTH = 8
@@ -79,7 +80,7 @@ class Fenced:
     def read(self, name: str, key: str) -> Checkpoint | None:
         """See ``Store``; only the headers of all are read, then the furthest one that is whole."""
         found = []
-        for path in checkpoint_names(self.exchange, self.job, f"{name}.safetensors"):
+        for path in self._paths(f"{name}.safetensors"):
             about = self._about(path)
             if about.get("key") == key:
                 found.append((int(about["step"]), path))
@@ -92,6 +93,13 @@ class Fenced:
         """See ``Store``."""
         path = f"{JOBS}/{self.job}/{CHECKPOINTS}/{self.token}/{name}.safetensors"
         self.exchange.write(path, encode(checkpoint, key))
+
+    def _paths(self, name: str) -> Iterator[str]:
+        """Where the tokens that have one keep it."""
+        folder = f"{JOBS}/{self.job}/{CHECKPOINTS}"
+        for token in self.exchange.names(folder):
+            if name in self.exchange.names(f"{folder}/{token}"):
+                yield f"{folder}/{token}/{name}"
 
     def _about(self, path: str) -> dict[str, Any]:
         try:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from components.errors import UsageError
 from components.training import exits
 from components.training.pod import Parser, PeersError, Pod, Stop, ended, message
+from components.training.remote import already_done, opened
 
 if TYPE_CHECKING:
     from torch.distributed.elastic.agent.server.api import RunResult
@@ -77,8 +78,6 @@ def main(arguments: list[str] | None = None) -> int:
         given = parser.parse_args(arguments)
         shape = Shape.parse(given.nodes, given.processes, given.rendezvous)
         Pod.read().preflight()
-        from components.training.attempt import already_done, opened
-
         # Before the peers are waited for: those of a finished job do not come again.
         if already_done(*opened(given.out)):
             return exits.DONE

@@ -1,8 +1,4 @@
-"""The training loop: seeded, and resumable to the bit after any step.
-
-Source: AdamW, Loshchilov & Hutter 2019 (arXiv:1711.05101); one rise and one
-cosine fall of the learning rate, Smith & Topin 2019 (arXiv:1708.07120).
-"""
+"""The training loop: seeded, and resumable to the bit after any step."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping
@@ -24,10 +20,8 @@ from components.training.data import TrainingData
 from components.training.distributed import ALONE, World
 from components.training.exits import Interrupted
 from components.training.objective import Loss, Objective
-from components.training.optimiser import AdamW
+from components.training.optimiser import AdamW, learning_rate
 
-WARM_UP = 0.05
-"""Share of all steps in which the learning rate rises."""
 _LONGEST_GRADIENT = 1.0
 """Longer gradients of all parameters together are cut to this length."""
 _FIT_ROWS = 50_000
@@ -69,18 +63,6 @@ class Fitted:
     history: list[dict[str, float]]
     steps: int
     resumed_from: int
-
-
-def learning_rate(step: int, steps: int, peak: float) -> float:
-    """Rate of a step: a straight rise over the first twentieth, then half a cosine down to zero.
-
-    >>> [round(learning_rate(s, 42, 1.0), 3) for s in (0, 1, 2, 22, 42)]
-    [0.5, 1.0, 1.0, 0.5, 0.0]
-    """
-    warm = max(1, round(WARM_UP * steps))
-    if step < warm:
-        return peak * (step + 1) / warm
-    return peak * 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))
 
 
 def fit(

@@ -1,12 +1,13 @@
 """A training handed to a pod and taken back: inputs and a user's own parts by digest, the result by attempt."""
 
 import shutil
+import sys
 import tempfile
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from components.errors import UsageError, UserError
-from components.exchange import JOBS, Exchange
+from components.exchange import JOBS, Exchange, split
 from components.parts import source, source_digest
 from components.refs import Ref, digest_folder, digest_json
 from components.training.spec import TrainSpec
@@ -65,6 +66,29 @@ def collect(exchange: Exchange, job: str, token: str | None, out: Path) -> dict[
     if not complete:
         raise UserError(f"job {job}: no attempt has left a complete result in {exchange.uri}; submit the run again")
     return exchange.fetch_attempt(job, token if token in complete else complete[0], out)
+
+
+def opened(out: str) -> tuple[Exchange, str]:
+    """The exchange and the name of the job behind ``--out``.
+
+    Raises:
+        UsageError: not the URI of a job.
+        ExchangeError: the exchange is not there.
+    """
+    root, below = split(out)
+    if not root or below.count("/") != 1:
+        raise UsageError(f"--out: got {out}, wanted EXCHANGE/jobs/JOB")
+    exchange = Exchange(root)
+    exchange.check()
+    return exchange, below.removeprefix(f"{JOBS}/")
+
+
+def already_done(exchange: Exchange, job: str) -> bool:
+    """Whether an earlier attempt has left a complete result; every result of a job is of the same work."""
+    found = exchange.attempts(job)
+    if found:
+        sys.stderr.write(f"attempt {found[0].token} has already finished job {job}; nothing is left to do\n")
+    return bool(found)
 
 
 def own_parts(spec: TrainSpec) -> list[tuple[str, str]]:

@@ -56,6 +56,7 @@ def speaker(processes):
     raise AssertionError("nobody has done a step")
 
 
+@pytest.mark.slow
 def test_two_nodes_give_one_result(features, tmp_path):
     exchange = job(tmp_path, teach_spec(features))
     ends = [end(process) for process in nodes(tmp_path, 2)]

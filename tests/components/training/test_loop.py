@@ -13,9 +13,9 @@ from components.errors import UserError
 from components.training.checkpoint import Folder, decode
 from components.training.data import training_data
 from components.training.exits import Interrupted
-from components.training.loop import Control, fit, learning_rate, placed
+from components.training.loop import Control, fit, placed
 from components.training.objective import hide_modalities, smoothed
-from components.training.optimiser import AdamW
+from components.training.optimiser import AdamW, learning_rate
 from tests.synthetic import CLASSES, records, write_features
 
 CONFIG = TrainingConfig(batch_size=32, learning_rate=3e-3, seed=3, device="cpu")
