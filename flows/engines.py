@@ -1,4 +1,7 @@
-"""The engines of a run: Prefect's server and MLflow's database, started beside other work and waited for only when needed."""
+"""The engines of a run: Prefect's server and MLflow's database, started beside other work and waited for only when needed.
+
+A team's servers are named by the environment (see `components.home`) and are not started.
+"""
 
 import json
 import os
@@ -14,8 +17,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from components.errors import UserError
-from components.home import Home
+from components.errors import UsageError, UserError
+from components.home import PREFECT, Home, in_cluster, missing_in_pod
 from components.refs import read_json, write_json
 
 QUIET = {
@@ -59,12 +62,18 @@ class Engines:
     _registry: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start what is not running yet; returns at once."""
+        """Start what is not running yet; returns at once.
+
+        Raises:
+            UsageError: this is a pod, and it was not told where Prefect's server is.
+        """
+        if in_cluster() and PREFECT not in os.environ:
+            raise UsageError(missing_in_pod(PREFECT))
         self.home.engines.mkdir(parents=True, exist_ok=True)
         os.environ.setdefault("PREFECT_HOME", str(self.home.root / "prefect"))
-        if "PREFECT_API_URL" not in os.environ:
+        if PREFECT not in os.environ:
             self._start_prefect()
-        if not (self.home.root / "mlflow" / "mlflow.db").is_file():
+        if not self.home.server and not (self.home.root / "mlflow" / "mlflow.db").is_file():
             self._registry = self._spawn(
                 "mlflow", [sys.executable, "-m", "components.registry", "--prepare", str(self.home.root)]
             )
@@ -76,7 +85,7 @@ class Engines:
             UserError: it ended or did not answer in time; its log is named.
         """
         start = time.monotonic()
-        url = os.environ["PREFECT_API_URL"]
+        url = os.environ[PREFECT]
         while not _answers(url):
             if self._server is not None and self._server.poll() is not None:
                 raise UserError(f"Prefect's server ended with code {self._server.returncode}; its log: {self._log('prefect')}")
@@ -100,7 +109,7 @@ class Engines:
                 process.wait()
         if self._server is not None:
             self._address.unlink(missing_ok=True)
-            os.environ.pop("PREFECT_API_URL", None)
+            os.environ.pop(PREFECT, None)
 
     @property
     def _address(self) -> Path:
@@ -114,14 +123,14 @@ class Engines:
             known = read_json(self._address)
             url = str(known["url"])
             if _answers(url) and (known["services"] or not self.services):
-                os.environ["PREFECT_API_URL"] = url
+                os.environ[PREFECT] = url
                 return
         port = free_port()
         command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
         command += [] if self.services else ["--no-services"]
         self._server = self._spawn("prefect", command)
         url = f"http://127.0.0.1:{port}/api"
-        os.environ["PREFECT_API_URL"] = url
+        os.environ[PREFECT] = url
         write_json(self._address, {"url": url, "pid": self._server.pid, "services": self.services})
 
     def _spawn(self, name: str, command: list[str]) -> subprocess.Popen[bytes]:

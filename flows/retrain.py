@@ -15,7 +15,7 @@ from prefect.runtime import flow_run
 
 from components.errors import UserError
 from components.refs import Ref
-from flows import effects, steps
+from flows import effects, engines, steps
 from flows.session import Session
 
 
@@ -72,6 +72,7 @@ def retrain(config: str, data: str | None = None, home: str | None = None) -> st
     Returns:
         The run's id.
     """
+    engines.quiet()
     with Session.opened(Path(config), data=data, home=home, flow_run=flow_run.get_id()) as session:
         records = session.data
         accepted = validate(session, data=records)

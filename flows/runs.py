@@ -1,9 +1,11 @@
 """Run records: what a run was asked, which steps ran or were skipped and why, and what came of it."""
 
+import fcntl
 import os
 import secrets
 import shutil
 import signal
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
@@ -18,6 +20,8 @@ from components.home import Home
 from components.refs import read_json, write_json
 from flows.store import StepResult
 
+_LOCK, _HOLDER = "run.lock", "run.holder"  # of a home: one run at a time changes it
+
 
 @dataclass(frozen=True, kw_only=True)
 class RunRecord:
@@ -27,6 +31,8 @@ class RunRecord:
     name: str
     started: str
     pid: int
+    host: str = ""
+    """Machine or pod of the process."""
     config: dict[str, Any]
     config_path: str
     data_digest: str
@@ -34,7 +40,7 @@ class RunRecord:
     """Git revision and ``dvc.lock`` digest of the data, where the data set is under DVC."""
     finished: str | None = None
     status: str = "running"
-    """``running``, ``finished``, ``failed`` or ``cancelled``; ``interrupted`` is derived (its process is gone)."""
+    """``running``, ``finished``, ``failed`` or ``cancelled``; ``interrupted`` is derived (its process or pod is gone)."""
     error: str | None = None
     flow_run: str | None = None
     verdict: str | None = None
@@ -61,6 +67,7 @@ class Runs:
 
     def __init__(self, home: Home) -> None:
         self.folder = home.runs
+        self._home = home
 
     def write(self, record: RunRecord) -> RunRecord:
         """Store a record in place of its earlier form."""
@@ -98,6 +105,11 @@ class Runs:
         record = self.get(run_id)
         if record.status != "running":
             raise UserError(f"run {record.run_id} is {record.status}, not running; `concord runs` lists what is")
+        if not _is_here(record):
+            raise UserError(
+                f"run {record.run_id} is a process of {record.host}, not of this machine; cancel it there, or with "
+                f"`prefect flow-run cancel {record.flow_run}`"
+            )
         os.kill(record.pid, signal.SIGINT)
         return record
 
@@ -107,7 +119,7 @@ class Runs:
 
     def _read(self, path: Path) -> RunRecord:
         record = RunRecord(**read_json(path))  # type: ignore[arg-type]
-        if record.status == "running" and not _is_alive(record.pid):
+        if record.status == "running" and not _is_alive(record, self._home):
             return replace(record, status="interrupted", error="its process is gone; run the same configuration again to go on")
         return record
 
@@ -124,8 +136,8 @@ def exclusive(home: Home, *, wait: bool, say: Any = None) -> Iterator[None]:  # 
     Raises:
         UserError: someone else holds it and ``wait`` is false.
     """
-    holder = home.root / "run.holder"
-    lock = FileLock(home.root / "run.lock", is_singleton=True, thread_local=False)
+    holder = home.root / _HOLDER
+    lock = FileLock(home.root / _LOCK, is_singleton=True, thread_local=False)
     try:
         lock.acquire(timeout=0)
     except Timeout:
@@ -138,7 +150,7 @@ def exclusive(home: Home, *, wait: bool, say: Any = None) -> Iterator[None]:  # 
             say(f"waiting for {who}, which holds {home.root}")
         lock.acquire()
     try:
-        holder.write_text(f"process {os.getpid()} since {now()}\n", encoding="utf-8")
+        holder.write_text(f"{_process(os.getpid(), socket.gethostname())} since {now()}\n", encoding="utf-8")
         yield
     finally:
         lock.release()
@@ -150,11 +162,45 @@ def with_step(record: RunRecord, result: StepResult) -> RunRecord:
     return replace(record, steps=[*record.steps, step])
 
 
-def _is_alive(pid: int) -> bool:
+def _process(pid: int, host: str) -> str:
+    return f"process {pid} on {host}"
+
+
+def _is_here(record: RunRecord) -> bool:
+    """Whether a run's process is one of this machine or pod; records of old name none, and were of one machine."""
+    return record.host in ("", socket.gethostname())
+
+
+def _is_alive(record: RunRecord, home: Home) -> bool:
+    """Whether a run's process still is: asked of the system here, of the lock's holder elsewhere."""
+    if not _is_here(record):
+        return _holds(record, home)
     try:
-        os.kill(pid, 0)
+        os.kill(record.pid, 0)
     except ProcessLookupError:
         return False
     except PermissionError:
         return True
     return True
+
+
+def _holds(record: RunRecord, home: Home) -> bool:
+    """Whether a process of another machine holds the home: its name is with the lock, and the lock is not free.
+
+    A number says nothing there: the same one may be another process of ours. Files are locked through the shared volume.
+    """
+    holder = home.root / _HOLDER
+    if not holder.is_file() or not holder.read_text(encoding="utf-8").startswith(_process(record.pid, record.host) + " "):
+        return False
+    try:
+        descriptor = os.open(home.root / _LOCK, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        # Shared, so that several readers never see each other as holders.
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False

@@ -1,6 +1,7 @@
 """One run while it goes on: the lock, the record, and every step's result."""
 
 import os
+import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -62,6 +63,7 @@ class Session:
                 name=config.name,
                 started=runs.now(),
                 pid=os.getpid(),
+                host=socket.gethostname(),
                 config=config.model_dump(mode="json"),
                 config_path=str(path.resolve()),
                 data_digest=source.digest,

@@ -27,8 +27,8 @@ _NEEDED = (
 """Distributions that the service needs beside BentoML, for an image of it."""
 _NOT_SERVED = (
     "__pycache__", "*.pyc", "validation", "training", "losses", "labellers",
-    "labelling.py", "pseudo.py", "registry*.py", "promotion.py", "gate.py", "ledger*.py", "bento.py", "endpoint.py", "client.py",
-    "start.py",
+    "labelling.py", "pseudo.py", "registry*.py", "promotion.py", "gate.py", "ledger*.py", "bento.py", "endpoint.py",
+    "client.py", "start.py",
 )  # fmt: skip
 """What answering does not need stays out: a change of it makes no new Bento."""
 _ALWAYS = "2000-01-01T00:00:00+00:00"

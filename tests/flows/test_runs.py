@@ -75,3 +75,36 @@ def test_a_second_run_on_one_home_is_told_who_holds_it_and_a_kill_frees_it(home)
     start = time.monotonic()
     with exclusive(home, wait=True):
         assert time.monotonic() - start < 5
+
+
+def elsewhere(home, **changes):
+    """A running record of another machine, whose process number is one of ours."""
+    return Runs(home).write(record(pid=os.getpid(), host="pod-1", flow_run="f-1", **changes))
+
+
+def test_a_run_of_another_pod_is_alive_only_while_its_process_holds_the_lock(home):
+    elsewhere(home)
+    assert Runs(home).get("latest").status == "interrupted"
+    with exclusive(home, wait=False):
+        assert Runs(home).get("latest").status == "interrupted"  # another one holds it
+        (home.root / "run.holder").write_text(f"process {os.getpid()} on pod-1 since 2026\n")
+        assert Runs(home).get("latest").status == "running"
+        (home.root / "run.holder").write_text(f"process {os.getpid()}0 on pod-1 since 2026\n")
+        assert Runs(home).get("latest").status == "interrupted"
+        (home.root / "run.holder").write_text(f"process {os.getpid()} on pod-1 since 2026\n")
+    assert Runs(home).get("latest").status == "interrupted"  # its pod was killed: the lock is free
+
+
+def test_a_run_of_another_pod_is_not_cancelled_by_its_number_here(home):
+    elsewhere(home)
+    with exclusive(home, wait=False):
+        (home.root / "run.holder").write_text(f"process {os.getpid()} on pod-1 since 2026\n")
+        with pytest.raises(UserError, match=r"pod-1.*prefect flow-run cancel f-1"):
+            Runs(home).cancel("latest")
+
+
+def test_a_record_of_before_there_were_hosts_is_read(home):
+    path = home.runs / "20260101-000000-aaaaaa" / "run.json"
+    Runs(home).write(record())
+    path.write_text(path.read_text().replace(' "host": "",\n', ""))
+    assert Runs(home).get("latest").status == "running"
