@@ -121,7 +121,9 @@ def _port() -> Finding:
 def _tool(name: str, why: str) -> Callable[[], Finding]:
     def look() -> Finding:
         path = shutil.which(name) or shutil.which(str(Path(sys.executable).with_name(name)))
-        return Finding(what=f"{name} ({why})", ok=path is not None, found=path or "not on PATH", remedy=f"install {name}")
+        needed = (CHECKOUT / "pyproject.toml").is_file()
+        found = path or ("not on PATH" if needed else "not on PATH; not needed without a checkout")
+        return Finding(what=f"{name} ({why})", ok=path is not None or not needed, found=found, remedy=f"install {name}")
 
     return look
 
