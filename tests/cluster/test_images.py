@@ -1,0 +1,225 @@
+"""The train, serve and flow images: built from the Dockerfiles, run as pods that the strictest Pod Security Standard accepts.
+
+Minutes of work and some 25 GB of disk, so it is run by name: ``make test-images`` prints sizes and start times.
+"""
+
+import json
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import s3fs
+
+from components.code import code_digest
+from components.exchange import Exchange
+from components.refs import digest_folder
+from infra.failures import PreflightFailed
+from infra.images import EXTRAS, FOLDER
+from infra.images.build import copy_of_checkout
+from infra.images.sizes import MOST_MB
+from tests.cluster.kubectl import Kubectl
+from tests.cluster.running import Running
+from tests.cluster.s3_server import S3Server
+from tests.components.training.pods import teach_spec
+from tests.packaged import packed
+from tests.synthetic import records, write_features
+
+pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(1800)]
+
+NODE = "node-1"
+FORBIDDEN = {
+    "train": ["prefect", "mlflow", "bentoml", "great_expectations", "dvc", "sklearn", "pip", "uv", "pytest", "mypy", "flows"],
+    "serve": ["prefect", "mlflow", "great_expectations", "dvc", "pip", "uv", "pytest", "mypy", "flows"],
+    "flow": ["pip", "pytest", "mypy", "hypothesis", "transformers"],
+}
+COMPLETE_BUT_LARGE = {"flow": 1000}
+"""Megabytes beyond torch of images that need more than was wanted."""
+
+
+@dataclass
+class Images:
+    """What was built, and what was seen of it."""
+
+    code: str
+    report: dict[str, dict[str, Any]]
+
+    def name(self, image: str) -> str:
+        return f"localhost/concord/{image}:proof"
+
+
+@pytest.fixture(scope="module")
+def images(own_cluster, tmp_path_factory) -> Iterator[Images]:  # noqa: ARG001  only on our own nodes can images be loaded
+    from infra.testcluster import builds, layout, nodes
+
+    context = copy_of_checkout(tmp_path_factory.mktemp("images") / "context")
+    built = Images(code=code_digest(context / "components"), report={})
+    node = next(n for n in layout.NODES if n.name == NODE)
+    try:
+        for image in EXTRAS:
+            began = time.monotonic()
+            builds.image(built.name(image), FOLDER / f"{image}.Dockerfile", context, {"CODE": built.code}, [NODE])
+            built.report[image] = {"build and load, s": round(time.monotonic() - began)}
+        yield built
+    finally:
+        for image, seen in built.report.items():
+            print(f"\n{image}: {json.dumps(seen)}", end="")  # noqa: T201  the table of the proof
+            nodes.ctr(node, "images", "rm", built.name(image))
+
+
+@pytest.fixture(scope="module")
+def restricted(kubectl: Kubectl, namespace: str) -> str:
+    """A namespace in which only pods of the strictest standard are let in, with a Secret for S3."""
+    kubectl("label", "namespace", namespace, "pod-security.kubernetes.io/enforce=restricted")
+    return namespace
+
+
+@pytest.fixture(scope="module")
+def block(images: Images, s3: S3Server, kubectl: Kubectl, restricted: str) -> Iterator[dict[str, Any]]:
+    """A trainer block with nothing of this machine in the pod: the image alone, and S3."""
+    keys = {name: s3.env[name] for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
+    kubectl.apply({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s3"}, "stringData": keys}, restricted)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in s3.env.items():
+            patch.setenv(name, value)
+        s3fs.S3FileSystem.clear_instance_cache()
+        yield {
+            "where": "kubernetes", "namespace": restricted, "image": images.name("train"), "image_pull_policy": "Never",
+            "node_selector": {"kubernetes.io/hostname": NODE}, "cpu": 0.5, "memory": "2Gi",
+            "exchange": {"uri": s3.uri("images")},
+            "env": {name: s3.env[name] for name in ("AWS_ENDPOINT_URL", "AWS_DEFAULT_REGION")},
+            "secrets": [{"env": name, "secret": "s3", "key": name} for name in keys],
+        }  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def features(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("features") / "features"
+    write_features(folder, records(120, labelled=0.5))
+    return folder
+
+
+def pod(name: str, image: str, command: list[str], **more: Any) -> dict[str, Any]:
+    """A pod as the strictest standard wants it."""
+    security = {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}}
+    container = {
+        "name": "main", "image": image, "imagePullPolicy": "Never", "securityContext": security,
+        "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],  # noqa: S108
+        **({"command": command} if command else {}), **more,
+    }  # fmt: skip
+    spec = {
+        "restartPolicy": "Never", "automountServiceAccountToken": False, "nodeName": NODE, "containers": [container],
+        # The user is the image's own.
+        "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
+        "volumes": [{"name": "tmp", "emptyDir": {}}],
+    }  # fmt: skip
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec}
+
+
+def ran(kubectl: Kubectl, namespace: str, manifest: dict[str, Any], seconds: int = 180) -> tuple[str, float]:
+    """What a pod wrote until it succeeded, and its seconds from start to end."""
+    name = manifest["metadata"]["name"]
+    kubectl.apply(manifest, namespace)
+    end = time.monotonic() + seconds
+    while (state := kubectl.json("-n", namespace, "get", "pod", name)["status"])["phase"] not in ("Succeeded", "Failed"):
+        assert time.monotonic() < end, state
+        time.sleep(0.5)
+    words = kubectl("-n", namespace, "logs", name)
+    assert state["phase"] == "Succeeded", words
+    times = state["containerStatuses"][0]["state"]["terminated"]
+    took = datetime.fromisoformat(times["finishedAt"]) - datetime.fromisoformat(times["startedAt"])
+    kubectl("-n", namespace, "delete", "pod", name, "--wait=false")
+    return words, took.total_seconds()
+
+
+@pytest.mark.parametrize("image", EXTRAS)
+def test_an_image_is_as_small_and_as_bare_as_it_says_and_runs_as_nobody(images, kubectl, restricted, image) -> None:
+    asked = f"""
+import importlib.util, json, os, sys
+exec(compile({(FOLDER / "sizes.py").read_text()!r}, "sizes", "exec"), about := {{"__name__": "sizes"}})
+present = [name for name in {FORBIDDEN[image]!r} if importlib.util.find_spec(name)]
+try:
+    open("/app/written", "w")
+    root = "writable"
+except OSError as error:
+    root = error.strerror
+print(json.dumps(dict(sizes=about["measure"](about["Path"]("/")), present=present, user=os.getuid(), root=root)))
+"""
+    words, _ = ran(kubectl, restricted, pod(f"about-{image}", images.name(image), ["python", "-c", asked]))
+    told = json.loads(words)
+    images.report[image] |= {"MB": told["sizes"]}
+    assert (told["user"], told["root"], told["present"]) == (65532, "Read-only file system", [])
+    assert told["sizes"]["beyond_torch"] <= COMPLETE_BUT_LARGE.get(image, MOST_MB)
+    code, seconds = ran(kubectl, restricted, pod(f"code-{image}", images.name(image), ["python", "-m", "components.code"]))
+    assert code.strip() == images.code
+    imports = {"train": "components.training.tasks", "serve": "serving.app, components.predictor", "flow": "flows.retrain"}[
+        image
+    ]
+    command = ["python", "-c", f"import {imports}"]
+    _, imported = ran(kubectl, restricted, pod(f"start-{image}", images.name(image), command))
+    images.report[image] |= {"python starts, s": seconds, "all imported, s": imported}
+
+
+def test_the_train_image_trains_through_s3(images, block, features, tmp_path) -> None:
+    spec = teach_spec(features, training={"seed": 1, "teacher_epochs": 2})
+    began = time.monotonic()
+    Exchange(block["exchange"]["uri"])
+    (attempt,) = Running(spec, block, tmp_path / "out").ended()
+    assert attempt.about["code"] == images.code
+    assert (tmp_path / "out" / "model" / "model.safetensors").is_file() or any((tmp_path / "out").rglob("*.safetensors"))
+    images.report["train"]["tiny training, submit to result, s"] = round(time.monotonic() - began, 1)
+
+
+def test_a_run_with_other_code_is_refused_unless_any_code_says_otherwise(
+    images, block, features, tmp_path, monkeypatch
+) -> None:
+    for place in ("components.code", "tests.cluster.running"):
+        monkeypatch.setattr(f"{place}.code_digest", lambda: "0" * 64)
+    spec = teach_spec(features, training={"seed": 2, "teacher_epochs": 1})
+    with pytest.raises(PreflightFailed, match=images.code[:12]):
+        Running(spec, block, tmp_path / "refused").ended()
+    (attempt,) = Running(spec, {**block, "any_code": True}, tmp_path / "accepted").ended()
+    assert attempt.about["code"] == images.code
+
+
+def test_the_serve_image_answers_with_a_package_from_s3(images, block, s3, kubectl, restricted) -> None:
+    package = packed().package
+    place = s3.uri("packages/tiny")
+    s3fs.S3FileSystem().put(f"{package}/", place.removeprefix("s3://") + "/", recursive=True)
+    env = [{"name": "CONCORD_PACKAGE", "value": place}, {"name": "CONCORD_PACKAGE_DIGEST", "value": digest_folder(package)}]
+    env += [{"name": name, "value": value} for name, value in block["env"].items()]
+    env += [{"name": e["env"], "valueFrom": {"secretKeyRef": {"name": e["secret"], "key": e["key"]}}} for e in block["secrets"]]
+    probe = {"httpGet": {"path": "/readyz", "port": 3000}, "periodSeconds": 1, "failureThreshold": 120}
+    began = time.monotonic()
+    kubectl.apply(pod("serve", images.name("serve"), [], env=env, startupProbe=probe, readinessProbe=probe), restricted)
+    try:
+        kubectl("-n", restricted, "wait", "pod/serve", "--for=condition=Ready", "--timeout=180s")
+        images.report["serve"]["from create to ready, s"] = round(time.monotonic() - began, 1)
+        address = kubectl.json("-n", restricted, "get", "pod", "serve")["status"]["podIP"]
+        with urllib.request.urlopen(f"http://{address}:3000/v1/model", timeout=30) as answer:
+            assert json.load(answer)["package_digest"] == digest_folder(package)
+        ask = json.dumps({"records": [{"text": "red round"}]}).encode()
+        request = urllib.request.Request(
+            f"http://{address}:3000/v1/classify", data=ask, headers={"Content-Type": "application/json"}
+        )
+        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
+            (found,) = json.load(answer)["answers"]
+        assert sum(found["probabilities"].values()) == pytest.approx(1, abs=1e-5)
+    except Exception:
+        print(kubectl("-n", restricted, "logs", "serve"))  # noqa: T201  why it did not answer
+        raise
+
+
+def test_the_flow_image_has_the_command_line_and_all_that_it_needs(images, kubectl, restricted) -> None:
+    words, seconds = ran(kubectl, restricted, pod("help", images.name("flow"), ["concord", "--help"]))
+    assert "classify" in words
+    images.report["flow"]["concord --help, s"] = seconds
+    script = "concord doctor --json; prefect version; dvc --version; python -c 'import bentoml, kubernetes, psycopg'"
+    words, _ = ran(kubectl, restricted, pod("doctor", images.name("flow"), ["sh", "-c", script]))
+    findings = {f["what"]: f for f in json.loads(words.splitlines()[0])["findings"]}
+    missing = [what for what, f in findings.items() if not f["ok"]]
+    assert missing == [], findings
