@@ -5,7 +5,7 @@ import secrets
 from pathlib import Path
 
 from infra.testcluster.layout import API_URL, KUBECONFIG, NODES, STATE
-from infra.testcluster.shell import run
+from infra.testcluster.shell import run, write
 
 PKI = STATE / "pki"
 TOKENS = PKI / "tokens.csv"
@@ -30,28 +30,25 @@ def make() -> None:
     PKI.mkdir(parents=True, exist_ok=True)
     PKI.chmod(0o700)
     if not SERVICE_ACCOUNT_KEY.exists():
-        run(["openssl", "genrsa", "-out", str(SERVICE_ACCOUNT_KEY), "2048"])
+        write(SERVICE_ACCOUNT_KEY, run(["openssl", "genrsa", "2048"]), 0o600)
     if not KUBELET_CLIENT.exists():
         # The API server shows this to kubelets, whose only trusted authority it is.
         subject = "/O=system:masters/CN=kube-apiserver-kubelet-client"
         command = ["openssl", "req", "-x509", "-nodes", "-newkey", "rsa:2048", "-days", "365", "-subj", subject]
-        command += ["-addext", "extendedKeyUsage=clientAuth"]
-        run([*command, "-keyout", str(KUBELET_CLIENT_KEY), "-out", str(KUBELET_CLIENT)])
+        command += ["-addext", "extendedKeyUsage=clientAuth", "-keyout", str(KUBELET_CLIENT_KEY)]
+        write(KUBELET_CLIENT, run(command))
     if not TOKENS.exists():
         lines = [
             f'{secrets.token_hex(24)},{user},{key},"{group}"' if group else f"{secrets.token_hex(24)},{user},{key}"
             for key, (user, group) in _USERS.items()
         ]
-        TOKENS.touch(mode=0o600)
-        TOKENS.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        write(TOKENS, "\n".join(lines) + "\n", 0o600)
 
 
 def write_kubeconfigs() -> None:
     """Write one kubeconfig per user, once the API server has made its certificate."""
     for key in _USERS:
-        path = KUBECONFIG if key == "admin" else kubeconfig(key)
-        path.touch(mode=0o600)
-        path.write_text(json.dumps(_config(key), indent=2), encoding="utf-8")
+        write(KUBECONFIG if key == "admin" else kubeconfig(key), json.dumps(_config(key), indent=2), 0o600)
 
 
 def kubeconfig(user: str) -> Path:

@@ -11,12 +11,12 @@ import tempfile
 from pathlib import Path
 
 from infra.testcluster.layout import NODES, STATE, Node
+from infra.testcluster.machine import BUSYBOX
 from infra.testcluster.nodes import ctr
 from infra.testcluster.shell import say
 
 PAUSE = "concord/pause:dev"
 TEST = "concord/test:dev"
-BUSYBOX = Path("/bin/busybox")
 # What compiled wheels take from the system (PEP 600), and what name lookup loads at run time.
 _WHEEL_LIBRARIES = (
     "libstdc++.so.6", "libgcc_s.so.1", "libm.so.6", "libdl.so.2", "librt.so.1", "libpthread.so.0", "libutil.so.1",

@@ -1,6 +1,7 @@
 """What this machine must be and have before a cluster can start on it."""
 
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 from infra.testcluster.network import CNI_BINARIES
 from infra.testcluster.shell import MissingError, say
 
+BUSYBOX = Path("/bin/busybox")
 # A program (or file) that shows that a Debian package is there.
 NODE_PACKAGES = {
     "containerd": "containerd",
@@ -16,7 +18,7 @@ NODE_PACKAGES = {
     "ip": "iproute2",
     "openssl": "openssl",
     str(CNI_BINARIES / "bridge"): "containernetworking-plugins",
-    "/bin/busybox": "busybox-static",
+    str(BUSYBOX): "busybox-static",
 }
 IMAGE_PACKAGES = {"buildah": "buildah", "debootstrap": "debootstrap"}
 
@@ -27,8 +29,8 @@ def require(packages: dict[str, str]) -> None:
     Raises:
         MissingError: not Linux, not root, no apt where a package is missing, or an installation that fails.
     """
-    if sys.platform != "linux":
-        raise MissingError(f"got {sys.platform}, wanted Linux: nodes need its namespaces and control groups")
+    if (sys.platform, platform.machine()) != ("linux", "x86_64"):
+        raise MissingError(f"got {sys.platform} on {platform.machine()}, wanted Linux on x86_64: the nodes are made for it")
     if os.geteuid() != 0:
         raise MissingError(f"got user {os.geteuid()}, wanted root: nodes mount, make networks and start containers")
     if not Path("/sys/fs/cgroup").is_dir():
@@ -47,4 +49,6 @@ def require(packages: dict[str, str]) -> None:
 
 
 def _is_there(program: str) -> bool:
+    if program == str(BUSYBOX):  # the package `busybox` has one that is not static
+        return BUSYBOX.exists() and subprocess.run(["ldd", program], capture_output=True, check=False).returncode != 0
     return Path(program).exists() if program.startswith("/") else shutil.which(program) is not None

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from components.errors import UserError
 from infra.testcluster.layout import STATE
+from infra.testcluster.shell import write
 
 RUN = STATE / "run"
 LOGS = STATE / "logs"
@@ -26,19 +27,20 @@ class _Started:
 
 def start(name: str, argv: list[str], env: dict[str, str] | None = None) -> int:
     """Start a server in a session of its own unless it runs; its output goes to ``logs/<name>.log``."""
-    RUN.mkdir(parents=True, exist_ok=True)
     LOGS.mkdir(parents=True, exist_ok=True)
     running = pid_of(name)
     if running is not None:
         return running
+    for pid in _all():  # started by a command that was killed before it could note that
+        if command_of(pid) == argv:
+            _note(name, _Started(pid, argv, env or {}))
+            return pid
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
     files = [(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)]
     files += [(os.POSIX_SPAWN_OPEN, fd, str(LOGS / f"{name}.log"), flags, 0o600) for fd in (1, 2)]
     environment = {"PATH": os.environ.get("PATH", os.defpath), "HOME": str(STATE), **(env or {})}
     pid = os.posix_spawn(argv[0], argv, environment, file_actions=files, setsid=True)
-    aside = RUN / f"{name}.tmp"
-    aside.write_text(json.dumps(asdict(_Started(pid, argv, env or {}))), encoding="utf-8")
-    aside.replace(RUN / f"{name}.json")
+    _note(name, _Started(pid, argv, env or {}))
     give_up = time.monotonic() + 1
     while command_of(pid) != argv and time.monotonic() < give_up:  # for a moment it has no command line yet
         time.sleep(0.01)
@@ -97,11 +99,10 @@ def strays() -> list[int]:
     """Processes whose command line names the state folder: ours even if the notes about them are lost."""
     ours, mine = f"{STATE}/", os.getpid()
     found = []
-    for folder in Path("/proc").iterdir():
-        if folder.name.isdigit() and int(folder.name) != mine:
-            command = command_of(int(folder.name))
-            if any(ours in word for word in command[1:]) and Path(command[0]).name in _SERVERS:
-                found.append(int(folder.name))
+    for pid in _all():
+        command = command_of(pid)
+        if pid != mine and any(ours in word for word in command[1:]) and Path(command[0]).name in _SERVERS:
+            found.append(pid)
     return found
 
 
@@ -109,6 +110,14 @@ _SERVERS = {
     "etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "coredns",
     "containerd", "containerd-shim-runc-v2",
 }  # fmt: skip
+
+
+def _all() -> list[int]:
+    return [int(folder.name) for folder in Path("/proc").iterdir() if folder.name.isdigit()]
+
+
+def _note(name: str, started: _Started) -> None:
+    write(RUN / f"{name}.json", json.dumps(asdict(started)))
 
 
 def _about(name: str) -> _Started | None:

@@ -52,6 +52,15 @@ def stream(
         raise UserError(f"{' '.join(argv)}\nexit code {running.returncode}, wanted 0:\n" + "\n".join(last))
 
 
+def write(path: Path, text: str, mode: int = 0o644) -> None:
+    """Write a file whole: whoever is killed in between leaves the old one, or none."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.new")
+    aside.touch(mode=mode)
+    aside.write_text(text, encoding="utf-8")
+    aside.replace(path)
+
+
 def wait_for(what: str, ready: Callable[[], bool], timeout: float, look_at: str) -> None:
     """Ask again and again until something is ready.
 

@@ -18,14 +18,14 @@ def state(tmp_path, monkeypatch):
 
 @pytest.fixture
 def sleeper():
-    pid = processes.start("sleeper", [shutil.which("sleep"), "600"])
+    pid = processes.start("sleeper", [shutil.which("sleep"), "600.25"])
     yield pid
     processes.stop("sleeper")
 
 
 def test_a_started_server_is_found_and_not_started_twice(sleeper):
     assert processes.pid_of("sleeper") == sleeper
-    assert processes.start("sleeper", [shutil.which("sleep"), "600"]) == sleeper
+    assert processes.start("sleeper", [shutil.which("sleep"), "600.25"]) == sleeper
     assert processes.known() == ["sleeper"]
 
 
@@ -35,7 +35,14 @@ def test_a_killed_server_does_not_run_and_starts_again_as_it_was(sleeper):
     assert processes.pid_of("sleeper") is None
     assert not processes.stop("sleeper")
     again = processes.start_again("sleeper")
-    assert processes.command_of(again)[1:] == ["600"]
+    assert processes.command_of(again)[1:] == ["600.25"]
+
+
+def test_a_server_whose_note_was_lost_is_found_by_its_command(sleeper):
+    (processes.RUN / "sleeper.json").unlink()
+    assert processes.pid_of("sleeper") is None
+    assert processes.start("sleeper", [shutil.which("sleep"), "600.25"]) == sleeper
+    assert processes.pid_of("sleeper") == sleeper
 
 
 def test_a_process_that_got_the_number_of_a_dead_server_is_not_taken_for_it(sleeper):
