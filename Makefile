@@ -42,8 +42,8 @@ test: check  ## Checks, then the default test suite.
 cluster: $(READY)  ## Start a Kubernetes cluster of two nodes on this machine (Linux, root); prints `export KUBECONFIG=...`.
 	@$(BIN)/python -m infra.testcluster up
 
-cluster-down: $(READY)  ## Stop it and leave nothing behind but its cached programs.
-	@$(BIN)/python -m infra.testcluster down
+cluster-down:  ## Stop it and leave nothing behind but its cached programs.
+	@$(PYTHON) -m infra.testcluster down
 
 test-cluster: $(READY)  ## The cluster suite, on the cluster of KUBECONFIG if that is set, else on this machine's own.
 	@$(BIN)/python -m infra.testcluster run -- $(BIN)/pytest -m cluster -rs tests/cluster
