@@ -38,7 +38,7 @@ class Cluster:
 
     def __init__(self, config: KubernetesTrainer, *, say: Say, budget_s: float = 180.0) -> None:
         self._config, self._say = config, say
-        self.transport = Transport(lambda: _connect(config.context), say=say, budget_s=budget_s)
+        self.transport = Transport(lambda: connect(config.context), say=say, budget_s=budget_s)
         self._jobs = f"/apis/batch/v1/namespaces/{config.namespace}/jobs"
 
     def submit(self, work: Work, *, usable: Callable[[Outcome], bool]) -> tuple[str, bool]:
@@ -225,11 +225,19 @@ def _owners(pod: Pod) -> list[str]:
     return [o["uid"] for o in pod.tree["metadata"].get("ownerReferences", [])]
 
 
-def _connect(context: str | None) -> Send:
-    """Credentials of the kubeconfig, else of the pod that this runs in, and a way to send with them."""
+def connect(context: str | None, kubeconfig: str | None = None) -> Send:
+    """Credentials of the kubeconfig, else of the pod that this runs in, and a way to send with them.
+
+    Args:
+        context: of the kubeconfig; the current one where it is not given.
+        kubeconfig: its path, else what ``KUBECONFIG`` says now.
+
+    Raises:
+        UserError: neither is usable.
+    """
     configuration = kubernetes.client.Configuration()
     # The client reads KUBECONFIG once, when it is imported; credentials that are renewed may lie elsewhere.
-    places = os.environ.get("KUBECONFIG") or "~/.kube/config"
+    places = kubeconfig or os.environ.get("KUBECONFIG") or "~/.kube/config"
     try:
         kubernetes.config.load_kube_config(places, context, configuration)  # type: ignore[no-untyped-call]
     except ConfigException as error:

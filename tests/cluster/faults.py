@@ -1,0 +1,268 @@
+"""Seeded fault runs: ``python -m tests.cluster.faults --runs 100 --seed 0`` against the cluster of ``KUBECONFIG``.
+
+Each run trains the same tiny model as a Job and is hurt once while the Job is active; a run whose fault did not fire while the
+Job was active does not count and is done again. What is asserted: the result equals an undisturbed run's to the bit, the
+Job ended as succeeded, there was one Job, one result, and never two pods that Kubernetes believed to be training.
+"""
+
+import argparse
+import json
+import os
+import random
+import secrets
+import shutil
+import sys
+import tempfile
+import threading
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from components.code import code_digest
+from components.exchange import Exchange
+from components.home import CHECKOUT
+from components.refs import digest_folder
+from components.trainer_config import KubernetesTrainer
+from components.training.remote import work_digest
+from components.training.spec import TrainSpec
+from flows.trainer import train
+from infra.manifests import job_name
+from infra.testcluster import images, layout
+from tests.cluster.hurting import ALL, NODES, Hurting
+from tests.cluster.kubectl import Kubectl
+from tests.cluster.observer import Observer
+from tests.cluster.proxy import Proxy
+from tests.components.training.pods import teach_spec
+from tests.synthetic import records, write_features
+
+_LONGEST_S = 240.0
+_EPOCHS = 60
+
+
+@dataclass(kw_only=True)
+class Result:
+    """One run."""
+
+    number: int
+    kind: str
+    moment: str
+    fired: bool
+    wrong: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+    resumed_from: int = 0
+    attempts_started: int = 0
+
+
+class Bench:
+    """The place of all runs: a folder, a namespace and a training.
+
+    Args:
+        folder: of this machine, also mounted by pods.
+        kubeconfig: of the real server.
+        namespace: for the Jobs.
+    """
+
+    def __init__(self, folder: Path, kubeconfig: str, namespace: str) -> None:
+        self.folder, self.kubeconfig, self.namespace = folder, kubeconfig, namespace
+        self.kubectl = Kubectl(Path(kubeconfig))
+        write_features(folder / "features", records(300, labelled=0.3))
+        self.spec: TrainSpec = teach_spec(
+            folder / "features", training={"teacher_epochs": _EPOCHS, "epochs": _EPOCHS, "checkpoint_every": _EPOCHS}
+        )
+        self.name = job_name(self.spec.task, work_digest(self.spec), code_digest())
+        self.reference = ""
+
+    def run(self, number: int, kind: str, seed: int) -> Result:
+        """Train once, hurt once."""
+        chance = random.Random(f"{seed}-{number}")
+        exchange = self.folder / f"exchange-{number}-{secrets.token_hex(2)}"
+        exchange.mkdir()
+        exchange.chmod(0o1777)
+        start = time.monotonic()
+        with (
+            Observer(self.kubeconfig, self.namespace, self.name) as observer,
+            tempfile.TemporaryDirectory() as place,
+            Proxy(Path(place), self.kubeconfig, seed=chance.randrange(2**32), active=observer.active) as proxy,
+        ):
+            work = _Training(self, exchange, str(proxy.kubeconfig))
+            hurting = Hurting(kind, chance, observer, proxy, self.kubectl, lambda: work.stepped) if kind else None
+            result = Result(number=number, kind=kind, moment=hurting.moment if hurting else "", fired=False)
+            work.start()
+            if hurting:
+                hurting.run()
+            work.join(_LONGEST_S)
+            proxy.disarm()
+            observer.until(lambda _: False, timeout=1.0)  # a last look
+            if hurting:
+                result.fired = hurting.fired or any(f.active or "POST" in f.request for f in proxy.fired)
+            result.wrong = [*self._wrong(work, observer, exchange), *work.clean()]
+            result.resumed_from, result.attempts_started = work.resumed_from, _started(exchange, self.name)
+        if result.wrong:
+            self.kubectl("-n", self.namespace, "delete", "jobs", "--all")
+        else:
+            shutil.rmtree(exchange)
+        result.seconds = round(time.monotonic() - start, 1)
+        return result
+
+    def _wrong(self, work: "_Training", observer: Observer, exchange: Path) -> list[str]:
+        if work.is_alive():
+            return [f"lost: no end after {_LONGEST_S:.0f} s"]
+        if work.error is not None:
+            return [f"final state: {type(work.error).__name__}: {work.error}"]
+        found = []
+        if observer.ended != "succeeded":
+            found.append(f"final state: the Job was seen as {observer.ended or 'not ended'}")
+        if len(observer.jobs) != 1:
+            found.append(f"duplicate: {len(observer.jobs)} Jobs")
+        if observer.most_live > 1:
+            found.append(f"duplicate: {observer.most_live} live pods at once")
+        attempts = Exchange(str(exchange)).attempts(self.name)
+        if len(attempts) != 1:
+            found.append(f"duplicate: {len(attempts)} complete results")
+        else:
+            work.resumed_from = int(attempts[0].about["resumed_from"])
+        digest = digest_folder(work.out)
+        if self.reference and digest != self.reference:
+            found.append(f"result: digest {digest[:12]}, undisturbed {self.reference[:12]}")
+        self.reference = self.reference or digest
+        return found
+
+
+class _Training(threading.Thread):
+    """The training as a run of Concord does it, through the proxy."""
+
+    def __init__(self, bench: Bench, exchange: Path, kubeconfig: str) -> None:
+        super().__init__(daemon=True)
+        self._bench, self._kubeconfig = bench, kubeconfig
+        self._config = KubernetesTrainer.model_validate(block(exchange, bench.namespace))
+        self.out = exchange / "out"
+        self.stepped = False
+        self.error: Exception | None = None
+        self.said: list[str] = []
+        self.resumed_from = 0
+        self._clean: Any = None
+
+    def run(self) -> None:
+        os.environ["KUBECONFIG"] = self._kubeconfig
+        self.out.mkdir()
+        try:
+            self._clean = train(
+                self._bench.spec,
+                out=self.out,
+                checkpoints=self.out,
+                progress=self._step,
+                trainer=self._config,
+                run="faults",
+                say=self.said.append,
+            )
+        except Exception as error:
+            self.error = error
+
+    def clean(self) -> list[str]:
+        """What a run does once the result is stored."""
+        try:
+            if self._clean:
+                self._clean()
+        except Exception as error:
+            return [f"clean: {error}"]
+        return []
+
+    def _step(self, what: str, done: int, total: int) -> None:  # noqa: ARG002
+        self.stepped = True
+
+
+def block(exchange: Path, namespace: str) -> dict[str, Any]:
+    """A trainer block whose pods run this checkout by this interpreter."""
+    folders = {"checkout": CHECKOUT, "environment": Path(sys.prefix), "interpreter": Path(sys.base_prefix)}
+    volumes: list[dict[str, Any]] = [
+        {"name": name, "mount": str(path), "host_path": str(path), "read_only": True} for name, path in folders.items()
+    ]
+    volumes.append({"name": "exchange", "mount": "/exchange", "host_path": str(exchange)})
+    return {
+        "where": "kubernetes",
+        "image": images.TEST,
+        "image_pull_policy": "Never",
+        "namespace": namespace,
+        "exchange": {"uri": str(exchange), "pod_uri": "/exchange"},
+        "volumes": volumes,
+        "cpu": 0.5,
+        "memory": "3Gi",
+        "checkpoint_steps": 10,
+        "env": {"PATH": f"{sys.prefix}/bin:/usr/bin:/bin", "PYTHONPATH": str(CHECKOUT)},
+    }
+
+
+def _started(exchange: Path, job: str) -> int:
+    folder = exchange / "jobs" / job / "checkpoints"
+    return len(list(folder.iterdir())) if folder.is_dir() else 0
+
+
+def campaign(runs: int, seed: int, *, kubeconfig: str, folder: Path, kinds: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Runs until so many count; the summary says what was wrong in which."""
+    may = kinds or tuple(k for k in ALL if k not in NODES or kubeconfig == str(layout.KUBECONFIG))
+    order = random.Random(seed)
+    namespace = f"faults-{secrets.token_hex(3)}"
+    Kubectl(Path(kubeconfig))("create", "namespace", namespace)
+    results: list[Result] = []
+    repeated, number, queue = 0, 0, []
+    start = time.monotonic()
+    try:
+        bench = Bench(folder, kubeconfig, namespace)
+        if wrong := bench.run(-1, "", seed).wrong:
+            return {"error": f"the undisturbed run failed: {wrong}"}
+        while len(results) < runs:
+            queue = queue or order.sample(may, len(may))
+            kind, number = queue.pop(), number + 1
+            result = bench.run(number, kind, seed)
+            while not result.fired and not result.wrong:
+                repeated, number = repeated + 1, number + 1
+                result = bench.run(number, kind, seed)
+            results.append(result)
+            sys.stderr.write(json.dumps(asdict(result)) + "\n")
+            sys.stderr.flush()
+    finally:
+        os.environ["KUBECONFIG"] = kubeconfig
+        Kubectl(Path(kubeconfig))("delete", "namespace", namespace, "--wait=false")
+    return summary(results, seed=seed, repeated=repeated, seconds=time.monotonic() - start)
+
+
+def summary(results: list[Result], *, seed: int, repeated: int, seconds: float) -> dict[str, Any]:
+    """Counts over all runs that count."""
+
+    def count(word: str) -> int:
+        return sum(any(w.startswith(word) for w in r.wrong) for r in results)
+
+    return {
+        "runs": len(results),
+        "seed": seed,
+        "by_fault": {kind: sum(r.kind == kind for r in results) for kind in ALL if any(r.kind == kind for r in results)},
+        "did_not_count": repeated,
+        "lost_results": count("lost") + count("result"),
+        "duplicated_trainings": count("duplicate"),
+        "wrong_final_states": count("final state"),
+        "other": count("clean"),
+        "resumed": sum(r.resumed_from > 0 for r in results),
+        "seconds": round(seconds, 1),
+        "seconds_each": round(seconds / max(1, len(results) + repeated), 1),
+        "wrong": [asdict(r) for r in results if r.wrong],
+    }
+
+
+def main() -> int:
+    """Run a campaign and print its summary as JSON; exit code 1 if anything was wrong."""
+    parser = argparse.ArgumentParser(prog="python -m tests.cluster.faults", description=main.__doc__)
+    parser.add_argument("--runs", type=int, default=10)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", nargs="*", default=[], choices=ALL, help="these faults instead of all")
+    given = parser.parse_args()
+    kubeconfig = os.environ.get("KUBECONFIG") or str(layout.KUBECONFIG)
+    with tempfile.TemporaryDirectory(prefix="concord-faults-") as folder:
+        Path(folder).chmod(0o755)
+        found = campaign(given.runs, given.seed, kubeconfig=kubeconfig, folder=Path(folder), kinds=tuple(given.only))
+    sys.stdout.write(json.dumps(found, indent=1) + "\n")
+    return 1 if found.get("error") or found["wrong"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
