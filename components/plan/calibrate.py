@@ -3,7 +3,7 @@
 import os
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -58,7 +58,7 @@ def calibrate(
 ) -> Profile:
     """Measure this machine on a configuration's own data.
 
-    Three walks: the small sample twice (the first pays what a process pays once: imports, allocations), the large one once.
+    Five walks: the small sample once for what a process pays once (imports, allocations), then both samples twice in turns.
 
     Args:
         config: the run.
@@ -78,10 +78,13 @@ def calibrate(
     if small < _LEAST:
         raise UserError(f"{config.data.uri}: got {surveyed.seen} records, wanted at least {2 * _LEAST} to measure rates on")
     with tempfile.TemporaryDirectory(prefix="concord-plan-", dir=scratch) as aside:
-        folder, tick = Path(aside), _Ticks(progress, 3 * len(STAGES) + 4)
+        folder, tick = Path(aside), _Ticks(progress, 5 * len(STAGES) + 4)
         cut = {n: sample.write(config.data, surveyed, n, folder / f"data-{n}") for n in (small, large)}
-        walks = [_walk(run, config, cut[n], folder / str(number), tick, now) for number, n in enumerate((small, small, large))]
-        features = Features.load(folder / "2" / "encode")
+        walks = [
+            (n, _walk(run, config, cut[n], folder / str(number), tick, now))
+            for number, n in enumerate((small, small, large, small, large))
+        ]
+        features = Features.load(folder / "4" / "encode")
         encoders = _encoder_seconds(cut[large], features, now)
         tick()
         rates = {
@@ -100,7 +103,7 @@ def calibrate(
             sample_records=(small, large),
             seconds=time.perf_counter() - start,
             load=load,
-            stages={name: _stage(name, walks, small, large) for name in STAGES},
+            stages={name: _stage(name, walks) for name in STAGES},
             steps=rates,
             step_rows=steps.batch_rows(config.training.batch_size),
             encoder_seconds=encoders,
@@ -124,13 +127,17 @@ class _Ticks:
         self._progress("measuring this machine", self._done, self._total)
 
 
-def _stage(name: str, walks: list[Pass], small: int, large: int) -> Stage:
-    first, again, last = walks
-    slope = max(0.0, (last.seconds[name] - again.seconds[name]) / (large - small))
-    bytes_slope = max(0.0, (last.written[name] - again.written[name]) / (large - small))
+def _stage(name: str, walks: Sequence[tuple[int, Pass]]) -> Stage:
+    """A line through the quickest of each sample's walks, whose fixed part pays for a first call."""
+    (small, first), *others = walks
+    large = max(n for n, _ in walks)
+    quick = {n: min(walk.seconds[name] for size, walk in others if size == n) for n in (small, large)}
+    written = {n: walk.written[name] for n, walk in others}
+    slope = max(0.0, (quick[large] - quick[small]) / (large - small))
+    bytes_slope = max(0.0, (written[large] - written[small]) / (large - small))
     return Stage(
         seconds=Line(fixed=first.seconds[name] - slope * small, slope=slope),
-        written_bytes=Line(fixed=again.written[name] - bytes_slope * small, slope=bytes_slope),
+        written_bytes=Line(fixed=written[small] - bytes_slope * small, slope=bytes_slope),
     )
 
 

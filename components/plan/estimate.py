@@ -8,7 +8,7 @@ from typing import Any
 from components.config import RunConfig
 from components.features import ModalitySpec
 from components.plan import sizes, steps
-from components.plan.profile import Profile
+from components.plan.profile import Line, Profile, Stage
 from components.plan.survey import Survey
 from components.plan.work import EXPECTED, POSSIBLE, Outcome, Training, checkpoints, trainings
 from components.trainer_config import KubernetesTrainer
@@ -129,7 +129,7 @@ class Planner:
     def _stage(self, name: str, records: int, outcome: Outcome) -> StageEstimate:
         rates = self.profile.stages[name]
         work = trainings(name, self.config, self.surveyed, records, self.base, outcome) if name in TRAINING else []
-        seconds = rates.seconds.at(records) + sum(self.training_seconds(t, records) for t in work)
+        seconds = self._own_seconds(rates, records) + sum(self.training_seconds(t, records) for t in work)
         if name == "evaluate":
             seconds += self.profile.retrieval_cell_seconds * self._retrieval_cells(records)
         written = round(rates.written_bytes.at(records))
@@ -144,6 +144,12 @@ class Planner:
             resident_bytes=sizes.resident(name, self.shape, records),
             exchange_bytes=self._exchange(name, records, work, written),
         )
+
+    def _own_seconds(self, rates: Stage, records: int) -> float:
+        """A stage's line; a slope lost in the noise of small samples is at least that of writing and hashing the output."""
+        disk = 1 / self.profile.disk.write_bytes_per_second + 1 / self.profile.hash_bytes_per_second
+        least = rates.written_bytes.slope * disk
+        return Line(fixed=rates.seconds.fixed, slope=max(rates.seconds.slope, least)).at(records)
 
     def training_seconds(self, training: Training, records: int) -> float:
         """Steps at the measured rate; where the features are larger than memory, each row is read from the disk too."""

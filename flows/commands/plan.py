@@ -51,8 +51,9 @@ def plan(
         "plans": [{**asdict(e), "engines": [asdict(c) for c in choices]} for e, choices in plans],
     }
     text = "\n\n".join([head(planner, measured), *(size(e, choices) for e, choices in plans)])
-    saved = f"; rates kept in {save_profile}" if save_profile else ""
-    then = f"concord run {path}" if not saved else f"concord plan {path} --profile {save_profile}"
+    if save_profile is not None:
+        text += f"\n\nrates are kept in {save_profile}"
+    then = f"concord run {path}" if save_profile is None else f"concord plan {path} --profile {save_profile}"
     return Answer(value=value, text=text, then=then)
 
 

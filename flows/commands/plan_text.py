@@ -53,6 +53,11 @@ def head(planner: "Planner", measured: str) -> str:
         "laws:",
         *(f"  - {law}" for law in LAWS),
     ]
+    if lost := [name for name, stage in planner.profile.stages.items() if stage.seconds.slope == 0]:
+        lines.append(
+            f"slope lost in the noise of the samples: {', '.join(lost)}; writing and hashing the output stands in for it, "
+            "a lower limit"
+        )
     if planner.profile.load >= m.cores:
         lines.append(
             f"the machine was busy while rates were measured (load {planner.profile.load:.1f} on {m.cores} cores): times are "

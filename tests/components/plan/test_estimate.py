@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.plan.estimate import TRAINING
-from components.plan.profile import Line
+from components.plan.estimate import STAGES, TRAINING
+from components.plan.profile import Line, Stage
 from components.trainer_config import KubernetesTrainer
 from tests.components.plan.conftest import rates
 
@@ -95,3 +95,10 @@ def test_every_node_fetches_the_features(cluster):
 
 def test_a_line_is_never_below_zero():
     assert Line(fixed=-5.0, slope=1.0).at(2) == 0.0
+
+
+def test_a_slope_lost_in_noise_is_at_least_that_of_writing_and_hashing(real):
+    flat = Stage(seconds=Line(fixed=1.0, slope=0.0), written_bytes=Line(fixed=0.0, slope=5000.0))
+    e = real.planner(rates(real, stages=dict.fromkeys(STAGES, flat))).estimate(1_000_000)
+    package = next(s for s in e.stages if s.name == "package")
+    assert package.seconds == pytest.approx(1 + 5000 * 1e6 * (1 / 1e9 + 1 / 1e9))
