@@ -189,7 +189,11 @@ class Exchange:
 
     def remove_job(self, job: str) -> None:
         """Delete all that a job left: its spec, checkpoints and attempts; objects stay for the next one."""
-        self._patiently(f"delete job {job} from", Store.remove, f"{JOBS}/{job}")
+        self.remove(f"{JOBS}/{job}")
+
+    def remove(self, relative: str) -> None:
+        """Delete a folder with all that is in it, if it is there."""
+        self._patiently(f"delete {relative} from", Store.remove, relative)
 
     def listing(self, relative: str) -> list[Entry]:
         """Files of a folder: as its listing says, else as found, then without sizes and digests."""

@@ -1,9 +1,13 @@
 """What every Job of a flow has in common: handed over or found again, followed to its end, its results waited for a little."""
 
+import socket
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
+from components.exchange import JOBS, Exchange
+from components.refs import digest_json
 from infra.cluster import Cluster
 from infra.manifests import Work
 from infra.watching import Outcome
@@ -37,6 +41,29 @@ def followed(cluster: Cluster, work: Work, *, where: str, usable: Callable[[], b
         say(f"cancelled: deleting Job {work.name}; what it has finished stays for the next time")
         cluster.cancel(work.name, uid)
         raise
+
+
+class Claim:
+    """Says in the exchange that this state folder waits for a job, so that another one does not clean it away.
+
+    Args:
+        exchange: where the job's folder is.
+        job: name of the job.
+        state: a folder of the run's state; the next run on it has the same claim.
+    """
+
+    def __init__(self, exchange: Exchange, job: str, state: Path) -> None:
+        self._exchange, self._claims = exchange, f"{JOBS}/{job}/claims"
+        self._mine = f"{self._claims}/{digest_json([socket.gethostname(), str(state.absolute())])[:16]}"
+
+    def make(self) -> None:
+        """Before the job is looked for."""
+        self._exchange.write_json(f"{self._mine}/claim.json", {"host": socket.gethostname()})
+
+    def release(self) -> bool:
+        """Once the result is stored; whether nobody else waits."""
+        self._exchange.remove(self._mine)
+        return not self._exchange.names(self._claims)
 
 
 def seen(look: Callable[[], T], enough: Callable[[T], bool]) -> T:

@@ -46,14 +46,16 @@ def train(
     if isinstance(trainer, LocalTrainer):
         run_here(spec, out=out, checkpoints=checkpoints, progress=progress)
         return None
-    return _in_cluster(spec, out=out, progress=progress, config=trainer, run=run, say=say)
+    return _in_cluster(spec, out=out, state=checkpoints, progress=progress, config=trainer, run=run, say=say)
 
 
-def _in_cluster(spec: TrainSpec, *, out: Path, progress: Progress, config: KubernetesTrainer, run: str, say: Say) -> Clean:
+def _in_cluster(
+    spec: TrainSpec, *, out: Path, state: Path, progress: Progress, config: KubernetesTrainer, run: str, say: Say
+) -> Clean:
     from components.code import code_digest
     from components.exchange import JOBS, Exchange
     from components.training import remote
-    from flows.jobs import followed, seen
+    from flows.jobs import Claim, followed, seen
     from infra.cluster import Cluster
     from infra.manifests import Work, job_name
 
@@ -62,6 +64,8 @@ def _in_cluster(spec: TrainSpec, *, out: Path, progress: Progress, config: Kuber
     code = code_digest()
     name = job_name(spec.task, remote.work_digest(spec), code)
     cluster = Cluster(config, say=say)
+    claim = Claim(exchange, name, state)
+    claim.make()
     tokens: list[str] = []
     if cluster.exists(name) or not exchange.attempts(name):
         remote.prepare(spec, exchange, name, config.exchange.pod_uri)
@@ -83,8 +87,9 @@ def _in_cluster(spec: TrainSpec, *, out: Path, progress: Progress, config: Kuber
     remote.collect(exchange, name, token, out)
 
     def clean() -> None:
-        cluster.cancel(name, wait=False)
-        exchange.remove_job(name)
+        if claim.release():
+            cluster.cancel(name, wait=False)
+            exchange.remove_job(name)
 
     return clean
 

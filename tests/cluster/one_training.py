@@ -1,0 +1,35 @@
+"""A training as a process of its own, to be killed: ``python -m tests.cluster.one_training SPEC BLOCK OUT``, both as JSON."""
+
+import json
+import sys
+from pathlib import Path
+
+from components.trainer_config import KubernetesTrainer
+from components.training.spec import TrainSpec
+from flows.trainer import train
+
+
+def main(spec: str, block: str, out: str) -> None:
+    """Train, and print what is said as it comes."""
+    folder = Path(out)
+    folder.mkdir(parents=True)
+    clean = train(
+        TrainSpec.model_validate_json(Path(spec).read_text(encoding="utf-8")),
+        out=folder,
+        checkpoints=folder.parent / "state",
+        progress=lambda what, done, total: _say(f"{what} {done}/{total}"),
+        trainer=KubernetesTrainer.model_validate(json.loads(Path(block).read_text(encoding="utf-8"))),
+        run="killed",
+        say=_say,
+    )
+    if clean:
+        clean()
+
+
+def _say(words: str) -> None:
+    sys.stdout.write(words + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,202 @@
+"""A training as a Job: the same result as here, the truth about how it failed, and one Job whoever is killed."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from components.home import CHECKOUT
+from components.refs import read_json
+from infra import failures
+from tests.cluster.running import Running, here
+from tests.components.training.pods import teach_spec
+from tests.synthetic import records, write_features
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
+
+LOSS = """
+import time
+from dataclasses import dataclass
+
+import torch
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    pass
+
+
+def build(config, **parts):
+    return loss
+
+
+def loss(output, targets, weights, present):
+    BODY
+    return output.logits.float().square().mean()
+"""
+SLOW = {"teacher_epochs": 150}
+
+
+@pytest.fixture(scope="module")
+def features(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("features") / "features"
+    write_features(folder, records(300, labelled=0.3))
+    return folder
+
+
+def with_loss(features, folder, body, **training):
+    """A training with a user's own loss, which does something else as well."""
+    (folder / "own.py").write_text(LOSS.replace("BODY", body))
+    return teach_spec(features, losses={"own.py": {}}, base=str(folder), training=training)
+
+
+def failing(spec, block, tmp_path, kind, match):
+    job = Running(spec, block, tmp_path / "out")
+    with pytest.raises(kind, match=match) as caught:
+        job.ended()
+    return caught.value
+
+
+def jobs_and_pods(kubectl, namespace):
+    return [len(kubectl.json("-n", namespace, "get", kind)["items"]) for kind in ("jobs", "pods")]
+
+
+@pytest.fixture
+def quota(kubectl, namespace):
+    """At most 1 GiB of memory in the namespace."""
+    kubectl("-n", namespace, "create", "quota", "small", "--hard=requests.memory=1Gi")
+    yield
+    kubectl("-n", namespace, "delete", "quota", "small")
+
+
+def test_a_training_as_a_job_is_the_training_here(features, trainer, tmp_path, kubectl, namespace):
+    spec = teach_spec(features, training=SLOW)
+    job = Running(spec, {**trainer, "cpu": 1}, tmp_path / "out")
+    (attempt,) = job.ended()
+    local = here(spec, tmp_path / "here")
+    mine, theirs = (load_file(f / "weights.safetensors") for f in (local, tmp_path / "out"))
+    assert mine.keys() == theirs.keys()
+    for name in mine:
+        np.testing.assert_allclose(mine[name], theirs[name], atol=1e-6, rtol=0)
+    losses = [read_json(f / "history.json")["epochs"] for f in (local, tmp_path / "out")]
+    for a, b in zip(*losses, strict=True):
+        assert a == pytest.approx(b, abs=1e-6)
+    assert attempt.about["executed_steps"] == attempt.about["steps"]
+    time.sleep(2)
+    assert jobs_and_pods(kubectl, namespace)[0] == 0
+    assert not job.exchange.names(f"jobs/{job.name}")
+
+
+def test_a_users_bug_fails_at_once_with_its_message(features, trainer, tmp_path):
+    spec = with_loss(features, tmp_path, 'raise RuntimeError("my own mistake")')
+    error = failing(spec, trainer, tmp_path, failures.UserBug, "RuntimeError: my own mistake")
+    assert any("my own mistake" in line for line in error.log)
+
+
+def test_out_of_memory_is_named_as_such(features, trainer, tmp_path, kubectl, namespace):
+    spec = with_loss(features, tmp_path, "torch.ones(1_500_000_000).sum()")  # 6 GB
+    failing(spec, {**trainer, "memory": "2Gi"}, tmp_path, failures.OutOfMemory, "limit of 2Gi")
+    assert jobs_and_pods(kubectl, namespace)[0] == 0
+
+
+def test_the_time_budget_is_kept(features, trainer, tmp_path):
+    spec = with_loss(features, tmp_path, "time.sleep(2)")
+    block = {**trainer, "time_budget_s": 15, "grace_period_s": 5}
+    failing(spec, block, tmp_path, failures.TimeBudgetExceeded, "time budget of 15 s")
+
+
+@pytest.mark.usefixtures("quota")
+def test_a_quota_that_can_never_be_met_is_reported_as_such(features, trainer, tmp_path):
+    start = time.monotonic()
+    error = failing(teach_spec(features), trainer, tmp_path, failures.QuotaExceeded, "exceeded quota: small")
+    assert "requests.memory=3Gi" in str(error)
+    assert time.monotonic() - start <= 30
+
+
+@pytest.mark.parametrize(("image", "policy"), [("concord/none:1", "Never"), ("registry.invalid/none:1", "IfNotPresent")])
+def test_an_image_that_cannot_be_had_is_reported_as_such(features, trainer, tmp_path, image, policy):
+    start = time.monotonic()
+    block = {**trainer, "image": image, "image_pull_policy": policy}
+    failing(teach_spec(features), block, tmp_path, failures.ImagePullFailed, image)
+    assert time.monotonic() - start <= 45
+
+
+def test_an_unknown_secret_is_reported_as_such(features, trainer, tmp_path):
+    block = {**trainer, "secrets": [{"env": "KEY", "secret": "nowhere", "key": "k"}]}
+    failing(teach_spec(features), block, tmp_path, failures.CannotStart, 'secret "nowhere" not found')
+
+
+def test_a_queue_holds_the_job_lets_it_go_and_takes_it_back(features, trainer, tmp_path, kubectl, namespace):
+    job = Running(teach_spec(features, training=SLOW), {**trainer, "queue": "gpus", "checkpoint_steps": 5}, tmp_path / "out")
+    job.until(lambda: any("waiting in queue gpus" in words for words in job.said))
+    made = kubectl.json("-n", namespace, "get", "job", job.name)
+    assert made["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "gpus"
+    assert jobs_and_pods(kubectl, namespace)[1] == 0
+
+    def suspend(value):
+        kubectl("-n", namespace, "patch", "job", job.name, "--type=merge", "-p", json.dumps({"spec": {"suspend": value}}))
+
+    suspend(False)
+    job.until(lambda: job.step > 10)
+    suspend(True)
+    job.until(lambda: not kubectl.json("-n", namespace, "get", "pods")["items"])
+    suspend(False)
+    (attempt,) = job.ended()
+    assert attempt.about["resumed_from"] >= 5
+
+
+def started(tmp_path, spec, block, out):
+    """A process that trains on the cluster, and all its words so far."""
+    (tmp_path / "spec.json").write_text(spec.model_dump_json())
+    (tmp_path / "block.json").write_text(json.dumps(block))
+    arguments = [str(tmp_path / "spec.json"), str(tmp_path / "block.json"), str(tmp_path / out)]
+    log = (tmp_path / f"{out}.log").open("w+")
+    command = [sys.executable, "-m", "tests.cluster.one_training", *arguments]
+    return subprocess.Popen(command, cwd=CHECKOUT, stdout=log, stderr=log, env=os.environ | {"PYTHONPATH": str(CHECKOUT)})
+
+
+def words_come(tmp_path, out, words, seconds=120):
+    end = time.monotonic() + seconds
+    while words not in (text := (tmp_path / f"{out}.log").read_text()):
+        assert time.monotonic() < end, text
+        time.sleep(0.1)
+
+
+def test_a_killed_run_is_found_again_by_the_next_one(features, trainer, tmp_path, kubectl, namespace):
+    spec = teach_spec(features, training=SLOW)
+    first = started(tmp_path, spec, trainer, "first")
+    words_come(tmp_path, "first", "running on")
+    first.send_signal(signal.SIGKILL)
+    first.wait()
+    (before,) = kubectl.json("-n", namespace, "get", "jobs")["items"]
+    second = started(tmp_path, spec, trainer, "second")
+    words_come(tmp_path, "second", "found Job")
+    (after,) = kubectl.json("-n", namespace, "get", "jobs")["items"]
+    assert after["metadata"]["uid"] == before["metadata"]["uid"]
+    assert second.wait(180) == 0, (tmp_path / "second.log").read_text()
+    assert (tmp_path / "second" / "weights.safetensors").is_file()
+
+
+def test_a_cancelled_run_takes_its_job_along(features, trainer, tmp_path, kubectl, namespace):
+    run = started(tmp_path, teach_spec(features, training=SLOW), trainer, "run")
+    words_come(tmp_path, "run", "running on")
+    run.send_signal(signal.SIGINT)
+    run.wait(60)
+    assert "cancelled: deleting Job" in (tmp_path / "run.log").read_text()
+    assert jobs_and_pods(kubectl, namespace) == [0, 0]
+
+
+def test_two_runs_of_the_same_work_share_one_job(features, trainer, tmp_path):
+    spec = teach_spec(features, training=SLOW)
+    runs = [Running(spec, trainer, tmp_path / f"{n}" / "out") for n in range(2)]
+    found = [run.ended() for run in runs]
+    assert [a.token for a in found[0]] == [a.token for a in found[1]]
+    assert sum(any(w.startswith("found Job") for w in run.said) for run in runs) == 1
+    mine, theirs = ((tmp_path / f"{n}" / "out" / "weights.safetensors").read_bytes() for n in range(2))
+    assert mine == theirs
