@@ -82,7 +82,7 @@ class Transport:
         """
         start, pause, said = time.monotonic(), 0.2, False
         while True:
-            wait, problem, limit = pause, "", self._budget
+            wait, problem, limit, refused = pause, "", self._budget, 0
             try:
                 with self._sent(method, path, query or {}, body, (CONNECT_S, READ_S)) as response:
                     answer = response.data
@@ -90,7 +90,9 @@ class Transport:
                         self._worked = True
                         return dict(json.loads(answer))
                     problem = f"{response.status} {_message(answer)}"
-                    limit = self._limit(response.status, patient)
+                    refused = response.status if response.status in (_UNAUTHORIZED, _FORBIDDEN) else 0
+                    # A quota's refusal has the same status; it is no matter of rights that come late.
+                    limit = self._limit(response.status, patient and b"exceeded quota" not in answer)
                     if not limit:
                         refuse(response.status, answer)
                     wait = max(pause, _retry_after(response))
@@ -98,6 +100,8 @@ class Transport:
                 problem = f"{type(error).__name__}: {error}"
             waited = time.monotonic() - start
             if waited + wait > limit:
+                if refused:  # the server did answer, and it stays with that
+                    refuse(refused, answer)
                 raise Unreachable(
                     f"the cluster did not answer {method} {path} for {waited:.0f} s (last: {problem}); Jobs that run there "
                     "run on: check address and credentials of the kubeconfig, then run the same command again to go on"
