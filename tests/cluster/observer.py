@@ -30,6 +30,8 @@ class Observer:
         self.namespace, self.name = namespace, name
         self.jobs: set[str] = set()
         """UIDs of all Jobs seen under this name."""
+        self.pods: set[str] = set()
+        """UIDs of all its pods."""
         self.most_live = 0
         """The most pods that Kubernetes believed to be training at one moment."""
         self.last = Snapshot(job=None)
@@ -82,4 +84,5 @@ class Observer:
                 self.jobs.add(self.last.job["metadata"]["uid"])
                 if self.last.phase in ("succeeded", "failed"):
                     self.ended = self.last.phase
+            self.pods |= {p.uid for p in self.last.pods}
             self.most_live = max(self.most_live, sum(p.phase == "Running" and not p.leaving for p in self.last.pods))
