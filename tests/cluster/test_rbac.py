@@ -12,6 +12,7 @@ import yaml
 
 from components.home import CHECKOUT
 from components.trainer_config import KubernetesTrainer
+from flows.commands.doctor_cluster import look
 from infra.cluster import Cluster
 from infra.failures import QuotaExceeded
 from infra.transport import Transport
@@ -118,6 +119,21 @@ def test_a_flow_runs_with_the_rights_of_its_account_alone(kubectl, base, trainer
         spec, {**trainer, "namespace": base, "nodes": 2, "cpu": 0.2, "memory": "1Gi"}, tmp_path / "out"
     ).ended()
     assert attempt.about["world_size"] == 2
+
+
+def test_the_doctor_finds_all_rights_with_the_flows_account_and_names_those_that_others_lack(
+    kubectl, base, trainer, tmp_path, monkeypatch
+) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_text(yaml.safe_dump({"name": "t", "data": {"uri": "t"}, "trainer": {**trainer, "namespace": base, "nodes": 2}}))
+    monkeypatch.setenv("KUBECONFIG", str(_kubeconfig(kubectl, base, "concord-flow", tmp_path)))
+    findings = {f.what: f for f in look(path)}
+    assert [f for f in findings.values() if not f.ok] == []
+    assert "may not read nodes" in findings["GPUs (nvidia.com/gpu)"].found
+    assert "limits.memory: " in findings[f"quota of namespace {base}"].found
+    monkeypatch.setenv("KUBECONFIG", str(_kubeconfig(kubectl, base, "concord-worker", tmp_path)))
+    lacking = next(f for f in look(path) if f.what.startswith("rights"))
+    assert lacking.found == "lacks create services, get services, delete services"
 
 
 def test_a_quota_that_is_used_up_is_told(kubectl, base, trainer, tmp_path) -> None:
