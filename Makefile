@@ -7,7 +7,7 @@ READY := .venv/.ready
 # Threads that wait must not spin: on busy cores small tensors are many times faster.
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: help setup demo check format test cluster cluster-down test-cluster lock clean
+.PHONY: help setup demo check format test cluster cluster-down test-cluster test-images images image-locks lock clean
 
 help:  ## Show the verbs.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -51,6 +51,15 @@ test-cluster: $(READY)  ## The cluster suite, on the cluster of KUBECONFIG if th
 lock: pyproject.toml  ## Resolve the lock file again.
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --all-extras --quiet \
 		pyproject.toml --output-file requirements.lock
+
+image-locks: $(READY)  ## Resolve the locks of the images again, within requirements.lock.
+	$(BIN)/python -m infra.images.locks
+
+images: $(READY)  ## Build the train, serve and flow images; IMAGE_FLAGS="--base NAME ... -- OPTIONS OF THE BUILDER".
+	$(BIN)/python -m infra.images.build $(IMAGE_FLAGS)
+
+test-images: $(READY)  ## Build the images, run them on this machine's own cluster, print sizes and start times (minutes, 25 GB).
+	@$(BIN)/python -m infra.testcluster run -- $(BIN)/pytest -m "cluster and slow" -s -rs tests/cluster/test_images.py
 
 clean:  ## Remove the environment and caches; state and data stay.
 	rm -rf .venv .uv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
