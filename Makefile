@@ -46,7 +46,7 @@ cluster-down:  ## Stop it and leave nothing behind but its cached programs.
 	@$(PYTHON) -m infra.testcluster down
 
 test-cluster: $(READY)  ## The cluster suite, on the cluster of KUBECONFIG if that is set, else on this machine's own.
-	@$(BIN)/python -m infra.testcluster run -- $(BIN)/pytest -m cluster -rs tests/cluster
+	@$(BIN)/python -m infra.testcluster run -- $(BIN)/pytest -m "cluster and not slow" -rs tests/cluster
 
 lock: pyproject.toml  ## Resolve the lock file again.
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --all-extras --quiet \
