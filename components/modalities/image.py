@@ -205,7 +205,7 @@ class ConvEncoder(Encoder):
         n, height, width, _ = inputs.shape
         rows = self._positions(n, height, inputs.device, mirrored=False)
         columns = self._positions(n, width, inputs.device, mirrored=self._config.flip)
-        flat = inputs.view(n, height * width, -1)
+        flat = inputs.flatten(1, 2)
         at = (rows[:, :, None] * width + columns[:, None, :]).view(n, height * width)
         return flat.gather(1, at[:, :, None].expand(-1, -1, flat.shape[2])).view_as(inputs)
 

@@ -7,6 +7,8 @@ import time
 import pytest
 
 from components.errors import UsageError
+from components.refs import read_json
+from components.training.entry import run
 from components.training.launch import Shape
 from tests.components.training.pods import command, end, figures, job, start, teach_spec
 from tests.components.training.test_distributed import free_port
@@ -93,7 +95,8 @@ def test_the_exit_code_is_the_cause_and_not_its_consequence(features, tmp_path):
 
 @pytest.mark.slow
 def test_sigterm_to_one_node_stops_all_after_the_same_step_and_another_number_of_nodes_goes_on(features, tmp_path):
-    exchange = job(tmp_path, teach_spec(features, training={"teacher_epochs": 150}))
+    spec = teach_spec(features, training={"teacher_epochs": 150})
+    exchange = job(tmp_path, spec)
     processes = nodes(tmp_path, 2)
     first = speaker(processes)
     other = next(p for p in processes if p is not first)
@@ -105,6 +108,12 @@ def test_sigterm_to_one_node_stops_all_after_the_same_step_and_another_number_of
     (attempt,) = exchange.attempts("job")
     assert 0 < attempt.about["resumed_from"] < attempt.about["steps"]
     assert attempt.about["executed_steps"] == attempt.about["steps"] - attempt.about["resumed_from"]
+    (tmp_path / "undisturbed").mkdir()
+    run(spec, out=tmp_path / "undisturbed")
+    for found, wanted in zip(
+        attempt.about["history"]["teacher"], read_json(tmp_path / "undisturbed" / "history.json")["epochs"], strict=True
+    ):
+        assert found == pytest.approx(wanted, abs=1e-3)
 
 
 @pytest.mark.slow
