@@ -23,11 +23,12 @@ def main(arguments: list[str] | None = None) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _leave)
 
-    def work() -> None:
+    def work() -> int:
         given = Parser("python -m components.shards", main.__doc__).parse_args(arguments)
         pod = Pod.read()
         pod.preflight()
         _do(given.config, given.out, pod)
+        return exits.DONE
 
     return ended(work)
 
@@ -73,7 +74,7 @@ def _index(parts: int) -> int:
 
 def _leave(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
     """End at once: what is finished lies in the exchange, and the chunk at hand may last longer than the grace period."""
-    message(f"stopped by {signal.Signals(number).name}; finished chunks are kept, the next attempt goes on there")
+    message(f"stopped by {signal.Signals(number).name}; finished chunks are kept, the next attempt goes on there", cause=False)
     sys.exit(exits.INTERRUPTED)
 
 

@@ -65,7 +65,7 @@ class EncodePlan:
     @property
     def count(self) -> int:
         """How many parts there are: at most as many as were asked for."""
-        return len(bounds(self.rows, self.shards))
+        return len(bounds(self.rows, self.shards, self.chunk))
 
     def digest(self) -> str:
         """``ShardSpec.digest`` of the spec to come."""
@@ -84,7 +84,7 @@ class EncodePlan:
             description=read_json(self.accepted.path / "dataset.json"),
             manifest=records.manifest,
             media=_packed(self.data.uri, store, records.manifest),
-            bounds=bounds(records.count, self.shards),
+            bounds=bounds(records.count, self.shards, self.chunk),
             exchange=exchange,
             scratch=scratch,
             progress=progress,
@@ -133,13 +133,13 @@ class PredictPlan:
     @property
     def count(self) -> int:
         """How many parts there are: at most as many as were asked for."""
-        return len(bounds(self.rows, self.shards))
+        return len(bounds(self.rows, self.shards, self.chunk))
 
     def digest(self) -> str:
         """``ShardSpec.digest`` of the spec to come."""
         rows = self.rows
         options = {"modalities": {}, "package": self.package.digest}
-        count = len(bounds(rows, self.shards))
+        count = len(bounds(rows, self.shards, self.chunk))
         return work_digest(task=self.task, source=self._source, rows=rows, count=count, chunk=self.chunk, options=options)
 
     def cut(self, exchange: Exchange, scratch: Path, progress: Progress = silent) -> ShardSpec:
@@ -153,7 +153,7 @@ class PredictPlan:
             description={"manifest": dataset.manifest.resolved()},
             manifest=dataset.manifest,
             media=_packed(self.data.uri, store, dataset.manifest),
-            bounds=bounds(dataset.rows, self.shards),
+            bounds=bounds(dataset.rows, self.shards, self.chunk),
             exchange=exchange,
             scratch=scratch,
             progress=progress,

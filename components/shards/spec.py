@@ -69,16 +69,22 @@ def work_digest(*, task: str, source: dict[str, str], rows: int, count: int, chu
     return digest_json(tree)
 
 
-def bounds(rows: int, shards: int) -> list[tuple[int, int]]:
-    """Contiguous ranges of whole blocks that cover all rows, as even as can be; never an empty one.
+def bounds(rows: int, shards: int, chunk: int = CHUNK) -> list[tuple[int, int]]:
+    """Contiguous ranges that cover all rows, as even as can be; never an empty one, so that there may be fewer than asked for.
+
+    They are made of whole chunks, else, where there are too few of those, of whole blocks. With whole chunks an encoder sees
+    the same rows together as in one process: some give other last bits for a row beside other rows.
 
     >>> bounds(200, 3)
     [(0, 128), (128, 192), (192, 200)]
     >>> bounds(100, 5)
     [(0, 64), (64, 100)]
+    >>> bounds(5000, 2)
+    [(0, 4096), (4096, 5000)]
     """
-    blocks = -(-rows // BLOCK)
-    count = max(1, min(shards, blocks))
-    edges = [blocks * i // count for i in range(count + 1)]
+    unit = chunk if -(-rows // chunk) >= shards else BLOCK
+    units = -(-rows // unit)
+    count = max(1, min(shards, units))
+    edges = [units * i // count for i in range(count + 1)]
     edges = [edges[-1] - e for e in reversed(edges)]  # the longer ranges first
-    return [(start * BLOCK, min(stop * BLOCK, rows)) for start, stop in pairwise(edges)]
+    return [(start * unit, min(stop * unit, rows)) for start, stop in pairwise(edges)]

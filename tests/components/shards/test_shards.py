@@ -91,14 +91,14 @@ def test_parts_join_to_the_bytes_that_one_process_writes(data, tmp_path, shards,
 
 
 @settings(max_examples=200, deadline=None)
-@given(rows=st.integers(1, 5_000), shards=st.integers(1, 200))
-def test_ranges_cover_all_rows_once_in_whole_blocks(rows, shards):
-    found = bounds(rows, shards)
-    covered = [row for start, stop in found for row in range(start, stop)]
-    assert covered == list(range(rows))
-    assert all(start < stop and start % BLOCK == 0 for start, stop in found)
-    assert len(found) == min(shards, -(-rows // BLOCK))
-    sizes = [-(-(stop - start) // BLOCK) for start, stop in found]
+@given(rows=st.integers(1, 5_000), shards=st.integers(1, 200), chunk=st.sampled_from([64, 128, 512, 2048]))
+def test_ranges_cover_all_rows_once_in_whole_chunks_or_blocks(rows, shards, chunk):
+    found = bounds(rows, shards, chunk)
+    assert [row for start, stop in found for row in range(start, stop)] == list(range(rows))
+    unit = chunk if rows > chunk * (shards - 1) else BLOCK
+    assert all(start < stop and start % unit == 0 for start, stop in found)
+    assert len(found) == min(shards, -(-rows // unit))
+    sizes = [-(-(stop - start) // unit) for start, stop in found]
     assert max(sizes) - min(sizes) <= 1
 
 
