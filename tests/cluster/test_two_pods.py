@@ -1,0 +1,38 @@
+"""One training in two pods on two nodes, by a shared folder and by S3: the model that one process trains."""
+
+import numpy as np
+import pytest
+
+from components import model as models
+from components.features import Features
+from components.inference import infer
+from components.refs import read_json
+from tests.cluster.running import Running, here
+from tests.cluster.test_demo_training import through_s3
+from tests.components.training.pods import teach_spec
+from tests.synthetic import records, write_features
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
+
+
+@pytest.mark.parametrize("place", ["folder", "s3"])
+def test_two_pods_over_gloo_train_what_one_process_trains(trainer, tmp_path, kubectl, request, monkeypatch, place):
+    write_features(tmp_path / "features", records(300, labelled=0.5))
+    spec = teach_spec(tmp_path / "features")
+    block = {**trainer, "nodes": 2, "cpu": 1}
+    if place == "s3":
+        s3 = request.getfixturevalue("s3")
+        for name, value in s3.env.items():
+            monkeypatch.setenv(name, value)
+        block = through_s3(block, s3, kubectl, "two-pods")
+    training = Running(spec, block, tmp_path / "out")
+    (attempt,) = training.ended()
+
+    assert attempt.about["world_size"] == 2
+    running = {line.rsplit(" ", 1)[1] for line in training.said if ": running on " in line}
+    assert len(running) == 2, training.said
+    one, features = here(spec, tmp_path / "here"), Features.load(tmp_path / "features")
+    losses = [[e["loss"] for e in read_json(f / "history.json")["epochs"]] for f in (one, tmp_path / "out")]
+    logits = [infer(models.load(f), features.arrays, features.present).logits for f in (one, tmp_path / "out")]
+    np.testing.assert_allclose(losses[1], losses[0], atol=1e-3, rtol=0)
+    np.testing.assert_allclose(logits[1], logits[0], atol=1e-3, rtol=0)
