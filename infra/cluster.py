@@ -12,7 +12,7 @@ from kubernetes.config.config_exception import ConfigException
 from components.errors import UserError
 from components.trainer_config import KubernetesTrainer
 from infra.failures import JobFailed, QuotaExceeded, Refused
-from infra.manifests import Work, job, service
+from infra.manifests import EXCHANGE, Work, job, service
 from infra.manifests_pod import Manifest
 from infra.pod_logs import PodLogs, Take
 from infra.snapshot import Json, Pod, Snapshot
@@ -56,7 +56,7 @@ class Cluster:
         """
         mine = secrets.token_hex(8)
         manifest = job(work, self._config)
-        manifest["metadata"]["annotations"] = {_SUBMITTED: mine}
+        manifest["metadata"]["annotations"][_SUBMITTED] = mine
         while True:
             try:
                 made = self.transport.call("POST", self._jobs, body=manifest)
@@ -72,6 +72,7 @@ class Cluster:
                 self._remove(work.name, found.job["metadata"]["uid"])
                 continue
             made = found.job
+            self._same_exchange(made, manifest)
             # An answer that was lost on its way back is no other run's Job.
             attached = made["metadata"].get("annotations", {}).get(_SUBMITTED) != mine
             break
@@ -143,6 +144,15 @@ class Cluster:
         if found.phase == "succeeded":
             return not usable(self._outcome(found))
         return found.phase in ("gone", "failed")
+
+    def _same_exchange(self, found: Json, wanted: Json) -> None:
+        name, namespace = found["metadata"]["name"], self._config.namespace
+        if found["metadata"].get("annotations", {}).get(EXCHANGE) != wanted["metadata"]["annotations"][EXCHANGE]:
+            raise Refused(
+                "a Job does this work already and writes to another exchange, so its result cannot be taken from this one",
+                where=f"Job {name} in namespace {namespace}",
+                remedy=f"wait for it, use its exchange, or stop it with `kubectl -n {namespace} delete job {name}`",
+            )
 
     def _snapshot(self, name: str) -> Snapshot:
         try:

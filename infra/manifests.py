@@ -12,6 +12,8 @@ from infra.manifests_pod import CONTAINER, Manifest, template
 MANAGER = "concord"
 PORT = 29_400
 """Of torchrun's rendezvous."""
+EXCHANGE = "concord/exchange"
+"""Annotation: which exchange a Job writes to."""
 KEEP_S = 6 * 3600
 """Finished Jobs stay so long: Kueue needs them after preemption, a killed flow its result."""
 
@@ -44,6 +46,12 @@ def job_name(task: str, spec_digest: str, code: str) -> str:
     return f"concord-{task.replace('_', '-')}-{digest_json([spec_digest, code])[:12]}"
 
 
+def _exchange(work: Work, config: KubernetesTrainer) -> str:
+    """Where the Job writes, volume and all: only who reads there can take its result."""
+    volumes = [v.model_dump() for v in config.volumes if (work.out + "/").startswith(v.mount.rstrip("/") + "/")]
+    return digest_json([work.out, volumes])[:16]
+
+
 def labels(work: Work) -> dict[str, str]:
     """Owner labels of everything that belongs to a Job."""
     return {
@@ -72,7 +80,12 @@ def job(work: Work, config: KubernetesTrainer) -> Manifest:
         **_extent(work, config),
         "template": pod,
     }
-    metadata: Manifest = {"name": work.name, "namespace": config.namespace, "labels": labels(work)}
+    metadata: Manifest = {
+        "name": work.name,
+        "namespace": config.namespace,
+        "labels": labels(work),
+        "annotations": {EXCHANGE: _exchange(work, config)},
+    }
     if config.queue:
         spec["suspend"] = True
         metadata["labels"] = metadata["labels"] | {"kueue.x-k8s.io/queue-name": config.queue}

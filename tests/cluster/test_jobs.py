@@ -11,9 +11,12 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
+from components.code import code_digest
 from components.home import CHECKOUT
 from components.refs import read_json
+from components.training.remote import work_digest
 from infra import failures
+from infra.manifests import job_name
 from tests.cluster.running import Running, here
 from tests.components.training.pods import teach_spec
 from tests.synthetic import records, write_features
@@ -40,7 +43,6 @@ def loss(output, targets, weights, present):
     BODY
     return output.logits.float().square().mean()
 """
-SLOW = {"teacher_epochs": 150}
 
 
 @pytest.fixture(scope="module")
@@ -63,8 +65,15 @@ def failing(spec, block, tmp_path, kind, match):
     return caught.value
 
 
-def jobs_and_pods(kubectl, namespace):
-    return [len(kubectl.json("-n", namespace, "get", kind)["items"]) for kind in ("jobs", "pods")]
+def left(kubectl, namespace, spec):
+    """How many Jobs and pods there are of a training."""
+    name = job_name(spec.task, work_digest(spec), code_digest())
+    return [len(kubectl.json("-n", namespace, "get", kind, "-l", f"concord/job={name}")["items"]) for kind in ("jobs", "pods")]
+
+
+def slow(features, seed):
+    """Some seconds of training, another for each test."""
+    return teach_spec(features, training={"teacher_epochs": 150, "seed": seed})
 
 
 @pytest.fixture
@@ -76,7 +85,7 @@ def quota(kubectl, namespace):
 
 
 def test_a_training_as_a_job_is_the_training_here(features, trainer, tmp_path, kubectl, namespace):
-    spec = teach_spec(features, training=SLOW)
+    spec = slow(features, 1)
     job = Running(spec, {**trainer, "cpu": 1}, tmp_path / "out")
     (attempt,) = job.ended()
     local = here(spec, tmp_path / "here")
@@ -88,8 +97,7 @@ def test_a_training_as_a_job_is_the_training_here(features, trainer, tmp_path, k
     for a, b in zip(*losses, strict=True):
         assert a == pytest.approx(b, abs=1e-6)
     assert attempt.about["executed_steps"] == attempt.about["steps"]
-    time.sleep(2)
-    assert jobs_and_pods(kubectl, namespace)[0] == 0
+    assert left(kubectl, namespace, spec)[0] == 0
     assert not job.exchange.names(f"jobs/{job.name}")
 
 
@@ -102,7 +110,7 @@ def test_a_users_bug_fails_at_once_with_its_message(features, trainer, tmp_path)
 def test_out_of_memory_is_named_as_such(features, trainer, tmp_path, kubectl, namespace):
     spec = with_loss(features, tmp_path, "torch.ones(1_500_000_000).sum()")  # 6 GB
     failing(spec, {**trainer, "memory": "2Gi"}, tmp_path, failures.OutOfMemory, "limit of 2Gi")
-    assert jobs_and_pods(kubectl, namespace)[0] == 0
+    assert left(kubectl, namespace, spec) == [0, 0]
 
 
 def test_the_time_budget_is_kept(features, trainer, tmp_path):
@@ -133,11 +141,12 @@ def test_an_unknown_secret_is_reported_as_such(features, trainer, tmp_path):
 
 
 def test_a_queue_holds_the_job_lets_it_go_and_takes_it_back(features, trainer, tmp_path, kubectl, namespace):
-    job = Running(teach_spec(features, training=SLOW), {**trainer, "queue": "gpus", "checkpoint_steps": 5}, tmp_path / "out")
+    spec = slow(features, 2)
+    job = Running(spec, {**trainer, "queue": "gpus", "checkpoint_steps": 5}, tmp_path / "out")
     job.until(lambda: any("waiting in queue gpus" in words for words in job.said))
     made = kubectl.json("-n", namespace, "get", "job", job.name)
     assert made["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "gpus"
-    assert jobs_and_pods(kubectl, namespace)[1] == 0
+    assert left(kubectl, namespace, spec) == [1, 0]
 
     def suspend(value):
         kubectl("-n", namespace, "patch", "job", job.name, "--type=merge", "-p", json.dumps({"spec": {"suspend": value}}))
@@ -145,10 +154,15 @@ def test_a_queue_holds_the_job_lets_it_go_and_takes_it_back(features, trainer, t
     suspend(False)
     job.until(lambda: job.step > 10)
     suspend(True)
-    job.until(lambda: not kubectl.json("-n", namespace, "get", "pods")["items"])
+    job.until(lambda: left(kubectl, namespace, spec) == [1, 0])
     suspend(False)
     (attempt,) = job.ended()
     assert attempt.about["resumed_from"] >= 5
+
+
+def jobs(kubectl, namespace):
+    """UIDs of all Jobs."""
+    return {j["metadata"]["uid"] for j in kubectl.json("-n", namespace, "get", "jobs")["items"]}
 
 
 def started(tmp_path, spec, block, out):
@@ -156,9 +170,9 @@ def started(tmp_path, spec, block, out):
     (tmp_path / "spec.json").write_text(spec.model_dump_json())
     (tmp_path / "block.json").write_text(json.dumps(block))
     arguments = [str(tmp_path / "spec.json"), str(tmp_path / "block.json"), str(tmp_path / out)]
-    log = (tmp_path / f"{out}.log").open("w+")
     command = [sys.executable, "-m", "tests.cluster.one_training", *arguments]
-    return subprocess.Popen(command, cwd=CHECKOUT, stdout=log, stderr=log, env=os.environ | {"PYTHONPATH": str(CHECKOUT)})
+    with (tmp_path / f"{out}.log").open("w") as log:
+        return subprocess.Popen(command, cwd=CHECKOUT, stdout=log, stderr=log, env=os.environ | {"PYTHONPATH": str(CHECKOUT)})
 
 
 def words_come(tmp_path, out, words, seconds=120):
@@ -169,31 +183,31 @@ def words_come(tmp_path, out, words, seconds=120):
 
 
 def test_a_killed_run_is_found_again_by_the_next_one(features, trainer, tmp_path, kubectl, namespace):
-    spec = teach_spec(features, training=SLOW)
+    spec = slow(features, 3)
     first = started(tmp_path, spec, trainer, "first")
     words_come(tmp_path, "first", "running on")
     first.send_signal(signal.SIGKILL)
     first.wait()
-    (before,) = kubectl.json("-n", namespace, "get", "jobs")["items"]
+    before = jobs(kubectl, namespace)
     second = started(tmp_path, spec, trainer, "second")
     words_come(tmp_path, "second", "found Job")
-    (after,) = kubectl.json("-n", namespace, "get", "jobs")["items"]
-    assert after["metadata"]["uid"] == before["metadata"]["uid"]
+    assert jobs(kubectl, namespace) == before
     assert second.wait(180) == 0, (tmp_path / "second.log").read_text()
     assert (tmp_path / "second" / "weights.safetensors").is_file()
 
 
 def test_a_cancelled_run_takes_its_job_along(features, trainer, tmp_path, kubectl, namespace):
-    run = started(tmp_path, teach_spec(features, training=SLOW), trainer, "run")
+    spec = slow(features, 4)
+    run = started(tmp_path, spec, trainer, "run")
     words_come(tmp_path, "run", "running on")
     run.send_signal(signal.SIGINT)
     run.wait(60)
     assert "cancelled: deleting Job" in (tmp_path / "run.log").read_text()
-    assert jobs_and_pods(kubectl, namespace) == [0, 0]
+    assert left(kubectl, namespace, spec) == [0, 0]
 
 
 def test_two_runs_of_the_same_work_share_one_job(features, trainer, tmp_path):
-    spec = teach_spec(features, training=SLOW)
+    spec = slow(features, 5)
     runs = [Running(spec, trainer, tmp_path / f"{n}" / "out") for n in range(2)]
     found = [run.ended() for run in runs]
     assert [a.token for a in found[0]] == [a.token for a in found[1]]

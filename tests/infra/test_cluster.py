@@ -14,7 +14,7 @@ from infra.manifests import Work
 from tests.infra.fake_api import JOBS, NAMESPACE, serving, until, write_kubeconfig
 
 NAME = "concord-teach-0123456789ab"
-WORK = Work(name=NAME, task="teach", run="r", config="/x/spec.json", out="/x", code="c")
+WORK = Work(name=NAME, task="teach", run="r", config="/exchange/jobs/j/spec.json", out="/exchange/jobs/j", code="c")
 BLOCK = {
     "where": "kubernetes",
     "image": "i",
@@ -137,6 +137,14 @@ def test_a_complete_job_is_used_if_its_result_is_there_and_replaced_if_not(api):
     complete(api, uid)
     assert Run().submit(usable=True) == (uid, True)
     assert Run().submit(usable=False)[0] != uid
+
+
+def test_a_job_that_writes_to_another_exchange_is_not_taken_for_ours(api):
+    Run().submit()
+    elsewhere = [{"name": "exchange", "mount": "/exchange", "claim": "another"}]
+    with pytest.raises(failures.Refused, match="writes to another exchange"):
+        Run(volumes=elsewhere).submit()
+    assert len(api.objects["jobs"]) == 1
 
 
 def test_a_job_that_is_being_deleted_is_waited_for(api, background):
