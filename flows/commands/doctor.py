@@ -10,6 +10,7 @@ from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
 
+from components.errors import UsageError
 from components.finding import Finding
 from components.home import CHECKOUT, find, writable
 from flows.commands.answer import Answer, table
@@ -81,16 +82,21 @@ def _fonts() -> Finding:
 
 
 def _state() -> Finding:
-    home = find()
     try:
+        home = find()
         writable(home)
+    except UsageError as error:  # of the addresses of a team's servers
+        return Finding(what="state folder", ok=False, found=str(error), remedy="set what it names")
     except ValueError as error:
         return Finding(what="state folder", ok=False, found=str(error), remedy="set CONCORD_HOME to a folder of yours")
     return Finding(what="state folder", ok=True, found=str(home.root))
 
 
 def _disk() -> Finding:
-    place = find().root
+    try:
+        place = find().root
+    except UsageError:  # told by the look at the state folder
+        place = Path.cwd()
     while not place.exists():
         place = place.parent
     free = shutil.disk_usage(place).free / _GIB
