@@ -73,7 +73,7 @@ def bounds(rows: int, shards: int, chunk: int = CHUNK) -> list[tuple[int, int]]:
     """Contiguous ranges that cover all rows, as even as can be; never an empty one, so that there may be fewer than asked for.
 
     They are made of whole chunks, else, where there are too few of those, of whole blocks. With whole chunks an encoder sees
-    the same rows together as in one process: some give other last bits for a row beside other rows.
+    the same rows together as in one process (but for content that comes twice): some give a row other last bits beside others.
 
     >>> bounds(200, 3)
     [(0, 128), (128, 192), (192, 200)]

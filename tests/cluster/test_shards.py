@@ -53,7 +53,7 @@ def data(tmp_path_factory):
 
 
 def block(trainer, parts):
-    return KubernetesTrainer.model_validate({**trainer, "shards": parts, "any_code": True})
+    return KubernetesTrainer.model_validate({**trainer, "shards": parts})
 
 
 def ref(path):
