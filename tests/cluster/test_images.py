@@ -7,7 +7,7 @@ import json
 import time
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -43,32 +43,36 @@ COMPLETE_BUT_LARGE = {"flow": 1050}
 
 @dataclass
 class Images:
-    """What was built, and what was seen of it."""
+    """Images that are built and loaded when a test first names them, and what was seen of them."""
 
-    code: str
-    report: dict[str, dict[str, Any]]
+    context: Path
+    report: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    @property
+    def code(self) -> str:
+        return code_digest(self.context / "components")
 
     def name(self, image: str) -> str:
-        return f"localhost/concord/{image}:proof"
+        from infra.testcluster import builds
+
+        name = f"localhost/concord/{image}:proof"
+        if image not in self.report:
+            self.report[image] = {}
+            began = time.monotonic()
+            builds.image(name, FOLDER / f"{image}.Dockerfile", self.context, {"CODE": self.code}, [NODE])
+            self.report[image]["build and load, s"] = round(time.monotonic() - began)
+        return name
 
 
 @pytest.fixture(scope="module")
 def images(own_cluster, tmp_path_factory) -> Iterator[Images]:  # noqa: ARG001  only on our own nodes can images be loaded
-    from infra.testcluster import builds, layout, nodes
+    from infra.testcluster import layout, nodes
 
-    context = copy_of_checkout(tmp_path_factory.mktemp("images") / "context")
-    built = Images(code=code_digest(context / "components"), report={})
-    node = next(n for n in layout.NODES if n.name == NODE)
-    try:
-        for image in EXTRAS:
-            began = time.monotonic()
-            builds.image(built.name(image), FOLDER / f"{image}.Dockerfile", context, {"CODE": built.code}, [NODE])
-            built.report[image] = {"build and load, s": round(time.monotonic() - began)}
-        yield built
-    finally:
-        for image, seen in built.report.items():
-            print(f"\n{image}: {json.dumps(seen)}", end="")  # noqa: T201  the table of the proof
-            nodes.ctr(node, "images", "rm", built.name(image))
+    built = Images(copy_of_checkout(tmp_path_factory.mktemp("images") / "context"))
+    yield built
+    for image, seen in built.report.items():
+        print(f"\n{image}: {json.dumps(seen)}", end="")
+        nodes.ctr(next(n for n in layout.NODES if n.name == NODE), "images", "rm", built.name(image))
 
 
 @pytest.fixture(scope="module")
