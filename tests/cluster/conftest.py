@@ -2,7 +2,6 @@
 
 import os
 import secrets
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -11,8 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-from components.home import CHECKOUT
-from infra.testcluster import cluster, faults, images, layout
+from infra.testcluster import cluster, faults, layout
+from tests.cluster.blocks import checkout, sharing
 from tests.cluster.kubectl import Kubectl
 from tests.cluster.s3_server import S3Server, serving
 
@@ -59,7 +58,7 @@ def namespace(kubectl: Kubectl) -> Iterator[str]:
 
 @pytest.fixture
 def exchange(tmp_path: Path) -> Path:
-    """A folder of this machine that pods of any user may write; ``pod_code`` mounts it as ``/exchange``."""
+    """A folder of this machine that pods of any user may write; ``trainer`` mounts it as ``/exchange``."""
     folder = tmp_path / "exchange"
     folder.mkdir()
     folder.chmod(0o1777)
@@ -69,17 +68,7 @@ def exchange(tmp_path: Path) -> Path:
 @pytest.fixture
 def pod_code(own_cluster: ModuleType) -> dict[str, Any]:  # noqa: ARG001  the mounted folders are this machine's
     """The fields of a trainer block with which a pod runs this checkout by this interpreter."""
-    folders = {"checkout": CHECKOUT, "environment": Path(sys.prefix), "interpreter": Path(sys.base_prefix)}
-    mounted = [{"name": name, "mount": str(path), "host_path": str(path), "read_only": True} for name, path in folders.items()]
-    return {
-        "where": "kubernetes",
-        "image": images.TEST,
-        "image_pull_policy": "Never",
-        "cpu": 0.5,
-        "memory": "3Gi",
-        "volumes": mounted,
-        "env": {"PATH": f"{sys.prefix}/bin:/usr/bin:/bin", "PYTHONPATH": str(CHECKOUT)},
-    }
+    return checkout()
 
 
 @pytest.fixture
@@ -89,11 +78,7 @@ def trainer(request: pytest.FixtureRequest, kubeconfig: Path, namespace: str) ->
         if OTHER not in os.environ:
             pytest.skip(f"{OWN}; {OTHER} may name a YAML file with a trainer block for it")
         return {**yaml.safe_load(Path(os.environ[OTHER]).read_text(encoding="utf-8")), "namespace": namespace}
-    block: dict[str, Any] = request.getfixturevalue("pod_code")
-    folder: Path = request.getfixturevalue("exchange")
-    shared = {"name": "exchange", "mount": "/exchange", "host_path": str(folder)}
-    place = {"uri": str(folder), "pod_uri": "/exchange"}
-    return {**block, "namespace": namespace, "exchange": place, "volumes": [*block["volumes"], shared]}
+    return sharing(request.getfixturevalue("exchange"), namespace)
 
 
 @pytest.fixture(scope="session")

@@ -21,14 +21,14 @@ from typing import Any
 
 from components.code import code_digest
 from components.exchange import Exchange
-from components.home import CHECKOUT
 from components.refs import digest_folder
 from components.trainer_config import KubernetesTrainer
 from components.training.remote import work_digest
 from components.training.spec import TrainSpec
 from flows.trainer import train
 from infra.manifests import job_name
-from infra.testcluster import images, layout
+from infra.testcluster import layout
+from tests.cluster.blocks import sharing
 from tests.cluster.hurting import ALL, NODES, Hurting
 from tests.cluster.kubectl import Kubectl
 from tests.cluster.observer import Observer
@@ -173,24 +173,8 @@ class _Training(threading.Thread):
 
 
 def block(exchange: Path, namespace: str) -> dict[str, Any]:
-    """A trainer block whose pods run this checkout by this interpreter."""
-    folders = {"checkout": CHECKOUT, "environment": Path(sys.prefix), "interpreter": Path(sys.base_prefix)}
-    volumes: list[dict[str, Any]] = [
-        {"name": name, "mount": str(path), "host_path": str(path), "read_only": True} for name, path in folders.items()
-    ]
-    volumes.append({"name": "exchange", "mount": "/exchange", "host_path": str(exchange)})
-    return {
-        "where": "kubernetes",
-        "image": images.TEST,
-        "image_pull_policy": "Never",
-        "namespace": namespace,
-        "exchange": {"uri": str(exchange), "pod_uri": "/exchange"},
-        "volumes": volumes,
-        "cpu": 0.5,
-        "memory": "3Gi",
-        "checkpoint_steps": 10,
-        "env": {"PATH": f"{sys.prefix}/bin:/usr/bin:/bin", "PYTHONPATH": str(CHECKOUT)},
-    }
+    """The trainer block of every run."""
+    return {**sharing(exchange, namespace), "checkpoint_steps": 10}
 
 
 def campaign(runs: int, seed: int, *, kubeconfig: str, folder: Path, kinds: tuple[str, ...] = ()) -> dict[str, Any]:
