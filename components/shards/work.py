@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
@@ -11,7 +12,8 @@ import pyarrow.parquet as pq
 from components.batch import Answers, regrouped
 from components.data.manifest import Manifest
 from components.encoding import Accepted, Encoder
-from components.exchange import OBJECTS, Exchange
+from components.exchange import OBJECTS, Exchange, ExchangeError
+from components.exchange_store import Store
 from components.features import FeaturesWriter
 from components.predictor import Predictor
 from components.progress import Progress, silent
@@ -102,10 +104,14 @@ def run_index(
     resumed = len(finished)
     if any(start not in finished for start in range(part.start, part.stop, spec.chunk)):
         folder = _fetched(exchange, part.records, cache)
-        task = _task(spec, folder, exchange, cache)
+        with _media_of(spec):
+            task = _task(spec, folder, exchange, cache)
         for start, records in _chunks(part, folder, spec.chunk):
             if start not in finished:
-                finished[start] = _finish(task, records, start, index, exchange=exchange, job=job, attempt=attempt, spec=digest)
+                with _media_of(spec):
+                    finished[start] = _finish(
+                        task, records, start, index, exchange=exchange, job=job, attempt=attempt, spec=digest
+                    )
             progress(f"part {index}", start + len(records) - part.start, part.stop - part.start)
     result = PartResult(
         spec=digest, index=index, start=part.start, stop=part.stop, chunks=[finished[start] for start in sorted(finished)]
@@ -136,6 +142,24 @@ def _task(spec: ShardSpec, folder: Path, exchange: Exchange, cache: Path) -> Tas
     if spec.package is None:
         return Encode(spec, folder, cache)
     return Predict(spec, folder, _fetched(exchange, spec.package, cache))
+
+
+@contextmanager
+def _media_of(spec: ShardSpec) -> Iterator[None]:
+    """A store that does not answer is no fault of the code: the next attempt goes on.
+
+    Raises:
+        ExchangeError: media that pods read themselves cannot be reached.
+    """
+    try:
+        yield
+    except Exception as error:
+        if spec.media is None or not Store.may_pass(error):
+            raise
+        raise ExchangeError(
+            f"media: this pod cannot read {spec.media}: {type(error).__name__}: {error}; give it the endpoint and credentials "
+            "under trainer.env and trainer.secrets, or use an exchange that is a folder: media are then copied there"
+        ) from error
 
 
 def _fetched(exchange: Exchange, digest: str, cache: Path) -> Path:

@@ -1,6 +1,7 @@
 """A data set encoded or answered in parts equals the one that one process makes, and nothing is joined that is not whole."""
 
 import json
+import shutil
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -12,10 +13,11 @@ from components.batch import predict
 from components.data.manifest import load_manifest
 from components.encoding import encode
 from components.errors import UserError
-from components.exchange import Exchange
+from components.exchange import Exchange, ExchangeError
 from components.predictor import Predictor, check_package
 from components.refs import Ref, digest_file, digest_folder
 from components.shards import work
+from components.shards.cut import media_in_store
 from components.shards.join import accounted, folders, join_answers, join_features, results
 from components.shards.plan import EncodePlan, PredictPlan
 from components.shards.spec import BLOCK, ShardSpec, bounds
@@ -235,6 +237,36 @@ def test_the_result_of_the_pod_that_succeeded_is_taken_and_a_zombie_writes_apart
     run_all(spec, exchange, tmp_path, "zombie")
     assert digest_folder(tmp_path / "exchange" / "jobs" / JOB / "attempts" / "0-living") == before
     assert len(results(exchange, JOB, {0: "living"}, tmp_path / "scratch")) == 1
+
+
+def test_media_that_a_pod_cannot_reach_are_no_bug_of_the_code(data, tmp_path, monkeypatch):
+    exchange = Exchange(str(tmp_path / "exchange"))
+    spec = encode_plan(data, 1).cut(exchange, tmp_path / "scratch").model_copy(update={"media": "s3://bucket/data"})
+
+    def refused(uri):
+        raise PermissionError(f"403 Forbidden: {uri}")
+
+    monkeypatch.setattr("components.encoding.Media", refused)
+    with pytest.raises(ExchangeError, match=r"cannot read s3://bucket/data: PermissionError.*trainer\.secrets"):
+        run_all(spec, exchange, tmp_path)
+
+
+def test_only_an_exchange_in_s3_lets_pods_read_media_in_s3_themselves():
+    assert media_in_store("s3://bucket/data", "s3://bucket/exchange") == "s3://bucket/data"
+    assert media_in_store("s3://bucket/data", "/mnt/exchange") is None
+    assert media_in_store("/data", "s3://bucket/exchange") is None
+
+
+def test_a_kind_that_pods_do_not_have_is_refused_before_anything_is_copied(data, tmp_path):
+    shutil.copytree(data / "accepted", tmp_path / "accepted")
+    description = json.loads((tmp_path / "accepted" / "dataset.json").read_text())
+    description["manifest"]["modalities"]["text"]["kind"] = "./mine.py"
+    (tmp_path / "accepted" / "dataset.json").write_text(json.dumps(description))
+    given = Ref(uri=str(tmp_path / "accepted"), digest="0" * 64)
+    exchange = Exchange(str(tmp_path / "exchange"))
+    with pytest.raises(UserError, match=r"text \(\./mine\.py\); set trainer\.shards to 1"):
+        EncodePlan(accepted=given, data=given, shards=2).cut(exchange, tmp_path / "scratch")
+    assert exchange.names("objects") == []
 
 
 @pytest.fixture(scope="module")
