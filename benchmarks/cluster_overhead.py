@@ -1,0 +1,176 @@
+"""What a Job costs over a bare process: ``python -m benchmarks.cluster_overhead`` against this machine's own cluster, warm.
+
+Two figures, each beside what it is compared with in the same run: seconds from submitting to the first optimiser step (the
+same training as a bare process with the same threads), and requests to the API server while a Job trains (one in five seconds
+is allowed). On a busy machine the first says little: pods and bare processes are not given the CPU by the same rule.
+"""
+
+import argparse
+import json
+import os
+import secrets
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from components.code import code_digest
+from components.exchange import JOBS, Exchange
+from components.home import CHECKOUT
+from components.trainer_config import KubernetesTrainer
+from components.training import remote
+from components.training.spec import TrainSpec
+from flows.trainer import train
+from infra.cluster import Cluster
+from infra.failures import JobDeleted
+from infra.manifests import Work, job_name
+from infra.testcluster import layout
+from tests.cluster.faults import block
+from tests.cluster.kubectl import Kubectl
+from tests.components.training.pods import teach_spec
+from tests.synthetic import records, write_features
+
+_ALLOWED = 1 / 5
+_LONG = """
+import time
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    pass
+
+
+def build(config, **parts):
+    return loss
+
+
+def loss(output, targets, weights, present):
+    time.sleep(0.5)
+    return output.logits.float().square().mean()
+"""
+
+
+def bare(spec: TrainSpec, folder: Path) -> float:
+    """Seconds from starting a process to its first step."""
+    place = folder / f"bare-{spec.training.seed}"
+    place.mkdir()
+    remote.prepare(spec, Exchange(str(place)), "bare")
+    where = f"{place}/{JOBS}/bare"
+    command = [sys.executable, "-m", "components.training.entry", "--config", f"{where}/spec.json", "--out", where]
+    own = {"CONCORD_CACHE": str(place / "cache"), "CONCORD_TERMINATION_LOG": str(place / "end"), "OMP_NUM_THREADS": "1"}
+    start = time.monotonic()
+    process = subprocess.Popen(
+        command, cwd=CHECKOUT, env=os.environ | own, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line.startswith('{"step"'):
+            break
+    seconds = time.monotonic() - start
+    process.communicate(timeout=100)
+    return seconds
+
+
+def as_job(spec: TrainSpec, trainer: dict[str, Any], folder: Path) -> float:
+    """Seconds from the call that submits to the first step that is seen here."""
+    out = folder / f"job-{spec.training.seed}"
+    out.mkdir()
+    first: list[float] = []
+    start = time.monotonic()
+    clean = train(
+        spec,
+        out=out,
+        checkpoints=out,
+        progress=lambda *_: first.append(time.monotonic()),
+        trainer=KubernetesTrainer.model_validate(trainer),
+        run="overhead",
+        say=lambda _: None,
+    )
+    assert clean is not None
+    clean()
+    return first[0] - start
+
+
+def requests(folder: Path, trainer: dict[str, Any], seconds: float) -> float:
+    """Requests in a second while a Job trains and its lines are followed."""
+    (folder / "long.py").write_text(_LONG, encoding="utf-8")
+    training = {"teacher_epochs": 1000, "checkpoint_every": 1000}
+    spec = teach_spec(folder / "features", losses={"long.py": {}}, base=str(folder), training=training)
+    config = KubernetesTrainer.model_validate(trainer)
+    exchange, name = Exchange(config.exchange.uri), job_name("teach", remote.work_digest(spec), code_digest())
+    remote.prepare(spec, exchange, name, config.exchange.pod_uri)
+    inside = f"{config.exchange.inside}/{JOBS}/{name}"
+    work = Work(name=name, task="teach", run="overhead", config=f"{inside}/spec.json", out=inside, code=code_digest())
+    cluster, stepped = Cluster(config, say=lambda _: None), threading.Event()
+    uid, _ = cluster.submit(work, usable=lambda _: False)
+
+    def take(line: str) -> None:
+        if '"what"' in line:
+            stepped.set()
+
+    def watch() -> None:
+        with suppress(JobDeleted):  # below, when all is counted
+            cluster.watch(name, uid, take=take)
+
+    threading.Thread(target=watch, daemon=True).start()
+    assert stepped.wait(120), "no first step in two minutes"
+    time.sleep(5)
+    before, start = cluster.transport.requests, time.monotonic()
+    time.sleep(seconds)
+    rate = (cluster.transport.requests - before) / (time.monotonic() - start)
+    Cluster(config, say=lambda _: None).cancel(name, uid)
+    return rate
+
+
+def measure(runs: int, seconds: float) -> dict[str, Any]:
+    """Both figures."""
+    kubeconfig = os.environ.setdefault("KUBECONFIG", str(layout.KUBECONFIG))
+    kubectl, namespace = Kubectl(Path(kubeconfig)), f"overhead-{secrets.token_hex(3)}"
+    kubectl("create", "namespace", namespace)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        exchange = folder / "exchange"
+        exchange.mkdir()
+        exchange.chmod(0o1777)
+        trainer = block(exchange, namespace) | {"cpu": 1}
+        write_features(folder / "features", records(300, labelled=0.3))
+        specs = [teach_spec(folder / "features", training={"seed": seed}) for seed in range(runs + 1)]
+        as_job(specs[0], trainer, folder)  # warm
+        bare(specs[0], folder)
+        alone, jobs = [], []
+        for spec in specs[1:]:  # in turns: the machine may be busy with other things
+            alone.append(bare(spec, folder))
+            jobs.append(as_job(spec, trainer, folder))
+        try:
+            rate = requests(folder, trainer, seconds)
+        finally:
+            kubectl("delete", "namespace", namespace, "--wait=false")
+    over = [j - b for j, b in zip(jobs, alone, strict=True)]
+    return {
+        "first_step_bare_s": [round(s, 2) for s in alone],
+        "first_step_as_job_s": [round(s, 2) for s in jobs],
+        "over_bare_s_median": round(statistics.median(over), 2),
+        "requests_per_second": round(rate, 3),
+        "requests_allowed_per_second": _ALLOWED,
+        "load": round(os.getloadavg()[0], 1),
+    }
+
+
+def main() -> int:
+    """Measure and print as JSON."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.cluster_overhead", description=main.__doc__)
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=120.0, help="how long requests are counted")
+    given = parser.parse_args()
+    print(json.dumps(measure(given.runs, given.seconds), indent=1))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
