@@ -139,8 +139,7 @@ def never_fits(pod: Pod, nodes: Sequence[Json]) -> str | None:
     wanted = pod.tree["spec"]["containers"][0].get("resources", {}).get("requests", {})
     chosen = [n for n in nodes if _selected(pod, n)]
     if not chosen:
-        selector = ", ".join(f"{k}={v}" for k, v in pod.tree["spec"].get("nodeSelector", {}).items())
-        return f"got {len(nodes)} nodes, wanted one with the labels {selector}"
+        return f"got {len(nodes)} nodes, wanted one with the labels {_chosen(pod)}"
     if any(all(quantity(v) <= _has(n, k) for k, v in wanted.items()) for n in chosen):
         return None
     short = [
@@ -175,7 +174,23 @@ def _has(node: Json, resource: str) -> float:
 
 def _selected(pod: Pod, node: Json) -> bool:
     labels = node["metadata"].get("labels", {})
-    return all(labels.get(k) == v for k, v in pod.tree["spec"].get("nodeSelector", {}).items())
+    terms = _terms(pod)
+    return all(labels.get(k) == v for k, v in pod.tree["spec"].get("nodeSelector", {}).items()) and (
+        not terms or any(all((labels.get(e["key"]) in e["values"]) == (e["operator"] == "In") for e in term) for term in terms)
+    )
+
+
+def _terms(pod: Pod) -> list[list[Json]]:
+    """Alternatives of what a node's labels must be, as ``infra.manifests_pod`` writes them: In and NotIn."""
+    affinity = pod.tree["spec"].get("affinity", {}).get("nodeAffinity", {})
+    required = affinity.get("requiredDuringSchedulingIgnoredDuringExecution", {})
+    return [term.get("matchExpressions", []) for term in required.get("nodeSelectorTerms", [])]
+
+
+def _chosen(pod: Pod) -> str:
+    fixed = [f"{k}={v}" for k, v in pod.tree["spec"].get("nodeSelector", {}).items()]
+    terms = [" and ".join(f"{e['key']} {e['operator']} {','.join(e['values'])}" for e in term) for term in _terms(pod)]
+    return ", ".join([*fixed, *([" or ".join(terms)] if terms else [])])
 
 
 def _newest(events: Sequence[Json], reason: str) -> Json | None:

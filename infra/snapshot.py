@@ -63,11 +63,6 @@ class Pod:
         return "deletionTimestamp" in self.tree["metadata"]
 
     @property
-    def alive(self) -> bool:
-        """Whether Kubernetes believes that it runs or will run."""
-        return self.phase in ("Pending", "Running", "Unknown") and not self.leaving
-
-    @property
     def started(self) -> bool:
         """Whether its container ran, so that it may have written lines."""
         state = self._container.get("state", {})

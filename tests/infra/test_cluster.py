@@ -373,6 +373,17 @@ def test_a_request_that_no_node_can_ever_meet_is_told_soon(api, monkeypatch):
     assert NAME not in api.objects["jobs"]
 
 
+def test_a_kind_of_gpu_that_no_node_has_is_told_soon(api, monkeypatch):
+    monkeypatch.setattr(pending, "SCALING_S", 1.0)
+    run = Run(gpus=2, gpu_product="H100")
+    uid, _ = run.submit()
+    node(api, "2", **{"nvidia.com/gpu.product": "T4"})
+    asked = api.objects["jobs"][NAME]["spec"]["template"]["spec"]
+    add_pod(api, uid, "Pending", conditions=[UNSCHEDULABLE], spec={"affinity": asked["affinity"]})
+    with pytest.raises(failures.Unschedulable, match=r"wanted one with the labels nvidia.com/gpu.product In H100"):
+        run.watch(uid)
+
+
 @pytest.mark.parametrize("readable", [True, False])
 def test_a_busy_gpu_is_waited_for(api, readable):
     run = Run(gpus=2, pending_timeout_s=1)
