@@ -1,7 +1,9 @@
 """A team's servers for tests: MLflow and Prefect, each on a PostgreSQL database of its own."""
 
+import contextlib
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -24,7 +26,10 @@ _STOP_SECONDS = 20
 def mlflow(postgres: Postgres, address: str = "127.0.0.1") -> Iterator[str]:
     """Serve runs and models until the block ends, artifacts through the server; gives its address."""
     port, folder = _free_port(address), Path(tempfile.mkdtemp(prefix="concord-mlflow-"))
-    settings = {"MLFLOW_BACKEND_STORE_URI": postgres.url(postgres.database(), "postgresql+psycopg")}
+    settings = {
+        "MLFLOW_BACKEND_STORE_URI": postgres.url(postgres.database(), "postgresql+psycopg"),
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # eight processes that judge language models
+    }
     command = [sys.executable, "-m", "mlflow", "server", "--host", address, "--port", str(port), "--workers", "1"]
     command += ["--serve-artifacts", "--artifacts-destination", str(folder / "artifacts")]
     try:
@@ -66,11 +71,11 @@ def _running(command: list[str], settings: dict[str, str], folder: Path, health:
         yield
     finally:
         process.terminate()
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(_STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # what it started, too
+        process.wait()
 
 
 def _answers(url: str) -> bool:

@@ -60,10 +60,10 @@ class Team:
             "DO_NOT_TRACK": "1",
         }
 
-    def call(self, path: str, body: Any = None) -> Any:
+    def call(self, method: str, path: str, body: Any = None) -> Any:
         """Ask Prefect's server."""
-        answer = httpx.request("GET" if body is None else "POST", f"{self.prefect}/{path}", json=body, timeout=60)
-        return answer.raise_for_status().json()
+        answer = httpx.request(method, f"{self.prefect}/{path}", json=body, timeout=60).raise_for_status()
+        return answer.json() if answer.content else None
 
     def command(self, *arguments: str, **environment: str) -> str:
         """Run one of Prefect's commands."""
@@ -75,10 +75,10 @@ class Team:
 
     def run(self, config: str, seconds: float) -> dict[str, Any]:
         """Run the deployment once with a configuration, and give the flow run's final state with its logs."""
-        deployment = self.call("deployments/name/retrain/retrain-cluster")
-        asked = self.call(f"deployments/{deployment['id']}/create_flow_run", {"parameters": {"config": config}})
+        deployment = self.call("GET", "deployments/name/retrain/retrain-cluster")
+        asked = self.call("POST", f"deployments/{deployment['id']}/create_flow_run", {"parameters": {"config": config}})
         end = time.monotonic() + seconds
-        while (run := self.call(f"flow_runs/{asked['id']}"))["state_type"] not in _FINAL:
+        while (run := self.call("GET", f"flow_runs/{asked['id']}"))["state_type"] not in _FINAL:
             assert time.monotonic() < end, f"{run['state_name']}: {self.logs(asked['id'])}\n{self.described()}"
             time.sleep(2)
         return run | {"logs": self.logs(asked["id"])}
@@ -86,7 +86,9 @@ class Team:
     def logs(self, run: str) -> str:
         """What a flow run's pod, its trainings' pods and its worker said."""
         lines: list[str] = []
-        while page := self.call("logs/filter", {"logs": {"flow_run_id": {"any_": [run]}}, "offset": len(lines), "limit": 200}):
+        while page := self.call(
+            "POST", "logs/filter", {"logs": {"flow_run_id": {"any_": [run]}}, "offset": len(lines), "limit": 200}
+        ):
             lines += [line["message"] for line in page]
         return "\n".join(lines)
 
@@ -177,8 +179,9 @@ def _prepare(team: Team) -> None:
             *({"name": n, "mountPath": mount, "readOnly": n not in written} for n, (_, mount) in mounts.items()),
         ],
     }
-    given = ("--job-variable", json.dumps(variables))
-    team.command("deploy", "--name", "retrain-cluster", *given, CONCORD_FLOW_IMAGE=images.TEST)
+    team.command("deploy", "--name", "retrain-cluster", CONCORD_FLOW_IMAGE=images.TEST)
+    made = team.call("GET", "deployments/name/retrain/retrain-cluster")
+    team.call("PATCH", f"deployments/{made['id']}", {"job_variables": made["job_variables"] | variables})
 
 
 @contextlib.contextmanager
