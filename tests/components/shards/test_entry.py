@@ -26,7 +26,7 @@ POD = """
 import sys, time, runpy
 class Blocker:
     def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in {"prefect", "mlflow", "bentoml", "great_expectations", "dvc", "kubernetes"}:
+        if name.split(".")[0] in {"prefect", "mlflow", "bentoml", "great_expectations", "dvc", "kubernetes", "scipy", "jinja2", "fontTools"}:
             raise ImportError(name + " is not in this image")
 sys.meta_path.insert(0, Blocker())
 from components.modalities import image
