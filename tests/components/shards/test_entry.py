@@ -24,9 +24,10 @@ ROOT = Path(__file__).parents[3]
 RECORDS = 200
 POD = """
 import sys, time, runpy
+absent = "prefect mlflow bentoml great_expectations dvc kubernetes scipy jinja2 fontTools".split()
 class Blocker:
     def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in {"prefect", "mlflow", "bentoml", "great_expectations", "dvc", "kubernetes", "scipy", "jinja2", "fontTools"}:
+        if name.split(".")[0] in absent:
             raise ImportError(name + " is not in this image")
 sys.meta_path.insert(0, Blocker())
 from components.modalities import image
