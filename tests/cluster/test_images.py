@@ -6,13 +6,13 @@ Minutes of work and some 25 GB of disk, so it is run by name: ``make test-images
 import json
 import os
 import time
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import s3fs
 import yaml
@@ -215,13 +215,9 @@ def test_the_serve_image_answers_as_a_deployment_with_a_package_from_s3(
     kubectl("-n", restricted, "rollout", "status", "deployment/concord-serve", "--timeout=180s")
     images.report["serve"]["from apply to ready, s"] = round(time.monotonic() - began, 1)
     (served,) = kubectl.json("-n", restricted, "get", "pods", "-l", "app.kubernetes.io/name=concord-serve")["items"]
-    url = f"http://{served['status']['podIP']}:3000"
-    with urllib.request.urlopen(f"{url}/v1/model", timeout=30) as answer:
-        assert json.load(answer)["package_digest"] == digest_folder(package)
-    ask = json.dumps({"records": [{"text": "red round"}]}).encode()
-    request = urllib.request.Request(f"{url}/v1/classify", data=ask, headers={"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
-        (found,) = json.load(answer)["answers"]
+    with httpx.Client(base_url=f"http://{served['status']['podIP']}:3000", timeout=30) as client:
+        assert client.get("/v1/model").json()["package_digest"] == digest_folder(package)
+        (found,) = client.post("/v1/classify", json={"records": [{"text": "red round"}]}).json()["answers"]
     assert sum(found["probabilities"].values()) == pytest.approx(1, abs=1e-5)
     kubectl("delete", "-k", str(tmp_path), "--wait=false")
 
