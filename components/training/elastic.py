@@ -49,6 +49,9 @@ def agent(
     Raises:
         PeersError: the first node does not listen.
     """
+    # The meeting place of workers would be kept from the first meeting, also where later ones have another first node
+    # (torch 2.13, ``DynamicRendezvousHandler._bootstrap_store_info``): nodes that come later would wait for ever.
+    os.environ["TORCH_DISABLE_SHARE_RDZV_TCP_STORE"] = "1"
     index = os.environ.get("JOB_COMPLETION_INDEX")  # of an Indexed Job's pod
     if index not in {None, "0"}:
         _await_listening(shape, join_s)

@@ -151,6 +151,20 @@ def test_an_elastic_training_goes_on_with_the_nodes_that_are_left(features, tmp_
     assert 0 < attempt.about["resumed_from"] < attempt.about["steps"]
 
 
+@pytest.mark.slow
+def test_an_elastic_training_takes_in_a_node_that_comes_later(features, tmp_path):
+    exchange = job(tmp_path, teach_spec(features, training={"teacher_epochs": 800}))
+    port = free_port()
+    (first,) = nodes(tmp_path, 1, shape="1:2", port=port)
+    speaker([first])
+    (second,) = nodes(tmp_path, 1, shape="1:2", port=port, tokens="z")
+    ends = [end(process, timeout=220) for process in (first, second)]
+    assert [code for code, _, _ in ends] == [0, 0], ends
+    (attempt,) = exchange.attempts("job")
+    assert attempt.about["world_size"] == 2
+    assert 0 < attempt.about["resumed_from"] < attempt.about["steps"]
+
+
 def children(pid):
     with open(f"/proc/{pid}/task/{pid}/children") as listed:  # noqa: PTH123
         return [int(child) for child in listed.read().split()]
