@@ -307,7 +307,7 @@ class Registry:
                 raise UserError(
                     f"cannot use the MLflow server {_shown(self._server)}: {words}; see that it runs, that MLFLOW_TRACKING_URI "
                     "names it, and MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD where it asks for them"
-                ) from error
+                ) from None  # MLflow's own words hold the whole URL, a password in it too
             if self._server or not (words := storage_trouble(error)):
                 raise
             raise UserError(

@@ -10,7 +10,10 @@ from components.strict import Mistakes, Strict
 Name = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$")]
 Quantity = Annotated[str, Field(pattern=r"^[1-9][0-9]*(\.[0-9]+)?(k|M|G|T|Ki|Mi|Gi|Ti)?$")]
 _OWN_ENV = re.compile(r"^(CONCORD_|JOB_COMPLETION_INDEX$|HOME$|TMPDIR$)")
-_SECRET_ENV = re.compile(r"SECRET|PASSWORD|PASSWD|TOKEN|CREDENTIAL|PRIVATE_KEY", re.IGNORECASE)
+_SECRET_ENV = re.compile(
+    r"(^|_)(SECRET|PASSWORD|PASSWD|TOKEN|CREDENTIALS?|PRIVATE_KEY|API_?KEY|ACCESS_KEY)(_|$)|_KEY$", re.IGNORECASE
+)
+_SECRET_VALUE = re.compile(r"://[^/@\s]*:[^/@\s]+@")
 
 
 class LocalTrainer(Strict):
@@ -179,8 +182,8 @@ def _impossible_env(config: KubernetesTrainer) -> list[tuple[str, str]]:
     found += [(f"secrets.{i}.env", f"{n} is set by Concord itself; drop it") for i, n in enumerate(secret) if _OWN_ENV.match(n)]
     found += [
         (f"env.{n}", "looks like a secret, and configurations are stored; put it in a Secret and name that under `secrets`")
-        for n in config.env
-        if _SECRET_ENV.search(n)
+        for n, value in config.env.items()
+        if _SECRET_ENV.search(n) or _SECRET_VALUE.search(value)
     ]
     found += [(f"env.{n}", "is given under `secrets` too; drop one") for n in config.env if n in secret]
     found += [(f"secrets.{i}.env", f"{n} is given twice") for i, n in enumerate(secret) if n in secret[:i]]

@@ -1,5 +1,6 @@
 """What every Job of a flow has in common: handed over or found again, followed to its end, its results waited for a little."""
 
+import secrets
 import socket
 import time
 from collections.abc import Callable
@@ -7,8 +8,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from components.exchange import JOBS, Exchange
-from components.refs import digest_json
+from components.refs import write_atomically
 from infra.cluster import Cluster
+from infra.failures import JobDeleted
 from infra.manifests import Work
 from infra.watching import Outcome
 
@@ -19,12 +21,15 @@ _SEEN_S = 20.0
 """How long results may take to be seen here after their Job is complete: shared folders remember what was not there."""
 
 
-def followed(cluster: Cluster, work: Work, *, where: str, usable: Callable[[], bool], take: Say, say: Say) -> Outcome:
+def followed(
+    cluster: Cluster, work: Work, *, claim: "Claim", where: str, usable: Callable[[], bool], take: Say, say: Say
+) -> Outcome:
     """Submit a Job, or find the one that does this work already, and follow it to its end; who interrupts cancels it.
 
     Args:
         cluster: where.
         work: what is to be done.
+        claim: of this run; a Job that others wait for too is not cancelled.
         where: words for where that is.
         usable: whether the results of a Job that is complete can still be had.
         take: given the lines of its pods.
@@ -37,9 +42,17 @@ def followed(cluster: Cluster, work: Work, *, where: str, usable: Callable[[], b
     say(f"{'found' if attached else 'submitted'} Job {work.name} {where}")
     try:
         return cluster.watch(work.name, uid, take=take)
+    except JobDeleted:
+        if not usable():
+            raise
+        say(f"Job {work.name} is gone, and its result is here")
+        return Outcome(name=work.name, uid=uid, attempts={})
     except KeyboardInterrupt:
-        say(f"cancelled: deleting Job {work.name}; what it has finished stays for the next time")
-        cluster.cancel(work.name, uid)
+        if claim.release():
+            say(f"cancelled: deleting Job {work.name}; what it has finished stays for the next time")
+            cluster.cancel(work.name, uid)
+        else:
+            say(f"cancelled: Job {work.name} goes on, another run waits for it")
         raise
 
 
@@ -54,7 +67,7 @@ class Claim:
 
     def __init__(self, exchange: Exchange, job: str, state: Path) -> None:
         self._exchange, self._claims = exchange, f"{JOBS}/{job}/claims"
-        self._mine = f"{self._claims}/{digest_json([socket.gethostname(), str(state.absolute())])[:16]}"
+        self._mine = f"{self._claims}/{_identity(state)}"
 
     def make(self) -> None:
         """Before the job is looked for."""
@@ -64,6 +77,14 @@ class Claim:
         """Once the result is stored; whether nobody else waits."""
         self._exchange.remove(self._mine)
         return not self._exchange.names(self._claims)
+
+
+def _identity(state: Path) -> str:
+    """Names a state folder wherever it is mounted: drawn once and kept in it."""
+    kept = state / "claimant"
+    if not kept.is_file():
+        write_atomically(kept, secrets.token_hex(8))
+    return kept.read_text(encoding="utf-8").strip()
 
 
 def seen(look: Callable[[], T], enough: Callable[[T], bool]) -> T:

@@ -15,7 +15,7 @@ from components.shards.plan import Plan
 from components.shards.spec import ShardSpec
 from components.shards.work import PartResult
 from components.trainer_config import KubernetesTrainer
-from flows.jobs import Say, followed, seen
+from flows.jobs import Claim, Say, followed, seen
 from infra.cluster import Cluster
 from infra.manifests import Work, job_name
 
@@ -41,7 +41,7 @@ def run(plan: Plan, *, trainer: KubernetesTrainer, run_id: str, scratch: Path, p
         plan: what is to be done.
         trainer: where, and into how many parts.
         run_id: id of the run.
-        scratch: a local folder.
+        scratch: a local folder of the run's state.
         progress: told of rows that are copied and done.
         say: told what a person should know, and the pods' own lines.
 
@@ -52,6 +52,8 @@ def run(plan: Plan, *, trainer: KubernetesTrainer, run_id: str, scratch: Path, p
     exchange.check()
     code = code_digest()
     name = job_name(plan.task, plan.digest(), code)
+    claim = Claim(exchange, name, scratch)
+    claim.make()
     spec = _cut(plan, exchange, name, scratch, progress)
     cluster = Cluster(_for_parts(trainer, len(spec.parts)), say=say)
 
@@ -59,12 +61,14 @@ def run(plan: Plan, *, trainer: KubernetesTrainer, run_id: str, scratch: Path, p
         return _whole(spec, results(exchange, name, {}, scratch))
 
     succeeded: dict[int, str] = {}
+    uid: str | None = None
     if cluster.exists(name) or not whole():
         inside = f"{trainer.exchange.inside.rstrip('/')}/{JOBS}/{name}"
         work = Work(name=name, task=plan.task, run=run_id, config=f"{inside}/{SPEC}", out=inside, code=code, kind="shards")
         where = f"of {len(spec.parts)} parts in namespace {trainer.namespace}"
         take = _lines(plan.task, spec.rows, progress, say)
-        outcome = followed(cluster, work, where=where, usable=whole, take=take, say=say)
+        outcome = followed(cluster, work, claim=claim, where=where, usable=whole, take=take, say=say)
+        uid = outcome.uid
         succeeded = {index: token for token, index in outcome.attempts.items()}
     else:
         say(f"Job {name} is gone and its parts are here")
@@ -72,8 +76,9 @@ def run(plan: Plan, *, trainer: KubernetesTrainer, run_id: str, scratch: Path, p
     chunks = accounted(spec, found)
 
     def clean() -> None:
-        cluster.cancel(name, wait=False)
-        exchange.remove_job(name)
+        if claim.release():
+            cluster.cancel(name, uid, wait=False)
+            exchange.remove_job(name)
 
     return Parts(spec=spec, folders=folders(exchange, name, chunks, scratch), clean=clean)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from components import parts
 from components.config import RunConfig
+from components.errors import UserError
 from components.home import Home
 from components.progress import Progress, silent
 from components.refs import Ref
@@ -90,7 +91,10 @@ def execute(step: Step, job: Job, inputs: Inputs) -> StepResult:
 
     result = job.store.run(key(step, job.config, job.base, inputs), work, volatile=step.volatile)
     for clean in after:
-        clean()
+        try:
+            clean()
+        except UserError as error:  # the result is stored; what is left elsewhere takes room and nothing more
+            job.say(f"{step.name}: could not clean up: {error}")
     return result
 
 

@@ -67,6 +67,7 @@ def _in_cluster(
     claim = Claim(exchange, name, state)
     claim.make()
     tokens: list[str] = []
+    uid: str | None = None
     if cluster.exists(name) or not exchange.attempts(name):
         remote.prepare(spec, exchange, name, config.exchange.pod_uri)
         inside = f"{config.exchange.inside.rstrip('/')}/{JOBS}/{name}"
@@ -74,11 +75,13 @@ def _in_cluster(
         outcome = followed(
             cluster,
             work,
+            claim=claim,
             where=f"in namespace {config.namespace}",
             usable=lambda: bool(exchange.attempts(name)),
             take=_lines(progress, say),
             say=say,
         )
+        uid = outcome.uid
         tokens = sorted(outcome.attempts, key=lambda token: outcome.attempts[token])
     else:
         say(f"Job {name} is gone and its result is here")
@@ -88,7 +91,7 @@ def _in_cluster(
 
     def clean() -> None:
         if claim.release():
-            cluster.cancel(name, wait=False)
+            cluster.cancel(name, uid, wait=False)
             exchange.remove_job(name)
 
     return clean

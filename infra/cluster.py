@@ -12,9 +12,10 @@ from kubernetes.config.config_exception import ConfigException
 from components.errors import UserError
 from components.trainer_config import KubernetesTrainer
 from infra.failures import JobFailed, QuotaExceeded, Refused
-from infra.manifests import EXCHANGE, Work, job, service
+from infra.manifests import EXCHANGE, Work, job
 from infra.manifests_pod import Manifest
 from infra.pod_logs import PodLogs, Take
+from infra.services import delete, serve
 from infra.snapshot import Json, Pod, Snapshot
 from infra.transport import ApiError, Query, Say, Send, Transport
 from infra.verdict import verdict
@@ -77,7 +78,14 @@ class Cluster:
             attached = made["metadata"].get("annotations", {}).get(_SUBMITTED) != mine
             break
         uid = str(made["metadata"]["uid"])
-        self._serve(work, uid)
+        try:
+            serve(self.transport, work, self._config, uid)
+        except BaseException as error:
+            if not attached:  # nobody would watch it
+                self.cancel(work.name, uid, wait=False)
+            if isinstance(error, ApiError):
+                raise self._refused(error, work.name) from error
+            raise
         return uid, attached
 
     def exists(self, name: str) -> bool:
@@ -107,9 +115,7 @@ class Cluster:
 
     def logs(self, name: str, take: Take) -> None:
         """All lines that the pods of a Job have written so far."""
-        logs = PodLogs(self.transport, self._config.namespace, take)
-        logs.attend(self._snapshot(name).pods)
-        logs.finish()
+        PodLogs(self.transport, self._config.namespace, take).read(self._snapshot(name).pods)
 
     def cancel(self, name: str, uid: str | None = None, *, wait: bool = True) -> None:
         """Delete a Job, with all that belongs to it.
@@ -167,35 +173,11 @@ class Cluster:
         path = f"/api/v1/namespaces/{self._config.namespace}/pods"
         return [Pod(p) for p in self.transport.call("GET", path, query={"labelSelector": f"concord/job={name}"})["items"]]
 
-    def _serve(self, work: Work, uid: str) -> None:
-        """Make the Service of a Job; one that an earlier Job of the name left behind is replaced."""
-        if (manifest := service(work, self._config, uid)) is None:
-            return
-        path = f"/api/v1/namespaces/{self._config.namespace}/services"
-        while True:
-            try:
-                self.transport.call("POST", path, body=manifest)
-                return
-            except ApiError as error:
-                if error.status != 409:
-                    raise self._refused(error, work.name) from error
-            if self._owner_of_service(path, work.name) == uid:
-                return
-            self._delete(f"{path}/{work.name}", {})
-            time.sleep(0.2)
-
-    def _owner_of_service(self, path: str, name: str) -> str | None:
-        try:
-            owners = self.transport.call("GET", f"{path}/{name}")["metadata"].get("ownerReferences", [{}])
-        except ApiError:
-            return None
-        return str(owners[0].get("uid"))
-
     def _remove(self, name: str, uid: str | None, *, wait: bool = True) -> None:
         options: Json = {"propagationPolicy": "Background"}
         if uid is not None:
             options["preconditions"] = {"uid": uid}
-        self._delete(f"{self._jobs}/{name}", options)
+        delete(self.transport, f"{self._jobs}/{name}", options)
         if not wait:
             return
         end = time.monotonic() + self._config.grace_period_s + _GONE_S
@@ -209,13 +191,6 @@ class Cluster:
             pause = min(pause * 1.5, 2.0)
         stuck = ", ".join(f"{p.name} on node {p.node}" for p in left.pods)
         self._say(f"{name}: pods are still being stopped ({stuck}); what they write counts no more")
-
-    def _delete(self, path: str, options: Json) -> None:
-        try:
-            self.transport.call("DELETE", path, body={"apiVersion": "v1", "kind": "DeleteOptions", **options})
-        except ApiError as error:
-            if error.status not in (404, 409):  # gone, or another one of the same name
-                raise
 
     def _refused(self, error: ApiError, name: str) -> JobFailed:
         where = f"Job {name} in namespace {self._config.namespace}"

@@ -84,7 +84,7 @@ def _environment(config: KubernetesTrainer, code: str) -> list[Manifest]:
     own = {
         "CONCORD_CACHE": "/cache",
         "CONCORD_GPUS": str(config.gpus),
-        "CONCORD_DEVICE": config.device,
+        "CONCORD_DEVICE": "cuda" if config.needs_cuda else "cpu",
         "CONCORD_CHECKPOINT_STEPS": str(config.checkpoint_steps),
         "HOME": "/tmp",  # noqa: S108  # an emptyDir of this pod alone
         "TMPDIR": "/tmp",  # noqa: S108

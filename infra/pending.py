@@ -24,7 +24,9 @@ _FINAL_AT_ONCE = {"InvalidImageName", "ErrImageNeverPull"}
 _SCALING = {"TriggeredScaleUp", "Nominated"}  # cluster-autoscaler and Karpenter: a node is on its way
 SCALING_S = 15.0
 """Time for an autoscaler to say that it brings a node."""
-_UNITS = {"m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
+_UNITS = {"": 1.0, "n": 1e-9, "u": 1e-6, "m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15, "E": 1e18} | {
+    f"{unit}i": 2.0 ** (10 * power) for power, unit in enumerate("KMGTPE", 1)
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +39,7 @@ class Diagnosis:
         remedy: what to do.
         hopeless: waiting does not help.
         final_after_s: becomes hopeless when it lasts so long; None: only when the pending time-out is over.
+        counts: whether the time so spent counts towards the pending time-out.
     """
 
     kind: type[JobFailed]
@@ -44,6 +47,7 @@ class Diagnosis:
     remedy: str
     hopeless: bool = False
     final_after_s: float | None = None
+    counts: bool = True
 
 
 def diagnose(snapshot: Snapshot, events: Sequence[Json], nodes: Sequence[Json] | None) -> Diagnosis:
@@ -71,16 +75,19 @@ def diagnose(snapshot: Snapshot, events: Sequence[Json], nodes: Sequence[Json] |
 
 
 def _no_pod(snapshot: Snapshot, events: Sequence[Json]) -> Diagnosis:
+    if leaving := [p for p in snapshot.pods if p.leaving]:
+        pod = leaving[0]
+        return Diagnosis(
+            kind=CannotStart,
+            what=f"pod {pod.name} on node {pod.node} is being stopped; its successor waits until it is gone",
+            remedy=f"if node {pod.node} is lost for good, delete it or taint it node.kubernetes.io/out-of-service",
+        )
     refused = _newest(events, "FailedCreate")
-    if refused is None:
-        leaving = [p for p in snapshot.pods if p.leaving]
-        if leaving:
-            pod = leaving[0]
-            return Diagnosis(
-                kind=CannotStart,
-                what=f"pod {pod.name} on node {pod.node} is being stopped; its successor waits until it is gone",
-                remedy=f"if node {pod.node} is lost for good, delete it or taint it node.kubernetes.io/out-of-service",
-            )
+    # Events stay for an hour: one that is older than a pod tells of a trouble that has passed.
+    if refused is None or _time(refused) < max((p.made_at for p in snapshot.pods), default=""):
+        if snapshot.failed:
+            what = f"{len(snapshot.failed)} pods failed; Kubernetes waits before the next try"
+            return Diagnosis(kind=CannotStart, what=what, remedy="see the events of the Job", counts=False)
         return Diagnosis(kind=CannotStart, what="Kubernetes has not made a pod yet", remedy="see the events of the Job")
     message = str(refused.get("message", ""))
     if "quota" in message:
@@ -165,7 +172,7 @@ def over_quota(message: str) -> bool:
 def quantity(text: str) -> float:
     """A Kubernetes quantity as a number."""
     number, unit = re.fullmatch(r"([0-9.]+(?:e[0-9]+)?)(\w*)", str(text)).groups()  # type: ignore[union-attr]
-    return float(number) * _UNITS.get(unit, 1.0)
+    return float(number) * _UNITS[unit]
 
 
 def _has(node: Json, resource: str) -> float:
@@ -195,10 +202,14 @@ def _chosen(pod: Pod) -> str:
 
 def _newest(events: Sequence[Json], reason: str) -> Json | None:
     found = [e for e in events if e.get("reason") == reason]
-    return max(found, key=lambda e: str(e.get("lastTimestamp") or e.get("eventTime") or ""), default=None)
+    return max(found, key=_time, default=None)
+
+
+def _time(event: Json) -> str:
+    return str(event.get("lastTimestamp") or event.get("eventTime") or "")
 
 
 def _last_warning(events: Sequence[Json]) -> str:
     warnings = [e for e in events if e.get("type") == "Warning" and e.get("reason") != "FailedScheduling"]
-    newest = max(warnings, key=lambda e: str(e.get("lastTimestamp") or e.get("eventTime") or ""), default=None)
+    newest = max(warnings, key=_time, default=None)
     return f"{newest.get('reason')}: {newest.get('message')}" if newest else ""

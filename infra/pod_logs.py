@@ -14,7 +14,9 @@ Take = Callable[[str], None]
 
 KEPT = 20
 """Lines that an exception shows."""
-_IDLE_S = 60.0
+_IDLE_S = 300.0
+_FOLLOWED = 16
+"""Pods whose lines are shown; the messages of those that fail come from their status."""
 _PAUSES = (0.5, 1.0, 2.0, 5.0, 10.0)
 
 
@@ -37,13 +39,25 @@ class PodLogs:
     def attend(self, pods: Sequence[Pod]) -> None:
         """Begin with pods that have started, and let those that ended come to their last line."""
         for pod in pods:
-            if pod.started and pod.uid not in self._followers:
+            if pod.started and pod.uid not in self._followers and self._room(pod):
                 self.last[pod.uid] = deque(maxlen=KEPT)
                 self._followers[pod.uid] = _Follower(self._transport, self._path(pod), self._into(pod))
             if pod.uid in self._followers and pod.phase in ("Succeeded", "Failed"):
                 self._followers[pod.uid].ended.set()
         for uid in self._followers.keys() - {p.uid for p in pods}:
             self._followers[uid].stop()
+
+    def read(self, pods: Sequence[Pod]) -> None:
+        """All lines so far of pods that have started, one pod after the other."""
+        for pod in pods:
+            if pod.started:
+                self.last[pod.uid] = deque(maxlen=KEPT)
+                into = self._into(pod)
+                for raw in self._transport.lines(self._path(pod), {"container": CONTAINER}, idle_s=_IDLE_S):
+                    into(raw.decode(errors="replace"))
+
+    def _room(self, pod: Pod) -> bool:
+        return pod.phase == "Failed" or sum(not f.ended.is_set() for f in self._followers.values()) < _FOLLOWED
 
     def finish(self, wait_s: float = 3.0) -> None:
         """Let pods that ended come to their last line, then stop."""

@@ -86,6 +86,11 @@ class Pod:
         )
 
     @property
+    def made_at(self) -> str:
+        """Time of its creation; sorts."""
+        return str(self.tree["metadata"].get("creationTimestamp", ""))
+
+    @property
     def ended_at(self) -> str:
         """Time of the container's end; sorts."""
         return str(self._container.get("state", {}).get("terminated", {}).get("finishedAt", ""))
@@ -123,7 +128,8 @@ class Snapshot:
                 return phase
         if self.job["spec"].get("suspend"):
             return "queued"
-        return "running" if self._at_work >= self._needed else "pending"
+        moving = self._at_work >= self._needed or (self._in_parts and bool(self.pods) and next(self.waiting(), None) is None)
+        return "running" if moving else "pending"
 
     def condition(self, kind: str) -> Json:
         """One condition of the Job that holds; empty else."""
@@ -142,13 +148,19 @@ class Snapshot:
 
     @property
     def _at_work(self) -> int:
-        return sum(p.phase == "Succeeded" or (p.phase == "Running" and not p.leaving) for p in self.pods)
+        """Pods that run; where pods train together those that are done too, but a part that is done moves no other part."""
+        done = not self._in_parts
+        return sum((done and p.phase == "Succeeded") or (p.phase == "Running" and not p.leaving) for p in self.pods)
+
+    @property
+    def _in_parts(self) -> bool:
+        return "backoffLimitPerIndex" in (self.job or {}).get("spec", {})
 
     @property
     def _needed(self) -> int:
         """Pods without which there is no progress: all that train together (elastic: the fewest), any one of shards."""
         spec = self.job["spec"] if self.job else {}
-        if spec.get("completionMode") != "Indexed" or "backoffLimitPerIndex" in spec:
+        if spec.get("completionMode") != "Indexed" or self._in_parts:
             return 1
         rules = spec.get("successPolicy", {}).get("rules", [{}])
         return int(rules[0].get("succeededCount", spec["completions"]))
@@ -158,4 +170,9 @@ class Snapshot:
         return (p for p in self.pods if p.phase == "Pending" and not p.leaving)
 
 
-_FINAL: dict[str, Phase] = {"Complete": "succeeded", "Failed": "failed", "FailureTarget": "failed"}
+_FINAL: dict[str, Phase] = {
+    "Complete": "succeeded",
+    "SuccessCriteriaMet": "succeeded",  # Complete follows once every pod is gone, which a dead node may hold up for ever
+    "Failed": "failed",
+    "FailureTarget": "failed",
+}

@@ -1,5 +1,6 @@
 """Why a Job failed, told from the ends of its pods; pure functions of a snapshot."""
 
+from components.trainer_config import KubernetesTrainer
 from components.training import exits
 from infra.failures import (
     JobFailed,
@@ -12,6 +13,7 @@ from infra.failures import (
 )
 from infra.snapshot import End, Pod, Snapshot
 
+_LOST = 10
 _BY_CODE: dict[int, tuple[type[JobFailed], str, str]] = {
     exits.USAGE: (UserMistake, "the pod refused its command or specification", "mend what it names and run again"),
     exits.DATA: (UserMistake, "the pod refused its input", "mend what it names and run again"),
@@ -29,6 +31,30 @@ def out_of_memory(snapshot: Snapshot) -> Pod | None:
     return next((p for p in snapshot.failed if p.end and p.end.reason == "OOMKilled"), None)
 
 
+def culprit(snapshot: Snapshot) -> Pod | None:
+    """The pod whose end decides: the first cause among pods that fail together, else the one that ended last."""
+    to_blame = (p for p in snapshot.failed if p.end and p.end.code in _BY_CODE and not p.disruption)
+    return next(to_blame, next(iter(snapshot.failed), None))
+
+
+def endless(snapshot: Snapshot, config: KubernetesTrainer, *, log: list[str]) -> JobFailed | None:
+    """The exception where pods lose each other over and over, which Kubernetes does not count; None where they do not.
+
+    One disruption ends all pods of a training; more ends than disruptions explain are no bad luck: pods that cannot
+    reach each other.
+    """
+    lost = [p for p in snapshot.failed if p.end and p.end.code in exits.NOT_COUNTED and not p.disruption]
+    explained = config.nodes * (config.retries + 1 + sum(bool(p.disruption) for p in snapshot.pods))
+    if len(lost) <= max(explained, _LOST):
+        return None
+    return RetriesExhausted(
+        f"{len(lost)} pods ended because they were stopped or lost a peer, without a disruption that Kubernetes knows of",
+        where=_where((snapshot.job or {})["metadata"]["name"], lost[0]),
+        remedy="see that pods reach each other (network policies, NCCL settings) and who stops them; running again goes on",
+        log=log,
+    )
+
+
 def verdict(snapshot: Snapshot, *, name: str, namespace: str, log: list[str]) -> JobFailed:
     """The exception that says why a failed Job failed.
 
@@ -41,10 +67,9 @@ def verdict(snapshot: Snapshot, *, name: str, namespace: str, log: list[str]) ->
     condition = snapshot.condition("Failed") or snapshot.condition("FailureTarget")
     if pod := out_of_memory(snapshot):
         return memory_error(pod, name=name, log=log)
-    for pod in snapshot.failed:
-        if pod.end and pod.end.code in _BY_CODE and not pod.disruption:
-            kind, what, remedy = _BY_CODE[pod.end.code]
-            return kind(f"{what}: {_words(pod.end)}", where=_where(name, pod), remedy=remedy, log=log)
+    if (pod := culprit(snapshot)) and pod.end and pod.end.code in _BY_CODE:
+        kind, what, remedy = _BY_CODE[pod.end.code]
+        return kind(f"{what}: {_words(pod.end)}", where=_where(name, pod), remedy=remedy, log=log)
     if condition.get("reason") == "DeadlineExceeded":
         return TimeBudgetExceeded(
             f"the time budget of {(snapshot.job or {})['spec'].get('activeDeadlineSeconds')} s is used up",

@@ -11,11 +11,13 @@ from infra.pending import Diagnosis, diagnose
 from infra.pod_logs import PodLogs
 from infra.snapshot import Json, Pod, Snapshot
 from infra.transport import ApiError, Broken, Say, Transport
-from infra.verdict import memory_error, out_of_memory, verdict
+from infra.verdict import culprit, endless, memory_error, out_of_memory, verdict
 
 STEADY_S = 30.0
 """A watch lasts so long; then everything is listed again, whatever the watch said or missed."""
 _FIRST_S = 1.0
+_MANY, _LIST_S = 20, 5.0
+"""The pods of a Job of more completions are listed at most so often while it goes on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +65,7 @@ class Watching:
         self._pending_since: float | None = None
         self._diagnosis: tuple[object, float] = (None, 0.0)
         self._pace = _FIRST_S
+        self._listed = 0.0
 
     def until_done(self) -> Outcome:
         """Follow the Job to its end.
@@ -93,12 +96,15 @@ class Watching:
             return Outcome(name=self._name, uid=self._uid, attempts=snapshot.attempts)
         if phase == "failed":
             self._logs.finish()
-            pod = next(iter(snapshot.failed), None)
-            raise verdict(snapshot, name=self._name, namespace=self._config.namespace, log=self._logs.tail(pod))
+            tail = self._logs.tail(culprit(snapshot))
+            raise verdict(snapshot, name=self._name, namespace=self._config.namespace, log=tail)
         if (pod := out_of_memory(snapshot)) is not None:
             self._logs.finish()
             self._cancel()
             raise memory_error(pod, name=self._name, log=self._logs.tail(pod))
+        if (error := endless(snapshot, self._config, log=self._logs.tail(None))) is not None:
+            self._cancel()
+            raise error
         self._tell(snapshot)
         if phase == "pending":
             self._wait(snapshot)
@@ -121,8 +127,9 @@ class Watching:
     def _wait(self, snapshot: Snapshot) -> None:
         """Say why nothing runs, and end when waiting cannot help or took too long."""
         now = time.monotonic()
-        self._pending_since = self._pending_since if self._pending_since is not None else now
         found = diagnose(snapshot, self._events(snapshot), self._nodes(snapshot))
+        if self._pending_since is None or not found.counts:
+            self._pending_since = now
         if (same := (found.kind, found.final_after_s)) != self._diagnosis[0]:
             self._diagnosis = (same, now)
         if now - self._pending_since > _FIRST_S:  # what every pod goes through is no news
@@ -175,6 +182,7 @@ class Watching:
         """The Job and its pods, listed at first and after every watch, and the pods after every change of the Job."""
         path = f"/apis/batch/v1/namespaces/{self._config.namespace}/jobs"
         only = {"fieldSelector": f"metadata.name={self._name}"}
+        broken = 0
         while True:
             listed = self._transport.call("GET", path, query=only)
             yield Snapshot(job=next(iter(listed["items"]), None), pods=self._pods())
@@ -192,15 +200,27 @@ class Watching:
                     if event["type"] == "BOOKMARK":
                         continue
                     job = None if event["type"] == "DELETED" else event["object"]
+                    broken = 0
+                    if job is not None and self._may_wait(job):
+                        continue
                     yield Snapshot(job=job, pods=self._pods())
             except (Broken, ApiError, ValueError) as error:
                 if isinstance(error, ApiError) and error.status not in _LIST_AGAIN:
                     raise
-            # A watch that ends at once, over and over, must not become a storm of lists.
-            if (rest := 1.0 - (time.monotonic() - started)) > 0:
+                broken += 1
+            # A watch that ends at once, over and over, or may not be opened, must not become a storm of lists.
+            if (rest := min(STEADY_S, 2.0 ** max(0, broken - 2)) - (time.monotonic() - started)) > 0:
                 time.sleep(rest)
 
+    def _may_wait(self, job: Json) -> bool:
+        """Whether a change of a large Job can be looked at with the next one: its pods were listed a moment ago."""
+        ended = any(c["status"] == "True" for c in job["status"].get("conditions", []))
+        if ended or job["spec"].get("completions", 1) <= _MANY:
+            return False
+        return time.monotonic() - self._listed < _LIST_S
+
     def _pods(self) -> list[Pod]:
+        self._listed = time.monotonic()
         path = f"/api/v1/namespaces/{self._config.namespace}/pods"
         listed = self._transport.call("GET", path, query={"labelSelector": f"concord/job={self._name}"})
         # Pods of an earlier Job of the same name may still be going.
