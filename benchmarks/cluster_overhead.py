@@ -86,7 +86,7 @@ def as_job(spec: TrainSpec, trainer: dict[str, Any], folder: Path) -> float:
     clean = train(
         spec,
         out=out,
-        checkpoints=out,
+        checkpoints=folder / "state",
         progress=lambda *_: first.append(time.monotonic()),
         trainer=KubernetesTrainer.model_validate(trainer),
         run="overhead",

@@ -150,7 +150,7 @@ class _Training(threading.Thread):
             self._clean = train(
                 self._bench.spec,
                 out=self.out,
-                checkpoints=self.out,
+                checkpoints=self.out.with_name("state"),
                 progress=self._step,
                 trainer=self._config,
                 run="faults",

@@ -44,7 +44,7 @@ class Running:
             self._clean = train(
                 self._spec,
                 out=self._out,
-                checkpoints=self._out,
+                checkpoints=self._out.with_name(f"{self._out.name}-state"),
                 progress=self._progress,
                 trainer=self.config,
                 run="test",
