@@ -208,3 +208,10 @@ def test_a_job_is_named_by_its_work_and_code():
 @pytest.mark.parametrize(("text", "value"), [("1", 1), ("250m", 0.25), ("2Gi", 2 * 1024**3), ("1.5G", 1.5e9), ("12e6", 12e6)])
 def test_quantities(text, value):
     assert quantity(text) == value
+
+
+@pytest.mark.parametrize(
+    ("device", "gpus", "meant"), [("auto", 1, "cuda"), ("auto", 0, "cpu"), ("cpu", 1, "cpu"), ("cuda", 1, "cuda")]
+)
+def test_a_pod_is_told_the_device_that_the_block_means(device, gpus, meant):
+    assert env(trainer(device=device, gpus=gpus))["CONCORD_DEVICE"] == meant
