@@ -224,7 +224,7 @@ def database_files(folder: Path) -> list[str]:
     """Files below a folder that are of SQLite, by name or by content."""
     names = (".db", ".sqlite", ".sqlite3", ".db-wal", ".sqlite-wal")
     found = [p for p in folder.rglob("*") if p.is_file()]
-    return [str(p) for p in found if p.name.endswith(names) or p.open("rb").read(15) == b"SQLite format 3"]
+    return [str(p) for p in found if p.name.endswith(names) or p.read_bytes()[:15] == b"SQLite format 3"]
 
 
 def main() -> None:
