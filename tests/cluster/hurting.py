@@ -38,7 +38,7 @@ class Hurting:
     ) -> None:
         self.kind, self._chance, self._observer = kind, chance, observer
         self._proxy, self._kubectl, self._trained = proxy, kubectl, trained
-        self.moment = chance.choice(["submitted", "running", "training", "training"])
+        self.moment = chance.choice(["submitted", "running", "training", "training", "training"])
         if kind in POD and self.moment == "submitted":
             self.moment = "running"
         if kind == "cut_after":
