@@ -8,12 +8,16 @@ Layout below the exchange's URI::
     jobs/<job>/attempts/<token>/...  result of one attempt; attempts/<token>.json, written last, lists it
 
 Whatever is written is read back and compared; whatever is fetched is compared before it gets its name.
+
+A job's folder goes when its result is stored. Objects stay, as a cache for whoever needs the same content next: ``objects/``
+may be deleted whenever nothing runs, and is written again as it is needed.
 """
 
 import json
 import shutil
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -27,7 +31,10 @@ from components.refs import Ref
 T = TypeVar("T")
 OBJECTS, JOBS, CHECKPOINTS, ATTEMPTS = "objects", "jobs", "checkpoints", "attempts"
 WAITS = (1.0, 2.0, 4.0, 8.0, 15.0)
-"""Seconds between tries: a store that is away for half a minute is waited for, and fits a pod's grace period."""
+"""Seconds between tries: a store that is away for half a minute is waited for."""
+PATIENCE = sum(WAITS)
+"""Seconds after the first failure when no further try begins. A store that takes connections and says nothing is given up after
+one try, which is a minute: what it was asked, it was asked twice (``exchange_store``)."""
 
 
 class ExchangeError(UserError):
@@ -118,11 +125,20 @@ class Exchange:
                 raise ExchangeError(f"exchange: no complete folder of digest {digest[:12]} at {uri}; submit the run again")
             source.copy_out(relative, entries, aside)
             if listing_digest(listed(aside)) != digest:
-                raise ExchangeError(
-                    f"exchange: {uri} holds other content than digest {digest[:12]}; delete it and submit again"
-                )
+                raise ExchangeError(source.disowned(relative, digest))
             aside.rename(target)
         return target
+
+    def disowned(self, relative: str, digest: str) -> str:
+        """Take its listing from a damaged object, so that the next ``put`` writes it again; says what is wrong."""
+        what = f"exchange: {self.uri}/{relative} holds other content than digest {digest[:12]}; "
+        if relative != f"{OBJECTS}/{digest}":
+            return what + "delete it and submit the run again"
+        try:
+            self.remove(f"{relative}.json")
+        except ExchangeError as error:
+            return what + f"delete it and submit the run again (its listing could not be taken away here: {error})"
+        return what + "its listing was taken away, and the next run that needs it writes it again; submit the run again"
 
     def write_json(self, relative: str, value: object) -> None:
         """Write a JSON file; a reader sees the old one or the new one."""
@@ -165,10 +181,13 @@ class Exchange:
         self.write_json(f"{relative}.json", {**about, **listing})
 
     def attempts(self, job: str) -> list[Attempt]:
-        """Complete attempts of a job, by token."""
-        folder = f"{JOBS}/{job}/{ATTEMPTS}"
-        tokens = [name.removesuffix(".json") for name in self.names(folder) if name.endswith(".json")]
-        return [Attempt(token=token, about=self.read_json(f"{folder}/{token}.json")) for token in tokens]
+        """Complete attempts of a job, by token; one that is deleted meanwhile is none."""
+        folder, found = f"{JOBS}/{job}/{ATTEMPTS}", []
+        for name in self.names(folder):
+            if name.endswith(".json"):
+                with suppress(FileNotFoundError):
+                    found.append(Attempt(token=name.removesuffix(".json"), about=self.read_json(f"{folder}/{name}")))
+        return found
 
     def fetch_attempt(self, job: str, token: str, out: Path) -> dict[str, Any]:
         """Copy a complete attempt into an empty local folder, verified; returns its ``about``.
@@ -188,11 +207,19 @@ class Exchange:
         return about
 
     def remove_job(self, job: str) -> None:
-        """Delete all that a job left: its spec, checkpoints and attempts; objects stay for the next one."""
+        """Delete all that a job left: its spec, checkpoints and attempts; objects stay for the next one.
+
+        Raises:
+            ExchangeError: something could not be deleted.
+        """
         self.remove(f"{JOBS}/{job}")
 
     def remove(self, relative: str) -> None:
-        """Delete a folder with all that is in it, if it is there."""
+        """Delete a file, or a folder with all that is in it, if it is there.
+
+        Raises:
+            ExchangeError: something could not be deleted.
+        """
         self._patiently(f"delete {relative} from", Store.remove, relative)
 
     def listing(self, relative: str) -> list[Entry]:
@@ -203,7 +230,17 @@ class Exchange:
             return [] if relative.startswith(f"{OBJECTS}/") else self._found(relative)
 
     def copy_out(self, relative: str, entries: list[Entry], folder: Path) -> None:
-        """Copy files of a folder to the local disk."""
+        """Copy files of a folder to the local disk.
+
+        Raises:
+            ExchangeError: a file that would come to lie outside ``folder``, before anything is written; or one that is gone.
+            DiskError: the local disk cannot take them.
+        """
+        if outside := [entry.path for entry in entries if not entry.inside]:
+            raise ExchangeError(
+                f"exchange: the listing of {self.uri}/{relative} has a file {outside[0]!r}, wanted paths inside the folder; "
+                "find out who wrote it, delete it and submit the run again"
+            )
         for entry in entries:
             path = f"{relative}/{entry.path}".lstrip("/")
             try:
@@ -237,7 +274,9 @@ class Exchange:
             FileNotFoundError: what is asked for is not there.
             ExchangeError: it may not be done, or all tries are used up.
         """
+        since: float | None = None
         for wait in (*self._waits, None):
+            began = time.monotonic()
             try:
                 return action(self._store, *arguments)
             except FileNotFoundError:
@@ -245,7 +284,9 @@ class Exchange:
             except Exception as error:
                 if not Store.may_pass(error):
                     raise
-                if wait is None or isinstance(error, PermissionError):
+                if since is None:
+                    since = began if Store.was_silent(error) else time.monotonic()
+                if wait is None or isinstance(error, PermissionError) or time.monotonic() - since > PATIENCE:
                     raise ExchangeError(
                         f"exchange: cannot {what} {self.uri}: {type(error).__name__}: {error}; "
                         "check that it is mounted or reachable from here, and the rights or credentials"

@@ -1,16 +1,23 @@
 """The same tests for a folder and for a store that is none (fsspec's own in memory stands for it)."""
 
+import errno
 import os
+import shutil
+import socket
 import subprocess
 import sys
+import time
 import uuid
 from pathlib import Path
 
 import fsspec
 import pytest
 
+from components import exchange as exchanges
+from components import exchange_store
 from components.errors import UserError
 from components.exchange import Exchange, ExchangeError, split
+from components.exchange_store import DiskError, Store
 from components.refs import Ref, digest_folder
 
 ROOT = Path(__file__).parents[2]
@@ -79,6 +86,38 @@ def test_damage_on_the_way_is_seen_and_leaves_nothing_in_the_cache(exchange, fol
     assert not (tmp_path / "cache" / digest).exists()
 
 
+def test_a_damaged_object_is_written_again_by_the_next_put(exchange, folder, tmp_path):
+    digest = digest_folder(folder)
+    uri = exchange.put(folder, digest)
+    pipe(exchange, f"objects/{digest}/a.txt", b"z")  # as long as before
+    with pytest.raises(ExchangeError, match="its listing was taken away"):
+        exchange.fetch(uri, digest, tmp_path / "cache")
+    exchange.put(folder, digest)
+    assert digest_folder(exchange.fetch(uri, digest, tmp_path / "cache")) == digest
+
+
+def test_a_damaged_folder_elsewhere_is_left_as_it_is(exchange, folder, tmp_path):
+    exchange.write("mine/a.txt", b"z")
+    with pytest.raises(ExchangeError, match="delete it and submit"):
+        exchange.fetch(f"{exchange.uri}/mine", digest_folder(folder), tmp_path / "cache")
+    assert exchange.read("mine/a.txt") == b"z"
+
+
+@pytest.mark.parametrize("path", ["../../evil.txt", "a/../../evil.txt", "/evil.txt", "", "."])
+def test_a_listing_cannot_write_outside_the_folder(exchange, folder, tmp_path, path):
+    (tmp_path / "deep").mkdir()
+    path = str(tmp_path / "evil.txt") if path == "/evil.txt" else path
+    exchange.put_attempt("job", "one", folder, {})
+    about = exchange.read_json("jobs/job/attempts/one.json")
+    about["files"].append({"path": path, "size": 4, "sha256": "0" * 64})
+    exchange.write_json("jobs/job/attempts/one.json", about)
+    exchange.write("jobs/evil.txt", b"evil")
+    with pytest.raises(ExchangeError, match="wanted paths inside the folder"):
+        exchange.fetch_attempt("job", "one", tmp_path / "deep" / "out")
+    assert list((tmp_path / "deep" / "out").iterdir()) == []
+    assert not list(tmp_path.rglob("deep/**/evil.txt")) + list(tmp_path.glob("evil.txt"))
+
+
 @pytest.mark.parametrize("gone", ["listing", "file", "all"])
 def test_half_an_object_never_looks_whole(exchange, folder, tmp_path, gone):
     digest = digest_folder(folder)
@@ -130,6 +169,118 @@ def test_a_damaged_attempt_is_refused(exchange, folder, tmp_path):
         exchange.fetch_attempt("job", "one", tmp_path / "out")
 
 
+def test_an_attempt_that_goes_while_it_is_looked_at_is_none(exchange, folder, monkeypatch):
+    exchange.put_attempt("job", "one", folder, {})
+    names = exchange.names
+    monkeypatch.setattr(exchange, "names", lambda relative: [*names(relative), "gone.json"])
+    assert [a.token for a in exchange.attempts("job")] == ["one"]
+
+
+def test_what_is_deleted_is_gone_and_what_is_not_there_is_no_error(exchange, folder):
+    exchange.put_attempt("job", "one", folder, {})
+    exchange.remove("jobs/job/attempts/one.json")
+    assert exchange.attempts("job") == []
+    exchange.remove_job("job")
+    assert exchange.names("jobs/job") == []
+    exchange.remove_job("job")
+
+
+def test_what_cannot_be_deleted_is_said(tmp_path, folder, monkeypatch):
+    exchange = Exchange(str(tmp_path / "exchange"), waits=())
+    exchange.put_attempt("job", "one", folder, {})
+    unlink = os.unlink
+
+    def refused(path, **more):
+        if str(path) == "a.txt":
+            raise PermissionError(errno.EACCES, "not yours", str(path))
+        unlink(path, **more)
+
+    monkeypatch.setattr(os, "unlink", refused)
+    with pytest.raises(ExchangeError, match=r"cannot delete jobs/job from.*PermissionError.*a\.txt"):
+        exchange.remove_job("job")
+
+
+def test_folders_are_as_open_as_the_exchange_from_the_first_moment_and_not_sticky(tmp_path, folder, monkeypatch):
+    (tmp_path / "exchange").mkdir()
+    (tmp_path / "exchange").chmod(0o3777)
+    seen = []
+    real = Path.rename
+    monkeypatch.setattr(Path, "rename", lambda self, to: (seen.append((Path(to).name, self.stat().st_mode)), real(self, to))[1])
+    Exchange(str(tmp_path / "exchange"), waits=()).put_attempt("job", "one", folder, {})
+    made = ["jobs", "job", "attempts", "one", "a", "c", "d"]
+    assert [(name, mode & 0o7777) for name, mode in seen if name in made] == [(name, 0o2777) for name in made]
+    left = [p.name for p in (tmp_path / "exchange").rglob(".*")]
+    assert left == []
+
+
+def test_a_folder_that_another_one_makes_first_is_used(tmp_path, monkeypatch):
+    real = Path.rename
+
+    def late(self, to):
+        if Path(to).name == "jobs":
+            Path(to).mkdir()
+            (Path(to) / "other").write_text("by another pod")
+        return real(self, to)
+
+    monkeypatch.setattr(Path, "rename", late)
+    Exchange(str(tmp_path / "exchange"), waits=()).write("jobs/mine", b"m")
+    assert sorted(p.name for p in (tmp_path / "exchange" / "jobs").iterdir()) == ["mine", "other"]
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_local_disk_is_said_at_once_and_is_no_fault_of_the_exchange(tmp_path, folder, monkeypatch, number):
+    exchange = Exchange(str(tmp_path / "exchange"), waits=(60.0,))
+    digest = digest_folder(folder)
+    uri = exchange.put(folder, digest)
+
+    def full(_, target):
+        raise OSError(number, os.strerror(number), str(target))
+
+    monkeypatch.setattr(shutil, "copyfile", full)
+    with pytest.raises(DiskError, match=rf"cannot write to {tmp_path}/cache.* on the local disk.*make room"):
+        exchange.fetch(uri, digest, tmp_path / "cache")
+    assert not issubclass(DiskError, ExchangeError)
+
+
+def test_a_local_folder_that_cannot_be_written_is_said_as_such(tmp_path, folder):
+    exchange = Exchange(str(tmp_path / "exchange"), waits=(60.0,))
+    exchange.put_attempt("job", "one", folder, {})
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "a").write_text("a file where a folder is wanted")
+    with pytest.raises(DiskError, match="local disk: FileExistsError"):
+        exchange.fetch_attempt("job", "one", tmp_path / "out")
+
+
+@pytest.fixture
+def silent(monkeypatch):
+    """An S3 endpoint that takes connections and never answers."""
+    import s3fs
+
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.getsockname()[1]}")
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "k")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s")
+        s3fs.S3FileSystem.clear_instance_cache()
+        yield server
+        s3fs.S3FileSystem.clear_instance_cache()
+
+
+@pytest.mark.parametrize("ask", ["check", "read", "get"])
+def test_a_store_that_never_answers_is_given_up_after_one_try_of_two_silences(silent, monkeypatch, tmp_path, ask):  # noqa: ARG001
+    monkeypatch.setattr(exchange_store, "_S3", {**exchange_store._S3, "connect_timeout": 0.5, "read_timeout": 0.5})
+    monkeypatch.setattr(exchanges, "PATIENCE", 0.75)
+    exchange = Exchange("s3://bucket/prefix", waits=(0.1,) * 5)
+    asked = {
+        "check": exchange.check,
+        "read": lambda: exchange.read("jobs/x"),
+        "get": lambda: exchange._patiently("fetch x from", Store.get, "x", tmp_path / "x"),
+    }
+    began = time.monotonic()
+    with pytest.raises(ExchangeError, match="imeout"):
+        asked[ask]()
+    assert 1.0 <= time.monotonic() - began < 4.0  # two silences and botocore's pause between them
+
+
 def test_an_exchange_that_is_not_there_is_said(tmp_path):
     with pytest.raises(ExchangeError, match="nothing at"):
         Exchange(str(tmp_path / "gone"), waits=()).check()
@@ -168,16 +319,21 @@ def test_passing_errors_are_waited_for_and_lasting_ones_are_said(monkeypatch):
 
 
 FETCH = """
-import sys
+import os, sys, time
 from pathlib import Path
 from components import exchange_store
 from components.exchange import Exchange
 real = exchange_store.Store.get
+here = Path(sys.argv[5]) / str(os.getpid())
 def counted(self, relative, target):
     with open(sys.argv[4], "a") as log:
         log.write(relative + chr(10))
+    time.sleep(0.1)  # long enough for the others to come while this one copies
     real(self, relative, target)
 exchange_store.Store.get = counted
+here.touch()
+while len(list(here.parent.iterdir())) < 3:
+    time.sleep(0.005)
 Exchange(sys.argv[1]).fetch(sys.argv[1] + "/objects/" + sys.argv[2], sys.argv[2], Path(sys.argv[3]))
 """
 
@@ -186,7 +342,9 @@ def test_of_several_processes_that_fetch_one_object_one_copies(folder, tmp_path)
     (tmp_path / "exchange").mkdir()
     digest = digest_folder(folder)
     Exchange(str(tmp_path / "exchange")).put(folder, digest)
-    arguments = [str(tmp_path / "exchange"), digest, str(tmp_path / "cache"), str(tmp_path / "log")]
+    (tmp_path / "barrier").mkdir()
+    places = [str(tmp_path / name) for name in ("cache", "log", "barrier")]
+    arguments = [str(tmp_path / "exchange"), digest, *places]
     processes = [subprocess.Popen([sys.executable, "-c", FETCH, *arguments], cwd=ROOT, env={**os.environ}) for _ in range(3)]
     assert [p.wait(timeout=60) for p in processes] == [0, 0, 0]
     assert len((tmp_path / "log").read_text().splitlines()) == 4
