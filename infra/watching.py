@@ -214,7 +214,7 @@ class Watching:
 
     def _may_wait(self, job: Json) -> bool:
         """Whether a change of a large Job can be looked at with the next one: its pods were listed a moment ago."""
-        ended = any(c["status"] == "True" for c in job["status"].get("conditions", []))
+        ended = any(c["status"] == "True" for c in job.get("status", {}).get("conditions", []))
         if ended or job["spec"].get("completions", 1) <= _MANY:
             return False
         return time.monotonic() - self._listed < _LIST_S

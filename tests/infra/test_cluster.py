@@ -276,10 +276,10 @@ def test_the_steady_state_costs_at_most_a_request_in_five_seconds(api, backgroun
     add_pod(api, uid)
     future = background.submit(run.watch, uid)
     until(lambda: api.watching)
-    time.sleep(2.5)  # past the first look and the beginning of the logs
+    time.sleep(1.5)  # past the first look and the beginning of the logs
     per_cycle = {"list of the Job": 1, "list of its pods": 1, "watch": 1}
     before = run.cluster.transport.requests
-    time.sleep(3)
+    time.sleep(2)
     assert run.cluster.transport.requests - before <= 1 + 1  # the pod's log, which the fake ends at once, comes again
     assert sum(per_cycle.values()) / watching.STEADY_S <= 1 / 5
     complete(api, uid)
