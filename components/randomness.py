@@ -2,7 +2,8 @@
 
 Inside ``sliced`` each process draws for all rows of the global batch and keeps those of its own rows. All generators thus move
 alike, and the masks do not depend on how many processes there are. Outside of it nothing changes. ``torch``'s own functions are
-caught, so that fusions and encoders, a user's own ones too, use them as ever.
+caught, so that fusions and encoders, a user's own ones too, use them as ever. Other draws are not caught (``bernoulli``,
+``normal_``, dropout inside of attention): with several processes the training loop refuses a part that makes them.
 """
 
 from collections.abc import Callable, Iterator, Mapping

@@ -1,6 +1,7 @@
 """One attempt at a job: inputs from the exchange to the local disk, the training, the result under the attempt's token."""
 
 import json
+import os
 import sys
 import tempfile
 import time
@@ -11,7 +12,7 @@ from pydantic import ValidationError
 
 from components.code import code_digest
 from components.errors import UsageError
-from components.exchange import Exchange, split
+from components.exchange import Exchange, ExchangeError, split
 from components.features import Features
 from components.training import tasks
 from components.training.checkpoint import Fenced
@@ -32,16 +33,20 @@ def attempt(config: str, out: str, pod: Pod, stop: Stop) -> None:
         stop: whether it is asked to stop.
 
     Raises:
-        UsageError: no spec, or none that can be done.
+        UsageError: a spec that cannot be done.
+        ExchangeError: no spec.
         UserError: inputs that are damaged, or nothing to learn from.
         Interrupted: it was asked to stop and wrote a checkpoint.
     """
     exchange, job = opened(out)
-    if already_done(exchange, job):
+    together = "RANK" in os.environ  # then the ranks must agree on it: a shared folder may show it to one before the other
+    if not together and already_done(exchange, job):
         return
     began = time.monotonic()
     spec = _local(_spec(config), pod, exchange)
     with joined(spec.training.device) as world, tempfile.TemporaryDirectory() as temporary:
+        if together and world.any(world.rank == 0 and already_done(exchange, job)):
+            return
         trainer = _trainer(spec, Shared(Fenced(exchange, job, pod.token), world), pod, stop, world)
         tasks.perform(trainer, lambda name: spec.needed(name).path, Path(temporary))
         if world.rank == 0:
@@ -57,8 +62,10 @@ def _spec(config: str) -> TrainSpec:
         raise UsageError(f"--config: got {config}, wanted EXCHANGE/jobs/JOB/spec.json")
     try:
         return TrainSpec.model_validate_json(Exchange(root).read(below))
-    except FileNotFoundError as error:
-        raise UsageError(f"--config: nothing at {config}") from error
+    except FileNotFoundError as error:  # a mount that is missing on this node, or one that has not seen it yet
+        raise ExchangeError(
+            f"--config: nothing at {config}; see that the exchange is mounted, or submit the run again"
+        ) from error
     except ValidationError as error:
         raise UsageError(f"--config: {config} is no TrainSpec: {error}") from error
 

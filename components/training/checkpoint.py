@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -85,8 +86,9 @@ class Fenced:
             if about.get("key") == key:
                 found.append((int(about["step"]), path))
         for _, path in sorted(found, reverse=True):
-            if (checkpoint := decode(self.exchange.read(path), key)) is not None:
-                return checkpoint
+            with suppress(FileNotFoundError):  # cleaned away since it was listed
+                if (checkpoint := decode(self.exchange.read(path), key)) is not None:
+                    return checkpoint
         return None
 
     def write(self, name: str, checkpoint: Checkpoint, key: str) -> None:

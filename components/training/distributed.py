@@ -10,6 +10,7 @@ Source: Li et al. 2020, PyTorch Distributed (arXiv:2006.15704); negatives over a
 """
 
 import os
+import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -26,7 +27,7 @@ from components.training.checkpoint import Checkpoint, Store, decode, encode
 START = timedelta(hours=1)
 """Peers may still be copying large inputs."""
 PEER = timedelta(minutes=5)
-"""A peer that does not answer for so long within a training is lost; one that dies is seen at once."""
+"""A peer that does not answer for so long within a step is lost; one that dies is seen at once."""
 
 
 @dataclass(frozen=True)
@@ -37,13 +38,15 @@ class World:
         rank: number of this process.
         size: how many there are.
         data: carries tensors of the device.
-        control: carries flags and bytes on the CPU, so that no GPU is waited for.
+        control: carries flags on the CPU, so that no GPU is waited for.
+        patient: carries what rank 0 has read or written in the exchange, which may take long.
     """
 
     rank: int = 0
     size: int = 1
     data: Any = None
     control: Any = None
+    patient: Any = None
 
     def bounds(self, total: int) -> tuple[int, int]:
         """Which rows of a global batch are this rank's; shares differ by one row at most."""
@@ -62,13 +65,21 @@ class World:
         if self.size == 1:
             return data
         length = torch.tensor([-1 if data is None else len(data)])
-        dist.broadcast(length, group=self.control, group_src=0)
+        dist.broadcast(length, group=self.patient, group_src=0)
         if length.item() < 0:
             return None
         content = torch.frombuffer(bytearray(data), dtype=torch.uint8) if data else torch.empty(int(length), dtype=torch.uint8)
         if len(content):
-            dist.broadcast(content, group=self.control, group_src=0)
+            dist.broadcast(content, group=self.patient, group_src=0)
         return content.numpy().tobytes()
+
+    def alike(self, value: int) -> bool:
+        """Whether all ranks have the same number (below 2**62); all ranks must ask."""
+        if self.size == 1:
+            return True
+        extremes = torch.tensor([value, -value])
+        dist.all_reduce(extremes, op=dist.ReduceOp.MAX, group=self.control)
+        return bool(extremes[0] == -extremes[1])
 
     def wrapped(self, module: nn.Module) -> nn.Module:
         """A module whose gradients are the mean over all ranks; one without a gradient anywhere keeps none."""
@@ -146,9 +157,10 @@ class Shared:
         return decode(data, key) if data is not None else None
 
     def write(self, name: str, checkpoint: Checkpoint, key: str) -> None:
-        """See ``Store``."""
+        """See ``Store``; no rank goes on, or ends, before it is written."""
         if self.world.rank == 0:
             self.store.write(name, checkpoint, key)
+        self.world.shared(b"")
 
 
 @contextmanager
@@ -164,17 +176,29 @@ def joined(device: str) -> Iterator[World]:
     cuda = device == "cuda" or (device == "auto" and torch.cuda.is_available())
     if cuda:
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    dist.init_process_group("nccl" if cuda else "gloo", timeout=START)
-    dist.barrier()
-    world = World(
-        rank=dist.get_rank(),
-        size=dist.get_world_size(),
-        data=dist.new_group(timeout=PEER),
-        control=dist.new_group(timeout=PEER, backend="gloo"),
-    )
+    with _killable():
+        dist.init_process_group("nccl" if cuda else "gloo", timeout=START)
+        dist.barrier()
+        world = World(
+            rank=dist.get_rank(),
+            size=dist.get_world_size(),
+            data=dist.new_group(timeout=PEER),
+            control=dist.new_group(timeout=PEER, backend="gloo"),
+            patient=dist.new_group(timeout=START, backend="gloo"),
+        )
     yield world
     # Not after an error: a rank that failed must be seen by its exit code, before its peers see its connection close.
     dist.destroy_process_group()
+
+
+@contextmanager
+def _killable() -> Iterator[None]:
+    """Within, SIGTERM ends the process at once: a handler of Python would wait until the peers are met."""
+    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def lost_peer(error: BaseException) -> bool:

@@ -31,6 +31,10 @@ class Agent(LocalElasticAgent):
             self._remaining_restarts = 0
         return result
 
+    def _stop_workers(self, worker_group: WorkerGroup) -> None:  # noqa: ARG002
+        # Theirs gives 30 s, which may be too little for a step and its checkpoint.
+        self._shutdown(timeout=self._shutdown_timeout)
+
 
 def agent(
     shape: "Shape", address: str, arguments: list[str], run_id: str, *, join_s: int, restarts: int, stop_s: int

@@ -89,7 +89,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    code = main()
+    try:
+        code = main()
+    except SystemExit as stopped:  # by a signal, before the first step
+        code = int(stopped.code or 0)
     if code and "RANK" in os.environ:
         # One of several ranks: nothing may delay its end, by which the launcher tells a cause from its consequences.
         sys.stdout.flush()

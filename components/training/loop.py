@@ -15,6 +15,7 @@ from components.contracts import Encoder
 from components.errors import UserError
 from components.model import Model
 from components.progress import Log, Progress, silent, unlogged
+from components.refs import digest_bytes
 from components.training.checkpoint import Checkpoint, Store
 from components.training.data import TrainingData
 from components.training.distributed import ALONE, World
@@ -108,18 +109,36 @@ def fit(
         found = checkpoints.read(name, key) if checkpoints is not None else None
         if found is not None:
             run.resume(found)
+        began = run.step
         while run.epoch < epochs:
             run.advance()
+            if run.step == began + 1:
+                _drawn_alike(control.world, run.device, name)
+            asked = control.stop()  # before the step is told: who sees it may stop the training
             progress(name, run.step, run.steps)
             if run.batch == 0:
                 log({f"{name}/{what}": value for what, value in run.history[-1].items()}, run.step)
-            stop = control.world.any(control.stop())
+            stop = control.world.any(asked)
             if checkpoints is not None and (stop or _due(run, config, epochs, control.checkpoint_steps)):
                 checkpoints.write(name, run.checkpoint(), key)
             if stop and run.epoch < epochs:
                 raise Interrupted(f"{name}: stopped after step {run.step} of {run.steps}")
     model.cpu().eval()
     return Fitted(history=run.history, steps=run.step, resumed_from=found.step if found else 0)
+
+
+def _drawn_alike(world: World, device: torch.device, name: str) -> None:
+    """See that all ranks have drawn the same random numbers, so that they go on as one device.
+
+    Raises:
+        UserError: they have not.
+    """
+    state = torch.cuda.get_rng_state(device) if device.type == "cuda" else torch.get_rng_state()
+    if not world.alike(int(digest_bytes(state.numpy().tobytes())[:15], 16)):
+        raise UserError(
+            f"{name}: a part draws random numbers for its own rows only, so that the processes would train different models; "
+            "in your own parts draw with torch's dropout, rand or randn, or train in one process"
+        )
 
 
 def _due(run: "_Run", config: TrainingConfig, epochs: int, steps: int | None) -> bool:

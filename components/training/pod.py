@@ -218,13 +218,13 @@ def ended(work: Callable[[], int]) -> int:
 
 
 def _unexpected(error: Exception) -> int:
-    from components.training.distributed import lost_peer
+    if "torch.distributed" in sys.modules:  # else torch itself may be what is missing
+        from components.training.distributed import lost_peer
 
-    if lost_peer(error):
-        time.sleep(_LATE)
-        message(
-            f"a peer of this training is gone ({str(error).splitlines()[0]}); the next attempt goes on at the last checkpoint"
-        )
-        return exits.INTERRUPTED
+        if lost_peer(error):
+            time.sleep(_LATE)
+            first = str(error).splitlines()[0]
+            message(f"a peer of this training is gone ({first}); the next attempt goes on at the last checkpoint", cause=False)
+            return exits.INTERRUPTED
     message("".join(traceback.format_exception(error)))
     return exits.BUG

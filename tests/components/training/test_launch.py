@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from components.config import ModelConfig, Part
 from components.errors import UsageError
 from components.refs import read_json
 from components.training.entry import run
@@ -76,8 +77,9 @@ from dataclasses import dataclass
 class Config:
     pass
 def build(config):
+    steps = iter(range(1000))
     def loss(output, targets, weights, present):
-        if os.environ["RANK"] == "1":
+        if next(steps) == 5 and os.environ["RANK"] == "1":
             raise IndexError("only here")
         return output.logits.square().sum()
     return loss
@@ -91,6 +93,33 @@ def test_the_exit_code_is_the_cause_and_not_its_consequence(features, tmp_path):
     (one,) = nodes(tmp_path, 1, processes=2)
     assert end(one)[0] == 70
     assert "IndexError: only here" in (tmp_path / "a.end").read_text()
+
+
+DRAWS_OF_ITS_OWN = """
+import torch
+from dataclasses import dataclass
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    pass
+def build(config, *, names, dim, dropout):
+    class Fusion(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.linear = torch.nn.Linear(dim, dim)
+        def forward(self, parts, present):
+            total = self.linear(sum(parts.values()))
+            return total * torch.bernoulli(torch.full_like(total, 0.9))
+    return Fusion()
+"""
+
+
+def test_a_part_that_draws_for_its_own_rows_only_is_refused(features, tmp_path):
+    (tmp_path / "my_fusion.py").write_text(DRAWS_OF_ITS_OWN)
+    spec = teach_spec(features, base=str(tmp_path))
+    job(tmp_path, spec.model_copy(update={"model": ModelConfig(dim=16, fusion=Part(name="./my_fusion.py"))}))
+    (one,) = nodes(tmp_path, 1, processes=2)
+    assert end(one)[0] == 65
+    assert "for its own rows only" in (tmp_path / "a.end").read_text()
 
 
 @pytest.mark.slow
