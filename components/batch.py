@@ -5,7 +5,7 @@ depend in its last bits on the rows beside it, so whoever cuts the data at multi
 """
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,15 +41,16 @@ class Answers:
         predictor: the model.
         manifest: what the columns mean.
         data_uri: where the media lie.
+        media: opens them.
 
     Raises:
         UserError: the data set has none of the model's modalities, or one of another kind.
     """
 
-    def __init__(self, predictor: Predictor, manifest: Manifest, data_uri: str) -> None:
+    def __init__(self, predictor: Predictor, manifest: Manifest, data_uri: str, media: Callable[[str], Media] = Media) -> None:
         self._predictor = predictor
         self.manifest = usable(manifest, {name: m.kind for name, m in predictor.modalities.items()})
-        self._media = Media(data_uri) if any(m.kind in MEDIA for m in self.manifest.modalities.values()) else None
+        self._media = media(data_uri) if any(m.kind in MEDIA for m in self.manifest.modalities.values()) else None
         self.schema = schema(predictor.classes)
 
     def table(self, records: pa.Table) -> pa.Table:

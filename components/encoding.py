@@ -1,6 +1,6 @@
 """Fills a features folder from accepted records; content that the feature cache knows is not encoded again."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,18 +75,26 @@ class Encoder:
         options: options of each modality's kind; one that is not named uses its defaults.
         data_uri: where the media lie.
         cache: folder of the feature cache.
+        media: opens them.
 
     Attributes:
         specs: what was built, by modality name.
         fresh: modality name to how many records were encoded, not taken from the cache.
     """
 
-    def __init__(self, manifest: Manifest, options: Mapping[str, Mapping[str, Any]], data_uri: str, cache: Path) -> None:
+    def __init__(
+        self,
+        manifest: Manifest,
+        options: Mapping[str, Mapping[str, Any]],
+        data_uri: str,
+        cache: Path,
+        media: Callable[[str], Media] = Media,
+    ) -> None:
         self.specs, self.built = build_modalities(manifest, options)
         self.fresh = dict.fromkeys(self.built, 0)
         self._manifest = manifest
         self._caches = {name: FeatureCache(cache, m.digest(), m.shape, m.dtype) for name, m in self.built.items()}
-        self._media = Media(data_uri) if any(m.kind in MEDIA for m in manifest.modalities.values()) else None
+        self._media = media(data_uri) if any(m.kind in MEDIA for m in manifest.modalities.values()) else None
 
     def encode(self, batch: pa.RecordBatch | pa.Table) -> tuple[Inputs, Previews]:
         """Inputs and previews of a batch.

@@ -12,10 +12,11 @@ from types import FrameType
 from pydantic import ValidationError
 
 from components.errors import UsageError
-from components.exchange import JOBS, Exchange, split
+from components.exchange import Exchange, ExchangeError, split
 from components.shards.spec import ShardSpec
 from components.training import exits
 from components.training.pod import Lines, Parser, Pod, ended, message
+from components.training.remote import opened
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -34,11 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _do(config: str, out: str, pod: Pod) -> None:
-    root, below = split(out)
-    if not root or below.count("/") != 1:
-        raise UsageError(f"--out: got {out}, wanted EXCHANGE/jobs/JOB")
-    exchange = Exchange(root)
-    exchange.check()
+    exchange, job = opened(out)
     spec = _spec(config)
     index = _index(len(spec.parts))
     from components.shards.work import run_index  # torch: after all that can be said without it
@@ -47,7 +44,7 @@ def _do(config: str, out: str, pod: Pod) -> None:
         spec,
         index,
         exchange=exchange,
-        job=below.removeprefix(f"{JOBS}/"),
+        job=job,
         attempt=pod.token,
         cache=pod.cache,
         progress=Lines().progress,
@@ -57,10 +54,12 @@ def _do(config: str, out: str, pod: Pod) -> None:
 
 def _spec(config: str) -> ShardSpec:
     root, below = split(config)
+    if not root:
+        raise UsageError(f"--config: got {config}, wanted EXCHANGE/jobs/JOB/spec.json")
     try:
         return ShardSpec.model_validate_json(Exchange(root).read(below))
-    except FileNotFoundError as error:
-        raise UsageError(f"--config: nothing at {config}") from error
+    except FileNotFoundError as error:  # a shared folder may show what the run has written only a while later
+        raise ExchangeError(f"--config: nothing at {config}; if it stays so, submit the run again") from error
     except ValidationError as error:
         raise UsageError(f"--config: {config} is no ShardSpec: {error}") from error
 

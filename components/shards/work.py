@@ -1,7 +1,7 @@
 """One index of a Job: does its part chunk by chunk, and leaves out what an earlier attempt has finished."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
@@ -11,7 +11,9 @@ import pyarrow.parquet as pq
 
 from components.batch import Answers, regrouped
 from components.data.manifest import Manifest
+from components.data.media import Media
 from components.encoding import Accepted, Encoder
+from components.errors import BadInput
 from components.exchange import OBJECTS, Exchange, ExchangeError
 from components.exchange_store import Store
 from components.features import FeaturesWriter
@@ -58,7 +60,8 @@ class Encode:
 
     def __init__(self, spec: ShardSpec, folder: Path, cache: Path) -> None:
         self._records = Accepted.open(folder)
-        self._encoder = Encoder(self._records.manifest, spec.modalities, spec.media or str(folder), cache / "features")
+        place, opened = _media_of(spec, folder)
+        self._encoder = Encoder(self._records.manifest, spec.modalities, place, cache / "features", opened)
 
     def chunk(self, records: pa.Table, out: Path) -> None:
         """Write the files for these records into an empty folder."""
@@ -72,7 +75,7 @@ class Predict:
 
     def __init__(self, spec: ShardSpec, folder: Path, package: Path) -> None:
         manifest = Manifest.model_validate(read_json(folder / "dataset.json")["manifest"])
-        self._answers = Answers(Predictor.load(package), manifest, spec.media or str(folder))
+        self._answers = Answers(Predictor.load(package), manifest, *_media_of(spec, folder))
 
     def chunk(self, records: pa.Table, out: Path) -> None:
         """Write the files for these records into an empty folder."""
@@ -104,14 +107,10 @@ def run_index(
     resumed = len(finished)
     if any(start not in finished for start in range(part.start, part.stop, spec.chunk)):
         folder = _fetched(exchange, part.records, cache)
-        with _media_of(spec):
-            task = _task(spec, folder, exchange, cache)
+        task = _task(spec, folder, exchange, cache)
         for start, records in _chunks(part, folder, spec.chunk):
             if start not in finished:
-                with _media_of(spec):
-                    finished[start] = _finish(
-                        task, records, start, index, exchange=exchange, job=job, attempt=attempt, spec=digest
-                    )
+                finished[start] = _finish(task, records, start, index, exchange=exchange, job=job, attempt=attempt, spec=digest)
             progress(f"part {index}", start + len(records) - part.start, part.stop - part.start)
     result = PartResult(
         spec=digest, index=index, start=part.start, stop=part.stop, chunks=[finished[start] for start in sorted(finished)]
@@ -144,20 +143,38 @@ def _task(spec: ShardSpec, folder: Path, exchange: Exchange, cache: Path) -> Tas
     return Predict(spec, folder, _fetched(exchange, spec.package, cache))
 
 
-@contextmanager
-def _media_of(spec: ShardSpec) -> Iterator[None]:
-    """A store that does not answer is no fault of the code: the next attempt goes on.
+def _media_of(spec: ShardSpec, folder: Path) -> tuple[str, type[Media]]:
+    """Where the media lie, and what opens them: packed beside the records, or where pods read them themselves."""
+    return (str(folder), Media) if spec.media is None else (spec.media, _StoreMedia)
 
-    Raises:
-        ExchangeError: media that pods read themselves cannot be reached.
-    """
+
+class _StoreMedia(Media):
+    """Media in a store that pods read themselves; that it does not answer is no fault of the code: the next attempt goes on."""
+
+    def __init__(self, uri: str) -> None:
+        self._uri = uri
+        with _reached(uri):
+            super().__init__(uri)
+
+    def fetch(self, paths: Sequence[str | None], field: str = "media") -> list[bytes | BadInput | None]:
+        """The bytes behind each path, as ``Media.fetch`` gives them.
+
+        Raises:
+            ExchangeError: the store cannot be reached.
+        """
+        with _reached(self._uri):
+            return super().fetch(paths, field)
+
+
+@contextmanager
+def _reached(uri: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if spec.media is None or not Store.may_pass(error):
+        if not Store.may_pass(error):
             raise
         raise ExchangeError(
-            f"media: this pod cannot read {spec.media}: {type(error).__name__}: {error}; give it the endpoint and credentials "
+            f"media: this pod cannot read {uri}: {type(error).__name__}: {error}; give it the endpoint and credentials "
             "under trainer.env and trainer.secrets, or use an exchange that is a folder: media are then copied there"
         ) from error
 

@@ -130,11 +130,11 @@ def pod(tmp_path, monkeypatch):
     """Run the entry in this process; gives its exit code and last message."""
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
 
-    def run(name="job", **more):
+    def run(name="job", config=None, **more):
         for key, value in {**environment(tmp_path, "pod"), **more}.items():
             monkeypatch.setenv(key, value)
         where = f"{tmp_path}/exchange/jobs/{name}"
-        code = main(["--config", f"{where}/spec.json", "--out", where])
+        code = main(["--config", config or f"{where}/spec.json", "--out", where])
         return code, (tmp_path / "pod.end").read_text()
 
     yield run
@@ -146,7 +146,8 @@ def pod(tmp_path, monkeypatch):
     ("given", "code", "said"),
     [
         ({"JOB_COMPLETION_INDEX": "7"}, 64, "got '7', wanted a number below 1, the parts of the spec"),
-        ({"name": "nowhere"}, 64, "nothing at"),
+        ({"name": "nowhere"}, 74, "nothing at"),
+        ({"config": "spec.json"}, 64, "wanted EXCHANGE/jobs/JOB/spec.json"),
         ({"CONCORD_CODE": "0" * 64}, 69, "build the image from the same sources"),
     ],
 )

@@ -1,5 +1,6 @@
 """A data set encoded or answered in parts equals the one that one process makes, and nothing is joined that is not whole."""
 
+import errno
 import json
 import shutil
 
@@ -243,11 +244,35 @@ def test_media_that_a_pod_cannot_reach_are_no_bug_of_the_code(data, tmp_path, mo
     exchange = Exchange(str(tmp_path / "exchange"))
     spec = encode_plan(data, 1).cut(exchange, tmp_path / "scratch").model_copy(update={"media": "s3://bucket/data"})
 
-    def refused(uri):
+    def refused(_, uri):
         raise PermissionError(f"403 Forbidden: {uri}")
 
-    monkeypatch.setattr("components.encoding.Media", refused)
-    with pytest.raises(ExchangeError, match=r"cannot read s3://bucket/data: PermissionError.*trainer\.secrets"):
+    with monkeypatch.context() as patch:
+        patch.setattr("components.data.media.Media.__init__", refused)
+        with pytest.raises(ExchangeError, match=r"cannot read s3://bucket/data: PermissionError.*trainer\.secrets"):
+            run_all(spec, exchange, tmp_path)
+
+    def lost(*_):
+        raise ConnectionResetError("in the middle")
+
+    spec = spec.model_copy(update={"media": str(data / "data")})
+    with monkeypatch.context() as patch:
+        patch.setattr("components.data.media.Media.fetch", lost)
+        with pytest.raises(ExchangeError, match=r"cannot read .*/data: ConnectionResetError"):
+            run_all(spec, exchange, tmp_path)
+    run_all(spec, exchange, tmp_path)
+    assert digest_folder(joined(spec, exchange, data, tmp_path)) == digest_folder(data / "features")
+
+
+def test_an_error_of_the_local_disk_is_not_blamed_on_the_media(data, tmp_path, monkeypatch):
+    exchange = Exchange(str(tmp_path / "exchange"))
+    spec = encode_plan(data, 1).cut(exchange, tmp_path / "scratch").model_copy(update={"media": str(data / "data")})
+
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(work, "FeaturesWriter", full)
+    with pytest.raises(OSError, match="No space left"):
         run_all(spec, exchange, tmp_path)
 
 
