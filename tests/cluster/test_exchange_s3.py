@@ -49,12 +49,23 @@ def test_objects_attempts_and_checkpoints_come_back_as_they_went(exchange, folde
     assert (found.step, found.state["w"].tolist()) == (4, [4.0] * 3)
 
 
-def test_damage_in_the_store_is_seen(exchange, folder, tmp_path):
+def test_damage_in_the_store_is_seen_and_mended(exchange, folder, tmp_path):
     digest = digest_folder(folder)
     uri = exchange.put(folder, digest)
     exchange.write(f"objects/{digest}/a.txt", b"z")
-    with pytest.raises(ExchangeError, match="other content"):
+    with pytest.raises(ExchangeError, match="its listing was taken away"):
         exchange.fetch(uri, digest, tmp_path / "cache")
+    exchange.put(folder, digest)
+    assert digest_folder(exchange.fetch(uri, digest, tmp_path / "cache")) == digest
+
+
+def test_what_is_deleted_is_gone_and_what_is_not_there_is_no_error(exchange, folder):
+    exchange.put_attempt("job", "one", folder, {})
+    exchange.remove("jobs/job/attempts/one.json")
+    assert exchange.attempts("job") == []
+    exchange.remove_job("job")
+    assert exchange.names("jobs/job") == []
+    exchange.remove_job("job")
 
 
 def test_what_cannot_be_reached_is_said_in_time(exchange, monkeypatch, tmp_path):
