@@ -4,7 +4,8 @@
 set -eu
 locks=/opt/concord/locks
 cache=--no-cache
-if [ -d /cache ]; then cache="--cache-dir=/cache"; fi
+# Only a mount: an earlier layer that was built with one leaves an empty folder, which must not fill up in the image.
+if grep -q ' /cache ' /proc/self/mountinfo; then cache="--cache-dir=/cache"; fi
 python3 -m venv /tools
 /tools/bin/python -m pip install --quiet --no-cache-dir --disable-pip-version-check --require-hashes --requirement "$locks/tools.lock"
 /tools/bin/uv pip install --quiet "$cache" --system-certs --link-mode copy --no-deps --require-hashes \
