@@ -19,7 +19,7 @@ from flows.engines import QUIET
 from tests.postgres import Postgres
 
 _SECONDS = 150
-_STOP_SECONDS = 20
+_STOP_SECONDS = 10
 
 
 @contextmanager

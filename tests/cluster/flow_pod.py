@@ -227,6 +227,11 @@ def database_files(folder: Path) -> list[str]:
     return [str(p) for p in found if p.name.endswith(names) or p.read_bytes()[:15] == b"SQLite format 3"]
 
 
+def _here(folder: Path, place: str) -> Path:
+    """Where this machine sees what pods see below their state folder."""
+    return folder / "home" / Path(place).relative_to("/concord")
+
+
 def main() -> None:
     """Run a configuration with its data from the flow's pod, its trainings as Jobs, and print the outcome as JSON."""
     path = Path(sys.argv[1] if len(sys.argv) > 1 else "conf/demo.yaml")
@@ -249,9 +254,11 @@ def main() -> None:
             champion = Registry(ready.home).champion(config["name"])
             records = sorted((folder / "home" / "runs").glob("*/run.json"))
             steps = json.loads(records[-1].read_text())["steps"] if records else []
+            evaluated = [_here(folder, s["output"]) / "metrics.json" for s in steps if s["name"] == "evaluate"]
         outcome = {
             "state": run["state_name"],
             "seconds": round(seconds, 1),
+            "accuracy": [json.loads(path.read_text())["accuracy"] for path in evaluated],
             "jobs": sorted({line for line in run["logs"].splitlines() if "submitted Job" in line}),
             "steps": {step["name"]: step["digest"] for step in steps},
             "ledger": [f"{e.kind} {e.version}" for e in entries],

@@ -1,6 +1,7 @@
 """The whole flow as a pod of the Prefect work pool, against a team's servers, with its trainings as Jobs."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import yaml
@@ -9,6 +10,7 @@ from components import promotion
 from components.ledger import Ledger
 from components.refs import digest_folder
 from components.registry import Registry
+from serving import endpoint
 from tests import tiny
 from tests.cluster import flow_pod
 
@@ -92,3 +94,50 @@ def test_a_second_run_in_another_pod_skips_all_steps_and_decides_nothing(team):
     assert [s["digest"] for s in one["steps"]] == [s["digest"] for s in two["steps"]]
     assert one["host"] != two["host"]
     assert Ledger(team.home.ledger).entries("tiny") == before
+
+
+def like_the_flow(team, name, *, env_from, arguments):
+    """A pod as the work pool makes it, with another command; gives its exit code and what it wrote."""
+    flow = team.kubectl.json("-n", team.namespace, "get", "pods", "-l", "concord/task=flow")["items"][0]
+    spec = {key: flow["spec"][key] for key in ("securityContext", "restartPolicy", "volumes", "enableServiceLinks")}
+    spec["volumes"] = [volume for volume in spec["volumes"] if "projected" not in volume]
+    container = {
+        key: flow["spec"]["containers"][0][key] for key in ("image", "imagePullPolicy", "workingDir", "securityContext", "env")
+    }
+    mounts = [m for m in flow["spec"]["containers"][0]["volumeMounts"] if "serviceaccount" not in m["mountPath"]]
+    container |= {"name": "command", "args": arguments, "volumeMounts": mounts, "envFrom": env_from}
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": {**spec, "containers": [container]}}
+    team.kubectl.apply(pod, team.namespace)
+    team.kubectl(
+        "-n",
+        team.namespace,
+        "wait",
+        f"pod/{name}",
+        "--for=jsonpath={.status.containerStatuses[0].state.terminated}",
+        "--timeout=120s",
+    )
+    status = team.kubectl.json("-n", team.namespace, "get", "pod", name)["status"]
+    return status["containerStatuses"][0]["state"]["terminated"]["exitCode"], team.kubectl("-n", team.namespace, "logs", name)
+
+
+@pytest.mark.usefixtures("first")
+def test_the_command_in_a_pod_says_at_once_that_nothing_changed(team):
+    servers = [{"secretRef": {"name": "concord-flow"}}]
+    code, said = like_the_flow(team, "again", env_from=servers, arguments=["concord", "run", CONFIG, "--json"])
+    assert code == 0, said
+    assert json.loads(said.splitlines()[-1])["verdict"] == "nothing changed"
+
+
+@pytest.mark.usefixtures("first")
+def test_a_pod_that_was_given_no_servers_makes_no_database_and_says_what_is_missing(team):
+    code, said = like_the_flow(team, "bare", env_from=[], arguments=["concord", "run", CONFIG])
+    assert code == 2, said
+    assert "CONCORD_DATABASE_URL and MLFLOW_TRACKING_URI" in said
+    assert flow_pod.database_files(team.folder / "home") == []
+
+
+@pytest.mark.usefixtures("first")
+def test_another_machine_of_the_team_builds_what_it_serves_from_the_registry(team, tmp_path):
+    laptop = replace(team.home, root=tmp_path / "laptop")
+    bento = endpoint.bento_of(laptop, promotion.champion(laptop, "tiny"))
+    assert (bento / "bento.yaml").is_file()
