@@ -4,8 +4,9 @@ import math
 from dataclasses import dataclass
 
 from components import parts
-from components.plan.estimate import TRAINING, Estimate, Planner, StageEstimate
+from components.plan.estimate import Estimate, Planner, StageEstimate
 from components.plan.shown import bytes_said, time_said
+from components.plan.work import TRAINING
 from components.trainer_config import KubernetesTrainer
 
 PATIENCE_S = 8 * 3600.0

@@ -10,12 +10,18 @@ from components.features import ModalitySpec
 from components.plan import sizes, steps
 from components.plan.profile import Line, Profile, Stage
 from components.plan.survey import Survey
-from components.plan.work import EXPECTED, POSSIBLE, Outcome, Training, checkpoints, trainings
+from components.plan.work import EXPECTED, POSSIBLE, STAGES, TRAINING, Outcome, Training, checkpoints, trainings
+from components.shards.cut import media_in_store
 from components.trainer_config import KubernetesTrainer
 
-STAGES = ("validate", "encode", "teach", "pseudo_label", "train", "baselines", "evaluate", "package")
-TRAINING = ("teach", "train", "baselines")
 _PAGE = 4096
+_INPUTS = {
+    "teach": ("encode",),
+    "train": ("encode", "teach", "pseudo_label"),
+    "baselines": ("encode", "pseudo_label", "train"),
+}
+"""What a training's pods fetch; the stage that comes first with one also pays for bringing it there."""
+_BROUGHT = {"teach": ("encode",), "train": ("teach", "pseudo_label"), "baselines": ("train",)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,17 +197,21 @@ class Planner:
         return round(features * shares.get(name, 1.0))
 
     def _exchange(self, name: str, records: int, work: Sequence[Training], written: int) -> int:
-        """Bytes through the exchange: features once in and once to every node, checkpoints and results."""
+        """Bytes through the exchange: inputs once in and once to every node, checkpoints and results."""
         trainer = self.config.trainer
         if not isinstance(trainer, KubernetesTrainer):
             return 0
-        features = round(self.profile.stages["encode"].written_bytes.at(records))
-        if name in TRAINING and work:
-            put = features if name == "teach" else 0
+
+        def size(stages: Sequence[str]) -> int:
+            return sum(round(self.profile.stages[stage].written_bytes.at(records)) for stage in stages)
+
+        if name in TRAINING:
             kept = sum(checkpoints(self.config, t) * self.checkpoint_bytes[t.model] for t in work)
-            return put + trainer.nodes * features + kept + 2 * written
+            return size(_BROUGHT[name]) + trainer.nodes * size(_INPUTS[name]) + kept + 2 * written
         if name == "encode" and trainer.shards > 1:
-            return round(self.profile.stages["validate"].written_bytes.at(records)) * 2 + 2 * written
+            apart = self.surveyed.media_by_path and media_in_store(self.config.data.uri, trainer.exchange.uri) is None
+            packed = round(self.profile.media_bytes * records) if apart else 0
+            return 2 * (size(["validate"]) + packed + written)
         return 0
 
     def _checkpoints(self, records: int) -> Checkpoints:

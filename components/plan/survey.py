@@ -34,6 +34,7 @@ class Survey:
         present: ``(n, modalities)``.
         id_length: mean length of an id.
         group_length: mean length of a group.
+        media_by_path: whether records name media by path, so that those are not among the records' own bytes.
     """
 
     records: int
@@ -44,6 +45,7 @@ class Survey:
     present: NDArray[np.bool_]
     id_length: float
     group_length: float
+    media_by_path: bool
 
     @property
     def seen(self) -> int:
@@ -101,6 +103,9 @@ def survey(data: DataConfig) -> Survey:
         present=np.concatenate(found.present),
         id_length=found.lengths["id"] / found.records,
         group_length=found.lengths["group"] / found.records,
+        media_by_path=any(
+            m.kind in MEDIA and _is_text(dataset.schema.field(str(m.column)).type) for m in manifest.modalities.values()
+        ),
     )
 
 
@@ -146,10 +151,14 @@ def _present(batch: pa.RecordBatch | pa.Table, modality: Modality) -> NDArray[np
         return some
     column = batch.column(str(modality.column))
     there = _given(column)
-    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+    if _is_text(column.type):
         said = column if modality.kind in MEDIA else pc.utf8_trim_whitespace(column)
         there &= np.asarray(pc.fill_null(pc.greater(pc.utf8_length(said), 0), False))
     return there
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
 def _given(column: pa.Array | pa.ChunkedArray) -> NDArray[np.bool_]:

@@ -8,6 +8,8 @@ from components.plan import sizes, steps
 from components.plan.survey import Survey
 from components.trainer_config import KubernetesTrainer
 
+STAGES = ("validate", "encode", "teach", "pseudo_label", "train", "baselines", "evaluate", "package")
+TRAINING = ("teach", "train", "baselines")
 ACCEPTED = 0.5
 """Share of the unlabelled pool that is taken to get a pseudo-label: only a trained teacher knows."""
 

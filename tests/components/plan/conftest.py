@@ -9,7 +9,7 @@ from components import config as configuration
 from components.config import RunConfig
 from components.encoding import build_modalities, encode
 from components.features import Features
-from components.plan import estimate, steps
+from components.plan import estimate, steps, work
 from components.plan.profile import Disk, Line, Machine, Profile, Stage, shape_of
 from components.plan.survey import Survey, survey
 from components.validation.accept import validate
@@ -48,7 +48,7 @@ def rates(real: Real, gpu: str | None = None, step: Line | None = None, **change
         sample_records=(50, 100),
         seconds=1.0,
         load=0.0,
-        stages=dict.fromkeys(estimate.STAGES, stage),
+        stages=dict.fromkeys(work.STAGES, stage),
         steps=dict.fromkeys(names, step or Line(fixed=1e-3, slope=1e-5)),
         step_rows=(8, 32),
         encoder_seconds=dict.fromkeys(real.surveyed.names, 1e-3),

@@ -1,11 +1,13 @@
 """Laws: totals are their parts, and more records never cost less."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.plan.estimate import STAGES, TRAINING
 from components.plan.profile import Line, Stage
+from components.plan.work import STAGES, TRAINING, checkpoints, trainings
 from components.trainer_config import KubernetesTrainer
 from tests.components.plan.conftest import rates
 
@@ -84,13 +86,36 @@ def test_checkpoints_and_their_traffic(planner, cluster):
     assert all(s.exchange_bytes == 0 for s in here.stages)
 
 
-def test_every_node_fetches_the_features(cluster):
+@pytest.mark.parametrize(("name", "brought", "fetched"), [("teach", 1, 1), ("train", 2, 3), ("baselines", 1, 3)])
+def test_inputs_go_in_once_and_out_to_every_node_and_results_in_and_out(cluster, name, brought, fetched):
     n = 1_000_000
+    output = 1000 + 100 * n  # of every stage alike
+    training = trainings(name, cluster.config, cluster.surveyed, n, cluster.base)
+    kept = sum(checkpoints(cluster.config, t) * cluster.checkpoint_bytes[t.model] for t in training)
     stages = {s.name: s for s in cluster.estimate(n).stages}
-    features = 1000 + 100 * n
-    for name in TRAINING:
-        assert stages[name].exchange_bytes >= (2 + (name == "teach")) * features
-    assert stages["validate"].exchange_bytes == 0
+    assert stages[name].exchange_bytes == (brought + 2 * fetched + 2) * output + kept
+    assert stages["validate"].exchange_bytes == stages["encode"].exchange_bytes == 0
+
+
+@pytest.mark.parametrize(
+    ("data", "exchange", "by_path", "media"),
+    [
+        ("/data", "/mnt/exchange", True, 300),
+        ("/data", "s3://bucket/prefix", True, 300),
+        ("s3://bucket/data", "s3://bucket/prefix", True, 0),
+        ("s3://bucket/data", "/mnt/exchange", True, 300),
+        ("/data", "/mnt/exchange", False, 0),
+    ],
+)
+def test_media_that_pods_cannot_read_themselves_travel_with_the_records(real, data, exchange, by_path, media):
+    volumes = [{"name": "shared", "mount": "/mnt", "claim": "shared"}]
+    trainer = KubernetesTrainer(where="kubernetes", exchange={"uri": exchange}, image="train:1", shards=4, volumes=volumes)
+    where = real.config.data.model_copy(update={"uri": data})
+    planner = real.planner(config=real.config.model_copy(update={"trainer": trainer, "data": where}))
+    planner = replace(planner, surveyed=replace(planner.surveyed, media_by_path=by_path))
+    n = 1000
+    encode = next(s for s in planner.estimate(n).stages if s.name == "encode")
+    assert encode.exchange_bytes == 2 * (1000 + 100 * n) + 2 * media * n + 2 * (1000 + 100 * n)
 
 
 def test_a_line_is_never_below_zero():

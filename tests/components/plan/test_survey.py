@@ -1,6 +1,8 @@
 """What is seen of a data set without its media is what a run finds in it; a sample of it is a data set that runs."""
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from components.config import DataConfig
@@ -8,7 +10,7 @@ from components.errors import UserError
 from components.plan import sample
 from components.plan.survey import survey
 from components.validation.accept import validate
-from tests import datasets
+from tests import datasets, tiny
 
 
 def test_shares_are_those_of_the_encoded_set(real):
@@ -18,7 +20,20 @@ def test_shares_are_those_of_the_encoded_set(real):
     assert np.array_equal(seen.present, features.present)
     assert np.array_equal(seen.labelled, features.labels >= 0)
     assert list(seen.classes) == features.classes
+    assert seen.media_by_path
     assert seen.id_length == np.mean([len(i) for i in features.ids])
+
+
+def test_pictures_in_the_records_themselves_are_no_media_by_path(tmp_path):
+    folder = tiny.make(tmp_path / "data", 40)
+    table = pq.read_table(folder / "records.parquet")
+    paths = table["image"].to_pylist()
+    pictures = pa.array([p and (folder / "media" / p).read_bytes() for p in paths], pa.binary())
+    table = table.set_column(table.schema.get_field_index("image"), "image", pictures)
+    pq.write_table(table, folder / "records.parquet")
+    seen = survey(DataConfig(uri=str(folder)))
+    assert not seen.media_by_path
+    assert seen.present[:, seen.names.index("image")].tolist() == [p is not None for p in paths]
 
 
 def test_learnable_records_are_counted_by_modality(real):
