@@ -17,6 +17,7 @@ from components.features import Features
 from components.plan import machine, sample, steps
 from components.plan.profile import Line, Profile, Stage, shape_of
 from components.plan.survey import Survey
+from components.plan.work import STAGES, TRAINING
 from components.progress import Progress, silent
 from components.refs import Ref, digest_folder
 from components.trainer_config import LocalTrainer
@@ -27,9 +28,9 @@ behind a stage is the flow's knowledge."""
 
 SIZES = (250, 1000)
 """Records of the two samples."""
+TURNS = 2
+"""Walks on each sample, of which the quickest counts."""
 _LEAST = 20
-TRAINING = ("teach", "train", "baselines")
-STAGES = ("validate", "encode", "teach", "pseudo_label", "train", "baselines", "evaluate", "package")
 
 
 @dataclass(kw_only=True)
@@ -58,7 +59,7 @@ def calibrate(
 ) -> Profile:
     """Measure this machine on a configuration's own data.
 
-    Five walks: the small sample once for what a process pays once (imports, allocations), then both samples twice in turns.
+    The small sample is walked once for what a process pays once (imports, allocations), then both samples in turns.
 
     Args:
         config: the run.
@@ -78,13 +79,11 @@ def calibrate(
     if small < _LEAST:
         raise UserError(f"{config.data.uri}: got {surveyed.seen} records, wanted at least {2 * _LEAST} to measure rates on")
     with tempfile.TemporaryDirectory(prefix="concord-plan-", dir=scratch) as aside:
-        folder, tick = Path(aside), _Ticks(progress, 5 * len(STAGES) + 4)
+        folder, order = Path(aside), (small, *(small, large) * TURNS)
+        tick = _Ticks(progress, len(order) * len(STAGES) + 4)
         cut = {n: sample.write(config.data, surveyed, n, folder / f"data-{n}") for n in (small, large)}
-        walks = [
-            (n, _walk(run, config, cut[n], folder / str(number), tick, now))
-            for number, n in enumerate((small, small, large, small, large))
-        ]
-        features = Features.load(folder / "4" / "encode")
+        walks = [(n, _walk(run, config, cut[n], folder / str(number), tick, now)) for number, n in enumerate(order)]
+        features = Features.load(folder / str(len(order) - 1) / "encode")
         encoders = _encoder_seconds(cut[large], features, now)
         tick()
         rates = {
