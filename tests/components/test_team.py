@@ -26,7 +26,7 @@ NOW = "2026-01-02T03:04:05+00:00"
 PERSON = {"actor": "ada", "reason": "it is better", "time": NOW}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def server():
     with servers.mlflow(postgres()) as address:
         yield address
