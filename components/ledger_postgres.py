@@ -165,7 +165,8 @@ def _prepare(connection: "Connection") -> None:
 
 
 def _has_table(connection: "Connection") -> bool:
-    return bool(_number(connection, "SELECT count(to_regclass('concord_ledger'))"))
+    # Opening pg_class makes the session forget what it remembers of missing tables; `to_regclass` alone would answer from that.
+    return bool(_number(connection, "SELECT count(*) FROM pg_class WHERE oid = to_regclass('concord_ledger')"))
 
 
 def _wait_at_most(connection: "Connection", seconds: float) -> None:

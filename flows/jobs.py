@@ -1,11 +1,13 @@
 """What every Job of a flow has in common: handed over or found again, followed to its end, its results waited for a little."""
 
+import json
+import re
 import secrets
 import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from components.exchange import JOBS, Exchange
 from components.refs import write_atomically
@@ -17,6 +19,7 @@ from infra.watching import Outcome
 T = TypeVar("T")
 Say = Callable[[str], None]
 
+_LINE = re.compile(r"^(?:\[\d+\] )?(\{.*\})$")
 _SEEN_S = 20.0
 """How long results may take to be seen here after their Job is complete: shared folders remember what was not there."""
 
@@ -85,6 +88,21 @@ def _identity(state: Path) -> str:
     if not kept.is_file():
         write_atomically(kept, secrets.token_hex(8))
     return kept.read_text(encoding="utf-8").strip()
+
+
+def figures(line: str) -> dict[str, Any]:
+    """The JSON object that a pod's line is, without the prefix of an Indexed Job's pod; empty where it is none.
+
+    >>> figures('[1] {"what": "teacher", "step": 3, "total": 60}')["step"]
+    3
+    >>> figures("a word of yours")
+    {}
+    """
+    found = _LINE.match(line)
+    try:
+        return dict(json.loads(found[1])) if found else {}
+    except ValueError:
+        return {}
 
 
 def seen(look: Callable[[], T], enough: Callable[[T], bool]) -> T:

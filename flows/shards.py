@@ -1,7 +1,5 @@
 """A task over a whole data set as the indexes of one Job: cut, submit or find again, watch, and account for every part."""
 
-import json
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +13,11 @@ from components.shards.plan import Plan
 from components.shards.spec import ShardSpec
 from components.shards.work import PartResult
 from components.trainer_config import KubernetesTrainer
-from flows.jobs import Claim, Say, followed, seen
+from flows.jobs import Claim, Say, figures, followed, seen
 from infra.cluster import Cluster
 from infra.manifests import Work, job_name
 
 SPEC = "spec.json"
-_LINE = re.compile(r"^(?:\[\d+\] )?(\{.*\})$")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,11 +114,8 @@ def _lines(task: str, rows: int, progress: Progress, say: Say) -> Say:
     done: dict[str, int] = {}
 
     def take(line: str) -> None:
-        if (found := _LINE.match(line)) is None:
-            say(line)
-            return
+        told = figures(line)
         try:
-            told = json.loads(found[1])
             done[str(told["what"])] = int(told["step"])
         except (ValueError, KeyError, TypeError):
             say(line)

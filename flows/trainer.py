@@ -1,6 +1,5 @@
 """Where training runs: here, in this process, or as a Job of a Kubernetes cluster."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -99,11 +98,15 @@ def _in_cluster(
 
 def _lines(progress: Progress, say: Say) -> Say:
     """Takes the lines of a pod: its progress moves the bar, all else is shown."""
+    from flows.jobs import figures
 
     def take(line: str) -> None:
+        told = figures(line)
         try:
-            told = json.loads(line)
-            progress(str(told["what"]), int(told["step"]), int(told["total"]))
+            if "what" in told:
+                progress(str(told["what"]), int(told["step"]), int(told["total"]))
+            else:
+                say(f"step {told.pop('step')}: " + ", ".join(f"{name} {value:.4g}" for name, value in told.items()))
         except (ValueError, KeyError, TypeError):
             say(line)
 

@@ -23,7 +23,7 @@ import yaml
 from components.home import CHECKOUT, Home
 from components.ledger import Ledger
 from components.registry import Registry
-from infra.testcluster import images, layout
+from infra.testcluster import images, layout, machine
 from tests import postgres, servers
 from tests.cluster.kubectl import Kubectl
 
@@ -101,6 +101,7 @@ class Team:
 def team(kubectl: Kubectl, namespace: str, folder: Path, kubeconfig: Path) -> Iterator[Team]:
     """Servers at a node's address, accounts and rights in a namespace, the work pool, the deployment and a worker."""
     address = layout.NODES[0].address
+    machine.require({"/usr/lib/postgresql": "postgresql"})  # with its extensions: Prefect asks for pg_trgm
     folder.chmod(0o755)
     for name in ("home", "exchange"):
         (folder / name).mkdir()
