@@ -40,8 +40,6 @@ FORBIDDEN = {
     "serve": ["prefect", "mlflow", "great_expectations", "dvc", "pip", "uv", "pytest", "mypy", "flows"],
     "flow": ["pip", "pytest", "mypy", "hypothesis", "transformers"],
 }
-COMPLETE_BUT_LARGE = {"flow": 1050}
-"""Megabytes beyond torch of images that need more than was wanted."""
 
 
 @dataclass
@@ -160,7 +158,7 @@ print(json.dumps(dict(sizes=about["measure"](about["Path"]("/")), present=presen
     told = json.loads(words)
     images.report[image] |= {"MB": told["sizes"]}
     assert (told["user"], told["root"], told["present"]) == (65532, "Read-only file system", [])
-    assert told["sizes"]["beyond_torch"] <= COMPLETE_BUT_LARGE.get(image, MOST_MB)
+    assert told["sizes"]["beyond_torch"] <= MOST_MB[image]
     code, seconds = ran(kubectl, restricted, pod(f"code-{image}", images.name(image), ["python", "-m", "components.code"]))
     assert code.strip() == images.code
     imports = {"train": "components.training.tasks", "serve": "serving.app, components.predictor", "flow": "flows.retrain"}[
