@@ -6,6 +6,7 @@ from pathlib import Path
 from components.batch import Figures
 from components.data.digest import data_digest
 from components.data.manifest import Manifest
+from components.errors import UserError
 from components.home import Home
 from components.progress import Progress
 from components.refs import Ref
@@ -61,5 +62,8 @@ def answer(
     scratch = home.cache / "shards"
     parts = shards.run(plan, trainer=trainer, run_id=new_id(), scratch=scratch, progress=progress, say=say)
     figures = join_answers(classes=predictor.classes, chunks=parts.folders, count=parts.spec.rows, out=out, progress=progress)
-    parts.clean()
+    try:
+        parts.clean()
+    except UserError as error:  # the answers are written; what is left elsewhere takes room and nothing more
+        say(f"could not clean up: {error}")
     return figures

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+from components.errors import UserError
 from components.exchange import JOBS, Exchange
 from components.refs import write_atomically
 from infra.cluster import Cluster
@@ -51,11 +52,14 @@ def followed(
         say(f"Job {work.name} is gone, and its result is here")
         return Outcome(name=work.name, uid=uid, attempts={})
     except KeyboardInterrupt:
-        if claim.release():
-            say(f"cancelled: deleting Job {work.name}; what it has finished stays for the next time")
-            cluster.cancel(work.name, uid)
-        else:
-            say(f"cancelled: Job {work.name} goes on, another run waits for it")
+        try:
+            if claim.release():
+                say(f"cancelled: deleting Job {work.name}; what it has finished stays for the next time")
+                cluster.cancel(work.name, uid)
+            else:
+                say(f"cancelled: Job {work.name} goes on, another run waits for it")
+        except UserError as error:
+            say(f"cancelled, and Job {work.name} may go on: {error}")
         raise
 
 
