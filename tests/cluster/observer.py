@@ -81,8 +81,10 @@ class Observer:
             except (ApiError, Unreachable):
                 continue
             if self.last.job is not None:
-                self.jobs.add(self.last.job["metadata"]["uid"])
+                uid = self.last.job["metadata"]["uid"]
+                self.jobs.add(uid)
+                # Pods of the run before may still be going.
+                self.pods |= {p.uid for p in self.last.pods if p.tree["metadata"]["ownerReferences"][0]["uid"] == uid}
                 if self.last.phase in ("succeeded", "failed"):
                     self.ended = self.last.phase
-            self.pods |= {p.uid for p in self.last.pods}
             self.most_live = max(self.most_live, sum(p.phase == "Running" and not p.leaving for p in self.last.pods))
