@@ -12,7 +12,7 @@ from components.errors import UserError
 from infra.testcluster import credentials, processes
 from infra.testcluster.binaries import binary
 from infra.testcluster.control import kubectl
-from infra.testcluster.layout import DNS_ADDRESS, STATE, Node
+from infra.testcluster.layout import DNS_ADDRESS, NODES, STATE, Node
 from infra.testcluster.network import CNI_BINARIES, CNI_CONFIG, unmount
 from infra.testcluster.shell import run, wait_for
 
@@ -47,6 +47,7 @@ def start_kubelet(node: Node) -> None:
     config = node.folder / "kubelet.json"
     config.write_text(json.dumps(_kubelet_config(node), indent=2), encoding="utf-8")
     (STATE / "resolv.conf").write_text("", encoding="utf-8")
+    _weigh()
     processes.start(
         kubelet_name(node),
         [
@@ -59,6 +60,18 @@ def start_kubelet(node: Node) -> None:
             f"--node-ip={node.address}",
         ],
     )
+
+
+def _weigh() -> None:
+    """Give all containers together the weight of the processors that the nodes offer, as a kubelet's own hierarchy would.
+
+    Else they weigh as much as one process of this machine, and starve beside a busy test.
+    """
+    shares = 1024 * (os.cpu_count() or 1) * len(NODES)
+    for hierarchy in (CGROUPS / "cpu", CGROUPS / "cpu,cpuacct"):
+        if (hierarchy / "cpu.shares").is_file():
+            (hierarchy / "k8s.io").mkdir(exist_ok=True)
+            (hierarchy / "k8s.io" / "cpu.shares").write_text(str(shares), encoding="ascii")
 
 
 def ctr(node: Node, *arguments: str, timeout: float = 600) -> str:

@@ -8,6 +8,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+import s3fs
 import yaml
 
 from infra.testcluster import cluster, faults, layout
@@ -18,6 +19,16 @@ from tests.cluster.s3_server import S3Server, serving
 OWN = "this needs the cluster that `make cluster` starts, and KUBECONFIG names another"
 OTHER = "CONCORD_TEST_TRAINER"
 """Names a YAML file with the trainer block (image, exchange, volumes, ...) of tests that run on another cluster."""
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _as_found() -> Iterator[None]:
+    """What one file of tests leaves in the environment, and S3 clients that were made in it, are nothing to the next."""
+    before = dict(os.environ)
+    yield
+    os.environ.clear()
+    os.environ.update(before)
+    s3fs.S3FileSystem.clear_instance_cache()
 
 
 @pytest.fixture(scope="session")
