@@ -83,7 +83,7 @@ def run(here: Here, block: dict, out: Path) -> float:
     clean = train(
         spec,
         out=out,
-        checkpoints=out / "unused",
+        checkpoints=out.parent / "state",
         progress=lambda *_: None,
         trainer=KubernetesTrainer.model_validate(block),
         run="proof",
