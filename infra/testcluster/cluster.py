@@ -16,6 +16,7 @@ from infra.testcluster.shell import say, wait_for
 
 # Kubelets and shims write there whatever their folders are.
 _DEVICES, _LOGS, _SHIMS = Path("/var/lib/kubelet/device-plugins"), Path("/var/log/containers"), Path("/run/containerd/s")
+_LOOPBACKS = Path("/var/lib/cni/results")
 
 
 def up() -> bool:
@@ -87,17 +88,23 @@ def _remove_shared() -> None:
     for link in _LOGS.glob("*"):
         if link.is_symlink() and f"{STATE}/" in str(link.readlink()):
             link.unlink()
-    if not _other_kubelets():
-        for path in _DEVICES.glob("*"):
+    if not _others("kubelet"):
+        # What containers that were killed leave: their runtime had no time to take it away.
+        for path in [*_DEVICES.glob("*"), *_LOOPBACKS.glob("cni-loopback-*-lo")]:
             path.unlink()
-    for folder in (_DEVICES, _DEVICES.parent, _LOGS, _SHIMS, _SHIMS.parent, *groups):
+    if not _others("containerd-shim"):
+        for path in _SHIMS.glob("*"):
+            path.unlink()
+    shared = (_DEVICES, _DEVICES.parent, _LOGS, _SHIMS, _SHIMS.parent, _LOOPBACKS, _LOOPBACKS.parent)
+    for folder in (*shared, *groups):
         with suppress(OSError):  # not there, or in use by someone else
             folder.rmdir()
 
 
-def _other_kubelets() -> bool:
+def _others(program: str) -> bool:
+    """Whether processes of a program run that are not this cluster's, which has been stopped."""
     names = (processes.command_of(int(folder.name))[:1] for folder in Path("/proc").iterdir() if folder.name.isdigit())
-    return any(Path(name[0]).name == "kubelet" for name in names if name)
+    return any(Path(name[0]).name.startswith(program) for name in names if name)
 
 
 @contextmanager
