@@ -26,7 +26,8 @@ _NEEDED = (
 )  # fmt: skip
 """Distributions that the service needs beside BentoML, for an image of it."""
 _NOT_SERVED = (
-    "__pycache__", "*.pyc", "validation", "training", "losses", "labellers",
+    "__pycache__", "*.pyc", "validation", "training", "losses", "labellers", "plan", "shards",
+    "batch.py", "code.py", "encoding.py", "exchange*.py", "finding.py", "probe.py",
     "labelling.py", "pseudo.py", "registry*.py", "promotion.py", "gate.py", "ledger*.py", "bento.py", "endpoint.py",
     "client.py", "start.py",
 )  # fmt: skip
