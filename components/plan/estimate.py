@@ -13,6 +13,7 @@ from components.plan.survey import Survey
 from components.plan.work import EXPECTED, POSSIBLE, STAGES, TRAINING, Outcome, Training, checkpoints, trainings
 from components.shards.cut import media_in_store
 from components.trainer_config import KubernetesTrainer
+from components.training.objective import built
 
 _PAGE = 4096
 _INPUTS = {
@@ -230,7 +231,7 @@ def checkpoint_sizes(
     found = {}
     for name in steps.model_names(config, tuple(sorted(specs))):
         model = steps.build(config, name, specs, tuple(classes), base)
-        used, _ = steps.losses(config, len(model.names), base)
+        used, _ = built(config.losses, len(model.names), base)
         modules: dict[str, Any] = {loss: module for loss, (_, module) in used.items()}
         found[name] = sizes.checkpoint_bytes(model, modules)
     return found

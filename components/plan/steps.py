@@ -11,13 +11,13 @@ import torch
 from numpy.typing import NDArray
 
 from components import model as models
-from components import parts
 from components.config import Part, RunConfig
 from components.features import Features, ModalitySpec
 from components.model import Model
 from components.plan.profile import Line
 from components.training.data import TrainingData, training_data
 from components.training.loop import fit, placed
+from components.training.objective import built
 
 Now = Callable[[], float]
 """Tells the time in seconds: the wall clock, or that of the processor."""
@@ -45,21 +45,6 @@ def build(
     alone = name.removeprefix("only-")
     used = {alone: specs[alone]} if name.startswith("only-") else specs
     return models.build(shape, classes=classes, specs=used, base=base)
-
-
-def losses(config: RunConfig, modalities: int, base: Path | None) -> tuple[dict[str, tuple[float, Any]], bool]:
-    """Losses that a model of so many modalities is trained with, and whether one of them learns from unlabelled records."""
-    built: dict[str, tuple[float, Any]] = {}
-    reads_all = False
-    for name, options in sorted(config.losses.items()):
-        weight = float(options.get("weight", 1.0))
-        module = parts.load("loss", name, base)
-        if weight == 0 or modalities < getattr(module, "LEAST_MODALITIES", 1):
-            continue
-        own = {k: v for k, v in options.items() if k != "weight"}
-        built[name] = weight, module.build(parts.configure("loss", name, own, base))
-        reads_all |= bool(getattr(module, "WITHOUT_LABELS", False))
-    return built, reads_all
 
 
 def batch_rows(batch_size: int) -> tuple[int, int]:
@@ -98,7 +83,7 @@ def _times(
 ) -> list[float]:
     """Seconds of each step of one epoch with so many steps of so many rows."""
     model = build(config, name, features.specs, classes, base)
-    used, _ = losses(config, len(model.names), base)
+    used, _ = built(config.losses, len(model.names), base)
     data = repeated(training_data(features, names=tuple(model.names), pseudo={}, unlabelled=True), rows * steps)
     ticks = [_moment(now)]
     training = config.training.model_copy(update={"batch_size": rows})

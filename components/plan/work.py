@@ -7,6 +7,7 @@ from components.config import RunConfig
 from components.plan import sizes, steps
 from components.plan.survey import Survey
 from components.trainer_config import KubernetesTrainer
+from components.training.objective import built
 
 STAGES = ("validate", "encode", "teach", "pseudo_label", "train", "baselines", "evaluate", "package")
 TRAINING = ("teach", "train", "baselines")
@@ -83,7 +84,7 @@ def _one(name: str, config: RunConfig, surveyed: Survey, records: int, base: Pat
     names = (name.removeprefix("only-"),) if name.startswith("only-") else surveyed.names
     rows = surveyed.learnable(names, labelled=True) * records
     if pseudo is not None:
-        _, reads_all = steps.losses(config, len(names), base)
+        _, reads_all = built(config.losses, len(names), base)
         rest = surveyed.learnable(names, labelled=False) * records
         rows += rest if reads_all and len(names) > 1 else pseudo * rest
     training = config.training

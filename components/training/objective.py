@@ -5,11 +5,13 @@ Source: M01, whole-modality masking (modality dropout).
 
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from components import randomness
+from components import parts, randomness
 from components.config import TrainingConfig
 from components.contracts import ModelOutput
 from components.model import Model
@@ -18,6 +20,32 @@ from components.training.distributed import World
 
 Loss = Callable[[ModelOutput, Tensor, Tensor, Tensor], Tensor]
 """``(output, targets (batch, classes), weights (batch,), present (batch, modalities))`` to a scalar."""
+
+
+def built(
+    losses: Mapping[str, Mapping[str, Any]], modalities: int, base: Path | None
+) -> tuple[dict[str, tuple[float, Loss]], bool]:
+    """The losses of a configuration for a model of so many modalities, with their weights.
+
+    Args:
+        losses: name to options, ``weight`` among them; one of weight 0, or for more modalities, is left out.
+        modalities: how many the model has.
+        base: where a user's own files are looked for.
+
+    Returns:
+        Name to weight and loss, and whether one of them learns from records without a label.
+    """
+    found: dict[str, tuple[float, Loss]] = {}
+    reads_all = False
+    for name, options in sorted(losses.items()):
+        weight = float(options.get("weight", 1.0))
+        module = parts.load("loss", name, base)
+        if weight == 0 or modalities < getattr(module, "LEAST_MODALITIES", 1):
+            continue
+        own = {k: v for k, v in options.items() if k != "weight"}
+        found[name] = weight, module.build(parts.configure("loss", name, own, base))
+        reads_all |= bool(getattr(module, "WITHOUT_LABELS", False))
+    return found, reads_all
 
 
 class Objective(nn.Module):

@@ -19,7 +19,7 @@ from components.refs import digest_json, read_json, write_json
 from components.training.checkpoint import Store
 from components.training.data import TrainingData, training_data
 from components.training.loop import UNDISTURBED, Control, fit
-from components.training.objective import Loss
+from components.training.objective import built
 from components.training.spec import TrainSpec
 
 Pseudo = Mapping[str, tuple[str, float]]
@@ -72,7 +72,7 @@ class Trainer:
         config, training = self.spec.model, self.spec.training
         config = config if fusion is None else config.model_copy(update={"fusion": fusion})
         names = (alone,) if alone else tuple(self.features.names)
-        losses, reads_all = self._losses(len(names))
+        losses, reads_all = built(self.spec.losses, len(names), self._base)
         data = training_data(
             self.features, names=names, pseudo=pseudo, unlabelled=pseudo is not None and reads_all and len(names) > 1
         )
@@ -120,20 +120,6 @@ class Trainer:
     def _fresh(self, config: ModelConfig, names: tuple[str, ...]) -> Model:
         specs = {name: self.features.specs[name] for name in names}
         return models.build(config, classes=self.features.classes, specs=specs, base=self._base)
-
-    def _losses(self, modalities: int) -> tuple[dict[str, tuple[float, Loss]], bool]:
-        """Built losses with their weights, and whether one of them learns from records without a label."""
-        built: dict[str, tuple[float, Loss]] = {}
-        reads_all = False
-        for name, options in sorted(self.spec.losses.items()):
-            weight = float(options.get("weight", 1.0))
-            module = parts.load("loss", name, self._base)
-            if weight == 0 or modalities < getattr(module, "LEAST_MODALITIES", 1):
-                continue
-            own = {k: v for k, v in options.items() if k != "weight"}
-            built[name] = weight, module.build(parts.configure("loss", name, own, self._base))
-            reads_all |= bool(getattr(module, "WITHOUT_LABELS", False))
-        return built, reads_all
 
     def _key(self, name: str, config: ModelConfig) -> str:
         """What a checkpoint belongs to: the spec, the model in it, and the source of the parts it is made of."""

@@ -10,6 +10,7 @@ from components.plan.estimate import checkpoint_sizes
 from components.training.checkpoint import Folder
 from components.training.data import training_data
 from components.training.loop import Control, fit
+from components.training.objective import built
 
 
 def test_feature_bytes_are_those_of_the_files(real):
@@ -28,7 +29,7 @@ def test_vector_bytes_are_those_of_saved_arrays(tmp_path):
 def test_checkpoint_bytes_are_those_of_a_real_file_less_its_header(real, tmp_path, name):
     config, base = real.config, real.base
     model = steps.build(config, name, real.features.specs, real.surveyed.classes, base)
-    losses, _ = steps.losses(config, len(model.names), base)
+    losses, _ = built(config.losses, len(model.names), base)
     data = training_data(real.features, names=tuple(model.names))
     fit(model, losses, data, config.training, epochs=1, checkpoints=Folder(tmp_path), name="m")
     data = (tmp_path / "m.safetensors").read_bytes()
@@ -43,7 +44,7 @@ def test_as_many_checkpoints_as_the_loop_writes(real, every, often):
     store = SimpleNamespace(read=lambda *_: None, write=lambda name, found, key: written.append((name, found.step, key)))
     config = real.config.training.model_copy(update={"checkpoint_every": every, "batch_size": 16})
     model = steps.build(real.config, "only-text", real.features.specs, real.surveyed.classes, real.base)
-    losses, _ = steps.losses(real.config, 1, real.base)
+    losses, _ = built(real.config.losses, 1, real.base)
     data = training_data(real.features, names=("text",))
     fit(model, losses, data, config, epochs=5, checkpoints=store, control=Control(checkpoint_steps=often))
     per_epoch = len(data.order(16, 0, 0))
