@@ -134,6 +134,8 @@ def join_features(
         done += len(batch)
         progress("join", done, records.count)
     writer.close(records.classes)
+    left = next(chunks, None)  # lets the last folder go
+    assert left is None, "chunks were accounted for"
 
 
 def join_answers(*, classes: list[str], chunks: Iterator[Path], count: int, out: Path, progress: Progress = silent) -> Figures:

@@ -72,12 +72,9 @@ def joined(spec, exchange, data, place):
     chunks = accounted(spec, results(exchange, JOB, {}, place / "scratch"))
     out = place / "joined"
     out.mkdir()
-    join_features(
-        accepted=data / "accepted",
-        modalities=synthetic.OPTIONS,
-        chunks=folders(exchange, JOB, chunks, place / "scratch"),
-        out=out,
-    )
+    copies = folders(exchange, JOB, chunks, place / "scratch")
+    join_features(accepted=data / "accepted", modalities=synthetic.OPTIONS, chunks=copies, out=out)
+    assert not list((place / "scratch").iterdir()), "a chunk's copy was left"
     return out
 
 
