@@ -33,30 +33,12 @@ from infra.manifests import Work, job_name
 from infra.testcluster import layout
 from tests.cluster.faults import block
 from tests.cluster.kubectl import Kubectl
-from tests.components.training.pods import teach_spec
+from tests.components.training.pods import own_loss, teach_spec
 from tests.synthetic import records, write_features
 
 _ALLOWED = 1 / 5
 _GROUP = Path("/sys/fs/cgroup/cpu/k8s.io")
 """Where the test cluster's containers get their CPU."""
-_LONG = """
-import time
-from dataclasses import dataclass
-
-
-@dataclass(frozen=True, kw_only=True)
-class Config:
-    pass
-
-
-def build(config, **parts):
-    return loss
-
-
-def loss(output, targets, weights, present):
-    time.sleep(0.5)
-    return output.logits.float().square().mean()
-"""
 
 
 def bare(spec: TrainSpec, folder: Path) -> float:
@@ -108,7 +90,7 @@ def as_job(spec: TrainSpec, trainer: dict[str, Any], folder: Path) -> float:
 
 def requests(folder: Path, trainer: dict[str, Any], seconds: float) -> float:
     """Requests in a second while a Job trains and its lines are followed."""
-    (folder / "long.py").write_text(_LONG, encoding="utf-8")
+    (folder / "long.py").write_text(own_loss("time.sleep(0.5)"), encoding="utf-8")
     training = {"teacher_epochs": 1000, "checkpoint_every": 1000}
     spec = teach_spec(folder / "features", losses={"long.py": {}}, base=str(folder), training=training)
     config = KubernetesTrainer.model_validate(trainer)

@@ -64,6 +64,26 @@ def make(folder: Path, records: int = 240) -> Path:
     return folder
 
 
+def encoded(root: Path, records: int) -> Path:
+    """Write ``data``, the ``accepted`` records of it, and the ``features`` that one process makes of them."""
+    from components.config import DataConfig
+    from components.encoding import encode
+    from components.validation.accept import validate
+
+    make(root / "data", records)
+    for name in ("accepted", "features"):
+        (root / name).mkdir()
+    validate(data=DataConfig(uri=str(root / "data")), modalities=synthetic.OPTIONS, out=root / "accepted")
+    encode(
+        accepted=root / "accepted",
+        data_uri=str(root / "data"),
+        modalities=synthetic.OPTIONS,
+        cache=root / "cache",
+        out=root / "features",
+    )
+    return root
+
+
 def config(folder: Path, uri: Path, replace: dict[str, str] | None = None) -> Path:
     """Write a run's configuration into ``folder`` and return its path; ``replace`` swaps pieces of its text."""
     text = CONFIG.replace("URI", json.dumps(str(uri))).replace("OPTIONS", json.dumps(synthetic.OPTIONS))

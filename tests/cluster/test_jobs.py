@@ -18,31 +18,10 @@ from components.training.remote import work_digest
 from infra import failures
 from infra.manifests import job_name
 from tests.cluster.running import Running, here
-from tests.components.training.pods import teach_spec
+from tests.components.training.pods import own_loss, teach_spec
 from tests.synthetic import records, write_features
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
-
-LOSS = """
-import time
-from dataclasses import dataclass
-
-import torch
-
-
-@dataclass(frozen=True, kw_only=True)
-class Config:
-    pass
-
-
-def build(config, **parts):
-    return loss
-
-
-def loss(output, targets, weights, present):
-    BODY
-    return output.logits.float().square().mean()
-"""
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +33,7 @@ def features(tmp_path_factory):
 
 def with_loss(features, folder, body, **training):
     """A training with a user's own loss, which does something else as well."""
-    (folder / "own.py").write_text(LOSS.replace("BODY", body))
+    (folder / "own.py").write_text(own_loss(body))
     return teach_spec(features, losses={"own.py": {}}, base=str(folder), training=training)
 
 
@@ -116,7 +95,8 @@ def test_out_of_memory_is_named_as_such(features, trainer, tmp_path, kubectl, na
 def test_the_time_budget_is_kept(features, trainer, tmp_path):
     spec = with_loss(features, tmp_path, "time.sleep(2)")
     block = {**trainer, "time_budget_s": 15, "grace_period_s": 5}
-    failing(spec, block, tmp_path, failures.TimeBudgetExceeded, "time budget of 15 s")
+    error = failing(spec, block, tmp_path, failures.TimeBudgetExceeded, "time budget of 15 s")
+    assert "goes on from its last checkpoint" in str(error)
 
 
 @pytest.mark.usefixtures("quota")
@@ -137,7 +117,8 @@ def test_an_image_that_cannot_be_had_is_reported_as_such(features, trainer, tmp_
 
 def test_an_unknown_secret_is_reported_as_such(features, trainer, tmp_path):
     block = {**trainer, "secrets": [{"env": "KEY", "secret": "nowhere", "key": "k"}]}
-    failing(teach_spec(features), block, tmp_path, failures.CannotStart, 'secret "nowhere" not found')
+    error = failing(teach_spec(features), block, tmp_path, failures.CannotStart, 'secret "nowhere" not found')
+    assert "trainer.secrets" in str(error)
 
 
 def test_a_queue_holds_the_job_lets_it_go_and_takes_it_back(features, trainer, tmp_path, kubectl, namespace):

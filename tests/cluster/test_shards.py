@@ -11,7 +11,6 @@ import pytest
 from PIL import Image
 
 from components.batch import predict
-from components.config import DataConfig
 from components.data.manifest import load_manifest
 from components.encoding import encode as encode_here
 from components.exchange import Exchange
@@ -22,7 +21,6 @@ from components.shards.join import join_features
 from components.shards.plan import EncodePlan
 from components.shards.spec import BLOCK
 from components.trainer_config import KubernetesTrainer
-from components.validation.accept import validate
 from flows import shards
 from flows.batch import answer
 from flows.encoder import encode
@@ -37,19 +35,7 @@ RECORDS = 240
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     """A data set with files as media, its accepted records, and the features that one process makes of them."""
-    root = tmp_path_factory.mktemp("shards")
-    tiny.make(root / "data", RECORDS)
-    for name in ("accepted", "features"):
-        (root / name).mkdir()
-    validate(data=DataConfig(uri=str(root / "data")), modalities=synthetic.OPTIONS, out=root / "accepted")
-    encode_here(
-        accepted=root / "accepted",
-        data_uri=str(root / "data"),
-        modalities=synthetic.OPTIONS,
-        cache=root / "cache",
-        out=root / "features",
-    )
-    return root
+    return tiny.encoded(tmp_path_factory.mktemp("shards"), RECORDS)
 
 
 def block(trainer, parts):

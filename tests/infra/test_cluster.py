@@ -343,8 +343,9 @@ def test_a_disruption_is_told_and_not_blamed(api, background):
     add_pod(api, uid, "Running")
     future = background.submit(run.watch, uid)
     until(lambda: any("PreemptionByScheduler" in words for words in run.said))
+    assert not future.done(), "the exit code of a pod that was taken away is no verdict"
     complete(api, uid)
-    future.result(10)
+    assert future.result(10).name == NAME
 
 
 # --- pending

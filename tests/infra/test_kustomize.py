@@ -22,8 +22,11 @@ def _objects(base: str) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("base", BASES)
 def test_every_object_fits_the_published_schema(base: str, version: str) -> None:
     # The schemas are Kubernetes' own, packaged by kubernetes-validate; strict: an unknown field is an error.
-    for tree in _objects(base):
+    objects = _objects(base)
+    for tree in objects:
         kubernetes_validate.validate(tree, version, strict=True)
+    with pytest.raises(kubernetes_validate.ValidationError):
+        kubernetes_validate.validate({**objects[0], "surplus": 1}, version, strict=True)
 
 
 @pytest.mark.parametrize("base", BASES)

@@ -39,6 +39,9 @@ def test_the_job_is_one_of_kubernetes(version):
     for name in ("parallelism", "completions"):  # Prefect wants them there, Kubernetes ignores them there
         del manifest["spec"]["template"]["spec"][name]
     kubernetes_validate.validate(manifest, version, strict=True)
+    manifest["spec"]["template"]["spec"]["surplus"] = 1
+    with pytest.raises(kubernetes_validate.ValidationError):
+        kubernetes_validate.validate(manifest, version, strict=True)
 
 
 def test_the_pod_keeps_the_namespaces_restricted_standard():

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from components.batch import predict
 from components.data.manifest import load_manifest
-from components.encoding import encode
 from components.errors import UserError
 from components.exchange import Exchange, ExchangeError
 from components.predictor import Predictor, check_package
@@ -33,22 +32,7 @@ JOB = "job"
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     """A data set with files as media, the accepted records of it, and what one process makes of them."""
-    from components.config import DataConfig
-    from components.validation.accept import validate
-
-    root = tmp_path_factory.mktemp("shards")
-    tiny.make(root / "data", RECORDS)
-    for name in ("accepted", "features"):
-        (root / name).mkdir()
-    validate(data=DataConfig(uri=str(root / "data")), modalities=synthetic.OPTIONS, out=root / "accepted")
-    encode(
-        accepted=root / "accepted",
-        data_uri=str(root / "data"),
-        modalities=synthetic.OPTIONS,
-        cache=root / "cache",
-        out=root / "features",
-    )
-    return root
+    return tiny.encoded(tmp_path_factory.mktemp("shards"), RECORDS)
 
 
 def ref(path):
