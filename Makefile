@@ -40,13 +40,13 @@ test: check  ## Checks, then the default test suite.
 	$(BIN)/pytest
 
 cluster: $(READY)  ## Start a Kubernetes cluster of two nodes on this machine (Linux, root); prints `export KUBECONFIG=...`.
-	@$(BIN)/python -m infra.testcluster up
+	@$(BIN)/python -m tools.testcluster up
 
 cluster-down:  ## Stop it and leave nothing behind but its cached programs.
-	@$(PYTHON) -m infra.testcluster down
+	@$(PYTHON) -m tools.testcluster down
 
 test-cluster: $(READY)  ## The cluster suite, on the cluster of KUBECONFIG if that is set, else on this machine's own.
-	@$(BIN)/python -m infra.testcluster run -- $(BIN)/pytest -m "cluster and not slow" -rs tests/cluster
+	@$(BIN)/python -m tools.testcluster run -- $(BIN)/pytest -m "cluster and not slow" -rs tests/cluster
 
 lock: pyproject.toml  ## Resolve the lock file again.
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --all-extras --quiet \
@@ -59,7 +59,7 @@ images: $(READY)  ## Build the train, serve and flow images; IMAGE_FLAGS="--base
 	$(BIN)/python -m infra.images.build $(IMAGE_FLAGS)
 
 test-images: $(READY)  ## Build the images, run them on this machine's own cluster, print sizes and start times (minutes, 25 GB).
-	@$(BIN)/python -m infra.testcluster run -- $(BIN)/pytest -m "cluster and slow" -s -rs tests/cluster/test_images.py
+	@$(BIN)/python -m tools.testcluster run -- $(BIN)/pytest -m "cluster and slow" -s -rs tests/cluster/test_images.py
 
 clean:  ## Remove the environment and caches; state and data stay.
 	rm -rf .venv .uv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -20,21 +20,21 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from components.code import code_digest
-from components.exchange import JOBS, Exchange
-from components.home import CHECKOUT
-from components.trainer_config import KubernetesTrainer
-from components.training import remote
+from components.config.home import CHECKOUT
+from components.config.trainer import KubernetesTrainer
+from components.exchange.exchange import JOBS, Exchange
+from components.pods import handover as remote
+from components.pods.code import code_digest
 from components.training.spec import TrainSpec
-from flows.trainer import train
+from flows.places.trainer import train
 from infra.cluster import Cluster
 from infra.failures import JobDeleted
 from infra.manifests import Work, job_name
-from infra.testcluster import layout
 from tests.cluster.faults import block
 from tests.cluster.kubectl import Kubectl
-from tests.components.training.pods import own_loss, teach_spec
+from tests.components.pods.pods import own_loss, teach_spec
 from tests.synthetic import records, write_features
+from tools.testcluster import layout
 
 _ALLOWED = 1 / 5
 _GROUP = Path("/sys/fs/cgroup/cpu/k8s.io")
@@ -47,7 +47,7 @@ def bare(spec: TrainSpec, folder: Path) -> float:
     place.mkdir()
     remote.prepare(spec, Exchange(str(place)), "bare")
     where = f"{place}/{JOBS}/bare"
-    command = [sys.executable, "-m", "components.training.entry", "--config", f"{where}/spec.json", "--out", where]
+    command = [sys.executable, "-m", "components.pods.entry", "--config", f"{where}/spec.json", "--out", where]
     own = {"CONCORD_CACHE": str(place / "cache"), "CONCORD_TERMINATION_LOG": str(place / "end"), "OMP_NUM_THREADS": "1"}
     if _GROUP.is_dir():
         group = _GROUP / "concord-bare"

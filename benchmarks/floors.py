@@ -89,11 +89,11 @@ def _numbers(metrics: dict[str, Any], name: str) -> list[float]:
 
 
 def _steps(name: str, data: Path, draw: str) -> tuple[dict[str, Path], dict[str, Any]]:
-    from components import config as configuration
-    from components.home import find, writable
-    from components.refs import Ref
-    from flows import steps
-    from flows.session import data_ref
+    from components.config import run as configuration
+    from components.config.home import find, writable
+    from components.core.refs import Ref
+    from flows.runs.session import data_ref
+    from flows.steps import steps
 
     tree = yaml.safe_load((ROOT / "conf" / f"{name}.yaml").read_text())
     if draw == "all":

@@ -13,8 +13,9 @@ CONFIG = Path(__file__).parents[1] / "conf" / "demo.yaml"
 
 def bare(path: Path, home: Path) -> float:
     """Steps and effects in order, without Prefect."""
-    from flows import effects, steps
-    from flows.session import Session
+    from flows import effects
+    from flows.runs.session import Session
+    from flows.steps import steps
 
     start = time.perf_counter()
     with Session.opened(path, data=None, home=str(home), flow_run=None) as session:
@@ -30,7 +31,7 @@ def bare(path: Path, home: Path) -> float:
 def main() -> None:
     """Time both on fresh state, everything imported before; the bare one goes first and pays what is left of warming up."""
     path = Path(sys.argv[1]) if len(sys.argv) > 1 else CONFIG
-    from components.home import Home
+    from components.config.home import Home
     from flows import engines
     from flows.run import warm
 
@@ -39,7 +40,7 @@ def main() -> None:
         with engines.started(Home(root=root / "engines")) as running:
             warm()
             running.wait_for_prefect()
-            from components.registry import Registry
+            from components.registry.mlflow_store import Registry
             from flows.retrain import retrain
 
             for name in ("bare", "flow"):

@@ -1,6 +1,6 @@
 """How near `concord plan` comes: its prediction beside a measured run of the real steps, at two sizes of the glyph set.
 
-Rates are measured on samples of 250 and 1,000 records alone. The measured run is that of ``flows.steps`` without Prefect, in a
+Rates are measured on samples of 250 and 1,000 records alone. The measured run is that of ``flows.steps.steps`` without Prefect, in a
 fresh process. What only a teacher knows (how many pseudo-labels are accepted, whether the student is kept) is not told to
 the plan.
 
@@ -41,9 +41,9 @@ def predict(path: Path, data: Path, clock: str) -> dict[str, Any]:
     from flows import engines
 
     engines.quiet()
-    from components import config as configuration
+    from components.config import run as configuration
     from components.data.manifest import load_manifest
-    from components.encoding import build_modalities
+    from components.features.encode import build_modalities
     from components.plan.calibrate import calibrate
     from components.plan.estimate import Planner, checkpoint_sizes
     from components.plan.survey import survey
@@ -65,10 +65,10 @@ def measure(path: Path, data: Path, home: Path) -> dict[str, dict[str, float]]:
     engines.quiet()
     import torch  # noqa: F401 - as `concord run` does before its steps, and the plan before it measures
 
-    from components import config as configuration
-    from components.home import Home
-    from components.refs import Ref, digest_folder
-    from flows import steps
+    from components.config import run as configuration
+    from components.config.home import Home
+    from components.core.refs import Ref, digest_folder
+    from flows.steps import steps
 
     config = configuration.load(path, str(data))
     job = steps.Job(config=config, base=path.resolve().parent, home=Home(root=home))
@@ -123,8 +123,8 @@ def main() -> None:
     if given.measure:
         sys.stdout.write(json.dumps(measure(given.config, *map(Path, given.measure))))
         return
-    from components import config as configuration
-    from components.data.glyphs import make_glyphs
+    from components.config import run as configuration
+    from components.glyphs.glyphs import make_glyphs
     from components.plan.sample import write
     from components.plan.survey import survey
 

@@ -13,11 +13,11 @@ import numpy as np
 import torch
 
 from benchmarks._timing import report
-from components import model as models
-from components import parts
-from components.config import ModelConfig, TrainingConfig
-from components.features import ModalitySpec, build_modality, spec_of
-from components.model import Model
+from components.config.run import ModelConfig, TrainingConfig
+from components.features.store import ModalitySpec, build_modality, spec_of
+from components.model import network as models
+from components.model.network import Model
+from components.parts import loading as parts
 from components.training.checkpoint import Folder
 from components.training.data import TrainingData
 from components.training.loop import fit

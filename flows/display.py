@@ -6,7 +6,7 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from components.progress import silent
+from components.core.progress import silent
 
 console = Console(stderr=True, highlight=False)
 

@@ -6,16 +6,16 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
-from components import promotion
-from components.config import RunConfig
-from components.features import Features
-from components.gate import Answers, Decision, Rows, decide, evidence_digest
-from components.promotion import Standing
-from components.refs import Ref, digest_folder, read_json
-from components.registry import Registry
-from flows import steps
-from flows.runs import now
-from flows.session import Session
+from components.config.run import RunConfig
+from components.core.refs import Ref, digest_folder, read_json
+from components.features.store import Features
+from components.registry import promotion
+from components.registry.gate import Answers, Decision, Rows, decide, evidence_digest
+from components.registry.mlflow_store import Registry
+from components.registry.promotion import Standing
+from flows.runs.records import now
+from flows.runs.session import Session
+from flows.steps import steps
 from serving import endpoint
 
 
@@ -107,7 +107,7 @@ def _champion_answers(session: Session, champion: Standing) -> dict[str, str]:
 
 def _encoded_for(session: Session, package: Path) -> Ref:
     """Today's records, encoded as the champion needs them (a step like any other, found again by its key)."""
-    from components import model as models
+    from components.model import network as models
 
     job = session.job
     options = {name: spec.options for name, spec in models.load(package).specs.items()}

@@ -1,6 +1,6 @@
 """The engines of a run: Prefect's server and MLflow's database, started beside other work and waited for only when needed.
 
-A team's servers are named by the environment (see `components.home`) and are not started.
+A team's servers are named by the environment (see `components.config.home`) and are not started.
 """
 
 import json
@@ -17,9 +17,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from components.errors import UsageError, UserError
-from components.home import PREFECT, Home, in_cluster, missing_in_pod
-from components.refs import read_json, write_json
+from components.config.home import PREFECT, Home, in_cluster, missing_in_pod
+from components.core.errors import UsageError, UserError
+from components.core.refs import read_json, write_json
 
 QUIET = {
     "DO_NOT_TRACK": "1",
@@ -75,7 +75,7 @@ class Engines:
             self._start_prefect()
         if not self.home.server and not (self.home.root / "mlflow" / "mlflow.db").is_file():
             self._registry = self._spawn(
-                "mlflow", [sys.executable, "-m", "components.registry", "--prepare", str(self.home.root)]
+                "mlflow", [sys.executable, "-m", "components.registry.mlflow_store", "--prepare", str(self.home.root)]
             )
 
     def wait_for_prefect(self) -> None:

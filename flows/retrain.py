@@ -13,10 +13,11 @@ from prefect.logging import get_run_logger
 from prefect.logging.handlers import APILogHandler
 from prefect.runtime import flow_run
 
-from components.errors import UserError
-from components.refs import Ref
-from flows import effects, engines, steps
-from flows.session import Session
+from components.core.errors import UserError
+from components.core.refs import Ref
+from flows import effects, engines
+from flows.runs.session import Session
+from flows.steps import steps
 
 
 def _is_worth_a_retry(_task: object, _run: object, state: object) -> bool:

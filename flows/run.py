@@ -7,13 +7,14 @@ import warnings
 from dataclasses import replace
 from pathlib import Path
 
-from components import config as configuration
+from components.config import run as configuration
+from components.config.home import find, writable
 from components.data.manifest import load_manifest
-from components.home import find, writable
-from flows import engines, runs
+from flows import engines
 from flows.display import console
-from flows.result import RunResult, from_record
-from flows.session import unchanged
+from flows.runs import records as runs
+from flows.runs.result import RunResult, from_record
+from flows.runs.session import unchanged
 
 _HEAVY = ("prefect", "torch", "great_expectations", "mlflow")
 """Libraries that take seconds to import, in the order in which a run needs them."""

@@ -14,8 +14,8 @@ def main() -> None:
     arguments = parser.parse_args()
     engines.quiet()
 
-    from components import config as configuration
-    from components.home import find, writable
+    from components.config import run as configuration
+    from components.config.home import find, writable
 
     path = arguments.config.resolve()
     name = configuration.load(path).name

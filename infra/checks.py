@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from typing import Any
 
-from components.finding import Finding
-from components.trainer_config import KubernetesTrainer
+from components.config.trainer import KubernetesTrainer
+from components.core.finding import Finding
 from infra.pending import quantity
 from infra.transport import ApiError, Transport
 

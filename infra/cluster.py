@@ -9,8 +9,8 @@ import kubernetes
 import urllib3
 from kubernetes.config.config_exception import ConfigException
 
-from components.errors import UserError
-from components.trainer_config import KubernetesTrainer
+from components.config.trainer import KubernetesTrainer
+from components.core.errors import UserError
 from infra.failures import JobFailed, QuotaExceeded, Refused
 from infra.manifests import EXCHANGE, Work, job
 from infra.manifests_pod import Manifest

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from components.errors import UserError
+from components.core.errors import UserError
 
 
 class JobFailed(UserError):

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from components.refs import digest_json
-from components.trainer_config import KubernetesTrainer
-from components.training import exits
+from components.config.trainer import KubernetesTrainer
+from components.core.refs import digest_json
+from components.pods import exit_codes as exits
 from infra.manifests_pod import CONTAINER, Manifest, template
 
 MANAGER = "concord"
@@ -126,10 +126,10 @@ def _command(work: Work, config: KubernetesTrainer) -> Sequence[str]:
     if work.kind == "shards":
         return ["python", "-m", "components.shards", *between]
     if not config.together:
-        return ["python", "-m", "components.training.entry", *between]
+        return ["python", "-m", "components.pods.entry", *between]
     nodes = f"{config.min_nodes}:{config.nodes}" if _elastic(config) else str(config.nodes)
     return [
-        "python", "-m", "components.training.launch",
+        "python", "-m", "components.pods.launch",
         "--nodes", nodes,
         "--processes", str(config.processes),
         "--rendezvous", f"{work.name}-0.{work.name}.{config.namespace}.svc:{PORT}",

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from components.trainer_config import KubernetesTrainer, Toleration, Volume
+from components.config.trainer import KubernetesTrainer, Toleration, Volume
 
 Manifest = dict[str, Any]
 

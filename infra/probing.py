@@ -10,11 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from components.code import code_digest
-from components.exchange import JOBS, Exchange, ExchangeError
-from components.finding import Finding
-from components.probe import ANSWER, QUESTION
-from components.trainer_config import KubernetesTrainer
+from components.config.trainer import KubernetesTrainer
+from components.core.finding import Finding
+from components.exchange.exchange import JOBS, Exchange, ExchangeError
+from components.pods.code import code_digest
+from components.pods.probe import ANSWER, QUESTION
 from infra.cluster import Cluster
 from infra.failures import ImagePullFailed, JobFailed
 from infra.manifests import Work, job
@@ -54,7 +54,7 @@ def _run(cluster: Cluster, config: KubernetesTrainer, name: str) -> tuple[dict[s
     })  # fmt: skip
     at = f"{config.exchange.inside.rstrip('/')}/{JOBS}/{name}"
     manifest = job(Work(name=name, task="doctor", run="doctor", config=at, out=at, code=code_digest()), small)
-    manifest["spec"]["template"]["spec"]["containers"][0]["command"] = ["python", "-m", "components.probe", "--at", at]
+    manifest["spec"]["template"]["spec"]["containers"][0]["command"] = ["python", "-m", "components.pods.probe", "--at", at]
     jobs = f"/apis/batch/v1/namespaces/{config.namespace}/jobs"
     lines: list[str] = []
     try:

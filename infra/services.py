@@ -2,7 +2,7 @@
 
 import time
 
-from components.trainer_config import KubernetesTrainer
+from components.config.trainer import KubernetesTrainer
 from infra.manifests import Work, service
 from infra.snapshot import Json
 from infra.transport import ApiError, Transport

@@ -9,7 +9,7 @@ from typing import Any, NoReturn, Protocol
 
 import urllib3
 
-from components.errors import UserError
+from components.core.errors import UserError
 
 Json = dict[str, Any]
 Query = Mapping[str, str | int]

@@ -1,7 +1,7 @@
 """Why a Job failed, told from the ends of its pods; pure functions of a snapshot."""
 
-from components.trainer_config import KubernetesTrainer
-from components.training import exits
+from components.config.trainer import KubernetesTrainer
+from components.pods import exit_codes as exits
 from infra.failures import (
     JobFailed,
     OutOfMemory,

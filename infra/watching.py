@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from components.trainer_config import KubernetesTrainer
+from components.config.trainer import KubernetesTrainer
 from infra.failures import JobDeleted
 from infra.pending import Diagnosis, diagnose
 from infra.pod_logs import PodLogs

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from components.errors import BadInput, unknown_name
+from components.core.errors import BadInput, unknown_name
 from serving import schemas
 from serving.schemas import Limits
 
 if TYPE_CHECKING:  # importing torch takes seconds that the builder of a Bento and BentoML's own process need not wait
-    from components.contracts import Raw
-    from components.predictor import Hit, Predictor
+    from components.parts.contracts import Raw
+    from components.prediction.predictor import Hit, Predictor
 
 _PICTURES = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg", b"GIF8": "image/gif", b"RIFF": "image/webp"}
 
@@ -36,7 +36,7 @@ class Answers:
     @classmethod
     def load(cls, package: Path, *, limits: Limits, name: str, version: int | None) -> "Answers":
         """Load the model and its index (this imports torch)."""
-        from components.predictor import Predictor
+        from components.prediction.predictor import Predictor
 
         return cls(Predictor.load(package), limits=limits, name=name, version=version)
 

@@ -23,13 +23,13 @@ from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from components.errors import BadInput, UserError
+from components.core.errors import BadInput, UserError
 from serving import schemas
 from serving.answers import Answers, NotThere
 from serving.schemas import Limits
 
 if TYPE_CHECKING:
-    from components.contracts import Raw
+    from components.parts.contracts import Raw
 
 T = TypeVar("T")
 _COMPUTING = 2  # model calls at once; torch spreads each of them over the cores

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import yaml
 
-from components.errors import UserError
-from components.refs import digest_folder
+from components.core.errors import UserError
+from components.core.refs import digest_folder
 
 _CODE = ("components", "serving")
 _ROOT = Path(__file__).parents[1]

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import httpx
 
-from components.errors import UserError
+from components.core.errors import UserError
 
 _SECONDS = 60.0
 _BUSY = (429, 503)

@@ -22,11 +22,11 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from components import promotion
-from components.errors import UsageError, UserError, unknown_name
-from components.home import Home
-from components.promotion import Standing
-from components.refs import digest_folder, written_aside
+from components.config.home import Home
+from components.core.errors import UsageError, UserError, unknown_name
+from components.core.refs import digest_folder, written_aside
+from components.registry import promotion
+from components.registry.promotion import Standing
 from serving.bento import build, link
 
 _READY_SECONDS = 120.0

@@ -14,7 +14,7 @@ import bentoml
 import yaml
 from bentoml._internal import server as _bentoml_server
 
-from components.errors import UserError
+from components.core.errors import UserError
 from serving.answers import Answers
 from serving.app import build
 from serving.schemas import Limits

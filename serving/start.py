@@ -9,9 +9,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from components.errors import UserError
-from components.exchange import Exchange
-from components.refs import digest_folder
+from components.core.errors import UserError
+from components.core.refs import digest_folder
+from components.exchange.exchange import Exchange
 
 PACKAGE, DIGEST = "CONCORD_PACKAGE", "CONCORD_PACKAGE_DIGEST"
 _ABOUT = "model.json"

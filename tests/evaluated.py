@@ -11,11 +11,11 @@ import pyarrow.parquet as pq
 import torch
 from torch.nn import functional as F
 
-from components import model as models
-from components.config import EvaluationConfig, ModelConfig
+from components.config.run import EvaluationConfig, ModelConfig
+from components.core.refs import write_json
 from components.evaluation.evaluate import evaluate
-from components.features import Features
-from components.refs import write_json
+from components.features.store import Features
+from components.model import network as models
 from components.training.optimiser import AdamW
 from tests import synthetic
 

@@ -9,10 +9,10 @@ import numpy as np
 import pyarrow.parquet as pq
 from safetensors.numpy import load_file
 
-from components import config as configuration
-from components.home import Home
-from flows import steps
-from flows.session import data_ref
+from components.config import run as configuration
+from components.config.home import Home
+from flows.runs.session import data_ref
+from flows.steps import steps
 from tests import tiny
 
 FILE = Path(__file__).with_name("golden.json")

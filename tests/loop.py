@@ -3,8 +3,8 @@
 import os
 from pathlib import Path
 
-from flows.result import RunResult
 from flows.run import run
+from flows.runs.result import RunResult
 
 
 def outcome(path: Path, home: Path) -> RunResult:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from components import model as models
-from components.config import DataConfig, RunConfig, ServingConfig
-from components.package import package
-from components.refs import write_json
+from components.config.run import DataConfig, RunConfig, ServingConfig
+from components.core.refs import write_json
+from components.model import network as models
+from components.prediction.package import package
 from tests import evaluated, synthetic
 
 MAX_BATCH = 5

@@ -10,13 +10,13 @@ import time
 from functools import cache
 from pathlib import Path
 
-from components.home import Home, find
+from components.config.home import Home, find
 
 ROOT = Path(__file__).parents[1]
 
 
 def prepare(home: Path) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "components.registry", "--prepare", str(home)]
+    command = [sys.executable, "-m", "components.registry.mlflow_store", "--prepare", str(home)]
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 from PIL import Image
 
-from components.contracts import Modality, Raw
-from components.features import Features, FeaturesWriter, build_modality, spec_of
+from components.features.store import Features, FeaturesWriter, build_modality, spec_of
+from components.parts.contracts import Modality, Raw
 
 CLASSES = ["circle", "cross", "line", "square"]
 COLUMNS = {

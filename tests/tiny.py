@@ -66,8 +66,8 @@ def make(folder: Path, records: int = 240) -> Path:
 
 def encoded(root: Path, records: int) -> Path:
     """Write ``data``, the ``accepted`` records of it, and the ``features`` that one process makes of them."""
-    from components.config import DataConfig
-    from components.encoding import encode
+    from components.config.run import DataConfig
+    from components.features.encode import encode
     from components.validation.accept import validate
 
     make(root / "data", records)

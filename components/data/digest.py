@@ -7,9 +7,9 @@ from typing import Any
 
 import fsspec
 
+from components.core.refs import digest_json, write_atomically
 from components.data.manifest import Manifest
 from components.data.reader import record_files
-from components.refs import digest_json, write_atomically
 
 _CHUNK = 1 << 20
 _MEMO = "data-digests.json"

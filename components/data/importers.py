@@ -9,10 +9,10 @@ import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
+from components.core.errors import UserError
+from components.core.progress import Progress, silent
+from components.core.refs import written_aside
 from components.data.manifest import RESERVED
-from components.errors import UserError
-from components.progress import Progress, silent
-from components.refs import written_aside
 
 _PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff")
 _TABLES = (".csv", ".tsv", ".parquet")

@@ -5,8 +5,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from components.config import Labels
-from components.errors import UserError, unknown_name
+from components.config.run import Labels
+from components.core.errors import UserError, unknown_name
 
 
 def visible_ids(uri: str, labels: Labels | None, id_column: str = "id") -> frozenset[str] | None:

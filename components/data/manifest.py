@@ -5,10 +5,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, PlainValidator, ValidationError, model_validator
 
-from components import parts
-from components.errors import UsageError, unknown_name
-from components.refs import digest_json
-from components.strict import Strict, all_at_once, explain, read_yaml
+from components.config.strict import Strict, all_at_once, explain, read_yaml
+from components.core.errors import UsageError, unknown_name
+from components.core.refs import digest_json
+from components.parts import loading as parts
 
 FILE = "dataset.yaml"
 RESERVED = ("id", "group", "split", "label")

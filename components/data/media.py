@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from components.errors import BadInput, UserError
+from components.core.errors import BadInput, UserError
 
 _HELD_BYTES = 256 << 20
 """Row groups of packed media kept in memory: a small set lies there whole, a large one passes through."""

@@ -9,12 +9,12 @@ import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from components.core.errors import BadInput, UserError, unknown_name
 from components.data.manifest import MEDIA, Column, Manifest, Modality
 from components.data.media import Media
-from components.errors import BadInput, UserError, unknown_name
 
 if TYPE_CHECKING:  # contracts import torch, and records are read without it
-    from components.contracts import Raw
+    from components.parts.contracts import Raw
 
 ROWS = 2048
 """Records in a batch where nothing else is said: small enough for media in memory, large enough for speed."""

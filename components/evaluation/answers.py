@@ -11,12 +11,12 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from components import model as models
-from components.evaluation.calibration import fit_temperature, softmax
-from components.evaluation.robustness import subset_key, subsets
-from components.features import Features
-from components.inference import Inference, infer
-from components.refs import digest_file
+from components.core.refs import digest_file
+from components.features.store import Features
+from components.model import network as models
+from components.model.calibration import fit_temperature, softmax
+from components.model.inference import Inference, infer
+from components.model.subsets import subset_key, subsets
 
 Rows = NDArray[np.int64]
 _BATCH = 512

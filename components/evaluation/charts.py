@@ -9,8 +9,8 @@ import numpy as np
 from markupsafe import Markup, escape
 from numpy.typing import NDArray
 
-from components.evaluation.calibration import Reliability
 from components.evaluation.metrics import IntervalFigures
+from components.model.calibration import Reliability
 
 MOST_CLASSES = 100
 """More classes than this are no longer readable in one picture; the rest are added up."""

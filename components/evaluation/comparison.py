@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from components.errors import UserError
+from components.core.errors import UserError
 from components.evaluation.classification import Classes, accuracy, macro_f1
 
 Metric = Literal["accuracy", "macro_f1"]

@@ -10,19 +10,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from components import model as models
-from components.config import EvaluationConfig
-from components.errors import UserError
+from components.config.run import EvaluationConfig
+from components.core.errors import UserError
+from components.core.progress import Progress, silent
+from components.core.refs import read_json, write_json
 from components.evaluation import metrics as m
 from components.evaluation.answers import Encoded, HeldOut, Predictions, SubsetAnswers, subset_answers, with_all_present
-from components.evaluation.calibration import expected_calibration_error
 from components.evaluation.classification import accuracy, macro_f1
 from components.evaluation.comparison import paired_bootstrap
 from components.evaluation.retrieval import every_pair
-from components.features import Features
-from components.inference import Inference
-from components.progress import Progress, silent
-from components.refs import read_json, write_json
+from components.features.store import Features
+from components.model import network as models
+from components.model.calibration import expected_calibration_error
+from components.model.inference import Inference
 
 Classes = NDArray[np.int64]
 _STAGES = 6

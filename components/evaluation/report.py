@@ -13,15 +13,15 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 from numpy.typing import NDArray
 
+from components.core.refs import read_json, write_atomically
 from components.evaluation import charts
 from components.evaluation.answers import HeldOut
-from components.evaluation.calibration import reliability
 from components.evaluation.classification import confusion, wilson
 from components.evaluation.metrics import Metrics
-from components.evaluation.robustness import ignored, subset_key
-from components.features import Features
-from components.inference import Inference
-from components.refs import read_json, write_atomically
+from components.features.store import Features
+from components.model.calibration import reliability
+from components.model.inference import Inference
+from components.model.subsets import ignored, subset_key
 
 _QUERIES, _RESULTS, _SAMPLES, _CONFUSIONS = 4, 6, 12, 10
 _NONE, _MINUS = "\u2013", "\u2212"  # en dash and minus sign, as printed

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from components import model as models
 from components.evaluation.answers import HeldOut, infer_rows
-from components.features import Features
+from components.features.store import Features
+from components.model import network as models
 
 
 def is_compatible(package: Path, features: Features) -> bool:

@@ -7,20 +7,20 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from components.config import RunConfig
-from components.contracts import Raw
+from components.config.run import RunConfig
+from components.config.trainer import LocalTrainer
+from components.core.errors import UserError
+from components.core.progress import Progress, silent
+from components.core.refs import Ref, digest_folder
 from components.data.manifest import MEDIA, load_manifest
 from components.data.media import Media
 from components.data.reader import Dataset, raws
-from components.errors import UserError
-from components.features import Features
+from components.features.store import Features
+from components.parts.contracts import Raw
 from components.plan import machine, sample, steps
 from components.plan.profile import Line, Profile, Stage, shape_of
 from components.plan.survey import Survey
 from components.plan.work import STAGES, TRAINING
-from components.progress import Progress, silent
-from components.refs import Ref, digest_folder
-from components.trainer_config import LocalTrainer
 
 Run = Callable[[str, RunConfig, Mapping[str, Ref], Path, Path, Progress], None]
 """Runs a stage: ``(stage, config, outputs of earlier stages, state folder, out, progress)``. Handed in: which function is

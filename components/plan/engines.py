@@ -3,11 +3,11 @@
 import math
 from dataclasses import dataclass
 
-from components import parts
+from components.config.trainer import KubernetesTrainer
+from components.parts import loading as parts
 from components.plan.estimate import Estimate, Planner, StageEstimate
 from components.plan.shown import bytes_said, time_said
 from components.plan.work import TRAINING
-from components.trainer_config import KubernetesTrainer
 
 PATIENCE_S = 8 * 3600.0
 """A stage that takes longer in one process goes elsewhere: a night. Our choice; a cluster's shorter ``time_budget_s`` wins."""

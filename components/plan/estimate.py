@@ -5,14 +5,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from components.config import RunConfig
-from components.features import ModalitySpec
+from components.config.run import RunConfig
+from components.config.trainer import KubernetesTrainer
+from components.features.store import ModalitySpec
 from components.plan import sizes, steps
 from components.plan.profile import Line, Profile, Stage
 from components.plan.survey import Survey
 from components.plan.work import EXPECTED, POSSIBLE, STAGES, TRAINING, Outcome, Training, checkpoints, trainings
 from components.shards.cut import media_in_store
-from components.trainer_config import KubernetesTrainer
 from components.training.objective import built
 
 _PAGE = 4096

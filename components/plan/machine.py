@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from components import parts
+from components.core.refs import digest_file
 from components.evaluation.retrieval import retrieval
+from components.parts import loading as parts
 from components.plan.profile import Disk, Machine
-from components.refs import digest_file
 
 _FILE_BYTES = 64 << 20
 _PAGE = 4096

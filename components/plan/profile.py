@@ -5,11 +5,11 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
-from components.config import RunConfig
-from components.errors import UsageError
-from components.features import ModalitySpec
-from components.refs import digest_json, write_json
-from components.strict import Strict, explain
+from components.config.run import RunConfig
+from components.config.strict import Strict, explain
+from components.core.errors import UsageError
+from components.core.refs import digest_json, write_json
+from components.features.store import ModalitySpec
 
 FORMAT = 1
 

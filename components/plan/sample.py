@@ -10,15 +10,15 @@ import pyarrow.parquet as pq
 import yaml
 from numpy.typing import NDArray
 
-from components.config import DataConfig
+from components.config.run import DataConfig
+from components.core.errors import BadInput, UserError
 from components.data.manifest import FILE, MEDIA, Manifest, load_manifest
 from components.data.media import Media
 from components.data.reader import Dataset
-from components.errors import BadInput, UserError
 from components.plan.survey import Survey
 
 _GROUP_ROWS = 1000
-"""Pictures in a row group of the packed media, as `components.data.glyphs` writes them."""
+"""Pictures in a row group of the packed media, as `components.glyphs.glyphs` writes them."""
 _HELD_OUT = 4
 """Labelled records of the validation and of the test split that are always in."""
 

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from components.features import ModalitySpec
-from components.model import Model
+from components.features.store import ModalitySpec
+from components.model.network import Model
 from components.plan.survey import Survey
 
 NPY_HEADER = 128

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from components import model as models
-from components.config import Part, RunConfig
-from components.features import Features, ModalitySpec
-from components.model import Model
+from components.config.run import Part, RunConfig
+from components.features.store import Features, ModalitySpec
+from components.model import network as models
+from components.model.network import Model
 from components.plan.profile import Line
 from components.training.data import TrainingData, training_data
 from components.training.loop import fit, placed

@@ -8,11 +8,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from components.config import DataConfig
+from components.config.run import DataConfig
+from components.core.errors import UserError
 from components.data.labels import visible_ids
 from components.data.manifest import MEDIA, Manifest, Modality, load_manifest
 from components.data.reader import Dataset
-from components.errors import UserError
 from components.validation import rules
 
 MOST_RECORDS = 200_000

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from components.config import RunConfig
+from components.config.run import RunConfig
+from components.config.trainer import KubernetesTrainer
 from components.plan import sizes, steps
 from components.plan.survey import Survey
-from components.trainer_config import KubernetesTrainer
 from components.training.objective import built
 
 STAGES = ("validate", "encode", "teach", "pseudo_label", "train", "baselines", "evaluate", "package")

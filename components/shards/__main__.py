@@ -1,6 +1,6 @@
 """What a pod of an Indexed Job runs, between ``--config EXCHANGE/jobs/JOB/spec.json`` and ``--out EXCHANGE/jobs/JOB``.
 
-Which part it does says ``JOB_COMPLETION_INDEX``; how it ends says an exit code of ``components.training.exits``.
+Which part it does says ``JOB_COMPLETION_INDEX``; how it ends says an exit code of ``components.pods.exit_codes``.
 """
 
 import json
@@ -11,12 +11,12 @@ from types import FrameType
 
 from pydantic import ValidationError
 
-from components.errors import UsageError
-from components.exchange import Exchange, ExchangeError, split
+from components.core.errors import UsageError
+from components.exchange.exchange import Exchange, ExchangeError, split
+from components.pods import exit_codes as exits
+from components.pods.handover import opened
+from components.pods.pod import Lines, Parser, Pod, ended, message
 from components.shards.spec import ShardSpec
-from components.training import exits
-from components.training.pod import Lines, Parser, Pod, ended, message
-from components.training.remote import opened
 
 
 def main(arguments: list[str] | None = None) -> int:

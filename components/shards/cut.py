@@ -13,12 +13,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from components.core.errors import UserError
+from components.core.progress import Progress, silent
+from components.core.refs import digest_folder, write_json
 from components.data.manifest import MEDIA, Manifest
 from components.data.media import Media
-from components.errors import UserError
-from components.exchange import Exchange
-from components.progress import Progress, silent
-from components.refs import digest_folder, write_json
+from components.exchange.exchange import Exchange
 from components.shards.spec import BLOCK, Part
 
 _PACKED = pa.schema([("path", pa.string()), ("bytes", pa.large_binary())])
@@ -41,7 +41,7 @@ def check_kinds(manifest: Manifest) -> None:
     if own := [f"{name} ({m.kind})" for name, m in sorted(manifest.modalities.items()) if m.kind.endswith(".py")]:
         raise UserError(
             f"modalities of a kind of your own cannot be encoded in pods: {', '.join(own)}; set trainer.shards to 1, "
-            "or add the kind to components/modalities and build the image again"
+            "or add the kind to components/parts/kinds and build the image again"
         )
 
 

@@ -11,13 +11,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from components.batch import Figures, schema, write
-from components.encoding import Accepted, Inputs, Previews, build_modalities
-from components.errors import UserError
-from components.exchange import Exchange
-from components.features import Features, FeaturesWriter, ModalitySpec
-from components.progress import Progress, silent
-from components.refs import read_json
+from components.core.errors import UserError
+from components.core.progress import Progress, silent
+from components.core.refs import read_json
+from components.exchange.exchange import Exchange
+from components.features.encode import Accepted, Inputs, Previews, build_modalities
+from components.features.store import Features, FeaturesWriter, ModalitySpec
+from components.prediction.batch import Figures, schema, write
 from components.shards.spec import ShardSpec
 from components.shards.work import ANSWERS, RESULT, Chunk, PartResult, chunk_job
 
@@ -112,7 +112,7 @@ def join_features(
     out: Path,
     progress: Progress = silent,
 ) -> None:
-    """Write the features folder that ``components.encoding.encode`` would have written.
+    """Write the features folder that ``components.features.encode.encode`` would have written.
 
     Args:
         accepted: output of validate.
@@ -139,7 +139,7 @@ def join_features(
 
 
 def join_answers(*, classes: list[str], chunks: Iterator[Path], count: int, out: Path, progress: Progress = silent) -> Figures:
-    """Write the file of answers that ``components.batch.predict`` would have written.
+    """Write the file of answers that ``components.prediction.batch.predict`` would have written.
 
     Raises:
         UserError: answers of a model with other classes.

@@ -4,14 +4,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from components.batch import read_columns, usable
+from components.core.progress import Progress, silent
+from components.core.refs import Ref, read_json
 from components.data.manifest import MEDIA, Manifest
 from components.data.media import Media
 from components.data.reader import ROWS, Dataset
-from components.encoding import Accepted
-from components.exchange import Exchange
-from components.progress import Progress, silent
-from components.refs import Ref, read_json
+from components.exchange.exchange import Exchange
+from components.features.encode import Accepted
+from components.prediction.batch import read_columns, usable
 from components.shards.cut import check_kinds, cut, media_in_store
 from components.shards.spec import CHUNK, ShardSpec, bounds, work_digest
 

@@ -5,8 +5,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from components.refs import digest_json
-from components.strict import Strict
+from components.config.strict import Strict
+from components.core.refs import digest_json
 
 BLOCK = 64
 """Rows that are answered together, of the size of a request; parts and chunks begin at multiples of it."""

@@ -9,19 +9,19 @@ from typing import Protocol
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from components.batch import Answers, regrouped
+from components.config.strict import Strict
+from components.core.errors import BadInput
+from components.core.progress import Progress, silent
+from components.core.refs import digest_folder, read_json, write_json
 from components.data.manifest import Manifest
 from components.data.media import Media
-from components.encoding import Accepted, Encoder
-from components.errors import BadInput
-from components.exchange import OBJECTS, Exchange, ExchangeError
-from components.exchange_store import Store
-from components.features import FeaturesWriter
-from components.predictor import Predictor
-from components.progress import Progress, silent
-from components.refs import digest_folder, read_json, write_json
+from components.exchange.exchange import OBJECTS, Exchange, ExchangeError
+from components.exchange.store import Store
+from components.features.encode import Accepted, Encoder
+from components.features.store import FeaturesWriter
+from components.prediction.batch import Answers, regrouped
+from components.prediction.predictor import Predictor
 from components.shards.spec import Part, ShardSpec
-from components.strict import Strict
 
 ANSWERS = "answers.parquet"
 RESULT = "part.json"

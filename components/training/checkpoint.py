@@ -11,8 +11,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from components.exchange import CHECKPOINTS, JOBS, Exchange
-from components.refs import write_atomically
+from components.core.refs import write_atomically
+from components.exchange.exchange import CHECKPOINTS, JOBS, Exchange
 
 _LENGTH = 8
 """Bytes at the beginning of a safetensors file that hold the length of its header."""

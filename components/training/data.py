@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from components.contracts import Inputs
-from components.features import Features
+from components.features.store import Features
+from components.parts.contracts import Inputs
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,16 +10,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from components.config import TrainingConfig
-from components.contracts import Encoder
-from components.errors import UserError
-from components.model import Model
-from components.progress import Log, Progress, silent, unlogged
-from components.refs import digest_bytes
+from components.config.run import TrainingConfig
+from components.core.errors import UserError
+from components.core.progress import Log, Progress, silent, unlogged
+from components.core.refs import digest_bytes
+from components.model.network import Model
+from components.parts.contracts import Encoder
+from components.pods.exit_codes import Interrupted
 from components.training.checkpoint import Checkpoint, Store
 from components.training.data import TrainingData
 from components.training.distributed import ALONE, World
-from components.training.exits import Interrupted
 from components.training.objective import Loss, Objective
 from components.training.optimiser import AdamW, learning_rate
 

@@ -11,10 +11,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from components import parts, randomness
-from components.config import TrainingConfig
-from components.contracts import ModelOutput
-from components.model import Model
+from components.config.run import TrainingConfig
+from components.model import randomness
+from components.model.network import Model
+from components.parts import loading as parts
+from components.parts.contracts import ModelOutput
 from components.training.data import Batch
 from components.training.distributed import World
 

@@ -4,10 +4,10 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from components.config import ModelConfig, TrainingConfig
-from components.errors import UsageError
-from components.refs import Ref, digest_json
-from components.strict import Strict
+from components.config.run import ModelConfig, TrainingConfig
+from components.config.strict import Strict
+from components.core.errors import UsageError
+from components.core.refs import Ref, digest_json
 
 Task = Literal["teach", "train", "baselines"]
 

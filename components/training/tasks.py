@@ -8,14 +8,14 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import torch
 
-from components import model as models
-from components import parts
-from components.config import ModelConfig, Part
-from components.features import Features
-from components.inference import infer
-from components.model import Model
-from components.progress import Log, Progress, silent, unlogged
-from components.refs import digest_json, read_json, write_json
+from components.config.run import ModelConfig, Part
+from components.core.progress import Log, Progress, silent, unlogged
+from components.core.refs import digest_json, read_json, write_json
+from components.features.store import Features
+from components.model import network as models
+from components.model.inference import infer
+from components.model.network import Model
+from components.parts import loading as parts
 from components.training.checkpoint import Store
 from components.training.data import TrainingData, training_data
 from components.training.loop import UNDISTURBED, Control, fit

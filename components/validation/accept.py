@@ -13,14 +13,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from components.config import DataConfig
+from components.config.run import DataConfig
+from components.core.errors import UserError
+from components.core.progress import Progress, silent
+from components.core.refs import write_json, written_aside
 from components.data.labels import visible_ids
 from components.data.manifest import RESERVED, Manifest, load_manifest
 from components.data.reader import Dataset
 from components.data.splits import SPLITS
-from components.errors import UserError
-from components.progress import Progress, silent
-from components.refs import write_json, written_aside
 from components.validation import rules
 from components.validation.examine import Chunk, build_checks, joined, read
 from components.validation.rules import OCCURRENCE, PRESENT, Rule, Tally

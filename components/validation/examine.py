@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from components import parts
+from components.core.errors import BadInput, UsageError, UserError, unknown_name
+from components.core.progress import Progress
 from components.data.manifest import MEDIA, Manifest
 from components.data.media import Media
 from components.data.reader import ROWS, Dataset, Fault, raws
-from components.errors import BadInput, UsageError, UserError, unknown_name
-from components.progress import Progress
+from components.parts import loading as parts
 from components.validation import rules
 
 if TYPE_CHECKING:
-    from components.contracts import Modality, Raw
+    from components.parts.contracts import Modality, Raw
 
 _FRAME_ROWS = 50_000
 _FRAME_BYTES = 256 << 20

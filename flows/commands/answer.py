@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from components.errors import UserError
+from components.core.errors import UserError
 
 
 @dataclass(frozen=True, kw_only=True)

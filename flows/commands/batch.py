@@ -3,12 +3,12 @@
 import os
 from pathlib import Path
 
-from components import config as configuration
-from components import promotion
+from components.config import run as configuration
+from components.config.home import find, writable
+from components.config.trainer import LocalTrainer
+from components.core.errors import UsageError
 from components.data.manifest import load_manifest
-from components.errors import UsageError
-from components.home import find, writable
-from components.trainer_config import LocalTrainer
+from components.registry import promotion
 from flows.commands.answer import Answer
 from flows.commands.registry import only_model
 from flows.display import Display, console
@@ -48,9 +48,9 @@ def classify_all(data: str, *, out: Path | None, model: str | None, version: str
         raise UsageError("--data wants --out FILE.parquet, where the answers go")
     if out.is_dir():
         raise UsageError(f"--out: {out} is a folder, wanted a file")
-    from flows.batch import answer
     from flows.engines import quiet
-    from flows.evaluation import registered
+    from flows.places.batch import answer
+    from flows.runs.evaluation import registered
 
     quiet()
     run = configuration.load(config, data) if config else None

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from components.home import find, writable
-from components.refs import read_json
+from components.config.home import find, writable
+from components.core.refs import read_json
 from flows import engines
 from flows.commands.answer import Answer, table
 from flows.display import Display
@@ -11,9 +11,9 @@ from flows.display import Display
 
 def glyphs(folder: Path, *, seed: int, faces: str) -> Answer:
     """Make the built-in set and its card."""
-    from components.data.card import write_accuracies
-    from components.data.glyphs import make_glyphs
-    from components.data.recipe import Recipe
+    from components.glyphs.card import write_accuracies
+    from components.glyphs.glyphs import make_glyphs
+    from components.glyphs.recipe import Recipe
 
     with Display() as display:
         make_glyphs(folder, Recipe(seed=seed, faces=faces), display.show)
@@ -39,8 +39,8 @@ def import_(source: Path, folder: Path) -> Answer:
 def check(folder: str, manifest: str | None) -> Answer:
     """Check a data set as a run would; its bad records and Data Docs are kept beside the state."""
     engines.quiet()
-    from components.config import DataConfig
-    from components.refs import written_aside
+    from components.config.run import DataConfig
+    from components.core.refs import written_aside
     from components.validation.accept import validate
 
     place = writable(find()).root / "checks" / Path(folder).resolve().name

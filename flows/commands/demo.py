@@ -7,20 +7,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from components import config as configuration
-from components import promotion
-from components.errors import UserError
-from components.home import CHECKOUT, Home, find, writable
-from flows import engines, runs
+from components.config import run as configuration
+from components.config.home import CHECKOUT, Home, find, writable
+from components.core.errors import UserError
+from components.registry import promotion
+from flows import engines
 from flows.commands.answer import Answer, table
 from flows.commands.run import screen
 from flows.display import Display, console
-from flows.result import RunResult, from_record
 from flows.run import retrain_with
-from flows.session import unchanged
+from flows.runs import records as runs
+from flows.runs.result import RunResult, from_record
+from flows.runs.session import unchanged
 
 if TYPE_CHECKING:
-    from components.contracts import Raw
+    from components.parts.contracts import Raw
     from serving.client import Client
 
 CONFIG = CHECKOUT / "conf" / "demo.yaml"
@@ -67,8 +68,8 @@ def _result(home: Home, config: configuration.RunConfig) -> RunResult:
             return from_record(record, nothing_changed=True)
         with engines.started(home) as running:
             if not data.exists():
-                from components.data.card import write_accuracies
-                from components.data.glyphs import make_glyphs
+                from components.glyphs.card import write_accuracies
+                from components.glyphs.glyphs import make_glyphs
 
                 with Display() as display:
                     make_glyphs(data, progress=display.show)

@@ -10,9 +10,9 @@ from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
 
-from components.errors import UsageError
-from components.finding import Finding
-from components.home import CHECKOUT, find, writable
+from components.config.home import CHECKOUT, find, writable
+from components.core.errors import UsageError
+from components.core.finding import Finding
 from flows.commands.answer import Answer, table
 
 _GIB = 1 << 30

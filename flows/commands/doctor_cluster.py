@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from components.config import load
-from components.errors import UsageError, UserError
-from components.finding import Finding
-from components.trainer_config import KubernetesTrainer
+from components.config.run import load
+from components.config.trainer import KubernetesTrainer
+from components.core.errors import UsageError, UserError
+from components.core.finding import Finding
 
 _ANSWER_S = 15.0
 """How long one request is tried."""

@@ -5,17 +5,18 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from components import config as configuration
-from components.config import RunConfig
+from components.config import run as configuration
+from components.config.home import Home, find, writable
+from components.config.run import RunConfig
+from components.core.errors import UsageError
+from components.core.progress import Progress
+from components.core.refs import Ref
 from components.data.manifest import Manifest, load_manifest
-from components.errors import UsageError
-from components.home import Home, find, writable
-from components.progress import Progress
-from components.refs import Ref
-from flows import engines, steps
+from flows import engines
 from flows.commands.answer import Answer
 from flows.commands.plan_text import LAWS, assumptions, head, size
 from flows.display import Display
+from flows.steps import steps
 
 if TYPE_CHECKING:  # these import torch
     from components.plan.calibrate import Run
@@ -72,7 +73,7 @@ def _planner(
     config: RunConfig, base: Path, manifest: Manifest, profile: Path | None, save: Path | None
 ) -> tuple["Planner", str]:
     """A planner with rates, and a sentence on where they come from."""
-    from components.encoding import build_modalities
+    from components.features.encode import build_modalities
     from components.plan import estimate
     from components.plan import profile as profiles
     from components.plan.calibrate import calibrate

@@ -4,13 +4,13 @@ import getpass
 from dataclasses import asdict
 from pathlib import Path
 
-from components import promotion
-from components.errors import UserError, unknown_name
-from components.home import Home, find, writable
-from components.ledger import Ledger
-from components.promotion import Standing
+from components.config.home import Home, find, writable
+from components.core.errors import UserError, unknown_name
+from components.registry import promotion
+from components.registry.ledger import Ledger
+from components.registry.promotion import Standing
 from flows.commands.answer import Answer, table
-from flows.runs import now
+from flows.runs.records import now
 
 
 def promote(model: str | None, version: int, reason: str) -> Answer:
@@ -41,7 +41,7 @@ def ledger(model: str | None) -> Answer:
 def evaluate(config: Path, *, version: str, data: str | None) -> Answer:
     """Measure a registered version on today's test records."""
     from flows.engines import quiet
-    from flows.evaluation import measure
+    from flows.runs.evaluation import measure
 
     quiet()
     figures = measure(config, version=version, data=data)

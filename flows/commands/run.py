@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from components.errors import UsageError
+from components.core.errors import UsageError
 from flows.commands.answer import Answer
-from flows.result import RunResult
+from flows.runs.result import RunResult
 
 _VERDICTS = ("promote", "keep", "inconclusive", "nothing changed")
 

@@ -2,10 +2,10 @@
 
 from dataclasses import asdict
 
-from components.home import find
+from components.config.home import find
 from flows.commands.answer import Answer, table
-from flows.runs import RunRecord, Runs, exclusive
-from flows.store import StepStore
+from flows.runs.records import RunRecord, Runs, exclusive
+from flows.steps.store import StepStore
 
 _EMPTY = "there are no runs yet"
 

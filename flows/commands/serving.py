@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from components.errors import UsageError
-from components.home import find
+from components.config.home import find
+from components.core.errors import UsageError
 from flows.commands.answer import Answer, table
 from flows.commands.registry import only_model
 from flows.display import console

@@ -15,8 +15,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from components.code import code_digest
-from components.errors import UserError
+from components.core.errors import UserError
+from components.pods.code import code_digest
 from infra.images import CHECKOUT, EXTRAS
 from infra.images.sizes import MOST_MB, measure
 

@@ -26,7 +26,7 @@ COPY conf /app/conf
 ARG CODE
 LABEL concord.code=${CODE}
 # The label tells the truth, and the bytecode of what is imported at start is written while files can be written.
-RUN test "$(python -m components.code)" = "${CODE}" && python -c 'import flows.cli, flows.retrain'
+RUN test "$(python -m components.pods.code)" = "${CODE}" && python -c 'import flows.cli, flows.retrain'
 ENV PYTHONDONTWRITEBYTECODE=1
 USER 65532:65532
 CMD ["concord", "--help"]

@@ -12,7 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from components.errors import UserError
+from components.core.errors import UserError
 from infra.images import CHECKOUT, EXTRAS, FOLDER, is_torch
 
 _PLATFORM = "x86_64-manylinux_2_28"

@@ -1,5 +1,5 @@
 # What a training pod runs: torch, the components, and nothing that orchestrates, registers, validates or serves.
-# Build: `make images`, or any builder with --build-arg CODE=$(python -m components.code) and the checkout as its context.
+# Build: `make images`, or any builder with --build-arg CODE=$(python -m components.pods.code) and the checkout as its context.
 ARG BASE=python:3.11-slim
 
 # Torch and its GPU libraries: one layer that the images share, since up to here all three Dockerfiles are the same.
@@ -20,7 +20,7 @@ COPY components /app/components
 ARG CODE
 LABEL concord.code=${CODE}
 # The label tells the truth, and the bytecode of what is imported at start is written while files can be written.
-RUN test "$(python -m components.code)" = "${CODE}" && python -c 'import components.training.entry, components.training.tasks, s3fs'
+RUN test "$(python -m components.pods.code)" = "${CODE}" && python -c 'import components.pods.entry, components.training.tasks, s3fs'
 ENV PYTHONDONTWRITEBYTECODE=1
 USER 65532:65532
-CMD ["python", "-m", "components.training.entry", "--help"]
+CMD ["python", "-m", "components.pods.entry", "--help"]

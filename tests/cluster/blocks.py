@@ -4,8 +4,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from components.home import CHECKOUT
-from infra.testcluster import images
+from components.config.home import CHECKOUT
+from tools.testcluster import images
 
 
 def checkout() -> dict[str, Any]:

@@ -11,10 +11,10 @@ import pytest
 import s3fs
 import yaml
 
-from infra.testcluster import cluster, faults, layout
 from tests.cluster.blocks import checkout, sharing
 from tests.cluster.kubectl import Kubectl
 from tests.cluster.s3_server import S3Server, serving
+from tools.testcluster import cluster, faults, layout
 
 OWN = "this needs the cluster that `make cluster` starts, and KUBECONFIG names another"
 OTHER = "CONCORD_TEST_TRAINER"

@@ -19,22 +19,22 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from components.code import code_digest
-from components.exchange import Exchange
-from components.refs import digest_folder
-from components.trainer_config import KubernetesTrainer
-from components.training.remote import work_digest
+from components.config.trainer import KubernetesTrainer
+from components.core.refs import digest_folder
+from components.exchange.exchange import Exchange
+from components.pods.code import code_digest
+from components.pods.handover import work_digest
 from components.training.spec import TrainSpec
-from flows.trainer import train
+from flows.places.trainer import train
 from infra.manifests import job_name
-from infra.testcluster import layout
 from tests.cluster.blocks import sharing
 from tests.cluster.hurting import ALL, NODES, Hurting
 from tests.cluster.kubectl import Kubectl
 from tests.cluster.observer import Observer
 from tests.cluster.proxy import Proxy
-from tests.components.training.pods import teach_spec
+from tests.components.pods.pods import teach_spec
 from tests.synthetic import records, write_features
+from tools.testcluster import layout
 
 _LONGEST_S = 240.0
 _EPOCHS = 120

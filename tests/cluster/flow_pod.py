@@ -20,12 +20,12 @@ from typing import Any
 import httpx
 import yaml
 
-from components.home import CHECKOUT, Home
-from components.ledger import Ledger
-from components.registry import Registry
-from infra.testcluster import images, layout, machine
+from components.config.home import CHECKOUT, Home
+from components.registry.ledger import Ledger
+from components.registry.mlflow_store import Registry
 from tests import postgres, servers
 from tests.cluster.kubectl import Kubectl
+from tools.testcluster import images, layout, machine
 
 _CODE = ("components", "flows", "serving", "infra", "conf", "prefect.yaml", "pyproject.toml")
 _ACCOUNTS = ("ServiceAccount", "Role", "RoleBinding")

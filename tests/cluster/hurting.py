@@ -6,12 +6,12 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from infra.snapshot import Pod
-from infra.testcluster import faults
 from infra.transport import ApiError
 from tests.cluster.kubectl import Kubectl
 from tests.cluster.observer import Observer
 from tests.cluster.proxy import KINDS as PROXIED
 from tests.cluster.proxy import Proxy
+from tools.testcluster import faults
 
 POD = ("pod_deleted", "evicted")
 NODES = ("kubelet_killed", "containerd_restarted", "api_restarted", "etcd_stopped", "node_lost")

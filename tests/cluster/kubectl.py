@@ -7,8 +7,8 @@ from typing import Any
 
 import yaml
 
-from infra.testcluster.binaries import KUBERNETES_MODULE, binary
-from infra.testcluster.shell import run
+from tools.testcluster.binaries import KUBERNETES_MODULE, binary
+from tools.testcluster.shell import run
 
 
 class Kubectl:

@@ -4,9 +4,9 @@ import json
 import sys
 from pathlib import Path
 
-from components.trainer_config import KubernetesTrainer
+from components.config.trainer import KubernetesTrainer
 from components.training.spec import TrainSpec
-from flows.trainer import train
+from flows.places.trainer import train
 
 
 def main(spec: str, block: str, out: str) -> None:

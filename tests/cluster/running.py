@@ -8,17 +8,18 @@ from typing import Any
 
 import torch
 
-from components.code import code_digest
-from components.exchange import Attempt, Exchange
-from components.trainer_config import KubernetesTrainer
-from components.training import entry, remote
+from components.config.trainer import KubernetesTrainer
+from components.exchange.exchange import Attempt, Exchange
+from components.pods import entry
+from components.pods import handover as remote
+from components.pods.code import code_digest
 from components.training.spec import TrainSpec
-from flows.trainer import train
+from flows.places.trainer import train
 from infra.manifests import job_name
 
 
 class Running:
-    """``flows.trainer.train`` in a thread.
+    """``flows.places.trainer.train`` in a thread.
 
     Args:
         spec: the training.

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from infra.testcluster.binaries import binary
-from infra.testcluster.shell import wait_for
+from tools.testcluster.binaries import binary
+from tools.testcluster.shell import wait_for
 
 BUCKET = "concord"
 

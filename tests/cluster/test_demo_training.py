@@ -19,17 +19,17 @@ import pytest
 import torch
 import yaml
 
-from components import config as configuration
-from components import model as models
-from components.features import Features
-from components.home import CHECKOUT, Home
-from components.inference import infer
-from components.refs import read_json
-from components.trainer_config import KubernetesTrainer
-from components.training import entry
-from flows import steps
-from flows.session import data_ref
-from flows.trainer import train
+from components.config import run as configuration
+from components.config.home import CHECKOUT, Home
+from components.config.trainer import KubernetesTrainer
+from components.core.refs import read_json
+from components.features.store import Features
+from components.model import network as models
+from components.model.inference import infer
+from components.pods import entry
+from flows.places.trainer import train
+from flows.runs.session import data_ref
+from flows.steps import steps
 from tests.cluster.s3_server import S3Server
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(900)]
@@ -53,7 +53,7 @@ def here(tmp_path_factory):
     """Walk the demo's steps up to ``train`` in a state folder of their own."""
     config = configuration.load(DEMO)
     if not Path(config.data.uri).exists():
-        from components.data.glyphs import make_glyphs
+        from components.glyphs.glyphs import make_glyphs
 
         make_glyphs(Path(config.data.uri))
     home = Home(root=tmp_path_factory.mktemp("here"))

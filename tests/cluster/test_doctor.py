@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from components.finding import Finding
+from components.core.finding import Finding
 from flows.commands.doctor_cluster import look
 from tests.cluster.kubectl import Kubectl
 

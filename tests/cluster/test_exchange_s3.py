@@ -6,8 +6,8 @@ import pytest
 import s3fs
 import torch
 
-from components.exchange import Exchange, ExchangeError
-from components.refs import digest_folder
+from components.core.refs import digest_folder
+from components.exchange.exchange import Exchange, ExchangeError
 from components.training.checkpoint import Checkpoint, Fenced
 from tests.cluster.s3_server import serving
 

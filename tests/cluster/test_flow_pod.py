@@ -6,10 +6,10 @@ from dataclasses import replace
 import pytest
 import yaml
 
-from components import promotion
-from components.ledger import Ledger
-from components.refs import digest_folder
-from components.registry import Registry
+from components.core.refs import digest_folder
+from components.registry import promotion
+from components.registry.ledger import Ledger
+from components.registry.mlflow_store import Registry
 from serving import endpoint
 from tests import tiny
 from tests.cluster import flow_pod

@@ -6,7 +6,7 @@ import pytest
 
 from infra.failures import PreflightFailed, Unschedulable
 from tests.cluster.running import Running
-from tests.components.training.pods import teach_spec
+from tests.components.pods.pods import teach_spec
 from tests.synthetic import records, write_features
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300), pytest.mark.usefixtures("own_cluster")]

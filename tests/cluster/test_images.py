@@ -17,9 +17,9 @@ import pytest
 import s3fs
 import yaml
 
-from components.code import code_digest
-from components.home import CHECKOUT
-from components.refs import digest_folder
+from components.config.home import CHECKOUT
+from components.core.refs import digest_folder
+from components.pods.code import code_digest
 from flows.commands.doctor_cluster import look
 from infra.failures import PreflightFailed
 from infra.images import EXTRAS, FOLDER
@@ -28,7 +28,7 @@ from infra.images.sizes import MOST_MB
 from tests.cluster.kubectl import Kubectl
 from tests.cluster.running import Running
 from tests.cluster.s3_server import S3Server
-from tests.components.training.pods import teach_spec
+from tests.components.pods.pods import teach_spec
 from tests.packaged import packed
 from tests.synthetic import records, write_features
 
@@ -54,7 +54,7 @@ class Images:
         return code_digest(self.context / "components")
 
     def name(self, image: str) -> str:
-        from infra.testcluster import builds
+        from tools.testcluster import builds
 
         name = f"localhost/concord/{image}:proof"
         if image not in self.report:
@@ -67,7 +67,7 @@ class Images:
 
 @pytest.fixture(scope="module")
 def images(own_cluster, tmp_path_factory) -> Iterator[Images]:  # noqa: ARG001  only on our own nodes can images be loaded
-    from infra.testcluster import layout, nodes
+    from tools.testcluster import layout, nodes
 
     built = Images(copy_of_checkout(tmp_path_factory.mktemp("images") / "context"))
     yield built
@@ -159,11 +159,13 @@ print(json.dumps(dict(sizes=about["measure"](about["Path"]("/")), present=presen
     images.report[image] |= {"MB": told["sizes"]}
     assert (told["user"], told["root"], told["present"]) == (65532, "Read-only file system", [])
     assert told["sizes"]["beyond_torch"] <= MOST_MB[image]
-    code, seconds = ran(kubectl, restricted, pod(f"code-{image}", images.name(image), ["python", "-m", "components.code"]))
+    code, seconds = ran(kubectl, restricted, pod(f"code-{image}", images.name(image), ["python", "-m", "components.pods.code"]))
     assert code.strip() == images.code
-    imports = {"train": "components.training.tasks", "serve": "serving.app, components.predictor", "flow": "flows.retrain"}[
-        image
-    ]
+    imports = {
+        "train": "components.training.tasks",
+        "serve": "serving.app, components.prediction.predictor",
+        "flow": "flows.retrain",
+    }[image]
     command = ["python", "-c", f"import {imports}"]
     _, imported = ran(kubectl, restricted, pod(f"start-{image}", images.name(image), command))
     images.report[image] |= {"python starts, s": seconds, "all imported, s": imported}
@@ -181,7 +183,7 @@ def test_the_train_image_trains_through_s3(images, block, features, tmp_path) ->
 def test_a_run_with_other_code_is_refused_unless_any_code_says_otherwise(
     images, block, features, tmp_path, monkeypatch
 ) -> None:
-    for place in ("components.code", "tests.cluster.running"):
+    for place in ("components.pods.code", "tests.cluster.running"):
         monkeypatch.setattr(f"{place}.code_digest", lambda: "0" * 64)
     spec = teach_spec(features, training={"seed": 2, "teacher_epochs": 1})
     with pytest.raises(PreflightFailed, match=images.code[:12]):

@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from components.code import code_digest
-from components.home import CHECKOUT
-from components.refs import read_json
-from components.training.remote import work_digest
+from components.config.home import CHECKOUT
+from components.core.refs import read_json
+from components.pods.code import code_digest
+from components.pods.handover import work_digest
 from infra import failures
 from infra.manifests import job_name
 from tests.cluster.running import Running, here
-from tests.components.training.pods import own_loss, teach_spec
+from tests.components.pods.pods import own_loss, teach_spec
 from tests.synthetic import records, write_features
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from components.home import CHECKOUT
-from infra.testcluster.images import TEST
+from components.config.home import CHECKOUT
 from tests.cluster.kubectl import Kubectl
+from tools.testcluster.images import TEST
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("own_cluster")]
 # A second cluster beside the one that the other tests use.
@@ -21,7 +21,7 @@ FOLDERS = ["/var/tmp", "/var/lib/kubelet/device-plugins", "/var/lib/cni/results"
 
 
 def command(verb: str) -> subprocess.CompletedProcess[str]:
-    line = [sys.executable, "-m", "infra.testcluster", verb]
+    line = [sys.executable, "-m", "tools.testcluster", verb]
     env = {**os.environ, "CONCORD_TESTCLUSTER_NUMBER": NUMBER}
     return subprocess.run(line, capture_output=True, text=True, cwd=CHECKOUT, env=env, check=False)
 
@@ -74,7 +74,7 @@ def test_a_cluster_is_mended_after_kill_9_and_leaves_nothing_behind() -> None:
 
 
 def test_a_cluster_needs_root_and_says_so() -> None:
-    script = "import os, sys; from infra.testcluster.__main__ import main; os.setuid(65532); sys.exit(main(['up']))"
+    script = "import os, sys; from tools.testcluster.__main__ import main; os.setuid(65532); sys.exit(main(['up']))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=CHECKOUT, check=False)
     assert done.returncode == 2
     assert "wanted root" in done.stderr

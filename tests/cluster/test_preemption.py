@@ -4,11 +4,11 @@ import secrets
 
 import pytest
 
-from components.refs import digest_folder
-from infra.testcluster.images import TEST
+from components.core.refs import digest_folder
 from tests.cluster.running import Running, here
-from tests.components.training.pods import teach_spec
+from tests.components.pods.pods import teach_spec
 from tests.synthetic import records, write_features
+from tools.testcluster.images import TEST
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300), pytest.mark.usefixtures("own_cluster")]
 

@@ -10,15 +10,15 @@ from typing import Any
 import pytest
 import yaml
 
-from components.home import CHECKOUT
-from components.trainer_config import KubernetesTrainer
+from components.config.home import CHECKOUT
+from components.config.trainer import KubernetesTrainer
 from flows.commands.doctor_cluster import look
 from infra.cluster import Cluster
 from infra.failures import QuotaExceeded
 from infra.transport import Transport
 from tests.cluster.kubectl import Kubectl
 from tests.cluster.running import Running
-from tests.components.training.pods import teach_spec
+from tests.components.pods.pods import teach_spec
 from tests.synthetic import records, write_features
 
 pytestmark = pytest.mark.cluster

@@ -10,20 +10,20 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from components.batch import predict
+from components.config.home import Home
+from components.config.trainer import KubernetesTrainer
+from components.core.refs import Ref, digest_file, digest_folder, write_json
 from components.data.manifest import load_manifest
-from components.encoding import encode as encode_here
-from components.exchange import Exchange
-from components.home import Home
-from components.predictor import Predictor
-from components.refs import Ref, digest_file, digest_folder, write_json
+from components.exchange.exchange import Exchange
+from components.features.encode import encode as encode_here
+from components.prediction.batch import predict
+from components.prediction.predictor import Predictor
 from components.shards.join import join_features
 from components.shards.plan import EncodePlan
 from components.shards.spec import BLOCK
-from components.trainer_config import KubernetesTrainer
-from flows import shards
-from flows.batch import answer
-from flows.encoder import encode
+from flows.places import shards
+from flows.places.batch import answer
+from flows.places.encoder import encode
 from tests import synthetic, tiny
 from tests.packaged import packed
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from components.home import CHECKOUT
-from infra.testcluster import layout
-from infra.testcluster.images import TEST
+from components.config.home import CHECKOUT
 from tests.cluster.kubectl import Kubectl
 from tests.cluster.s3_server import S3Server
+from tools.testcluster import layout
+from tools.testcluster.images import TEST
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("own_cluster")]
 NODES = ["node-1", "node-2"]
@@ -74,7 +74,7 @@ def test_both_nodes_are_ready_with_a_gpu_each(kubectl: Kubectl) -> None:
 
 def test_a_second_up_changes_nothing(kubectl: Kubectl) -> None:
     before = {node["metadata"]["uid"] for node in kubectl.json("get", "nodes")["items"]}
-    command = [sys.executable, "-m", "infra.testcluster", "up"]
+    command = [sys.executable, "-m", "tools.testcluster", "up"]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=CHECKOUT)
     assert done.stdout == f"export KUBECONFIG={layout.KUBECONFIG}\n"
     assert "runs already" in done.stderr

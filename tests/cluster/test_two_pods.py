@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from components import model as models
-from components.features import Features
-from components.inference import infer
-from components.refs import read_json
+from components.core.refs import read_json
+from components.features.store import Features
+from components.model import network as models
+from components.model.inference import infer
 from tests.cluster.running import Running, here
 from tests.cluster.test_demo_training import through_s3
-from tests.components.training.pods import teach_spec
+from tests.components.pods.pods import teach_spec
 from tests.synthetic import records, write_features
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]

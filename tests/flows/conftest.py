@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from components.home import Home
+from components.config.home import Home
 from flows import engines
 from tests import tiny
 from tests.loop import outcome

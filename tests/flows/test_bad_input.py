@@ -10,10 +10,10 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
-from components.home import Home
-from components.ledger import Ledger
+from components.config.home import Home
+from components.registry.ledger import Ledger
 from flows.cli import app
-from flows.runs import Runs
+from flows.runs.records import Runs
 from tests import tiny
 
 pytestmark = pytest.mark.usefixtures("prefect_server")

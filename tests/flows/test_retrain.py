@@ -13,10 +13,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from components import promotion
-from components.home import Home
-from components.ledger import Ledger
-from flows.result import RunResult
+from components.config.home import Home
+from components.registry import promotion
+from components.registry.ledger import Ledger
+from flows.runs.result import RunResult
 from tests import tiny
 from tests.loop import outcome
 

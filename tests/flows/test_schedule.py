@@ -8,8 +8,8 @@ import time
 
 import pytest
 
-from components.home import Home
-from flows.runs import Runs
+from components.config.home import Home
+from flows.runs.records import Runs
 from tests import tiny
 
 _SECONDS = 220

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import urllib3
 
-from components.trainer_config import KubernetesTrainer
+from components.config.trainer import KubernetesTrainer
 from infra import checks
 from infra.transport import Transport
 

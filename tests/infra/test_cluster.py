@@ -6,8 +6,8 @@ from concurrent.futures import Future
 
 import pytest
 
-from components.errors import UserError
-from components.trainer_config import KubernetesTrainer
+from components.config.trainer import KubernetesTrainer
+from components.core.errors import UserError
 from infra import failures, pending, transport, watching
 from infra.cluster import Cluster
 from infra.manifests import Work

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from components.code import code_digest
-from components.home import CHECKOUT
+from components.config.home import CHECKOUT
+from components.pods.code import code_digest
 from infra.images import EXTRAS, FOLDER
 from infra.images.sizes import measure
 

@@ -7,7 +7,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from components.home import CHECKOUT
+from components.config.home import CHECKOUT
 
 ROOT = CHECKOUT / "infra" / "kubernetes"
 BASES = sorted(path.parent.name for path in ROOT.glob("*/kustomization.yaml"))

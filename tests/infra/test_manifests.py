@@ -5,8 +5,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from components.trainer_config import KubernetesTrainer
-from components.training import exits
+from components.config.trainer import KubernetesTrainer
+from components.pods import exit_codes as exits
 from infra.manifests import Work, job, job_name, service
 from infra.pending import quantity
 
@@ -105,7 +105,7 @@ def test_one_device_is_a_plain_job_without_a_service():
     assert (spec["completionMode"], spec["completions"], spec["backoffLimit"]) == ("NonIndexed", 1, 2)
     assert spec["activeDeadlineSeconds"] == 60
     assert spec["podReplacementPolicy"] == "Failed"
-    assert spec["template"]["spec"]["containers"][0]["command"][:3] == ["python", "-m", "components.training.entry"]
+    assert spec["template"]["spec"]["containers"][0]["command"][:3] == ["python", "-m", "components.pods.entry"]
     assert service(WORK, trainer(gpus=1), "uid") is None
 
 

@@ -7,7 +7,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from components.home import CHECKOUT
+from components.config.home import CHECKOUT
 from flows.engines import QUIET
 
 TEMPLATE = json.loads((CHECKOUT / "infra/prefect/base-job-template.json").read_text(encoding="utf-8"))

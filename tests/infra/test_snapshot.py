@@ -2,7 +2,7 @@
 
 import pytest
 
-from components.trainer_config import KubernetesTrainer
+from components.config.trainer import KubernetesTrainer
 from infra.pending import diagnose
 from infra.snapshot import Pod, Snapshot
 from infra.verdict import culprit, endless

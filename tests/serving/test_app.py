@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from components.predictor import Predictor
+from components.prediction.predictor import Predictor
 from serving.answers import Answers
 from serving.app import build
 from serving.schemas import Limits

@@ -7,8 +7,8 @@ import sys
 import pytest
 import yaml
 
-from components.errors import UserError
-from components.refs import digest_folder
+from components.core.errors import UserError
+from components.core.refs import digest_folder
 from serving.bento import build
 from tests.packaged import packed
 

@@ -12,12 +12,12 @@ import httpx
 import psutil
 import pytest
 
-from components import promotion
-from components.errors import UsageError, UserError
-from components.home import find
-from components.ledger import Entry, Ledger
-from components.predictor import Predictor
-from components.refs import digest_folder
+from components.config.home import find
+from components.core.errors import UsageError, UserError
+from components.core.refs import digest_folder
+from components.prediction.predictor import Predictor
+from components.registry import promotion
+from components.registry.ledger import Entry, Ledger
 from serving import endpoint as endpoints
 from serving.client import Client
 from tests.packaged import packed
@@ -127,7 +127,7 @@ def promoted(home, version, digest):
 
 def supervisor(home, port):
     code = (
-        "import sys; from pathlib import Path; from components.home import find; from serving.endpoint import supervise\n"
+        "import sys; from pathlib import Path; from components.config.home import find; from serving.endpoint import supervise\n"
         "told = lambda line: print(line, flush=True)\n"
         "supervise(find(Path(sys.argv[1])), 'tiny', host='127.0.0.1', port=int(sys.argv[2]), told=told, poll_seconds=0.2)\n"
         "assert 'mlflow' not in sys.modules and 'torch' not in sys.modules"

@@ -3,8 +3,8 @@
 import fsspec
 import pytest
 
-from components.errors import UserError
-from components.refs import digest_folder
+from components.core.errors import UserError
+from components.core.refs import digest_folder
 from serving.start import package
 from tests.packaged import packed
 

@@ -7,10 +7,10 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 import pytest
 
+from components.core.errors import UserError
 from components.data.importers import import_dataset
 from components.data.manifest import load_manifest
 from components.data.reader import Dataset, raws
-from components.errors import UserError
 from tests.datasets import png
 
 

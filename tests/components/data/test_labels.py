@@ -6,9 +6,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from components.config import Labels
+from components.config.run import Labels
+from components.core.errors import UserError
 from components.data.labels import visible_ids
-from components.errors import UserError
 
 
 def test_true_rows_are_visible_and_empty_ones_are_not(tmp_path: Path):

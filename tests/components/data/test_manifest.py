@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from components.core.errors import UsageError
 from components.data.manifest import load_manifest, parse
-from components.errors import UsageError
 from tests.datasets import MANIFEST
 
 

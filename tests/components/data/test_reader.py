@@ -10,10 +10,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from components.core.errors import BadInput, UserError
 from components.data.manifest import load_manifest
 from components.data.media import Media
 from components.data.reader import Dataset, Fault, raws
-from components.errors import BadInput, UserError
 from tests import datasets
 
 

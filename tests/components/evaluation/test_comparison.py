@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 from sklearn.metrics import f1_score
 
-from components.errors import UserError
+from components.core.errors import UserError
 from components.evaluation.comparison import mcnemar, paired_bootstrap
 
 

@@ -8,12 +8,12 @@ import pytest
 from jsonschema import validate as check_schema
 from sklearn.metrics import accuracy_score, f1_score
 
-from components import model as models
-from components.errors import UserError
-from components.evaluation.calibration import softmax
+from components.core.errors import UserError
+from components.core.refs import digest_folder
 from components.evaluation.metrics import schema
-from components.inference import infer
-from components.refs import digest_folder
+from components.model import network as models
+from components.model.calibration import softmax
+from components.model.inference import infer
 from tests.evaluated import one_thread, prepare
 
 SUBSETS = ["facts", "image", "text", "facts+image", "facts+text", "image+text", "facts+image+text"]

@@ -10,9 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from components.evaluation import charts
-from components.evaluation.calibration import reliability
 from components.evaluation.metrics import IntervalFigures
 from components.evaluation.report import picture
+from components.model.calibration import reliability
 from tests.evaluated import one_thread, prepare
 
 HOSTILE = "<script>alert('x')</script> \"quoted\" & {{ 7*7 }}"

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from components import config as configuration
-from components.config import RunConfig
-from components.encoding import build_modalities, encode
-from components.features import Features
+from components.config import run as configuration
+from components.config.run import RunConfig
+from components.features.encode import build_modalities, encode
+from components.features.store import Features
 from components.plan import estimate, steps, work
 from components.plan.profile import Disk, Line, Machine, Profile, Stage, shape_of
 from components.plan.survey import Survey, survey

@@ -2,9 +2,9 @@
 
 import pytest
 
+from components.config.trainer import KubernetesTrainer
 from components.plan import engines
 from components.plan.profile import Line
-from components.trainer_config import KubernetesTrainer
 from tests.components.plan.conftest import rates
 
 

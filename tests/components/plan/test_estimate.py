@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from components.config.trainer import KubernetesTrainer
 from components.plan.profile import Line, Stage
 from components.plan.work import STAGES, TRAINING, checkpoints, trainings
-from components.trainer_config import KubernetesTrainer
 from tests.components.plan.conftest import rates
 
 STAGE_GROWING = (

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from components.errors import UsageError
+from components.core.errors import UsageError
 from components.plan import profile as profiles
 from tests.components.plan.conftest import rates
 

@@ -5,8 +5,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from components.config import DataConfig
-from components.errors import UserError
+from components.config.run import DataConfig
+from components.core.errors import UserError
 from components.plan import sample
 from components.plan.survey import survey
 from components.validation.accept import validate

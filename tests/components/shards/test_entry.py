@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from components.exchange import Exchange
-from components.refs import Ref, digest_folder
+from components.core.refs import Ref, digest_folder
+from components.exchange.exchange import Exchange
 from components.shards.__main__ import main
 from components.shards.join import accounted, folders, join_features, results
 from components.shards.plan import EncodePlan
 from components.shards.spec import BLOCK
 from components.shards.work import chunk_job
 from tests import synthetic
-from tests.components.test_features import write_accepted
+from tests.components.features.test_features import write_accepted
 
 ROOT = Path(__file__).parents[3]
 RECORDS = 200
@@ -30,7 +30,7 @@ class Blocker:
         if name.split(".")[0] in absent:
             raise ImportError(name + " is not in this image")
 sys.meta_path.insert(0, Blocker())
-from components.modalities import image
+from components.parts.kinds import image
 once, where, wait = image.ImageModality.encode, sys.argv[1] + "/jobs/job", float(sys.argv[2])
 def slow(self, raws):
     time.sleep(wait)
@@ -113,7 +113,7 @@ def test_a_killed_and_a_stopped_index_go_on_and_no_chunk_is_done_twice(job, acce
     chunks = accounted(spec, results(exchange, "job", {0: "last"}, tmp_path / "scratch"))
     files = folders(exchange, "job", chunks, tmp_path / "scratch")
     join_features(accepted=accepted, modalities=synthetic.OPTIONS, chunks=files, out=tmp_path / "joined")
-    from components.encoding import encode
+    from components.features.encode import encode
 
     encode(
         accepted=accepted,

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.batch import predict
+from components.core.errors import UserError
+from components.core.refs import Ref, digest_file, digest_folder
 from components.data.manifest import load_manifest
-from components.errors import UserError
-from components.exchange import Exchange, ExchangeError
-from components.predictor import Predictor, check_package
-from components.refs import Ref, digest_file, digest_folder
+from components.exchange.exchange import Exchange, ExchangeError
+from components.prediction.batch import predict
+from components.prediction.predictor import Predictor, check_package
 from components.shards import work
 from components.shards.cut import media_in_store
 from components.shards.join import accounted, folders, join_answers, join_features, results
@@ -164,7 +164,7 @@ def test_parts_in_another_order_are_noticed_by_their_ids(whole, data, tmp_path):
 
 def test_pods_with_another_decoder_are_refused(whole, data, tmp_path, monkeypatch):
     spec, exchange, parts = whole
-    monkeypatch.setattr("components.modalities.image.VERSION", 999)
+    monkeypatch.setattr("components.parts.kinds.image.VERSION", 999)
     (tmp_path / "out").mkdir()
     with pytest.raises(UserError, match="'image' was encoded by other code"):
         join_features(

@@ -11,13 +11,13 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 
-from components import model as models
-from components import parts
-from components.config import ModelConfig, Part, TrainingConfig
-from components.contracts import ModelOutput
-from components.features import Features
-from components.inference import infer
-from components.losses.info_nce import InfoNCE
+from components.config.run import ModelConfig, Part, TrainingConfig
+from components.features.store import Features
+from components.model import network as models
+from components.model.inference import infer
+from components.parts import loading as parts
+from components.parts.contracts import ModelOutput
+from components.parts.losses.info_nce import InfoNCE
 from components.training.data import training_data
 from components.training.distributed import ALONE, World, joined
 from components.training.loop import Control, fit

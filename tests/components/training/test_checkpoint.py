@@ -3,7 +3,7 @@ import uuid
 import pytest
 import torch
 
-from components.exchange import Exchange
+from components.exchange.exchange import Exchange
 from components.training.checkpoint import Checkpoint, Fenced, Folder, decode, encode
 
 

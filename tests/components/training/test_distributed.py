@@ -9,9 +9,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from components.features import Features
+from components.features.store import Features
+from tests.components.pods.pods import ROOT
 from tests.components.training import ranks
-from tests.components.training.pods import ROOT
 from tests.synthetic import records, write_features
 
 SIZE = 3

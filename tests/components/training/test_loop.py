@@ -6,13 +6,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components import model as models
-from components import parts
-from components.config import ModelConfig, TrainingConfig
-from components.errors import UserError
+from components.config.run import ModelConfig, TrainingConfig
+from components.core.errors import UserError
+from components.model import network as models
+from components.parts import loading as parts
+from components.pods.exit_codes import Interrupted
 from components.training.checkpoint import Folder, decode
 from components.training.data import training_data
-from components.training.exits import Interrupted
 from components.training.loop import Control, fit, placed
 from components.training.objective import hide_modalities, smoothed
 from components.training.optimiser import AdamW, learning_rate

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from components.config import DataConfig, Labels
+from components.config.run import DataConfig, Labels
+from components.core.errors import UserError
+from components.core.refs import digest_folder
 from components.data.manifest import parse
-from components.errors import UserError
-from components.refs import digest_folder
 from components.validation.accept import main, validate
 from tests import datasets
 

@@ -1,0 +1,122 @@
+"""Where state lives: one folder, found from any working directory; for a team, also a database and an MLflow server."""
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from components.core.errors import UsageError, UserError
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+
+
+DATABASE, REGISTRY, PREFECT = "CONCORD_DATABASE_URL", "MLFLOW_TRACKING_URI", "PREFECT_API_URL"
+"""The environment variables that name a team's servers; passwords in them are never shown."""
+_DATABASE_FORM, _REGISTRY_FORM = "postgresql://USER:PASSWORD@HOST:PORT/DATABASE", "http://HOST:PORT of `mlflow server`"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Home:
+    """The folders under ``CONCORD_HOME`` and, for a team, the addresses of what several machines share."""
+
+    root: Path
+    database: str | None = field(default=None, repr=False)
+    """PostgreSQL URL of the ledger; without one it is a file below ``root``."""
+    server: str | None = field(default=None, repr=False)
+    """URL of the MLflow server; without one the registry is a store below ``root``. Given if, and only if, ``database`` is."""
+
+    @property
+    def steps(self) -> Path:
+        """Outputs of steps by name and key."""
+        return self.root / "steps"
+
+    @property
+    def cache(self) -> Path:
+        """The feature cache and the memo of file digests."""
+        return self.root / "cache"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Training that has not finished."""
+        return self.root / "checkpoints"
+
+    @property
+    def runs(self) -> Path:
+        """One folder per run."""
+        return self.root / "runs"
+
+    @property
+    def ledger(self) -> Path | str:
+        """The append-only ledger: a file, or the URL of a team's database."""
+        return self.database or self.root / "ledger.sqlite"
+
+    @property
+    def packages(self) -> Path:
+        """Model packages fetched from a team's registry, by digest."""
+        return self.root / "packages"
+
+    @property
+    def engines(self) -> Path:
+        """Logs of the servers that a run starts."""
+        return self.root / "engines"
+
+
+def find(root: Path | None = None) -> Home:
+    """The state folder: ``CONCORD_HOME``, else ``.concord`` in the checkout, else ``.concord`` in the user's home.
+
+    Raises:
+        UsageError: the addresses of a team's servers are incomplete or wrong, or missing in a pod.
+    """
+    if root is None:
+        default = CHECKOUT if (CHECKOUT / "pyproject.toml").is_file() else Path.home()
+        root = Path(os.environ.get("CONCORD_HOME") or default / ".concord")
+    database, server = os.environ.get(DATABASE), os.environ.get(REGISTRY)
+    _check(database, server)
+    return Home(root=root.expanduser().absolute(), database=database or None, server=server if database else None)
+
+
+def in_cluster() -> bool:
+    """Whether this process is in a pod of Kubernetes."""
+    return "KUBERNETES_SERVICE_HOST" in os.environ
+
+
+def missing_in_pod(*names: str) -> str:
+    """What to say in a pod that was given no servers: what is written there in files of SQLite is lost or shared wrongly."""
+    return (
+        f"this is a pod, and {' and '.join(names)} {'is' if len(names) == 1 else 'are'} not set: in a cluster the flow needs "
+        f"servers, not SQLite; set {DATABASE} (from a secret), {REGISTRY} and {PREFECT} in the work pool's template "
+        "(infra/prefect/base-job-template.json; docs/kubernetes.md)"
+    )
+
+
+def _check(database: str | None, server: str | None) -> None:
+    if in_cluster() and not (database and server):
+        raise UsageError(missing_in_pod(*(n for n in (DATABASE, REGISTRY, PREFECT) if not os.environ.get(n))))
+    if database and not database.startswith(("postgresql://", "postgres://")):
+        raise UsageError(f"{DATABASE}: got {database.partition(':')[0][:20]!r}://..., wanted {_DATABASE_FORM}")
+    at_server = bool(server) and str(server).startswith(("http://", "https://"))
+    if bool(database) == at_server:
+        return
+    known, other, form = (DATABASE, REGISTRY, _REGISTRY_FORM) if database else (REGISTRY, DATABASE, _DATABASE_FORM)
+    raise UsageError(
+        f"{known} names a server and {other} does not: the ledger speaks of the registry's versions, so a team shares both; "
+        f"set {other} to {form}, or unset {known}"
+    )
+
+
+def writable(home: Home) -> Home:
+    """Make the state folder if needed and prove that it can be written.
+
+    Raises:
+        UserError: it cannot be made or written.
+    """
+    try:
+        home.root.mkdir(parents=True, exist_ok=True)
+        probe = home.root / f".probe.{os.getpid()}"
+        probe.write_bytes(b"concord")
+        probe.unlink()
+    except OSError as error:
+        raise UserError(
+            f"state folder {home.root} cannot be written ({error.strerror}); "
+            "free or mount it writable, or set CONCORD_HOME to a folder of yours"
+        ) from error
+    return home

@@ -1,0 +1,225 @@
+"""The run configuration: one YAML file, parsed strictly, all mistakes reported at once."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from components.config.strict import Strict, all_at_once, explain, read_yaml
+from components.config.trainer import KubernetesTrainer, LocalTrainer, TrainerConfig
+from components.core.errors import UsageError, UserError, unknown_name
+from components.parts import loading as parts
+
+
+class Part(BaseModel):
+    """A part chosen by name, with its options: ``gated`` or ``{name: gated, hidden: 64}``."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    name: str
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, value: object) -> object:
+        return {"name": value} if isinstance(value, str) else value
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Everything beside the name."""
+        return dict(self.model_extra or {})
+
+
+class Labels(Strict):
+    """Which training labels the run may see: a Parquet file with ``id`` and one boolean column."""
+
+    file: str
+    """Path relative to the data set."""
+    column: str
+
+
+class DataConfig(Strict):
+    """Where the records are and which labels may be seen."""
+
+    uri: str
+    """Folder of the data set, absolute or relative to this file."""
+    manifest: str | None = None
+    """Manifest beside this file, where the data set carries none."""
+    labels: Labels | None = None
+    """Without it every label in the training split is visible."""
+
+
+class ModelConfig(Strict):
+    """The shape of the model."""
+
+    dim: Annotated[int, Field(ge=2, le=4096)] = 128
+    """Width of the shared space."""
+    fusion: Part = Part(name="concat")
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+
+
+class TrainingConfig(Strict):
+    """How the model is fitted; teacher, student and baselines share it."""
+
+    epochs: Annotated[int, Field(ge=1)] = 10
+    """Passes over the labelled (and accepted pseudo-labelled) records of the student."""
+    teacher_epochs: Annotated[int, Field(ge=1)] = 20
+    batch_size: Annotated[int, Field(ge=2)] = 128
+    learning_rate: Annotated[float, Field(gt=0)] = 2e-3
+    weight_decay: Annotated[float, Field(ge=0)] = 1e-2
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    modality_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
+    """Probability that a present modality is hidden from a training record (at least one is kept)."""
+    augment: bool = True
+    seed: int = 0
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """``auto``: bf16 on a CUDA device, else fp32."""
+    checkpoint_every: Annotated[int, Field(ge=1)] = 1
+    """Epochs between checkpoints."""
+
+
+class EvaluationConfig(Strict):
+    """What is measured."""
+
+    resamples: Annotated[int, Field(ge=100)] = 2000
+    seed: int = 0
+    retrieval_queries: Annotated[int, Field(ge=1)] = 5000
+    """At most this many test records enter the retrieval figures (all of them where fewer)."""
+
+
+class GateConfig(Strict):
+    """The written decision between champion and challenger."""
+
+    split: Literal["test", "val"] = "test"
+    metric: Literal["accuracy", "macro_f1"] = "accuracy"
+    alpha: Annotated[float, Field(gt=0, lt=1)] = 0.05
+    margin: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """The challenger's gain must have a lower confidence limit above this."""
+    resamples: Annotated[int, Field(ge=100)] = 2000
+    seed: int = 0
+
+
+class ServingConfig(Strict):
+    """Limits of the prediction service."""
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=1, le=65535)] = 3000
+    max_batch: Annotated[int, Field(ge=1)] = 64
+    """Records in one request."""
+
+
+class RunConfig(Strict):
+    """One complete run. Source of the shape: ``conf/demo.yaml``."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+    """Registered model name: lower case letters, digits and dashes."""
+    data: DataConfig
+    modalities: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """Options of each modality's kind (``encoder`` and more); a modality of the manifest that is not named uses its defaults.
+    ``null`` is not allowed: to leave a modality out, use a manifest without it."""
+    model: ModelConfig = ModelConfig()
+    losses: dict[str, dict[str, Any]] = Field(default_factory=lambda: {"cross_entropy": {}, "info_nce": {"weight": 0.1}})
+    """Loss name to its options; every loss takes ``weight``."""
+    labeller: Part | None = Part(name="fixed")
+    """``null``: no pseudo-labels, the student is the teacher."""
+    training: TrainingConfig = TrainingConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+    gate: GateConfig = GateConfig()
+    serving: ServingConfig = ServingConfig()
+    trainer: TrainerConfig = LocalTrainer()
+    """Where training runs; another place changes no result and no step's key."""
+
+
+def load(path: Path, data_uri: str | None = None) -> RunConfig:
+    """Read and check a run's YAML; relative places become absolute, seen from the file.
+
+    Args:
+        path: the YAML file.
+        data_uri: takes the place of ``data.uri`` (relative to the working directory).
+
+    Raises:
+        UsageError: no such file, not YAML, or mistakes in it: all of them, one line each with path and nearest valid name.
+    """
+    if not path.is_file():
+        raise UsageError(f"no configuration at {path}; see conf/ for complete ones, or write one with `concord run --help`")
+    tree = read_yaml(path)
+    try:
+        config = RunConfig.model_validate(tree)
+    except ValidationError as error:
+        problems = [*explain(error, RunConfig), *_part_names(tree, path.parent)]
+        raise all_at_once(path, problems) from error
+    if problems := _part_names(tree, path.parent):
+        raise all_at_once(path, problems)
+    return _absolute(config, path.resolve().parent, data_uri)
+
+
+def check_parts(config: RunConfig, base: Path, kinds: Mapping[str, str]) -> None:
+    """Import the chosen parts and check their options (this imports torch).
+
+    Args:
+        config: the run.
+        base: folder of its file; parts given by path are relative to it.
+        kinds: modality name to kind, from the data set's manifest.
+
+    Raises:
+        UsageError: every wrong option, one line each.
+    """
+    problems: list[str] = []
+    chosen: list[tuple[str, str, str, dict[str, Any]]] = [
+        ("model.fusion", "fusion", config.model.fusion.name, config.model.fusion.options),
+    ]
+    if config.labeller:
+        chosen.append(("labeller", "labeller", config.labeller.name, config.labeller.options))
+    for name, options in config.losses.items():
+        chosen.append((f"losses.{name}", "loss", name, {k: v for k, v in options.items() if k != "weight"}))
+    for name, options in config.modalities.items():
+        if name in kinds:
+            chosen.append((f"modalities.{name}", "modality kind", kinds[name], options))
+        else:
+            problems.append(f"modalities: {unknown_name('modality', name, kinds)} (those of the data set's manifest)")
+    for where, kind, name, options in chosen:
+        try:
+            parts.configure(kind, name, options, base)
+        except UserError as error:
+            problems += [f"{where}: {line}" for line in str(error).splitlines()]
+    if problems:
+        raise all_at_once(base, problems)
+
+
+def _absolute(config: RunConfig, base: Path, data_uri: str | None) -> RunConfig:
+    uri = data_uri if data_uri is not None else config.data.uri
+    if "://" not in uri:
+        start = Path.cwd() if data_uri is not None else base
+        uri = os.path.normpath(start / Path(uri).expanduser())
+    manifest = config.data.manifest
+    if manifest is not None:
+        manifest = os.path.normpath(base / manifest)
+    data = config.data.model_copy(update={"uri": uri, "manifest": manifest})
+    return config.model_copy(update={"data": data, "trainer": _absolute_trainer(config.trainer, base)})
+
+
+def _absolute_trainer(trainer: LocalTrainer | KubernetesTrainer, base: Path) -> LocalTrainer | KubernetesTrainer:
+    if isinstance(trainer, LocalTrainer) or "://" in trainer.exchange.uri:
+        return trainer
+    uri = os.path.normpath(base / Path(trainer.exchange.uri).expanduser())
+    return trainer.model_copy(update={"exchange": trainer.exchange.model_copy(update={"uri": uri})})
+
+
+def _part_names(tree: dict[str, Any], base: Path) -> list[str]:
+    """Unknown part names, found without importing any part."""
+    model = tree.get("model")
+    chosen = [("model.fusion", "fusion", model.get("fusion") if isinstance(model, dict) else None)]
+    chosen.append(("labeller", "labeller", tree.get("labeller")))
+    losses = tree.get("losses")
+    chosen += [(f"losses.{name}", "loss", name) for name in (losses if isinstance(losses, dict) else {})]
+    problems = []
+    for where, kind, part in chosen:
+        name = part.get("name") if isinstance(part, dict) else part
+        if not isinstance(name, str):
+            continue
+        try:
+            parts.source(kind, name, base)
+        except UsageError as error:
+            problems.append(f"{where}: {error}")
+    return problems

@@ -1,0 +1,121 @@
+"""Strictly parsed YAML: frozen models, and every mistake said in one line with its path and the nearest valid name."""
+
+import types
+import typing
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from components.core.errors import UsageError, unknown_name
+
+
+class Mistakes(ValueError):
+    """Several impossible combinations in one model, each with the path of the field to mend."""
+
+    def __init__(self, found: Sequence[tuple[str, str]]) -> None:
+        super().__init__("; ".join(f"{where}: {what}" for where, what in found))
+        self.found = tuple(found)
+
+
+class Strict(BaseModel):
+    """A frozen model that refuses unknown keys and does not convert types."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+def read_yaml(path: Path) -> dict[Any, Any]:
+    """Read a YAML file that must hold a mapping.
+
+    Raises:
+        UsageError: not readable, not YAML, or no mapping.
+    """
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+        raise UsageError(f"{path} is not readable YAML: {error}") from error
+    if not isinstance(tree, dict):
+        raise UsageError(f"{path}: got {type(tree).__name__}, wanted a mapping (`key: value` lines)")
+    return tree
+
+
+def explain(error: ValidationError, model: type[BaseModel]) -> list[str]:
+    """One line for each mistake pydantic found in a tree for ``model``."""
+    lines = []
+    for item in error.errors():
+        place, models = _walk(model, item["loc"])
+        where = ".".join(place)
+        cause = item.get("ctx", {}).get("error")
+        if item["type"] == "extra_forbidden":
+            _, around = _walk(model, item["loc"][:-1])
+            fields = list(around[0].model_fields) if around else []
+            lines.append(f"{where}: {unknown_name('key', str(item['loc'][-1]), fields)}")
+        elif item["type"] == "missing":
+            lines.append(f"{where}: missing; it must be given")
+        elif item["type"] in ("union_tag_invalid", "union_tag_not_found"):
+            tag = item["ctx"]["discriminator"].strip("'")
+            got = item["ctx"].get("tag")
+            names = [n for m in models for n in typing.get_args(m.model_fields[tag].annotation)]
+            lines.append(f"{where}.{tag}: {unknown_name(tag, got, names) if got else f'missing; wanted one of {names}'}")
+        elif isinstance(cause, Mistakes):
+            lines += [f"{where}.{inner}: {what}" for inner, what in cause.found]
+        elif item["type"] == "value_error":
+            lines.append(f"{where}: {item['msg'].removeprefix('Value error, ')}")
+        else:
+            lines.append(f"{where}: got {item['input']!r}, wanted: {item['msg'].removeprefix('Input should be ')}")
+    return lines
+
+
+def all_at_once(path: Path | str, problems: Sequence[str]) -> UsageError:
+    """One error that lists every mistake in a file."""
+    count = f"{len(problems)} mistake{'s' if len(problems) > 1 else ''}"
+    return UsageError(f"{count} in {path}:\n" + "\n".join(f"  - {p}" for p in problems))
+
+
+def _walk(model: type[BaseModel], loc: tuple[int | str, ...]) -> tuple[list[str], list[type[BaseModel]]]:
+    """The path a user wrote and the models that may stand there.
+
+    The walk goes through optional fields, lists and mappings of models; the tag that pydantic puts into the path of a
+    union's member chooses that member and is left out.
+    """
+    here: Any = model
+    path: list[str] = []
+    for key in loc:
+        found = _models(here)
+        tagged = [m for m in found if len(found) > 1 and key in _tags(m)]
+        if tagged:
+            here = tagged[0]
+            continue
+        path.append(str(key))
+        candidates = [c for c in found if str(key) in c.model_fields]
+        if candidates:
+            here = candidates[0].model_fields[str(key)].annotation
+        elif (inside := _element(here)) is not None:
+            here = inside
+    return path, _models(here)
+
+
+def _tags(model: type[BaseModel]) -> set[str]:
+    """Values of a model's literal fields: one of them is the tag of a union."""
+    literals = [f.annotation for f in model.model_fields.values() if typing.get_origin(f.annotation) is typing.Literal]
+    return {value for literal in literals if len(typing.get_args(literal)) == 1 for value in typing.get_args(literal)}
+
+
+def _models(annotation: Any) -> list[type[BaseModel]]:  # noqa: ANN401
+    options = [annotation, *_options(annotation)]
+    return [o for o in options if isinstance(o, type) and not typing.get_origin(o) and issubclass(o, BaseModel)]
+
+
+def _element(annotation: Any) -> Any:  # noqa: ANN401
+    """The type of a mapping's values or a list's items, None where the annotation is neither."""
+    for option in [annotation, *_options(annotation)]:
+        if typing.get_origin(option) in (dict, list, tuple):
+            arguments: tuple[Any, ...] = typing.get_args(option)
+            return arguments[1] if typing.get_origin(option) is dict else arguments[0]
+    return None
+
+
+def _options(annotation: Any) -> tuple[Any, ...]:  # noqa: ANN401
+    return typing.get_args(annotation) if typing.get_origin(annotation) in (typing.Union, types.UnionType) else ()

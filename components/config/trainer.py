@@ -1,0 +1,219 @@
+"""Where training runs: here, or on a Kubernetes cluster. Parsing needs no Kubernetes package."""
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from components.config.strict import Mistakes, Strict
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$")]
+Quantity = Annotated[str, Field(pattern=r"^[1-9][0-9]*(\.[0-9]+)?(k|M|G|T|Ki|Mi|Gi|Ti)?$")]
+_OWN_ENV = re.compile(r"^(CONCORD_|JOB_COMPLETION_INDEX$|HOME$|TMPDIR$)")
+_SECRET_ENV = re.compile(
+    r"(^|_)(SECRET|PASSWORD|PASSWD|TOKEN|CREDENTIALS?|PRIVATE_KEY|API_?KEY|ACCESS_KEY)(_|$)|_KEY$", re.IGNORECASE
+)
+_SECRET_VALUE = re.compile(r"://[^/@\s]*:[^/@\s]+@")
+
+
+class LocalTrainer(Strict):
+    """Training runs in the process of the run."""
+
+    where: Literal["local"] = "local"
+
+
+class ExchangeConfig(Strict):
+    """What the run and its pods both reach: inputs by digest, checkpoints and results."""
+
+    uri: str
+    """Folder (absolute, or relative to this file) or ``s3://bucket/prefix``, as the run sees it."""
+    pod_uri: str | None = None
+    """The same place as pods see it, where that differs."""
+
+    @property
+    def inside(self) -> str:
+        """The place as pods see it."""
+        return self.pod_uri or self.uri
+
+
+class Volume(Strict):
+    """A volume of the training pods; it has exactly one source."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")]
+    mount: Annotated[str, Field(pattern=r"^/.+")]
+    claim: Name | None = None
+    """A PersistentVolumeClaim of the namespace."""
+    host_path: Annotated[str, Field(pattern=r"^/")] | None = None
+    """A folder or file of the node; for single machines and tests."""
+    empty_dir: Quantity | None = None
+    """Scratch space of this size on the node's disk."""
+    read_only: bool = False
+
+    @model_validator(mode="after")
+    def _one_source(self) -> "Volume":
+        given = [n for n in ("claim", "host_path", "empty_dir") if getattr(self, n) is not None]
+        if len(given) != 1:
+            raise ValueError(
+                f"volume {self.name!r}: got {' and '.join(given) or 'no source'}, wanted one: claim, host_path or empty_dir"
+            )
+        return self
+
+
+class Toleration(Strict):
+    """A taint that training pods put up with."""
+
+    key: str | None = None
+    operator: Literal["Equal", "Exists"] = "Equal"
+    value: str | None = None
+    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = None
+
+    @model_validator(mode="after")
+    def _possible(self) -> "Toleration":
+        if self.operator == "Exists" and self.value is not None:
+            raise ValueError("operator Exists takes no value; drop one of the two")
+        if self.key is None and self.operator == "Equal":
+            raise ValueError("operator Equal needs a key; give it, or say `operator: Exists`")
+        return self
+
+
+class SecretEnv(Strict):
+    """An environment variable that Kubernetes fills from a Secret; its value never enters the configuration."""
+
+    env: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+    secret: Name
+    key: Annotated[str, Field(pattern=r"^[-._a-zA-Z0-9]+$")]
+
+
+class KubernetesTrainer(Strict):
+    """Training runs as Jobs of a cluster. Nothing here changes a result, so nothing here is part of a step's key."""
+
+    where: Literal["kubernetes"]
+    exchange: ExchangeConfig
+    image: Annotated[str, Field(min_length=1)]
+    namespace: Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")] = "default"
+    context: str | None = None
+    """Context of the kubeconfig; the current one where it is not given, the pod's own account inside a cluster."""
+    image_pull_policy: Literal["Always", "IfNotPresent", "Never"] = "IfNotPresent"
+    image_pull_secrets: list[Name] = Field(default_factory=list)
+    service_account: Name | None = None
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """``cuda``: a pod fails at once where it does not see the GPUs it was given. ``auto``: that with ``gpus``, else the CPU."""
+    gpus: Annotated[int, Field(ge=0, le=64)] = 0
+    """GPUs of each pod; one process for each."""
+    gpu_resource: Annotated[str, Field(pattern=r"^[a-z0-9.-]+/[A-Za-z0-9._-]+$")] = "nvidia.com/gpu"
+    gpu_product: str | None = None
+    """Kind of GPU: value of the node label ``<gpu_resource>.product``."""
+    nodes: Annotated[int, Field(ge=1, le=1024)] = 1
+    """Pods that train together, each on a node of its own where possible (with GPUs: always)."""
+    min_nodes: Annotated[int, Field(ge=1)] | None = None
+    """Elastic: training goes on with this many of ``nodes``."""
+    cpu: Annotated[float, Field(gt=0)] = 1
+    memory: Quantity = "4Gi"
+    """Request and limit: a pod that takes more is stopped and told so."""
+    user: Annotated[int, Field(ge=1)] = 65532
+    """User and group id that pods run as and that mounted claims belong to."""
+    node_selector: dict[str, str] = Field(default_factory=dict)
+    tolerations: list[Toleration] = Field(default_factory=list)
+    spot: bool | None = None
+    """``true``: only interruptible nodes (labels and taints of GKE, EKS, AKS and Karpenter), ``false``: none of them."""
+    priority_class: Name | None = None
+    queue: Name | None = None
+    """Kueue's LocalQueue: the Job is created suspended and waits for its turn, however long."""
+    volumes: list[Volume] = Field(default_factory=list)
+    secrets: list[SecretEnv] = Field(default_factory=list)
+    env: dict[str, str] = Field(default_factory=dict)
+    time_budget_s: Annotated[int, Field(ge=1)] = 86_400
+    """Kubernetes ends the Job after this time, waiting for a node included (in a queue the clock stands)."""
+    retries: Annotated[int, Field(ge=0, le=100)] = 3
+    """Failures that are neither a disruption nor the program's own fault."""
+    pending_timeout_s: Annotated[int, Field(ge=1)] = 3_600
+    """A pod that cannot start for so long ends the run with a diagnosis."""
+    grace_period_s: Annotated[int, Field(ge=1, le=3_600)] = 30
+    """Time to write a checkpoint before a pod is stopped."""
+    checkpoint_steps: Annotated[int, Field(ge=1)] = 50
+    """At most so many optimiser steps are repeated after a disruption."""
+    shards: Annotated[int, Field(ge=1, le=10_000)] = 1
+    """Pods that encode or predict large data, each its own part."""
+    any_code: bool = False
+    """Accept an image built from other code than this run's."""
+
+    @property
+    def needs_cuda(self) -> bool:
+        """Whether pods must see GPUs."""
+        return self.device == "cuda" or (self.device == "auto" and self.gpus > 0)
+
+    @property
+    def together(self) -> bool:
+        """Whether one training is several processes."""
+        return self.nodes > 1 or self.processes > 1
+
+    @property
+    def processes(self) -> int:
+        """Processes of each pod."""
+        return self.gpus if self.needs_cuda and self.gpus > 1 else 1
+
+    @model_validator(mode="after")
+    def _possible(self) -> "KubernetesTrainer":
+        found = [*_impossible_sizes(self), *_impossible_env(self), *_impossible_volumes(self)]
+        if found:
+            raise Mistakes(found)
+        return self
+
+
+TrainerConfig = Annotated[LocalTrainer | KubernetesTrainer, Field(discriminator="where")]
+
+
+def _impossible_sizes(config: KubernetesTrainer) -> list[tuple[str, str]]:
+    found = []
+    if config.min_nodes is not None and config.min_nodes > config.nodes:
+        found.append(("min_nodes", f"got {config.min_nodes}, wanted at most nodes ({config.nodes})"))
+    if config.device == "cuda" and config.gpus == 0:
+        found.append(("gpus", "got 0 with device cuda, wanted at least 1; ask for GPUs or set device to cpu"))
+    if config.gpu_product is not None and config.gpus == 0:
+        found.append(("gpu_product", f"got {config.gpu_product!r} with gpus 0; set gpus, or drop gpu_product"))
+    if config.grace_period_s > config.time_budget_s:
+        found.append(("grace_period_s", f"got {config.grace_period_s}, wanted at most time_budget_s ({config.time_budget_s})"))
+    return found
+
+
+def _impossible_env(config: KubernetesTrainer) -> list[tuple[str, str]]:
+    secret = [s.env for s in config.secrets]
+    found = [(f"env.{n}", "is set by Concord itself; drop it") for n in config.env if _OWN_ENV.match(n)]
+    found += [(f"secrets.{i}.env", f"{n} is set by Concord itself; drop it") for i, n in enumerate(secret) if _OWN_ENV.match(n)]
+    found += [
+        (f"env.{n}", "looks like a secret, and configurations are stored; put it in a Secret and name that under `secrets`")
+        for n, value in config.env.items()
+        if _SECRET_ENV.search(n) or _SECRET_VALUE.search(value)
+    ]
+    found += [(f"env.{n}", "is given under `secrets` too; drop one") for n in config.env if n in secret]
+    found += [(f"secrets.{i}.env", f"{n} is given twice") for i, n in enumerate(secret) if n in secret[:i]]
+    return found
+
+
+def _impossible_volumes(config: KubernetesTrainer) -> list[tuple[str, str]]:
+    found = []
+    for field in ("name", "mount"):
+        values = [getattr(v, field) for v in config.volumes]
+        found += [(f"volumes.{i}.{field}", f"{v!r} is given twice") for i, v in enumerate(values) if v in values[:i]]
+    for i, volume in enumerate(config.volumes):
+        if volume.name in {"cache", "tmp", "shm"} or volume.mount.rstrip("/") in {"", "/cache", "/tmp", "/dev/shm"}:  # noqa: S108
+            found.append((f"volumes.{i}", f"{volume.name} at {volume.mount} is Concord's own; choose another name and place"))
+    return found + _impossible_exchange(config)
+
+
+def _impossible_exchange(config: KubernetesTrainer) -> list[tuple[str, str]]:
+    where = "exchange.uri" if config.exchange.pod_uri is None else "exchange.pod_uri"
+    inside = config.exchange.inside.removeprefix("file://")
+    if "://" in inside:
+        return [] if inside.startswith("s3://") else [(where, f"got {inside!r}, wanted a folder or s3://bucket/prefix")]
+    if not inside.startswith("/"):
+        hint = "" if config.exchange.pod_uri else "; give pod_uri, the place where pods mount it"
+        return [(where, f"got {inside!r}, wanted an absolute path in the pod{hint}")]
+    below = [v for v in config.volumes if (inside.rstrip("/") + "/").startswith(v.mount.rstrip("/") + "/")]
+    if not below:
+        return [(where, f"no volume is mounted at or above {inside}; name the claim that holds it under `volumes`")]
+    volume = max(below, key=lambda v: len(v.mount))
+    if volume.empty_dir is not None or volume.read_only:
+        what = "lasts only as long as its pod" if volume.empty_dir is not None else "is read-only"
+        return [(where, f"volume {volume.name!r} {what}; results would be lost: mount one that pods can write and that stays")]
+    return []

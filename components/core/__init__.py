@@ -1,0 +1,1 @@
+"""What everything may use: errors, digests, files written aside and renamed, progress."""

@@ -1,0 +1,1 @@
+"""Where a run and its pods hand files over, verified both ways."""

@@ -1,0 +1,1 @@
+"""Records as model inputs, encoded once: the spec, the cache, the store, the encode step."""

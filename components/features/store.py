@@ -1,0 +1,240 @@
+"""Cached inputs of every record: one memory-mapped array per modality, read by training, evaluation and packaging."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from components.core.errors import UserError
+from components.core.refs import read_json, write_json
+from components.parts import loading as parts
+from components.parts.contracts import Modality
+
+RECORD_COLUMNS = ("id", "group", "split", "label")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModalitySpec:
+    """What is needed to build a modality again, and to trust inputs that it made.
+
+    ``options`` is the full Config of the kind, ``columns`` the manifest's description, ``digest`` that of ``Modality.digest``.
+    """
+
+    kind: str
+    options: dict[str, Any]
+    columns: dict[str, Any]
+    digest: str
+    shape: tuple[int, ...]
+    dtype: str
+
+    @classmethod
+    def parse(cls, value: Mapping[str, Any]) -> "ModalitySpec":
+        """From the JSON form."""
+        return cls(**{**value, "shape": tuple(value["shape"])})
+
+    def to_json(self) -> dict[str, Any]:
+        """The JSON form."""
+        return {**asdict(self), "shape": list(self.shape)}
+
+    def build(self, name: str) -> Modality:
+        """The modality itself.
+
+        Raises:
+            UserError: the kind now decodes differently than when these inputs were made.
+        """
+        modality = build_modality(name, self.kind, self.options, self.columns)
+        if modality.digest() != self.digest:
+            raise UserError(
+                f"modality {name!r} ({self.kind}): its inputs were made with another version of the decoder or of its frozen "
+                f"weights (digest {self.digest[:12]}, now {modality.digest()[:12]}); run the encode step again"
+            )
+        return modality
+
+
+def build_modality(name: str, kind: str, options: Mapping[str, Any], columns: Mapping[str, Any]) -> Modality:
+    """Build a modality of a kind from its options and the manifest's columns.
+
+    Raises:
+        UsageError: unknown kind or wrong options.
+    """
+    config = parts.configure("modality kind", kind, options)
+    modality: Modality = parts.load("modality kind", kind).build(config, name=name, columns=dict(columns))
+    return modality
+
+
+def spec_of(modality: Modality, options: Mapping[str, Any], columns: Mapping[str, Any]) -> ModalitySpec:
+    """Describe a built modality; ``options`` are completed with the defaults of its kind."""
+    config = parts.configure("modality kind", modality.kind, options)
+    return ModalitySpec(
+        kind=modality.kind,
+        options={k: list(v) if isinstance(v, tuple) else v for k, v in asdict(config).items()},
+        columns=dict(columns),
+        digest=modality.digest(),
+        shape=tuple(modality.shape),
+        dtype=np.dtype(modality.dtype).name,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Features:
+    """The encoded data set of one run; ``n`` records in data set order, ``m`` modalities sorted by name.
+
+    Attributes:
+        path: the folder.
+        ids: record ids.
+        groups: group of each record.
+        splits: ``train``, ``val`` or ``test`` of each record.
+        labels: class number of each record, -1 where there is none or it is hidden.
+        classes: sorted class names.
+        names: sorted modality names.
+        present: ``(n, m)`` bool.
+        arrays: modality name to ``(n, *shape)``, memory-mapped; absent rows are zeros.
+        specs: modality name to what builds it.
+        target: kind of target.
+    """
+
+    path: Path
+    ids: list[str]
+    groups: list[str]
+    splits: NDArray[np.str_]
+    labels: NDArray[np.int64]
+    classes: list[str]
+    names: list[str]
+    present: NDArray[np.bool_]
+    arrays: dict[str, NDArray[Any]]
+    specs: dict[str, ModalitySpec]
+    target: str
+
+    @classmethod
+    def load(cls, path: Path) -> "Features":
+        """Open a features folder without reading its arrays.
+
+        Raises:
+            UserError: not a complete features folder.
+        """
+        try:
+            meta = read_json(path / "features.json")
+            table = pq.read_table(path / "records.parquet", columns=list(RECORD_COLUMNS))
+            specs = {name: ModalitySpec.parse(spec) for name, spec in _mapping(meta["modalities"]).items()}
+            names = sorted(specs)
+            arrays: dict[str, NDArray[Any]] = {name: np.load(path / f"{name}.npy", mmap_mode="r") for name in names}
+            present = np.load(path / "present.npy")
+        except (OSError, pa.ArrowInvalid, KeyError) as error:
+            raise UserError(f"{path} is no complete features folder ({error}); run the encode step again") from error
+        classes = [str(c) for c in _list(meta["classes"])]
+        number = {c: i for i, c in enumerate(classes)}
+        labels = [-1 if label is None else number[label] for label in table["label"].to_pylist()]
+        return cls(
+            path=path,
+            ids=table["id"].to_pylist(),
+            groups=table["group"].to_pylist(),
+            splits=np.array(table["split"].to_pylist(), dtype=np.str_),
+            labels=np.array(labels, dtype=np.int64),
+            classes=classes,
+            names=names,
+            present=present,
+            arrays=arrays,
+            specs=specs,
+            target=str(meta["target"]),
+        )
+
+    def modality(self, name: str) -> Modality:
+        """Build the modality that made these inputs."""
+        return self.specs[name].build(name)
+
+    def rows(self, split: str | None = None, labelled: bool | None = None) -> NDArray[np.int64]:
+        """Row numbers of a split (all by default), with or without a label (both by default)."""
+        keep = np.ones(len(self.ids), dtype=bool)
+        if split is not None:
+            keep &= self.splits == split
+        if labelled is not None:
+            keep &= (self.labels >= 0) == labelled
+        return np.flatnonzero(keep)
+
+    def records(self) -> pa.Table:
+        """``id``, ``group``, ``split``, ``label`` and the slice columns."""
+        return pq.read_table(self.path / "records.parquet")
+
+    def previews(self) -> pa.Table:
+        """``id`` and one column per modality: a small form to show, null where absent."""
+        return pq.read_table(self.path / "previews.parquet")
+
+
+class FeaturesWriter:
+    """Fills a features folder batch by batch; nothing is whole in memory.
+
+    Args:
+        out: an empty folder.
+        specs: the modalities, by name.
+        count: records to come.
+    """
+
+    def __init__(self, out: Path, specs: Mapping[str, ModalitySpec], count: int) -> None:
+        self._out, self._specs, self._names = out, dict(specs), sorted(specs)
+        self._arrays = {
+            name: np.lib.format.open_memmap(
+                out / f"{name}.npy", mode="w+", dtype=np.dtype(specs[name].dtype), shape=(count, *specs[name].shape)
+            )
+            for name in self._names
+        }
+        self._present = np.zeros((count, len(self._names)), dtype=np.bool_)
+        preview_types = {name: pa.binary() if specs[name].kind == "image" else pa.string() for name in self._names}
+        self._preview_schema = pa.schema([("id", pa.string()), *preview_types.items()])
+        self._previews = pq.ParquetWriter(out / "previews.parquet", self._preview_schema)
+        self._records: pq.ParquetWriter | None = None
+        self._row = 0
+
+    def add(
+        self,
+        records: pa.Table,
+        inputs: Mapping[str, tuple[NDArray[np.int64], NDArray[Any]]],
+        previews: Mapping[str, list[bytes | str | None]],
+    ) -> None:
+        """Append a batch.
+
+        Args:
+            records: ``id``, ``group``, ``split``, ``label`` and slices of the batch.
+            inputs: modality name to positions in the batch that have it, and their inputs ``(positions, *shape)``.
+            previews: modality name to one preview for each record of the batch.
+        """
+        for column, name in enumerate(self._names):
+            positions, values = inputs[name]
+            if len(positions):
+                self._arrays[name][self._row + positions] = values
+                self._present[self._row + positions, column] = True
+        columns = {
+            "id": records["id"],
+            **{name: pa.array(previews[name], self._preview_schema.field(name).type) for name in previews},
+        }
+        self._previews.write_table(pa.table(columns).select(self._preview_schema.names).cast(self._preview_schema))
+        if self._records is None:
+            self._records = pq.ParquetWriter(self._out / "records.parquet", records.schema)
+        self._records.write_table(records)
+        self._row += len(records)
+
+    def close(self, classes: list[str], target: str = "single") -> None:
+        """Finish all files."""
+        assert self._row == len(self._present), (self._row, len(self._present))
+        assert self._records is not None
+        self._records.close()
+        self._previews.close()
+        for array in self._arrays.values():
+            array.flush()
+        np.save(self._out / "present.npy", self._present)
+        modalities = {name: self._specs[name].to_json() for name in self._names}
+        write_json(self._out / "features.json", {"modalities": modalities, "classes": classes, "target": target})
+
+
+def _mapping(value: object) -> dict[str, Any]:
+    assert isinstance(value, dict), value
+    return value
+
+
+def _list(value: object) -> list[Any]:
+    assert isinstance(value, list), value
+    return value

@@ -1,0 +1,1 @@
+"""The network, its folder on disk, inference, calibration, subsets of modalities."""

@@ -1,0 +1,185 @@
+"""The whole model: encoders, projectors, fusion, heads. Nothing else knows all of it."""
+
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from components.config.run import ModelConfig, Part
+from components.core.errors import BadInput, UserError
+from components.core.refs import read_json, write_json
+from components.features.store import ModalitySpec
+from components.model.randomness import narrowed
+from components.parts import loading as parts
+from components.parts.contracts import Encoder, Inputs, Modality, ModelOutput
+
+FORMAT = 1
+WEIGHTS, DESCRIPTION = "weights.safetensors", "model.json"
+
+
+class Model(nn.Module):
+    """Answers for any non-empty subset of modalities; no statistics across records of a batch.
+
+    Args:
+        config: its shape.
+        classes: class names, in the order of the logits.
+        specs: what builds each modality again.
+        encoders: modality name to encoder.
+        fusion: ``({name: (batch, dim)}, present) -> (batch, dim)``.
+        fusion_file: the user's own file behind the fusion, which is saved with the model.
+    """
+
+    def __init__(
+        self,
+        *,
+        config: ModelConfig,
+        classes: Sequence[str],
+        specs: Mapping[str, ModalitySpec],
+        encoders: Mapping[str, Encoder],
+        fusion: nn.Module,
+        fusion_file: Path | None = None,
+    ) -> None:
+        super().__init__()
+        self.config, self.classes, self.specs = config, list(classes), dict(specs)
+        self.fusion_file = fusion_file
+        self.names = sorted(specs)
+        self.dim = self.fused_dim = config.dim
+        self.encoders = nn.ModuleDict({name: encoders[name] for name in self.names})
+        self.projectors = nn.ModuleDict(
+            {
+                name: nn.Sequential(nn.Linear(encoders[name].out_dim, config.dim), nn.LayerNorm(config.dim))
+                for name in self.names
+            }
+        )
+        self.absent = nn.ParameterDict({name: nn.Parameter(torch.zeros(config.dim)) for name in self.names})
+        self.fusion = fusion
+        self.dropout = nn.Dropout(config.dropout)
+        self.head = nn.Linear(config.dim, len(classes))
+        self.modality_heads = nn.ModuleDict({name: nn.Linear(config.dim, len(classes)) for name in self.names})
+
+    def forward(self, inputs: Inputs, present: Tensor, hidden: Tensor | None = None) -> ModelOutput:
+        """Answer for a batch.
+
+        Args:
+            inputs: modality name to cached inputs ``(batch, *shape)``; absent rows are never read.
+            present: ``(batch, modalities)`` bool, modalities sorted by name.
+            hidden: ``(batch, modalities)`` bool: present, but kept from the fusion (whole-modality masking).
+
+        Raises:
+            BadInput: a record without any modality.
+        """
+        if not bool(present.any(dim=1).all()):
+            raise BadInput("record", "none of its modalities", f"at least one of {', '.join(self.names)}")
+        projected, embeddings, modality_logits = {}, {}, {}
+        for column, name in enumerate(self.names):
+            with narrowed(column) as needed:
+                found = self._one(name, inputs[name], present[:, column], needed)
+            projected[name], embeddings[name], modality_logits[name] = found
+        visible = present if hidden is None else present & ~hidden
+        seen = {
+            name: torch.where(visible[:, column, None], projected[name], self.absent[name].to(projected[name].dtype))
+            for column, name in enumerate(self.names)
+        }
+        fused = self.fusion(seen, visible)
+        return ModelOutput(
+            logits=self.head(fused),
+            modality_logits=modality_logits,
+            embeddings=embeddings,
+            fused=F.normalize(fused.float(), dim=1),
+        )
+
+    def embed(self, name: str, inputs: Tensor) -> Tensor:
+        """Unit vectors ``(batch, dim)`` of one modality that every row has."""
+        return F.normalize(self.projectors[name](self.encoders[name](inputs)).float(), dim=1)
+
+    def augment(self, inputs: Inputs) -> Inputs:
+        """A training view of every modality."""
+        return {name: cast(Encoder, self.encoders[name]).augment(values) for name, values in inputs.items()}
+
+    def modality(self, name: str) -> Modality:
+        """The modality that decodes raw values for this model."""
+        return self.specs[name].build(name)
+
+    def _one(self, name: str, inputs: Tensor, present: Tensor, needed: bool) -> tuple[Tensor, Tensor, Tensor]:
+        """Projected part, unit embedding and own logits of one modality; only rows that have it are computed.
+
+        Where there are none, nothing is computed, unless it is needed for the random numbers that it draws.
+        """
+        rows = present.nonzero().squeeze(1)
+        everywhere = len(rows) == len(present)
+        if not len(rows) and not needed:
+            zeros = self.absent[name].new_zeros(len(present), self.dim)
+            return zeros, zeros.float(), self.head.weight.new_zeros(len(present), len(self.classes))
+        part = self.projectors[name](self.encoders[name](inputs if everywhere else inputs[rows]))
+        found = part, F.normalize(part.float(), dim=1), self.modality_heads[name](self.dropout(part))
+        if everywhere:
+            return found
+        part, embedding, logits = (x.new_zeros(len(present), x.shape[1]).index_copy(0, rows, x) for x in found)
+        return part, embedding, logits
+
+
+def build(config: ModelConfig, *, classes: Sequence[str], specs: Mapping[str, ModalitySpec], base: Path | None = None) -> Model:
+    """A new model with fresh weights drawn from torch's global generator.
+
+    Args:
+        config: its shape.
+        classes: class names.
+        specs: modality name to its description, from a features folder or a model folder.
+        base: where a user's own fusion file is looked for.
+    """
+    names = tuple(sorted(specs))
+    name = config.fusion.name
+    options = parts.configure("fusion", name, config.fusion.options, base)
+    fusion = parts.load("fusion", name, base).build(options, names=names, dim=config.dim, dropout=config.dropout)
+    return Model(
+        config=config,
+        classes=classes,
+        specs=specs,
+        encoders={n: specs[n].build(n).encoder() for n in names},
+        fusion=fusion,
+        fusion_file=parts.source("fusion", name, base) if name.endswith(".py") else None,
+    )
+
+
+def save(model: Model, folder: Path) -> None:
+    """Write ``weights.safetensors`` and ``model.json`` (and the user's own fusion file) into a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    fusion: dict[str, Any] = {"name": model.config.fusion.name, **model.config.fusion.options}
+    if model.fusion_file is not None:
+        fusion["name"] = f"fusion_{model.fusion_file.name}"
+        shutil.copyfile(model.fusion_file, folder / fusion["name"])
+    save_file({k: v.detach().contiguous().cpu() for k, v in model.state_dict().items()}, folder / WEIGHTS)
+    description = {
+        "format": FORMAT,
+        "model": {**model.config.model_dump(mode="json"), "fusion": fusion},
+        "classes": model.classes,
+        "modalities": {name: model.specs[name].to_json() for name in model.names},
+    }
+    write_json(folder / DESCRIPTION, description)
+
+
+def load(folder: Path) -> Model:
+    """Read a model folder, in evaluation mode on the CPU.
+
+    Raises:
+        UserError: not a model folder, or one of a newer format, or its modalities now decode differently.
+    """
+    try:
+        description: dict[str, Any] = read_json(folder / DESCRIPTION)
+        weights = load_file(folder / WEIGHTS)
+    except OSError as error:
+        raise UserError(f"{folder} is no model folder ({error}); name one that a run has written") from error
+    if description["format"] != FORMAT:
+        raise UserError(f"{folder}: got model format {description['format']}, wanted {FORMAT}; use the version that wrote it")
+    fusion = Part.model_validate(description["model"].pop("fusion"))
+    config = ModelConfig(**description["model"], fusion=fusion)
+    specs = {name: ModalitySpec.parse(spec) for name, spec in description["modalities"].items()}
+    with torch.random.fork_rng(devices=[]):
+        model = build(config, classes=description["classes"], specs=specs, base=folder)
+    model.load_state_dict(weights)
+    return model.eval()

@@ -1,0 +1,67 @@
+"""Cross-entropy of the fused answer, and with a smaller weight of each modality's own answer.
+
+Source: ``L = sum_i w_i H(q_i, p_i) / sum_i w_i`` with ``H(q, p) = -sum_c q_c log p_c``; the extra heads keep weak modalities
+learning, as in Wang et al. 2020, What makes training multi-modal classification networks hard? (arXiv:1905.12681).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from torch import Tensor
+
+from components.core.errors import UsageError
+from components.parts.contracts import ModelOutput
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """What is asked of each modality alone.
+
+    Attributes:
+        modality_weight: weight of the mean over modalities of their own cross-entropy; 0 trains the fused answer only.
+    """
+
+    modality_weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.modality_weight < 0:
+            raise UsageError(f"cross_entropy modality_weight: got {self.modality_weight}, wanted 0 or more")
+
+
+def weighted_cross_entropy(logits: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
+    """Mean cross-entropy by weight; 0 where all weights are 0.
+
+    Args:
+        logits: ``(batch, classes)``.
+        targets: ``(batch, classes)`` distributions.
+        weights: ``(batch,)``, 0 leaves a row out whatever its logits are.
+    """
+    used = weights > 0
+    rows = -(targets * logits.float().log_softmax(dim=1)).sum(dim=1)
+    return (weights * rows.masked_fill(~used, 0.0)).sum() / weights.sum().clamp_min(1e-12)
+
+
+def cross_entropy(output: ModelOutput, targets: Tensor, weights: Tensor, present: Tensor, *, modality_weight: float) -> Tensor:
+    """The loss of a batch.
+
+    Args:
+        output: what the model says.
+        targets: ``(batch, classes)`` distributions.
+        weights: ``(batch,)``, 0 for records without a label.
+        present: ``(batch, modalities)``, modalities sorted by name.
+        modality_weight: see ``Config``.
+    """
+    loss = weighted_cross_entropy(output.logits, targets, weights)
+    if modality_weight and output.modality_logits:
+        own = [
+            weighted_cross_entropy(output.modality_logits[name], targets, weights * present[:, column])
+            for column, name in enumerate(sorted(output.modality_logits))
+        ]
+        loss = loss + modality_weight * sum(own[1:], own[0]) / len(own)
+    return loss
+
+
+def build(config: Config) -> Callable[[ModelOutput, Tensor, Tensor, Tensor], Tensor]:
+    """The loss with its options."""
+    return partial(cross_entropy, modality_weight=config.modality_weight)

@@ -1,0 +1,230 @@
+"""What a pod is told by its environment, how it is stopped, and how its end is said: an exit code and one message."""
+
+import argparse
+import json
+import os
+import signal
+import sys
+import tempfile
+import time
+import traceback
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+from components.core.errors import UsageError, UserError
+from components.exchange.exchange import ExchangeError
+from components.pods import exit_codes as exits
+
+_MOST_MESSAGE = 4000
+"""Kubernetes keeps 4096 bytes of a container's last message."""
+_BETWEEN_LINES = 1.0
+"""Seconds between lines of progress."""
+_LATE = 1.0
+"""Seconds that a rank which lost a peer waits with its end, so that the peer's own end is seen first."""
+
+
+class PreflightError(UserError):
+    """The pod is not what was asked for."""
+
+
+class PeersError(UserError):
+    """The peers of a training did not come."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pod:
+    """Environment of a training pod, set by the Job's manifest.
+
+    Attributes:
+        token: of this attempt, under which alone it writes (``CONCORD_ATTEMPT``: the pod's UID; else a random one).
+        cache: folder on the local disk for inputs (``CONCORD_CACHE``).
+        device: ``auto``, ``cpu`` or ``cuda`` (``CONCORD_DEVICE``).
+        gpus: how many the pod was given (``CONCORD_GPUS``), None where nobody says.
+        code: digest of the code that submitted (``CONCORD_CODE``), None accepts any.
+        checkpoint_steps: steps between checkpoints (``CONCORD_CHECKPOINT_STEPS``), None for each epoch only.
+    """
+
+    token: str
+    cache: Path
+    device: str = "auto"
+    gpus: int | None = None
+    code: str | None = None
+    checkpoint_steps: int | None = None
+
+    @classmethod
+    def read(cls, environment: Mapping[str, str] = os.environ) -> "Pod":
+        """From the environment.
+
+        Raises:
+            UsageError: a value that means nothing.
+        """
+
+        def number(name: str, least: int) -> int | None:
+            text = environment.get(name) or None
+            if text is not None and not (text.isdecimal() and int(text) >= least):
+                raise UsageError(f"{name}: got {text!r}, wanted a number of at least {least}")
+            return None if text is None else int(text)
+
+        device = environment.get("CONCORD_DEVICE") or "auto"
+        if device not in {"auto", "cpu", "cuda"}:
+            raise UsageError(f"CONCORD_DEVICE: got {device!r}, wanted auto, cpu or cuda")
+        return cls(
+            token=environment.get("CONCORD_ATTEMPT") or uuid.uuid4().hex,
+            cache=Path(environment.get("CONCORD_CACHE") or Path(tempfile.gettempdir()) / "concord-cache"),
+            device=device,
+            gpus=number("CONCORD_GPUS", 0),
+            code=environment.get("CONCORD_CODE") or None,
+            checkpoint_steps=number("CONCORD_CHECKPOINT_STEPS", 1),
+        )
+
+    def preflight(self) -> None:
+        """See that the pod is what was asked for.
+
+        Raises:
+            PreflightError: other code, or other GPUs than it was given.
+        """
+        from components.pods.code import code_digest
+
+        if self.code is not None and self.code != code_digest():
+            raise PreflightError(
+                f"preflight: this image holds code {code_digest()[:12]}, the run was submitted with code {self.code[:12]}; "
+                "build the image from the same sources, or set trainer.any_code to accept it"
+            )
+        if self.device != "cuda":
+            return
+        import torch
+
+        seen = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if seen != self.gpus and not (self.gpus is None and seen):
+            raise PreflightError(
+                f"preflight: torch sees {seen} CUDA devices, wanted {self.gpus or 'at least 1'} (trainer.device is cuda); "
+                f"check trainer.gpus and trainer.gpu_resource, the node's driver and device plugin, and that the image's torch "
+                f"is built for CUDA (it is {torch.__version__}); or set trainer.device to cpu"
+            )
+
+
+_CODES = (
+    (UsageError, exits.USAGE),
+    (PreflightError, exits.PREFLIGHT),
+    (ExchangeError, exits.IO),
+    (PeersError, exits.IO),
+    (UserError, exits.DATA),
+)
+
+
+class Parser(argparse.ArgumentParser):
+    """A command line whose mistakes are errors like others; it knows ``--config`` and ``--out``."""
+
+    def __init__(self, prog: str, description: str | None) -> None:
+        super().__init__(prog=prog, description=description)
+        self.add_argument("--config", required=True, help="URI of a spec as JSON: EXCHANGE/jobs/JOB/spec.json")
+        self.add_argument("--out", required=True, help="URI of the job: EXCHANGE/jobs/JOB")
+
+    def error(self, message: str) -> NoReturn:
+        """A wrong command line.
+
+        Raises:
+            UsageError: always.
+        """
+        raise UsageError(f"{self.prog}: {message}; {self.format_usage().strip()}")
+
+
+class Stop:
+    """Whether a signal has asked the training to stop.
+
+    Before the first step the process ends at once; from then on it is the loop that stops, at the end of a step.
+    """
+
+    def __init__(self) -> None:
+        self._asked = self._stepping = False
+
+    def __call__(self) -> bool:
+        """Asked at the end of each step."""
+        self._stepping = True
+        return self._asked
+
+    def listen(self) -> None:
+        """Take over SIGTERM and SIGINT."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._handle)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        self._asked = True
+        if not self._stepping:
+            message(f"stopped by {signal.Signals(number).name} before the first step", cause=False)
+            sys.exit(exits.INTERRUPTED)
+
+
+class Lines:
+    """Progress and figures on standard error, one JSON object a line; the first step is always told.
+
+    Args:
+        quiet: whether nothing is said, since another rank says it.
+    """
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self._quiet, self._last = quiet, -_BETWEEN_LINES
+
+    def progress(self, what: str, step: int, total: int) -> None:
+        """Told after every step."""
+        now = time.monotonic()
+        if now - self._last >= _BETWEEN_LINES:
+            self._last = now
+            self._write({"step": step, "total": total, "what": what})
+
+    def log(self, metrics: dict[str, float], step: int) -> None:
+        """Figures of an epoch."""
+        self._write({"step": step, **metrics})
+
+    def _write(self, line: dict[str, object]) -> None:
+        if not self._quiet:
+            sys.stderr.write(json.dumps(line) + "\n")
+            sys.stderr.flush()
+
+
+def message(text: str, *, cause: bool = True) -> None:
+    """Say how it ended, to standard error and to the file that Kubernetes shows in the pod's status.
+
+    Args:
+        text: what happened.
+        cause: whether it is one; a consequence does not take the place of a cause that another rank of this pod has written.
+    """
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()
+    path = Path(os.environ.get("CONCORD_TERMINATION_LOG", "/dev/termination-log"))
+    try:
+        if cause or not path.exists() or not path.stat().st_size:
+            path.write_text(text.encode()[-_MOST_MESSAGE:].decode(errors="ignore"), encoding="utf-8")
+    except OSError:
+        return  # not in a pod, or nowhere to write it: the log has it
+
+
+def ended(work: Callable[[], int]) -> int:
+    """Do something that gives an exit code, and give that of how it ended."""
+    try:
+        return work()
+    except exits.Interrupted as stopped:
+        message(f"{stopped}; the checkpoint is written, the next attempt goes on there", cause=False)
+        return exits.INTERRUPTED
+    except UserError as error:
+        message(str(error))
+        return next(code for kind, code in _CODES if isinstance(error, kind))
+    except Exception as error:
+        return _unexpected(error)
+
+
+def _unexpected(error: Exception) -> int:
+    if "torch.distributed" in sys.modules:  # else torch itself may be what is missing
+        from components.training.distributed import lost_peer
+
+        if lost_peer(error):
+            time.sleep(_LATE)
+            first = str(error).splitlines()[0]
+            message(f"a peer of this training is gone ({first}); the next attempt goes on at the last checkpoint", cause=False)
+            return exits.INTERRUPTED
+    message("".join(traceback.format_exception(error)))
+    return exits.BUG

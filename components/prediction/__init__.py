@@ -1,0 +1,1 @@
+"""A model package: written, verified, loaded, answering one record or a million."""

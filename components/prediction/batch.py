@@ -1,0 +1,198 @@
+"""Answers for all records of a data set, a table a batch: the same code as serving, in bounded memory.
+
+Records are answered in blocks of ``BLOCK`` rows counted from the first record: what numeric libraries compute for a row may
+depend in its last bits on the rows beside it, so whoever cuts the data at multiples of ``BLOCK`` gets the same numbers.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from components.core.errors import BadInput, UserError
+from components.core.progress import Progress, silent
+from components.data.manifest import MEDIA, Manifest
+from components.data.media import Media
+from components.data.reader import ROWS, Dataset, Fault, raws
+from components.parts.contracts import Raw
+from components.prediction.predictor import Prediction, Predictor
+from components.shards.spec import BLOCK
+
+PROBABILITY = "probability_"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figures:
+    """How many records there were, and how many of them got an answer."""
+
+    records: int
+    answered: int
+
+
+class Answers:
+    """Answers records of one data set with one model.
+
+    Args:
+        predictor: the model.
+        manifest: what the columns mean.
+        data_uri: where the media lie.
+        media: opens them.
+
+    Raises:
+        UserError: the data set has none of the model's modalities, or one of another kind.
+    """
+
+    def __init__(self, predictor: Predictor, manifest: Manifest, data_uri: str, media: Callable[[str], Media] = Media) -> None:
+        self._predictor = predictor
+        self.manifest = usable(manifest, {name: m.kind for name, m in predictor.modalities.items()})
+        self._media = media(data_uri) if any(m.kind in MEDIA for m in self.manifest.modalities.values()) else None
+        self.schema = schema(predictor.classes)
+
+    def table(self, records: pa.Table) -> pa.Table:
+        """One row for each record, in order; ``records`` begins at a multiple of ``BLOCK``."""
+        blocks = [self._block(records.slice(start, BLOCK)) for start in range(0, len(records), BLOCK)]
+        return pa.concat_tables(blocks).combine_chunks()
+
+    def _block(self, block: pa.Table) -> pa.Table:
+        faults: list[Fault] = []
+        raw = raws(block, self.manifest, self._media, faults)
+        records = [{n: value for n, values in raw.items() if (value := values[row]) is not None} for row in range(len(block))]
+        reasons: list[list[str]] = [[] for _ in records]
+        for fault in faults:
+            reasons[fault.row].append(str(fault.error))
+        found = self._predict(records, reasons)
+        wanted = f"none of its modalities can be used, wanted at least one of {', '.join(self.manifest.modalities)}"
+        rows = []
+        for row, record in enumerate(block[self.manifest.id].to_pylist()):
+            answer = found.get(row)
+            said = reasons[row] if answer else [*reasons[row], wanted]
+            rows.append(_row(None if record is None else str(record), answer, said, self._predictor.classes))
+        return pa.Table.from_pylist(rows, schema=self.schema)
+
+    def _predict(self, records: list[dict[str, Raw]], reasons: list[list[str]]) -> dict[int, Prediction]:
+        """Row to answer; values that the model cannot take are left out, and why goes to ``reasons``."""
+        rows = [row for row, record in enumerate(records) if record]
+        try:
+            return dict(zip(rows, self._predictor.predict([records[row] for row in rows]), strict=True))
+        except BadInput:
+            for row in rows:
+                for name in sorted(records[row]):
+                    try:
+                        self._predictor.modalities[name].encode([records[row][name]])
+                    except BadInput as error:
+                        del records[row][name]
+                        reasons[row].append(str(error))
+        rows = [row for row, record in enumerate(records) if record]
+        return dict(zip(rows, self._predictor.predict([records[row] for row in rows]), strict=True))
+
+
+def usable(manifest: Manifest, kinds: dict[str, str]) -> Manifest:
+    """The manifest less the modalities that the model does not know.
+
+    Args:
+        manifest: of the data set.
+        kinds: name of each of the model's modalities to its kind.
+
+    Raises:
+        UserError: none is left, or one is of another kind than the model's.
+    """
+    kept = {name: m for name, m in sorted(manifest.modalities.items()) if name in kinds}
+    if not kept:
+        raise UserError(
+            f"the data set has the modalities {', '.join(sorted(manifest.modalities))}, wanted at least one of the model's: "
+            f"{', '.join(sorted(kinds))}; name them so in the manifest"
+        )
+    if odd := [f"{name} is {m.kind} there and {kinds[name]} in the model" for name, m in kept.items() if m.kind != kinds[name]]:
+        raise UserError(f"modalities of other kinds: {'; '.join(odd)}; mend the data set's manifest")
+    return manifest.model_copy(update={"modalities": kept})
+
+
+def read_columns(manifest: Manifest) -> list[str]:
+    """The columns that answering reads."""
+    return list(dict.fromkeys([manifest.id, *manifest.feature_columns]))
+
+
+def schema(classes: list[str]) -> pa.Schema:
+    """The columns of answers: ``label`` and numbers are null where a record has no usable modality; ``reason`` says why.
+
+    ``modalities`` are those that the answer rests on; ``reason`` also names values that had to be left out of an answer.
+    """
+    fixed = [
+        pa.field("id", pa.string()),
+        pa.field("label", pa.string()),
+        pa.field("confidence", pa.float64()),
+        pa.field("modalities", pa.list_(pa.string())),
+        pa.field("reason", pa.string()),
+    ]
+    return pa.schema([*fixed, *(pa.field(f"{PROBABILITY}{name}", pa.float64()) for name in classes)])
+
+
+def predict(*, predictor: Predictor, data_uri: str, manifest: Manifest, out: Path, progress: Progress = silent) -> Figures:
+    """Answer all records of a data set into one Parquet file.
+
+    Args:
+        predictor: the model.
+        data_uri: the data set.
+        manifest: what its columns mean.
+        out: the file; it appears when all is done.
+        progress: told after every batch.
+
+    Raises:
+        UserError: no records, or none of the model's modalities.
+    """
+    answers = Answers(predictor, manifest, data_uri)
+    columns = read_columns(answers.manifest)
+    dataset = Dataset(data_uri, answers.manifest, columns)
+    tables = regrouped((pa.Table.from_batches([b]) for b in dataset.batches(ROWS, columns)), ROWS)
+    return write((answers.table(table) for table in tables), answers.schema, out, dataset.rows, progress)
+
+
+def write(tables: Iterable[pa.Table], columns: pa.Schema, out: Path, count: int, progress: Progress = silent) -> Figures:
+    """Write answers into a file: the same bytes however the tables are cut."""
+    done = answered = 0
+    with _aside(out) as aside, pq.ParquetWriter(aside, columns) as writer:
+        for table in regrouped(tables, ROWS):
+            writer.write_table(table, row_group_size=ROWS)
+            done += len(table)
+            answered += len(table) - table["label"].null_count
+            progress("predict", done, count)
+    return Figures(records=done, answered=answered)
+
+
+def regrouped(tables: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:
+    """The same rows in tables of ``rows`` rows each, the last one shorter."""
+    held, count = [], 0
+    for table in tables:
+        held.append(table)
+        count += len(table)
+        while count >= rows:
+            joined = pa.concat_tables(held, promote_options="permissive")
+            yield joined.slice(0, rows).combine_chunks()
+            held, count = [joined.slice(rows)], count - rows
+    if count:
+        yield pa.concat_tables(held, promote_options="permissive").combine_chunks()
+
+
+@contextmanager
+def _aside(path: Path) -> Iterator[Path]:
+    """A file beside ``path`` that takes its place when the block succeeds."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        yield aside
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def _row(record: str | None, answer: Prediction | None, reasons: list[str], classes: list[str]) -> dict[str, Any]:
+    row: dict[str, Any] = {"id": record, "modalities": [], "reason": "; ".join(reasons) or None}
+    if answer is None:
+        return row
+    probabilities = {f"{PROBABILITY}{name}": answer.probabilities[name] for name in classes}
+    return row | {"label": answer.label, "confidence": answer.confidence, "modalities": list(answer.modalities)} | probabilities

@@ -1,0 +1,126 @@
+"""The package step: everything that answering needs, in one folder that names the digest of each of its files."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import yaml
+from numpy.typing import NDArray
+
+from components.config.run import RunConfig
+from components.core.progress import Progress, silent
+from components.core.refs import digest_file, write_atomically, write_json
+from components.features.store import Features
+from components.model import network as models
+from components.model.inference import Inference, infer
+from components.prediction.card import write_card
+
+FILES = "files.json"
+PREVIEW_ROWS = 512
+"""Records in a row group of the previews: one preview is read without the others."""
+_BATCH = 2048
+
+
+def package(
+    *, features: Path, train: Path, evaluation: Path, config: RunConfig, out: Path, progress: Progress = silent
+) -> None:
+    """Write the model package into ``out/package``.
+
+    Args:
+        features: output of encode; all its records go into the index.
+        train: output of train.
+        evaluation: output of evaluate.
+        config: the run's configuration; only what shapes answers is kept, without places.
+        out: an empty folder.
+        progress: told of records put into the index.
+    """
+    folder = out / "package"
+    folder.mkdir()
+    for file in sorted(f for f in (train / "model").iterdir() if f.is_file()):
+        shutil.copyfile(file, folder / file.name)
+    for name in ("calibration.json", "metrics.json"):
+        shutil.copyfile(evaluation / name, folder / name)
+    write_atomically(folder / "config.yaml", yaml.safe_dump(kept_config(config), sort_keys=False, allow_unicode=True))
+    data = Features.load(features)
+    model = models.load(folder)
+    write_card(folder / "card.md", name=config.name, model=model, features=data, metrics=folder / "metrics.json")
+    _write_index(folder / "index", model, data, progress)
+    write_json(folder / FILES, {"files": digests(folder)})
+
+
+def kept_config(config: RunConfig) -> dict[str, Any]:
+    """The part of the configuration that shaped the model and its limits; no places and no terms of promotion."""
+    kept = config.model_dump(mode="json", include={"name", "modalities", "model", "losses", "labeller", "training"})
+    for here in ("device", "checkpoint_every"):
+        del kept["training"][here]
+    return {**kept, "serving": {"max_batch": config.serving.max_batch}}
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """Relative path to SHA-256 of every file of a package but the list itself, in the order of `refs.digest_folder`."""
+    files = sorted(p for p in folder.rglob("*") if p.is_file() and p.relative_to(folder).as_posix() != FILES)
+    return {p.relative_to(folder).as_posix(): digest_file(p) for p in files}
+
+
+def _write_index(folder: Path, model: models.Model, data: Features, progress: Progress) -> None:
+    """Unit vectors of every record: of each modality and fused; ids, labels, answers; and small forms to show."""
+    folder.mkdir()
+    n = len(data.ids)
+    columns = [data.names.index(name) for name in model.names]
+    present = data.present[:, columns]
+    vectors = {name: np.zeros((n, model.dim), np.float32) for name in model.names}
+    vectors["fused"] = np.zeros((n, model.fused_dim), np.float32)
+    predicted = np.full(n, -1)
+    arrays = {name: data.arrays[name] for name in model.names}
+    for start in range(0, n, _BATCH):
+        progress("index", start, n)
+        rows = np.arange(start, min(n, start + _BATCH))
+        found = infer(model, arrays, present, rows)
+        for name in model.names:
+            vectors[name][rows] = found.embeddings[name]
+        vectors["fused"][rows] = found.fused
+        predicted[rows] = _answers(found, present[rows])
+    progress("index", n, n)
+    for name, array in vectors.items():
+        np.save(folder / f"{name}.npy", array)
+    np.save(folder / "present.npy", present)
+    _write_tables(folder, data, model.names, predicted)
+
+
+def _answers(found: Inference, present: NDArray[np.bool_]) -> NDArray[np.int64]:
+    answers: NDArray[np.int64] = np.where(present.any(axis=1), np.nan_to_num(found.logits).argmax(axis=1), -1)
+    return answers
+
+
+def _write_tables(folder: Path, data: Features, names: list[str], predicted: NDArray[np.int64]) -> None:
+    label = pa.array([None if c < 0 else data.classes[c] for c in data.labels], pa.string())
+    ids = {
+        "id": pa.array(data.ids, pa.string()),
+        "group": pa.array(data.groups, pa.string()),
+        "split": pa.array(data.splits.tolist(), pa.string()),
+        "label": label,
+        "predicted": pa.array([None if c < 0 else data.classes[c] for c in predicted], pa.string()),
+    }
+    pq.write_table(pa.table(ids), folder / "ids.parquet")
+    shown = data.previews().select(["id", *names])
+    assert shown["id"].to_pylist() == data.ids, "previews are in the order of the records"
+    # Columns of a modality named `label` would clash, so that the label stands under its own name only where it is free.
+    table = shown if "label" in names else shown.add_column(1, "label", label)
+    pq.write_table(table, folder / "previews.parquet", row_group_size=PREVIEW_ROWS)
+
+
+def read_files(folder: Path) -> dict[str, str]:
+    """The list of a package: relative path to SHA-256.
+
+    Raises:
+        OSError: there is no such file.
+        ValueError: it is no such list.
+    """
+    files = json.loads((folder / FILES).read_text(encoding="utf-8"))["files"]
+    if not isinstance(files, dict) or not all(isinstance(v, str) and ".." not in k for k, v in files.items()):
+        raise ValueError(f"{FILES} is no list of files")
+    return files

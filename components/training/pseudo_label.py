@@ -1,0 +1,132 @@
+"""The pseudo-label step: a calibrated teacher's answers on unlabelled records, and which of them to trust."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from components.config.run import Part
+from components.core.progress import Progress, silent
+from components.core.refs import write_json
+from components.features.store import Features
+from components.model import network as models
+from components.model.calibration import fit_temperature, softmax
+from components.model.inference import Inference, infer
+from components.parts import loading as parts
+from components.parts.labelling import Evidence, PseudoLabels
+
+_SCHEMA = pa.schema(
+    [
+        ("id", pa.string()),
+        ("label", pa.string()),
+        ("confidence", pa.float32()),
+        ("accepted", pa.bool_()),
+        ("sources", pa.list_(pa.string())),
+        ("reason", pa.string()),
+    ]
+)
+
+
+def pseudo_label(
+    *,
+    features: Path,
+    teacher: Path,
+    labeller: Part | None,
+    base: Path | None,
+    out: Path,
+    progress: Progress = silent,
+) -> None:
+    """Label the training records that have no visible label.
+
+    Writes ``pseudo.parquet`` (one row for each such record) and ``summary.json``. The teacher's temperatures, one for the fused
+    answer and one for each modality alone, are fitted on the validation split.
+
+    Args:
+        features: output of encode.
+        teacher: output of teach.
+        labeller: the part that decides; None switches pseudo-labels off.
+        base: folder that a labeller given by path is relative to.
+        out: an empty folder.
+        progress: told of each stage.
+    """
+    if labeller is None:
+        pq.write_table(_SCHEMA.empty_table(), out / "pseudo.parquet")
+        nothing: dict[str, object] = {"labeller": None, "temperature": None, "modality_temperatures": {}}
+        write_json(out / "summary.json", {**nothing, "accepted": 0, "refused": 0, "by_class": {}, "thresholds": {}})
+        return
+    data = Features.load(features)
+    decide = parts.load("labeller", labeller.name, base).build(
+        parts.configure("labeller", labeller.name, labeller.options, base)
+    )
+    model = models.load(teacher)
+    progress("pseudo-label", 0, 3)
+    val, pool = data.rows("val", labelled=True), data.rows("train", labelled=False)
+    known = infer(model, data.arrays, data.present, val)
+    temperatures = _temperatures(known, data.labels[val])
+    progress("pseudo-label", 1, 3)
+    unknown = infer(model, data.arrays, data.present, pool)
+    progress("pseudo-label", 2, 3)
+    decided: PseudoLabels = decide(
+        _evidence(unknown, temperatures, data.present[pool]),
+        _evidence(known, temperatures, data.present[val]),
+        data.labels[val],
+        _prior(data),
+    )
+    _write(out, data, pool, decided, {"labeller": labeller.name, **temperatures})
+    progress("pseudo-label", 3, 3)
+
+
+def _temperatures(known: Inference, labels: NDArray[np.int64]) -> dict[str, float]:
+    """Temperature of the fused answer (``""``) and of each modality alone."""
+    answers = {"": known.logits, **known.modality_logits}
+    has = {name: ~np.isnan(logits[:, 0]) for name, logits in answers.items()}
+    return {name: fit_temperature(logits[has[name]], labels[has[name]]) for name, logits in answers.items()}
+
+
+def _prior(data: Features) -> NDArray[np.float64]:
+    """Share of each class among the visible training labels."""
+    labels = data.labels[data.rows("train", labelled=True)]
+    counts = np.bincount(labels, minlength=len(data.classes)).astype(np.float64)
+    shares: NDArray[np.float64] = counts / len(labels)
+    return shares
+
+
+def _evidence(answers: Inference, temperatures: dict[str, float], present: NDArray[np.bool_]) -> Evidence:
+    def calibrated(name: str, logits: NDArray[np.float32]) -> NDArray[np.float64]:
+        return softmax(np.nan_to_num(logits), temperatures[name])
+
+    return Evidence(
+        fused=calibrated("", answers.logits),
+        by_modality={name: calibrated(name, logits) for name, logits in answers.modality_logits.items()},
+        present=present,
+    )
+
+
+def _write(out: Path, data: Features, pool: NDArray[np.int64], decided: PseudoLabels, about: dict[str, str | float]) -> None:
+    names = [data.classes[c] for c in decided.labels]
+    table = pa.table(
+        {
+            "id": [data.ids[row] for row in pool],
+            "label": names,
+            "confidence": decided.confidence.astype(np.float32),
+            "accepted": decided.accepted,
+            "sources": decided.sources,
+            "reason": decided.reasons,
+        },
+        schema=_SCHEMA,
+    )
+    pq.write_table(table, out / "pseudo.parquet")
+    accepted = int(decided.accepted.sum())
+    by_class = np.bincount(decided.labels[decided.accepted], minlength=len(data.classes))
+    summary = {
+        "labeller": about.pop("labeller"),
+        "temperature": about.pop(""),
+        "modality_temperatures": about,
+        "accepted": accepted,
+        "refused": len(pool) - accepted,
+        "by_class": {c: int(n) for c, n in zip(data.classes, by_class, strict=True)},
+        "thresholds": {c: float(t) for c, t in zip(data.classes, decided.thresholds, strict=True) if not np.isnan(t)},
+    }
+    write_json(out / "summary.json", summary)

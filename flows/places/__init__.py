@@ -1,0 +1,1 @@
+"""Where a step's work runs: here, or as a Job of a cluster."""

@@ -1,0 +1,69 @@
+"""Where all records of a data set are answered: here, in this process, or in parts as the indexes of a Job."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from components.config.home import Home
+from components.config.trainer import KubernetesTrainer, LocalTrainer
+from components.core.errors import UserError
+from components.core.progress import Progress
+from components.core.refs import Ref
+from components.data.digest import data_digest
+from components.data.manifest import Manifest
+from components.prediction.batch import Figures
+from flows.runs.records import new_id
+
+Say = Callable[[str], None]
+
+
+def answer(
+    *,
+    package: Path,
+    data_uri: str,
+    manifest: Manifest,
+    out: Path,
+    home: Home,
+    trainer: LocalTrainer | KubernetesTrainer,
+    progress: Progress,
+    say: Say,
+) -> Figures:
+    """Answer all records into one Parquet file; the place and the number of parts change nothing in it.
+
+    Args:
+        package: the model package.
+        data_uri: the data set.
+        manifest: what its columns mean.
+        out: the file; it appears when all is done.
+        home: the state folder.
+        trainer: where, and in how many parts.
+        progress: told of records answered.
+        say: told what a person should know.
+
+    Raises:
+        UserError: nothing to answer, a damaged package, or parts that did not come.
+    """
+    from components.prediction.batch import predict
+    from components.prediction.predictor import Predictor
+
+    predictor = Predictor.load(package)
+    if isinstance(trainer, LocalTrainer):
+        return predict(predictor=predictor, data_uri=data_uri, manifest=manifest, out=out, progress=progress)
+    from components.shards.join import join_answers
+    from components.shards.plan import PredictPlan
+    from flows.places import shards
+
+    plan = PredictPlan(
+        package=Ref(uri=str(package), digest=predictor.digest),
+        kinds={name: modality.kind for name, modality in predictor.modalities.items()},
+        data=Ref(uri=data_uri, digest=data_digest(data_uri, manifest, cache=home.cache)),
+        manifest=manifest,
+        shards=trainer.shards,
+    )
+    scratch = home.cache / "shards"
+    parts = shards.run(plan, trainer=trainer, run_id=new_id(), scratch=scratch, progress=progress, say=say)
+    figures = join_answers(classes=predictor.classes, chunks=parts.folders, count=parts.spec.rows, out=out, progress=progress)
+    try:
+        parts.clean()
+    except UserError as error:  # the answers are written; what is left elsewhere takes room and nothing more
+        say(f"could not clean up: {error}")
+    return figures

@@ -1,0 +1,67 @@
+"""Where records are encoded: here, in this process, or in parts as the indexes of a Job."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from components.config.trainer import KubernetesTrainer, LocalTrainer
+from components.core.progress import Progress
+from components.core.refs import Ref
+
+Say = Callable[[str], None]
+Clean = Callable[[], None]
+
+
+def encode(
+    *,
+    accepted: Ref,
+    data: Ref,
+    modalities: dict[str, dict[str, Any]],
+    cache: Path,
+    out: Path,
+    progress: Progress,
+    trainer: LocalTrainer | KubernetesTrainer,
+    run: str,
+    say: Say,
+) -> Clean | None:
+    """Encode accepted records where the configuration says: one shard, the default, stays here, beside the feature cache.
+
+    Args:
+        accepted: output of validate.
+        data: the data set.
+        modalities: options of each modality's kind.
+        cache: folder of caches.
+        out: an empty folder for the features.
+        progress: told of records encoded.
+        trainer: where, and in how many parts.
+        run: id of the run.
+        say: told what a person should know.
+
+    Returns:
+        What to do once the features are stored.
+
+    Raises:
+        UserError: a wrong option, media that are gone, or parts that did not come.
+    """
+    if isinstance(trainer, LocalTrainer) or trainer.shards == 1:
+        from components.features.encode import encode as encode_here
+
+        encode_here(
+            accepted=accepted.path,
+            data_uri=data.uri,
+            modalities=modalities,
+            cache=cache / "features",
+            out=out,
+            progress=progress,
+        )
+        return None
+    from components.features.encode import Accepted, build_modalities
+    from components.shards.join import join_features
+    from components.shards.plan import EncodePlan
+    from flows.places import shards
+
+    build_modalities(Accepted.open(accepted.path).manifest, modalities)  # wrong options are said before anything is submitted
+    plan = EncodePlan(accepted=accepted, data=data, modalities=modalities, shards=trainer.shards)
+    parts = shards.run(plan, trainer=trainer, run_id=run, scratch=cache / "shards", progress=progress, say=say)
+    join_features(accepted=accepted.path, modalities=modalities, chunks=parts.folders, out=out, progress=progress)
+    return parts.clean

@@ -1,0 +1,159 @@
+"""The step store: an output folder per step key, written once, found again across runs."""
+
+import importlib.metadata
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from components.core.refs import Ref, digest_folder, digest_json, read_json, write_json, written_aside
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepKey:
+    """Everything that determines a step's output; its digest names the output.
+
+    Attributes:
+        step: name of the step.
+        version: raised by hand when the step's code changes its result.
+        inputs: input name to content digest.
+        config: the step's own part of the configuration.
+        sources: chosen parts (``fusion gated``) to the digest of their source text.
+        libraries: versions of the libraries that shape the result.
+    """
+
+    step: str
+    version: int
+    inputs: Mapping[str, str]
+    config: Mapping[str, Any]
+    sources: Mapping[str, str]
+    libraries: Mapping[str, str]
+
+    def parts(self) -> dict[str, Any]:
+        """The key as JSON."""
+        return {
+            "step": self.step,
+            "version": self.version,
+            "inputs": dict(self.inputs),
+            "config": dict(self.config),
+            "sources": dict(self.sources),
+            "libraries": dict(self.libraries),
+        }
+
+    def digest(self) -> str:
+        """SHA-256 of the key."""
+        return digest_json(self.parts())
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepResult:
+    """What became of a step in one run."""
+
+    name: str
+    key: str
+    status: str
+    """``ran`` or ``skipped``."""
+    seconds: float
+    reason: str
+    ref: Ref
+
+
+def library_versions(names: tuple[str, ...]) -> dict[str, str]:
+    """Installed versions, without importing anything."""
+    return {name: importlib.metadata.version(name) for name in names}
+
+
+class StepStore:
+    """Outputs under ``root/<step>/<key>/`` with their record in ``root/<step>/<key>.json``."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def find(self, key: StepKey) -> Ref | None:
+        """The finished output of this key, if there is one."""
+        folder, record = self._places(key)
+        if not record.is_file() or not folder.is_dir():
+            return None
+        return Ref(uri=str(folder), digest=str(read_json(record)["digest"]))
+
+    def run(self, key: StepKey, work: Callable[[Path], None], *, volatile: tuple[str, ...] = ()) -> StepResult:
+        """Give the output of a key, doing the work only if it is not there.
+
+        Args:
+            key: what determines the output.
+            work: writes the output into the empty folder it is given.
+            volatile: top-level names left out of the content digest (they carry times).
+        """
+        start = time.monotonic()
+        if ref := self.find(key):
+            return StepResult(
+                name=key.step, key=key.digest(), status="skipped", seconds=_since(start), reason="same key", ref=ref
+            )
+        reason = self.reason(key)
+        folder, record = self._places(key)
+        with written_aside(folder) as out:
+            work(out)
+            digest = digest_folder(out, exclude=volatile)
+        seconds = _since(start)
+        write_json(record, {"digest": digest, "seconds": seconds, "finished": time.time(), "parts": key.parts()})
+        return StepResult(
+            name=key.step,
+            key=key.digest(),
+            status="ran",
+            seconds=seconds,
+            reason=reason,
+            ref=Ref(uri=str(folder), digest=digest),
+        )
+
+    def reason(self, key: StepKey) -> str:
+        """Why a key has no output yet: what differs from the nearest earlier one of the same step."""
+        earlier = [read_json(p) for p in (self.root / key.step).glob("*.json")]
+        if not earlier:
+            return "never ran"
+        now = _flat(key.parts())
+        changes = [
+            _changes(_flat(record["parts"]), now) for record in sorted(earlier, key=lambda r: -float(str(r["finished"])))
+        ]
+        nearest = min(changes, key=len)
+        return (
+            "; ".join(nearest[:4]) + (f"; and {len(nearest) - 4} more" if len(nearest) > 4 else "") or "its output was removed"
+        )
+
+    def remove_except(self, keep: set[str]) -> int:
+        """Delete every output whose key is not kept; returns the bytes freed."""
+        freed = 0
+        for record in self.root.glob("*/*.json"):
+            if record.stem in keep:
+                continue
+            folder = record.with_suffix("")
+            freed += sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
+            record.unlink()
+            shutil.rmtree(folder, ignore_errors=True)
+        for part in self.root.glob("*/.*.part"):
+            shutil.rmtree(part, ignore_errors=True)
+        return freed
+
+    def _places(self, key: StepKey) -> tuple[Path, Path]:
+        folder = self.root / key.step / key.digest()
+        return folder, folder.with_name(folder.name + ".json")
+
+
+def _since(start: float) -> float:
+    return round(time.monotonic() - start, 3)
+
+
+def _flat(value: object, prefix: str = "") -> dict[str, object]:
+    if isinstance(value, Mapping):
+        return {k: v for name, part in value.items() for k, v in _flat(part, f"{prefix}{name}.").items()}
+    return {prefix.rstrip("."): value}
+
+
+def _changes(before: dict[str, object], now: dict[str, object]) -> list[str]:
+    def show(name: str) -> str:
+        if name.startswith(("inputs.", "sources.")):
+            return f"{name.replace('.', ' ', 1)} changed"
+        return f"{name.replace('.', ' ', 1)}: {before.get(name)!r} -> {now.get(name)!r}"
+
+    return [show(name) for name in sorted(before.keys() | now.keys()) if before.get(name) != now.get(name)]

@@ -1,0 +1,253 @@
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from components.core.errors import UsageError, UserError
+from components.core.refs import digest_folder, write_json
+from components.features.cache import FeatureCache
+from components.features.encode import encode
+from components.features.store import Features
+from tests.synthetic import CLASSES, COLUMNS, OPTIONS, records, write_features
+
+ROOT = Path(__file__).parents[3]
+
+
+def write_accepted(folder, source):
+    """What validate writes, for synthetic records."""
+    folder.mkdir(parents=True)
+    facts = source.raws["facts"]
+    table = pa.table(
+        {
+            "id": source.ids,
+            "group": source.ids,
+            "split": source.splits,
+            "label": pa.array(source.label, pa.string()),
+            "picture": pa.array(source.raws["image"], pa.binary()),
+            "title": pa.array(source.raws["text"], pa.string()),
+            "weight": pa.array([f and f["weight"] for f in facts], pa.float64()),
+            "colour": pa.array([f and f["colour"] for f in facts], pa.string()),
+            "tags": pa.array([f and f["tags"] for f in facts], pa.list_(pa.string())),
+        }
+    )
+    pq.write_table(table, folder / "records.parquet")
+    manifest = {
+        "id": "id",
+        "group": "group",
+        "target": {"column": "label"},
+        "split": {"column": "split"},
+        "modalities": COLUMNS,
+    }
+    write_json(folder / "dataset.json", {"manifest": manifest, "classes": CLASSES})
+    return folder
+
+
+def run(accepted, cache, out):
+    out.mkdir()
+    return encode(accepted=accepted, data_uri=str(accepted), modalities=OPTIONS, cache=cache, out=out)
+
+
+@pytest.fixture(scope="module")
+def accepted(tmp_path_factory):
+    return write_accepted(tmp_path_factory.mktemp("data") / "accepted", records(60))
+
+
+def test_encode_gives_what_the_modalities_give(accepted, tmp_path):
+    run(accepted, tmp_path / "cache", tmp_path / "out")
+    found, wanted = Features.load(tmp_path / "out"), write_features(tmp_path / "direct", records(60))
+    assert found.ids == wanted.ids
+    assert found.labels.tolist() == wanted.labels.tolist()
+    assert np.array_equal(found.present, wanted.present) or _only_empty_facts(found, wanted)
+    for name in found.names:
+        assert np.array_equal(found.arrays[name], wanted.arrays[name], equal_nan=True) or name == "facts"
+    assert found.previews().drop(["facts"]).equals(wanted.previews().drop(["facts"]))
+    assert found.modality("image").shape == (8, 8, 1)
+
+
+def _only_empty_facts(found, wanted):
+    """Facts without a single value are no facts once they come from columns."""
+    odd = np.argwhere(found.present != wanted.present)
+    return all(found.names[column] == "facts" for _, column in odd)
+
+
+def test_absent_rows_are_zeros_and_have_no_preview(accepted, tmp_path):
+    run(accepted, tmp_path / "cache", tmp_path / "out")
+    found = Features.load(tmp_path / "out")
+    shown = found.previews()
+    for column, name in enumerate(found.names):
+        absent = ~found.present[:, column]
+        assert absent.any()
+        assert not found.arrays[name][absent].any()
+        assert [v is None for v in shown[name].to_pylist()] == absent.tolist()
+
+
+def test_the_same_records_give_the_same_bytes_from_a_full_or_an_empty_cache(accepted, tmp_path):
+    first = run(accepted, tmp_path / "cache", tmp_path / "a")
+    second = run(accepted, tmp_path / "cache", tmp_path / "b")
+    run(accepted, tmp_path / "other", tmp_path / "c")
+    assert all(first.values())
+    assert not any(second.values())
+    assert digest_folder(tmp_path / "a") == digest_folder(tmp_path / "b") == digest_folder(tmp_path / "c")
+
+
+def test_added_records_encode_only_themselves(accepted, tmp_path):
+    run(accepted, tmp_path / "cache", tmp_path / "a")
+    more = write_accepted(tmp_path / "more", records(80))
+    fresh = run(more, tmp_path / "cache", tmp_path / "b")
+    a, b = (_contents(Features.load(tmp_path / x)) for x in "ab")
+    for name in fresh:
+        assert fresh[name] == len(b[name] - a[name])
+
+
+def _contents(found):
+    """Distinct previews: here each is the whole raw value."""
+    shown = found.previews()
+    return {name: {v for v in shown[name].to_pylist() if v is not None} for name in found.names}
+
+
+def test_changed_options_encode_only_that_modality(accepted, tmp_path):
+    run(accepted, tmp_path / "cache", tmp_path / "a")
+    out = tmp_path / "b"
+    out.mkdir()
+    options = OPTIONS | {"text": {"encoder": "hashing", "buckets": 8}}
+    fresh = encode(accepted=accepted, data_uri=str(accepted), modalities=options, cache=tmp_path / "cache", out=out)
+    assert fresh["text"] > 0 == fresh["image"] == fresh["facts"]
+
+
+def test_a_trained_part_of_an_encoder_is_not_in_the_cache_key(accepted, tmp_path):
+    run(accepted, tmp_path / "cache", tmp_path / "a")
+    (tmp_path / "b").mkdir()
+    options = OPTIONS | {"image": OPTIONS["image"] | {"widths": [16, 16]}}
+    fresh = encode(accepted=accepted, data_uri=str(accepted), modalities=options, cache=tmp_path / "cache", out=tmp_path / "b")
+    assert not any(fresh.values())
+
+
+def test_all_wrong_options_are_said_at_once(accepted, tmp_path):
+    tmp_path.joinpath("out").mkdir()
+    wrong = {"imaeg": {}, "text": {"encoder": "bert", "bucketts": 3}}
+    with pytest.raises(UsageError) as caught:
+        encode(accepted=accepted, data_uri="", modalities=wrong, cache=tmp_path / "c", out=tmp_path / "out")
+    assert all(word in str(caught.value) for word in ("'image'", "'buckets'", "minilm"))
+
+
+def test_features_made_by_another_decoder_are_refused(tmp_path, monkeypatch):
+    found = write_features(tmp_path / "f", records(8))
+    monkeypatch.setattr("components.parts.kinds.image.VERSION", 999)
+    with pytest.raises(UserError, match="run the encode step again"):
+        found.modality("image")
+
+
+def test_an_unfinished_folder_is_refused(tmp_path):
+    with pytest.raises(UserError, match="run the encode step again"):
+        Features.load(tmp_path)
+
+
+SLOW = """
+import sys, time
+from pathlib import Path
+from components.features import encode as encoding
+from components.parts.kinds import image
+encoding._ROWS = 8
+once = image.ImageModality.encode
+def slow(self, raws):
+    Path(sys.argv[4]).open("a").write(f"{len(raws)}\\n")
+    time.sleep(0.15)
+    return once(self, raws)
+image.ImageModality.encode = slow
+from tests.synthetic import OPTIONS
+out = Path(sys.argv[3]); out.mkdir()
+encoding.encode(accepted=Path(sys.argv[1]), data_uri="", modalities=OPTIONS, cache=Path(sys.argv[2]), out=out)
+"""
+
+
+def start(*arguments):
+    return subprocess.Popen([sys.executable, "-c", SLOW, *map(str, arguments)], cwd=ROOT)
+
+
+def calls(path):
+    return [int(line) for line in path.read_text().split()] if path.exists() else []
+
+
+def test_a_killed_run_goes_on_where_it_was(accepted, tmp_path):
+    log = tmp_path / "log"
+    process = start(accepted, tmp_path / "cache", tmp_path / "a", log)
+    while len(calls(log)) < 4:
+        assert process.poll() is None
+        time.sleep(0.02)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    before = sum(calls(log)[:3])
+    fresh = run(accepted, tmp_path / "cache", tmp_path / "b")
+    total = sum(v is not None for v in records(60).raws["image"])
+    assert 0 < fresh["image"] <= total - before
+    run(accepted, tmp_path / "clean", tmp_path / "c")
+    assert digest_folder(tmp_path / "b") == digest_folder(tmp_path / "c")
+
+
+def test_two_processes_share_the_work(accepted, tmp_path):
+    log = tmp_path / "log"
+    both = [start(accepted, tmp_path / "cache", tmp_path / name, log) for name in "ab"]
+    assert [p.wait() for p in both] == [0, 0]
+    assert digest_folder(tmp_path / "a") == digest_folder(tmp_path / "b")
+    assert sum(calls(log)) == sum(v is not None for v in records(60).raws["image"])
+
+
+def rows(n):
+    return np.arange(n * 3, dtype=np.float32).reshape(n, 3)
+
+
+def filled(folder):
+    cache = FeatureCache(folder, "d", (3,), np.dtype(np.float32))
+    keys = [f"{i:032x}" for i in range(4)]
+    cache.get(keys, lambda at: rows(4)[at])
+    return keys
+
+
+@pytest.mark.parametrize("damage", ["cut", "flip", "no data", "cut description", "other shape"])
+def test_a_damaged_shard_is_not_there(tmp_path, damage):
+    keys = filled(tmp_path)
+    data, about = next(tmp_path.glob("d/*.npy")), next(tmp_path.glob("d/*.json"))
+    if damage == "cut":
+        data.write_bytes(data.read_bytes()[:-5])
+    elif damage == "flip":
+        data.write_bytes(data.read_bytes()[:-1] + b"\x99")
+    elif damage == "no data":
+        data.unlink()
+    elif damage == "cut description":
+        about.write_text(about.read_text()[:40])
+    else:
+        shutil.copy(data, data.with_name("x.npy"))
+        np.save(data, np.zeros((2, 2)))
+    again = FeatureCache(tmp_path, "d", (3,), np.dtype(np.float32))
+    found, fresh = again.get(keys, lambda at: rows(4)[at])
+    assert fresh == 4
+    assert np.array_equal(found, rows(4))
+    assert FeatureCache(tmp_path, "d", (3,), np.dtype(np.float32)).get(keys, lambda at: rows(4)[at])[1] == 0
+
+
+def test_equal_content_in_one_batch_is_encoded_once(tmp_path):
+    cache = FeatureCache(tmp_path, "d", (3,), np.dtype(np.float32))
+    seen = []
+
+    def make(at):
+        seen.extend(at)
+        return rows(3)[at]
+
+    found, fresh = cache.get(["a", "b", "a"], make)
+    assert seen == [0, 1]
+    assert fresh == 2
+    assert np.array_equal(found, rows(3)[[0, 1, 0]])
+
+
+def test_a_cache_that_cannot_be_written_says_what_to_do(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="CONCORD_HOME"):
+        FeatureCache(tmp_path / "file", "d", (3,), np.dtype(np.float32))

@@ -1,0 +1,256 @@
+"""What every part must hold, whichever file it is: a new file is picked up by itself."""
+
+import functools
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load, save
+from torch import nn
+
+from components.parts import loading as parts
+from components.parts.contracts import ModelOutput
+from components.parts.labelling import Evidence
+from tests.synthetic import COLUMNS, OPTIONS, modalities, records
+
+NAMES = ("audio", "image", "text")
+B, DIM, K = 12, 8, 5
+SUBSETS = [s for n in (1, 2, 3) for s in itertools.combinations(range(3), n)]
+KINDS = ["fusion", "loss", "labeller", "modality kind"]
+ALL = [(kind, name) for kind in KINDS for name in parts.available(kind)]
+
+
+@pytest.fixture(autouse=True)
+def _seed():
+    torch.manual_seed(0)
+
+
+@pytest.mark.parametrize(("kind", "name"), ALL)
+def test_a_part_names_its_source_and_builds_by_default(kind, name):
+    module = parts.load(kind, name)
+    assert "Source:" in module.__doc__
+    config = parts.configure(kind, name, {})
+    with pytest.raises(AttributeError, match="cannot assign"):
+        config.anything = 1
+    assert config.__class__.__doc__
+
+
+def present_with(subset):
+    present = torch.zeros(B, 3, dtype=torch.bool)
+    present[:, list(subset)] = True
+    return present
+
+
+def fusion(name, dropout=0.0):
+    return parts.load("fusion", name).build(parts.configure("fusion", name, {}), names=NAMES, dim=DIM, dropout=dropout)
+
+
+def fusion_inputs():
+    return {n: torch.randn(B, DIM, requires_grad=True) for n in NAMES}
+
+
+@pytest.mark.parametrize("name", parts.available("fusion"))
+class TestFusion:
+    @pytest.mark.parametrize("subset", SUBSETS)
+    def test_any_subset_gives_a_finite_vector(self, name, subset):
+        found = fusion(name)(fusion_inputs(), present_with(subset))
+        assert found.shape == (B, DIM)
+        assert torch.isfinite(found).all()
+
+    def test_gradients_reach_parameters_and_present_parts(self, name):
+        module, inputs = fusion(name), fusion_inputs()
+        module(inputs, present_with((0, 1, 2))).square().sum().backward()
+        assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in module.parameters())
+        assert all(x.grad.abs().sum() > 0 for x in inputs.values())
+
+    def test_a_record_does_not_depend_on_the_others(self, name):
+        module, inputs = fusion(name).eval(), fusion_inputs()
+        whole = module(inputs, present_with((0, 2)))
+        one = module({n: x[3:4] for n, x in inputs.items()}, present_with((0, 2))[3:4])
+        assert torch.allclose(whole[3:4], one, atol=1e-6)
+
+    def test_the_same_seed_gives_the_same_answer_and_a_copy_through_bytes_too(self, name):
+        answers = []
+        for _ in range(2):
+            torch.manual_seed(7)
+            module, inputs = fusion(name).eval(), fusion_inputs()
+            answers.append(module(inputs, present_with((1,))))
+        assert torch.equal(*answers)
+        other = fusion(name).eval()
+        other.load_state_dict(load(save(module.state_dict())))
+        assert torch.equal(other(inputs, present_with((1,))), answers[1])
+
+
+def output():
+    unit = functools.partial(nn.functional.normalize, dim=1)
+    leaves = [torch.randn(B, size, requires_grad=True) for size in (K, K, K, K, DIM, DIM, DIM)]
+    return leaves, ModelOutput(
+        logits=leaves[0],
+        modality_logits=dict(zip(NAMES, leaves[1:4], strict=True)),
+        embeddings={n: unit(x) for n, x in zip(NAMES, leaves[4:], strict=True)},
+        fused=unit(torch.randn(B, DIM)),
+    )
+
+
+def loss(name):
+    return parts.load("loss", name).build(parts.configure("loss", name, {}))
+
+
+def targets():
+    return torch.randn(B, K).softmax(1), torch.rand(B).clamp_min(0.1)
+
+
+@pytest.mark.parametrize("name", parts.available("loss"))
+class TestLoss:
+    @pytest.mark.parametrize("subset", SUBSETS)
+    def test_any_subset_gives_a_finite_number_with_gradients(self, name, subset):
+        leaves, out = output()
+        value = loss(name)(out, *targets(), present_with(subset))
+        assert value.shape == ()
+        assert torch.isfinite(value)
+        assert value >= 0
+        value.backward()
+        assert all(x.grad is None or torch.isfinite(x.grad).all() for x in leaves)
+
+    def test_absent_rows_change_neither_value_nor_gradient(self, name):
+        _, out = output()
+        present = torch.rand(B, 3) > 0.4
+        present[:, 0] = True
+        want, made = targets(), loss(name)
+        value = made(out, *want, present)
+        garbage = ModelOutput(
+            logits=out.logits,
+            modality_logits={n: x + ~present[:, i, None] * 99.0 for i, (n, x) in enumerate(out.modality_logits.items())},
+            embeddings={n: x + ~present[:, i, None] * 99.0 for i, (n, x) in enumerate(out.embeddings.items())},
+            fused=out.fused,
+        )
+        assert torch.allclose(made(garbage, *want, present), value)
+
+    def test_rows_without_weight_may_have_any_target(self, name):
+        _, out = output()
+        want, weights = targets()
+        weights[:5] = 0
+        other = want.clone()
+        other[:5] = torch.randn(5, K).softmax(1)
+        made = loss(name)
+        assert torch.equal(made(out, want, weights, present_with((0, 1))), made(out, other, weights, present_with((0, 1))))
+
+    def test_no_labels_and_no_pairs_give_zero_that_can_be_stepped(self, name):
+        _, out = output()
+        made = loss(name)
+        value = made(out, targets()[0], torch.zeros(B), present_with((1,)))
+        assert value.item() == 0
+        value.backward()
+
+    def test_the_slope_is_that_of_the_value(self, name):
+        made, (_, out), want, present = loss(name), output(), targets(), present_with((0, 1, 2))
+        towards = torch.randn_like(out.embeddings["text"])
+        moved_logits = torch.randn_like(out.logits)
+
+        def at(step):
+            shown = {"modality_logits": out.modality_logits, "fused": out.fused}
+            vectors = out.embeddings | {"text": out.embeddings["text"] + step * towards}
+            return made(ModelOutput(logits=out.logits + step * moved_logits, embeddings=vectors, **shown), *want, present)
+
+        step = torch.tensor(0.0, requires_grad=True)
+        (slope,) = torch.autograd.grad(at(step), step)
+        assert slope.item() == pytest.approx((at(1e-3) - at(-1e-3)).item() / 2e-3, rel=2e-2, abs=2e-3)
+
+    def test_parameters_survive_bytes(self, name):
+        made = loss(name)
+        if isinstance(made, nn.Module):
+            (_, out), want, other = output(), targets(), loss(name)
+            other.load_state_dict(load(save(made.state_dict())))
+            assert torch.equal(other(out, *want, present_with((0, 1))), made(out, *want, present_with((0, 1))))
+
+
+def evidence(n, rng, present=None):
+    draw = lambda: rng.dirichlet(np.ones(K), n)  # noqa: E731
+    shown = rng.random((n, 3)) > 0.4 if present is None else present
+    shown[~shown.any(axis=1), 0] = True
+    return Evidence(fused=draw(), by_modality={m: draw() for m in NAMES}, present=shown)
+
+
+def labeller(name):
+    return parts.load("labeller", name).build(parts.configure("labeller", name, {}))
+
+
+@pytest.mark.parametrize("name", parts.available("labeller"))
+class TestLabeller:
+    @pytest.mark.parametrize("n", [0, 1, 60])
+    def test_every_record_gets_one_answer(self, name, n):
+        rng = np.random.default_rng(0)
+        found = labeller(name)(evidence(n, rng), evidence(30, rng), rng.integers(0, K, 30), np.full(K, 1 / K))
+        assert found.labels.shape == found.confidence.shape == found.accepted.shape == (n,)
+        assert len(found.sources) == len(found.reasons) == n
+        assert found.thresholds.shape == (K,)
+        assert ((found.labels >= 0) & (found.labels < K)).all()
+        assert ((found.confidence >= 0) & (found.confidence <= 1)).all()
+        assert set(itertools.chain(*found.sources)) <= {"fused", *NAMES}
+
+    def test_it_works_without_validation_labels(self, name):
+        rng = np.random.default_rng(0)
+        found = labeller(name)(evidence(20, rng), evidence(0, rng), np.empty(0, np.int64), np.full(K, 1 / K))
+        assert len(found.labels) == 20
+
+    def test_absent_modalities_are_never_read(self, name):
+        rng = np.random.default_rng(1)
+        pool, known, labels = evidence(50, rng), evidence(30, rng), rng.integers(0, K, 30)
+        other = Evidence(
+            fused=pool.fused,
+            by_modality={m: np.where(pool.present[:, [i]], p, 1 / K) for i, (m, p) in enumerate(pool.by_modality.items())},
+            present=pool.present,
+        )
+        prior = np.full(K, 1 / K)
+        a, b = (labeller(name)(x, known, labels, prior) for x in (pool, other))
+        assert a.accepted.tolist() == b.accepted.tolist()
+        assert a.sources == b.sources
+
+
+@pytest.mark.parametrize("name", parts.available("modality kind"))
+class TestModality:
+    def made(self, name):
+        key = next(k for k, c in COLUMNS.items() if c["kind"] == name)
+        values = [v for v in records(40).raws[key] if v is not None]
+        return modalities((key,))[key], values, OPTIONS[key]
+
+    def test_inputs_have_the_promised_shape_and_feed_the_encoder(self, name):
+        modality, values, _ = self.made(name)
+        found = modality.encode(values)
+        assert found.shape == (len(values), *modality.shape)
+        assert found.dtype == modality.dtype
+        assert modality.encode([]).shape == (0, *modality.shape)
+        encoder = modality.encoder()
+        inputs = torch.from_numpy(found)
+        encoder.fit(inputs)
+        assert encoder(inputs).shape == (len(values), encoder.out_dim)
+        assert encoder.augment(inputs).shape == inputs.shape
+        encoder.fit(inputs[:0])
+        if list(encoder.parameters()):
+            encoder(inputs).square().sum().backward()
+        assert all(torch.isfinite(p.grad).all() for p in encoder.parameters())
+
+    def test_a_value_encodes_alone_as_among_others(self, name):
+        modality, values, _ = self.made(name)
+        assert np.allclose(modality.encode(values)[3:4], modality.encode(values[3:4]), atol=1e-6, equal_nan=True)
+
+    def test_content_tells_values_apart_and_the_digest_is_stable(self, name):
+        modality, values, _ = self.made(name)
+        again = self.made(name)[0]
+        assert modality.digest() == again.digest()
+        assert modality.content(values[0]) == again.content(values[0])
+        assert modality.content(values[0]) != modality.content(next(v for v in values if v != values[0]))
+
+    def test_a_record_does_not_depend_on_the_others_in_the_encoder(self, name):
+        modality, values, _ = self.made(name)
+        inputs, encoder = torch.from_numpy(modality.encode(values)), modality.encoder().eval()
+        assert torch.allclose(encoder(inputs)[2:3], encoder(inputs[2:3]), atol=1e-5)
+
+    def test_an_encoder_survives_bytes(self, name):
+        modality, values, _ = self.made(name)
+        inputs, encoder = torch.from_numpy(modality.encode(values)), modality.encoder()
+        encoder.fit(inputs)
+        other = modality.encoder()
+        other.load_state_dict(load(save(encoder.state_dict())))
+        assert torch.equal(other(inputs), encoder(inputs))

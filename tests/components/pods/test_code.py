@@ -1,0 +1,67 @@
+"""The digest of the code: what changes it, what does not, and that an installed wheel has the checkout's."""
+
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+from components.config.home import CHECKOUT
+from components.pods.code import code_digest
+
+
+def _copy(tmp_path: Path, name: str) -> Path:
+    return Path(shutil.copytree(CHECKOUT / "components", tmp_path / name, ignore=shutil.ignore_patterns("__pycache__")))
+
+
+def test_a_copy_elsewhere_without_bytecode_has_the_same_digest(tmp_path: Path) -> None:
+    assert code_digest(_copy(tmp_path, "elsewhere")) == code_digest()
+
+
+def test_what_python_and_editors_leave_behind_does_not_count(tmp_path: Path) -> None:
+    root = _copy(tmp_path, "littered")
+    (root / "data" / "__pycache__").mkdir()
+    (root / "data" / "__pycache__" / "card.cpython-311.pyc").write_bytes(b"\0")
+    (root / ".card.py.swp").write_bytes(b"\0")
+    (root / "card.py~").write_text("old")
+    assert code_digest(root) == code_digest()
+
+
+def test_one_more_byte_a_new_name_and_a_changed_template_each_count(tmp_path: Path) -> None:
+    digests = {code_digest()}
+    for number, change in enumerate((_longer, _renamed, _restyled)):
+        root = _copy(tmp_path, f"changed-{number}")
+        change(root)
+        digests.add(code_digest(root))
+    assert len(digests) == 4
+
+
+def test_the_wheel_and_the_checkout_agree(tmp_path: Path) -> None:
+    # Built by the packager itself, unpacked as an installer does, and asked in a process that sees only the wheel.
+    build = f"from hatchling.build import build_wheel; build_wheel({str(tmp_path)!r})"
+    subprocess.run([sys.executable, "-c", build], cwd=CHECKOUT, check=True, capture_output=True)
+    site = tmp_path / "site"
+    with zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as wheel:
+        wheel.extractall(site)
+    asked = subprocess.run(
+        [sys.executable, "-P", "-m", "components.pods.code"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(site)},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert asked.stdout.strip() == code_digest()
+
+
+def _longer(root: Path) -> None:
+    (root / "card.py").write_text((root / "card.py").read_text() + "\n")
+
+
+def _renamed(root: Path) -> None:
+    (root / "card.py").rename(root / "cart.py")
+
+
+def _restyled(root: Path) -> None:
+    (root / "evaluation" / "templates" / "report.css").write_text("")

@@ -1,0 +1,162 @@
+"""A training handed to a cluster and taken back: a small API server over HTTP, and a pod that is a call of its entry's work."""
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from components.config.trainer import KubernetesTrainer, LocalTrainer
+from components.core.refs import digest_folder
+from components.exchange.exchange import JOBS, Exchange
+from components.pods.attempt import attempt
+from components.pods.pod import Pod, Stop
+from flows.places.trainer import train
+from infra import failures
+from tests.components.pods.pods import teach_spec
+from tests.infra.fake_api import NAMESPACE, serving
+from tests.synthetic import records, write_features
+
+
+@pytest.fixture(scope="module")
+def spec(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("features") / "features"
+    write_features(folder, records(120, labelled=0.5))
+    return teach_spec(folder, training={"teacher_epochs": 2})
+
+
+@pytest.fixture
+def api(tmp_path, monkeypatch):
+    with serving(tmp_path, monkeypatch) as api:
+        yield api
+
+
+@pytest.fixture
+def kubelet(api):
+    """Does every Job that comes, as one pod."""
+    stop = threading.Event()
+
+    def run():
+        done = set()
+        while not stop.wait(0.05):
+            for name, job in list(api.objects["jobs"].items()):
+                if job["metadata"]["uid"] not in done:
+                    done.add(job["metadata"]["uid"])
+                    as_pod(api, name, job)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    yield
+    stop.set()
+    thread.join(30)
+
+
+def as_pod(api, name, job, *, train=True):
+    """The pod of a Job: runs what its command says, under its own UID."""
+    command = job["spec"]["template"]["spec"]["containers"][0]["command"]
+    options = dict(zip(command[3::2], command[4::2], strict=True))
+    pod = {
+        "metadata": {"labels": {"concord/job": name}, "ownerReferences": [{"uid": job["metadata"]["uid"]}]},
+        "spec": {"nodeName": "node-1", "containers": [{"name": "train"}]},
+        "status": {"phase": "Running", "containerStatuses": [{"name": "train", "state": {"running": {}}}]},
+    }
+    api.logs["pod"] = ['2026-01-01T00:00:00.000000001Z {"step": 1, "total": 4, "what": "teacher"}']
+    api.put("pods", "pod", pod)
+    if not train:
+        return
+    cache = Path(options["--out"]).parents[1] / "cache"
+    attempt(options["--config"], options["--out"], Pod(token="uid-pod", cache=cache), Stop())  # noqa: S106
+    ended = {"terminated": {"exitCode": 0, "reason": "Completed"}}
+    api.put("pods", "pod", pod | {"status": {"phase": "Succeeded", "containerStatuses": [{"name": "train", "state": ended}]}})
+    api.condition(name, "Complete")
+
+
+class Run:
+    """A run's training step."""
+
+    def __init__(self, folder, spec, say=None):
+        self.exchange, self.out = folder / "exchange", folder / "out"
+        self.exchange.mkdir(exist_ok=True)
+        self.out.mkdir()
+        self.said, self.steps = [], []
+        volume = {"name": "exchange", "mount": str(self.exchange), "claim": "exchange"}
+        config = KubernetesTrainer.model_validate(
+            {
+                "where": "kubernetes",
+                "image": "i",
+                "namespace": NAMESPACE,
+                "exchange": {"uri": str(self.exchange)},
+                "volumes": [volume],
+                "grace_period_s": 1,
+            }
+        )
+        self.call = lambda: train(
+            spec,
+            out=self.out,
+            checkpoints=folder / "state",
+            progress=lambda what, done, total: self.steps.append((what, done, total)),
+            trainer=config,
+            run="r",
+            say=say or self.said.append,
+        )
+
+    @property
+    def jobs(self):
+        return Exchange(str(self.exchange)).names(JOBS)
+
+
+@pytest.mark.usefixtures("kubelet")
+def test_the_result_is_the_one_of_a_training_here_and_nothing_is_left_but_the_objects(api, spec, tmp_path):
+    run = Run(tmp_path, spec)
+    clean = run.call()
+    (tmp_path / "here").mkdir()
+    train(
+        spec,
+        out=tmp_path / "here",
+        checkpoints=tmp_path / "checkpoints",
+        progress=lambda *_: None,
+        trainer=LocalTrainer(),
+        run="r",
+        say=run.said.append,
+    )
+    assert digest_folder(run.out) == digest_folder(tmp_path / "here")
+    assert ("teacher", 1, 4) in run.steps
+    assert run.jobs, "kept until the result is stored"
+    clean()
+    assert not run.jobs
+    assert not api.objects["jobs"]
+    assert Exchange(str(run.exchange)).names("objects")
+
+
+@pytest.mark.usefixtures("kubelet")
+def test_a_result_whose_job_is_gone_is_taken_without_a_second_job(api, spec, tmp_path):
+    Run(tmp_path, spec).call()  # and killed before it stored anything
+    api.delete("jobs", next(iter(api.objects["jobs"])))
+    (tmp_path / "out").rename(tmp_path / "lost")
+    again = Run(tmp_path, spec)
+    again.call()
+    assert digest_folder(again.out) == digest_folder(tmp_path / "lost")
+    assert not api.objects["jobs"]
+
+
+def test_who_interrupts_takes_the_job_along(api, spec, tmp_path):
+    def say(words):
+        if words.startswith("submitted"):
+            name, job = next(iter(api.objects["jobs"].items()))
+            as_pod(api, name, job, train=False)
+        if "running on" in words:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Run(tmp_path, spec, say).call()
+    assert not api.objects["jobs"]
+    assert not api.objects["pods"]
+
+
+def test_a_job_that_failed_says_why_and_stays_for_whoever_looks(api, spec, tmp_path):
+    def say(words):
+        if words.startswith("submitted"):
+            api.condition(next(iter(api.objects["jobs"])), "Failed", reason="DeadlineExceeded")
+
+    with pytest.raises(failures.TimeBudgetExceeded):
+        Run(tmp_path, spec, say).call()
+    assert api.objects["jobs"]

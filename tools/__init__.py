@@ -1,0 +1,1 @@
+"""Tools for proofs; not part of the wheel."""
