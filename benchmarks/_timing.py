@@ -11,7 +11,9 @@ from collections.abc import Sequence
 def seconds(command: Sequence[str], **more: object) -> float:
     """Wall seconds of one command that must succeed."""
     start = time.perf_counter()
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **more)  # type: ignore[call-overload]
+    subprocess.run(
+        command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **more
+    )  # type: ignore[call-overload]
     return time.perf_counter() - start
 
 
@@ -28,5 +30,10 @@ def paired(one: Sequence[str], other: Sequence[str], times: int = 5) -> tuple[fl
 
 def report(name: str, *, target: str, met: bool, **figures: float) -> None:
     """Print the one JSON line."""
-    line = {"benchmark": name, **{k: round(v, 3) for k, v in figures.items()}, "target": target, "met": met}
+    line = {
+        "benchmark": name,
+        **{k: round(v, 3) for k, v in figures.items()},
+        "target": target,
+        "met": met,
+    }
     sys.stdout.write(json.dumps(line) + "\n")

@@ -7,9 +7,16 @@ from benchmarks import _timing
 
 def main() -> None:
     """Time both in turn."""
-    help_, python, ratio = _timing.paired([sys.executable, "-m", "flows.cli", "--help"], [sys.executable, "-c", ""])
+    help_, python, ratio = _timing.paired(
+        [sys.executable, "-m", "flows.cli", "--help"], [sys.executable, "-c", ""]
+    )
     _timing.report(
-        "cli_help", seconds=help_, empty_python_seconds=python, ratio=ratio, target="at most 0.6 s", met=help_ <= 0.6
+        "cli_help",
+        seconds=help_,
+        empty_python_seconds=python,
+        ratio=ratio,
+        target="at most 0.6 s",
+        met=help_ <= 0.6,
     )
 
 

@@ -47,15 +47,32 @@ def bare(spec: TrainSpec, folder: Path) -> float:
     place.mkdir()
     remote.prepare(spec, Exchange(str(place)), "bare")
     where = f"{place}/{JOBS}/bare"
-    command = [sys.executable, "-m", "components.pods.entry", "--config", f"{where}/spec.json", "--out", where]
-    own = {"CONCORD_CACHE": str(place / "cache"), "CONCORD_TERMINATION_LOG": str(place / "end"), "OMP_NUM_THREADS": "1"}
+    command = [
+        sys.executable,
+        "-m",
+        "components.pods.entry",
+        "--config",
+        f"{where}/spec.json",
+        "--out",
+        where,
+    ]
+    own = {
+        "CONCORD_CACHE": str(place / "cache"),
+        "CONCORD_TERMINATION_LOG": str(place / "end"),
+        "OMP_NUM_THREADS": "1",
+    }
     if _GROUP.is_dir():
         group = _GROUP / "concord-bare"
         group.mkdir(exist_ok=True)
         command = ["sh", "-c", f'echo $$ > {group}/cgroup.procs; exec "$@"', "sh", *command]
     start = time.monotonic()
     process = subprocess.Popen(
-        command, cwd=CHECKOUT, env=os.environ | own, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        command,
+        cwd=CHECKOUT,
+        env=os.environ | own,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     assert process.stderr is not None
     for line in process.stderr:
@@ -92,12 +109,24 @@ def requests(folder: Path, trainer: dict[str, Any], seconds: float) -> float:
     """Requests in a second while a Job trains and its lines are followed."""
     (folder / "long.py").write_text(own_loss("time.sleep(0.5)"), encoding="utf-8")
     training = {"teacher_epochs": 1000, "checkpoint_every": 1000}
-    spec = teach_spec(folder / "features", losses={"long.py": {}}, base=str(folder), training=training)
+    spec = teach_spec(
+        folder / "features", losses={"long.py": {}}, base=str(folder), training=training
+    )
     config = KubernetesTrainer.model_validate(trainer)
-    exchange, name = Exchange(config.exchange.uri), job_name("teach", remote.work_digest(spec), code_digest())
+    exchange, name = (
+        Exchange(config.exchange.uri),
+        job_name("teach", remote.work_digest(spec), code_digest()),
+    )
     remote.prepare(spec, exchange, name, config.exchange.pod_uri)
     inside = f"{config.exchange.inside}/{JOBS}/{name}"
-    work = Work(name=name, task="teach", run="overhead", config=f"{inside}/spec.json", out=inside, code=code_digest())
+    work = Work(
+        name=name,
+        task="teach",
+        run="overhead",
+        config=f"{inside}/spec.json",
+        out=inside,
+        code=code_digest(),
+    )
     cluster, stepped = Cluster(config, say=lambda _: None), threading.Event()
     uid, _ = cluster.submit(work, usable=lambda _: False)
 
@@ -131,7 +160,9 @@ def measure(runs: int, seconds: float) -> dict[str, Any]:
         exchange.chmod(0o1777)
         trainer = block(exchange, namespace) | {"cpu": 1}
         write_features(folder / "features", records(300, labelled=0.3))
-        specs = [teach_spec(folder / "features", training={"seed": seed}) for seed in range(runs + 1)]
+        specs = [
+            teach_spec(folder / "features", training={"seed": seed}) for seed in range(runs + 1)
+        ]
         as_job(specs[0], trainer, folder)  # warm
         bare(specs[0], folder)
         alone, jobs = [], []
@@ -155,9 +186,13 @@ def measure(runs: int, seconds: float) -> dict[str, Any]:
 
 def main() -> int:
     """Measure and print as JSON."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.cluster_overhead", description=main.__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.cluster_overhead", description=main.__doc__
+    )
     parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=120.0, help="how long requests are counted")
+    parser.add_argument(
+        "--seconds", type=float, default=120.0, help="how long requests are counted"
+    )
     given = parser.parse_args()
     print(json.dumps(measure(given.runs, given.seconds), indent=1))
     return 0

@@ -24,7 +24,18 @@ ALL_LABELS = {"labeller": None, "training": {"teacher_epochs": 16, "epochs": 16}
 """With every label visible there is nothing to label, and an epoch has many more steps."""
 PUBLISHED = {"fashion-products": (0.600, 0.818), "dcss-monsters": (0.739, 0.849)}
 """Floors that the sets' authors of baselines give: 25 labels per class, and all."""
-_NUMBERS = ["hd", "hp", "ac", "ev", "will", "will_per_hd", "speed", "exp", "n_attacks", "max_damage"]
+_NUMBERS = [
+    "hd",
+    "hp",
+    "ac",
+    "ev",
+    "will",
+    "will_per_hd",
+    "speed",
+    "exp",
+    "n_attacks",
+    "max_damage",
+]
 _CATEGORIES = ["size", "shape", "intelligence", "uses", "habitat", "shout"]
 
 
@@ -39,15 +50,22 @@ def floor(data: Path, text: str, draw: str, tabular: bool) -> dict[str, str]:
     records = pd.read_parquet(data / "records.parquet")
     train = (records["split"] == "train").to_numpy()
     pixels = _pixels(data, records["image"])
-    pictures = PCA(120, random_state=0, svd_solver="randomized").fit(pixels[train]).transform(pixels)
+    pictures = (
+        PCA(120, random_state=0, svd_solver="randomized").fit(pixels[train]).transform(pixels)
+    )
     words = records[text].fillna("")
-    blocks = [sp.csr_matrix(pictures), TfidfVectorizer(ngram_range=(1, 2)).fit(words[train]).transform(words)]
+    blocks = [
+        sp.csr_matrix(pictures),
+        TfidfVectorizer(ngram_range=(1, 2)).fit(words[train]).transform(words),
+    ]
     if tabular:
         names = [*_NUMBERS, *(c for c in records if c.startswith("res_"))]
         numbers = records[names].astype(float).fillna(0)
         categories = records[_CATEGORIES].fillna("?")
         blocks.append(sp.csr_matrix(StandardScaler().fit(numbers[train]).transform(numbers)))
-        blocks.append(OneHotEncoder(handle_unknown="ignore").fit(categories[train]).transform(categories))
+        blocks.append(
+            OneHotEncoder(handle_unknown="ignore").fit(categories[train]).transform(categories)
+        )
     features = sp.hstack(blocks).tocsr()
     seen = train if draw == "all" else train & records["id"].isin(_visible(data, draw)).to_numpy()
     model = LogisticRegression(max_iter=1000, C=1.0).fit(features[seen], records["label"][seen])
@@ -65,7 +83,9 @@ def run(name: str, data: Path, draw: str) -> dict[str, Any]:
     metrics = json.loads((outputs["evaluate"] / "metrics.json").read_text())
     rows = pd.read_parquet(outputs["evaluate"] / "comparisons.parquet")
     rows = rows[rows["split"] == "test"]
-    manifest = yaml.safe_load((ROOT / "conf" / config["data"]["manifest"]).read_text())["modalities"]
+    manifest = yaml.safe_load((ROOT / "conf" / config["data"]["manifest"]).read_text())[
+        "modalities"
+    ]
     answers = floor(data, manifest["text"]["column"], draw, tabular="facts" in manifest)
     lowest = rows["id"].map(answers).to_numpy(str)
     label = rows["label"].to_numpy(str)
@@ -120,8 +140,13 @@ def _steps(name: str, data: Path, draw: str) -> tuple[dict[str, Path], dict[str,
 def _pixels(data: Path, paths: pd.Series) -> np.ndarray:
     from PIL import Image
 
-    media = pd.concat([pd.read_parquet(p) for p in sorted((data / "media").glob("*.parquet"))]).set_index("path")["bytes"]
-    grid = [np.asarray(Image.open(io.BytesIO(media[p])).convert("RGB").resize((32, 32))).ravel() for p in paths]
+    media = pd.concat(
+        [pd.read_parquet(p) for p in sorted((data / "media").glob("*.parquet"))]
+    ).set_index("path")["bytes"]
+    grid = [
+        np.asarray(Image.open(io.BytesIO(media[p])).convert("RGB").resize((32, 32))).ravel()
+        for p in paths
+    ]
     return np.stack(grid).astype(np.float32) / 255
 
 
@@ -132,7 +157,9 @@ def _visible(data: Path, draw: str) -> set[str]:
 
 def table(lines: list[dict[str, Any]]) -> str:
     """The results in Markdown, with the mean of the three draws at 25."""
-    text = ["| set | labels | floor | best single | supervised only | kept model | kept - floor | student - supervised only |"]
+    text = [
+        "| set | labels | floor | best single | supervised only | kept model | kept - floor | student - supervised only |"
+    ]
     text += ["|---|---|---|---|---|---|---|---|"]
     keys = ("floor", "best_single", "supervised_only", "chosen")
     for line in lines:
@@ -145,7 +172,9 @@ def table(lines: list[dict[str, Any]]) -> str:
         drawn = [line for line in lines if line["set"] == name and line["draw"] != "all"]
         if drawn:
             means = " | ".join(f"{np.mean([line[k] for line in drawn]):.3f}" for k in keys)
-            text.append(f"| {name} | mean at 25 (published floor {PUBLISHED[name][0]:.3f}) | {means} | | |")
+            text.append(
+                f"| {name} | mean at 25 (published floor {PUBLISHED[name][0]:.3f}) | {means} | | |"
+            )
     return "\n".join(text)
 
 
@@ -158,7 +187,12 @@ def main() -> None:
     from flows import engines
 
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data", help="folder that holds the sets")
+    parser.add_argument(
+        "--data",
+        type=Path,
+        default=ROOT.parent / "shared" / "data",
+        help="folder that holds the sets",
+    )
     parser.add_argument("--sets", nargs="+", default=list(PUBLISHED))
     parser.add_argument("--draws", nargs="+", default=list(DRAWS), choices=DRAWS)
     chosen = parser.parse_args()

@@ -21,7 +21,9 @@ def bare(path: Path, home: Path) -> float:
     with Session.opened(path, data=None, home=str(home), flow_run=None) as session:
         for step in steps.STEPS:
             session.execute(step, session.inputs(step))
-        packed, results = (next(r.ref for r in session.results if r.name == n) for n in ("package", "evaluate"))
+        packed, results = (
+            next(r.ref for r in session.results if r.name == n) for n in ("package", "evaluate")
+        )
         version = effects.register(session, packed, results)
         effects.promote(session, version, effects.gate(session, version, results))
         effects.serve(session, version, packed)
@@ -53,7 +55,12 @@ def main() -> None:
             flow = time.perf_counter() - start
     ratio = flow / alone
     _timing.report(
-        "flow_overhead", flow_seconds=flow, bare_seconds=alone, ratio=ratio, target="at most 1.15", met=ratio <= 1.15
+        "flow_overhead",
+        flow_seconds=flow,
+        bare_seconds=alone,
+        ratio=ratio,
+        target="at most 1.15",
+        met=ratio <= 1.15,
     )
 
 

@@ -16,7 +16,14 @@ CONFIG = Path(__file__).parents[1] / "conf" / "demo.yaml"
 
 def main() -> None:
     """Run until nothing changes, then time that."""
-    command = [sys.executable, "-m", "flows.cli", "run", sys.argv[1] if len(sys.argv) > 1 else str(CONFIG), "--json"]
+    command = [
+        sys.executable,
+        "-m",
+        "flows.cli",
+        "run",
+        sys.argv[1] if len(sys.argv) > 1 else str(CONFIG),
+        "--json",
+    ]
     timed = []
     for _ in range(3):
         start = time.perf_counter()

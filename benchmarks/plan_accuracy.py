@@ -51,11 +51,24 @@ def predict(path: Path, data: Path, clock: str) -> dict[str, Any]:
 
     config, base = configuration.load(path, str(data)), path.resolve().parent
     surveyed = survey(config.data)
-    specs, _ = build_modalities(load_manifest(config.data.uri, config.data.manifest), config.modalities)
+    specs, _ = build_modalities(
+        load_manifest(config.data.uri, config.data.manifest), config.modalities
+    )
     rates = calibrate(config, base, surveyed, run=stages(base), now=CLOCKS[clock])
     kept = checkpoint_sizes(config, specs, surveyed.classes, base)
-    planner = Planner(config=config, base=base, profile=rates, surveyed=surveyed, specs=specs, checkpoint_bytes=kept)
-    return {"seconds": rates.seconds, "load": rates.load, "plans": [asdict(planner.estimate(n)) for n in SIZES]}
+    planner = Planner(
+        config=config,
+        base=base,
+        profile=rates,
+        surveyed=surveyed,
+        specs=specs,
+        checkpoint_bytes=kept,
+    )
+    return {
+        "seconds": rates.seconds,
+        "load": rates.load,
+        "plans": [asdict(planner.estimate(n)) for n in SIZES],
+    }
 
 
 def measure(path: Path, data: Path, home: Path) -> dict[str, dict[str, float]]:
@@ -82,27 +95,49 @@ def measure(path: Path, data: Path, home: Path) -> dict[str, dict[str, float]]:
         known[step.name] = Ref(uri=str(out), digest=digest_folder(out))
         line: dict[str, float] = {name: now() - start[name] for name, now in CLOCKS.items()}
         line["bytes"] = sum(f.stat().st_size for f in out.rglob("*") if f.is_file())
-        fitted = [json.loads(p.read_text())["steps"] for p in sorted(out.rglob("history.json")) if "model" not in p.parts]
+        fitted = [
+            json.loads(p.read_text())["steps"]
+            for p in sorted(out.rglob("history.json"))
+            if "model" not in p.parts
+        ]
         line["steps"] = sum(fitted) if step.name in ("teach", "train", "baselines") else 0
         found[step.name] = line
         sys.stderr.write(f"  measured {step.name}: {line['wall']:.1f} s\n")
     return found
 
 
-def table(at: int, predicted: dict[str, dict[str, Any]], measured: dict[str, dict[str, float]]) -> str:
+def table(
+    at: int, predicted: dict[str, dict[str, Any]], measured: dict[str, dict[str, float]]
+) -> str:
     """Predicted, measured and their ratios for each stage, in Markdown."""
     plans = {clock: found["plans"][at] for clock, found in predicted.items()}
     head = [f"{clock} s {what}" for clock in CLOCKS for what in ("predicted", "measured", "ratio")]
-    lines = [f"| {SIZES[at]:,} records | {' | '.join(head)} | steps p/m | written p/m |", "|---" * (len(head) + 3) + "|"]
+    lines = [
+        f"| {SIZES[at]:,} records | {' | '.join(head)} | steps p/m | written p/m |",
+        "|---" * (len(head) + 3) + "|",
+    ]
     for number, stage in enumerate(plans["wall"]["stages"]):
         real = measured[stage["name"]]
         cells = [_cells(plans[clock]["stages"][number]["seconds"], real[clock]) for clock in CLOCKS]
         steps = f"{stage['steps']} / {real['steps']:.0f}" if stage["steps"] else ""
-        lines.append(f"| {stage['name']} | {' | '.join(cells)} | {steps} | {stage['written_bytes'] / real['bytes']:.2f} |")
-    totals = [_cells(plans[clock]["seconds"], sum(r[clock] for r in measured.values())) for clock in CLOCKS]
-    ranges = [f"{clock} {p['seconds_range'][0]:.1f} to {p['seconds_range'][1]:.1f} s" for clock, p in plans.items()]
+        lines.append(
+            f"| {stage['name']} | {' | '.join(cells)} | {steps} | {stage['written_bytes'] / real['bytes']:.2f} |"
+        )
+    totals = [
+        _cells(plans[clock]["seconds"], sum(r[clock] for r in measured.values()))
+        for clock in CLOCKS
+    ]
+    ranges = [
+        f"{clock} {p['seconds_range'][0]:.1f} to {p['seconds_range'][1]:.1f} s"
+        for clock, p in plans.items()
+    ]
     return "\n".join(
-        [*lines, f"| all | {' | '.join(totals)} | | |", "", f"least and most that can come out: {', '.join(ranges)}"]
+        [
+            *lines,
+            f"| all | {' | '.join(totals)} | | |",
+            "",
+            f"least and most that can come out: {', '.join(ranges)}",
+        ]
     )
 
 
@@ -114,11 +149,17 @@ def main() -> None:
     """Make the sets, predict, measure, compare."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--config", type=Path, default=ROOT / "conf" / "demo.yaml")
-    parser.add_argument("--predict", nargs=2, metavar=("DATA", "CLOCK"), help="only predict; prints JSON")
-    parser.add_argument("--measure", nargs=2, metavar=("DATA", "HOME"), help="only measure; prints JSON")
+    parser.add_argument(
+        "--predict", nargs=2, metavar=("DATA", "CLOCK"), help="only predict; prints JSON"
+    )
+    parser.add_argument(
+        "--measure", nargs=2, metavar=("DATA", "HOME"), help="only measure; prints JSON"
+    )
     given = parser.parse_args()
     if given.predict:
-        sys.stdout.write(json.dumps(predict(given.config, Path(given.predict[0]), given.predict[1])))
+        sys.stdout.write(
+            json.dumps(predict(given.config, Path(given.predict[0]), given.predict[1]))
+        )
         return
     if given.measure:
         sys.stdout.write(json.dumps(measure(given.config, *map(Path, given.measure))))
@@ -134,9 +175,13 @@ def main() -> None:
         make_glyphs(whole)
         config = configuration.load(given.config, str(whole))
         write(config.data, survey(config.data), SIZES[0], small)
-        predicted = {clock: _own("--config", given.config, "--predict", whole, clock) for clock in CLOCKS}
+        predicted = {
+            clock: _own("--config", given.config, "--predict", whole, clock) for clock in CLOCKS
+        }
         for clock, found in predicted.items():
-            sys.stdout.write(f"rates by the {clock} clock: {found['seconds']:.0f} s, load {found['load']:.1f}\n")
+            sys.stdout.write(
+                f"rates by the {clock} clock: {found['seconds']:.0f} s, load {found['load']:.1f}\n"
+            )
         runs = ((small, _without_labels(given.config, scratch)), (whole, given.config))
         for at, (data, path) in enumerate(runs):
             measured = _own("--config", path, "--measure", data, scratch / f"home-{at}")

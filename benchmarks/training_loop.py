@@ -29,7 +29,10 @@ CONFIG = TrainingConfig(batch_size=128, device="cpu", checkpoint_every=1)
 
 def data(rng: np.random.Generator) -> tuple[TrainingData, dict[str, ModalitySpec]]:
     """Random 32 x 32 grey pictures and 384 numbers of text, all present, all labelled."""
-    options: dict[str, dict[str, Any]] = {"image": {"size": [32, 32], "colour": False}, "text": {"encoder": "minilm"}}
+    options: dict[str, dict[str, Any]] = {
+        "image": {"size": [32, 32], "colour": False},
+        "text": {"encoder": "minilm"},
+    }
     specs = {}
     for name, given in options.items():
         specs[name] = spec_of(build_modality(name, name, given, {}), given, {})
@@ -58,7 +61,10 @@ def model(specs: dict[str, ModalitySpec]) -> Model:
 def losses() -> dict[str, tuple[float, Loss]]:
     """The two losses of the first recipe."""
     weights = {"cross_entropy": 1.0, "info_nce": 0.1}
-    return {name: (w, parts.load("loss", name).build(parts.configure("loss", name, {}))) for name, w in weights.items()}
+    return {
+        name: (w, parts.load("loss", name).build(parts.configure("loss", name, {})))
+        for name, w in weights.items()
+    }
 
 
 def ours(given: TrainingData, specs: dict[str, ModalitySpec]) -> float:
@@ -73,7 +79,12 @@ def ours(given: TrainingData, specs: dict[str, ModalitySpec]) -> float:
 def minimal(given: TrainingData, specs: dict[str, ModalitySpec]) -> float:
     """Seconds of a loop without masks, checkpoints, figures and progress."""
     fresh, terms = model(specs), losses()
-    own = [p for _, loss in terms.values() if isinstance(loss, torch.nn.Module) for p in loss.parameters()]
+    own = [
+        p
+        for _, loss in terms.values()
+        if isinstance(loss, torch.nn.Module)
+        for p in loss.parameters()
+    ]
     optimiser = torch.optim.AdamW([*fresh.parameters(), *own], lr=2e-3, fused=True)
     images, texts = torch.from_numpy(given.arrays["image"]), torch.from_numpy(given.arrays["text"])
     targets = torch.nn.functional.one_hot(torch.from_numpy(given.labels), CLASSES).float()
@@ -85,7 +96,10 @@ def minimal(given: TrainingData, specs: dict[str, ModalitySpec]) -> float:
         for rows in torch.randperm(RECORDS).split(CONFIG.batch_size):
             inputs = fresh.augment({"image": images[rows], "text": texts[rows]})
             output = fresh(inputs, present)
-            loss = sum(weight * term(output, targets[rows], weights, present) for weight, term in terms.values())
+            loss = sum(
+                weight * term(output, targets[rows], weights, present)
+                for weight, term in terms.values()
+            )
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
@@ -100,7 +114,11 @@ def main() -> None:
     best_ours, best_minimal = (min(column) for column in zip(*times, strict=True))
     steps = EPOCHS * RECORDS // CONFIG.batch_size
     ratio = best_minimal / best_ours
-    figures = {"ratio": ratio, "ms_per_step": 1000 * best_ours / steps, "ms_per_step_minimal": 1000 * best_minimal / steps}
+    figures = {
+        "ratio": ratio,
+        "ms_per_step": 1000 * best_ours / steps,
+        "ms_per_step_minimal": 1000 * best_minimal / steps,
+    }
     report("training_loop", target="ratio >= 0.9", met=ratio >= 0.9, **figures)
 
 

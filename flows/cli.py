@@ -16,29 +16,49 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-data_app = typer.Typer(help="Make, import and check data sets.", no_args_is_help=True, rich_markup_mode=None)
+data_app = typer.Typer(
+    help="Make, import and check data sets.", no_args_is_help=True, rich_markup_mode=None
+)
 runs_app = typer.Typer(
-    help="List runs, cancel one, free disk.\n\nExample: concord runs list", invoke_without_command=True, rich_markup_mode=None
+    help="List runs, cancel one, free disk.\n\nExample: concord runs list",
+    invoke_without_command=True,
+    rich_markup_mode=None,
 )
 app.add_typer(data_app, name="data")
 app.add_typer(runs_app, name="runs")
 
 AsJson = Annotated[
-    bool, typer.Option("--json", help="Print one JSON object on standard output; the rest goes to standard error.")
+    bool,
+    typer.Option(
+        "--json", help="Print one JSON object on standard output; the rest goes to standard error."
+    ),
 ]
 Config = Annotated[Path, typer.Argument(help="The run's YAML file.", metavar="CONFIG")]
-Data = Annotated[str | None, typer.Option("--data", help="Data set to use instead of the configuration's.")]
-Model = Annotated[str | None, typer.Option("--model", help="Registered model name; needed where there are several.")]
-Url = Annotated[str | None, typer.Option("--url", help="Address of the endpoint; default: the one `concord serve` started.")]
+Data = Annotated[
+    str | None, typer.Option("--data", help="Data set to use instead of the configuration's.")
+]
+Model = Annotated[
+    str | None,
+    typer.Option("--model", help="Registered model name; needed where there are several."),
+]
+Url = Annotated[
+    str | None,
+    typer.Option(
+        "--url", help="Address of the endpoint; default: the one `concord serve` started."
+    ),
+]
 Reason = Annotated[str, typer.Option("--reason", help="Why; it is written to the ledger.")]
 Image = Annotated[list[str] | None, typer.Option("--media", help="modality=FILE, repeatable.")]
 Text = Annotated[list[str] | None, typer.Option("--text", help="modality=TEXT, repeatable.")]
-Fields = Annotated[list[str] | None, typer.Option("--fields", help="modality=JSON object of columns, repeatable.")]
+Fields = Annotated[
+    list[str] | None, typer.Option("--fields", help="modality=JSON object of columns, repeatable.")
+]
 
 
 @app.command()
 def demo(
-    as_json: AsJson = False, keep: Annotated[bool, typer.Option(help="Leave the endpoint running at the end.")] = False
+    as_json: AsJson = False,
+    keep: Annotated[bool, typer.Option(help="Leave the endpoint running at the end.")] = False,
 ) -> None:
     """Run the whole loop on the built-in glyphs, then ask the served model ten questions.
 
@@ -57,9 +77,14 @@ def demo(
 def run(
     config: Config,
     data: Data = None,
-    require: Annotated[str | None, typer.Option(help="Exit 1 unless the verdict is this, for example `promote`.")] = None,
+    require: Annotated[
+        str | None, typer.Option(help="Exit 1 unless the verdict is this, for example `promote`.")
+    ] = None,
     wait: Annotated[
-        bool, typer.Option("--wait/--no-wait", help="Wait for another run on the same state, or fail at once.")
+        bool,
+        typer.Option(
+            "--wait/--no-wait", help="Wait for another run on the same state, or fail at once."
+        ),
     ] = True,
     as_json: AsJson = False,
 ) -> None:
@@ -77,7 +102,10 @@ def run(
 
 
 @app.command()
-def explain(run: Annotated[str, typer.Argument(metavar="RUN", help="A run id, or `latest`.")], as_json: AsJson = False) -> None:
+def explain(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="A run id, or `latest`.")],
+    as_json: AsJson = False,
+) -> None:
     """Say for each step of a run why it ran or did not, and why the gate decided as it did.
 
     Example: concord explain latest
@@ -94,7 +122,9 @@ def explain(run: Annotated[str, typer.Argument(metavar="RUN", help="A run id, or
 @app.command()
 def evaluate(
     config: Config,
-    version: Annotated[str, typer.Option(help="A registered version, or `champion` or `challenger`.")] = "champion",
+    version: Annotated[
+        str, typer.Option(help="A registered version, or `champion` or `challenger`.")
+    ] = "champion",
     data: Data = None,
     as_json: AsJson = False,
 ) -> None:
@@ -187,12 +217,22 @@ def classify(
     text: Text = None,
     fields: Fields = None,
     url: Url = None,
-    data: Annotated[str | None, typer.Option("--data", help="Answer all records of this data set instead, into --out.")] = None,
-    out: Annotated[Path | None, typer.Option("--out", help="With --data: the Parquet file to write.")] = None,
+    data: Annotated[
+        str | None,
+        typer.Option("--data", help="Answer all records of this data set instead, into --out."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="With --data: the Parquet file to write.")
+    ] = None,
     model: Model = None,
-    version: Annotated[str, typer.Option(help="With --data: a version, or `champion` or `challenger`.")] = "champion",
+    version: Annotated[
+        str, typer.Option(help="With --data: a version, or `champion` or `challenger`.")
+    ] = "champion",
     config: Annotated[
-        Path | None, typer.Option("--config", help="With --data: a run's YAML; where the work is done, and the manifest.")
+        Path | None,
+        typer.Option(
+            "--config", help="With --data: a run's YAML; where the work is done, and the manifest."
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -207,7 +247,9 @@ def classify(
         from flows.commands.batch import classify_all, one_of_both
         from flows.commands.serving import classify as command
 
-        if one_of_both(data, one=bool(media or text or fields or url), all_=bool(out or model or config)):
+        if one_of_both(
+            data, one=bool(media or text or fields or url), all_=bool(out or model or config)
+        ):
             return classify_all(data or "", out=out, model=model, version=version, config=config)
         return command(media or [], text or [], fields or [], url)
 
@@ -241,10 +283,18 @@ def search(
 def plan(
     config: Config,
     records: Annotated[
-        list[int] | None, typer.Option(min=1, help="Size to plan for, repeatable; default: the set's own and 10^4 to 10^9.")
+        list[int] | None,
+        typer.Option(
+            min=1, help="Size to plan for, repeatable; default: the set's own and 10^4 to 10^9."
+        ),
     ] = None,
-    profile: Annotated[Path | None, typer.Option(help="Rates measured elsewhere, instead of measuring this machine.")] = None,
-    save_profile: Annotated[Path | None, typer.Option(help="Keep the measured rates in this file.")] = None,
+    profile: Annotated[
+        Path | None,
+        typer.Option(help="Rates measured elsewhere, instead of measuring this machine."),
+    ] = None,
+    save_profile: Annotated[
+        Path | None, typer.Option(help="Keep the measured rates in this file.")
+    ] = None,
     data: Data = None,
     as_json: AsJson = False,
 ) -> None:
@@ -256,7 +306,9 @@ def plan(
     def work() -> Answer:
         from flows.commands.plan import plan as command
 
-        return command(config, records=records or [], profile=profile, save_profile=save_profile, data=data)
+        return command(
+            config, records=records or [], profile=profile, save_profile=save_profile, data=data
+        )
 
     _answer(work, as_json)
 
@@ -266,7 +318,8 @@ def doctor(
     cluster: Annotated[
         Path | None,
         typer.Option(
-            metavar="CONFIG", help="Check the cluster that this run's configuration trains on: rights, storage, image."
+            metavar="CONFIG",
+            help="Check the cluster that this run's configuration trains on: rights, storage, image.",
         ),
     ] = None,
     as_json: AsJson = False,
@@ -286,9 +339,15 @@ def doctor(
 
 @data_app.command("glyphs")
 def data_glyphs(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder to make; it must not exist.")],
-    seed: Annotated[int, typer.Option(help="Seed of the recipe: hidden labels, missing modalities, noise.")] = 0,
-    faces: Annotated[str, typer.Option(help="`regular` (5,810 pictures) or `all` (47,492).")] = "regular",
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Folder to make; it must not exist.")
+    ],
+    seed: Annotated[
+        int, typer.Option(help="Seed of the recipe: hidden labels, missing modalities, noise.")
+    ] = 0,
+    faces: Annotated[
+        str, typer.Option(help="`regular` (5,810 pictures) or `all` (47,492).")
+    ] = "regular",
     as_json: AsJson = False,
 ) -> None:
     """Make the built-in data set: pictures, names and facts of Unicode characters.
@@ -307,9 +366,14 @@ def data_glyphs(
 @data_app.command("import")
 def data_import(
     source: Annotated[
-        Path, typer.Argument(metavar="SRC", help="A CSV or Parquet file, or a folder with one sub-folder per class.")
+        Path,
+        typer.Argument(
+            metavar="SRC", help="A CSV or Parquet file, or a folder with one sub-folder per class."
+        ),
     ],
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Data set to make; it must not exist.")],
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Data set to make; it must not exist.")
+    ],
     as_json: AsJson = False,
 ) -> None:
     """Turn a table with media paths, or a folder of one sub-folder per class, into a data set.
@@ -328,7 +392,9 @@ def data_import(
 @data_app.command("check")
 def data_check(
     folder: Annotated[str, typer.Argument(metavar="DIR", help="The data set.")],
-    manifest: Annotated[str | None, typer.Option(help="Manifest, where the data set carries none.")] = None,
+    manifest: Annotated[
+        str | None, typer.Option(help="Manifest, where the data set carries none.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Check a data set as a run would, and say what would be quarantined (exit code 1 if anything would).
@@ -368,7 +434,8 @@ def runs_list(as_json: AsJson = False) -> None:
 
 @runs_app.command("cancel")
 def runs_cancel(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="A run id, or `latest`.")], as_json: AsJson = False
+    run: Annotated[str, typer.Argument(metavar="RUN", help="A run id, or `latest`.")],
+    as_json: AsJson = False,
 ) -> None:
     """Ask a running run to stop; its finished steps are kept.
 
@@ -385,7 +452,10 @@ def runs_cancel(
 
 @runs_app.command("clean")
 def runs_clean(
-    keep: Annotated[int, typer.Option(min=1, help="How many of the newest runs of each model keep their outputs.")] = 3,
+    keep: Annotated[
+        int,
+        typer.Option(min=1, help="How many of the newest runs of each model keep their outputs."),
+    ] = 3,
     as_json: AsJson = False,
 ) -> None:
     """Free disk: outputs of old runs. Registered versions stay, with all that serving and rollback need.

@@ -4,7 +4,14 @@ from types import TracebackType
 from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
 
 from components.core.progress import silent
 
@@ -16,11 +23,17 @@ class Display:
 
     def __init__(self, *, hidden: bool = False) -> None:
         self._bars = Progress(
-            TextColumn("  {task.description:<34}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console
+            TextColumn("  {task.description:<34}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=console,
         )
         self._tasks: dict[str, TaskID] = {}
         self._quarters: dict[str, int] = {}
-        self.show = silent if hidden else self._on_terminal if console.is_terminal else self._on_lines
+        self.show = (
+            silent if hidden else self._on_terminal if console.is_terminal else self._on_lines
+        )
         self._live = not hidden and console.is_terminal
 
     def __enter__(self) -> Self:
@@ -28,7 +41,12 @@ class Display:
             self._bars.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         if self._live:
             self._bars.stop()
 

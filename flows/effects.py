@@ -47,9 +47,15 @@ def register(session: Session, packed: Ref, results: Ref) -> Standing:
         package,
         package_digest=digest_folder(package),
         run=run,
-        modalities={name: spec.kind for name, spec in Features.load(session.output("encode")).specs.items()},
+        modalities={
+            name: spec.kind for name, spec in Features.load(session.output("encode")).specs.items()
+        },
         time=now(),
-        tags={"bento": str(packed.path / "bento"), "data_digest": record.data_digest, "run": record.run_id},
+        tags={
+            "bento": str(packed.path / "bento"),
+            "data_digest": record.data_digest,
+            "run": record.run_id,
+        },
     )
     session.update(model_version=standing.version)
     return standing
@@ -59,17 +65,30 @@ def gate(session: Session, challenger: Standing, results: Ref) -> Decision:
     """Compare the challenger with the champion on the same held-out rows."""
     job, name = session.job, session.job.config.name
     champion = promotion.champion(job.home, name)
-    mine, theirs, terms = challenger.package_digest, champion.package_digest if champion else None, job.config.gate
+    mine, theirs, terms = (
+        challenger.package_digest,
+        champion.package_digest if champion else None,
+        job.config.gate,
+    )
     digest = evidence_digest(challenger=mine, champion=theirs, rows=results.digest, config=terms)
     if (before := promotion.settled(job.home, name, challenger, digest)) is not None:
         return Decision(verdict=before.verdict, reasons=before.reasons, evidence_digest=digest)
     rows, looks = _rows(session, results, champion), session.ledger.looks(name)
-    return decide(rows, challenger=mine, champion=theirs, rows_digest=results.digest, config=terms, looks=looks)
+    return decide(
+        rows,
+        challenger=mine,
+        champion=theirs,
+        rows_digest=results.digest,
+        config=terms,
+        looks=looks,
+    )
 
 
 def promote(session: Session, challenger: Standing, decision: Decision) -> None:
     """Write the decision into the ledger and let the champion alias follow."""
-    outcome = promotion.apply(session.job.home, session.job.config.name, decision, challenger, time=now())
+    outcome = promotion.apply(
+        session.job.home, session.job.config.name, decision, challenger, time=now()
+    )
     session.update(verdict=outcome.verdict, reasons=outcome.reasons)
 
 
@@ -99,7 +118,10 @@ def _rows(session: Session, results: Ref, champion: Standing | None) -> Rows:
 def _champion_answers(session: Session, champion: Standing) -> dict[str, str]:
     from components.evaluation import standing
 
-    features, package = Features.load(session.output("encode")), promotion.package_of(session.job.home, champion)
+    features, package = (
+        Features.load(session.output("encode")),
+        promotion.package_of(session.job.home, champion),
+    )
     if not standing.is_compatible(package, features):
         features = Features.load(_encoded_for(session, package).path)
     return standing.answers(package, features)

@@ -75,7 +75,14 @@ class Engines:
             self._start_prefect()
         if not self.home.server and not (self.home.root / "mlflow" / "mlflow.db").is_file():
             self._registry = self._spawn(
-                "mlflow", [sys.executable, "-m", "components.registry.mlflow_store", "--prepare", str(self.home.root)]
+                "mlflow",
+                [
+                    sys.executable,
+                    "-m",
+                    "components.registry.mlflow_store",
+                    "--prepare",
+                    str(self.home.root),
+                ],
             )
 
     def wait_for_prefect(self) -> None:
@@ -88,7 +95,9 @@ class Engines:
         url = os.environ[PREFECT]
         while not _answers(url):
             if self._server is not None and self._server.poll() is not None:
-                raise UserError(f"Prefect's server ended with code {self._server.returncode}; its log: {self._log('prefect')}")
+                raise UserError(
+                    f"Prefect's server ended with code {self._server.returncode}; its log: {self._log('prefect')}"
+                )
             if time.monotonic() - start > _PREFECT_TIMEOUT:
                 raise UserError(
                     f"Prefect's server at {url} did not answer in {_PREFECT_TIMEOUT:.0f} s; its log: {self._log('prefect')}"
@@ -126,7 +135,17 @@ class Engines:
                 os.environ[PREFECT] = url
                 return
         port = free_port()
-        command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
+        command = [
+            sys.executable,
+            "-m",
+            "prefect",
+            "server",
+            "start",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            str(port),
+        ]
         command += [] if self.services else ["--no-services"]
         self._server = self._spawn("prefect", command)
         url = f"http://127.0.0.1:{port}/api"
@@ -137,7 +156,13 @@ class Engines:
         # Its own session: a terminal's Ctrl-C reaches the run alone, which then stops its engines in order.
         # PDEATHSIG: they end with the run even when it is killed with SIGKILL.
         with self._log(name).open("ab") as log:
-            return subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, preexec_fn=_die_with_parent)  # noqa: PLW1509
+            return subprocess.Popen(
+                command,
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                preexec_fn=_die_with_parent,  # noqa: PLW1509
+            )
 
 
 @contextmanager

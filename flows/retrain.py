@@ -83,7 +83,13 @@ def retrain(config: str, data: str | None = None, home: str | None = None) -> st
         student = train(session, encode=features, teach=teacher, pseudo_label=labels)
         others = baselines(session, encode=features, pseudo_label=labels, train=student)
         results = evaluate(
-            session, validate=accepted, encode=features, teach=teacher, pseudo_label=labels, train=student, baselines=others
+            session,
+            validate=accepted,
+            encode=features,
+            teach=teacher,
+            pseudo_label=labels,
+            train=student,
+            baselines=others,
         )
         packed = package(session, encode=features, train=student, evaluate=results)
 

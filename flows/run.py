@@ -50,7 +50,12 @@ def retrain_with(running: engines.Engines, path: Path, *, data: str | None) -> R
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
     start = time.monotonic()
     config = configuration.load(path, data)
-    kinds = {name: modality.kind for name, modality in load_manifest(config.data.uri, config.data.manifest).modalities.items()}
+    kinds = {
+        name: modality.kind
+        for name, modality in load_manifest(
+            config.data.uri, config.data.manifest
+        ).modalities.items()
+    }
     configuration.check_parts(config, path.resolve().parent, kinds)
     warm()
     warmed = time.monotonic() - start
@@ -62,5 +67,7 @@ def retrain_with(running: engines.Engines, path: Path, *, data: str | None) -> R
     finally:
         flow.flush_logs()
     store = runs.Runs(running.home)
-    record = store.write(replace(store.get(run_id), engine_seconds=round(warmed + running.seconds, 3)))
+    record = store.write(
+        replace(store.get(run_id), engine_seconds=round(warmed + running.seconds, 3))
+    )
     return from_record(record)

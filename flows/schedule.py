@@ -10,7 +10,9 @@ def main() -> None:
     """Register the deployment and run it when it is due, until interrupted; schedules pause when this process stops."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("config", type=Path)
-    parser.add_argument("--cron", default="0 3 * * *", help="five fields, UTC; default: %(default)s")
+    parser.add_argument(
+        "--cron", default="0 3 * * *", help="five fields, UTC; default: %(default)s"
+    )
     arguments = parser.parse_args()
     engines.quiet()
 
@@ -23,7 +25,13 @@ def main() -> None:
         running.wait_for_prefect()
         from flows.retrain import retrain
 
-        retrain.serve(name=name, cron=arguments.cron, parameters={"config": str(path)}, limit=1, pause_on_shutdown=True)
+        retrain.serve(
+            name=name,
+            cron=arguments.cron,
+            parameters={"config": str(path)},
+            limit=1,
+            pause_on_shutdown=True,
+        )
 
 
 if __name__ == "__main__":

@@ -106,7 +106,13 @@ class Cluster:
         """
         logs = PodLogs(self.transport, self._config.namespace, take)
         watching = Watching(
-            self.transport, self._config, name=name, uid=uid, say=self._say, logs=logs, cancel=lambda: self.cancel(name, uid)
+            self.transport,
+            self._config,
+            name=name,
+            uid=uid,
+            say=self._say,
+            logs=logs,
+            cancel=lambda: self.cancel(name, uid),
         )
         try:
             return watching.until_done()
@@ -153,7 +159,10 @@ class Cluster:
 
     def _same_exchange(self, found: Json, wanted: Json) -> None:
         name, namespace = found["metadata"]["name"], self._config.namespace
-        if found["metadata"].get("annotations", {}).get(EXCHANGE) != wanted["metadata"]["annotations"][EXCHANGE]:
+        if (
+            found["metadata"].get("annotations", {}).get(EXCHANGE)
+            != wanted["metadata"]["annotations"][EXCHANGE]
+        ):
             raise Refused(
                 "a Job does this work already and writes to another exchange, so its result cannot be taken from this one",
                 where=f"Job {name} in namespace {namespace}",
@@ -171,7 +180,12 @@ class Cluster:
 
     def _pods(self, name: str) -> list[Pod]:
         path = f"/api/v1/namespaces/{self._config.namespace}/pods"
-        return [Pod(p) for p in self.transport.call("GET", path, query={"labelSelector": f"concord/job={name}"})["items"]]
+        return [
+            Pod(p)
+            for p in self.transport.call(
+                "GET", path, query={"labelSelector": f"concord/job={name}"}
+            )["items"]
+        ]
 
     def _remove(self, name: str, uid: str | None, *, wait: bool = True) -> None:
         options: Json = {"propagationPolicy": "Background"}
@@ -196,14 +210,20 @@ class Cluster:
         where = f"Job {name} in namespace {self._config.namespace}"
         if error.status == 403 and "exceeded quota" in error.message:
             remedy = "ask for less, wait for others to finish, or have the quota raised"
-            return QuotaExceeded(f"the quota of the namespace does not allow it: {error.message}", where=where, remedy=remedy)
+            return QuotaExceeded(
+                f"the quota of the namespace does not allow it: {error.message}",
+                where=where,
+                remedy=remedy,
+            )
         if error.status in (401, 403):
             remedy = "`concord doctor --cluster` tells which rights are missing; check trainer.context and namespace too"
         elif error.status == 404:
             remedy = "check trainer.namespace and context"
         else:
             remedy = "mend what it names in the trainer block"
-        return Refused(f"the cluster answered {error.status}: {error.message}", where=where, remedy=remedy)
+        return Refused(
+            f"the cluster answered {error.status}: {error.message}", where=where, remedy=remedy
+        )
 
 
 def _owners(pod: Pod) -> list[str]:
@@ -231,7 +251,11 @@ def connect(context: str | None, kubeconfig: str | None = None) -> Send:
                 raise
             kubernetes.config.load_incluster_config(configuration)  # type: ignore[no-untyped-call]
         except ConfigException:
-            wanted = f"context {context!r} in it" if context else "one, or to run in a pod with an account"
+            wanted = (
+                f"context {context!r} in it"
+                if context
+                else "one, or to run in a pod with an account"
+            )
             raise UserError(
                 f"no usable kubeconfig ({error}), wanted {wanted}; set KUBECONFIG, or `make cluster` for one"
             ) from error
@@ -244,9 +268,16 @@ def connect(context: str | None, kubeconfig: str | None = None) -> Send:
     ) -> urllib3.BaseHTTPResponse:
         header: Manifest = {"Accept": "application/json", "Content-Type": "application/json"}
         request = client.param_serialize(
-            method, path, query_params=list(query.items()), header_params=header, body=body, auth_settings=["BearerToken"]
+            method,
+            path,
+            query_params=list(query.items()),
+            header_params=header,
+            body=body,
+            auth_settings=["BearerToken"],
         )
-        answer: urllib3.BaseHTTPResponse = client.call_api(*request, _request_timeout=timeout).response
+        answer: urllib3.BaseHTTPResponse = client.call_api(
+            *request, _request_timeout=timeout
+        ).response
         return answer
 
     return send

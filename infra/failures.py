@@ -17,7 +17,9 @@ class JobFailed(UserError):
 
     def __init__(self, what: str, *, where: str, remedy: str, log: Sequence[str] = ()) -> None:
         tail = "\n".join(f"  | {line}" for line in log)
-        super().__init__(f"{what} ({where}); {remedy}" + (f"\nlast lines of the pod:\n{tail}" if tail else ""))
+        super().__init__(
+            f"{what} ({where}); {remedy}" + (f"\nlast lines of the pod:\n{tail}" if tail else "")
+        )
         self.what, self.where, self.remedy, self.log = what, where, remedy, tuple(log)
 
 

@@ -48,7 +48,11 @@ def job_name(task: str, spec_digest: str, code: str) -> str:
 
 def _exchange(work: Work, config: KubernetesTrainer) -> str:
     """Where the Job writes, volume and all: only who reads there can take its result."""
-    volumes = [v.model_dump() for v in config.volumes if (work.out + "/").startswith(v.mount.rstrip("/") + "/")]
+    volumes = [
+        v.model_dump()
+        for v in config.volumes
+        if (work.out + "/").startswith(v.mount.rstrip("/") + "/")
+    ]
     return digest_json([work.out, volumes])[:16]
 
 
@@ -102,7 +106,13 @@ def service(work: Work, config: KubernetesTrainer, owner: str) -> Manifest | Non
     """
     if work.kind != "training" or not config.together:
         return None
-    reference = {"apiVersion": "batch/v1", "kind": "Job", "name": work.name, "uid": owner, "controller": True}
+    reference = {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "name": work.name,
+        "uid": owner,
+        "controller": True,
+    }
     return {
         "apiVersion": "v1",
         "kind": "Service",
@@ -149,7 +159,12 @@ def _extent(work: Work, config: KubernetesTrainer) -> dict[str, Any]:
             "maxFailedIndexes": config.shards // 10,
         }
     if not config.together:
-        return {"completionMode": "NonIndexed", "completions": 1, "parallelism": 1, "backoffLimit": config.retries}
+        return {
+            "completionMode": "NonIndexed",
+            "completions": 1,
+            "parallelism": 1,
+            "backoffLimit": config.retries,
+        }
     extent = {
         "completionMode": "Indexed",
         "completions": config.nodes,
@@ -171,10 +186,18 @@ def _rules() -> list[Manifest]:
         {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
         {
             "action": "Ignore",
-            "onExitCodes": {"containerName": CONTAINER, "operator": "In", "values": sorted(exits.NOT_COUNTED)},
+            "onExitCodes": {
+                "containerName": CONTAINER,
+                "operator": "In",
+                "values": sorted(exits.NOT_COUNTED),
+            },
         },
         {
             "action": "FailJob",
-            "onExitCodes": {"containerName": CONTAINER, "operator": "In", "values": sorted(exits.FAIL_AT_ONCE)},
+            "onExitCodes": {
+                "containerName": CONTAINER,
+                "operator": "In",
+                "values": sorted(exits.FAIL_AT_ONCE),
+            },
         },
     ]

@@ -20,7 +20,12 @@ _SPOT_TAINTS = ("cloud.google.com/gke-spot", "kubernetes.azure.com/scalesetprior
 
 
 def template(
-    config: KubernetesTrainer, *, command: Sequence[str], labels: dict[str, str], code: str, subdomain: str | None
+    config: KubernetesTrainer,
+    *,
+    command: Sequence[str],
+    labels: dict[str, str],
+    code: str,
+    subdomain: str | None,
 ) -> Manifest:
     """The pod template of a Job.
 
@@ -75,7 +80,10 @@ def _container(config: KubernetesTrainer, command: Sequence[str], code: str) -> 
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": [
             *({"name": v["name"], "mountPath": _PLACES[v["name"]]} for v in _scratch(config)),
-            *({"name": v.name, "mountPath": v.mount} | ({"readOnly": True} if v.read_only else {}) for v in config.volumes),
+            *(
+                {"name": v.name, "mountPath": v.mount} | ({"readOnly": True} if v.read_only else {})
+                for v in config.volumes
+            ),
         ],
     }
 
@@ -92,12 +100,18 @@ def _environment(config: KubernetesTrainer, code: str) -> list[Manifest]:
     if not config.any_code:
         own["CONCORD_CODE"] = code
     # Torch counts the cores of the node, not those the pod asked for; processes of one pod share them.
-    threads = {"OMP_NUM_THREADS": str(max(1, math.floor(config.cpu / config.processes))), "OMP_WAIT_POLICY": "PASSIVE"}
+    threads = {
+        "OMP_NUM_THREADS": str(max(1, math.floor(config.cpu / config.processes))),
+        "OMP_WAIT_POLICY": "PASSIVE",
+    }
     plain = {"PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"} | threads | config.env | own
     return [
         {"name": "CONCORD_ATTEMPT", "valueFrom": {"fieldRef": {"fieldPath": "metadata.uid"}}},
         *({"name": k, "value": v} for k, v in plain.items()),
-        *({"name": s.env, "valueFrom": {"secretKeyRef": {"name": s.secret, "key": s.key}}} for s in config.secrets),
+        *(
+            {"name": s.env, "valueFrom": {"secretKeyRef": {"name": s.secret, "key": s.key}}}
+            for s in config.secrets
+        ),
     ]
 
 
@@ -121,7 +135,9 @@ def _scratch(config: KubernetesTrainer) -> list[Manifest]:
 
 def _volume(volume: Volume) -> Manifest:
     if volume.claim is not None:
-        claim: Manifest = {"claimName": volume.claim} | ({"readOnly": True} if volume.read_only else {})
+        claim: Manifest = {"claimName": volume.claim} | (
+            {"readOnly": True} if volume.read_only else {}
+        )
         return {"name": volume.name, "persistentVolumeClaim": claim}
     if volume.host_path is not None:
         return {"name": volume.name, "hostPath": {"path": volume.host_path}}
@@ -142,7 +158,11 @@ def _affinity(config: KubernetesTrainer, labels: dict[str, str]) -> Manifest:
         found["podAntiAffinity"] = (
             {"requiredDuringSchedulingIgnoredDuringExecution": [apart]}
             if config.gpus
-            else {"preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 100, "podAffinityTerm": apart}]}
+            else {
+                "preferredDuringSchedulingIgnoredDuringExecution": [
+                    {"weight": 100, "podAffinityTerm": apart}
+                ]
+            }
         )
     return found
 
@@ -151,7 +171,13 @@ def _node_terms(config: KubernetesTrainer) -> list[list[Manifest]]:
     """Alternatives, each a list of conditions that hold together."""
     product: list[Manifest] = []
     if config.gpu_product:
-        product.append({"key": f"{config.gpu_resource}.product", "operator": "In", "values": [config.gpu_product]})
+        product.append(
+            {
+                "key": f"{config.gpu_resource}.product",
+                "operator": "In",
+                "values": [config.gpu_product],
+            }
+        )
     if config.spot is None:
         return [product] if product else []
     if config.spot:
@@ -160,5 +186,9 @@ def _node_terms(config: KubernetesTrainer) -> list[list[Manifest]]:
 
 
 def _tolerations(config: KubernetesTrainer) -> list[Manifest]:
-    spot = [Toleration(key=key, operator="Exists", effect="NoSchedule") for key in _SPOT_TAINTS] if config.spot else []
+    spot = (
+        [Toleration(key=key, operator="Exists", effect="NoSchedule") for key in _SPOT_TAINTS]
+        if config.spot
+        else []
+    )
     return [t.model_dump(exclude_none=True) for t in [*config.tolerations, *spot]]

@@ -8,7 +8,14 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from infra.failures import CannotStart, ImagePullFailed, JobFailed, QuotaExceeded, Refused, Unschedulable
+from infra.failures import (
+    CannotStart,
+    ImagePullFailed,
+    JobFailed,
+    QuotaExceeded,
+    Refused,
+    Unschedulable,
+)
 from infra.snapshot import Json, Pod, Snapshot
 
 _IMAGE = {
@@ -21,12 +28,24 @@ _IMAGE = {
 }
 _CONFIG = {"CreateContainerConfigError", "CreateContainerError"}
 _FINAL_AT_ONCE = {"InvalidImageName", "ErrImageNeverPull"}
-_SCALING = {"TriggeredScaleUp", "Nominated"}  # cluster-autoscaler and Karpenter: a node is on its way
+_SCALING = {
+    "TriggeredScaleUp",
+    "Nominated",
+}  # cluster-autoscaler and Karpenter: a node is on its way
 SCALING_S = 15.0
 """Time for an autoscaler to say that it brings a node."""
-_UNITS = {"": 1.0, "n": 1e-9, "u": 1e-6, "m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15, "E": 1e18} | {
-    f"{unit}i": 2.0 ** (10 * power) for power, unit in enumerate("KMGTPE", 1)
-}
+_UNITS = {
+    "": 1.0,
+    "n": 1e-9,
+    "u": 1e-6,
+    "m": 1e-3,
+    "k": 1e3,
+    "M": 1e6,
+    "G": 1e9,
+    "T": 1e12,
+    "P": 1e15,
+    "E": 1e18,
+} | {f"{unit}i": 2.0 ** (10 * power) for power, unit in enumerate("KMGTPE", 1)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +88,8 @@ def diagnose(snapshot: Snapshot, events: Sequence[Json], nodes: Sequence[Json] |
     warning = _last_warning(events)
     return Diagnosis(
         kind=CannotStart,
-        what=f"pod {pod.name} is starting on node {pod.node or 'none'}" + (f": {warning}" if warning else ""),
+        what=f"pod {pod.name} is starting on node {pod.node or 'none'}"
+        + (f": {warning}" if warning else ""),
         remedy=f"see `kubectl describe pod {pod.name}`; volumes and secrets that do not exist are the usual cause",
     )
 
@@ -87,8 +107,14 @@ def _no_pod(snapshot: Snapshot, events: Sequence[Json]) -> Diagnosis:
     if refused is None or _time(refused) < max((p.made_at for p in snapshot.pods), default=""):
         if snapshot.failed:
             what = f"{len(snapshot.failed)} pods failed; Kubernetes waits before the next try"
-            return Diagnosis(kind=CannotStart, what=what, remedy="see the events of the Job", counts=False)
-        return Diagnosis(kind=CannotStart, what="Kubernetes has not made a pod yet", remedy="see the events of the Job")
+            return Diagnosis(
+                kind=CannotStart, what=what, remedy="see the events of the Job", counts=False
+            )
+        return Diagnosis(
+            kind=CannotStart,
+            what="Kubernetes has not made a pod yet",
+            remedy="see the events of the Job",
+        )
     message = str(refused.get("message", ""))
     if "quota" in message:
         return Diagnosis(
@@ -124,14 +150,20 @@ def _container(pod: Pod, reason: str, events: Sequence[Json]) -> Diagnosis:
     )
 
 
-def _unscheduled(pod: Pod, message: str, events: Sequence[Json], nodes: Sequence[Json] | None) -> Diagnosis:
-    remedy = "ask for less, choose other nodes (node_selector, tolerations, gpu_product), or add one"
+def _unscheduled(
+    pod: Pod, message: str, events: Sequence[Json], nodes: Sequence[Json] | None
+) -> Diagnosis:
+    remedy = (
+        "ask for less, choose other nodes (node_selector, tolerations, gpu_product), or add one"
+    )
     if nodes is None:
         what = f"no node takes pod {pod.name}: {message}; nodes may not be read, so it is not known whether one ever could"
         return Diagnosis(kind=Unschedulable, what=what, remedy=remedy)
     missing = never_fits(pod, nodes)
     if missing is None:
-        return Diagnosis(kind=Unschedulable, what=f"pod {pod.name} waits for a node: {message}", remedy=remedy)
+        return Diagnosis(
+            kind=Unschedulable, what=f"pod {pod.name} waits for a node: {message}", remedy=remedy
+        )
     coming = any(e.get("reason") in _SCALING for e in events)
     return Diagnosis(
         kind=Unschedulable,
@@ -163,7 +195,8 @@ def over_quota(message: str) -> bool:
     if "must specify" in message:
         return True
     found = {
-        part: dict(re.findall(r"([\w./-]+)=(\w+)", text)) for part, text in re.findall(r"(requested|limited): ([^:]*)", message)
+        part: dict(re.findall(r"([\w./-]+)=(\w+)", text))
+        for part, text in re.findall(r"(requested|limited): ([^:]*)", message)
     }
     requested, limited = found.get("requested", {}), found.get("limited", {})
     return any(quantity(v) > quantity(limited[k]) for k, v in requested.items() if k in limited)
@@ -182,8 +215,14 @@ def _has(node: Json, resource: str) -> float:
 def _selected(pod: Pod, node: Json) -> bool:
     labels = node["metadata"].get("labels", {})
     terms = _terms(pod)
-    return all(labels.get(k) == v for k, v in pod.tree["spec"].get("nodeSelector", {}).items()) and (
-        not terms or any(all((labels.get(e["key"]) in e["values"]) == (e["operator"] == "In") for e in term) for term in terms)
+    return all(
+        labels.get(k) == v for k, v in pod.tree["spec"].get("nodeSelector", {}).items()
+    ) and (
+        not terms
+        or any(
+            all((labels.get(e["key"]) in e["values"]) == (e["operator"] == "In") for e in term)
+            for term in terms
+        )
     )
 
 
@@ -196,7 +235,10 @@ def _terms(pod: Pod) -> list[list[Json]]:
 
 def _chosen(pod: Pod) -> str:
     fixed = [f"{k}={v}" for k, v in pod.tree["spec"].get("nodeSelector", {}).items()]
-    terms = [" and ".join(f"{e['key']} {e['operator']} {','.join(e['values'])}" for e in term) for term in _terms(pod)]
+    terms = [
+        " and ".join(f"{e['key']} {e['operator']} {','.join(e['values'])}" for e in term)
+        for term in _terms(pod)
+    ]
     return ", ".join([*fixed, *([" or ".join(terms)] if terms else [])])
 
 
@@ -210,6 +252,8 @@ def _time(event: Json) -> str:
 
 
 def _last_warning(events: Sequence[Json]) -> str:
-    warnings = [e for e in events if e.get("type") == "Warning" and e.get("reason") != "FailedScheduling"]
+    warnings = [
+        e for e in events if e.get("type") == "Warning" and e.get("reason") != "FailedScheduling"
+    ]
     newest = max(warnings, key=_time, default=None)
     return f"{newest.get('reason')}: {newest.get('message')}" if newest else ""

@@ -41,7 +41,9 @@ class PodLogs:
         for pod in pods:
             if pod.started and pod.uid not in self._followers and self._room(pod):
                 self.last[pod.uid] = deque(maxlen=KEPT)
-                self._followers[pod.uid] = _Follower(self._transport, self._path(pod), self._into(pod))
+                self._followers[pod.uid] = _Follower(
+                    self._transport, self._path(pod), self._into(pod)
+                )
             if pod.uid in self._followers and pod.phase in ("Succeeded", "Failed"):
                 self._followers[pod.uid].ended.set()
         for uid in self._followers.keys() - {p.uid for p in pods}:
@@ -53,11 +55,16 @@ class PodLogs:
             if pod.started:
                 self.last[pod.uid] = deque(maxlen=KEPT)
                 into = self._into(pod)
-                for raw in self._transport.lines(self._path(pod), {"container": CONTAINER}, idle_s=_IDLE_S):
+                for raw in self._transport.lines(
+                    self._path(pod), {"container": CONTAINER}, idle_s=_IDLE_S
+                ):
                     into(raw.decode(errors="replace"))
 
     def _room(self, pod: Pod) -> bool:
-        return pod.phase == "Failed" or sum(not f.ended.is_set() for f in self._followers.values()) < _FOLLOWED
+        return (
+            pod.phase == "Failed"
+            or sum(not f.ended.is_set() for f in self._followers.values()) < _FOLLOWED
+        )
 
     def finish(self, wait_s: float = 3.0) -> None:
         """Let pods that ended come to their last line, then stop."""
@@ -68,7 +75,13 @@ class PodLogs:
 
     def tail(self, pod: Pod | None) -> list[str]:
         """The last lines of a pod, else of the pod that was followed last."""
-        known = self.last.get(pod.uid) if pod else next(reversed(self.last.values()), None) if self.last else None
+        known = (
+            self.last.get(pod.uid)
+            if pod
+            else next(reversed(self.last.values()), None)
+            if self.last
+            else None
+        )
         return list(known or [])
 
     def _path(self, pod: Pod) -> str:
@@ -126,9 +139,15 @@ class _Follower:
             (self._stopped if last_read else self.ended).wait(_PAUSES[min(tries, len(_PAUSES) - 1)])
 
     def _read(self) -> None:
-        query: dict[str, str | int] = {"container": CONTAINER, "follow": "true", "timestamps": "true"}
+        query: dict[str, str | int] = {
+            "container": CONTAINER,
+            "follow": "true",
+            "timestamps": "true",
+        }
         if self._stamp:
-            query["sinceTime"] = self._stamp[:19] + "Z"  # whole seconds: what comes twice is dropped below
+            query["sinceTime"] = (
+                self._stamp[:19] + "Z"
+            )  # whole seconds: what comes twice is dropped below
 
         def opened(response: urllib3.BaseHTTPResponse) -> None:
             self._response = response

@@ -40,12 +40,18 @@ def probe(cluster: Cluster, config: KubernetesTrainer) -> list[Finding]:
         return [Finding(what=_STORAGE, ok=False, found=f"from here: {error}", remedy=remedy)]
     try:
         told, failure = _run(cluster, config, name)
-        return [_pod(failure), _image(config, told, failure), _storage(config, exchange, name, question, told, failure)]
+        return [
+            _pod(failure),
+            _image(config, told, failure),
+            _storage(config, exchange, name, question, told, failure),
+        ]
     finally:
         exchange.remove_job(name)
 
 
-def _run(cluster: Cluster, config: KubernetesTrainer, name: str) -> tuple[dict[str, Any], JobFailed | None]:
+def _run(
+    cluster: Cluster, config: KubernetesTrainer, name: str
+) -> tuple[dict[str, Any], JobFailed | None]:
     """What the pod wrote about itself, and why it failed if it did."""
     small = config.model_copy(update={
         "nodes": 1, "min_nodes": None, "gpus": 0, "gpu_product": None, "device": "cpu", "queue": None,
@@ -53,8 +59,16 @@ def _run(cluster: Cluster, config: KubernetesTrainer, name: str) -> tuple[dict[s
         "time_budget_s": SECONDS, "pending_timeout_s": _PENDING_S,
     })  # fmt: skip
     at = f"{config.exchange.inside.rstrip('/')}/{JOBS}/{name}"
-    manifest = job(Work(name=name, task="doctor", run="doctor", config=at, out=at, code=code_digest()), small)
-    manifest["spec"]["template"]["spec"]["containers"][0]["command"] = ["python", "-m", "components.pods.probe", "--at", at]
+    manifest = job(
+        Work(name=name, task="doctor", run="doctor", config=at, out=at, code=code_digest()), small
+    )
+    manifest["spec"]["template"]["spec"]["containers"][0]["command"] = [
+        "python",
+        "-m",
+        "components.pods.probe",
+        "--at",
+        at,
+    ]
     jobs = f"/apis/batch/v1/namespaces/{config.namespace}/jobs"
     lines: list[str] = []
     try:
@@ -63,7 +77,11 @@ def _run(cluster: Cluster, config: KubernetesTrainer, name: str) -> tuple[dict[s
         return _about(lines), None
     except ApiError as error:
         where = f"Job {name} in namespace {config.namespace}"
-        return {}, JobFailed(f"the cluster answered {error.status}: {error.message}", where=where, remedy="mend what it names")
+        return {}, JobFailed(
+            f"the cluster answered {error.status}: {error.message}",
+            where=where,
+            remedy="mend what it names",
+        )
     except JobFailed as error:
         return _about(lines), error
     finally:
@@ -73,7 +91,9 @@ def _run(cluster: Cluster, config: KubernetesTrainer, name: str) -> tuple[dict[s
 def _pod(failure: JobFailed | None) -> Finding:
     if failure is None:
         return Finding(what=_POD, ok=True, found="started, ran and ended")
-    return Finding(what=_POD, ok=False, found=f"{failure.what} ({failure.where})", remedy=failure.remedy)
+    return Finding(
+        what=_POD, ok=False, found=f"{failure.what} ({failure.where})", remedy=failure.remedy
+    )
 
 
 def _image(config: KubernetesTrainer, told: dict[str, Any], failure: JobFailed | None) -> Finding:
@@ -87,24 +107,35 @@ def _image(config: KubernetesTrainer, told: dict[str, Any], failure: JobFailed |
     same = told["code"] == code_digest()
     found = f"code {told['code'][:12]} ({'as here' if same else 'here: ' + code_digest()[:12]}), Python {told['python']}"
     found += "" if same or not config.any_code else ", which any_code allows"
-    remedy = "build the image from this code (`make images`), or accept it with trainer.any_code: true"
+    remedy = (
+        "build the image from this code (`make images`), or accept it with trainer.any_code: true"
+    )
     return Finding(what=what, ok=same or config.any_code, found=found, remedy=remedy)
 
 
 def _storage(
-    config: KubernetesTrainer, exchange: Exchange, name: str, question: str, told: dict[str, Any], failure: JobFailed | None
+    config: KubernetesTrainer,
+    exchange: Exchange,
+    name: str,
+    question: str,
+    told: dict[str, Any],
+    failure: JobFailed | None,
 ) -> Finding:
     try:
         answer = exchange.read_json(f"{JOBS}/{name}/{ANSWER}").get("answer")
     except (FileNotFoundError, ExchangeError):
         answer = None
     if answer == question:
-        found = f"written here, read and answered in the pod as user {told.get('user', config.user)}"
+        found = (
+            f"written here, read and answered in the pod as user {told.get('user', config.user)}"
+        )
         return Finding(what=_STORAGE, ok=True, found=found)
-    pod = f"the pod said: {failure.log[-1]}" if failure is not None and told and failure.log else _NOT_SEEN
-    remedy = (
-        "exchange.uri here and exchange.pod_uri in the pod must be one place that both may write; check volumes and secrets"
+    pod = (
+        f"the pod said: {failure.log[-1]}"
+        if failure is not None and told and failure.log
+        else _NOT_SEEN
     )
+    remedy = "exchange.uri here and exchange.pod_uri in the pod must be one place that both may write; check volumes and secrets"
     return Finding(what=_STORAGE, ok=False, found=pod, remedy=remedy)
 
 

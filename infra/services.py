@@ -43,7 +43,9 @@ def delete(transport: Transport, path: str, options: Json) -> None:
         ApiError: it may not be deleted.
     """
     try:
-        transport.call("DELETE", path, body={"apiVersion": "v1", "kind": "DeleteOptions", **options})
+        transport.call(
+            "DELETE", path, body={"apiVersion": "v1", "kind": "DeleteOptions", **options}
+        )
     except ApiError as error:
         if error.status not in (404, 409):  # gone, or another one of the same name
             raise

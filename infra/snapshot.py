@@ -99,11 +99,17 @@ class Pod:
     def disruption(self) -> str:
         """Why Kubernetes took it away (preemption, eviction, taint); empty else."""
         condition = self.condition("DisruptionTarget")
-        return f"{condition.get('reason', '')}: {condition.get('message', '')}" if condition.get("status") == "True" else ""
+        return (
+            f"{condition.get('reason', '')}: {condition.get('message', '')}"
+            if condition.get("status") == "True"
+            else ""
+        )
 
     def condition(self, kind: str) -> Json:
         """One condition of its status; empty where there is none."""
-        return next((c for c in self.tree.get("status", {}).get("conditions", []) if c["type"] == kind), {})
+        return next(
+            (c for c in self.tree.get("status", {}).get("conditions", []) if c["type"] == kind), {}
+        )
 
     @property
     def _container(self) -> Json:
@@ -128,7 +134,9 @@ class Snapshot:
                 return phase
         if self.job["spec"].get("suspend"):
             return "queued"
-        moving = self._at_work >= self._needed or (self._in_parts and bool(self.pods) and next(self.waiting(), None) is None)
+        moving = self._at_work >= self._needed or (
+            self._in_parts and bool(self.pods) and next(self.waiting(), None) is None
+        )
         return "running" if moving else "pending"
 
     def condition(self, kind: str) -> Json:
@@ -139,7 +147,9 @@ class Snapshot:
     @property
     def failed(self) -> list[Pod]:
         """Pods that failed, the last to end first."""
-        return sorted((p for p in self.pods if p.phase == "Failed"), key=lambda p: p.ended_at, reverse=True)
+        return sorted(
+            (p for p in self.pods if p.phase == "Failed"), key=lambda p: p.ended_at, reverse=True
+        )
 
     @property
     def attempts(self) -> dict[str, int]:
@@ -150,7 +160,10 @@ class Snapshot:
     def _at_work(self) -> int:
         """Pods that run; where pods train together those that are done too, but a part that is done moves no other part."""
         done = not self._in_parts
-        return sum((done and p.phase == "Succeeded") or (p.phase == "Running" and not p.leaving) for p in self.pods)
+        return sum(
+            (done and p.phase == "Succeeded") or (p.phase == "Running" and not p.leaving)
+            for p in self.pods
+        )
 
     @property
     def _in_parts(self) -> bool:

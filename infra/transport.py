@@ -26,7 +26,13 @@ class Send(Protocol):
     """One authenticated request; the body of the answer is not read yet."""
 
     def __call__(
-        self, method: str, path: str, *, query: Query, body: Json | None, timeout: tuple[float, float]
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Query,
+        body: Json | None,
+        timeout: tuple[float, float],
     ) -> urllib3.BaseHTTPResponse:
         """Send it."""
         ...
@@ -65,7 +71,13 @@ class Transport:
         """Requests sent so far, streams included."""
 
     def call(
-        self, method: str, path: str, *, query: Query | None = None, body: Json | None = None, patient: bool = True
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Query | None = None,
+        body: Json | None = None,
+        patient: bool = True,
     ) -> Json:
         """One request and its answer as JSON.
 
@@ -90,9 +102,13 @@ class Transport:
                         self._worked = True
                         return dict(json.loads(answer))
                     problem = f"{response.status} {_message(answer)}"
-                    refused = response.status if response.status in (_UNAUTHORIZED, _FORBIDDEN) else 0
+                    refused = (
+                        response.status if response.status in (_UNAUTHORIZED, _FORBIDDEN) else 0
+                    )
                     # A quota's refusal has the same status; it is no matter of rights that come late.
-                    limit = self._limit(response.status, patient and b"exceeded quota" not in answer)
+                    limit = self._limit(
+                        response.status, patient and b"exceeded quota" not in answer
+                    )
                     if not limit:
                         refuse(response.status, answer)
                     wait = max(pause, _retry_after(response))
@@ -108,12 +124,19 @@ class Transport:
                 )
             if waited > 5 and not said:
                 said = True
-                self._say(f"the cluster has not answered for {waited:.0f} s ({problem[:200]}); trying for up to {limit:.0f} s")
+                self._say(
+                    f"the cluster has not answered for {waited:.0f} s ({problem[:200]}); trying for up to {limit:.0f} s"
+                )
             time.sleep(wait * random.uniform(0.7, 1.3))  # noqa: S311  # spreads clients, keeps no secret
             pause = min(pause * 1.6, 3.0)
 
     def lines(
-        self, path: str, query: Query, *, idle_s: float, opened: Callable[[urllib3.BaseHTTPResponse], None] | None = None
+        self,
+        path: str,
+        query: Query,
+        *,
+        idle_s: float,
+        opened: Callable[[urllib3.BaseHTTPResponse], None] | None = None,
     ) -> Iterator[bytes]:
         """The lines of a stream as they come, once; the caller begins again.
 
@@ -149,7 +172,9 @@ class Transport:
         return self._budget if status in (_TOO_MANY, _GONE) or status >= _SERVER else 0.0
 
     def _renew(self) -> None:
-        with suppress(UserError):  # a kubeconfig that is just being written; the old credentials are tried once more
+        with suppress(
+            UserError
+        ):  # a kubeconfig that is just being written; the old credentials are tried once more
             self._send = self._connect()
 
     @contextmanager
@@ -175,7 +200,9 @@ def refuse(status: int, answer: bytes) -> NoReturn:
         tree = json.loads(answer)
     except ValueError:
         tree = {}
-    raise ApiError(status, _message(answer), str(tree.get("reason", "")) if isinstance(tree, dict) else "")
+    raise ApiError(
+        status, _message(answer), str(tree.get("reason", "")) if isinstance(tree, dict) else ""
+    )
 
 
 def _message(answer: bytes) -> str:
@@ -184,7 +211,9 @@ def _message(answer: bytes) -> str:
     except ValueError:
         tree = None
     return (
-        str(tree["message"]) if isinstance(tree, dict) and "message" in tree else answer.decode(errors="replace")[:300].strip()
+        str(tree["message"])
+        if isinstance(tree, dict) and "message" in tree
+        else answer.decode(errors="replace")[:300].strip()
     )
 
 

@@ -15,14 +15,22 @@ from infra.snapshot import End, Pod, Snapshot
 
 _LOST = 10
 _BY_CODE: dict[int, tuple[type[JobFailed], str, str]] = {
-    exits.USAGE: (UserMistake, "the pod refused its command or specification", "mend what it names and run again"),
+    exits.USAGE: (
+        UserMistake,
+        "the pod refused its command or specification",
+        "mend what it names and run again",
+    ),
     exits.DATA: (UserMistake, "the pod refused its input", "mend what it names and run again"),
     exits.PREFLIGHT: (
         PreflightFailed,
         "the preflight of the pod failed",
         "mend what it names, or set trainer.device or any_code",
     ),
-    exits.BUG: (UserBug, "the program failed", "mend the error; it would come again, so nothing was retried"),
+    exits.BUG: (
+        UserBug,
+        "the program failed",
+        "mend the error; it would come again, so nothing was retried",
+    ),
 }
 
 
@@ -43,7 +51,9 @@ def endless(snapshot: Snapshot, config: KubernetesTrainer, *, log: list[str]) ->
     One disruption ends all pods of a training; more ends than disruptions explain are no bad luck: pods that cannot
     reach each other.
     """
-    lost = [p for p in snapshot.failed if p.end and p.end.code in exits.NOT_COUNTED and not p.disruption]
+    lost = [
+        p for p in snapshot.failed if p.end and p.end.code in exits.NOT_COUNTED and not p.disruption
+    ]
     explained = config.nodes * (config.retries + 1 + sum(bool(p.disruption) for p in snapshot.pods))
     if len(lost) <= max(explained, _LOST):
         return None
@@ -77,7 +87,9 @@ def verdict(snapshot: Snapshot, *, name: str, namespace: str, log: list[str]) ->
             remedy="raise trainer.time_budget_s and run again: it goes on from its last checkpoint",
             log=log,
         )
-    ends = ", ".join(_one_end(p) for p in snapshot.failed[:5]) or str(condition.get("message", "no pod is left to ask"))
+    ends = ", ".join(_one_end(p) for p in snapshot.failed[:5]) or str(
+        condition.get("message", "no pod is left to ask")
+    )
     last = next((f"; the last one said: {_words(p.end)}" for p in snapshot.failed if p.end), "")
     return RetriesExhausted(
         f"{len(snapshot.failed)} pods failed, more than trainer.retries allows ({condition.get('reason')}): {ends}{last}",
@@ -89,7 +101,12 @@ def verdict(snapshot: Snapshot, *, name: str, namespace: str, log: list[str]) ->
 
 def memory_error(pod: Pod, *, name: str, log: list[str]) -> OutOfMemory:
     """The exception for a pod that was killed at its memory limit."""
-    limit = pod.tree["spec"]["containers"][0].get("resources", {}).get("limits", {}).get("memory", "none")
+    limit = (
+        pod.tree["spec"]["containers"][0]
+        .get("resources", {})
+        .get("limits", {})
+        .get("memory", "none")
+    )
     return OutOfMemory(
         f"the pod took more memory than its limit of {limit} and was killed (OOMKilled)",
         where=_where(name, pod),
@@ -112,5 +129,9 @@ def _one_end(pod: Pod) -> str:
     if pod.end is None:
         status = pod.tree.get("status", {})
         return f"{pod.name}: {status.get('reason', 'failed')} {status.get('message', '')}".strip()
-    code = f"exit code {pod.end.code}" + (f" ({pod.end.reason})" if pod.end.reason not in ("", "Error") else "")
-    return f"{pod.name}: {code}" + (", exchange or peers not reached" if pod.end.code == exits.IO else "")
+    code = f"exit code {pod.end.code}" + (
+        f" ({pod.end.reason})" if pod.end.reason not in ("", "Error") else ""
+    )
+    return f"{pod.name}: {code}" + (
+        ", exchange or peers not reached" if pod.end.code == exits.IO else ""
+    )

@@ -115,12 +115,19 @@ class Watching:
 
     def _tell(self, snapshot: Snapshot) -> None:
         if snapshot.phase == "queued":
-            self._once(f"{self._name}: suspended" + (f", waiting in queue {self._config.queue}" if self._config.queue else ""))
+            self._once(
+                f"{self._name}: suspended"
+                + (f", waiting in queue {self._config.queue}" if self._config.queue else "")
+            )
         for pod in snapshot.pods:
             if pod.disruption:
-                self._once(f"{pod.name}: taken away ({pod.disruption}); its successor goes on from the last checkpoint")
+                self._once(
+                    f"{pod.name}: taken away ({pod.disruption}); its successor goes on from the last checkpoint"
+                )
             elif pod.phase == "Failed" and pod.end:
-                self._once(f"{pod.name}: ended with exit code {pod.end.code}; Kubernetes tries again")
+                self._once(
+                    f"{pod.name}: ended with exit code {pod.end.code}; Kubernetes tries again"
+                )
             elif pod.phase == "Running" and not pod.leaving:
                 self._once(f"{pod.name}: running on {pod.node}")
 
@@ -137,14 +144,19 @@ class Watching:
         lasts, pending = now - self._diagnosis[1], now - self._pending_since
         # A reason that counts down is looked at often enough to be told in time; a queue is looked at rarely.
         self._pace = (
-            min(5.0, found.final_after_s) if found.final_after_s is not None else min(max(self._pace, _FIRST_S) * 1.5, STEADY_S)
+            min(5.0, found.final_after_s)
+            if found.final_after_s is not None
+            else min(max(self._pace, _FIRST_S) * 1.5, STEADY_S)
         )
         if found.hopeless or (found.final_after_s is not None and lasts >= found.final_after_s):
             raise self._end(found, f"after {pending:.0f} s")
         left = self._config.pending_timeout_s - pending
         self._pace = min(self._pace, max(left, _FIRST_S))
         if left <= 0:
-            raise self._end(found, f"for {pending:.0f} s, trainer.pending_timeout_s is {self._config.pending_timeout_s}")
+            raise self._end(
+                found,
+                f"for {pending:.0f} s, trainer.pending_timeout_s is {self._config.pending_timeout_s}",
+            )
 
     def _end(self, found: Diagnosis, how_long: str) -> Exception:
         self._cancel()
@@ -160,7 +172,11 @@ class Watching:
         about = pod.uid if pod else self._uid
         path = f"/api/v1/namespaces/{self._config.namespace}/events"
         try:
-            return list(self._transport.call("GET", path, query={"fieldSelector": f"involvedObject.uid={about}"})["items"])
+            return list(
+                self._transport.call(
+                    "GET", path, query={"fieldSelector": f"involvedObject.uid={about}"}
+                )["items"]
+            )
         except ApiError:
             return []  # events may not be readable; the conditions of the pod still are
 
@@ -209,7 +225,9 @@ class Watching:
                     raise
                 broken += 1
             # A watch that ends at once, over and over, or may not be opened, must not become a storm of lists.
-            if (rest := min(STEADY_S, 2.0 ** max(0, broken - 2)) - (time.monotonic() - started)) > 0:
+            if (
+                rest := min(STEADY_S, 2.0 ** max(0, broken - 2)) - (time.monotonic() - started)
+            ) > 0:
                 time.sleep(rest)
 
     def _may_wait(self, job: Json) -> bool:
@@ -222,9 +240,15 @@ class Watching:
     def _pods(self) -> list[Pod]:
         self._listed = time.monotonic()
         path = f"/api/v1/namespaces/{self._config.namespace}/pods"
-        listed = self._transport.call("GET", path, query={"labelSelector": f"concord/job={self._name}"})
+        listed = self._transport.call(
+            "GET", path, query={"labelSelector": f"concord/job={self._name}"}
+        )
         # Pods of an earlier Job of the same name may still be going.
-        return [Pod(p) for p in listed["items"] if any(o["uid"] == self._uid for o in p["metadata"].get("ownerReferences", []))]
+        return [
+            Pod(p)
+            for p in listed["items"]
+            if any(o["uid"] == self._uid for o in p["metadata"].get("ownerReferences", []))
+        ]
 
 
 _LIST_AGAIN = {401, 403, 404, 410, 429, 500, 502, 503, 504}

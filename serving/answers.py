@@ -12,7 +12,12 @@ if TYPE_CHECKING:  # importing torch takes seconds that the builder of a Bento a
     from components.parts.contracts import Raw
     from components.prediction.predictor import Hit, Predictor
 
-_PICTURES = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg", b"GIF8": "image/gif", b"RIFF": "image/webp"}
+_PICTURES = {
+    b"\x89PNG": "image/png",
+    b"\xff\xd8\xff": "image/jpeg",
+    b"GIF8": "image/gif",
+    b"RIFF": "image/webp",
+}
 
 
 class NotThere(BadInput):
@@ -29,7 +34,9 @@ class Answers:
         version: in the registry, where the launcher knows it.
     """
 
-    def __init__(self, predictor: "Predictor", *, limits: Limits, name: str, version: int | None) -> None:
+    def __init__(
+        self, predictor: "Predictor", *, limits: Limits, name: str, version: int | None
+    ) -> None:
         self._predictor, self._limits = predictor, limits
         self.ref = schemas.ModelRef(name=name, version=version, package_digest=predictor.digest)
 
@@ -50,14 +57,29 @@ class Answers:
             found = self._predictor.predict(records)
         except BadInput as error:
             # The predictor does not number a record that is alone; over HTTP it is one of a list all the same.
-            field = error.field if error.field.startswith("records.") else f"records.0.{error.field}"
+            field = (
+                error.field if error.field.startswith("records.") else f"records.0.{error.field}"
+            )
             raise BadInput(field, error.got, error.wanted) from error
         return [
-            schemas.Answer(label=p.label, confidence=p.confidence, probabilities=p.probabilities, modalities=list(p.modalities))
+            schemas.Answer(
+                label=p.label,
+                confidence=p.confidence,
+                probabilities=p.probabilities,
+                modalities=list(p.modalities),
+            )
             for p in found
         ]
 
-    def search(self, query: "dict[str, Raw]", *, by: str | None, target: str, k: int, labels: list[str] | None) -> "list[Hit]":
+    def search(
+        self,
+        query: "dict[str, Raw]",
+        *,
+        by: str | None,
+        target: str,
+        k: int,
+        labels: list[str] | None,
+    ) -> "list[Hit]":
         """The records nearest to a query.
 
         Raises:
@@ -81,11 +103,18 @@ class Answers:
             raise NotThere("modality", repr(modality), unknown_name("modality", modality, kinds))
         found = self._predictor.preview(record, modality)
         if found is None:
-            raise NotThere("id", repr(record), f"a record of the index that has the modality {modality!r}")
+            raise NotThere(
+                "id", repr(record), f"a record of the index that has the modality {modality!r}"
+            )
         if isinstance(found, bytes):
-            kind = next((k for head, k in _PICTURES.items() if found.startswith(head)), "application/octet-stream")
+            kind = next(
+                (k for head, k in _PICTURES.items() if found.startswith(head)),
+                "application/octet-stream",
+            )
             return found, kind
-        return found.encode(), "application/json" if kinds[modality] == "tabular" else "text/plain; charset=utf-8"
+        return found.encode(), "application/json" if kinds[
+            modality
+        ] == "tabular" else "text/plain; charset=utf-8"
 
     def info(self) -> schemas.ModelInfo:
         """What ``GET /v1/model`` tells."""

@@ -37,7 +37,10 @@ _SHOWN = 80  # characters of a wrong value that an answer repeats
 _REFUSALS: dict[int | str, dict[str, Any]] = {
     400: {"model": schemas.Refusal, "description": "The body is not JSON."},
     413: {"model": schemas.Refusal, "description": "The body is too large."},
-    422: {"model": schemas.Refusal, "description": "A field is wrong: which one, what was there, what was wanted."},
+    422: {
+        "model": schemas.Refusal,
+        "description": "A field is wrong: which one, what was there, what was wanted.",
+    },
 }
 _MISSING: dict[int | str, dict[str, Any]] = {
     404: {"model": schemas.Refusal, "description": "No such record or preview."},
@@ -63,7 +66,14 @@ def build(limits: Limits, answers: Callable[[], Answers], assets: Path | None = 
         answers: gives the loaded model; called in a worker thread.
         assets: folder of the OpenAPI page's own scripts, so that it works without a network.
     """
-    app = FastAPI(title="Concord", description=_ABOUT, version="1", docs_url=None, redoc_url=None, openapi_url="/openapi.json")
+    app = FastAPI(
+        title="Concord",
+        description=_ABOUT,
+        version="1",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/openapi.json",
+    )
     app.add_middleware(_BodyLimit, most=limits.max_request_bytes)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
@@ -103,7 +113,10 @@ def _answer_routes(app: FastAPI, limits: Limits, compute: Callable[..., Any]) ->
         out = [
             schemas.HitOut(
                 **{f: getattr(hit, f) for f in ("id", "score", "label", "predicted")},
-                media={m: f"/v1/records/{quote(hit.id, safe='')}/media/{quote(m, safe='')}" for m in hit.modalities},
+                media={
+                    m: f"/v1/records/{quote(hit.id, safe='')}/media/{quote(m, safe='')}"
+                    for m in hit.modalities
+                },
             )
             for hit in hits
         ]
@@ -117,11 +130,19 @@ def _record_routes(app: FastAPI, compute: Callable[..., Any]) -> None:
         info: schemas.ModelInfo = await compute(lambda a: a.info())
         return info
 
-    @app.get("/v1/records/{record_id:path}/media/{modality}", tags=["records"], responses=_MISSING, response_class=Response)
+    @app.get(
+        "/v1/records/{record_id:path}/media/{modality}",
+        tags=["records"],
+        responses=_MISSING,
+        response_class=Response,
+    )
     async def media(record_id: str, modality: str) -> Response:
         """A small preview of one modality of a record in the index."""
         content, kind = await compute(lambda a: a.preview(record_id, modality))
-        headers = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "default-src 'none'; sandbox"}
+        headers = {
+            "X-Content-Type-Options": "nosniff",
+            "Content-Security-Policy": "default-src 'none'; sandbox",
+        }
         return Response(content, media_type=kind, headers=headers | {"Cache-Control": "no-cache"})
 
 
@@ -154,7 +175,11 @@ def raw_record(record: BaseModel, limits: Limits, where: str) -> "dict[str, Raw]
         if value is None:
             continue
         most = limits.options[name].get("max_bytes")
-        raw[name] = _from_base64(value, f"{where}.{name}", most) if limits.kinds[name] in ("image", "audio") else value
+        raw[name] = (
+            _from_base64(value, f"{where}.{name}", most)
+            if limits.kinds[name] in ("image", "audio")
+            else value
+        )
     if not raw:
         raise BadInput(where, "no modality", f"at least one of {', '.join(sorted(limits.kinds))}")
     return raw
@@ -178,8 +203,12 @@ def shown(value: object) -> str:
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}... ({len(text)} characters)"
 
 
-def _refusal(status: int, problems: Sequence[Mapping[str, str]], message: str | None = None) -> Response:
-    told = message or "; ".join(f"{p['field']}: got {p['got']}, wanted {p['wanted']}" for p in problems)
+def _refusal(
+    status: int, problems: Sequence[Mapping[str, str]], message: str | None = None
+) -> Response:
+    told = message or "; ".join(
+        f"{p['field']}: got {p['got']}, wanted {p['wanted']}" for p in problems
+    )
     return _Ascii({"message": told, "problems": [dict(p) for p in problems]}, status)
 
 
@@ -189,7 +218,11 @@ async def _invalid(_: Request, error: Exception) -> Response:
     for item in error.errors():
         if item["type"] == "json_invalid":
             at = item["loc"][-1]
-            problem = {"field": "body", "got": f"no JSON: {item['ctx']['error']} at character {at}", "wanted": "a JSON object"}
+            problem = {
+                "field": "body",
+                "got": f"no JSON: {item['ctx']['error']} at character {at}",
+                "wanted": "a JSON object",
+            }
             return _refusal(400, [problem])
         where = ".".join(shown(str(p)).strip("'\"") for p in item["loc"] if p != "body") or "body"
         got = "nothing" if item["type"] == "missing" else shown(item.get("input"))
@@ -213,8 +246,13 @@ def _wanted(item: Mapping[str, Any]) -> str:
 
 async def _http(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    if error.status_code == 400:  # the body could not be read as JSON for a reason that has no place in it
-        return _refusal(400, [{"field": "body", "got": "what cannot be parsed", "wanted": "a JSON object in UTF-8"}])
+    if (
+        error.status_code == 400
+    ):  # the body could not be read as JSON for a reason that has no place in it
+        return _refusal(
+            400,
+            [{"field": "body", "got": "what cannot be parsed", "wanted": "a JSON object in UTF-8"}],
+        )
     return _refusal(error.status_code, [], str(error.detail))
 
 
@@ -244,7 +282,9 @@ class _BodyLimit:
             return
         declared = dict(scope["headers"]).get(b"content-length", b"0")
         if not declared.isdigit() or int(declared) > self._most:
-            await self._too_large(f"{declared.decode('ascii', 'replace')} bytes")(scope, receive, send)
+            await self._too_large(f"{declared.decode('ascii', 'replace')} bytes")(
+                scope, receive, send
+            )
             return
         come = 0
 
@@ -253,10 +293,14 @@ class _BodyLimit:
             message = await receive()
             come += len(message.get("body", b""))
             if come > self._most:
-                raise HTTPException(413, f"body: got more than {self._most:,} bytes, wanted at most {self._most:,}")
+                raise HTTPException(
+                    413, f"body: got more than {self._most:,} bytes, wanted at most {self._most:,}"
+                )
             return message
 
         await self._app(scope, counted, send)
 
     def _too_large(self, got: str) -> Response:
-        return _refusal(413, [{"field": "body", "got": got, "wanted": f"at most {self._most:,} bytes"}])
+        return _refusal(
+            413, [{"field": "body", "got": got, "wanted": f"at most {self._most:,} bytes"}]
+        )

@@ -52,9 +52,13 @@ def build(package: Path, out: Path) -> Path:
         context, home = Path(aside, "context"), Path(aside, "home")
         context.mkdir()
         for folder in _CODE:
-            shutil.copytree(_ROOT / folder, context / folder, ignore=shutil.ignore_patterns(*_NOT_SERVED))
+            shutil.copytree(
+                _ROOT / folder, context / folder, ignore=shutil.ignore_patterns(*_NOT_SERVED)
+            )
         shutil.copytree(package, context / "package", copy_function=link)
-        (context / "bentofile.yaml").write_text(yaml.safe_dump(_bentofile(name, version)), encoding="utf-8")
+        (context / "bentofile.yaml").write_text(
+            yaml.safe_dump(_bentofile(name, version)), encoding="utf-8"
+        )
         (context / "README.md").write_text(_readme(package, name, version), encoding="utf-8")
         _run_bentoml(context, home, name, version)
         built = home / "bentos" / name / version
@@ -70,7 +74,10 @@ def _bentofile(name: str, version: str) -> dict[str, object]:
         "labels": {"package": version},
         "include": ["components/**", "serving/**", "package/**"],
         # Exact versions of what it was built with; resolving a lock would need a network.
-        "python": {"packages": [f"{d}=={metadata.version(d)}" for d in _NEEDED], "lock_packages": False},
+        "python": {
+            "packages": [f"{d}=={metadata.version(d)}" for d in _NEEDED],
+            "lock_packages": False,
+        },
     }
 
 
@@ -81,16 +88,41 @@ def _readme(package: Path, name: str, version: str) -> str:
 
 def _run_bentoml(context: Path, home: Path, name: str, version: str) -> None:
     home.mkdir()
-    environment = {**os.environ, "BENTOML_HOME": str(home), "BENTOML_DO_NOT_TRACK": "True", "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = {
+        **os.environ,
+        "BENTOML_HOME": str(home),
+        "BENTOML_DO_NOT_TRACK": "True",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
     for variable in ("PYTHONPATH", "CONCORD_PACKAGE"):
         environment.pop(variable, None)
-    command = [sys.executable, "-m", "bentoml", "build", "--name", name, "--version", version, "--output", "tag", str(context)]
+    command = [
+        sys.executable,
+        "-m",
+        "bentoml",
+        "build",
+        "--name",
+        name,
+        "--version",
+        version,
+        "--output",
+        "tag",
+        str(context),
+    ]
     done = subprocess.run(
-        command, cwd=context, env=environment, capture_output=True, text=True, timeout=_BUILD_SECONDS, check=False
+        command,
+        cwd=context,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=_BUILD_SECONDS,
+        check=False,
     )
     if done.returncode:
         words = (done.stderr or done.stdout).strip()[-2000:]
-        raise UserError(f"BentoML could not build {name}:{version} (exit code {done.returncode}); it said:\n{words}")
+        raise UserError(
+            f"BentoML could not build {name}:{version} (exit code {done.returncode}); it said:\n{words}"
+        )
 
 
 def _normalise(description: Path) -> None:

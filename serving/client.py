@@ -21,10 +21,14 @@ class Client:
         transport: another way to reach it (tests).
     """
 
-    def __init__(self, url: str, *, seconds: float = _SECONDS, transport: httpx.BaseTransport | None = None) -> None:
+    def __init__(
+        self, url: str, *, seconds: float = _SECONDS, transport: httpx.BaseTransport | None = None
+    ) -> None:
         self.url = url.rstrip("/")
         # Proxies of the environment are for the internet, not for the machine's own endpoint.
-        self._http = httpx.Client(base_url=self.url, timeout=seconds, trust_env=False, transport=transport)
+        self._http = httpx.Client(
+            base_url=self.url, timeout=seconds, trust_env=False, transport=transport
+        )
 
     def __enter__(self) -> "Client":
         return self
@@ -89,9 +93,13 @@ class Client:
         try:
             return self._http.request(method, path, **options)
         except httpx.TimeoutException as error:
-            raise UserError(f"{self.url} did not answer within {self._http.timeout.read:.0f} s; try fewer records") from error
+            raise UserError(
+                f"{self.url} did not answer within {self._http.timeout.read:.0f} s; try fewer records"
+            ) from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise UserError(f"nothing answers at {self.url} ({error}); start the endpoint with `concord serve`") from error
+            raise UserError(
+                f"nothing answers at {self.url} ({error}); start the endpoint with `concord serve`"
+            ) from error
 
     def _read(self, response: httpx.Response) -> dict[str, Any]:
         try:
@@ -101,9 +109,13 @@ class Client:
         if response.is_success and isinstance(body, dict):
             return cast(dict[str, Any], body)
         if response.status_code in _BUSY:
-            raise UserError(f"{self.url} is busy (HTTP {response.status_code}); try again in a moment")
+            raise UserError(
+                f"{self.url} is busy (HTTP {response.status_code}); try again in a moment"
+            )
         if isinstance(body, dict) and "message" in body:
-            raise UserError(f"{self.url} refused the request (HTTP {response.status_code}): {body['message']}")
+            raise UserError(
+                f"{self.url} refused the request (HTTP {response.status_code}): {body['message']}"
+            )
         raise UserError(
             f"{self.url} answered with HTTP {response.status_code} and not as Concord does; is it the right address?"
         )

@@ -54,7 +54,13 @@ class Endpoint:
 
 
 def start(
-    bento: Path, *, host: str, port: int, version: int | None, log: Path, ready_seconds: float = _READY_SECONDS
+    bento: Path,
+    *,
+    host: str,
+    port: int,
+    version: int | None,
+    log: Path,
+    ready_seconds: float = _READY_SECONDS,
 ) -> Endpoint:
     """Serve a Bento and return when it is ready.
 
@@ -86,7 +92,17 @@ def start(
     }
     for variable in ("PYTHONPATH", "CONCORD_PACKAGE"):
         environment.pop(variable, None)
-    command = [sys.executable, "-m", "bentoml", "serve", str(bento.resolve()), "--host", address, "--port", str(port)]
+    command = [
+        sys.executable,
+        "-m",
+        "bentoml",
+        "serve",
+        str(bento.resolve()),
+        "--host",
+        address,
+        "--port",
+        str(port),
+    ]
     with log.open("ab") as words:
         begin = words.tell()
         process = subprocess.Popen(
@@ -162,11 +178,16 @@ def supervise(
     if standing is None:
         known = promotion.models(home)
         if model not in known and known:
-            raise UserError(f"{unknown_name('model', model, known)}; `concord run CONFIG` registers one")
+            raise UserError(
+                f"{unknown_name('model', model, known)}; `concord run CONFIG` registers one"
+            )
         raise UserError(promotion.no_champion(model))
     check_port(_address(host), port)
     stopping = threading.Event()
-    before = {s: signal.signal(s, lambda *_: _interrupt(stopping)) for s in (signal.SIGINT, signal.SIGTERM)}
+    before = {
+        s: signal.signal(s, lambda *_: _interrupt(stopping))
+        for s in (signal.SIGINT, signal.SIGTERM)
+    }
     endpoint: Endpoint | None = None
     try:
         endpoint = _serve(home, standing, host, port)
@@ -175,7 +196,9 @@ def supervise(
         while not stopping.wait(poll_seconds):
             wanted = promotion.champion(home, model)
             if (code := endpoint.process.poll()) is not None:
-                told(f"the server ended by itself (exit code {code}); starting it again, log: {endpoint.log}")
+                told(
+                    f"the server ended by itself (exit code {code}); starting it again, log: {endpoint.log}"
+                )
             elif wanted is None or wanted in (standing, refused):
                 continue
             following = standing if wanted is None or wanted == refused else wanted
@@ -278,7 +301,9 @@ def _swap(
     try:
         bento_of(home, wanted)
     except UserError as error:
-        told(f"still serving version {now.version}; version {wanted.version} cannot be built: {error}")
+        told(
+            f"still serving version {now.version}; version {wanted.version} cannot be built: {error}"
+        )
         if endpoint.process.poll() is None:
             return endpoint, now
         raise
@@ -288,7 +313,9 @@ def _swap(
     except UserError as error:
         if wanted == now:
             raise
-        told(f"version {wanted.version} does not start, serving version {now.version} again: {error}")
+        told(
+            f"version {wanted.version} does not start, serving version {now.version} again: {error}"
+        )
         return _serve(home, now, host, port), now
     told(f"serving {wanted.model} version {wanted.version} at {endpoint.url}")
     return endpoint, wanted
@@ -307,7 +334,9 @@ def _address(host: str) -> str:
     try:
         return str(socket.getaddrinfo(host, None, socket.AF_INET, socket.SOCK_STREAM)[0][4][0])
     except OSError as error:
-        raise UsageError(f"host {host!r} has no address ({error}); give one of this machine, such as 127.0.0.1") from error
+        raise UsageError(
+            f"host {host!r} has no address ({error}); give one of this machine, such as 127.0.0.1"
+        ) from error
 
 
 def _holder(port: int) -> str:
@@ -316,7 +345,12 @@ def _holder(port: int) -> str:
         import psutil  # type: ignore[import-untyped]
 
         for found in psutil.net_connections("tcp"):
-            if found.laddr and found.laddr.port == port and found.status == psutil.CONN_LISTEN and found.pid:
+            if (
+                found.laddr
+                and found.laddr.port == port
+                and found.status == psutil.CONN_LISTEN
+                and found.pid
+            ):
                 return f": process {found.pid} ({psutil.Process(found.pid).name()}) listens there"
     except (ImportError, OSError, RuntimeError, psutil.Error):
         return ""
@@ -327,7 +361,9 @@ def _wait_until_ready(endpoint: Endpoint, seconds: float, begin: int) -> None:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if (code := endpoint.process.poll()) is not None:
-            raise UserError(f"the server ended before it was ready (exit code {code}){_tail(endpoint, begin)}")
+            raise UserError(
+                f"the server ended before it was ready (exit code {code}){_tail(endpoint, begin)}"
+            )
         if _is_ready(endpoint):
             return
         time.sleep(0.1)
@@ -349,4 +385,8 @@ def _tail(endpoint: Endpoint, begin: int) -> str:
     with endpoint.log.open("rb") as words:
         words.seek(begin)
         text = words.read().decode("utf-8", "replace").strip()
-    return f"; its log, {endpoint.log}, ends with:\n{text[-_TAIL:]}" if text else f"; its log, {endpoint.log}, is empty"
+    return (
+        f"; its log, {endpoint.log}, ends with:\n{text[-_TAIL:]}"
+        if text
+        else f"; its log, {endpoint.log}, is empty"
+    )

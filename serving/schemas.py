@@ -19,7 +19,9 @@ _MEDIA_KINDS = ("image", "audio")
 _DEFAULT_BATCH = 64
 _MEBIBYTE = 1 << 20
 # A white pixel, small enough to read in the page of the interface.
-_PIXEL = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8/5+hHgAHggJ/PchI7wAAAABJRU5ErkJggg==")
+_PIXEL = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8/5+hHgAHggJ/PchI7wAAAABJRU5ErkJggg=="
+)
 
 Number = int | float
 FieldValue = Number | str | bool | list[str | Number] | None
@@ -53,7 +55,11 @@ class Limits:
         return cls(
             kinds={name: str(spec["kind"]) for name, spec in modalities.items()},
             options=options,
-            columns={n: sorted(s["columns"]["columns"]) for n, s in modalities.items() if s["kind"] == "tabular"},
+            columns={
+                n: sorted(s["columns"]["columns"])
+                for n, s in modalities.items()
+                if s["kind"] == "tabular"
+            },
             classes=[str(c) for c in read_json(package / "model.json")["classes"]],  # type: ignore[attr-defined]
             max_batch=int((config.get("serving") or {}).get("max_batch", _DEFAULT_BATCH)),
             # One largest picture in base64 always passes; many small ones share the rest.
@@ -67,7 +73,11 @@ class Limits:
             if kind in _MEDIA_KINDS:
                 made[name] = base64.b64encode(_PIXEL).decode()
             else:
-                made[name] = "a few words about the record" if kind == "text" else dict.fromkeys(self.columns[name])
+                made[name] = (
+                    "a few words about the record"
+                    if kind == "text"
+                    else dict.fromkeys(self.columns[name])
+                )
         return made
 
     def described(self) -> list["ModalityInfo"]:
@@ -78,7 +88,9 @@ class Limits:
                 kind=kind,
                 accepts=_ACCEPTS[kind],
                 columns=self.columns.get(name),
-                limits={k: v for k, v in sorted(self.options[name].items()) if k.startswith("max_")},
+                limits={
+                    k: v for k, v in sorted(self.options[name].items()) if k.startswith("max_")
+                },
             )
             for name, kind in sorted(self.kinds.items())
         ]
@@ -98,9 +110,12 @@ def record_type(limits: Limits) -> type[BaseModel]:
     for name, kind in sorted(limits.kinds.items()):
         hint = dict[str, FieldValue] if kind == "tabular" else str
         fields[name] = (hint | None, Field(default=None, description=_ACCEPTS[kind]))
-    config = ConfigDict(extra="forbid", strict=True, json_schema_extra={"examples": [limits.example()]})
+    config = ConfigDict(
+        extra="forbid", strict=True, json_schema_extra={"examples": [limits.example()]}
+    )
     return _described(
-        create_model("Record", __config__=config, **fields), "One record: any subset of the modalities, at least one."
+        create_model("Record", __config__=config, **fields),
+        "One record: any subset of the modalities, at least one.",
     )
 
 
@@ -108,10 +123,13 @@ def classify_type(limits: Limits) -> type[BaseModel]:
     """The request of ``POST /v1/classify``."""
     example = limits.example()
     single = [{name: value} for name, value in example.items()][:1]
-    records: Any = Annotated[list[record_type(limits)], Field(min_length=1, max_length=limits.max_batch)]  # type: ignore[misc]
+    record: Any = record_type(limits)
+    records: Any = Annotated[list[record], Field(min_length=1, max_length=limits.max_batch)]
     made: type[BaseModel] = create_model(
         "ClassifyRequest",
-        __config__=ConfigDict(extra="forbid", json_schema_extra={"examples": [{"records": [example, *single]}]}),
+        __config__=ConfigDict(
+            extra="forbid", json_schema_extra={"examples": [{"records": [example, *single]}]}
+        ),
         records=(records, Field(description=f"1 to {limits.max_batch} records")),
     )
     return _described(made, "Records to classify.")
@@ -125,10 +143,22 @@ def search_type(limits: Limits) -> type[BaseModel]:
     made: type[BaseModel] = create_model(
         "SearchRequest",
         __config__=ConfigDict(extra="forbid", json_schema_extra={"examples": [example]}),
-        query=(record_type(limits), Field(description="any subset of the modalities; several are searched as one")),
-        target=(str, Field(default="fused", description=f"what is searched: {', '.join(targets(limits))}")),
-        by=(str | None, Field(default=None, description="search by this modality of the query alone")),
-        k=(Annotated[int, Field(ge=1, le=MOST_HITS, strict=True)], Field(default=10, description="hits wanted")),
+        query=(
+            record_type(limits),
+            Field(description="any subset of the modalities; several are searched as one"),
+        ),
+        target=(
+            str,
+            Field(default="fused", description=f"what is searched: {', '.join(targets(limits))}"),
+        ),
+        by=(
+            str | None,
+            Field(default=None, description="search by this modality of the query alone"),
+        ),
+        k=(
+            Annotated[int, Field(ge=1, le=MOST_HITS, strict=True)],
+            Field(default=10, description="hits wanted"),
+        ),
         filter=(Filter | None, Field(default=None, description="which records may be found")),
     )
     return _described(made, "A search for records by any modality, in any modality.")

@@ -30,7 +30,9 @@ _LEASH_SECONDS = 1.0
 def _package() -> Path:
     folder = Path(os.environ.get(PACKAGE) or Path(__file__).parents[1] / "package")
     if not (folder / "model.json").is_file():
-        raise UserError(f"no model package in {folder}: serve a Bento that a run built, or set {PACKAGE}")
+        raise UserError(
+            f"no model package in {folder}: serve a Bento that a run built, or set {PACKAGE}"
+        )
     return folder
 
 
@@ -53,7 +55,11 @@ class _Loaded:
 
 
 _loaded = _Loaded()
-_app = build(_LIMITS, lambda: _loaded.answers, assets=Path(_bentoml_server.__file__).parent / "static_content")
+_app = build(
+    _LIMITS,
+    lambda: _loaded.answers,
+    assets=Path(_bentoml_server.__file__).parent / "static_content",
+)
 
 
 def _leash(parent: int) -> None:
@@ -67,7 +73,9 @@ def _leash(parent: int) -> None:
             os.kill(os.getpid(), signal.SIGTERM)
             return
         # `is_running` compares start times, so that a process id used again does not fool it.
-        if launcher is not None and (not launcher.is_running() or launcher.status() == psutil.STATUS_ZOMBIE):
+        if launcher is not None and (
+            not launcher.is_running() or launcher.status() == psutil.STATUS_ZOMBIE
+        ):
             os.kill(parent, signal.SIGTERM)
             return
 

@@ -32,11 +32,22 @@ def package(place: str, digest: str | None, scratch: Path) -> Path:
     if "://" in place and not place.startswith("file://"):
         source, folder = Exchange(place), scratch / "package"
         source.copy_out("", source.listing(""), folder)
-    found = next((f for f in (folder, folder / "src" / "package", folder / "package") if (f / _ABOUT).is_file()), None)
+    found = next(
+        (
+            f
+            for f in (folder, folder / "src" / "package", folder / "package")
+            if (f / _ABOUT).is_file()
+        ),
+        None,
+    )
     if found is None:
-        raise UserError(f"{PACKAGE}: no model package at {place} (no {_ABOUT}); mount one, or name the URI of one")
+        raise UserError(
+            f"{PACKAGE}: no model package at {place} (no {_ABOUT}); mount one, or name the URI of one"
+        )
     if digest and (got := digest_folder(found)) != digest:
-        raise UserError(f"{PACKAGE}: {place} has digest {got[:12]}, wanted {digest[:12]}; name the package that was registered")
+        raise UserError(
+            f"{PACKAGE}: {place} has digest {got[:12]}, wanted {digest[:12]}; name the package that was registered"
+        )
     return found
 
 
@@ -44,9 +55,21 @@ def main() -> None:
     """Become BentoML's server of the package."""
     port = os.environ.get("PORT", "3000")
     place = os.environ.get(PACKAGE) or "/model"
-    folder = package(place, os.environ.get(DIGEST), Path(tempfile.mkdtemp(prefix="concord-package-")))
+    folder = package(
+        place, os.environ.get(DIGEST), Path(tempfile.mkdtemp(prefix="concord-package-"))
+    )
     os.environ[PACKAGE] = str(folder)
-    command = [sys.executable, "-m", "bentoml", "serve", "serving.service:Concord", "--host", "0.0.0.0", "--port", port]  # noqa: S104  # a pod's own address
+    command = [
+        sys.executable,
+        "-m",
+        "bentoml",
+        "serve",
+        "serving.service:Concord",
+        "--host",
+        "0.0.0.0",  # noqa: S104
+        "--port",
+        port,
+    ]  # a pod's own address
     os.execv(command[0], command)  # noqa: S606  # signals of the pod reach the server itself
 
 

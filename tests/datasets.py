@@ -28,7 +28,9 @@ modalities:
 slices: [colour]
 """
 COLUMNS = {
-    **dict.fromkeys(("id", "group", "split", "label", "image", "text", "colour", "tags"), pa.string()),
+    **dict.fromkeys(
+        ("id", "group", "split", "label", "image", "text", "colour", "tags"), pa.string()
+    ),
     **dict.fromkeys(("size", "bonus"), pa.float64()),
 }
 
@@ -72,7 +74,9 @@ def write(
     (folder / "media").mkdir(parents=True)
     table = change(pa.Table.from_pylist(records, pa.schema(list(COLUMNS.items()))))
     pq.write_table(table, folder / "records.parquet", row_group_size=16)
-    files = {r["image"]: png(i % 256) for i, r in enumerate(records) if r["image"] is not None} | (media or {})
+    files = {r["image"]: png(i % 256) for i, r in enumerate(records) if r["image"] is not None} | (
+        media or {}
+    )
     packed = pa.table({"path": list(files), "bytes": pa.array(list(files.values()), pa.binary())})
     pq.write_table(packed, folder / "media" / "images-000.parquet", row_group_size=7)
     (folder / "dataset.yaml").write_text(manifest)

@@ -31,7 +31,10 @@ class Run:
     def evaluate(self, out: Path) -> Path:
         """Run the evaluate step into a new folder."""
         out.mkdir()
-        folders = {name: self.root / name for name in ("features", "teacher", "train", "baselines", "pseudo", "accepted")}
+        folders = {
+            name: self.root / name
+            for name in ("features", "teacher", "train", "baselines", "pseudo", "accepted")
+        }
         with one_thread():
             evaluate(**folders, evaluation=EvaluationConfig(resamples=300), out=out)
         return out
@@ -50,21 +53,30 @@ def one_thread() -> Iterator[None]:
 def fit(features: Features, names: tuple[str, ...], *, seed: int, steps: int = 40) -> models.Model:
     """A short, plain fit on visible labels (cross-entropy) and on pairs (contrast): enough to be right more often than not."""
     torch.manual_seed(seed)
-    model = models.build(ModelConfig(dim=16), classes=features.classes, specs={n: features.specs[n] for n in names})
+    model = models.build(
+        ModelConfig(dim=16), classes=features.classes, specs={n: features.specs[n] for n in names}
+    )
     rows = features.rows("train", labelled=True)
     columns = [features.names.index(n) for n in model.names]
     rows = rows[features.present[rows][:, columns].any(axis=1)]
     inputs = {n: torch.from_numpy(features.arrays[n][rows]) for n in model.names}
     for n in model.names:
         model.encoders[n].fit(inputs[n])
-    present, labels = torch.from_numpy(features.present[rows][:, columns]), torch.from_numpy(features.labels[rows])
+    present, labels = (
+        torch.from_numpy(features.present[rows][:, columns]),
+        torch.from_numpy(features.labels[rows]),
+    )
     optimiser = AdamW(model.named_parameters(), weight_decay=1e-2)
     for _ in range(steps):
         keep = torch.rand(present.shape) > 0.3
-        out = model(inputs, present, hidden=~(keep | ~(present & keep).any(1, keepdim=True)) & present)
+        out = model(
+            inputs, present, hidden=~(keep | ~(present & keep).any(1, keepdim=True)) & present
+        )
         loss = F.cross_entropy(out.logits, labels)
         for i, name in enumerate(model.names):
-            loss = loss + F.cross_entropy(out.modality_logits[name][present[:, i]], labels[present[:, i]])
+            loss = loss + F.cross_entropy(
+                out.modality_logits[name][present[:, i]], labels[present[:, i]]
+            )
             for j, other in enumerate(model.names[:i]):
                 both = present[:, i] & present[:, j]
                 scores = 10 * out.embeddings[name][both] @ out.embeddings[other][both].T
@@ -75,7 +87,13 @@ def fit(features: Features, names: tuple[str, ...], *, seed: int, steps: int = 4
     return model.eval()
 
 
-def prepare(root: Path, *, n: int = 400, names: tuple[str, ...] = ("facts", "image", "text"), concat: bool = True) -> Run:
+def prepare(
+    root: Path,
+    *,
+    n: int = 400,
+    names: tuple[str, ...] = ("facts", "image", "text"),
+    concat: bool = True,
+) -> Run:
     """Write the folders that evaluate reads."""
     source = synthetic.records(n)
     features = synthetic.write_features(root / "features", source, names)
@@ -102,7 +120,10 @@ def prepare(root: Path, *, n: int = 400, names: tuple[str, ...] = ("facts", "ima
     }
     (root / "pseudo").mkdir()
     pq.write_table(pa.table(pseudo), root / "pseudo" / "pseudo.parquet")
-    write_json(root / "pseudo" / "summary.json", {"temperature": 1.0, "accepted": int(sum(pseudo["accepted"]))})
+    write_json(
+        root / "pseudo" / "summary.json",
+        {"temperature": 1.0, "accepted": int(sum(pseudo["accepted"]))},
+    )
     split = {s: int((features.splits == s).sum()) for s in ("train", "val", "test")}
     budget = {"train": len(features.rows("train", labelled=True)), "val": split["val"]}
     summary = {

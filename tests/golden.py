@@ -30,8 +30,16 @@ def run_all(folder: Path) -> dict[str, Path]:
 
 def summary(folder: Path, leave_out: tuple[str, ...] = ()) -> dict[str, list[float]]:
     """File to a few numbers that change when its content does, and survive another processor's rounding."""
-    files = sorted(p for p in folder.rglob("*") if p.is_file() and p.relative_to(folder).parts[0] not in leave_out)
-    return {p.relative_to(folder).as_posix(): [round(n, 4) for n in _numbers(p)] for p in files if _numbers(p)}
+    files = sorted(
+        p
+        for p in folder.rglob("*")
+        if p.is_file() and p.relative_to(folder).parts[0] not in leave_out
+    )
+    return {
+        p.relative_to(folder).as_posix(): [round(n, 4) for n in _numbers(p)]
+        for p in files
+        if _numbers(p)
+    }
 
 
 def _numbers(path: Path) -> list[float]:
@@ -45,7 +53,11 @@ def _numbers(path: Path) -> list[float]:
         table = pq.read_table(path)
         numeric = [c for c in table.columns if str(c.type) in ("float", "double", "int64", "bool")]
         values = [np.array(c.drop_null().to_pylist(), dtype=float) for c in numeric]
-        return [float(table.num_rows), float(table.num_columns), *_statistics(np.concatenate([*values, np.zeros(1)]))]
+        return [
+            float(table.num_rows),
+            float(table.num_columns),
+            *_statistics(np.concatenate([*values, np.zeros(1)])),
+        ]
     return []
 
 
@@ -70,7 +82,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         outputs = run_all(Path(folder))
         by_name = {s.name: s for s in steps.STEPS}
-        found = {n: {"version": by_name[n].version, "files": summary(p, _leave_out(n))} for n, p in outputs.items()}
+        found = {
+            n: {"version": by_name[n].version, "files": summary(p, _leave_out(n))}
+            for n, p in outputs.items()
+        }
     FILE.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     sys.stdout.write(f"wrote {FILE.name}\n")
 

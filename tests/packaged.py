@@ -20,7 +20,9 @@ METRICS: dict[str, object] = {
     "ece": 0.1,
     "n": 40,
     "by_subset": {"image+text": {**_FIGURES, "ece": 0.1, "n": 30}},
-    "retrieval": {"text->image": {"recall@1": 0.1, "recall@5": 0.3, "recall@10": 0.5, "mrr": 0.2, "n": 30}},
+    "retrieval": {
+        "text->image": {"recall@1": 0.1, "recall@5": 0.3, "recall@10": 0.5, "mrr": 0.2, "n": 30}
+    },
     "supervised_only": _FIGURES,
     "student": _FIGURES,
     "best_single": None,
@@ -54,7 +56,15 @@ def packed() -> Packed:
     (root / "evaluation").mkdir()
     write_json(root / "evaluation" / "calibration.json", {"image": 1.5, "facts+image+text": 0.8})
     write_json(root / "evaluation" / "metrics.json", METRICS)
-    config = RunConfig(name="tiny", data=DataConfig(uri="data"), serving=ServingConfig(max_batch=MAX_BATCH))
+    config = RunConfig(
+        name="tiny", data=DataConfig(uri="data"), serving=ServingConfig(max_batch=MAX_BATCH)
+    )
     (root / "out").mkdir()
-    package(features=root / "features", train=root / "train", evaluation=root / "evaluation", config=config, out=root / "out")
+    package(
+        features=root / "features",
+        train=root / "train",
+        evaluation=root / "evaluation",
+        config=config,
+        out=root / "out",
+    )
     return Packed(root / "out" / "package", source)

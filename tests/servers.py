@@ -30,7 +30,18 @@ def mlflow(postgres: Postgres, address: str = "127.0.0.1") -> Iterator[str]:
         "MLFLOW_BACKEND_STORE_URI": postgres.url(postgres.database(), "postgresql+psycopg"),
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # eight processes that judge language models
     }
-    command = [sys.executable, "-m", "mlflow", "server", "--host", address, "--port", str(port), "--workers", "1"]
+    command = [
+        sys.executable,
+        "-m",
+        "mlflow",
+        "server",
+        "--host",
+        address,
+        "--port",
+        str(port),
+        "--workers",
+        "1",
+    ]
     command += ["--serve-artifacts", "--artifacts-destination", str(folder / "artifacts")]
     try:
         with _running(command, settings, folder, f"http://{address}:{port}/health"):
@@ -48,9 +59,21 @@ def prefect(postgres: Postgres, address: str = "127.0.0.1") -> Iterator[str]:
     port, folder = _free_port(address), Path(tempfile.mkdtemp(prefix="concord-prefect-"))
     settings = {
         "PREFECT_HOME": str(folder / "prefect"),
-        "PREFECT_API_DATABASE_CONNECTION_URL": postgres.url(postgres.database(), "postgresql+asyncpg"),
+        "PREFECT_API_DATABASE_CONNECTION_URL": postgres.url(
+            postgres.database(), "postgresql+asyncpg"
+        ),
     }
-    command = [sys.executable, "-m", "prefect", "server", "start", "--host", address, "--port", str(port)]
+    command = [
+        sys.executable,
+        "-m",
+        "prefect",
+        "server",
+        "start",
+        "--host",
+        address,
+        "--port",
+        str(port),
+    ]
     try:
         with _running(command, settings, folder, f"http://{address}:{port}/api/health"):
             yield f"http://{address}:{port}/api"
@@ -59,9 +82,17 @@ def prefect(postgres: Postgres, address: str = "127.0.0.1") -> Iterator[str]:
 
 
 @contextmanager
-def _running(command: list[str], settings: dict[str, str], folder: Path, health: str) -> Iterator[None]:
+def _running(
+    command: list[str], settings: dict[str, str], folder: Path, health: str
+) -> Iterator[None]:
     with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(command, env=os.environ | QUIET | settings, stdout=log, stderr=log, start_new_session=True)
+        process = subprocess.Popen(
+            command,
+            env=os.environ | QUIET | settings,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
     try:
         end = time.monotonic() + _SECONDS
         while not _answers(health):

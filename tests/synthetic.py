@@ -50,15 +50,22 @@ class Records:
 
     def raw(self, row: int) -> dict[str, Raw]:
         """The modalities of one record that are there."""
-        return {name: value for name, values in self.raws.items() if (value := values[row]) is not None}
+        return {
+            name: value for name, values in self.raws.items() if (value := values[row]) is not None
+        }
 
 
-def records(n: int = 400, seed: int = 0, labelled: float = 0.4, missing: float = 0.15, noise: float = 0.25) -> Records:
+def records(
+    n: int = 400, seed: int = 0, labelled: float = 0.4, missing: float = 0.15, noise: float = 0.25
+) -> Records:
     """Draw records of 4 classes; each modality shows the class, or with probability ``noise`` another one."""
     rng = np.random.default_rng(seed)
     truth = [CLASSES[i % 4] for i in range(n)]
     splits = [str(s) for s in rng.choice(["train", "val", "test"], n, p=[0.6, 0.2, 0.2])]
-    label = [None if s == "train" and rng.random() > labelled else t for s, t in zip(splits, truth, strict=True)]
+    label = [
+        None if s == "train" and rng.random() > labelled else t
+        for s, t in zip(splits, truth, strict=True)
+    ]
     raws: dict[str, list[Raw | None]] = {"image": [], "text": [], "facts": []}
     for row in range(n):
         has = rng.random(3) > missing
@@ -96,10 +103,14 @@ def _facts(shape: str, rng: np.random.Generator) -> dict[str, Any]:
 
 def modalities(names: tuple[str, ...] = ("facts", "image", "text")) -> dict[str, Modality]:
     """The modalities of these records, by name."""
-    return {n: build_modality(n, str(COLUMNS[n]["kind"]), OPTIONS[n], COLUMNS[n]) for n in sorted(names)}
+    return {
+        n: build_modality(n, str(COLUMNS[n]["kind"]), OPTIONS[n], COLUMNS[n]) for n in sorted(names)
+    }
 
 
-def write_features(out: Path, source: Records | None = None, names: tuple[str, ...] = ("facts", "image", "text")) -> Features:
+def write_features(
+    out: Path, source: Records | None = None, names: tuple[str, ...] = ("facts", "image", "text")
+) -> Features:
     """Encode records into a features folder, without the cache."""
     source = source or records()
     built = modalities(names)
@@ -113,7 +124,12 @@ def write_features(out: Path, source: Records | None = None, names: tuple[str, .
         inputs[name] = (at, modality.encode([v for v in values if v is not None]))
         previews[name] = [None if v is None else modality.preview(v) for v in values]
     table = pa.table(
-        {"id": source.ids, "group": source.ids, "split": source.splits, "label": pa.array(source.label, pa.string())}
+        {
+            "id": source.ids,
+            "group": source.ids,
+            "split": source.splits,
+            "label": pa.array(source.label, pa.string()),
+        }
     )
     writer.add(table, inputs, previews)
     writer.close(CLASSES)

@@ -59,7 +59,9 @@ def make(folder: Path, records: int = 240) -> Path:
         )  # fmt: skip
     pq.write_table(pa.Table.from_pylist(rows), folder / "records.parquet")
     visible = [label is not None for label in source.label[:records]]
-    pq.write_table(pa.table({"id": source.ids[:records], "visible": visible}), folder / "labelled.parquet")
+    pq.write_table(
+        pa.table({"id": source.ids[:records], "visible": visible}), folder / "labelled.parquet"
+    )
     (folder / "dataset.yaml").write_text(MANIFEST, encoding="utf-8")
     return folder
 
@@ -73,7 +75,9 @@ def encoded(root: Path, records: int) -> Path:
     make(root / "data", records)
     for name in ("accepted", "features"):
         (root / name).mkdir()
-    validate(data=DataConfig(uri=str(root / "data")), modalities=synthetic.OPTIONS, out=root / "accepted")
+    validate(
+        data=DataConfig(uri=str(root / "data")), modalities=synthetic.OPTIONS, out=root / "accepted"
+    )
     encode(
         accepted=root / "accepted",
         data_uri=str(root / "data"),
@@ -86,7 +90,9 @@ def encoded(root: Path, records: int) -> Path:
 
 def config(folder: Path, uri: Path, replace: dict[str, str] | None = None) -> Path:
     """Write a run's configuration into ``folder`` and return its path; ``replace`` swaps pieces of its text."""
-    text = CONFIG.replace("URI", json.dumps(str(uri))).replace("OPTIONS", json.dumps(synthetic.OPTIONS))
+    text = CONFIG.replace("URI", json.dumps(str(uri))).replace(
+        "OPTIONS", json.dumps(synthetic.OPTIONS)
+    )
     for old, new in (replace or {}).items():
         assert old in text, old
         text = text.replace(old, new)

@@ -11,7 +11,10 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 
 DATABASE, REGISTRY, PREFECT = "CONCORD_DATABASE_URL", "MLFLOW_TRACKING_URI", "PREFECT_API_URL"
 """The environment variables that name a team's servers; passwords in them are never shown."""
-_DATABASE_FORM, _REGISTRY_FORM = "postgresql://USER:PASSWORD@HOST:PORT/DATABASE", "http://HOST:PORT of `mlflow server`"
+_DATABASE_FORM, _REGISTRY_FORM = (
+    "postgresql://USER:PASSWORD@HOST:PORT/DATABASE",
+    "http://HOST:PORT of `mlflow server`",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +74,11 @@ def find(root: Path | None = None) -> Home:
         root = Path(os.environ.get("CONCORD_HOME") or default / ".concord")
     database, server = os.environ.get(DATABASE), os.environ.get(REGISTRY)
     _check(database, server)
-    return Home(root=root.expanduser().absolute(), database=database or None, server=server if database else None)
+    return Home(
+        root=root.expanduser().absolute(),
+        database=database or None,
+        server=server if database else None,
+    )
 
 
 def in_cluster() -> bool:
@@ -90,13 +97,19 @@ def missing_in_pod(*names: str) -> str:
 
 def _check(database: str | None, server: str | None) -> None:
     if in_cluster() and not (database and server):
-        raise UsageError(missing_in_pod(*(n for n in (DATABASE, REGISTRY, PREFECT) if not os.environ.get(n))))
+        raise UsageError(
+            missing_in_pod(*(n for n in (DATABASE, REGISTRY, PREFECT) if not os.environ.get(n)))
+        )
     if database and not database.startswith(("postgresql://", "postgres://")):
-        raise UsageError(f"{DATABASE}: got {database.partition(':')[0][:20]!r}://..., wanted {_DATABASE_FORM}")
+        raise UsageError(
+            f"{DATABASE}: got {database.partition(':')[0][:20]!r}://..., wanted {_DATABASE_FORM}"
+        )
     at_server = bool(server) and str(server).startswith(("http://", "https://"))
     if bool(database) == at_server:
         return
-    known, other, form = (DATABASE, REGISTRY, _REGISTRY_FORM) if database else (REGISTRY, DATABASE, _DATABASE_FORM)
+    known, other, form = (
+        (DATABASE, REGISTRY, _REGISTRY_FORM) if database else (REGISTRY, DATABASE, _DATABASE_FORM)
+    )
     raise UsageError(
         f"{known} names a server and {other} does not: the ledger speaks of the registry's versions, so a team shares both; "
         f"set {other} to {form}, or unset {known}"

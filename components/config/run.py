@@ -119,7 +119,9 @@ class RunConfig(Strict):
     """Options of each modality's kind (``encoder`` and more); a modality of the manifest that is not named uses its defaults.
     ``null`` is not allowed: to leave a modality out, use a manifest without it."""
     model: ModelConfig = ModelConfig()
-    losses: dict[str, dict[str, Any]] = Field(default_factory=lambda: {"cross_entropy": {}, "info_nce": {"weight": 0.1}})
+    losses: dict[str, dict[str, Any]] = Field(
+        default_factory=lambda: {"cross_entropy": {}, "info_nce": {"weight": 0.1}}
+    )
     """Loss name to its options; every loss takes ``weight``."""
     labeller: Part | None = Part(name="fixed")
     """``null``: no pseudo-labels, the student is the teacher."""
@@ -142,7 +144,9 @@ def load(path: Path, data_uri: str | None = None) -> RunConfig:
         UsageError: no such file, not YAML, or mistakes in it: all of them, one line each with path and nearest valid name.
     """
     if not path.is_file():
-        raise UsageError(f"no configuration at {path}; see conf/ for complete ones, or write one with `concord run --help`")
+        raise UsageError(
+            f"no configuration at {path}; see conf/ for complete ones, or write one with `concord run --help`"
+        )
     tree = read_yaml(path)
     try:
         config = RunConfig.model_validate(tree)
@@ -172,12 +176,16 @@ def check_parts(config: RunConfig, base: Path, kinds: Mapping[str, str]) -> None
     if config.labeller:
         chosen.append(("labeller", "labeller", config.labeller.name, config.labeller.options))
     for name, options in config.losses.items():
-        chosen.append((f"losses.{name}", "loss", name, {k: v for k, v in options.items() if k != "weight"}))
+        chosen.append(
+            (f"losses.{name}", "loss", name, {k: v for k, v in options.items() if k != "weight"})
+        )
     for name, options in config.modalities.items():
         if name in kinds:
             chosen.append((f"modalities.{name}", "modality kind", kinds[name], options))
         else:
-            problems.append(f"modalities: {unknown_name('modality', name, kinds)} (those of the data set's manifest)")
+            problems.append(
+                f"modalities: {unknown_name('modality', name, kinds)} (those of the data set's manifest)"
+            )
     for where, kind, name, options in chosen:
         try:
             parts.configure(kind, name, options, base)
@@ -196,10 +204,14 @@ def _absolute(config: RunConfig, base: Path, data_uri: str | None) -> RunConfig:
     if manifest is not None:
         manifest = os.path.normpath(base / manifest)
     data = config.data.model_copy(update={"uri": uri, "manifest": manifest})
-    return config.model_copy(update={"data": data, "trainer": _absolute_trainer(config.trainer, base)})
+    return config.model_copy(
+        update={"data": data, "trainer": _absolute_trainer(config.trainer, base)}
+    )
 
 
-def _absolute_trainer(trainer: LocalTrainer | KubernetesTrainer, base: Path) -> LocalTrainer | KubernetesTrainer:
+def _absolute_trainer(
+    trainer: LocalTrainer | KubernetesTrainer, base: Path
+) -> LocalTrainer | KubernetesTrainer:
     if isinstance(trainer, LocalTrainer) or "://" in trainer.exchange.uri:
         return trainer
     uri = os.path.normpath(base / Path(trainer.exchange.uri).expanduser())
@@ -212,7 +224,9 @@ def _part_names(tree: dict[str, Any], base: Path) -> list[str]:
     chosen = [("model.fusion", "fusion", model.get("fusion") if isinstance(model, dict) else None)]
     chosen.append(("labeller", "labeller", tree.get("labeller")))
     losses = tree.get("losses")
-    chosen += [(f"losses.{name}", "loss", name) for name in (losses if isinstance(losses, dict) else {})]
+    chosen += [
+        (f"losses.{name}", "loss", name) for name in (losses if isinstance(losses, dict) else {})
+    ]
     problems = []
     for where, kind, part in chosen:
         name = part.get("name") if isinstance(part, dict) else part

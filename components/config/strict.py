@@ -37,7 +37,9 @@ def read_yaml(path: Path) -> dict[Any, Any]:
     except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
         raise UsageError(f"{path} is not readable YAML: {error}") from error
     if not isinstance(tree, dict):
-        raise UsageError(f"{path}: got {type(tree).__name__}, wanted a mapping (`key: value` lines)")
+        raise UsageError(
+            f"{path}: got {type(tree).__name__}, wanted a mapping (`key: value` lines)"
+        )
     return tree
 
 
@@ -58,13 +60,17 @@ def explain(error: ValidationError, model: type[BaseModel]) -> list[str]:
             tag = item["ctx"]["discriminator"].strip("'")
             got = item["ctx"].get("tag")
             names = [n for m in models for n in typing.get_args(m.model_fields[tag].annotation)]
-            lines.append(f"{where}.{tag}: {unknown_name(tag, got, names) if got else f'missing; wanted one of {names}'}")
+            lines.append(
+                f"{where}.{tag}: {unknown_name(tag, got, names) if got else f'missing; wanted one of {names}'}"
+            )
         elif isinstance(cause, Mistakes):
             lines += [f"{where}.{inner}: {what}" for inner, what in cause.found]
         elif item["type"] == "value_error":
             lines.append(f"{where}: {item['msg'].removeprefix('Value error, ')}")
         else:
-            lines.append(f"{where}: got {item['input']!r}, wanted: {item['msg'].removeprefix('Input should be ')}")
+            lines.append(
+                f"{where}: got {item['input']!r}, wanted: {item['msg'].removeprefix('Input should be ')}"
+            )
     return lines
 
 
@@ -74,7 +80,9 @@ def all_at_once(path: Path | str, problems: Sequence[str]) -> UsageError:
     return UsageError(f"{count} in {path}:\n" + "\n".join(f"  - {p}" for p in problems))
 
 
-def _walk(model: type[BaseModel], loc: tuple[int | str, ...]) -> tuple[list[str], list[type[BaseModel]]]:
+def _walk(
+    model: type[BaseModel], loc: tuple[int | str, ...]
+) -> tuple[list[str], list[type[BaseModel]]]:
     """The path a user wrote and the models that may stand there.
 
     The walk goes through optional fields, lists and mappings of models; the tag that pydantic puts into the path of a
@@ -99,13 +107,26 @@ def _walk(model: type[BaseModel], loc: tuple[int | str, ...]) -> tuple[list[str]
 
 def _tags(model: type[BaseModel]) -> set[str]:
     """Values of a model's literal fields: one of them is the tag of a union."""
-    literals = [f.annotation for f in model.model_fields.values() if typing.get_origin(f.annotation) is typing.Literal]
-    return {value for literal in literals if len(typing.get_args(literal)) == 1 for value in typing.get_args(literal)}
+    literals = [
+        f.annotation
+        for f in model.model_fields.values()
+        if typing.get_origin(f.annotation) is typing.Literal
+    ]
+    return {
+        value
+        for literal in literals
+        if len(typing.get_args(literal)) == 1
+        for value in typing.get_args(literal)
+    }
 
 
 def _models(annotation: Any) -> list[type[BaseModel]]:  # noqa: ANN401
     options = [annotation, *_options(annotation)]
-    return [o for o in options if isinstance(o, type) and not typing.get_origin(o) and issubclass(o, BaseModel)]
+    return [
+        o
+        for o in options
+        if isinstance(o, type) and not typing.get_origin(o) and issubclass(o, BaseModel)
+    ]
 
 
 def _element(annotation: Any) -> Any:  # noqa: ANN401
@@ -118,4 +139,8 @@ def _element(annotation: Any) -> Any:  # noqa: ANN401
 
 
 def _options(annotation: Any) -> tuple[Any, ...]:  # noqa: ANN401
-    return typing.get_args(annotation) if typing.get_origin(annotation) in (typing.Union, types.UnionType) else ()
+    return (
+        typing.get_args(annotation)
+        if typing.get_origin(annotation) in (typing.Union, types.UnionType)
+        else ()
+    )

@@ -11,7 +11,8 @@ Name = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$")]
 Quantity = Annotated[str, Field(pattern=r"^[1-9][0-9]*(\.[0-9]+)?(k|M|G|T|Ki|Mi|Gi|Ti)?$")]
 _OWN_ENV = re.compile(r"^(CONCORD_|JOB_COMPLETION_INDEX$|HOME$|TMPDIR$)")
 _SECRET_ENV = re.compile(
-    r"(^|_)(SECRET|PASSWORD|PASSWD|TOKEN|CREDENTIALS?|PRIVATE_KEY|API_?KEY|ACCESS_KEY)(_|$)|_KEY$", re.IGNORECASE
+    r"(^|_)(SECRET|PASSWORD|PASSWD|TOKEN|CREDENTIALS?|PRIVATE_KEY|API_?KEY|ACCESS_KEY)(_|$)|_KEY$",
+    re.IGNORECASE,
 )
 _SECRET_VALUE = re.compile(r"://[^/@\s]*:[^/@\s]+@")
 
@@ -166,27 +167,54 @@ TrainerConfig = Annotated[LocalTrainer | KubernetesTrainer, Field(discriminator=
 def _impossible_sizes(config: KubernetesTrainer) -> list[tuple[str, str]]:
     found = []
     if config.min_nodes is not None and config.min_nodes > config.nodes:
-        found.append(("min_nodes", f"got {config.min_nodes}, wanted at most nodes ({config.nodes})"))
+        found.append(
+            ("min_nodes", f"got {config.min_nodes}, wanted at most nodes ({config.nodes})")
+        )
     if config.device == "cuda" and config.gpus == 0:
-        found.append(("gpus", "got 0 with device cuda, wanted at least 1; ask for GPUs or set device to cpu"))
+        found.append(
+            ("gpus", "got 0 with device cuda, wanted at least 1; ask for GPUs or set device to cpu")
+        )
     if config.gpu_product is not None and config.gpus == 0:
-        found.append(("gpu_product", f"got {config.gpu_product!r} with gpus 0; set gpus, or drop gpu_product"))
+        found.append(
+            (
+                "gpu_product",
+                f"got {config.gpu_product!r} with gpus 0; set gpus, or drop gpu_product",
+            )
+        )
     if config.grace_period_s > config.time_budget_s:
-        found.append(("grace_period_s", f"got {config.grace_period_s}, wanted at most time_budget_s ({config.time_budget_s})"))
+        found.append(
+            (
+                "grace_period_s",
+                f"got {config.grace_period_s}, wanted at most time_budget_s ({config.time_budget_s})",
+            )
+        )
     return found
 
 
 def _impossible_env(config: KubernetesTrainer) -> list[tuple[str, str]]:
     secret = [s.env for s in config.secrets]
-    found = [(f"env.{n}", "is set by Concord itself; drop it") for n in config.env if _OWN_ENV.match(n)]
-    found += [(f"secrets.{i}.env", f"{n} is set by Concord itself; drop it") for i, n in enumerate(secret) if _OWN_ENV.match(n)]
+    found = [
+        (f"env.{n}", "is set by Concord itself; drop it") for n in config.env if _OWN_ENV.match(n)
+    ]
     found += [
-        (f"env.{n}", "looks like a secret, and configurations are stored; put it in a Secret and name that under `secrets`")
+        (f"secrets.{i}.env", f"{n} is set by Concord itself; drop it")
+        for i, n in enumerate(secret)
+        if _OWN_ENV.match(n)
+    ]
+    found += [
+        (
+            f"env.{n}",
+            "looks like a secret, and configurations are stored; put it in a Secret and name that under `secrets`",
+        )
         for n, value in config.env.items()
         if _SECRET_ENV.search(n) or _SECRET_VALUE.search(value)
     ]
-    found += [(f"env.{n}", "is given under `secrets` too; drop one") for n in config.env if n in secret]
-    found += [(f"secrets.{i}.env", f"{n} is given twice") for i, n in enumerate(secret) if n in secret[:i]]
+    found += [
+        (f"env.{n}", "is given under `secrets` too; drop one") for n in config.env if n in secret
+    ]
+    found += [
+        (f"secrets.{i}.env", f"{n} is given twice") for i, n in enumerate(secret) if n in secret[:i]
+    ]
     return found
 
 
@@ -194,10 +222,24 @@ def _impossible_volumes(config: KubernetesTrainer) -> list[tuple[str, str]]:
     found = []
     for field in ("name", "mount"):
         values = [getattr(v, field) for v in config.volumes]
-        found += [(f"volumes.{i}.{field}", f"{v!r} is given twice") for i, v in enumerate(values) if v in values[:i]]
+        found += [
+            (f"volumes.{i}.{field}", f"{v!r} is given twice")
+            for i, v in enumerate(values)
+            if v in values[:i]
+        ]
     for i, volume in enumerate(config.volumes):
-        if volume.name in {"cache", "tmp", "shm"} or volume.mount.rstrip("/") in {"", "/cache", "/tmp", "/dev/shm"}:  # noqa: S108
-            found.append((f"volumes.{i}", f"{volume.name} at {volume.mount} is Concord's own; choose another name and place"))
+        if volume.name in {"cache", "tmp", "shm"} or volume.mount.rstrip("/") in {
+            "",
+            "/cache",
+            "/tmp",  # noqa: S108
+            "/dev/shm",  # noqa: S108
+        }:
+            found.append(
+                (
+                    f"volumes.{i}",
+                    f"{volume.name} at {volume.mount} is Concord's own; choose another name and place",
+                )
+            )
     return found + _impossible_exchange(config)
 
 
@@ -205,15 +247,33 @@ def _impossible_exchange(config: KubernetesTrainer) -> list[tuple[str, str]]:
     where = "exchange.uri" if config.exchange.pod_uri is None else "exchange.pod_uri"
     inside = config.exchange.inside.removeprefix("file://")
     if "://" in inside:
-        return [] if inside.startswith("s3://") else [(where, f"got {inside!r}, wanted a folder or s3://bucket/prefix")]
+        return (
+            []
+            if inside.startswith("s3://")
+            else [(where, f"got {inside!r}, wanted a folder or s3://bucket/prefix")]
+        )
     if not inside.startswith("/"):
         hint = "" if config.exchange.pod_uri else "; give pod_uri, the place where pods mount it"
         return [(where, f"got {inside!r}, wanted an absolute path in the pod{hint}")]
-    below = [v for v in config.volumes if (inside.rstrip("/") + "/").startswith(v.mount.rstrip("/") + "/")]
+    below = [
+        v
+        for v in config.volumes
+        if (inside.rstrip("/") + "/").startswith(v.mount.rstrip("/") + "/")
+    ]
     if not below:
-        return [(where, f"no volume is mounted at or above {inside}; name the claim that holds it under `volumes`")]
+        return [
+            (
+                where,
+                f"no volume is mounted at or above {inside}; name the claim that holds it under `volumes`",
+            )
+        ]
     volume = max(below, key=lambda v: len(v.mount))
     if volume.empty_dir is not None or volume.read_only:
         what = "lasts only as long as its pod" if volume.empty_dir is not None else "is read-only"
-        return [(where, f"volume {volume.name!r} {what}; results would be lost: mount one that pods can write and that stays")]
+        return [
+            (
+                where,
+                f"volume {volume.name!r} {what}; results would be lost: mount one that pods can write and that stays",
+            )
+        ]
     return []

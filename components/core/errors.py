@@ -33,6 +33,10 @@ class BadInput(UserError):
         self.field, self.got, self.wanted = field, got, wanted
 
 
+class Interrupted(Exception):
+    """A training run stopped between two steps because it was asked to; its checkpoint is written."""
+
+
 def unknown_name(kind: str, name: str, available: Iterable[str]) -> str:
     """Say that a name is unknown, with the nearest one and all that exist.
 

@@ -44,7 +44,9 @@ def digest_json(value: object) -> str:
     >>> digest_json({"a": 1, "b": 2}) == digest_json({"b": 2, "a": 1})
     True
     """
-    return digest_bytes(json.dumps(value, sort_keys=True, separators=(",", ":"), default=str).encode())
+    return digest_bytes(
+        json.dumps(value, sort_keys=True, separators=(",", ":"), default=str).encode()
+    )
 
 
 def digest_file(path: Path) -> str:
@@ -58,7 +60,11 @@ def digest_file(path: Path) -> str:
 
 def digest_folder(folder: Path, exclude: tuple[str, ...] = ()) -> str:
     """SHA-256 over the sorted relative paths and contents of all files below a folder, less some top-level names."""
-    files = sorted(p for p in folder.rglob("*") if p.is_file() and p.relative_to(folder).parts[0] not in exclude)
+    files = sorted(
+        p
+        for p in folder.rglob("*")
+        if p.is_file() and p.relative_to(folder).parts[0] not in exclude
+    )
     return digest_json([[p.relative_to(folder).as_posix(), digest_file(p)] for p in files])
 
 

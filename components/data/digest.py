@@ -53,7 +53,10 @@ def data_digest(uri: str, manifest: Manifest, *, cache: Path, labels: str | None
         files.append([name, digest])
     result = digest_json([manifest.digest(), files])
     memo["sets"][state] = result
-    memo = {kind: dict(list(known.items())[-_REMEMBERED * (1 if kind == "sets" else 16) :]) for kind, known in memo.items()}
+    memo = {
+        kind: dict(list(known.items())[-_REMEMBERED * (1 if kind == "sets" else 16) :])
+        for kind, known in memo.items()
+    }
     write_atomically(cache / _MEMO, json.dumps(memo))
     return result
 
@@ -69,8 +72,14 @@ def _entries(filesystem: Any, root: str, uri: str, labels: str | None) -> list[E
         loose = "/" not in name and name.lower().endswith(_NOT_MEDIA)
         if place in records or name == labels or not loose:
             entries.append((name, place, int(info["size"]), _mark(place, info)))
-    if labels is not None and labels not in {e[0] for e in entries} and filesystem.isfile(where := f"{root}/{labels}"):
-        entries.append((labels, where, int(filesystem.size(where)), _mark(where, filesystem.info(where))))
+    if (
+        labels is not None
+        and labels not in {e[0] for e in entries}
+        and filesystem.isfile(where := f"{root}/{labels}")
+    ):
+        entries.append(
+            (labels, where, int(filesystem.size(where)), _mark(where, filesystem.info(where)))
+        )
     return sorted(entries)
 
 
@@ -79,7 +88,11 @@ def _mark(place: str, info: dict[str, Any]) -> str:
     path = Path(place)
     if "mtime" in info and path.is_file():
         return str(path.stat().st_mtime_ns)
-    return str(next((info[k] for k in ("ETag", "etag", "mtime", "LastModified", "created") if k in info), ""))
+    return str(
+        next(
+            (info[k] for k in ("ETag", "etag", "mtime", "LastModified", "created") if k in info), ""
+        )
+    )
 
 
 def _sha(filesystem: Any, place: str) -> str:  # noqa: ANN401

@@ -45,7 +45,9 @@ def import_dataset(source: Path, target: Path, progress: Progress = silent) -> N
         UserError: the target exists, the source does not or is of no known form, or a column is missing that every set needs.
     """
     if target.exists():
-        raise UserError(f"{target} exists and is never overwritten; give another folder, or remove it first")
+        raise UserError(
+            f"{target} exists and is never overwritten; give another folder, or remove it first"
+        )
     if not source.exists():
         raise UserError(f"no file or folder at {source}")
     table, base = _folder(source) if source.is_dir() else (_table(source), source.parent)
@@ -64,10 +66,14 @@ def import_dataset(source: Path, target: Path, progress: Progress = silent) -> N
     if "id" not in roles:
         table, roles["id"] = _numbered(table), "id"
     with written_aside(target) as folder:
-        for column in (c for c, kind in kinds.items() if kind == "image" and not _is_bytes(table[c])):
+        for column in (
+            c for c, kind in kinds.items() if kind == "image" and not _is_bytes(table[c])
+        ):
             table = _pack(table, column, base, folder / "media", progress)
         pq.write_table(table, folder / "records.parquet", row_group_size=50_000)
-        (folder / "dataset.yaml").write_text(_manifest(roles, kinds, table, source), encoding="utf-8")
+        (folder / "dataset.yaml").write_text(
+            _manifest(roles, kinds, table, source), encoding="utf-8"
+        )
 
 
 def _table(source: Path) -> pa.Table:
@@ -79,7 +85,9 @@ def _table(source: Path) -> pa.Table:
     try:
         if suffix == ".parquet":
             return pq.read_table(source)
-        separator = pacsv.ParseOptions(delimiter="\t" if suffix == ".tsv" else ",", newlines_in_values=True)
+        separator = pacsv.ParseOptions(
+            delimiter="\t" if suffix == ".tsv" else ",", newlines_in_values=True
+        )
         empty = pacsv.ConvertOptions(strings_can_be_null=True, null_values=["", "NA", "NaN", "nan"])
         return pacsv.read_csv(source, parse_options=separator, convert_options=empty)
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
@@ -89,7 +97,12 @@ def _table(source: Path) -> pa.Table:
 def _folder(source: Path) -> tuple[pa.Table, Path]:
     """One record for each picture in ``source/<class>/``; its path is its id."""
     classes = sorted(p for p in source.iterdir() if p.is_dir() and not p.name.startswith("."))
-    files = [(c.name, p) for c in classes for p in sorted(c.rglob("*")) if p.suffix.lower() in _PICTURES and p.is_file()]
+    files = [
+        (c.name, p)
+        for c in classes
+        for p in sorted(c.rglob("*"))
+        if p.suffix.lower() in _PICTURES and p.is_file()
+    ]
     if len({c for c, _ in files}) < 2:
         raise UserError(
             f"{source}: got {len(classes)} sub-folders with {len(files)} pictures, wanted a folder of pictures per class"
@@ -101,23 +114,38 @@ def _folder(source: Path) -> tuple[pa.Table, Path]:
 def _roles(table: pa.Table, source: Path) -> dict[str, str]:
     """Columns by role, found by their usual names."""
     by_lower = {name.lower(): name for name in reversed(table.column_names)}
-    roles = {role: by_lower[n] for role, names in _NAMES.items() if (n := next((n for n in names if n in by_lower), None))}
+    roles = {
+        role: by_lower[n]
+        for role, names in _NAMES.items()
+        if (n := next((n for n in names if n in by_lower), None))
+    }
     if "label" not in roles:
         names = ", ".join(_NAMES["label"])
-        raise UserError(f"{source}: got columns {table.column_names}, wanted one named {names} with the class; rename it")
+        raise UserError(
+            f"{source}: got columns {table.column_names}, wanted one named {names} with the class; rename it"
+        )
     ids = table[roles["id"]] if "id" in roles else None
     if ids is not None and (ids.null_count or pc.count_distinct(ids).as_py() < table.num_rows):
         del roles["id"]
-    if "split" in roles and not set(table[roles["split"]].drop_null().unique().to_pylist()) <= {"train", "val", "test"}:
+    if "split" in roles and not set(table[roles["split"]].drop_null().unique().to_pylist()) <= {
+        "train",
+        "val",
+        "test",
+    }:
         del roles["split"]
     return roles
 
 
 def _numbered(table: pa.Table) -> pa.Table:
     """The table with ids by row number; a column of that name that cannot serve as one is renamed."""
-    names = [f"original_{n}" if n.lower() in _NAMES["id"] and n == "id" else n for n in table.column_names]
+    names = [
+        f"original_{n}" if n.lower() in _NAMES["id"] and n == "id" else n
+        for n in table.column_names
+    ]
     width = len(str(table.num_rows - 1))
-    return table.rename_columns(names).add_column(0, "id", pa.array([f"r{i:0{width}}" for i in range(table.num_rows)]))
+    return table.rename_columns(names).add_column(
+        0, "id", pa.array([f"r{i:0{width}}" for i in range(table.num_rows)])
+    )
 
 
 def _kind(column: pa.ChunkedArray, base: Path) -> str | None:
@@ -128,17 +156,23 @@ def _kind(column: pa.ChunkedArray, base: Path) -> str | None:
     if _is_bytes(column):
         return "image"
     if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_dictionary(kind):
-        return _kind_of_text([str(v) for v in column.drop_null().slice(0, _SAMPLE).to_pylist()], base)
+        return _kind_of_text(
+            [str(v) for v in column.drop_null().slice(0, _SAMPLE).to_pylist()], base
+        )
     numeric = (pa.types.is_boolean, pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal)
     return "number" if any(test(kind) for test in numeric) else None
 
 
 def _kind_of_text(sample: list[str], base: Path) -> str | None:
     """What a column of text holds; one distinct word each is a name or a code, and nothing to learn from."""
-    if sum(v.lower().endswith(_PICTURES) for v in sample) > len(sample) / 2 and any((base / v).is_file() for v in sample):
+    if sum(v.lower().endswith(_PICTURES) for v in sample) > len(sample) / 2 and any(
+        (base / v).is_file() for v in sample
+    ):
         return "image"
     words = sum(len(v.split()) for v in sample) / len(sample)
-    if words < _WORDS_OF_TEXT and len(set(sample)) <= min(_MOST_CATEGORIES, max(2, len(sample) // 2)):
+    if words < _WORDS_OF_TEXT and len(set(sample)) <= min(
+        _MOST_CATEGORIES, max(2, len(sample) // 2)
+    ):
         return "category"
     return "text" if words >= 2 else None
 
@@ -159,25 +193,42 @@ def _pack(table: pa.Table, column: str, base: Path, folder: Path, progress: Prog
         if path is not None and path not in known:
             known[path] = _inside(path, column, taken)
             taken.add(known[path])
-    files = [(n, base / p) for p, n in known.items() if p.lower().endswith(_PICTURES) and (base / p).is_file()]
+    files = [
+        (n, base / p)
+        for p, n in known.items()
+        if p.lower().endswith(_PICTURES) and (base / p).is_file()
+    ]
     done = 0
     folder.mkdir(exist_ok=True)
     for number, part in enumerate(_parts(files)):
         schema = pa.schema([("path", pa.string()), ("bytes", pa.binary())])
         with pq.ParquetWriter(
-            folder / f"{column}-{number:03}.parquet", schema, compression="none", use_dictionary=False
+            folder / f"{column}-{number:03}.parquet",
+            schema,
+            compression="none",
+            use_dictionary=False,
         ) as out:
             for rows in part:
-                out.write_table(pa.Table.from_pylist([{"path": n, "bytes": p.read_bytes()} for n, p in rows], schema))
+                out.write_table(
+                    pa.Table.from_pylist(
+                        [{"path": n, "bytes": p.read_bytes()} for n, p in rows], schema
+                    )
+                )
                 done += len(rows)
                 progress(f"packing {column}", done, len(files))
     place = table.column_names.index(column)
-    return table.set_column(place, column, pa.array([None if p is None else known[p] for p in given], pa.string()))
+    return table.set_column(
+        place, column, pa.array([None if p is None else known[p] for p in given], pa.string())
+    )
 
 
 def _inside(path: str, column: str, taken: set[str]) -> str:
     """A name inside the set for a path that may lead anywhere; two paths never share one."""
-    parts = [p for p in PurePosixPath(path.replace("\\", "/")).parts if p not in ("/", "..", ".") and ":" not in p]
+    parts = [
+        p
+        for p in PurePosixPath(path.replace("\\", "/")).parts
+        if p not in ("/", "..", ".") and ":" not in p
+    ]
     name = "/".join(parts) or column
     while name in taken:
         name = f"_/{name}"
@@ -220,7 +271,9 @@ def _manifest(roles: dict[str, str], kinds: dict[str, str], table: pa.Table, sou
     if "split" in roles:
         lines.append(f"split: {{column: {_yaml(roles['split'])}}}")
     else:
-        lines.append("split: {salt: concord, validation: 0.1, test: 0.2}    # by hash, for ever; do not change the salt later")
+        lines.append(
+            "split: {salt: concord, validation: 0.1, test: 0.2}    # by hash, for ever; do not change the salt later"
+        )
     lines.append("modalities:")
     used: dict[str, int] = {}
     for column, kind in kinds.items():
@@ -230,7 +283,11 @@ def _manifest(roles: dict[str, str], kinds: dict[str, str], table: pa.Table, sou
             lines.append(f"  {name}: {{kind: {kind}, column: {_yaml(column)}}}")
     fields = {c: k for c, k in kinds.items() if k in ("number", "category")}
     if fields:
-        lines += ["  facts:    # remove columns that give the class away", "    kind: tabular", "    columns:"]
+        lines += [
+            "  facts:    # remove columns that give the class away",
+            "    kind: tabular",
+            "    columns:",
+        ]
         lines += [f"      {_yaml(c)}: {{type: {k}, null: missing}}" for c, k in fields.items()]
         lines.append(
             "      # an empty cell that means a value: {type: number, null: {default: 0}}; a list: {type: set, separator: ','}"
@@ -245,6 +302,7 @@ def _yaml(name: str) -> str:
     """A column's name as YAML text."""
     return (
         name
-        if name.isidentifier() and name.lower() not in ("null", "true", "false", "yes", "no", "on", "off", "y", "n")
+        if name.isidentifier()
+        and name.lower() not in ("null", "true", "false", "yes", "no", "on", "off", "y", "n")
         else json.dumps(name)
     )

@@ -25,7 +25,9 @@ def visible_ids(uri: str, labels: Labels | None, id_column: str = "id") -> froze
     filesystem, root = fsspec.core.url_to_fs(uri)
     place = f"{root}/{labels.file}"
     if not filesystem.isfile(place):
-        raise UserError(f"no label file {labels.file!r} in {uri}; `data.labels.file` is relative to the data set")
+        raise UserError(
+            f"no label file {labels.file!r} in {uri}; `data.labels.file` is relative to the data set"
+        )
     try:
         with filesystem.open(place, "rb") as file:
             parquet = pq.ParquetFile(file)
@@ -33,13 +35,17 @@ def visible_ids(uri: str, labels: Labels | None, id_column: str = "id") -> froze
             key = id_column if id_column in schema.names else "id"
             offered = [f.name for f in schema if pa.types.is_boolean(f.type)]
             if key not in schema.names:
-                raise UserError(f"{labels.file}: {unknown_name('column', key, schema.names)}; wanted the record's id")
+                raise UserError(
+                    f"{labels.file}: {unknown_name('column', key, schema.names)}; wanted the record's id"
+                )
             if labels.column not in offered:
                 raise UserError(
                     f"data.labels.column: {unknown_name('boolean column', labels.column, offered)} in {labels.file}"
                 )
             table = parquet.read(columns=[key, labels.column])
     except (pa.ArrowException, OSError) as error:
-        raise UserError(f"{labels.file} is not readable Parquet ({error}); write it again") from error
+        raise UserError(
+            f"{labels.file} is not readable Parquet ({error}); write it again"
+        ) from error
     chosen = table.filter(pc.fill_null(table[labels.column], False))
     return frozenset(str(i) for i in chosen[key].to_pylist())

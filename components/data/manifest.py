@@ -24,14 +24,22 @@ Value = str | int | float | bool | list[str]
 
 def _null(value: object) -> object:
     """``missing`` or ``{default: value}``; nothing else says what an empty cell means."""
-    if value == "missing" or (isinstance(value, dict) and list(value) == ["default"] and isinstance(value["default"], Value)):
+    if value == "missing" or (
+        isinstance(value, dict)
+        and list(value) == ["default"]
+        and isinstance(value["default"], Value)
+    ):
         return value
-    raise ValueError(f"got {value!r}, wanted `missing` or `{{default: VALUE}}`: what an empty cell means")
+    raise ValueError(
+        f"got {value!r}, wanted `missing` or `{{default: VALUE}}`: what an empty cell means"
+    )
 
 
 def _yaml_null(tree: object) -> object:
     """YAML reads the bare key ``null`` as nothing; here it is a word."""
-    return {"null" if k is None else k: v for k, v in tree.items()} if isinstance(tree, dict) else tree
+    return (
+        {"null" if k is None else k: v for k, v in tree.items()} if isinstance(tree, dict) else tree
+    )
 
 
 class Column(Strict):
@@ -62,7 +70,9 @@ class Column(Strict):
 
     def members(self, value: object) -> list[str]:
         """Members of a set, sorted, each once, from a list or from text with the separator (default: a comma)."""
-        parts_ = value if isinstance(value, list | tuple) else str(value).split(self.separator or ",")
+        parts_ = (
+            value if isinstance(value, list | tuple) else str(value).split(self.separator or ",")
+        )
         return sorted({str(p).strip() for p in parts_ if p is not None and str(p).strip()})
 
 
@@ -119,13 +129,17 @@ class Manifest(Strict):
     @property
     def feature_columns(self) -> list[str]:
         """Columns that some modality reads, each once."""
-        return list(dict.fromkeys(c for name in sorted(self.modalities) for c in self.modalities[name].used))
+        return list(
+            dict.fromkeys(c for name in sorted(self.modalities) for c in self.modalities[name].used)
+        )
 
     @property
     def used(self) -> list[str]:
         """Every column the manifest names, each once."""
         roles = [self.id, self.target.column, self.group, self.time, self.split.column]
-        return list(dict.fromkeys([r for r in roles if r is not None] + self.feature_columns + self.slices))
+        return list(
+            dict.fromkeys([r for r in roles if r is not None] + self.feature_columns + self.slices)
+        )
 
     def resolved(self) -> dict[str, Any]:
         """Everything written out, as JSON values; ``Manifest.model_validate`` reads it back."""
@@ -134,7 +148,13 @@ class Manifest(Strict):
     def accepted(self) -> "Manifest":
         """The same manifest over accepted records, where the roles have their fixed names."""
         target = self.target.model_copy(update={"column": "label"})
-        roles = {"id": "id", "group": "group", "time": None, "target": target, "split": Split(column="split")}
+        roles = {
+            "id": "id",
+            "group": "group",
+            "time": None,
+            "target": target,
+            "split": Split(column="split"),
+        }
         return self.model_copy(update=roles)
 
     def digest(self) -> str:
@@ -165,7 +185,9 @@ def load_manifest(data_uri: str, manifest_path: str | Path | None = None) -> Man
     if manifest_path is not None:
         path = Path(manifest_path)
         if not path.is_file():
-            raise UsageError(f"no manifest at {path}; `data.manifest` names a YAML file relative to the run's configuration")
+            raise UsageError(
+                f"no manifest at {path}; `data.manifest` names a YAML file relative to the run's configuration"
+            )
         return parse(read_yaml(path), path)
     if "://" not in data_uri:
         path = Path(data_uri) / FILE
@@ -181,7 +203,9 @@ def _read_remote(uri: str) -> object:
 
     filesystem, inner = fsspec.core.url_to_fs(uri)
     if not filesystem.exists(inner):
-        raise UsageError(f"no manifest at {uri}; put {FILE} there, or name one with `data.manifest`")
+        raise UsageError(
+            f"no manifest at {uri}; put {FILE} there, or name one with `data.manifest`"
+        )
     try:
         return yaml.safe_load(filesystem.cat_file(inner))
     except yaml.YAMLError as error:
@@ -220,7 +244,9 @@ def _target(tree: dict[Any, Any]) -> list[str]:
     kind, classes = target.get("kind", "single"), target.get("classes")
     problems = []
     if kind in _TARGETS and kind != "single":
-        problems.append(f"target.kind: {kind!r} is declared in the contract but not offered yet; offered: single")
+        problems.append(
+            f"target.kind: {kind!r} is declared in the contract but not offered yet; offered: single"
+        )
     if isinstance(classes, list) and len(set(map(str, classes))) < len(classes):
         problems.append("target.classes: a class is named twice")
     return problems
@@ -230,16 +256,24 @@ def _modality(name: str, modality: dict[Any, Any], tree: dict[Any, Any]) -> list
     where = f"modalities.{name}"
     problems = []
     if not name.isidentifier():
-        problems.append(f"{where}: got name {name!r}, wanted letters, digits and underscores (it names files and columns)")
+        problems.append(
+            f"{where}: got name {name!r}, wanted letters, digits and underscores (it names files and columns)"
+        )
     kind, column, columns = modality.get("kind"), modality.get("column"), modality.get("columns")
     if isinstance(kind, str) and not kind.endswith(".py"):
         problems += _kind(where, kind)
     if (column is None) == (columns is None):
-        problems.append(f"{where}: wanted either `column` (image, text) or `columns` with their types (tabular), exactly one")
+        problems.append(
+            f"{where}: wanted either `column` (image, text) or `columns` with their types (tabular), exactly one"
+        )
     elif kind == "tabular" and columns is None:
-        problems.append(f"{where}: a tabular modality wants `columns: {{NAME: {{type: number}}}}`, not `column`")
+        problems.append(
+            f"{where}: a tabular modality wants `columns: {{NAME: {{type: number}}}}`, not `column`"
+        )
     elif kind in ("image", "text", "audio") and column is None:
-        problems.append(f"{where}: a modality of kind {kind} lies in one `column`, not in `columns`")
+        problems.append(
+            f"{where}: a modality of kind {kind} lies in one `column`, not in `columns`"
+        )
     target = tree.get("target")
     label = target.get("column") if isinstance(target, dict) else None
     used = [column] if column is not None else list(columns) if isinstance(columns, dict) else []
@@ -255,7 +289,9 @@ def _kind(where: str, kind: str) -> list[str]:
     if kind in offered:
         return []
     if kind in _DECLARED:
-        return [f"{where}.kind: {kind!r} is declared in the contract but not offered yet; offered: {', '.join(offered)}"]
+        return [
+            f"{where}.kind: {kind!r} is declared in the contract but not offered yet; offered: {', '.join(offered)}"
+        ]
     return [f"{where}.kind: {unknown_name('modality kind', kind, offered)}"]
 
 
@@ -263,7 +299,9 @@ def _column(where: str, spec: dict[Any, Any]) -> list[str]:
     kind, problems = spec.get("type"), []
     for key, owner in (("separator", "set"), ("unit", "number")):
         if spec.get(key) is not None and kind in ("number", "category", "set") and kind != owner:
-            problems.append(f"{where}.{key}: only a column of type {owner} has a {key}; this one is {kind}")
+            problems.append(
+                f"{where}.{key}: only a column of type {owner} has a {key}; this one is {kind}"
+            )
     null = spec.get("null", spec.get(None))
     default = null.get("default") if isinstance(null, dict) else None
     fits = {"number": int | float, "category": str | bool | int, "set": str | list}.get(str(kind))

@@ -34,7 +34,9 @@ class Media:
         self._held_bytes = 0
         self._hashes, self._where = self._index()
 
-    def fetch(self, paths: Sequence[str | None], field: str = "media") -> list[bytes | BadInput | None]:
+    def fetch(
+        self, paths: Sequence[str | None], field: str = "media"
+    ) -> list[bytes | BadInput | None]:
         """The bytes behind each path; None for None, and the reason (not raised) where a path leads nowhere.
 
         Each row group that the batch needs is read once, in file order.
@@ -61,13 +63,17 @@ class Media:
                 found[i] = self._file(path, field) if found[i] is None else found[i]
         return found
 
-    def _index(self) -> tuple[np.ndarray[Any, np.dtype[np.int64]], np.ndarray[Any, np.dtype[np.int64]]]:
+    def _index(
+        self,
+    ) -> tuple[np.ndarray[Any, np.dtype[np.int64]], np.ndarray[Any, np.dtype[np.int64]]]:
         hashes: list[np.ndarray[Any, np.dtype[np.int64]]] = []
         for number, file in enumerate(self._files):
             with self._open(file) as parquet:
                 missing = {"path", "bytes"} - set(parquet.schema_arrow.names)
                 if missing:
-                    raise UserError(f"{file}: got columns {parquet.schema_arrow.names}, wanted `path` and `bytes`")
+                    raise UserError(
+                        f"{file}: got columns {parquet.schema_arrow.names}, wanted `path` and `bytes`"
+                    )
                 for group in range(parquet.num_row_groups):
                     paths = parquet.read_row_group(group, columns=["path"])["path"].to_pylist()
                     hashes.append(np.fromiter(map(hash, paths), dtype=np.int64, count=len(paths)))
@@ -82,7 +88,10 @@ class Media:
         if not len(self._hashes):
             return None
         key = hash(path)
-        first, last = np.searchsorted(self._hashes, key, "left"), np.searchsorted(self._hashes, key, "right")
+        first, last = (
+            np.searchsorted(self._hashes, key, "left"),
+            np.searchsorted(self._hashes, key, "right"),
+        )
         return sorted(set(self._where[first:last].tolist())) if last > first else None
 
     def _group(self, group: int) -> tuple[dict[str, int], Any]:
@@ -107,7 +116,9 @@ class Media:
                 return data
             except (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError):
                 continue
-        return BadInput(field, f"path {path!r}", "a file below the data set, or a path in media/*.parquet")
+        return BadInput(
+            field, f"path {path!r}", "a file below the data set, or a path in media/*.parquet"
+        )
 
     def _open(self, file: str) -> pq.ParquetFile:
         try:
@@ -120,5 +131,7 @@ def _unsafe(path: str, field: str) -> BadInput | None:
     """A path that leads, or could lead, out of the data set."""
     pure = PurePosixPath(path.replace("\\", "/"))
     if not path or "\0" in path or pure.is_absolute() or ".." in pure.parts or ":" in pure.parts[0]:
-        return BadInput(field, f"path {path[:200]!r}", "a relative path inside the data set, without `..`")
+        return BadInput(
+            field, f"path {path[:200]!r}", "a relative path inside the data set, without `..`"
+        )
     return None

@@ -52,13 +52,17 @@ class Dataset:
         """Raise ``UserError`` that names every column of ``wanted`` which the records lack, and the nearest."""
         missing = [c for c in wanted if c not in self.schema.names]
         if missing:
-            lines = "\n".join(f"  - {unknown_name('column', c, self.schema.names)}" for c in missing)
+            lines = "\n".join(
+                f"  - {unknown_name('column', c, self.schema.names)}" for c in missing
+            )
             raise UserError(
                 f"the manifest names {len(missing)} column{'s' if len(missing) > 1 else ''} not in the records of {self.uri}:\n"
                 f"{lines}\nMend the manifest, or add the column."
             )
 
-    def batches(self, rows: int = ROWS, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+    def batches(
+        self, rows: int = ROWS, columns: Sequence[str] | None = None
+    ) -> Iterator[pa.RecordBatch]:
         """Records in order, at most ``rows`` at a time; all columns, or only some."""
         for part in self._parts:
             with self._fs.open(part, "rb") as file:
@@ -67,7 +71,9 @@ class Dataset:
                     for batch in pq.ParquetFile(file).iter_batches(rows, columns=names):
                         yield batch.select(names or self.schema.names)
                 except (pa.ArrowException, OSError) as error:
-                    raise UserError(f"{part} is not readable Parquet ({error}); write it again") from error
+                    raise UserError(
+                        f"{part} is not readable Parquet ({error}); write it again"
+                    ) from error
 
     def media(self) -> Media:
         """The media of the set, indexed anew."""
@@ -82,10 +88,14 @@ class Dataset:
                     rows += parquet.metadata.num_rows
                     here = parquet.schema_arrow.remove_metadata()
             except (pa.ArrowException, OSError) as error:
-                raise UserError(f"{part} is not readable Parquet ({error}); write it again") from error
+                raise UserError(
+                    f"{part} is not readable Parquet ({error}); write it again"
+                ) from error
             if schema is not None and set(here.names) != set(schema.names):
                 odd = sorted(set(here.names) ^ set(schema.names))
-                raise UserError(f"{part}: columns {odd} are not in every part of the records; wanted the same columns in all")
+                raise UserError(
+                    f"{part}: columns {odd} are not in every part of the records; wanted the same columns in all"
+                )
             schema = schema or here
         assert schema is not None
         return schema, rows
@@ -111,7 +121,10 @@ def record_files(filesystem: Any, root: str, uri: str) -> list[str]:  # noqa: AN
 
 
 def raws(
-    batch: pa.RecordBatch | pa.Table, manifest: Manifest, media: Media | None, faults: list[Fault] | None = None
+    batch: pa.RecordBatch | pa.Table,
+    manifest: Manifest,
+    media: Media | None,
+    faults: list[Fault] | None = None,
 ) -> "dict[str, list[Raw | None]]":
     """Raw values of each modality of a batch, None where a record does not have it.
 
@@ -138,19 +151,28 @@ def raws(
         else:
             values = batch.column(str(modality.column)).to_pylist()
             result[name] = [
-                v if isinstance(v, bytes) else (str(v) if v is not None and str(v).strip() else None) for v in values
+                v
+                if isinstance(v, bytes)
+                else (str(v) if v is not None and str(v).strip() else None)
+                for v in values
             ]
     return result
 
 
 def _media(
-    batch: pa.RecordBatch | pa.Table, name: str, modality: Modality, media: Media | None, faults: list[Fault] | None
+    batch: pa.RecordBatch | pa.Table,
+    name: str,
+    modality: Modality,
+    media: Media | None,
+    faults: list[Fault] | None,
 ) -> "list[Raw | None]":
     values = batch.column(str(modality.column)).to_pylist()
     if not any(isinstance(v, str) for v in values):
         return list(values)  # bytes columns
     assert media is not None, "paths need a place to read from"
-    fetched = media.fetch([v or None for v in values], f"modality {name!r}, column {modality.column!r}")
+    fetched = media.fetch(
+        [v or None for v in values], f"modality {name!r}, column {modality.column!r}"
+    )
     found: list[Raw | None] = []
     for row, value in enumerate(fetched):
         if isinstance(value, BadInput):
@@ -164,7 +186,10 @@ def _media(
 
 
 def _tabular(batch: pa.RecordBatch | pa.Table, columns: dict[str, Column]) -> "list[Raw | None]":
-    cells = {name: [_cell(v, spec) for v in batch.column(name).to_pylist()] for name, spec in columns.items()}
+    cells = {
+        name: [_cell(v, spec) for v in batch.column(name).to_pylist()]
+        for name, spec in columns.items()
+    }
     rows: list[Raw | None] = []
     for row in range(batch.num_rows):
         values = {name: column[row] for name, column in cells.items()}

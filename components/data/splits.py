@@ -23,5 +23,7 @@ def assign(keys: Sequence[str], split: Split) -> list[str]:
         sha = prefix.copy()
         sha.update(key.encode())
         u = int.from_bytes(sha.digest()[:8], "little") / 2**64
-        result.append("test" if u < split.test else "val" if u < split.test + split.validation else "train")
+        result.append(
+            "test" if u < split.test else "val" if u < split.test + split.validation else "train"
+        )
     return result

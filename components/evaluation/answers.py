@@ -117,7 +117,12 @@ class Encoded:
         columns = [held_out.features.names.index(name) for name in model.names]
         present = held_out.present[:, columns]
         arrays = {
-            name: _encode(model.encoders[name], held_out.features.arrays[name], held_out.rows, present[:, column])
+            name: _encode(
+                model.encoders[name],
+                held_out.features.arrays[name],
+                held_out.rows,
+                present[:, column],
+            )
             for column, name in enumerate(model.names)
         }
         # A shallow copy: projectors, fusion and heads are the model's own, only the table of modules is new.
@@ -128,10 +133,14 @@ class Encoded:
 
     def infer(self, at: Rows | None = None, subset: Sequence[str] | None = None) -> Inference:
         """What the model says of some held-out rows (all by default) from a subset of modalities (all by default)."""
-        return infer(self.model, self.arrays, self.present, at, None if subset is None else tuple(subset))
+        return infer(
+            self.model, self.arrays, self.present, at, None if subset is None else tuple(subset)
+        )
 
 
-def _encode(encoder: nn.Module, inputs: NDArray[Any], rows: Rows, has: NDArray[np.bool_]) -> NDArray[np.float32]:
+def _encode(
+    encoder: nn.Module, inputs: NDArray[Any], rows: Rows, has: NDArray[np.bool_]
+) -> NDArray[np.float32]:
     result: NDArray[np.float32] | None = None
     at = np.flatnonzero(has)
     with torch.inference_mode():
@@ -148,7 +157,12 @@ def _encode(encoder: nn.Module, inputs: NDArray[Any], rows: Rows, has: NDArray[n
 def infer_rows(model: models.Model, features: Features, rows: Rows) -> Inference:
     """What a model, perhaps one of fewer modalities, says of rows of a data set from all modalities that they have."""
     columns = [features.names.index(name) for name in model.names]
-    return infer(model, {name: features.arrays[name] for name in model.names}, features.present[:, columns], rows)
+    return infer(
+        model,
+        {name: features.arrays[name] for name in model.names},
+        features.present[:, columns],
+        rows,
+    )
 
 
 def subset_answers(encoded: Encoded, held_out: HeldOut) -> list[SubsetAnswers]:
@@ -161,7 +175,11 @@ def subset_answers(encoded: Encoded, held_out: HeldOut) -> list[SubsetAnswers]:
         fit = held_out.selected[at]
         temperature = fit_temperature(logits[fit], held_out.labels[at][fit])
         probabilities = softmax(logits, temperature).astype(np.float32)
-        answers.append(SubsetAnswers(subset=subset, at=at, temperature=temperature, probabilities=probabilities))
+        answers.append(
+            SubsetAnswers(
+                subset=subset, at=at, temperature=temperature, probabilities=probabilities
+            )
+        )
     return answers
 
 
@@ -195,7 +213,9 @@ class Predictions:
             model = models.load(folder)
             logits = infer_rows(model, self._held_out.features, self._held_out.rows).logits
             blank = np.isnan(logits).any(axis=1)
-            self._known[key] = np.where(blank, self._held_out.majority, np.nan_to_num(logits).argmax(axis=1))
+            self._known[key] = np.where(
+                blank, self._held_out.majority, np.nan_to_num(logits).argmax(axis=1)
+            )
         return self._known[key]
 
 

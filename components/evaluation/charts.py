@@ -27,7 +27,12 @@ def reliability_diagram(found: Reliability, ece: float | None) -> Markup:
         parts.append(_line(left, low - tick * side, left + side, low - tick * side, "grid"))
     most = max(1, int(found.counts.max()))
     for start, end, count, accuracy, confidence in zip(
-        found.edges[:-1], found.edges[1:], found.counts, found.accuracy, found.confidence, strict=True
+        found.edges[:-1],
+        found.edges[1:],
+        found.counts,
+        found.accuracy,
+        found.confidence,
+        strict=True,
     ):
         if not count:
             continue
@@ -40,14 +45,26 @@ def reliability_diagram(found: Reliability, ece: float | None) -> Markup:
         height = strip * count / most
         parts.append(_rect(x, low + 16 + strip - height, width, height, "count", tip))
     parts.append(_line(left, low, left + side, top, "ideal"))
-    parts.append(_text(left + side / 2, low + strip + 52, "confidence (bars below: records in each bin)", anchor="middle"))
     parts.append(
-        Markup('<text class="t" transform="translate(12 {}) rotate(-90)" text-anchor="middle">accuracy</text>').format(
-            top + side / 2
+        _text(
+            left + side / 2,
+            low + strip + 52,
+            "confidence (bars below: records in each bin)",
+            anchor="middle",
         )
     )
+    parts.append(
+        Markup(
+            '<text class="t" transform="translate(12 {}) rotate(-90)" text-anchor="middle">accuracy</text>'
+        ).format(top + side / 2)
+    )
     said = "unknown" if ece is None else f"{ece:.3f}"
-    return _svg(left + side + 16, low + strip + 60, f"Reliability diagram; expected calibration error {said}", parts)
+    return _svg(
+        left + side + 16,
+        low + strip + 60,
+        f"Reliability diagram; expected calibration error {said}",
+        parts,
+    )
 
 
 def confusion_heat_map(counts: NDArray[np.int64], classes: Sequence[str]) -> Markup:
@@ -63,19 +80,27 @@ def confusion_heat_map(counts: NDArray[np.int64], classes: Sequence[str]) -> Mar
         at = margin + (i + 0.5) * cell + font * 0.35
         parts.append(_text(margin - 5, at, _short(name, 24), anchor="end", size=font))
         parts.append(
-            Markup('<text class="t" style="font-size:{}px" transform="translate({} {}) rotate(-60)">{}</text>').format(
-                font, round(at, 1), margin - 5, _short(name, 24)
-            )
+            Markup(
+                '<text class="t" style="font-size:{}px" transform="translate({} {}) rotate(-60)">{}</text>'
+            ).format(font, round(at, 1), margin - 5, _short(name, 24))
         )
         if n > 12 and i % 5 == 0:
-            parts.append(_line(margin, margin + i * cell, margin + n * cell, margin + i * cell, "grid"))
-            parts.append(_line(margin + i * cell, margin, margin + i * cell, margin + n * cell, "grid"))
+            parts.append(
+                _line(margin, margin + i * cell, margin + n * cell, margin + i * cell, "grid")
+            )
+            parts.append(
+                _line(margin + i * cell, margin, margin + i * cell, margin + n * cell, "grid")
+            )
     for row, column in np.argwhere(counts > 0):
         count, share = int(counts[row, column]), counts[row, column] / totals[row]
         tip = f"{classes[row]} answered with {classes[column]}: {count} of {totals[row]} ({share:.0%})"
         kind = "right" if row == column else "wrong"
         x, y = margin + column * cell, margin + row * cell
-        parts.append(_rect(x + 0.5, y + 0.5, cell - 1, cell - 1, kind, tip, opacity=0.12 + 0.88 * float(share)))
+        parts.append(
+            _rect(
+                x + 0.5, y + 0.5, cell - 1, cell - 1, kind, tip, opacity=0.12 + 0.88 * float(share)
+            )
+        )
         if cell >= 30:
             ink = "t on" if share > 0.55 else "t"
             parts.append(
@@ -85,7 +110,10 @@ def confusion_heat_map(counts: NDArray[np.int64], classes: Sequence[str]) -> Mar
             )
     side = margin + n * cell + 14
     return _svg(
-        side + int(longest * font * 0.3), side, f"Confusion matrix of {n} classes: rows are true, columns are answers", parts
+        side + int(longest * font * 0.3),
+        side,
+        f"Confusion matrix of {n} classes: rows are true, columns are answers",
+        parts,
     )
 
 
@@ -112,11 +140,16 @@ def interval_plot(rows: Sequence[tuple[str, IntervalFigures]]) -> Markup:
         parts.append(_line(x(a), y, x(b), y, kind))
         tip = f"{name}: {d:+.1f} points, 95% interval {a:+.1f} to {b:+.1f}"
         parts.append(
-            Markup('<circle class="{}" cx="{}" cy="{}" r="6"><title>{}</title></circle>').format(kind, round(x(d), 1), y, tip)
+            Markup('<circle class="{}" cx="{}" cy="{}" r="6"><title>{}</title></circle>').format(
+                kind, round(x(d), 1), y, tip
+            )
         )
         parts.append(_text(left + width + 14, y + 4, f"{d:+.1f}  [{a:+.1f}, {b:+.1f}]", size=13))
     return _svg(
-        left + width + 170, bottom + 24, "Differences of accuracy in points, with 95% paired bootstrap intervals", parts
+        left + width + 170,
+        bottom + 24,
+        "Differences of accuracy in points, with 95% paired bootstrap intervals",
+        parts,
     )
 
 
@@ -135,20 +168,32 @@ def largest_classes(
 
 
 def _svg(width: float, height: float, title: str, parts: Sequence[Markup]) -> Markup:
-    return Markup('<svg viewBox="0 0 {w} {h}" width="{w}" height="{h}" role="img" aria-label="{t}">{body}</svg>').format(
-        w=round(width), h=round(height), t=title, body=Markup("").join(parts)
-    )
+    return Markup(
+        '<svg viewBox="0 0 {w} {h}" width="{w}" height="{h}" role="img" aria-label="{t}">{body}</svg>'
+    ).format(w=round(width), h=round(height), t=title, body=Markup("").join(parts))
 
 
-def _rect(x: float, y: float, width: float, height: float, kind: str, tip: str, opacity: float = 1.0) -> Markup:
+def _rect(
+    x: float, y: float, width: float, height: float, kind: str, tip: str, opacity: float = 1.0
+) -> Markup:
     shade = Markup("") if opacity >= 1 else Markup(' fill-opacity="{}"').format(round(opacity, 3))
-    return Markup('<rect class="{}" x="{}" y="{}" width="{}" height="{}"{}><title>{}</title></rect>').format(
-        kind, round(x, 1), round(y, 1), round(max(width, 0), 1), round(max(height, 0), 1), shade, tip
+    return Markup(
+        '<rect class="{}" x="{}" y="{}" width="{}" height="{}"{}><title>{}</title></rect>'
+    ).format(
+        kind,
+        round(x, 1),
+        round(y, 1),
+        round(max(width, 0), 1),
+        round(max(height, 0), 1),
+        shade,
+        tip,
     )
 
 
 def _frame(x: float, y: float, width: float, height: float) -> Markup:
-    return Markup('<rect class="frame" x="{}" y="{}" width="{}" height="{}"/>').format(x, y, width, height)
+    return Markup('<rect class="frame" x="{}" y="{}" width="{}" height="{}"/>').format(
+        x, y, width, height
+    )
 
 
 def _line(x1: float, y1: float, x2: float, y2: float, kind: str) -> Markup:
@@ -158,9 +203,9 @@ def _line(x1: float, y1: float, x2: float, y2: float, kind: str) -> Markup:
 
 
 def _text(x: float, y: float, words: str, anchor: str = "start", size: int = 12) -> Markup:
-    return Markup('<text class="t" style="font-size:{}px" x="{}" y="{}" text-anchor="{}">{}</text>').format(
-        size, round(x, 1), round(y, 1), anchor, escape(words)
-    )
+    return Markup(
+        '<text class="t" style="font-size:{}px" x="{}" y="{}" text-anchor="{}">{}</text>'
+    ).format(size, round(x, 1), round(y, 1), anchor, escape(words))
 
 
 def _short(name: str, most: int) -> str:

@@ -34,7 +34,9 @@ def macro_f1(labels: Classes, predicted: Classes) -> float:
     return float(np.mean(2 * hits[occurs] / (support[occurs] + claimed[occurs])))
 
 
-def confusion(labels: NDArray[np.integer], predicted: NDArray[np.integer], classes: int) -> NDArray[np.int64]:
+def confusion(
+    labels: NDArray[np.integer], predicted: NDArray[np.integer], classes: int
+) -> NDArray[np.int64]:
     """Counts ``(classes, classes)``: row is the true class, column the answer."""
     cells = np.asarray(labels, dtype=np.int64) * classes + predicted
     return np.bincount(cells, minlength=classes * classes).reshape(classes, classes)

@@ -79,13 +79,17 @@ def _accuracy_draws(
     right_a: NDArray[np.bool_], right_b: NDArray[np.bool_], resamples: int, rng: np.random.Generator
 ) -> NDArray[np.float64]:
     n = len(right_a)
-    kinds = np.array([np.sum(right_a & ~right_b), np.sum(right_b & ~right_a), np.sum(right_a == right_b)])
+    kinds = np.array(
+        [np.sum(right_a & ~right_b), np.sum(right_b & ~right_a), np.sum(right_a == right_b)]
+    )
     counts = rng.multinomial(n, kinds / n, size=resamples)
     draws: NDArray[np.float64] = (counts[:, 0] - counts[:, 1]) / n
     return draws
 
 
-def _macro_f1_draws(labels: Classes, a: Classes, b: Classes, resamples: int, rng: np.random.Generator) -> NDArray[np.float64]:
+def _macro_f1_draws(
+    labels: Classes, a: Classes, b: Classes, resamples: int, rng: np.random.Generator
+) -> NDArray[np.float64]:
     names, codes = np.unique(np.concatenate([labels, a, b]), return_inverse=True)
     rows = codes.reshape(3, -1).T
     kinds, counts = np.unique(rows, axis=0, return_counts=True)
@@ -94,11 +98,15 @@ def _macro_f1_draws(labels: Classes, a: Classes, b: Classes, resamples: int, rng
     for start in range(0, resamples, step):
         size = min(step, resamples - start)
         drawn = rng.multinomial(len(rows), counts / len(rows), size=size).astype(np.float64)
-        draws[start : start + size] = _macro_f1(drawn, kinds, 1, len(names)) - _macro_f1(drawn, kinds, 2, len(names))
+        draws[start : start + size] = _macro_f1(drawn, kinds, 1, len(names)) - _macro_f1(
+            drawn, kinds, 2, len(names)
+        )
     return draws
 
 
-def _macro_f1(drawn: NDArray[np.float64], kinds: NDArray[np.int64], column: int, classes: int) -> NDArray[np.float64]:
+def _macro_f1(
+    drawn: NDArray[np.float64], kinds: NDArray[np.int64], column: int, classes: int
+) -> NDArray[np.float64]:
     """Macro-F1 ``(draws,)`` from counts ``(draws, kinds)`` of kinds of row ``(kinds, 3)``."""
     true, said = kinds[:, 0], kinds[:, column]
     support, claimed = drawn @ np.eye(classes)[true], drawn @ np.eye(classes)[said]

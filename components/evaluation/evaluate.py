@@ -15,7 +15,14 @@ from components.core.errors import UserError
 from components.core.progress import Progress, silent
 from components.core.refs import read_json, write_json
 from components.evaluation import metrics as m
-from components.evaluation.answers import Encoded, HeldOut, Predictions, SubsetAnswers, subset_answers, with_all_present
+from components.evaluation.answers import (
+    Encoded,
+    HeldOut,
+    Predictions,
+    SubsetAnswers,
+    subset_answers,
+    with_all_present,
+)
 from components.evaluation.classification import accuracy, macro_f1
 from components.evaluation.comparison import paired_bootstrap
 from components.evaluation.retrieval import every_pair
@@ -62,21 +69,31 @@ def evaluate(
     data = Features.load(features)
     held_out = HeldOut.of(data)
     if not held_out.scored.any():
-        raise UserError("no labelled record in the test split, so nothing can be measured; add labelled test records")
+        raise UserError(
+            "no labelled record in the test split, so nothing can be measured; add labelled test records"
+        )
     progress("every subset of modalities", 0, _STAGES)
     chosen = Encoded.of(models.load(train / "model"), held_out)
     answers = subset_answers(chosen, held_out)
     probabilities = with_all_present(answers, held_out)
     progress("teacher, student and baselines", 1, _STAGES)
-    compared = _compared(held_out, probabilities.argmax(axis=1), teacher=teacher, train=train, baselines=baselines)
+    compared = _compared(
+        held_out, probabilities.argmax(axis=1), teacher=teacher, train=train, baselines=baselines
+    )
     progress("search", 2, _STAGES)
     test = np.flatnonzero(held_out.test)
     vectors = chosen.infer(test)
     searched = _retrieval(held_out, test, vectors, evaluation)
     progress("intervals", 3, _STAGES)
     found = _metrics(held_out, answers, probabilities, compared, evaluation)
-    found |= {"retrieval": searched, "label_budget": read_json(accepted / "summary.json")["label_budget"]}
-    found |= {"selection": read_json(train / "selection.json"), "pseudo": read_json(pseudo / "summary.json")}
+    found |= {
+        "retrieval": searched,
+        "label_budget": read_json(accepted / "summary.json")["label_budget"],
+    }
+    found |= {
+        "selection": read_json(train / "selection.json"),
+        "pseudo": read_json(pseudo / "summary.json"),
+    }
     metrics = m.Metrics.model_validate(found)
     progress("tables", 4, _STAGES)
     write_json(out / "calibration.json", {a.key: a.temperature for a in answers})
@@ -97,7 +114,9 @@ def evaluate(
     progress("report", _STAGES, _STAGES)
 
 
-def _compared(held_out: HeldOut, chosen: Classes, *, teacher: Path, train: Path, baselines: Path) -> dict[str, Classes]:
+def _compared(
+    held_out: HeldOut, chosen: Classes, *, teacher: Path, train: Path, baselines: Path
+) -> dict[str, Classes]:
     """Answers ``(n,)`` of everybody on all held-out records, by the column names of ``comparisons.parquet``."""
     predictions = Predictions(held_out, {train / "model": chosen})
     student = train / "student"
@@ -108,10 +127,17 @@ def _compared(held_out: HeldOut, chosen: Classes, *, teacher: Path, train: Path,
         "majority": np.full(len(chosen), held_out.majority),
     }
     folders = {f.name: f for f in sorted(baselines.iterdir()) if (f / "model.json").is_file()}
-    singles = {name: predictions.of(folder) for name, folder in folders.items() if name.startswith("only-")}
+    singles = {
+        name: predictions.of(folder) for name, folder in folders.items() if name.startswith("only-")
+    }
     if singles:
         val = held_out.selected
-        best = max(singles, key=lambda name: accuracy(held_out.labels[val], singles[name][val]) if val.any() else 0.0)
+        best = max(
+            singles,
+            key=lambda name: (
+                accuracy(held_out.labels[val], singles[name][val]) if val.any() else 0.0
+            ),
+        )
         compared |= {"best_single": singles[best], **singles}
     if "concat" in folders:
         compared["concat"] = predictions.of(folders["concat"])
@@ -124,7 +150,11 @@ def _retrieval(
     """Figures of every ordered pair of modalities on at most ``retrieval_queries`` test records."""
     at = np.arange(len(test))
     if len(at) > evaluation.retrieval_queries:
-        at = np.sort(np.random.default_rng(evaluation.seed).choice(at, evaluation.retrieval_queries, replace=False))
+        at = np.sort(
+            np.random.default_rng(evaluation.seed).choice(
+                at, evaluation.retrieval_queries, replace=False
+            )
+        )
     names, rows = held_out.features.names, held_out.rows[test[at]]
     found = every_pair(
         {name: vectors.embeddings[name][at] for name in names},
@@ -132,7 +162,8 @@ def _retrieval(
         [held_out.features.groups[row] for row in rows],
     )
     return {
-        pair: {**{f"recall@{k}": value for k, value in r.recall.items()}, "mrr": r.mrr, "n": r.n} for pair, r in found.items()
+        pair: {**{f"recall@{k}": value for k, value in r.recall.items()}, "mrr": r.mrr, "n": r.n}
+        for pair, r in found.items()
     }
 
 
@@ -146,9 +177,14 @@ def _metrics(
     """All figures but those of search and those read from earlier steps."""
     rows = held_out.scored
     labels = held_out.labels[rows]
-    single = next((n for n in compared if n.startswith("only-") and compared[n] is compared["best_single"]), None)
+    single = next(
+        (n for n in compared if n.startswith("only-") and compared[n] is compared["best_single"]),
+        None,
+    )
     singles = {
-        name.removeprefix("only-"): _single(held_out, name, compared[name]) for name in compared if name.startswith("only-")
+        name.removeprefix("only-"): _single(held_out, name, compared[name])
+        for name in compared
+        if name.startswith("only-")
     }
     best = None if single is None else single.removeprefix("only-")
 
@@ -156,7 +192,13 @@ def _metrics(
         if b not in compared:
             return None
         return asdict(
-            paired_bootstrap(labels, compared[a][rows], compared[b][rows], resamples=evaluation.resamples, seed=evaluation.seed)
+            paired_bootstrap(
+                labels,
+                compared[a][rows],
+                compared[b][rows],
+                resamples=evaluation.resamples,
+                seed=evaluation.seed,
+            )
         )
 
     return {
@@ -168,7 +210,9 @@ def _metrics(
         "student": _classification(labels, compared["student"][rows]),
         "best_single": None if best is None else {"name": best, **singles[best]},
         "singles": singles,
-        "concat": _classification(labels, compared["concat"][rows]) if "concat" in compared else None,
+        "concat": _classification(labels, compared["concat"][rows])
+        if "concat" in compared
+        else None,
         "majority": {"accuracy": accuracy(labels, compared["majority"][rows])},
         "intervals": {
             "fused_minus_best_single": interval("chosen", "best_single"),
@@ -214,8 +258,12 @@ def _prediction_table(held_out: HeldOut, answers: list[SubsetAnswers]) -> pa.Tab
                     **_who(held_out, answer.at),
                     "subset": pa.array([answer.key] * n, pa.string()),
                     "predicted": _named(held_out, answer.predicted),
-                    "confidence": pa.array(answer.probabilities.max(axis=1) if n else [], pa.float32()),
-                    "probabilities": pa.ListArray.from_arrays(np.arange(n + 1, dtype=np.int32) * k, flat),
+                    "confidence": pa.array(
+                        answer.probabilities.max(axis=1) if n else [], pa.float32()
+                    ),
+                    "probabilities": pa.ListArray.from_arrays(
+                        np.arange(n + 1, dtype=np.int32) * k, flat
+                    ),
                 }
             )
         )
@@ -226,7 +274,12 @@ def _prediction_table(held_out: HeldOut, answers: list[SubsetAnswers]) -> pa.Tab
 def _comparison_table(held_out: HeldOut, compared: Mapping[str, Classes]) -> pa.Table:
     """``id``, ``split``, ``label`` and one column of answers for each model, on labelled held-out records."""
     at = np.flatnonzero(held_out.labels >= 0)
-    return pa.table({**_who(held_out, at), **{name: _named(held_out, answers[at]) for name, answers in compared.items()}})
+    return pa.table(
+        {
+            **_who(held_out, at),
+            **{name: _named(held_out, answers[at]) for name, answers in compared.items()},
+        }
+    )
 
 
 def _who(held_out: HeldOut, at: NDArray[np.int64]) -> dict[str, pa.Array]:

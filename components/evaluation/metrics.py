@@ -15,7 +15,9 @@ Figure = Annotated[float | None, BeforeValidator(_number)]
 
 
 class _Figures(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, serialize_by_alias=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, populate_by_name=True, serialize_by_alias=True
+    )
 
 
 class Classification(_Figures):
@@ -92,11 +94,15 @@ class Metrics(Classification):
     n: int = Field(description="labelled test records")
     by_subset: dict[str, SubsetFigures] = Field(description="keys like `image+text`")
     retrieval: dict[str, RetrievalFigures] = Field(description="keys like `text->image`")
-    supervised_only: Classification = Field(description="the teacher: fitted on the visible labels alone")
+    supervised_only: Classification = Field(
+        description="the teacher: fitted on the visible labels alone"
+    )
     student: Classification = Field(description="the model fitted with pseudo-labels, kept or not")
     best_single: NamedSingle | None
     singles: dict[str, SingleFigures]
-    concat: Classification | None = Field(description="plain concatenation; null where it is the chosen fusion")
+    concat: Classification | None = Field(
+        description="plain concatenation; null where it is the chosen fusion"
+    )
     majority: Accuracy
     label_budget: LabelBudget
     intervals: Intervals

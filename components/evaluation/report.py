@@ -121,7 +121,9 @@ def write_report(
     labels, predicted = held_out.labels[rows], probabilities[rows].argmax(axis=1)
     counts = confusion(labels, predicted, len(features.classes))
     occurring = np.flatnonzero(counts.sum(axis=0) + counts.sum(axis=1))
-    shown = charts.largest_classes(counts[np.ix_(occurring, occurring)], [features.classes[i] for i in occurring])
+    shown = charts.largest_classes(
+        counts[np.ix_(occurring, occurring)], [features.classes[i] for i in occurring]
+    )
     intervals = {
         f"chosen {_MINUS} best single": metrics.intervals.fused_minus_best_single,
         f"chosen {_MINUS} plain concat": metrics.intervals.fused_minus_concat,
@@ -138,11 +140,15 @@ def write_report(
             classes=len(features.classes),
             full=subset_key(features.names),
             models=model_rows(metrics),
-            intervals=charts.interval_plot([(name, i) for name, i in intervals.items() if i is not None]),
+            intervals=charts.interval_plot(
+                [(name, i) for name, i in intervals.items() if i is not None]
+            ),
             any_interval=any(intervals.values()),
             ignored=ignored(subsets, features.names),
             galleries=_galleries(held_out, test, vectors, previews),
-            reliability=charts.reliability_diagram(reliability(probabilities[rows], labels), metrics.ece),
+            reliability=charts.reliability_diagram(
+                reliability(probabilities[rows], labels), metrics.ece
+            ),
             confusion=charts.confusion_heat_map(*shown),
             confusions=_confusions(counts, features.classes),
             per_class=_per_class(counts, features.classes),
@@ -165,7 +171,13 @@ def picture(data: bytes, alt: str) -> Markup:
 def model_rows(metrics: Metrics) -> list[Row]:
     """The comparison table, the chosen model first, each accuracy with its Wilson interval."""
     kept = str(metrics.selection.get("kept", "student"))
-    chosen = Row(**_share(metrics.accuracy, metrics.n), name="Chosen model", macro_f1=metrics.macro_f1, note=kept, chosen=True)
+    chosen = Row(
+        **_share(metrics.accuracy, metrics.n),
+        name="Chosen model",
+        macro_f1=metrics.macro_f1,
+        note=kept,
+        chosen=True,
+    )
     rows = [
         chosen,
         Row(
@@ -182,15 +194,32 @@ def model_rows(metrics: Metrics) -> list[Row]:
         ),
     ]
     if metrics.concat:
-        rows.append(Row(**_share(metrics.concat.accuracy, metrics.n), name="Plain concat", macro_f1=metrics.concat.macro_f1))
+        rows.append(
+            Row(
+                **_share(metrics.concat.accuracy, metrics.n),
+                name="Plain concat",
+                macro_f1=metrics.concat.macro_f1,
+            )
+        )
     for name, single in sorted(metrics.singles.items()):
         best = metrics.best_single is not None and metrics.best_single.name == name
         where = (
-            "" if single.accuracy_where_present is None else f"{single.accuracy_where_present:.1%} of the {single.n:,} with it"
+            ""
+            if single.accuracy_where_present is None
+            else f"{single.accuracy_where_present:.1%} of the {single.n:,} with it"
         )
         note = "; ".join(filter(None, ["best single on validation" if best else "", where]))
-        rows.append(Row(**_share(single.accuracy, metrics.n), name=f"Only {name}", macro_f1=single.macro_f1, note=note))
-    rows.append(Row(**_share(metrics.majority.accuracy, metrics.n), name="Majority class", macro_f1=None))
+        rows.append(
+            Row(
+                **_share(single.accuracy, metrics.n),
+                name=f"Only {name}",
+                macro_f1=single.macro_f1,
+                note=note,
+            )
+        )
+    rows.append(
+        Row(**_share(metrics.majority.accuracy, metrics.n), name="Majority class", macro_f1=None)
+    )
     return rows
 
 
@@ -213,10 +242,15 @@ def _environment() -> Environment:
     return environment
 
 
-def _galleries(held_out: HeldOut, test: NDArray[np.int64], vectors: Inference, previews: Previews) -> list[Gallery]:
+def _galleries(
+    held_out: HeldOut, test: NDArray[np.int64], vectors: Inference, previews: Previews
+) -> list[Gallery]:
     """Search of test records among test records: between a text and a picture, and among pictures, where there are such."""
     specs = held_out.features.specs
-    of_kind = {kind: [n for n in held_out.features.names if specs[n].kind == kind] for kind in ("image", "text", "tabular")}
+    of_kind = {
+        kind: [n for n in held_out.features.names if specs[n].kind == kind]
+        for kind in ("image", "text", "tabular")
+    }
     firsts = [names[0] for kind in ("text", "image", "tabular") if (names := of_kind[kind])][:2]
     pairs = [(a, b) for a in firsts for b in firsts if a != b]
     last = (of_kind["image"] or firsts)[0]
@@ -224,12 +258,21 @@ def _galleries(held_out: HeldOut, test: NDArray[np.int64], vectors: Inference, p
 
 
 def _gallery(
-    held_out: HeldOut, test: NDArray[np.int64], vectors: Inference, previews: Previews, source: str, target: str
+    held_out: HeldOut,
+    test: NDArray[np.int64],
+    vectors: Inference,
+    previews: Previews,
+    source: str,
+    target: str,
 ) -> Gallery:
     features = held_out.features
     has = {name: held_out.present[test, features.names.index(name)] for name in (source, target)}
     both, gallery = np.flatnonzero(has[source] & has[target]), np.flatnonzero(has[target])
-    queries = both[np.linspace(0, len(both) - 1, min(_QUERIES, len(both))).astype(int)] if len(both) else both
+    queries = (
+        both[np.linspace(0, len(both) - 1, min(_QUERIES, len(both))).astype(int)]
+        if len(both)
+        else both
+    )
     rows = []
     for query in queries:
         scores = vectors.embeddings[target][gallery] @ vectors.embeddings[source][query]
@@ -238,7 +281,14 @@ def _gallery(
         best = np.argsort(-scores, kind="stable")[:_RESULTS]
         record = held_out.rows[test[query]]
         found = [
-            _tile(features, previews, held_out.rows[test[gallery[i]]], target, record, float(scores[i]))
+            _tile(
+                features,
+                previews,
+                held_out.rows[test[gallery[i]]],
+                target,
+                record,
+                float(scores[i]),
+            )
             for i in best
             if np.isfinite(scores[i])
         ]
@@ -247,12 +297,19 @@ def _gallery(
 
 
 def _tile(
-    features: Features, previews: Previews, row: int, modality: str, query: int | None = None, score: float | None = None
+    features: Features,
+    previews: Previews,
+    row: int,
+    modality: str,
+    query: int | None = None,
+    score: float | None = None,
 ) -> Tile:
     caption = features.classes[features.labels[row]] if features.labels[row] >= 0 else "no label"
     hit = None if query is None else features.groups[row] == features.groups[query]
     note = features.ids[row] if score is None else f"{score:.2f}"
-    return Tile(body=previews.show(row, modality), caption=_cut(caption, 40), note=_cut(note, 40), hit=hit)
+    return Tile(
+        body=previews.show(row, modality), caption=_cut(caption, 40), note=_cut(note, 40), hit=hit
+    )
 
 
 def _pseudo(pseudo: Path, features: Features, previews: Previews) -> dict[str, Any]:
@@ -260,32 +317,53 @@ def _pseudo(pseudo: Path, features: Features, previews: Previews) -> dict[str, A
     table = pq.read_table(pseudo / "pseudo.parquet")
     row_of = {record: row for row, record in enumerate(features.ids)}
     order = sorted(
-        features.names, key=lambda n: ["image", "text"].index(k) if (k := features.specs[n].kind) in ("image", "text") else 2
+        features.names,
+        key=lambda n: (
+            ["image", "text"].index(k) if (k := features.specs[n].kind) in ("image", "text") else 2
+        ),
     )
     accepted = np.array(table["accepted"].to_pylist(), dtype=bool)
     result: dict[str, Any] = {}
     for name, keep in (("accepted", accepted), ("refused", ~accepted)):
         at = np.flatnonzero(keep)
-        sample = at[np.linspace(0, len(at) - 1, min(_SAMPLES, len(at))).astype(int)] if len(at) else at
+        sample = (
+            at[np.linspace(0, len(at) - 1, min(_SAMPLES, len(at))).astype(int)] if len(at) else at
+        )
         tiles = []
         for record in table.take(sample).to_pylist():
             body = previews.best(row_of[record["id"]], order)
-            detail = ", ".join(record["sources"] or []) if name == "accepted" else record["reason"] or ""
+            detail = (
+                ", ".join(record["sources"] or []) if name == "accepted" else record["reason"] or ""
+            )
             confidence = "" if record["confidence"] is None else f"{record['confidence']:.2f} "
-            tiles.append(Tile(body=body, caption=_cut(record["label"] or _NONE, 40), note=_cut(confidence + detail, 70)))
+            tiles.append(
+                Tile(
+                    body=body,
+                    caption=_cut(record["label"] or _NONE, 40),
+                    note=_cut(confidence + detail, 70),
+                )
+            )
         result[name] = {"count": len(at), "tiles": tiles}
     return result
 
 
-def _confusions(counts: NDArray[np.int64], classes: Sequence[str]) -> list[tuple[str, str, int, int]]:
+def _confusions(
+    counts: NDArray[np.int64], classes: Sequence[str]
+) -> list[tuple[str, str, int, int]]:
     """The most frequent wrong answers: true class, answer, how often, out of how many."""
     wrong = counts - np.diag(np.diag(counts))
     cells = np.argsort(-wrong, axis=None, kind="stable")[:_CONFUSIONS]
     pairs = [divmod(int(cell), len(classes)) for cell in cells]
-    return [(classes[t], classes[p], int(wrong[t, p]), int(counts[t].sum())) for t, p in pairs if wrong[t, p]]
+    return [
+        (classes[t], classes[p], int(wrong[t, p]), int(counts[t].sum()))
+        for t, p in pairs
+        if wrong[t, p]
+    ]
 
 
-def _per_class(counts: NDArray[np.int64], classes: Sequence[str]) -> list[tuple[str, int, float, float, float]]:
+def _per_class(
+    counts: NDArray[np.int64], classes: Sequence[str]
+) -> list[tuple[str, int, float, float, float]]:
     """Class, test records, precision, recall and F1, the worst first."""
     support, claimed, hits = counts.sum(axis=1), counts.sum(axis=0), np.diag(counts)
     rows = []
@@ -310,9 +388,18 @@ def _fields(value: str, most: int) -> Markup:
         found = value
     if not isinstance(found, dict):
         return Markup('<span class="words">{}</span>').format(_cut(str(found), most))
-    told = {k: ", ".join(map(str, v)) if isinstance(v, list) else v for k, v in found.items() if v not in (None, "", [])}
-    lines = [Markup("<b>{}</b> {}").format(_cut(str(k), 20), _cut(str(v), 24)) for k, v in list(told.items())[:5]]
-    return Markup('<span class="words">{}</span>').format(Markup("<br>").join(lines) if lines else escape(_NONE))
+    told = {
+        k: ", ".join(map(str, v)) if isinstance(v, list) else v
+        for k, v in found.items()
+        if v not in (None, "", [])
+    }
+    lines = [
+        Markup("<b>{}</b> {}").format(_cut(str(k), 20), _cut(str(v), 24))
+        for k, v in list(told.items())[:5]
+    ]
+    return Markup('<span class="words">{}</span>').format(
+        Markup("<br>").join(lines) if lines else escape(_NONE)
+    )
 
 
 def _cut(words: str, most: int) -> str:

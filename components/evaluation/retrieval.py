@@ -74,11 +74,17 @@ def retrieval(
     ranks = ranks[ranks > 0]
     if not len(ranks):
         return Retrieval(recall=dict.fromkeys(CUTOFFS, float("nan")), mrr=float("nan"), n=0)
-    return Retrieval(recall={k: float(np.mean(ranks <= k)) for k in CUTOFFS}, mrr=float(np.mean(1.0 / ranks)), n=len(ranks))
+    return Retrieval(
+        recall={k: float(np.mean(ranks <= k)) for k in CUTOFFS},
+        mrr=float(np.mean(1.0 / ranks)),
+        n=len(ranks),
+    )
 
 
 def every_pair(
-    embeddings: Mapping[str, NDArray[np.float32]], present: Mapping[str, NDArray[np.bool_]], groups: list[str]
+    embeddings: Mapping[str, NDArray[np.float32]],
+    present: Mapping[str, NDArray[np.bool_]],
+    groups: list[str],
 ) -> dict[str, Retrieval]:
     """Figures of every ordered pair of modalities, by keys like ``text->image``.
 
@@ -87,11 +93,15 @@ def every_pair(
         present: modality name to ``(n,)`` which records have it.
         groups: group of each record (its id where it has no other).
     """
-    codes = np.unique(np.asarray(groups, dtype=object).astype(str), return_inverse=True)[1].astype(np.int64)
+    codes = np.unique(np.asarray(groups, dtype=object).astype(str), return_inverse=True)[1].astype(
+        np.int64
+    )
     found = {}
     for source in sorted(embeddings):
         for target in sorted(embeddings):
             if source != target:
                 q, g = np.flatnonzero(present[source]), np.flatnonzero(present[target])
-                found[f"{source}->{target}"] = retrieval(embeddings[source][q], embeddings[target][g], codes[q], codes[g])
+                found[f"{source}->{target}"] = retrieval(
+                    embeddings[source][q], embeddings[target][g], codes[q], codes[g]
+                )
     return found

@@ -80,7 +80,9 @@ class Exchange:
             ExchangeError: it is not.
         """
         if not self._patiently("look at", Store.there):
-            raise ExchangeError(f"exchange: nothing at {self.uri}; mount the volume there, or create the folder or bucket")
+            raise ExchangeError(
+                f"exchange: nothing at {self.uri}; mount the volume there, or create the folder or bucket"
+            )
 
     def put(self, folder: Path, digest: str) -> str:
         """Copy a folder to the exchange, unless it is there already; returns its URI.
@@ -92,10 +94,14 @@ class Exchange:
         relative = f"{OBJECTS}/{digest}"
         entries = list(listed(folder))
         if listing_digest(entries) != digest:
-            raise UserError(f"{folder} holds other content than digest {digest[:12]}; run the step that writes it again")
+            raise UserError(
+                f"{folder} holds other content than digest {digest[:12]}; run the step that writes it again"
+            )
         if not self._complete(relative, entries):
             self._copy_in(folder, relative, entries)
-            self.write_json(f"{relative}.json", {"digest": digest, "files": [e.to_json() for e in entries]})
+            self.write_json(
+                f"{relative}.json", {"digest": digest, "files": [e.to_json() for e in entries]}
+            )
         return f"{self.uri}/{relative}"
 
     def fetch(self, ref: Ref | str, digest: str, cache: Path) -> Path:
@@ -117,12 +123,18 @@ class Exchange:
                 return target
             source = self if uri.startswith(f"{self.uri}/") else Exchange(uri, self._waits)
             relative = uri.removeprefix(source.uri).strip("/")
-            aside = cache / f".{digest}.part"  # under the lock, so what lies there is of a process that died
+            aside = (
+                cache / f".{digest}.part"
+            )  # under the lock, so what lies there is of a process that died
             shutil.rmtree(aside, ignore_errors=True)
             aside.mkdir()
             entries = source.listing(relative)
-            if not entries or (any(e.sha256 for e in entries) and listing_digest(entries) != digest):
-                raise ExchangeError(f"exchange: no complete folder of digest {digest[:12]} at {uri}; submit the run again")
+            if not entries or (
+                any(e.sha256 for e in entries) and listing_digest(entries) != digest
+            ):
+                raise ExchangeError(
+                    f"exchange: no complete folder of digest {digest[:12]} at {uri}; submit the run again"
+                )
             source.copy_out(relative, entries, aside)
             if listing_digest(listed(aside)) != digest:
                 raise ExchangeError(source.disowned(relative, digest))
@@ -137,8 +149,14 @@ class Exchange:
         try:
             self.remove(f"{relative}.json")
         except ExchangeError as error:
-            return what + f"delete it and submit the run again (its listing could not be taken away here: {error})"
-        return what + "its listing was taken away, and the next run that needs it writes it again; submit the run again"
+            return (
+                what
+                + f"delete it and submit the run again (its listing could not be taken away here: {error})"
+            )
+        return (
+            what
+            + "its listing was taken away, and the next run that needs it writes it again; submit the run again"
+        )
 
     def write_json(self, relative: str, value: object) -> None:
         """Write a JSON file; a reader sees the old one or the new one."""
@@ -186,7 +204,12 @@ class Exchange:
         for name in self.names(folder):
             if name.endswith(".json"):
                 with suppress(FileNotFoundError):
-                    found.append(Attempt(token=name.removesuffix(".json"), about=self.read_json(f"{folder}/{name}")))
+                    found.append(
+                        Attempt(
+                            token=name.removesuffix(".json"),
+                            about=self.read_json(f"{folder}/{name}"),
+                        )
+                    )
         return found
 
     def fetch_attempt(self, job: str, token: str, out: Path) -> dict[str, Any]:
@@ -199,11 +222,15 @@ class Exchange:
         try:
             about: dict[str, Any] = self.read_json(f"{relative}.json")
         except FileNotFoundError as error:
-            raise ExchangeError(f"exchange: attempt {token} of job {job} is not complete at {self.uri}") from error
+            raise ExchangeError(
+                f"exchange: attempt {token} of job {job} is not complete at {self.uri}"
+            ) from error
         out.mkdir(parents=True, exist_ok=True)
         self.copy_out(relative, [Entry.parse(e) for e in about["files"]], out)
         if listing_digest(listed(out)) != about["digest"]:
-            raise ExchangeError(f"exchange: attempt {token} of job {job} arrived damaged from {self.uri}; submit the run again")
+            raise ExchangeError(
+                f"exchange: attempt {token} of job {job} arrived damaged from {self.uri}; submit the run again"
+            )
         return about
 
     def remove_job(self, job: str) -> None:
@@ -225,7 +252,11 @@ class Exchange:
     def listing(self, relative: str) -> list[Entry]:
         """Files of a folder: as its listing says, else as found, then without sizes and digests."""
         try:
-            return [Entry.parse(e) for e in self.read_json(f"{relative}.json")["files"]] if relative else self._found(relative)
+            return (
+                [Entry.parse(e) for e in self.read_json(f"{relative}.json")["files"]]
+                if relative
+                else self._found(relative)
+            )
         except FileNotFoundError:
             return [] if relative.startswith(f"{OBJECTS}/") else self._found(relative)
 
@@ -246,10 +277,14 @@ class Exchange:
             try:
                 self._patiently(f"fetch {path} from", Store.get, path, folder / entry.path)
             except FileNotFoundError as error:
-                raise ExchangeError(f"exchange: {path} is gone from {self.uri}; submit the run again") from error
+                raise ExchangeError(
+                    f"exchange: {path} is gone from {self.uri}; submit the run again"
+                ) from error
 
     def _found(self, relative: str) -> list[Entry]:
-        return [Entry(path=p) for p in self._patiently(f"list {relative} of", Store.files, relative)]
+        return [
+            Entry(path=p) for p in self._patiently(f"list {relative} of", Store.files, relative)
+        ]
 
     def _complete(self, relative: str, entries: list[Entry]) -> bool:
         """Whether the listing is there and every file has its size."""
@@ -265,7 +300,9 @@ class Exchange:
             path = f"{relative}/{entry.path}"
             self._patiently(f"write {path} to", Store.put, folder / entry.path, path)
             if self._patiently(f"read {path} back from", Store.sha256, path) != entry.sha256:
-                raise ExchangeError(f"exchange: {path} came back from {self.uri} with other content than was written")
+                raise ExchangeError(
+                    f"exchange: {path} came back from {self.uri} with other content than was written"
+                )
 
     def _patiently(self, what: str, action: Callable[..., T], *arguments: object) -> T:
         """Do something with the store, again after a while where it does not answer.
@@ -286,7 +323,11 @@ class Exchange:
                     raise
                 if since is None:
                     since = began if Store.was_silent(error) else time.monotonic()
-                if wait is None or isinstance(error, PermissionError) or time.monotonic() - since > PATIENCE:
+                if (
+                    wait is None
+                    or isinstance(error, PermissionError)
+                    or time.monotonic() - since > PATIENCE
+                ):
                     raise ExchangeError(
                         f"exchange: cannot {what} {self.uri}: {type(error).__name__}: {error}; "
                         "check that it is mounted or reachable from here, and the rights or credentials"

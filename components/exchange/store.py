@@ -59,7 +59,11 @@ class Entry:
 def listed(folder: Path) -> Iterator[Entry]:
     """Every file below a folder, sorted as ``digest_folder`` sorts them."""
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
-        yield Entry(path=path.relative_to(folder).as_posix(), size=path.stat().st_size, sha256=digest_file(path))
+        yield Entry(
+            path=path.relative_to(folder).as_posix(),
+            size=path.stat().st_size,
+            sha256=digest_file(path),
+        )
 
 
 def listing_digest(entries: Iterable[Entry]) -> str:
@@ -86,7 +90,9 @@ class Store:
             # Other processes write here: what was listed before says nothing.
             self._fs, self._root = fsspec.core.url_to_fs(uri, use_listings_cache=False, **options)
         except (ImportError, ValueError) as error:
-            raise UserError(f"exchange: got {uri}, wanted a folder or a URL of an installed file system: {error}") from error
+            raise UserError(
+                f"exchange: got {uri}, wanted a folder or a URL of an installed file system: {error}"
+            ) from error
         if s3:
             self._fs.retries = 1
         self._local = self._fs.protocol in {("file", "local"), "file"}
@@ -94,7 +100,9 @@ class Store:
     @staticmethod
     def may_pass(error: Exception) -> bool:
         """Whether an error came from the store and not from our own code."""
-        return isinstance(error, OSError) or type(error).__module__.split(".")[0] in _REMOTE_LIBRARIES
+        return (
+            isinstance(error, OSError) or type(error).__module__.split(".")[0] in _REMOTE_LIBRARIES
+        )
 
     @staticmethod
     def was_silent(error: Exception) -> bool:
@@ -154,14 +162,18 @@ class Store:
             else:
                 self._fs.get_file(self._at(relative), str(target))
         except OSError as error:
-            if error.errno in _FULL:  # of the two ends of a copy only the one that is written can be full
+            if (
+                error.errno in _FULL
+            ):  # of the two ends of a copy only the one that is written can be full
                 raise DiskError(target.parent, error) from error
             raise
 
     def sha256(self, relative: str) -> str:
         """Digest of a file, read again."""
         sha = hashlib.sha256()
-        with self._fs.open(self._at(relative), "rb", cache_type="readahead", block_size=_CHUNK) as file:
+        with self._fs.open(
+            self._at(relative), "rb", cache_type="readahead", block_size=_CHUNK
+        ) as file:
             while chunk := file.read(_CHUNK):
                 sha.update(chunk)
         return sha.hexdigest()
@@ -192,7 +204,11 @@ class Store:
         """Size of every file below a folder."""
         root = self._at(relative).rstrip("/") + "/"
         found = self._fs.find(root, detail=True)
-        return {str(path).removeprefix(root): int(info["size"]) for path, info in found.items() if str(path).startswith(root)}
+        return {
+            str(path).removeprefix(root): int(info["size"])
+            for path, info in found.items()
+            if str(path).startswith(root)
+        }
 
     def _make_room(self, folder: Path) -> None:
         """Make a folder that is as open as the exchange itself: the run and its pods may be different users.
@@ -219,7 +235,11 @@ class Store:
         return f"{self._root}/{relative}" if relative else str(self._root)
 
 
-def _but_gone(call: object, path: str, problem: tuple[type[BaseException], BaseException, object]) -> None:  # noqa: ARG001
+def _but_gone(
+    call: object,  # noqa: ARG001
+    path: str,  # noqa: ARG001
+    problem: tuple[type[BaseException], BaseException, object],
+) -> None:
     """What could not be deleted is an error, unless another one has deleted it."""
     if not isinstance(problem[1], FileNotFoundError):
         raise problem[1]

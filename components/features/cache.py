@@ -29,7 +29,9 @@ class FeatureCache:
         dtype: its number type.
     """
 
-    def __init__(self, folder: Path, digest: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+    def __init__(
+        self, folder: Path, digest: str, shape: tuple[int, ...], dtype: np.dtype[Any]
+    ) -> None:
         self._folder = folder / digest
         self._shape, self._dtype = shape, dtype
         self._shards: dict[str, NDArray[Any]] = {}
@@ -38,10 +40,14 @@ class FeatureCache:
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise UserError(f"the feature cache {folder} cannot be written ({error}); choose another CONCORD_HOME") from error
+            raise UserError(
+                f"the feature cache {folder} cannot be written ({error}); choose another CONCORD_HOME"
+            ) from error
         self._lock = FileLock(self._folder / "lock")
 
-    def get(self, keys: list[str], encode: Callable[[list[int]], NDArray[Any]]) -> tuple[NDArray[Any], int]:
+    def get(
+        self, keys: list[str], encode: Callable[[list[int]], NDArray[Any]]
+    ) -> tuple[NDArray[Any], int]:
         """Inputs ``(len(keys), *shape)``, and how many were encoded now.
 
         Args:
@@ -53,7 +59,9 @@ class FeatureCache:
         if any(key not in self._place for key in keys):
             with self._lock:
                 self._look()
-                first = {key: at for at, key in reversed(list(enumerate(keys))) if key not in self._place}
+                first = {
+                    key: at for at, key in reversed(list(enumerate(keys))) if key not in self._place
+                }
                 if first:
                     positions = sorted(first.values())
                     self._add([keys[at] for at in positions], encode(positions))
@@ -78,7 +86,10 @@ class FeatureCache:
             about = json.loads(path.read_text())
             data = path.with_suffix(".npy")
             # The whole file is hashed only where its length already fits: this also finds a torn or overwritten page.
-            if data.stat().st_size != about["bytes"] or digest_bytes(data.read_bytes()) != about["sha256"]:
+            if (
+                data.stat().st_size != about["bytes"]
+                or digest_bytes(data.read_bytes()) != about["sha256"]
+            ):
                 return None
             array = np.load(data, mmap_mode="r")
             if array.shape != (len(about["keys"]), *self._shape) or array.dtype != self._dtype:

@@ -17,7 +17,13 @@ from components.data.manifest import MEDIA, Manifest
 from components.data.media import Media
 from components.data.reader import raws
 from components.features.cache import FeatureCache, content_key
-from components.features.store import RECORD_COLUMNS, FeaturesWriter, ModalitySpec, build_modality, spec_of
+from components.features.store import (
+    RECORD_COLUMNS,
+    FeaturesWriter,
+    ModalitySpec,
+    build_modality,
+    spec_of,
+)
 from components.parts.contracts import Modality, Raw
 
 _ROWS = 2048
@@ -93,8 +99,13 @@ class Encoder:
         self.specs, self.built = build_modalities(manifest, options)
         self.fresh = dict.fromkeys(self.built, 0)
         self._manifest = manifest
-        self._caches = {name: FeatureCache(cache, m.digest(), m.shape, m.dtype) for name, m in self.built.items()}
-        self._media = media(data_uri) if any(m.kind in MEDIA for m in manifest.modalities.values()) else None
+        self._caches = {
+            name: FeatureCache(cache, m.digest(), m.shape, m.dtype)
+            for name, m in self.built.items()
+        }
+        self._media = (
+            media(data_uri) if any(m.kind in MEDIA for m in manifest.modalities.values()) else None
+        )
 
     def encode(self, batch: pa.RecordBatch | pa.Table) -> tuple[Inputs, Previews]:
         """Inputs and previews of a batch.
@@ -111,7 +122,9 @@ class Encoder:
             found, new = _through_cache(self._caches[name], modality, values)
             self.fresh[name] += new
             inputs[name] = (np.array(at, dtype=np.int64), found)
-            previews[name] = [None if value is None else modality.preview(value) for value in raw[name]]
+            previews[name] = [
+                None if value is None else modality.preview(value) for value in raw[name]
+            ]
         return inputs, previews
 
 
@@ -162,7 +175,9 @@ def build_modalities(
         UsageError: options for a modality that the manifest lacks, or wrong ones; all at once.
     """
     problems = [
-        f"modalities.{n}: {unknown_name('modality', n, manifest.modalities)}" for n in options if n not in manifest.modalities
+        f"modalities.{n}: {unknown_name('modality', n, manifest.modalities)}"
+        for n in options
+        if n not in manifest.modalities
     ]
     specs, built = {}, {}
     for name, described in sorted(manifest.modalities.items()):
@@ -178,6 +193,8 @@ def build_modalities(
     return specs, built
 
 
-def _through_cache(cache: FeatureCache, modality: Modality, values: list[Raw]) -> tuple[NDArray[Any], int]:
+def _through_cache(
+    cache: FeatureCache, modality: Modality, values: list[Raw]
+) -> tuple[NDArray[Any], int]:
     keys = [content_key(modality.content(value)) for value in values]
     return cache.get(keys, lambda positions: modality.encode([values[at] for at in positions]))

@@ -56,18 +56,24 @@ class ModalitySpec:
         return modality
 
 
-def build_modality(name: str, kind: str, options: Mapping[str, Any], columns: Mapping[str, Any]) -> Modality:
+def build_modality(
+    name: str, kind: str, options: Mapping[str, Any], columns: Mapping[str, Any]
+) -> Modality:
     """Build a modality of a kind from its options and the manifest's columns.
 
     Raises:
         UsageError: unknown kind or wrong options.
     """
     config = parts.configure("modality kind", kind, options)
-    modality: Modality = parts.load("modality kind", kind).build(config, name=name, columns=dict(columns))
+    modality: Modality = parts.load("modality kind", kind).build(
+        config, name=name, columns=dict(columns)
+    )
     return modality
 
 
-def spec_of(modality: Modality, options: Mapping[str, Any], columns: Mapping[str, Any]) -> ModalitySpec:
+def spec_of(
+    modality: Modality, options: Mapping[str, Any], columns: Mapping[str, Any]
+) -> ModalitySpec:
     """Describe a built modality; ``options`` are completed with the defaults of its kind."""
     config = parts.configure("modality kind", modality.kind, options)
     return ModalitySpec(
@@ -120,12 +126,19 @@ class Features:
         try:
             meta = read_json(path / "features.json")
             table = pq.read_table(path / "records.parquet", columns=list(RECORD_COLUMNS))
-            specs = {name: ModalitySpec.parse(spec) for name, spec in _mapping(meta["modalities"]).items()}
+            specs = {
+                name: ModalitySpec.parse(spec)
+                for name, spec in _mapping(meta["modalities"]).items()
+            }
             names = sorted(specs)
-            arrays: dict[str, NDArray[Any]] = {name: np.load(path / f"{name}.npy", mmap_mode="r") for name in names}
+            arrays: dict[str, NDArray[Any]] = {
+                name: np.load(path / f"{name}.npy", mmap_mode="r") for name in names
+            }
             present = np.load(path / "present.npy")
         except (OSError, pa.ArrowInvalid, KeyError) as error:
-            raise UserError(f"{path} is no complete features folder ({error}); run the encode step again") from error
+            raise UserError(
+                f"{path} is no complete features folder ({error}); run the encode step again"
+            ) from error
         classes = [str(c) for c in _list(meta["classes"])]
         number = {c: i for i, c in enumerate(classes)}
         labels = [-1 if label is None else number[label] for label in table["label"].to_pylist()]
@@ -178,12 +191,18 @@ class FeaturesWriter:
         self._out, self._specs, self._names = out, dict(specs), sorted(specs)
         self._arrays = {
             name: np.lib.format.open_memmap(
-                out / f"{name}.npy", mode="w+", dtype=np.dtype(specs[name].dtype), shape=(count, *specs[name].shape)
+                out / f"{name}.npy",
+                mode="w+",
+                dtype=np.dtype(specs[name].dtype),
+                shape=(count, *specs[name].shape),
             )
             for name in self._names
         }
         self._present = np.zeros((count, len(self._names)), dtype=np.bool_)
-        preview_types = {name: pa.binary() if specs[name].kind == "image" else pa.string() for name in self._names}
+        preview_types = {
+            name: pa.binary() if specs[name].kind == "image" else pa.string()
+            for name in self._names
+        }
         self._preview_schema = pa.schema([("id", pa.string()), *preview_types.items()])
         self._previews = pq.ParquetWriter(out / "previews.parquet", self._preview_schema)
         self._records: pq.ParquetWriter | None = None
@@ -209,9 +228,14 @@ class FeaturesWriter:
                 self._present[self._row + positions, column] = True
         columns = {
             "id": records["id"],
-            **{name: pa.array(previews[name], self._preview_schema.field(name).type) for name in previews},
+            **{
+                name: pa.array(previews[name], self._preview_schema.field(name).type)
+                for name in previews
+            },
         }
-        self._previews.write_table(pa.table(columns).select(self._preview_schema.names).cast(self._preview_schema))
+        self._previews.write_table(
+            pa.table(columns).select(self._preview_schema.names).cast(self._preview_schema)
+        )
         if self._records is None:
             self._records = pq.ParquetWriter(self._out / "records.parquet", records.schema)
         self._records.write_table(records)
@@ -227,7 +251,10 @@ class FeaturesWriter:
             array.flush()
         np.save(self._out / "present.npy", self._present)
         modalities = {name: self._specs[name].to_json() for name in self._names}
-        write_json(self._out / "features.json", {"modalities": modalities, "classes": classes, "target": target})
+        write_json(
+            self._out / "features.json",
+            {"modalities": modalities, "classes": classes, "target": target},
+        )
 
 
 def _mapping(value: object) -> dict[str, Any]:

@@ -20,13 +20,18 @@ from components.glyphs.recipe import MODALITIES, Recipe
 _MARK = "\n## Each modality alone\n"
 
 
-def describe(rows: list[dict[str, Any]], splits: list[str], drawn: dict[str, list[Any]], recipe: Recipe) -> str:
+def describe(
+    rows: list[dict[str, Any]], splits: list[str], drawn: dict[str, list[Any]], recipe: Recipe
+) -> str:
     """The part of the glyph set's card that is known while the set is made."""
     labelled = Counter(r["label"] for r in rows if r["label"] is not None)
     present = {
         "image": sum(r["image"] is not None for r in rows),
         "text": sum(r["text"] is not None for r in rows),
-        "facts": sum(any(r[f] is not None for f in ("category", "bidirectional", "width_class", "advance")) for r in rows),
+        "facts": sum(
+            any(r[f] is not None for f in ("category", "bidirectional", "width_class", "advance"))
+            for r in rows
+        ),
     }
     whole = Counter(splits)
     lines = [
@@ -48,7 +53,9 @@ def describe(rows: list[dict[str, Any]], splits: list[str], drawn: dict[str, lis
         f"| facts | {present['facts'] / len(rows):.3f} | each fact unknown with chance {recipe.null_facts} |",
         "",
         "Labels shown in `labelled.parquet`: "
-        + ", ".join(f"{name} {sum(flags)}" for name, flags in drawn.items() if name.endswith("seed0"))
+        + ", ".join(
+            f"{name} {sum(flags)}" for name, flags in drawn.items() if name.endswith("seed0")
+        )
         + " (and the same of other seeds). A class gives at most half of its training records.",
         "",
         f"Recipe: `{asdict(recipe)}`",
@@ -60,7 +67,9 @@ def describe(rows: list[dict[str, Any]], splits: list[str], drawn: dict[str, lis
     return "\n".join(lines) + "\n"
 
 
-def write_accuracies(folder: Path, column: str = "labelled_25_seed0") -> dict[str, dict[str, float]]:
+def write_accuracies(
+    folder: Path, column: str = "labelled_25_seed0"
+) -> dict[str, dict[str, float]]:
     """Fit logistic regressions on the glyph set and put the table into its ``card.md``; returns the figures.
 
     For each modality and all of them fused (the product of their class probabilities): accuracy on the test split of all
@@ -74,7 +83,10 @@ def write_accuracies(folder: Path, column: str = "labelled_25_seed0") -> dict[st
         "",
         "| input | all records | records that have it | records that have all three |",
         "|---|---|---|---|",
-        *(f"| {name} | {s['all']:.3f} | {s['present']:.3f} | {s['complete']:.3f} |" for name, s in scores.items()),
+        *(
+            f"| {name} | {s['all']:.3f} | {s['present']:.3f} | {s['complete']:.3f} |"
+            for name, s in scores.items()
+        ),
     ]
     card = folder / "card.md"
     head = card.read_text(encoding="utf-8").split(_MARK)[0] if card.exists() else ""
@@ -95,7 +107,10 @@ def accuracies(folder: Path, column: str) -> dict[str, dict[str, float]]:
     splits = np.array(assign(batch.column("group").to_pylist(), manifest.split))
     seen = visible_ids(str(folder), Labels(file="labelled.parquet", column=column)) or frozenset()
     visible = np.array([i in seen for i in batch.column("id").to_pylist()])
-    train, test = (splits == "train") & visible & (labels != ""), (splits == "test") & (labels != "")
+    train, test = (
+        (splits == "train") & visible & (labels != ""),
+        (splits == "test") & (labels != ""),
+    )
     commonest = Counter(labels[train].tolist()).most_common(1)[0][0]
     complete = np.logical_and.reduce(list(present.values()))
     scores, total = {}, np.zeros((len(labels), len(set(labels[train]))))
@@ -107,9 +122,13 @@ def accuracies(folder: Path, column: str) -> dict[str, dict[str, float]]:
         logs[:, np.searchsorted(classes, model.classes_)] = model.predict_log_proba(features)
         logs[~present[name]] = 0.0
         total += logs
-        scores[name] = _score(classes[logs.argmax(1)], labels, present[name], test, complete, commonest)
+        scores[name] = _score(
+            classes[logs.argmax(1)], labels, present[name], test, complete, commonest
+        )
     any_present = np.logical_or.reduce(list(present.values()))
-    scores["fused"] = _score(classes[total.argmax(1)], labels, any_present, test, complete, commonest)
+    scores["fused"] = _score(
+        classes[total.argmax(1)], labels, any_present, test, complete, commonest
+    )
     return scores
 
 
@@ -130,7 +149,10 @@ def _score(
 
 
 def _features(
-    values: dict[str, list[Any]], present: dict[str, NDArray[Any]], train: NDArray[Any], manifest: Manifest
+    values: dict[str, list[Any]],
+    present: dict[str, NDArray[Any]],
+    train: NDArray[Any],
+    manifest: Manifest,
 ) -> dict[str, Any]:
     """Raw features of the three modalities ``(records, width)``; rows that lack one are zero."""
     from PIL import Image
@@ -146,11 +168,19 @@ def _features(
     strokes = _gradients(pixels.reshape(-1, 32, 32))
     components = PCA(120, random_state=0).fit(strokes[train & present["image"]])
     texts = [t or "" for t in values["text"]]
-    words = TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True, token_pattern=r"[^\s-]+")  # noqa: S106
+    words = TfidfVectorizer(
+        ngram_range=(1, 2),
+        min_df=2,
+        sublinear_tf=True,
+        token_pattern=r"[^\s-]+",  # noqa: S106
+    )
     words.fit([t for t, is_train in zip(texts, train, strict=True) if is_train and t])
     columns = manifest.modalities["facts"].columns or {}
     facts = [
-        {(k if v is not None else f"{k} unknown"): (1.0 if v is None else v) for k, v in (f or {}).items()}
+        {
+            (k if v is not None else f"{k} unknown"): (1.0 if v is None else v)
+            for k, v in (f or {}).items()
+        }
         for f in values["facts"]
     ]
     assert all(k.removesuffix(" unknown") in columns for f in facts for k in f)
@@ -171,6 +201,9 @@ def _gradients(pictures: NDArray[np.float32]) -> NDArray[np.float32]:
     size = np.hypot(down, right)
     size[size < 0.1] = 0
     direction = np.round(np.arctan2(down, right) / (2 * np.pi) * 8).astype(int) % 8
-    cells = [(size * (direction == d)).reshape(-1, 8, 4, 8, 4).sum((2, 4)).reshape(len(pictures), -1) for d in range(8)]
+    cells = [
+        (size * (direction == d)).reshape(-1, 8, 4, 8, 4).sum((2, 4)).reshape(len(pictures), -1)
+        for d in range(8)
+    ]
     histograms: NDArray[np.float32] = np.sqrt(np.concatenate(cells, axis=1), dtype=np.float32)
     return histograms

@@ -26,7 +26,15 @@ from components.core.refs import written_aside
 from components.data.manifest import Split
 from components.data.splits import assign
 from components.glyphs.card import describe, write_accuracies
-from components.glyphs.recipe import Recipe, draw_labels, dropped, masked, noisy, nulled, telling_words
+from components.glyphs.recipe import (
+    Recipe,
+    draw_labels,
+    dropped,
+    masked,
+    noisy,
+    nulled,
+    telling_words,
+)
 
 SIZE = 32
 """Pixels of a picture's side."""
@@ -39,7 +47,12 @@ FACES = {
     "regular": ("DejaVuSans",),
     "all": (
         *("DejaVuSans", "DejaVuSans-Bold", "DejaVuSans-BoldOblique", "DejaVuSans-Oblique"),
-        *("DejaVuSansMono", "DejaVuSansMono-Bold", "DejaVuSansMono-BoldOblique", "DejaVuSansMono-Oblique"),
+        *(
+            "DejaVuSansMono",
+            "DejaVuSansMono-Bold",
+            "DejaVuSansMono-BoldOblique",
+            "DejaVuSansMono-Oblique",
+        ),
         *("DejaVuSerif", "DejaVuSerif-Bold", "DejaVuSerif-BoldItalic", "DejaVuSerif-Italic"),
     ),
 }
@@ -71,7 +84,17 @@ slices: [face]
 _FACTS: dict[str, pa.DataType] = {
     **dict.fromkeys(("category", "bidirectional", "width_class"), pa.string()),
     **dict.fromkeys(
-        ("mirrored", "combining", "numeric", "advance", "ink_left", "ink_bottom", "ink_width", "ink_height"), pa.float64()
+        (
+            "mirrored",
+            "combining",
+            "numeric",
+            "advance",
+            "ink_left",
+            "ink_bottom",
+            "ink_width",
+            "ink_height",
+        ),
+        pa.float64(),
     ),
 }
 
@@ -104,14 +127,18 @@ def make_glyphs(target: Path, recipe: Recipe | None = None, progress: Progress =
     """
     recipe = recipe or Recipe()
     if target.exists():
-        raise UserError(f"{target} exists and is never overwritten; give another folder, or remove it first")
+        raise UserError(
+            f"{target} exists and is never overwritten; give another folder, or remove it first"
+        )
     glyphs = draw_faces(recipe.faces, progress)
     counts = Counter(g.family for g in glyphs if g.face == FACES[recipe.faces][0])
     labels = [g.family if counts[g.family] >= recipe.rare else None for g in glyphs]
     with written_aside(target) as folder:
         rows, media = _records(glyphs, labels, recipe, progress)
         (folder / "media").mkdir()
-        pq.write_table(pa.Table.from_pylist(rows, _schema()), folder / "records.parquet", row_group_size=10_000)
+        pq.write_table(
+            pa.Table.from_pylist(rows, _schema()), folder / "records.parquet", row_group_size=10_000
+        )
         _write_media(folder / "media", media)
         manifest = yaml.safe_load(_MANIFEST)
         splits = assign([r["group"] for r in rows], Split(**manifest["split"]))
@@ -177,7 +204,9 @@ def _fonts() -> Path:
     return Path(spec.origin).parent / "mpl-data" / "fonts" / "ttf"
 
 
-def _draw(character: str, brush: ImageFont.FreeTypeFont) -> tuple[np.ndarray[Any, np.dtype[np.uint8]], dict[str, float]]:
+def _draw(
+    character: str, brush: ImageFont.FreeTypeFont
+) -> tuple[np.ndarray[Any, np.dtype[np.uint8]], dict[str, float]]:
     """A character's ink in the middle of a picture, and its measures in em."""
     canvas = Image.new("L", (_CANVAS, _CANVAS))
     brush_at = (_CANVAS // 3, _CANVAS * 2 // 3)
@@ -259,7 +288,13 @@ def _schema() -> pa.Schema:
 def _write_media(folder: Path, media: list[dict[str, Any]]) -> None:
     schema = pa.schema([("path", pa.string()), ("bytes", pa.binary())])
     table = pa.Table.from_pylist(media, schema)
-    pq.write_table(table, folder / "images-000.parquet", row_group_size=_GROUP_ROWS, compression="none", use_dictionary=False)
+    pq.write_table(
+        table,
+        folder / "images-000.parquet",
+        row_group_size=_GROUP_ROWS,
+        compression="none",
+        use_dictionary=False,
+    )
 
 
 def read_recipe(path: Path) -> Recipe:
@@ -272,7 +307,9 @@ def read_recipe(path: Path) -> Recipe:
 
     options = read_yaml(path).get("glyphs") or {}
     known = {f.name for f in fields(Recipe)}
-    if unknown := [f"glyphs.{unknown_name('option', str(k), known)}" for k in options if k not in known]:
+    if unknown := [
+        f"glyphs.{unknown_name('option', str(k), known)}" for k in options if k not in known
+    ]:
         raise all_at_once(path, unknown)
     values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in options.items()}
     return Recipe(**values)
@@ -283,7 +320,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="make the built-in glyph set")
     parser.add_argument("target", type=Path)
     parser.add_argument("--params", type=Path)
-    parser.add_argument("--card", action="store_true", help="also measure each modality alone and write it into card.md")
+    parser.add_argument(
+        "--card",
+        action="store_true",
+        help="also measure each modality alone and write it into card.md",
+    )
     chosen = parser.parse_args(arguments)
     try:
         make_glyphs(chosen.target, read_recipe(chosen.params) if chosen.params else None)

@@ -53,7 +53,9 @@ def dropped(recipe: Recipe, random: np.random.Generator) -> frozenset[str]:
     return frozenset(m for m, gone in zip(MODALITIES, lost, strict=True) if gone)
 
 
-def noisy(picture: NDArray[np.uint8], recipe: Recipe, random: np.random.Generator) -> NDArray[np.uint8]:
+def noisy(
+    picture: NDArray[np.uint8], recipe: Recipe, random: np.random.Generator
+) -> NDArray[np.uint8]:
     """A picture ``(height, width)`` moved and with Gaussian noise; what leaves on one side does not come back."""
     down, right = random.integers(-recipe.shift, recipe.shift + 1, size=2)
     padded = np.pad(picture, recipe.shift)
@@ -65,13 +67,19 @@ def noisy(picture: NDArray[np.uint8], recipe: Recipe, random: np.random.Generato
     return coarse
 
 
-def telling_words(names: Sequence[str], labels: Sequence[str | None], share: float = 0.5, least: int = 4) -> frozenset[str]:
+def telling_words(
+    names: Sequence[str], labels: Sequence[str | None], share: float = 0.5, least: int = 4
+) -> frozenset[str]:
     """Words of which at least ``share`` of the uses lie in one class (and at least ``least`` of them)."""
     uses: dict[str, Counter[str | None]] = {}
     for name, label in zip(names, labels, strict=True):
         for word in set(words(name)):
             uses.setdefault(word, Counter())[label] += 1
-    return frozenset(w for w, count in uses.items() if (top := max(count.values())) >= least and top >= share * count.total())
+    return frozenset(
+        w
+        for w, count in uses.items()
+        if (top := max(count.values())) >= least and top >= share * count.total()
+    )
 
 
 def words(name: str) -> list[str]:
@@ -89,10 +97,15 @@ def masked(name: str, telling: frozenset[str], recipe: Recipe, random: np.random
 def nulled(facts: Mapping[str, Any], recipe: Recipe, random: np.random.Generator) -> dict[str, Any]:
     """Facts of which some became unknown."""
     unknown = random.random(len(facts)) < recipe.null_facts
-    return {name: None if gone else value for (name, value), gone in zip(facts.items(), unknown, strict=True)}
+    return {
+        name: None if gone else value
+        for (name, value), gone in zip(facts.items(), unknown, strict=True)
+    }
 
 
-def draw_labels(ids: Sequence[str], labels: Sequence[str | None], recipe: Recipe) -> dict[str, list[Any]]:
+def draw_labels(
+    ids: Sequence[str], labels: Sequence[str | None], recipe: Recipe
+) -> dict[str, list[Any]]:
     """Columns of ``labelled.parquet`` for the training records: ``id`` and ``labelled_<k>_seed<s>``.
 
     The sets of one seed are nested, and a class gives at most half of its training records.

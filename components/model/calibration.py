@@ -44,7 +44,9 @@ def softmax(logits: NDArray[np.floating], temperature: float = 1.0) -> Floats:
     return scaled
 
 
-def nll(logits: NDArray[np.floating], labels: NDArray[np.integer], temperature: float = 1.0) -> float:
+def nll(
+    logits: NDArray[np.floating], labels: NDArray[np.integer], temperature: float = 1.0
+) -> float:
     """Mean negative log likelihood of labels ``(n,)`` under ``softmax(logits / temperature)``."""
     scaled = np.asarray(logits, dtype=np.float64) / temperature
     scaled -= scaled.max(axis=-1, keepdims=True)
@@ -63,12 +65,17 @@ def fit_temperature(logits: NDArray[np.floating], labels: NDArray[np.integer]) -
 
     bounds = (float(np.log(LOWEST_TEMPERATURE)), float(np.log(HIGHEST_TEMPERATURE)))
     found = minimize_scalar(
-        lambda t: nll(logits, labels, float(np.exp(t))), bounds=bounds, method="bounded", options={"xatol": 1e-5}
+        lambda t: nll(logits, labels, float(np.exp(t))),
+        bounds=bounds,
+        method="bounded",
+        options={"xatol": 1e-5},
     )
     return float(np.exp(found.x))
 
 
-def reliability(probabilities: NDArray[np.floating], labels: NDArray[np.integer], bins: int = 15) -> Reliability:
+def reliability(
+    probabilities: NDArray[np.floating], labels: NDArray[np.integer], bins: int = 15
+) -> Reliability:
     """Sort rows ``(n, k)`` into bins by the confidence of their answer."""
     edges = np.linspace(0.0, 1.0, bins + 1)
     if len(labels):
@@ -87,7 +94,9 @@ def reliability(probabilities: NDArray[np.floating], labels: NDArray[np.integer]
     )
 
 
-def expected_calibration_error(probabilities: NDArray[np.floating], labels: NDArray[np.integer], bins: int = 15) -> float:
+def expected_calibration_error(
+    probabilities: NDArray[np.floating], labels: NDArray[np.integer], bins: int = 15
+) -> float:
     """``sum_b |B_b| / n * |accuracy_b - confidence_b|`` over bins of equal width; NaN without rows."""
     if not len(labels):
         return float("nan")

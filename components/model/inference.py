@@ -64,13 +64,17 @@ def infer(
     with torch.inference_mode():
         for start in range(0, len(answerable), batch):
             at = answerable[start : start + batch]
-            inputs = {m: torch.from_numpy(np.asarray(arrays[m][rows[at]])).to(device) for m in names}
+            inputs = {
+                m: torch.from_numpy(np.asarray(arrays[m][rows[at]])).to(device) for m in names
+            }
             output = model(inputs, torch.from_numpy(usable[at]).to(device))
             result.logits[at] = output.logits.float().cpu().numpy()
             result.fused[at] = output.fused.float().cpu().numpy()
             for column, m in enumerate(names):
                 has = usable[at, column]
-                result.modality_logits[m][at[has]] = output.modality_logits[m].float().cpu().numpy()[has]
+                result.modality_logits[m][at[has]] = (
+                    output.modality_logits[m].float().cpu().numpy()[has]
+                )
                 result.embeddings[m][at[has]] = output.embeddings[m].float().cpu().numpy()[has]
     model.train(training)
     return result

@@ -52,15 +52,21 @@ class Model(nn.Module):
         self.encoders = nn.ModuleDict({name: encoders[name] for name in self.names})
         self.projectors = nn.ModuleDict(
             {
-                name: nn.Sequential(nn.Linear(encoders[name].out_dim, config.dim), nn.LayerNorm(config.dim))
+                name: nn.Sequential(
+                    nn.Linear(encoders[name].out_dim, config.dim), nn.LayerNorm(config.dim)
+                )
                 for name in self.names
             }
         )
-        self.absent = nn.ParameterDict({name: nn.Parameter(torch.zeros(config.dim)) for name in self.names})
+        self.absent = nn.ParameterDict(
+            {name: nn.Parameter(torch.zeros(config.dim)) for name in self.names}
+        )
         self.fusion = fusion
         self.dropout = nn.Dropout(config.dropout)
         self.head = nn.Linear(config.dim, len(classes))
-        self.modality_heads = nn.ModuleDict({name: nn.Linear(config.dim, len(classes)) for name in self.names})
+        self.modality_heads = nn.ModuleDict(
+            {name: nn.Linear(config.dim, len(classes)) for name in self.names}
+        )
 
     def forward(self, inputs: Inputs, present: Tensor, hidden: Tensor | None = None) -> ModelOutput:
         """Answer for a batch.
@@ -74,7 +80,9 @@ class Model(nn.Module):
             BadInput: a record without any modality.
         """
         if not bool(present.any(dim=1).all()):
-            raise BadInput("record", "none of its modalities", f"at least one of {', '.join(self.names)}")
+            raise BadInput(
+                "record", "none of its modalities", f"at least one of {', '.join(self.names)}"
+            )
         projected, embeddings, modality_logits = {}, {}, {}
         for column, name in enumerate(self.names):
             with narrowed(column) as needed:
@@ -82,7 +90,11 @@ class Model(nn.Module):
             projected[name], embeddings[name], modality_logits[name] = found
         visible = present if hidden is None else present & ~hidden
         seen = {
-            name: torch.where(visible[:, column, None], projected[name], self.absent[name].to(projected[name].dtype))
+            name: torch.where(
+                visible[:, column, None],
+                projected[name],
+                self.absent[name].to(projected[name].dtype),
+            )
             for column, name in enumerate(self.names)
         }
         fused = self.fusion(seen, visible)
@@ -99,13 +111,18 @@ class Model(nn.Module):
 
     def augment(self, inputs: Inputs) -> Inputs:
         """A training view of every modality."""
-        return {name: cast(Encoder, self.encoders[name]).augment(values) for name, values in inputs.items()}
+        return {
+            name: cast(Encoder, self.encoders[name]).augment(values)
+            for name, values in inputs.items()
+        }
 
     def modality(self, name: str) -> Modality:
         """The modality that decodes raw values for this model."""
         return self.specs[name].build(name)
 
-    def _one(self, name: str, inputs: Tensor, present: Tensor, needed: bool) -> tuple[Tensor, Tensor, Tensor]:
+    def _one(
+        self, name: str, inputs: Tensor, present: Tensor, needed: bool
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Projected part, unit embedding and own logits of one modality; only rows that have it are computed.
 
         Where there are none, nothing is computed, unless it is needed for the random numbers that it draws.
@@ -116,14 +133,26 @@ class Model(nn.Module):
             zeros = self.absent[name].new_zeros(len(present), self.dim)
             return zeros, zeros.float(), self.head.weight.new_zeros(len(present), len(self.classes))
         part = self.projectors[name](self.encoders[name](inputs if everywhere else inputs[rows]))
-        found = part, F.normalize(part.float(), dim=1), self.modality_heads[name](self.dropout(part))
+        found = (
+            part,
+            F.normalize(part.float(), dim=1),
+            self.modality_heads[name](self.dropout(part)),
+        )
         if everywhere:
             return found
-        part, embedding, logits = (x.new_zeros(len(present), x.shape[1]).index_copy(0, rows, x) for x in found)
+        part, embedding, logits = (
+            x.new_zeros(len(present), x.shape[1]).index_copy(0, rows, x) for x in found
+        )
         return part, embedding, logits
 
 
-def build(config: ModelConfig, *, classes: Sequence[str], specs: Mapping[str, ModalitySpec], base: Path | None = None) -> Model:
+def build(
+    config: ModelConfig,
+    *,
+    classes: Sequence[str],
+    specs: Mapping[str, ModalitySpec],
+    base: Path | None = None,
+) -> Model:
     """A new model with fresh weights drawn from torch's global generator.
 
     Args:
@@ -135,7 +164,9 @@ def build(config: ModelConfig, *, classes: Sequence[str], specs: Mapping[str, Mo
     names = tuple(sorted(specs))
     name = config.fusion.name
     options = parts.configure("fusion", name, config.fusion.options, base)
-    fusion = parts.load("fusion", name, base).build(options, names=names, dim=config.dim, dropout=config.dropout)
+    fusion = parts.load("fusion", name, base).build(
+        options, names=names, dim=config.dim, dropout=config.dropout
+    )
     return Model(
         config=config,
         classes=classes,
@@ -153,7 +184,9 @@ def save(model: Model, folder: Path) -> None:
     if model.fusion_file is not None:
         fusion["name"] = f"fusion_{model.fusion_file.name}"
         shutil.copyfile(model.fusion_file, folder / fusion["name"])
-    save_file({k: v.detach().contiguous().cpu() for k, v in model.state_dict().items()}, folder / WEIGHTS)
+    save_file(
+        {k: v.detach().contiguous().cpu() for k, v in model.state_dict().items()}, folder / WEIGHTS
+    )
     description = {
         "format": FORMAT,
         "model": {**model.config.model_dump(mode="json"), "fusion": fusion},
@@ -173,9 +206,13 @@ def load(folder: Path) -> Model:
         description: dict[str, Any] = read_json(folder / DESCRIPTION)
         weights = load_file(folder / WEIGHTS)
     except OSError as error:
-        raise UserError(f"{folder} is no model folder ({error}); name one that a run has written") from error
+        raise UserError(
+            f"{folder} is no model folder ({error}); name one that a run has written"
+        ) from error
     if description["format"] != FORMAT:
-        raise UserError(f"{folder}: got model format {description['format']}, wanted {FORMAT}; use the version that wrote it")
+        raise UserError(
+            f"{folder}: got model format {description['format']}, wanted {FORMAT}; use the version that wrote it"
+        )
     fusion = Part.model_validate(description["model"].pop("fusion"))
     config = ModelConfig(**description["model"], fusion=fusion)
     specs = {name: ModalitySpec.parse(spec) for name, spec in description["modalities"].items()}

@@ -40,7 +40,9 @@ def sliced(present: NDArray[np.bool_], start: int, stop: int) -> Iterator[None]:
 
     They are caught in ``dropout``, ``rand``, ``randn`` and their ``_like`` forms, where the first dimension is the rows here.
     """
-    rows = _Rows(present=present, local=slice(start, stop), total=len(present), start=start, stop=stop)
+    rows = _Rows(
+        present=present, local=slice(start, stop), total=len(present), start=start, stop=stop
+    )
     token = _ROWS.set(rows)
     try:
         with _Catch():
@@ -61,7 +63,9 @@ def narrowed(column: int) -> Iterator[bool]:
         return
     has = rows.present[:, column]
     start, stop = int(has[: rows.local.start].sum()), int(has[: rows.local.stop].sum())
-    token = _ROWS.set(_Rows(present=rows.present, local=rows.local, total=int(has.sum()), start=start, stop=stop))
+    token = _ROWS.set(
+        _Rows(present=rows.present, local=rows.local, total=int(has.sum()), start=start, stop=stop)
+    )
     try:
         yield bool(has.any())
     finally:
@@ -79,10 +83,16 @@ class _Catch(TorchFunctionMode):
         rows = _ROWS.get()
         caught = _CAUGHT.get(func)
         assert rows is not None
-        return func(*args, **(kwargs or {})) if caught is None else caught(rows, *args, **(kwargs or {}))
+        return (
+            func(*args, **(kwargs or {}))
+            if caught is None
+            else caught(rows, *args, **(kwargs or {}))
+        )
 
 
-def _dropout(rows: _Rows, input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+def _dropout(
+    rows: _Rows, input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False
+) -> Tensor:
     if not training or p == 0 or len(input) != rows.stop - rows.start:
         return F.dropout(input, p, training, inplace)
     mask = F.dropout(input.new_ones(rows.total, *input.shape[1:]), p)[rows.start : rows.stop]
@@ -91,7 +101,10 @@ def _dropout(rows: _Rows, input: Tensor, p: float = 0.5, training: bool = True, 
 
 def _drawn(draw: Callable[..., Tensor]) -> Callable[..., Tensor]:
     def of_size(rows: _Rows, *size: Any, **options: Any) -> Tensor:  # noqa: ANN401
-        shape = tuple(options.pop("size", None) or (size[0] if len(size) == 1 and not isinstance(size[0], int) else size))
+        shape = tuple(
+            options.pop("size", None)
+            or (size[0] if len(size) == 1 and not isinstance(size[0], int) else size)
+        )
         if not shape or shape[0] != rows.stop - rows.start:
             return draw(shape, **options)
         return draw((rows.total, *shape[1:]), **options)[rows.start : rows.stop]
@@ -103,7 +116,9 @@ def _drawn_like(draw: Callable[..., Tensor]) -> Callable[..., Tensor]:
     def like(rows: _Rows, input: Tensor, **options: Any) -> Tensor:  # noqa: ANN401
         if input.ndim == 0 or len(input) != rows.stop - rows.start:
             return draw(input, **options)
-        return draw(input.new_empty(rows.total, *input.shape[1:]), **options)[rows.start : rows.stop]
+        return draw(input.new_empty(rows.total, *input.shape[1:]), **options)[
+            rows.start : rows.stop
+        ]
 
     return like
 

@@ -32,14 +32,22 @@ def subset_key(subset: Sequence[str]) -> str:
 def patterns(present: NDArray[np.bool_], names: Sequence[str]) -> list[str]:
     """For each record ``(n, modalities)`` the key of the subset it has; empty where it has none."""
     kinds, inverse = np.unique(present, axis=0, return_inverse=True)
-    keys = [subset_key([name for name, has in zip(names, kind, strict=True) if has]) for kind in kinds]
+    keys = [
+        subset_key([name for name, has in zip(names, kind, strict=True) if has]) for kind in kinds
+    ]
     return [keys[i] for i in inverse.reshape(-1)]
 
 
-def ignored(accuracy: Mapping[str, float | None], names: Sequence[str], tolerance: float = 1e-9) -> list[str]:
+def ignored(
+    accuracy: Mapping[str, float | None], names: Sequence[str], tolerance: float = 1e-9
+) -> list[str]:
     """Modalities whose removal from the full set changes nothing: a model that does not use them."""
     full = accuracy.get(subset_key(names))
     if full is None or len(names) < 2:
         return []
-    left = {name: accuracy.get(subset_key([n for n in names if n != name])) for name in sorted(names)}
-    return [name for name, value in left.items() if value is not None and abs(value - full) <= tolerance]
+    left = {
+        name: accuracy.get(subset_key([n for n in names if n != name])) for name in sorted(names)
+    }
+    return [
+        name for name, value in left.items() if value is not None and abs(value - full) <= tolerance
+    ]

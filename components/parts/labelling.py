@@ -47,7 +47,11 @@ class Labeller(Protocol):
     """Gives pseudo-labels; a file in ``labellers/`` exports ``Config`` and ``build(config) -> Labeller``."""
 
     def __call__(
-        self, pool: Evidence, validation: Evidence, labels: NDArray[np.int64], prior: NDArray[np.float64]
+        self,
+        pool: Evidence,
+        validation: Evidence,
+        labels: NDArray[np.int64],
+        prior: NDArray[np.float64],
     ) -> PseudoLabels:
         """Label a pool of records.
 

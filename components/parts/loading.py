@@ -17,13 +17,23 @@ from typing import Any
 from components.core.errors import UsageError, unknown_name
 from components.core.refs import digest_bytes
 
-FOLDERS = {"fusion": "fusion", "loss": "losses", "labeller": "labellers", "modality kind": "kinds", "index": "index"}
+FOLDERS = {
+    "fusion": "fusion",
+    "loss": "losses",
+    "labeller": "labellers",
+    "modality kind": "kinds",
+    "index": "index",
+}
 _ROOT = Path(__file__).parent
 
 
 def available(kind: str) -> list[str]:
     """Names of all parts of a kind, without importing them."""
-    return sorted(m.name for m in pkgutil.iter_modules([str(_ROOT / FOLDERS[kind])]) if not m.name.startswith("_"))
+    return sorted(
+        m.name
+        for m in pkgutil.iter_modules([str(_ROOT / FOLDERS[kind])])
+        if not m.name.startswith("_")
+    )
 
 
 def source(kind: str, name: str, base: Path | None = None) -> Path:
@@ -35,10 +45,15 @@ def source(kind: str, name: str, base: Path | None = None) -> Path:
     if name.endswith(".py"):
         path = (base or Path.cwd()) / name
         if not path.is_file():
-            raise UsageError(f"{kind} {name!r}: no file at {path}; give a path relative to the run's config")
+            raise UsageError(
+                f"{kind} {name!r}: no file at {path}; give a path relative to the run's config"
+            )
         return path.resolve()
     if name not in available(kind):
-        raise UsageError(unknown_name(kind, name, available(kind)) + f", or a path to your own file ('./my_{kind}.py')")
+        raise UsageError(
+            unknown_name(kind, name, available(kind))
+            + f", or a path to your own file ('./my_{kind}.py')"
+        )
     return _ROOT / FOLDERS[kind] / f"{name}.py"
 
 
@@ -52,14 +67,18 @@ def load(kind: str, name: str, base: Path | None = None) -> types.ModuleType:
     path = source(kind, name, base)
     if not name.endswith(".py"):
         return importlib.import_module(f"components.parts.{FOLDERS[kind]}.{name}")
-    spec = importlib.util.spec_from_file_location(f"concord_user_{path.stem}_{source_digest(kind, name, base)[:8]}", path)
+    spec = importlib.util.spec_from_file_location(
+        f"concord_user_{path.stem}_{source_digest(kind, name, base)[:8]}", path
+    )
     assert spec is not None, path
     assert spec.loader is not None, path
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     for export in ("Config", "build"):
         if not hasattr(module, export):
-            raise UsageError(f"{path}: a {kind} file must export `Config` and `build`; {export!r} is missing")
+            raise UsageError(
+                f"{path}: a {kind} file must export `Config` and `build`; {export!r} is missing"
+            )
     return module
 
 
@@ -72,7 +91,11 @@ def configure(kind: str, name: str, options: Mapping[str, object], base: Path | 
     config_type = load(kind, name, base).Config
     hints = typing.get_type_hints(config_type)
     fields = {f.name for f in dataclasses.fields(config_type)}
-    problems = [unknown_name(f"option of {kind} {name}", key, fields) for key in options if key not in fields]
+    problems = [
+        unknown_name(f"option of {kind} {name}", key, fields)
+        for key in options
+        if key not in fields
+    ]
     problems += [
         f"option {key!r} of {kind} {name}: got {value!r}, wanted {hints[key]}"
         for key, value in options.items()

@@ -77,12 +77,19 @@ def calibrate(
     start, load = time.perf_counter(), os.getloadavg()[0]
     small, large = min(sizes[0], surveyed.seen // 2), min(sizes[1], surveyed.seen)
     if small < _LEAST:
-        raise UserError(f"{config.data.uri}: got {surveyed.seen} records, wanted at least {2 * _LEAST} to measure rates on")
+        raise UserError(
+            f"{config.data.uri}: got {surveyed.seen} records, wanted at least {2 * _LEAST} to measure rates on"
+        )
     with tempfile.TemporaryDirectory(prefix="concord-plan-", dir=scratch) as aside:
         folder, order = Path(aside), (small, *(small, large) * TURNS)
         tick = _Ticks(progress, len(order) * len(STAGES) + 4)
-        cut = {n: sample.write(config.data, surveyed, n, folder / f"data-{n}") for n in (small, large)}
-        walks = [(n, _walk(run, config, cut[n], folder / str(number), tick, now)) for number, n in enumerate(order)]
+        cut = {
+            n: sample.write(config.data, surveyed, n, folder / f"data-{n}") for n in (small, large)
+        }
+        walks = [
+            (n, _walk(run, config, cut[n], folder / str(number), tick, now))
+            for number, n in enumerate(order)
+        ]
         features = Features.load(folder / str(len(order) - 1) / "encode")
         encoders = _encoder_seconds(cut[large], features, now)
         tick()
@@ -130,7 +137,9 @@ def _stage(name: str, walks: Sequence[tuple[int, Pass]]) -> Stage:
     """A line through the quickest of each sample's walks, whose fixed part pays for a first call."""
     (small, first), *others = walks
     large = max(n for n, _ in walks)
-    quick = {n: min(walk.seconds[name] for size, walk in others if size == n) for n in (small, large)}
+    quick = {
+        n: min(walk.seconds[name] for size, walk in others if size == n) for n in (small, large)
+    }
     written = {n: walk.written[name] for n, walk in others}
     slope = max(0.0, (quick[large] - quick[small]) / (large - small))
     bytes_slope = max(0.0, (written[large] - written[small]) / (large - small))
@@ -140,10 +149,14 @@ def _stage(name: str, walks: Sequence[tuple[int, Pass]]) -> Stage:
     )
 
 
-def _walk(run: Run, config: RunConfig, cut: sample.Sample, folder: Path, tick: _Ticks, now: steps.Now) -> Pass:
+def _walk(
+    run: Run, config: RunConfig, cut: sample.Sample, folder: Path, tick: _Ticks, now: steps.Now
+) -> Pass:
     """All stages with one epoch of training; what they took."""
     short = config.training.model_copy(update={"epochs": 1, "teacher_epochs": 1})
-    config = config.model_copy(update={"data": cut.data, "training": short, "trainer": LocalTrainer()})
+    config = config.model_copy(
+        update={"data": cut.data, "training": short, "trainer": LocalTrainer()}
+    )
     found, refs = Pass(), {"data": Ref(uri=cut.data.uri, digest="")}
     for name in STAGES:
         out, clock = folder / name, steps.Clock(now)
@@ -160,7 +173,9 @@ def _walk(run: Run, config: RunConfig, cut: sample.Sample, folder: Path, tick: _
 def _encoder_seconds(cut: sample.Sample, features: Features, now: steps.Now) -> dict[str, float]:
     """Seconds of each modality's encoder for one record that has it."""
     manifest = load_manifest(cut.data.uri)
-    media = Media(cut.data.uri) if any(m.kind in MEDIA for m in manifest.modalities.values()) else None
+    media = (
+        Media(cut.data.uri) if any(m.kind in MEDIA for m in manifest.modalities.values()) else None
+    )
     values: dict[str, list[Raw]] = {name: [] for name in manifest.modalities}
     for batch in Dataset(cut.data.uri, manifest).batches():
         for name, column in raws(batch, manifest, media, []).items():

@@ -20,7 +20,11 @@ MOST_PROCESSES = 64
 
 HERE, CPU_JOB, JOB = "this machine", "one CPU Job", "one GPU Job"
 DDP, SHARDS = "several-GPU Indexed Job with DDP", "Indexed Job over shards"
-EXACT, APPROXIMATE, PGVECTOR = "exact, in process", "approximate, in process", "pgvector (PostgreSQL)"
+EXACT, APPROXIMATE, PGVECTOR = (
+    "exact, in process",
+    "approximate, in process",
+    "pgvector (PostgreSQL)",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,36 +65,64 @@ def _stage(planner: Planner, stage: StageEstimate) -> Choice:
 def _encode(planner: Planner, stage: StageEstimate) -> Choice:
     too_large = _fits(planner, stage)
     limit = PATIENCE_S
-    trainer = planner.config.trainer if isinstance(planner.config.trainer, KubernetesTrainer) else None
+    trainer = (
+        planner.config.trainer if isinstance(planner.config.trainer, KubernetesTrainer) else None
+    )
     if stage.seconds <= limit and not too_large:
         why = f"{time_said(stage.seconds)} ≤ {time_said(limit)} and {bytes_said(stage.resident_bytes)} fit in memory"
-        why += f"; the configured {trainer.shards} shards are not needed at this size" if trainer and trainer.shards > 1 else ""
+        why += (
+            f"; the configured {trainer.shards} shards are not needed at this size"
+            if trainer and trainer.shards > 1
+            else ""
+        )
         return Choice(what="encode", engine=HERE, why=why, seconds=stage.seconds)
-    wanted = max(math.ceil(stage.seconds / limit), math.ceil(stage.resident_bytes / _memory(planner)))
+    wanted = max(
+        math.ceil(stage.seconds / limit), math.ceil(stage.resident_bytes / _memory(planner))
+    )
     why = too_large or f"{time_said(stage.seconds)} > {time_said(limit)} in one process"
     why += f"; {wanted} shards keep each below both limits{_needs_cluster(planner)}"
     why += f", `trainer.shards` is {trainer.shards}" if trainer else ""
-    return Choice(what="encode", engine=f"{SHARDS} ({wanted})", why=why, seconds=stage.seconds / wanted)
+    return Choice(
+        what="encode", engine=f"{SHARDS} ({wanted})", why=why, seconds=stage.seconds / wanted
+    )
 
 
 def _training(planner: Planner, stage: StageEstimate) -> Choice:
-    trainer = planner.config.trainer if isinstance(planner.config.trainer, KubernetesTrainer) else None
+    trainer = (
+        planner.config.trainer if isinstance(planner.config.trainer, KubernetesTrainer) else None
+    )
     if not stage.steps:
         return Choice(what=stage.name, engine=HERE, why="nothing to train", seconds=stage.seconds)
     limit, origin = PATIENCE_S, "a night"
     if trainer and trainer.time_budget_s < limit:
         limit, origin = float(trainer.time_budget_s), "`trainer.time_budget_s`"
-    where = planner.profile.machine.gpu or f"the processor of the profile ({planner.profile.machine.cores} cores)"
+    where = (
+        planner.profile.machine.gpu
+        or f"the processor of the profile ({planner.profile.machine.cores} cores)"
+    )
     took, note = f"{time_said(stage.seconds)} on {where}", _fits_note(planner, stage)
     if trainer and trainer.together:
         note += f"; configured: {trainer.nodes} pods of {trainer.processes} processes"
     if stage.seconds <= limit:
-        engine = CPU_JOB if trainer and not trainer.needs_cuda else JOB if trainer or planner.profile.gpu else HERE
+        engine = (
+            CPU_JOB
+            if trainer and not trainer.needs_cuda
+            else JOB
+            if trainer or planner.profile.gpu
+            else HERE
+        )
         why = f"{took} ≤ {time_said(limit)} ({origin}){note}"
-        return Choice(what=stage.name, engine=engine, why=why + _needs_cluster(planner, engine), seconds=stage.seconds)
+        return Choice(
+            what=stage.name,
+            engine=engine,
+            why=why + _needs_cluster(planner, engine),
+            seconds=stage.seconds,
+        )
     if not planner.profile.gpu:
         why = f"{took} > {time_said(limit)} ({origin}){note}; how many GPUs it takes only a GPU profile can say (`--profile`)"
-        return Choice(what=stage.name, engine=JOB, why=why + _needs_cluster(planner, JOB), seconds=None)
+        return Choice(
+            what=stage.name, engine=JOB, why=why + _needs_cluster(planner, JOB), seconds=None
+        )
     return _several(planner, stage, limit, f"{took} > {time_said(limit)} ({origin}){note}")
 
 
@@ -101,7 +133,11 @@ def _several(planner: Planner, stage: StageEstimate, limit: float, why: str) -> 
     outweighs the rows' own time, another process mostly waits.
     """
     line, batch = planner.profile.steps["full"], planner.config.training.batch_size
-    fed = MOST_PROCESSES if line.fixed <= 0 else max(1, min(MOST_PROCESSES, math.floor(line.slope * batch / line.fixed)))
+    fed = (
+        MOST_PROCESSES
+        if line.fixed <= 0
+        else max(1, min(MOST_PROCESSES, math.floor(line.slope * batch / line.fixed)))
+    )
     whole = planner.parallel_step("full", 1)
     for processes in range(2, min(fed, batch // 2) + 1):
         seconds = stage.seconds * planner.parallel_step("full", processes) / whole
@@ -111,10 +147,15 @@ def _several(planner: Planner, stage: StageEstimate, limit: float, why: str) -> 
                 f"{batch / processes:.0f} rows of the batch for each still outweigh a step's fixed {1e3 * line.fixed:.2g} ms"
             )
             return Choice(
-                what=stage.name, engine=f"{DDP} ({processes})", why=why + _needs_cluster(planner, DDP), seconds=seconds
+                what=stage.name,
+                engine=f"{DDP} ({processes})",
+                why=why + _needs_cluster(planner, DDP),
+                seconds=seconds,
             )
     why += f"; more GPUs do not help: a step's fixed {1e3 * line.fixed:.2g} ms outweigh half of {batch} rows; raise batch_size"
-    return Choice(what=stage.name, engine=JOB, why=why + _needs_cluster(planner, JOB), seconds=stage.seconds)
+    return Choice(
+        what=stage.name, engine=JOB, why=why + _needs_cluster(planner, JOB), seconds=stage.seconds
+    )
 
 
 def index(planner: Planner, estimate: Estimate) -> Choice:
@@ -133,7 +174,11 @@ def index(planner: Planner, estimate: Estimate) -> Choice:
 
 
 def _offered(name: str) -> str:
-    return "" if name in parts.available("index") else " (not offered by this version yet: search stays exact and slow)"
+    return (
+        ""
+        if name in parts.available("index")
+        else " (not offered by this version yet: search stays exact and slow)"
+    )
 
 
 def _memory(planner: Planner) -> float:
@@ -147,7 +192,9 @@ def _fits(planner: Planner, stage: StageEstimate) -> str:
         memory, whose = MEMORY_SHARE * quantity(planner.config.trainer.memory), "`trainer.memory`"
     if stage.resident_bytes <= memory:
         return ""
-    return f"{bytes_said(stage.resident_bytes)} held at once > {bytes_said(memory)}, half of {whose}"
+    return (
+        f"{bytes_said(stage.resident_bytes)} held at once > {bytes_said(memory)}, half of {whose}"
+    )
 
 
 def quantity(said: str) -> float:
@@ -164,9 +211,15 @@ def quantity(said: str) -> float:
 
 def _fits_note(planner: Planner, stage: StageEstimate) -> str:
     said = _fits(planner, stage)
-    return f"; {said}: give its pod {bytes_said(stage.resident_bytes / MEMORY_SHARE)}" if said else ""
+    return (
+        f"; {said}: give its pod {bytes_said(stage.resident_bytes / MEMORY_SHARE)}" if said else ""
+    )
 
 
 def _needs_cluster(planner: Planner, engine: str = SHARDS) -> str:
     local = not isinstance(planner.config.trainer, KubernetesTrainer)
-    return "; needs `trainer: {where: kubernetes, …}`, this run is local" if local and engine != HERE else ""
+    return (
+        "; needs `trainer: {where: kubernetes, …}`, this run is local"
+        if local and engine != HERE
+        else ""
+    )

@@ -11,7 +11,16 @@ from components.features.store import ModalitySpec
 from components.plan import sizes, steps
 from components.plan.profile import Line, Profile, Stage
 from components.plan.survey import Survey
-from components.plan.work import EXPECTED, POSSIBLE, STAGES, TRAINING, Outcome, Training, checkpoints, trainings
+from components.plan.work import (
+    EXPECTED,
+    POSSIBLE,
+    STAGES,
+    TRAINING,
+    Outcome,
+    Training,
+    checkpoints,
+    trainings,
+)
 from components.shards.cut import media_in_store
 from components.training.objective import built
 
@@ -100,13 +109,19 @@ class Planner:
     def shape(self) -> sizes.Shape:
         """What memory depends on."""
         return sizes.Shape(
-            specs=self.specs, dim=self.config.model.dim, classes=len(self.surveyed.classes), surveyed=self.surveyed
+            specs=self.specs,
+            dim=self.config.model.dim,
+            classes=len(self.surveyed.classes),
+            surveyed=self.surveyed,
         )
 
     def estimate(self, records: int) -> Estimate:
         """The plan for this many records like those of the data set."""
         stages = [self._stage(name, records, EXPECTED) for name in STAGES]
-        others = [sum(self._stage(name, records, outcome).seconds for name in STAGES) for outcome in POSSIBLE]
+        others = [
+            sum(self._stage(name, records, outcome).seconds for name in STAGES)
+            for outcome in POSSIBLE
+        ]
         total = sum(s.seconds for s in stages)
         training = sum(s.seconds for s in stages if s.name in TRAINING)
         present = self.surveyed.present.mean(axis=0)
@@ -135,8 +150,14 @@ class Planner:
 
     def _stage(self, name: str, records: int, outcome: Outcome) -> StageEstimate:
         rates = self.profile.stages[name]
-        work = trainings(name, self.config, self.surveyed, records, self.base, outcome) if name in TRAINING else []
-        seconds = self._own_seconds(rates, records) + sum(self.training_seconds(t, records) for t in work)
+        work = (
+            trainings(name, self.config, self.surveyed, records, self.base, outcome)
+            if name in TRAINING
+            else []
+        )
+        seconds = self._own_seconds(rates, records) + sum(
+            self.training_seconds(t, records) for t in work
+        )
         if name == "evaluate":
             seconds += self.profile.retrieval_cell_seconds * self._retrieval_cells(records)
         written = round(rates.written_bytes.at(records))
@@ -162,7 +183,9 @@ class Planner:
         """Steps at the measured rate; where the features are larger than memory, each row is read from the disk too."""
         step = self.profile.steps[training.model].at(training.batch_rows)
         if sizes.feature_bytes(self.specs, records) > self.profile.machine.memory_bytes:
-            reads = sum(-(-sizes.input_bytes(spec) // _PAGE) for spec in self._used(training).values())
+            reads = sum(
+                -(-sizes.input_bytes(spec) // _PAGE) for spec in self._used(training).values()
+            )
             step += training.batch_rows * reads * self.profile.disk.random_read_seconds
         return training.steps * step
 
@@ -176,7 +199,9 @@ class Planner:
             return max((t.rows for t in work), default=0)
         if name == "pseudo_label":
             return round(records * (s.learnable(s.names, labelled=False) + s.split("val")))
-        return round(records * (s.split("val") + s.split("test"))) if name == "evaluate" else records
+        return (
+            round(records * (s.split("val") + s.split("test"))) if name == "evaluate" else records
+        )
 
     def _retrieval_cells(self, records: int) -> float:
         """Inner products of the search figures: every ordered pair of modalities on a bounded number of test records."""
@@ -194,7 +219,10 @@ class Planner:
         if name in TRAINING:
             return round(features + passes)
         s = self.surveyed
-        shares = {"evaluate": s.split("val") + s.split("test"), "pseudo_label": s.split("val") + s.split("train")}
+        shares = {
+            "evaluate": s.split("val") + s.split("test"),
+            "pseudo_label": s.split("val") + s.split("train"),
+        }
         return round(features * shares.get(name, 1.0))
 
     def _exchange(self, name: str, records: int, work: Sequence[Training], written: int) -> int:
@@ -204,23 +232,34 @@ class Planner:
             return 0
 
         def size(stages: Sequence[str]) -> int:
-            return sum(round(self.profile.stages[stage].written_bytes.at(records)) for stage in stages)
+            return sum(
+                round(self.profile.stages[stage].written_bytes.at(records)) for stage in stages
+            )
 
         if name in TRAINING:
             kept = sum(checkpoints(self.config, t) * self.checkpoint_bytes[t.model] for t in work)
             return size(_BROUGHT[name]) + trainer.nodes * size(_INPUTS[name]) + kept + 2 * written
         if name == "encode" and trainer.shards > 1:
-            apart = self.surveyed.media_by_path and media_in_store(self.config.data.uri, trainer.exchange.uri) is None
+            apart = (
+                self.surveyed.media_by_path
+                and media_in_store(self.config.data.uri, trainer.exchange.uri) is None
+            )
             packed = round(self.profile.media_bytes * records) if apart else 0
             return 2 * (size(["validate"]) + packed + written)
         return 0
 
     def _checkpoints(self, records: int) -> Checkpoints:
-        work = [t for stage in TRAINING for t in trainings(stage, self.config, self.surveyed, records, self.base)]
+        work = [
+            t
+            for stage in TRAINING
+            for t in trainings(stage, self.config, self.surveyed, records, self.base)
+        ]
         return Checkpoints(
             bytes=self.checkpoint_bytes[steps.FULL],
             count=sum(checkpoints(self.config, t) for t in work),
-            traffic_bytes=sum(checkpoints(self.config, t) * self.checkpoint_bytes[t.model] for t in work),
+            traffic_bytes=sum(
+                checkpoints(self.config, t) * self.checkpoint_bytes[t.model] for t in work
+            ),
         )
 
 

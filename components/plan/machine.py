@@ -29,7 +29,9 @@ def machine(device: str) -> Machine:
         gpu = torch.cuda.get_device_name()
     return Machine(
         processor=_processor(),
-        cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        cores=len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else os.cpu_count() or 1,
         memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         gpu=gpu,
     )
@@ -37,7 +39,10 @@ def machine(device: str) -> Machine:
 
 def versions() -> dict[str, str]:
     """Of Python and the libraries that shape the rates."""
-    return {"python": platform.python_version(), **{name: importlib.metadata.version(name) for name in _LIBRARIES}}
+    return {
+        "python": platform.python_version(),
+        **{name: importlib.metadata.version(name) for name in _LIBRARIES},
+    }
 
 
 def disk(folder: Path) -> tuple[Disk, float]:
@@ -91,7 +96,9 @@ def search_row(dim: int) -> float:
     def measure(n: int) -> float:
         vectors = np.random.default_rng(n).normal(size=(n, dim)).astype(np.float32)
         ids = [f"{i:08d}" for i in range(n)]
-        index = parts.load("index", "exact").build(parts.configure("index", "exact", {}), ids=ids, vectors=vectors)
+        index = parts.load("index", "exact").build(
+            parts.configure("index", "exact", {}), ids=ids, vectors=vectors
+        )
         return min(seconds(lambda: index.search(vectors[:1], 10)) for _ in range(5))
 
     return max(0.0, measure(large) - measure(small)) / (large - small)

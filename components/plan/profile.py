@@ -95,7 +95,10 @@ def shape_of(config: RunConfig, specs: dict[str, ModalitySpec], classes: int) ->
     """Everything in a run that shapes its rates; number of records, epochs and seeds do not."""
     training = config.training
     return {
-        "modalities": {name: {"kind": s.kind, "options": s.options, "shape": list(s.shape)} for name, s in specs.items()},
+        "modalities": {
+            name: {"kind": s.kind, "options": s.options, "shape": list(s.shape)}
+            for name, s in specs.items()
+        },
         "model": config.model.model_dump(mode="json"),
         "losses": sorted(config.losses),
         "labeller": config.labeller.name if config.labeller else None,
@@ -120,12 +123,16 @@ def load(path: Path, shape: dict[str, Any]) -> Profile:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"no profile at {path} ({error}); make one with `concord plan CONFIG --save-profile FILE`") from error
+        raise UsageError(
+            f"no profile at {path} ({error}); make one with `concord plan CONFIG --save-profile FILE`"
+        ) from error
     try:
         profile = Profile.model_validate_json(text)
     except ValidationError as error:
         lines = "\n".join(f"  - {line}" for line in explain(error, Profile)[:5])
-        raise UsageError(f"{path} is no profile of this version:\n{lines}\nMeasure again with --save-profile.") from error
+        raise UsageError(
+            f"{path} is no profile of this version:\n{lines}\nMeasure again with --save-profile."
+        ) from error
     if digest_json(profile.shape) != digest_json(shape):
         different = "\n".join(f"  - {line}" for line in differences(profile.shape, shape))
         raise UsageError(

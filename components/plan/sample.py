@@ -49,7 +49,9 @@ def choose(surveyed: Survey, count: int, seed: int = 0) -> NDArray[np.int64]:
     rng = np.random.default_rng(seed)
     order = rng.permutation(surveyed.seen)
     labelled = order[surveyed.labelled[order]]
-    learned = _one_each(surveyed, labelled[surveyed.splits[labelled] == "train"])[: max(2, count // 2)]
+    learned = _one_each(surveyed, labelled[surveyed.splits[labelled] == "train"])[
+        : max(2, count // 2)
+    ]
     known = labelled[np.isin(surveyed.labels[labelled], surveyed.labels[learned])]
     held_out = [known[surveyed.splits[known] == split][:_HELD_OUT] for split in ("val", "test")]
     wanted = np.concatenate([learned, *held_out, order])
@@ -76,15 +78,21 @@ def write(data: DataConfig, surveyed: Survey, count: int, folder: Path, seed: in
     table = _records(Dataset(data.uri, manifest), rows)
     labels = _labels(surveyed, rows)
     if len({c for c in labels if c is not None}) < 2:
-        raise UserError(f"{data.uri}: a sample of {count} records has fewer than two classes with labels; label more records")
+        raise UserError(
+            f"{data.uri}: a sample of {count} records has fewer than two classes with labels; label more records"
+        )
     place = table.schema.get_field_index(manifest.target.column)
     table = table.set_column(place, manifest.target.column, pa.array(labels, pa.string()))
     folder.mkdir(parents=True)
     pq.write_table(table, folder / "records.parquet")
     if manifest.target.classes is not None:
         known = sorted({c for c in labels if c is not None})
-        manifest = manifest.model_copy(update={"target": manifest.target.model_copy(update={"classes": known})})
-    (folder / FILE).write_text(yaml.safe_dump(manifest.resolved(), sort_keys=False, allow_unicode=True), encoding="utf-8")
+        manifest = manifest.model_copy(
+            update={"target": manifest.target.model_copy(update={"classes": known})}
+        )
+    (folder / FILE).write_text(
+        yaml.safe_dump(manifest.resolved(), sort_keys=False, allow_unicode=True), encoding="utf-8"
+    )
     media = _write_media(data, manifest, table, folder)
     return Sample(
         data=DataConfig(uri=str(folder)),
@@ -108,8 +116,13 @@ def _records(dataset: Dataset, rows: NDArray[np.int64]) -> pa.Table:
 
 
 def _labels(surveyed: Survey, rows: NDArray[np.int64]) -> list[str | None]:
-    labels = [str(c) if seen else None for c, seen in zip(surveyed.labels[rows], surveyed.labelled[rows], strict=True)]
-    learned = {c for c, split in zip(labels, surveyed.splits[rows], strict=True) if split == "train"}
+    labels = [
+        str(c) if seen else None
+        for c, seen in zip(surveyed.labels[rows], surveyed.labelled[rows], strict=True)
+    ]
+    learned = {
+        c for c, split in zip(labels, surveyed.splits[rows], strict=True) if split == "train"
+    }
     return [c if c in learned else None for c in labels]
 
 
@@ -134,7 +147,9 @@ def _write_media(data: DataConfig, manifest: Manifest, table: pa.Table, folder: 
         schema = pa.schema([("path", pa.string()), ("bytes", pa.binary())])
         files = pa.table({"path": list(packed), "bytes": list(packed.values())}, schema=schema)
         to = folder / "media" / "sample-000.parquet"
-        pq.write_table(files, to, row_group_size=_GROUP_ROWS, compression="none", use_dictionary=False)
+        pq.write_table(
+            files, to, row_group_size=_GROUP_ROWS, compression="none", use_dictionary=False
+        )
     return total + sum(len(v) for v in packed.values())
 
 

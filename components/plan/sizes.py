@@ -46,13 +46,17 @@ def vector_bytes(modalities: int, dim: int, records: int) -> int:
 def checkpoint_bytes(model: Model, losses: Mapping[str, object]) -> int:
     """Tensors of a checkpoint: all weights and buffers, and the optimiser's two means and a count of each parameter."""
     own = [model, *(loss for loss in losses.values() if isinstance(loss, nn.Module))]
-    state = sum(t.numel() * t.element_size() for module in own for t in module.state_dict().values())
+    state = sum(
+        t.numel() * t.element_size() for module in own for t in module.state_dict().values()
+    )
     parameters = [p for module in own for p in module.parameters()]
     count = torch.zeros(()).element_size()
     return int(state + sum(2 * p.numel() * p.element_size() + count for p in parameters))
 
 
-def checkpoint_count(epochs: int, steps_per_epoch: int, every: int, often: int | None = None) -> int:
+def checkpoint_count(
+    epochs: int, steps_per_epoch: int, every: int, often: int | None = None
+) -> int:
     """Checkpoints of a training: after every so many epochs and the last, and within epochs after every so many steps.
 
     >>> checkpoint_count(4, 10, every=1), checkpoint_count(4, 10, every=3), checkpoint_count(4, 10, every=3, often=8)
@@ -80,7 +84,9 @@ class Shape:
 
     def row(self, names: tuple[str, ...] | None = None) -> int:
         """Cached inputs of one record."""
-        return sum(input_bytes(spec) for name, spec in self.specs.items() if names is None or name in names)
+        return sum(
+            input_bytes(spec) for name, spec in self.specs.items() if names is None or name in names
+        )
 
 
 def resident(stage: str, shape: Shape, records: int) -> int:
@@ -97,11 +103,18 @@ def resident(stage: str, shape: Shape, records: int) -> int:
             return int(records * (names + 2 * _ENTRY))
         case "encode":  # where each content lies in the cache
             return int(records * _KEY * float(s.present.mean(axis=0).sum()))
-        case "teach" | "train" | "baselines":  # labels and weights; the order of an epoch twice: drawn, and cut into batches
+        case (
+            "teach" | "train" | "baselines"
+        ):  # labels and weights; the order of an epoch twice: drawn, and cut into batches
             return int(listed + records * (8 + 4 + shape.modalities) + 2 * 8 * train)
         case "pseudo_label":  # answers of a model, and probabilities in double length
-            return int(listed + records * s.learnable(s.names, labelled=False) * (answers + 16 * shape.classes))
-        case "evaluate":  # probabilities of every subset of modalities, with the answers behind the last
+            return int(
+                listed
+                + records * s.learnable(s.names, labelled=False) * (answers + 16 * shape.classes)
+            )
+        case (
+            "evaluate"
+        ):  # probabilities of every subset of modalities, with the answers behind the last
             subsets = 2**shape.modalities - 1
             return int(listed + held_out * (4 * shape.classes * subsets + answers))
         case "package":

@@ -38,10 +38,18 @@ def model_names(config: RunConfig, names: tuple[str, ...]) -> list[str]:
 
 
 def build(
-    config: RunConfig, name: str, specs: Mapping[str, ModalitySpec], classes: tuple[str, ...], base: Path | None
+    config: RunConfig,
+    name: str,
+    specs: Mapping[str, ModalitySpec],
+    classes: tuple[str, ...],
+    base: Path | None,
 ) -> Model:
     """One of these models with fresh weights and the classes of the whole data set."""
-    shape = config.model.model_copy(update={"fusion": Part(name="concat")}) if name == CONCAT else config.model
+    shape = (
+        config.model.model_copy(update={"fusion": Part(name="concat")})
+        if name == CONCAT
+        else config.model
+    )
     alone = name.removeprefix("only-")
     used = {alone: specs[alone]} if name.startswith("only-") else specs
     return models.build(shape, classes=classes, specs=used, base=base)
@@ -53,18 +61,33 @@ def batch_rows(batch_size: int) -> tuple[int, int]:
 
 
 def measure(
-    config: RunConfig, name: str, features: Features, classes: tuple[str, ...], base: Path | None, now: Now = time.perf_counter
+    config: RunConfig,
+    name: str,
+    features: Features,
+    classes: tuple[str, ...],
+    base: Path | None,
+    now: Now = time.perf_counter,
 ) -> Line:
     """Seconds of a step by rows in its batch: a fixed part and a slope, from two batch sizes; ``now`` tells the time."""
     small, large = batch_rows(config.training.batch_size)
-    times = {rows: _step(config, name, features, classes, base, rows, now) for rows in (large, small)}
+    times = {
+        rows: _step(config, name, features, classes, base, rows, now) for rows in (large, small)
+    }
     # Neither part is below zero: where small batches are the better deal, time is taken as proportional to rows.
-    slope = min(max(0.0, (times[large] - times[small]) / max(1, large - small)), times[large] / large)
+    slope = min(
+        max(0.0, (times[large] - times[small]) / max(1, large - small)), times[large] / large
+    )
     return Line(fixed=times[large] - slope * large, slope=slope)
 
 
 def _step(
-    config: RunConfig, name: str, features: Features, classes: tuple[str, ...], base: Path | None, rows: int, now: Now
+    config: RunConfig,
+    name: str,
+    features: Features,
+    classes: tuple[str, ...],
+    base: Path | None,
+    rows: int,
+    now: Now,
 ) -> float:
     first = _times(config, name, features, classes, base, rows, _FIRST + 2, now)
     count = int(min(_MOST_STEPS, max(4, _SECONDS / max(first[-1], 1e-6))))
@@ -84,11 +107,15 @@ def _times(
     """Seconds of each step of one epoch with so many steps of so many rows."""
     model = build(config, name, features.specs, classes, base)
     used, _ = built(config.losses, len(model.names), base)
-    data = repeated(training_data(features, names=tuple(model.names), pseudo={}, unlabelled=True), rows * steps)
+    data = repeated(
+        training_data(features, names=tuple(model.names), pseudo={}, unlabelled=True), rows * steps
+    )
     ticks = [_moment(now)]
     training = config.training.model_copy(update={"batch_size": rows})
     fit(model, used, data, training, epochs=1, progress=lambda *_: ticks.append(_moment(now)))
-    return np.diff(ticks)[1:].tolist() if len(ticks) > 2 else np.diff(ticks).tolist()  # the first includes building
+    return (
+        np.diff(ticks)[1:].tolist() if len(ticks) > 2 else np.diff(ticks).tolist()
+    )  # the first includes building
 
 
 def _moment(now: Now) -> float:
@@ -103,7 +130,9 @@ def repeated(data: TrainingData, rows: int) -> TrainingData:
     both = np.concatenate([data.supervised, data.unlabelled])
     many: NDArray[np.int64] = np.random.default_rng(0).choice(both, rows)
     changed: Mapping[str, Any] = {"supervised": many, "unlabelled": np.empty(0, np.int64)}
-    return TrainingData(**{**{name: getattr(data, name) for name in data.__dataclass_fields__}, **changed})
+    return TrainingData(
+        **{**{name: getattr(data, name) for name in data.__dataclass_fields__}, **changed}
+    )
 
 
 class Clock:

@@ -64,7 +64,9 @@ class Survey:
 
     def learnable(self, names: tuple[str, ...], *, labelled: bool) -> float:
         """Share of all records that a model of these modalities can learn from, with or without a visible label."""
-        usable = self.present[:, [self.names.index(name) for name in names]].any(axis=1) & (self.splits == "train")
+        usable = self.present[:, [self.names.index(name) for name in names]].any(axis=1) & (
+            self.splits == "train"
+        )
         return self.share(usable & (self.labelled == labelled))
 
     def split(self, name: str) -> float:
@@ -87,7 +89,9 @@ def survey(data: DataConfig) -> Survey:
         if found.records >= MOST_RECORDS or found.bytes >= MOST_BYTES:
             break
     if not found.records:
-        raise UserError(f"{data.uri}: the records are empty; nothing can be planned without a few of each class")
+        raise UserError(
+            f"{data.uri}: the records are empty; nothing can be planned without a few of each class"
+        )
     splits = np.array(found.splits, dtype=np.str_)
     labels = np.array([c or "" for c in found.labels], dtype=np.str_)
     if not ((labels != "") & (splits == "train")).any():
@@ -97,14 +101,17 @@ def survey(data: DataConfig) -> Survey:
     return Survey(
         records=dataset.rows,
         names=tuple(sorted(manifest.modalities)),
-        classes=tuple(sorted(manifest.target.classes or {c for c in found.labels if c is not None})),
+        classes=tuple(
+            sorted(manifest.target.classes or {c for c in found.labels if c is not None})
+        ),
         splits=splits,
         labels=labels,
         present=np.concatenate(found.present),
         id_length=found.lengths["id"] / found.records,
         group_length=found.lengths["group"] / found.records,
         media_by_path=any(
-            m.kind in MEDIA and _is_text(dataset.schema.field(str(m.column)).type) for m in manifest.modalities.values()
+            m.kind in MEDIA and _is_text(dataset.schema.field(str(m.column)).type)
+            for m in manifest.modalities.values()
         ),
     )
 
@@ -131,7 +138,9 @@ class _Found:
         self.labels += rules.visible_labels(given, splits, ids, seen)
         self.splits += [s or "" for s in splits]
         self.present.append(present(batch, manifest))
-        self.lengths.update({"id": sum(len(i or "") for i in ids), "group": sum(len(g or "") for g in groups)})
+        self.lengths.update(
+            {"id": sum(len(i or "") for i in ids), "group": sum(len(g or "") for g in groups)}
+        )
         self.bytes += batch.nbytes
 
 
@@ -144,7 +153,9 @@ def present(batch: pa.RecordBatch | pa.Table, manifest: Manifest) -> NDArray[np.
 def _present(batch: pa.RecordBatch | pa.Table, modality: Modality) -> NDArray[np.bool_]:
     if modality.columns:
         cells = [
-            np.ones(batch.num_rows, dtype=bool) if spec.default_cell is not None else _given(batch.column(name))
+            np.ones(batch.num_rows, dtype=bool)
+            if spec.default_cell is not None
+            else _given(batch.column(name))
             for name, spec in modality.columns.items()
         ]
         some: NDArray[np.bool_] = np.any(np.stack(cells), axis=0)
@@ -162,5 +173,7 @@ def _is_text(kind: pa.DataType) -> bool:
 
 
 def _given(column: pa.Array | pa.ChunkedArray) -> NDArray[np.bool_]:
-    given: NDArray[np.bool_] = np.asarray(pc.invert(pc.is_null(column, nan_is_null=True)), dtype=bool)
+    given: NDArray[np.bool_] = np.asarray(
+        pc.invert(pc.is_null(column, nan_is_null=True)), dtype=bool
+    )
     return given

@@ -9,7 +9,16 @@ from components.plan import sizes, steps
 from components.plan.survey import Survey
 from components.training.objective import built
 
-STAGES = ("validate", "encode", "teach", "pseudo_label", "train", "baselines", "evaluate", "package")
+STAGES = (
+    "validate",
+    "encode",
+    "teach",
+    "pseudo_label",
+    "train",
+    "baselines",
+    "evaluate",
+    "package",
+)
 TRAINING = ("teach", "train", "baselines")
 ACCEPTED = 0.5
 """Share of the unlabelled pool that is taken to get a pseudo-label: only a trained teacher knows."""
@@ -29,7 +38,9 @@ class Outcome:
 
 
 EXPECTED = Outcome()
-POSSIBLE = tuple(Outcome(accepted=share, student=student) for share in (0.0, 1.0) for student in (True, False))
+POSSIBLE = tuple(
+    Outcome(accepted=share, student=student) for share in (0.0, 1.0) for student in (True, False)
+)
 """The ends of what can come out: every estimate also says what they would mean."""
 
 
@@ -66,21 +77,44 @@ class Training:
 
 
 def trainings(
-    stage: str, config: RunConfig, surveyed: Survey, records: int, base: Path | None, outcome: Outcome = EXPECTED
+    stage: str,
+    config: RunConfig,
+    surveyed: Survey,
+    records: int,
+    base: Path | None,
+    outcome: Outcome = EXPECTED,
 ) -> list[Training]:
     """The models that ``teach``, ``train`` or ``baselines`` fits."""
     student, accepted = config.labeller is not None, outcome.accepted
     if stage == "teach":
         return [_one(steps.FULL, config, surveyed, records, base, pseudo=None)]
     if stage == "train":
-        return [_one(steps.FULL, config, surveyed, records, base, pseudo=accepted)] if student else []
+        return (
+            [_one(steps.FULL, config, surveyed, records, base, pseudo=accepted)] if student else []
+        )
     others = [name for name in steps.model_names(config, surveyed.names) if name != steps.FULL]
     return [
-        _one(name, config, surveyed, records, base, pseudo=accepted if student and outcome.student else None) for name in others
+        _one(
+            name,
+            config,
+            surveyed,
+            records,
+            base,
+            pseudo=accepted if student and outcome.student else None,
+        )
+        for name in others
     ]
 
 
-def _one(name: str, config: RunConfig, surveyed: Survey, records: int, base: Path | None, *, pseudo: float | None) -> Training:
+def _one(
+    name: str,
+    config: RunConfig,
+    surveyed: Survey,
+    records: int,
+    base: Path | None,
+    *,
+    pseudo: float | None,
+) -> Training:
     names = (name.removeprefix("only-"),) if name.startswith("only-") else surveyed.names
     rows = surveyed.learnable(names, labelled=True) * records
     if pseudo is not None:
@@ -94,5 +128,9 @@ def _one(name: str, config: RunConfig, surveyed: Survey, records: int, base: Pat
 
 def checkpoints(config: RunConfig, training: Training) -> int:
     """Checkpoints that a training writes: after epochs, on a cluster also after steps, and one at the end."""
-    often = config.trainer.checkpoint_steps if isinstance(config.trainer, KubernetesTrainer) else None
-    return sizes.checkpoint_count(training.epochs, training.steps_per_epoch, config.training.checkpoint_every, often)
+    often = (
+        config.trainer.checkpoint_steps if isinstance(config.trainer, KubernetesTrainer) else None
+    )
+    return sizes.checkpoint_count(
+        training.epochs, training.steps_per_epoch, config.training.checkpoint_every, often
+    )

@@ -39,7 +39,9 @@ def attempt(config: str, out: str, pod: Pod, stop: Stop) -> None:
         Interrupted: it was asked to stop and wrote a checkpoint.
     """
     exchange, job = opened(out)
-    together = "RANK" in os.environ  # then the ranks must agree on it: a shared folder may show it to one before the other
+    together = (
+        "RANK" in os.environ
+    )  # then the ranks must agree on it: a shared folder may show it to one before the other
     if not together and already_done(exchange, job):
         return
     began = time.monotonic()
@@ -52,7 +54,10 @@ def attempt(config: str, out: str, pod: Pod, stop: Stop) -> None:
         if world.rank == 0:
             about = {**_figures(trainer, world), "seconds": round(time.monotonic() - began, 3)}
             exchange.put_attempt(job, pod.token, Path(temporary), about)
-            sys.stdout.write(json.dumps({name: value for name, value in about.items() if name != "history"}) + "\n")
+            sys.stdout.write(
+                json.dumps({name: value for name, value in about.items() if name != "history"})
+                + "\n"
+            )
         world.shared(b"")  # no rank is done before the result is written
 
 
@@ -62,7 +67,9 @@ def _spec(config: str) -> TrainSpec:
         raise UsageError(f"--config: got {config}, wanted EXCHANGE/jobs/JOB/spec.json")
     try:
         return TrainSpec.model_validate_json(Exchange(root).read(below))
-    except FileNotFoundError as error:  # a mount that is missing on this node, or one that has not seen it yet
+    except (
+        FileNotFoundError
+    ) as error:  # a mount that is missing on this node, or one that has not seen it yet
         raise ExchangeError(
             f"--config: nothing at {config}; see that the exchange is mounted, or submit the run again"
         ) from error
@@ -76,13 +83,19 @@ def _local(spec: TrainSpec, pod: Pod, exchange: Exchange) -> TrainSpec:
     for name in (*INPUTS, "parts"):
         if (ref := getattr(spec, name)) is not None:
             path = exchange.fetch(ref, ref.digest, pod.cache)
-            updates |= {"base": str(path)} if name == "parts" else {name: type(ref)(uri=str(path), digest=ref.digest)}
+            updates |= (
+                {"base": str(path)}
+                if name == "parts"
+                else {name: type(ref)(uri=str(path), digest=ref.digest)}
+            )
     if pod.device != "auto":
         updates["training"] = spec.training.model_copy(update={"device": pod.device})
     return spec.model_copy(update=updates)
 
 
-def _trainer(spec: TrainSpec, checkpoints: Shared, pod: Pod, stop: Stop, world: World) -> tasks.Trainer:
+def _trainer(
+    spec: TrainSpec, checkpoints: Shared, pod: Pod, stop: Stop, world: World
+) -> tasks.Trainer:
     lines = Lines(quiet=world.rank > 0)
     return tasks.Trainer(
         spec=spec,

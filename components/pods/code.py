@@ -18,13 +18,19 @@ def code_digest(root: Path = _ROOT) -> str:
     Args:
         root: folder of the package.
     """
-    files = sorted((path.relative_to(root).as_posix(), path) for path in root.rglob("*") if path.is_file())
+    files = sorted(
+        (path.relative_to(root).as_posix(), path) for path in root.rglob("*") if path.is_file()
+    )
     return digest_json([[name, digest_file(path)] for name, path in files if _shipped(name)])
 
 
 def _shipped(name: str) -> bool:
     parts = name.split("/")
-    return "__pycache__" not in parts and not any(part.startswith(".") for part in parts) and not name.endswith((".pyc", "~"))
+    return (
+        "__pycache__" not in parts
+        and not any(part.startswith(".") for part in parts)
+        and not name.endswith((".pyc", "~"))
+    )
 
 
 if __name__ == "__main__":

@@ -37,7 +37,14 @@ class Agent(LocalElasticAgent):
 
 
 def agent(
-    shape: "Shape", address: str, arguments: list[str], run_id: str, *, join_s: int, restarts: int, stop_s: int
+    shape: "Shape",
+    address: str,
+    arguments: list[str],
+    run_id: str,
+    *,
+    join_s: int,
+    restarts: int,
+    stop_s: int,
 ) -> LocalElasticAgent:
     """An agent that meets its peers when it is run.
 
@@ -78,7 +85,9 @@ def agent(
         max_restarts=restarts,
         local_addr=address,
     )
-    return Agent(spec, DefaultLogsSpecs(), exit_barrier_timeout=_EXIT_BARRIER_S, shutdown_timeout=stop_s)
+    return Agent(
+        spec, DefaultLogsSpecs(), exit_barrier_timeout=_EXIT_BARRIER_S, shutdown_timeout=stop_s
+    )
 
 
 def _await_listening(shape: "Shape", within_s: int) -> None:
@@ -94,7 +103,9 @@ def _await_listening(shape: "Shape", within_s: int) -> None:
         except OSError as error:
             if time.monotonic() > deadline:
                 place = f"{shape.host}:{shape.port}"
-                raise PeersError(f"launch: nobody listens at {place} ({error}); see why the first pod does not run") from error
+                raise PeersError(
+                    f"launch: nobody listens at {place} ({error}); see why the first pod does not run"
+                ) from error
             time.sleep(1)
         else:
             return

@@ -21,7 +21,3 @@ FAIL_AT_ONCE = (USAGE, DATA, PREFLIGHT, BUG)
 """Trying again gives the same end."""
 NOT_COUNTED = (INTERRUPTED,)
 """Trying again goes on where this attempt stopped."""
-
-
-class Interrupted(Exception):
-    """A training stopped between two steps because it was asked to; its checkpoint is written."""

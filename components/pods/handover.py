@@ -19,7 +19,9 @@ SPEC = "spec.json"
 def work_digest(spec: TrainSpec) -> str:
     """SHA-256 of all that a training is: the spec by content, and the sources of a user's own parts."""
     base = Path(spec.base) if spec.base else None
-    return digest_json([spec.digest(), {name: source_digest(kind, name, base) for kind, name in own_parts(spec)}])
+    return digest_json(
+        [spec.digest(), {name: source_digest(kind, name, base) for kind, name in own_parts(spec)}]
+    )
 
 
 def prepare(spec: TrainSpec, exchange: Exchange, job: str, pod_uri: str | None = None) -> TrainSpec:
@@ -38,9 +40,15 @@ def prepare(spec: TrainSpec, exchange: Exchange, job: str, pod_uri: str | None =
     seen = (pod_uri or exchange.uri).rstrip("/")
 
     def there(folder: Path, digest: str) -> Ref:
-        return Ref(uri=seen + exchange.put(folder, digest).removeprefix(exchange.uri), digest=digest)
+        return Ref(
+            uri=seen + exchange.put(folder, digest).removeprefix(exchange.uri), digest=digest
+        )
 
-    refs = {name: there(ref.path, ref.digest) for name in INPUTS if (ref := getattr(spec, name)) is not None}
+    refs = {
+        name: there(ref.path, ref.digest)
+        for name in INPUTS
+        if (ref := getattr(spec, name)) is not None
+    }
     with tempfile.TemporaryDirectory() as temporary:
         if named := _copied_parts(spec, Path(temporary)):
             refs["parts"] = there(Path(temporary), digest_folder(Path(temporary)))
@@ -64,7 +72,9 @@ def collect(exchange: Exchange, job: str, token: str | None, out: Path) -> dict[
     """
     complete = [attempt.token for attempt in exchange.attempts(job)]
     if not complete:
-        raise UserError(f"job {job}: no attempt has left a complete result in {exchange.uri}; submit the run again")
+        raise UserError(
+            f"job {job}: no attempt has left a complete result in {exchange.uri}; submit the run again"
+        )
     return exchange.fetch_attempt(job, token if token in complete else complete[0], out)
 
 
@@ -87,7 +97,9 @@ def already_done(exchange: Exchange, job: str) -> bool:
     """Whether an earlier attempt has left a complete result; every result of a job is of the same work."""
     found = exchange.attempts(job)
     if found:
-        sys.stderr.write(f"attempt {found[0].token} has already finished job {job}; nothing is left to do\n")
+        sys.stderr.write(
+            f"attempt {found[0].token} has already finished job {job}; nothing is left to do\n"
+        )
     return bool(found)
 
 
@@ -102,7 +114,9 @@ def _copied_parts(spec: TrainSpec, folder: Path) -> bool:
     base = Path(spec.base) if spec.base else Path.cwd()
     for kind, name in own_parts(spec):
         if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
-            raise UsageError(f"{kind} {name!r}: got a path that leaves the folder of the config, wanted one inside {base}")
+            raise UsageError(
+                f"{kind} {name!r}: got a path that leaves the folder of the config, wanted one inside {base}"
+            )
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source(kind, name, base), target)

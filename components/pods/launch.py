@@ -57,13 +57,23 @@ class Shape:
         """
         least, _, most = nodes.partition(":")
         host, _, port = rendezvous.rpartition(":")
-        if not (least.isdecimal() and (most or least).isdecimal() and 1 <= int(least) <= int(most or least)):
+        if not (
+            least.isdecimal()
+            and (most or least).isdecimal()
+            and 1 <= int(least) <= int(most or least)
+        ):
             raise UsageError(f"--nodes: got {nodes!r}, wanted N or LEAST:MOST")
         if not host or not port.isdecimal():
             raise UsageError(f"--rendezvous: got {rendezvous!r}, wanted HOST:PORT")
         if processes < 1:
             raise UsageError(f"--processes: got {processes}, wanted at least 1")
-        return cls(least=int(least), most=int(most or least), processes=processes, host=host, port=int(port))
+        return cls(
+            least=int(least),
+            most=int(most or least),
+            processes=processes,
+            host=host,
+            port=int(port),
+        )
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -73,7 +83,9 @@ def main(arguments: list[str] | None = None) -> int:
     def work() -> int:
         parser = Parser("python -m components.pods.launch", main.__doc__)
         parser.add_argument("--nodes", default="1", help="how many, or LEAST:MOST")
-        parser.add_argument("--processes", type=int, default=1, help="on each node, one for each GPU")
+        parser.add_argument(
+            "--processes", type=int, default=1, help="on each node, one for each GPU"
+        )
         parser.add_argument("--rendezvous", required=True, help="HOST:PORT of the first node")
         given = parser.parse_args(arguments)
         shape = Shape.parse(given.nodes, given.processes, given.rendezvous)
@@ -81,7 +93,11 @@ def main(arguments: list[str] | None = None) -> int:
         # Before the peers are waited for: those of a finished job do not come again.
         if already_done(*opened(given.out)):
             return exits.DONE
-        return _launched(shape, ["--config", given.config, "--out", given.out], given.out.rstrip("/").rsplit("/", 1)[-1])
+        return _launched(
+            shape,
+            ["--config", given.config, "--out", given.out],
+            given.out.rstrip("/").rsplit("/", 1)[-1],
+        )
 
     return ended(work)
 
@@ -98,13 +114,24 @@ def _launched(shape: Shape, arguments: list[str], run_id: str) -> int:
     from components.pods.elastic import agent
 
     own = _own_address(shape)
-    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, len(os.sched_getaffinity(0)) // shape.processes)))
+    os.environ.setdefault(
+        "OMP_NUM_THREADS", str(max(1, len(os.sched_getaffinity(0)) // shape.processes))
+    )
     try:
-        running = agent(shape, own, arguments, run_id, join_s=JOIN_S, restarts=_restarts(shape), stop_s=_UNTIL_KILLED_S)
+        running = agent(
+            shape,
+            own,
+            arguments,
+            run_id,
+            join_s=JOIN_S,
+            restarts=_restarts(shape),
+            stop_s=_UNTIL_KILLED_S,
+        )
         return _code(running.run())
     except SignalException as signalled:
         message(
-            f"stopped by {signal.Signals(signalled.sigval).name}; the next attempt goes on at the last checkpoint", cause=False
+            f"stopped by {signal.Signals(signalled.sigval).name}; the next attempt goes on at the last checkpoint",
+            cause=False,
         )
         return exits.INTERRUPTED
     except RendezvousTimeoutError as error:
@@ -113,7 +140,10 @@ def _launched(shape: Shape, arguments: list[str], run_id: str) -> int:
             "do not run (quota, nodes, image), or ask for fewer"
         ) from error
     except RendezvousError as error:
-        message(f"a peer of this training is gone ({error}); the next attempt goes on at the last checkpoint", cause=False)
+        message(
+            f"a peer of this training is gone ({error}); the next attempt goes on at the last checkpoint",
+            cause=False,
+        )
         return exits.INTERRUPTED
 
 
@@ -128,7 +158,9 @@ def _code(result: "RunResult | None") -> int:
     codes = [failure.exitcode for failure in result.failures.values()]
     codes = [128 - code if code < 0 else code for code in codes]
     stopped = (exits.INTERRUPTED, 128 + signal.SIGTERM)
-    return next((code for code in codes if code not in stopped), exits.INTERRUPTED if codes else exits.DONE)
+    return next(
+        (code for code in codes if code not in stopped), exits.INTERRUPTED if codes else exits.DONE
+    )
 
 
 def _own_address(shape: Shape) -> str:

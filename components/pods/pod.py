@@ -15,7 +15,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from components.core.errors import UsageError, UserError
+from components.core.errors import Interrupted, UsageError, UserError
 from components.exchange.exchange import ExchangeError
 from components.pods import exit_codes as exits
 
@@ -74,7 +74,9 @@ class Pod:
             raise UsageError(f"CONCORD_DEVICE: got {device!r}, wanted auto, cpu or cuda")
         return cls(
             token=environment.get("CONCORD_ATTEMPT") or uuid.uuid4().hex,
-            cache=Path(environment.get("CONCORD_CACHE") or Path(tempfile.gettempdir()) / "concord-cache"),
+            cache=Path(
+                environment.get("CONCORD_CACHE") or Path(tempfile.gettempdir()) / "concord-cache"
+            ),
             device=device,
             gpus=number("CONCORD_GPUS", 0),
             code=environment.get("CONCORD_CODE") or None,
@@ -121,7 +123,9 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, prog: str, description: str | None) -> None:
         super().__init__(prog=prog, description=description)
-        self.add_argument("--config", required=True, help="URI of a spec as JSON: EXCHANGE/jobs/JOB/spec.json")
+        self.add_argument(
+            "--config", required=True, help="URI of a spec as JSON: EXCHANGE/jobs/JOB/spec.json"
+        )
         self.add_argument("--out", required=True, help="URI of the job: EXCHANGE/jobs/JOB")
 
     def error(self, message: str) -> NoReturn:
@@ -198,7 +202,9 @@ def message(text: str, *, cause: bool = True) -> None:
     path = Path(os.environ.get("CONCORD_TERMINATION_LOG", "/dev/termination-log"))
     try:
         if cause or not path.exists() or not path.stat().st_size:
-            path.write_text(text.encode()[-_MOST_MESSAGE:].decode(errors="ignore"), encoding="utf-8")
+            path.write_text(
+                text.encode()[-_MOST_MESSAGE:].decode(errors="ignore"), encoding="utf-8"
+            )
     except OSError:
         return  # not in a pod, or nowhere to write it: the log has it
 
@@ -207,8 +213,10 @@ def ended(work: Callable[[], int]) -> int:
     """Do something that gives an exit code, and give that of how it ended."""
     try:
         return work()
-    except exits.Interrupted as stopped:
-        message(f"{stopped}; the checkpoint is written, the next attempt goes on there", cause=False)
+    except Interrupted as stopped:
+        message(
+            f"{stopped}; the checkpoint is written, the next attempt goes on there", cause=False
+        )
         return exits.INTERRUPTED
     except UserError as error:
         message(str(error))
@@ -224,7 +232,10 @@ def _unexpected(error: Exception) -> int:
         if lost_peer(error):
             time.sleep(_LATE)
             first = str(error).splitlines()[0]
-            message(f"a peer of this training is gone ({first}); the next attempt goes on at the last checkpoint", cause=False)
+            message(
+                f"a peer of this training is gone ({first}); the next attempt goes on at the last checkpoint",
+                cause=False,
+            )
             return exits.INTERRUPTED
     message("".join(traceback.format_exception(error)))
     return exits.BUG

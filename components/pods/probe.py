@@ -16,7 +16,9 @@ _WAITS = (1.0, 2.0)  # the doctor does not wait long
 
 def main(arguments: list[str] | None = None) -> int:
     """Read a question at a URI and write the answer beside it."""
-    parser = argparse.ArgumentParser(prog="python -m components.pods.probe", description=main.__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m components.pods.probe", description=main.__doc__
+    )
     parser.add_argument("--at", required=True, help="URI of the folder of question and answer")
     at: str = parser.parse_args(arguments).at
     about = {"code": code_digest(), "python": sys.version.split()[0], "user": os.getuid()}
@@ -26,7 +28,9 @@ def main(arguments: list[str] | None = None) -> int:
         exchange = Exchange(at, _WAITS)
         exchange.write_json(ANSWER, {**about, "answer": exchange.read_json(QUESTION)["question"]})
     except FileNotFoundError:
-        sys.stderr.write(f"exchange: no {QUESTION} at {at}: the pod sees another place than the run does\n")
+        sys.stderr.write(
+            f"exchange: no {QUESTION} at {at}: the pod sees another place than the run does\n"
+        )
         return exits.IO
     except UserError as error:
         sys.stderr.write(f"{error}\n")

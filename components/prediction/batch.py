@@ -20,8 +20,8 @@ from components.data.manifest import MEDIA, Manifest
 from components.data.media import Media
 from components.data.reader import ROWS, Dataset, Fault, raws
 from components.parts.contracts import Raw
+from components.prediction.block import BLOCK
 from components.prediction.predictor import Prediction, Predictor
-from components.shards.spec import BLOCK
 
 PROBABILITY = "probability_"
 
@@ -47,21 +47,36 @@ class Answers:
         UserError: the data set has none of the model's modalities, or one of another kind.
     """
 
-    def __init__(self, predictor: Predictor, manifest: Manifest, data_uri: str, media: Callable[[str], Media] = Media) -> None:
+    def __init__(
+        self,
+        predictor: Predictor,
+        manifest: Manifest,
+        data_uri: str,
+        media: Callable[[str], Media] = Media,
+    ) -> None:
         self._predictor = predictor
         self.manifest = usable(manifest, {name: m.kind for name, m in predictor.modalities.items()})
-        self._media = media(data_uri) if any(m.kind in MEDIA for m in self.manifest.modalities.values()) else None
+        self._media = (
+            media(data_uri)
+            if any(m.kind in MEDIA for m in self.manifest.modalities.values())
+            else None
+        )
         self.schema = schema(predictor.classes)
 
     def table(self, records: pa.Table) -> pa.Table:
         """One row for each record, in order; ``records`` begins at a multiple of ``BLOCK``."""
-        blocks = [self._block(records.slice(start, BLOCK)) for start in range(0, len(records), BLOCK)]
+        blocks = [
+            self._block(records.slice(start, BLOCK)) for start in range(0, len(records), BLOCK)
+        ]
         return pa.concat_tables(blocks).combine_chunks()
 
     def _block(self, block: pa.Table) -> pa.Table:
         faults: list[Fault] = []
         raw = raws(block, self.manifest, self._media, faults)
-        records = [{n: value for n, values in raw.items() if (value := values[row]) is not None} for row in range(len(block))]
+        records = [
+            {n: value for n, values in raw.items() if (value := values[row]) is not None}
+            for row in range(len(block))
+        ]
         reasons: list[list[str]] = [[] for _ in records]
         for fault in faults:
             reasons[fault.row].append(str(fault.error))
@@ -71,14 +86,20 @@ class Answers:
         for row, record in enumerate(block[self.manifest.id].to_pylist()):
             answer = found.get(row)
             said = reasons[row] if answer else [*reasons[row], wanted]
-            rows.append(_row(None if record is None else str(record), answer, said, self._predictor.classes))
+            rows.append(
+                _row(None if record is None else str(record), answer, said, self._predictor.classes)
+            )
         return pa.Table.from_pylist(rows, schema=self.schema)
 
-    def _predict(self, records: list[dict[str, Raw]], reasons: list[list[str]]) -> dict[int, Prediction]:
+    def _predict(
+        self, records: list[dict[str, Raw]], reasons: list[list[str]]
+    ) -> dict[int, Prediction]:
         """Row to answer; values that the model cannot take are left out, and why goes to ``reasons``."""
         rows = [row for row, record in enumerate(records) if record]
         try:
-            return dict(zip(rows, self._predictor.predict([records[row] for row in rows]), strict=True))
+            return dict(
+                zip(rows, self._predictor.predict([records[row] for row in rows]), strict=True)
+            )
         except BadInput:
             for row in rows:
                 for name in sorted(records[row]):
@@ -107,8 +128,14 @@ def usable(manifest: Manifest, kinds: dict[str, str]) -> Manifest:
             f"the data set has the modalities {', '.join(sorted(manifest.modalities))}, wanted at least one of the model's: "
             f"{', '.join(sorted(kinds))}; name them so in the manifest"
         )
-    if odd := [f"{name} is {m.kind} there and {kinds[name]} in the model" for name, m in kept.items() if m.kind != kinds[name]]:
-        raise UserError(f"modalities of other kinds: {'; '.join(odd)}; mend the data set's manifest")
+    if odd := [
+        f"{name} is {m.kind} there and {kinds[name]} in the model"
+        for name, m in kept.items()
+        if m.kind != kinds[name]
+    ]:
+        raise UserError(
+            f"modalities of other kinds: {'; '.join(odd)}; mend the data set's manifest"
+        )
     return manifest.model_copy(update={"modalities": kept})
 
 
@@ -129,10 +156,19 @@ def schema(classes: list[str]) -> pa.Schema:
         pa.field("modalities", pa.list_(pa.string())),
         pa.field("reason", pa.string()),
     ]
-    return pa.schema([*fixed, *(pa.field(f"{PROBABILITY}{name}", pa.float64()) for name in classes)])
+    return pa.schema(
+        [*fixed, *(pa.field(f"{PROBABILITY}{name}", pa.float64()) for name in classes)]
+    )
 
 
-def predict(*, predictor: Predictor, data_uri: str, manifest: Manifest, out: Path, progress: Progress = silent) -> Figures:
+def predict(
+    *,
+    predictor: Predictor,
+    data_uri: str,
+    manifest: Manifest,
+    out: Path,
+    progress: Progress = silent,
+) -> Figures:
     """Answer all records of a data set into one Parquet file.
 
     Args:
@@ -149,10 +185,18 @@ def predict(*, predictor: Predictor, data_uri: str, manifest: Manifest, out: Pat
     columns = read_columns(answers.manifest)
     dataset = Dataset(data_uri, answers.manifest, columns)
     tables = regrouped((pa.Table.from_batches([b]) for b in dataset.batches(ROWS, columns)), ROWS)
-    return write((answers.table(table) for table in tables), answers.schema, out, dataset.rows, progress)
+    return write(
+        (answers.table(table) for table in tables), answers.schema, out, dataset.rows, progress
+    )
 
 
-def write(tables: Iterable[pa.Table], columns: pa.Schema, out: Path, count: int, progress: Progress = silent) -> Figures:
+def write(
+    tables: Iterable[pa.Table],
+    columns: pa.Schema,
+    out: Path,
+    count: int,
+    progress: Progress = silent,
+) -> Figures:
     """Write answers into a file: the same bytes however the tables are cut."""
     done = answered = 0
     with _aside(out) as aside, pq.ParquetWriter(aside, columns) as writer:
@@ -190,9 +234,19 @@ def _aside(path: Path) -> Iterator[Path]:
         aside.unlink(missing_ok=True)
 
 
-def _row(record: str | None, answer: Prediction | None, reasons: list[str], classes: list[str]) -> dict[str, Any]:
+def _row(
+    record: str | None, answer: Prediction | None, reasons: list[str], classes: list[str]
+) -> dict[str, Any]:
     row: dict[str, Any] = {"id": record, "modalities": [], "reason": "; ".join(reasons) or None}
     if answer is None:
         return row
     probabilities = {f"{PROBABILITY}{name}": answer.probabilities[name] for name in classes}
-    return row | {"label": answer.label, "confidence": answer.confidence, "modalities": list(answer.modalities)} | probabilities
+    return (
+        row
+        | {
+            "label": answer.label,
+            "confidence": answer.confidence,
+            "modalities": list(answer.modalities),
+        }
+        | probabilities
+    )

@@ -51,9 +51,13 @@ def _what(model: Model) -> str:
 
 def _data(features: Features, found: Metrics) -> str:
     count = {split: int(np.sum(features.splits == split)) for split in ("train", "val", "test")}
-    has = ", ".join(f"{_plain(n)} {features.present[:, i].mean():.0%}" for i, n in enumerate(features.names))
+    has = ", ".join(
+        f"{_plain(n)} {features.present[:, i].mean():.0%}" for i, n in enumerate(features.names)
+    )
     budget, pseudo = found.label_budget, found.pseudo.get("accepted")
-    labels = f"Label budget: **{budget.total:,}** ({budget.train:,} to fit, {budget.val:,} to select on)"
+    labels = (
+        f"Label budget: **{budget.total:,}** ({budget.train:,} to fit, {budget.val:,} to select on)"
+    )
     given = f"; {pseudo:,} pseudo-labels were accepted" if isinstance(pseudo, int) else ""
     kept = f" The {found.selection['kept']} was kept." if "kept" in found.selection else ""
     return (
@@ -95,12 +99,17 @@ def _numbers(found: Metrics) -> str:
 def _search(found: Metrics) -> str:
     if not found.retrieval:
         return ""
-    directions = {_plain(pair.replace("->", " to ")): figures for pair, figures in found.retrieval.items()}
+    directions = {
+        _plain(pair.replace("->", " to ")): figures for pair, figures in found.retrieval.items()
+    }
     rows = [
         f"| {name} | {_percent(r.recall_1)} | {_percent(r.recall_10)} | {_figure(r.mrr)} | {r.n:,} |"
         for name, r in directions.items()
     ]
-    head = ["| search | recall@1 | recall@10 | mean reciprocal rank | queries |", "|---|---|---|---|---|"]
+    head = [
+        "| search | recall@1 | recall@10 | mean reciprocal rank | queries |",
+        "|---|---|---|---|---|",
+    ]
     return "\n".join(["## Search among test records", "", *head, *rows])
 
 
@@ -108,13 +117,25 @@ def _limits(model: Model, found: Metrics) -> str:
     lines = []
     for name in model.names:
         options = model.specs[name].options
-        told = ", ".join(f"{options[key]:,} {words}" for key, words in _LIMITS.items() if isinstance(options.get(key), int))
+        told = ", ".join(
+            f"{options[key]:,} {words}"
+            for key, words in _LIMITS.items()
+            if isinstance(options.get(key), int)
+        )
         if told:
             lines.append(f"- {_plain(name)}: {told}.")
-    weakest = min(found.by_subset.items(), key=lambda item: 2.0 if item[1].accuracy is None else item[1].accuracy, default=None)
+    weakest = min(
+        found.by_subset.items(),
+        key=lambda item: 2.0 if item[1].accuracy is None else item[1].accuracy,
+        default=None,
+    )
     if weakest and weakest[1].accuracy is not None:
-        lines.append(f"- Weakest where a record has only {_plain(weakest[0])}: {_percent(weakest[1].accuracy)} right.")
-    lines.append("- It always answers with one of its classes; a record of another class is not recognised as such.")
+        lines.append(
+            f"- Weakest where a record has only {_plain(weakest[0])}: {_percent(weakest[1].accuracy)} right."
+        )
+    lines.append(
+        "- It always answers with one of its classes; a record of another class is not recognised as such."
+    )
     lines.append(
         "- The figures hold for records like those of the test split; other sources, times or groups were not measured."
     )

@@ -26,7 +26,13 @@ _BATCH = 2048
 
 
 def package(
-    *, features: Path, train: Path, evaluation: Path, config: RunConfig, out: Path, progress: Progress = silent
+    *,
+    features: Path,
+    train: Path,
+    evaluation: Path,
+    config: RunConfig,
+    out: Path,
+    progress: Progress = silent,
 ) -> None:
     """Write the model package into ``out/package``.
 
@@ -44,17 +50,28 @@ def package(
         shutil.copyfile(file, folder / file.name)
     for name in ("calibration.json", "metrics.json"):
         shutil.copyfile(evaluation / name, folder / name)
-    write_atomically(folder / "config.yaml", yaml.safe_dump(kept_config(config), sort_keys=False, allow_unicode=True))
+    write_atomically(
+        folder / "config.yaml",
+        yaml.safe_dump(kept_config(config), sort_keys=False, allow_unicode=True),
+    )
     data = Features.load(features)
     model = models.load(folder)
-    write_card(folder / "card.md", name=config.name, model=model, features=data, metrics=folder / "metrics.json")
+    write_card(
+        folder / "card.md",
+        name=config.name,
+        model=model,
+        features=data,
+        metrics=folder / "metrics.json",
+    )
     _write_index(folder / "index", model, data, progress)
     write_json(folder / FILES, {"files": digests(folder)})
 
 
 def kept_config(config: RunConfig) -> dict[str, Any]:
     """The part of the configuration that shaped the model and its limits; no places and no terms of promotion."""
-    kept = config.model_dump(mode="json", include={"name", "modalities", "model", "losses", "labeller", "training"})
+    kept = config.model_dump(
+        mode="json", include={"name", "modalities", "model", "losses", "labeller", "training"}
+    )
     for here in ("device", "checkpoint_every"):
         del kept["training"][here]
     return {**kept, "serving": {"max_batch": config.serving.max_batch}}
@@ -62,7 +79,9 @@ def kept_config(config: RunConfig) -> dict[str, Any]:
 
 def digests(folder: Path) -> dict[str, str]:
     """Relative path to SHA-256 of every file of a package but the list itself, in the order of `refs.digest_folder`."""
-    files = sorted(p for p in folder.rglob("*") if p.is_file() and p.relative_to(folder).as_posix() != FILES)
+    files = sorted(
+        p for p in folder.rglob("*") if p.is_file() and p.relative_to(folder).as_posix() != FILES
+    )
     return {p.relative_to(folder).as_posix(): digest_file(p) for p in files}
 
 
@@ -92,11 +111,15 @@ def _write_index(folder: Path, model: models.Model, data: Features, progress: Pr
 
 
 def _answers(found: Inference, present: NDArray[np.bool_]) -> NDArray[np.int64]:
-    answers: NDArray[np.int64] = np.where(present.any(axis=1), np.nan_to_num(found.logits).argmax(axis=1), -1)
+    answers: NDArray[np.int64] = np.where(
+        present.any(axis=1), np.nan_to_num(found.logits).argmax(axis=1), -1
+    )
     return answers
 
 
-def _write_tables(folder: Path, data: Features, names: list[str], predicted: NDArray[np.int64]) -> None:
+def _write_tables(
+    folder: Path, data: Features, names: list[str], predicted: NDArray[np.int64]
+) -> None:
     label = pa.array([None if c < 0 else data.classes[c] for c in data.labels], pa.string())
     ids = {
         "id": pa.array(data.ids, pa.string()),
@@ -121,6 +144,8 @@ def read_files(folder: Path) -> dict[str, str]:
         ValueError: it is no such list.
     """
     files = json.loads((folder / FILES).read_text(encoding="utf-8"))["files"]
-    if not isinstance(files, dict) or not all(isinstance(v, str) and ".." not in k for k, v in files.items()):
+    if not isinstance(files, dict) or not all(
+        isinstance(v, str) and ".." not in k for k, v in files.items()
+    ):
         raise ValueError(f"{FILES} is no list of files")
     return files

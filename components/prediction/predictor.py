@@ -80,8 +80,12 @@ class Predictor:
         self.path, self.digest = path, digest
         self._model = models.load(path)
         self.classes: list[str] = self._model.classes
-        self.modalities: dict[str, Modality] = {name: self._model.modality(name) for name in self._model.names}
-        self.temperatures = {key: float(str(value)) for key, value in read_json(path / "calibration.json").items()}
+        self.modalities: dict[str, Modality] = {
+            name: self._model.modality(name) for name in self._model.names
+        }
+        self.temperatures = {
+            key: float(str(value)) for key, value in read_json(path / "calibration.json").items()
+        }
         # `read_table` would import pandas, where it is installed.
         table = pq.ParquetFile(path / "index" / "ids.parquet").read()
         self._ids: list[str] = table["id"].to_pylist()
@@ -106,7 +110,9 @@ class Predictor:
         try:
             return cls(package, digest)
         except (OSError, KeyError) as error:
-            raise UserError(f"model package {package} is incomplete ({error}); build or fetch it again") from error
+            raise UserError(
+                f"model package {package} is incomplete ({error}); build or fetch it again"
+            ) from error
 
     def __len__(self) -> int:
         """Records in the index."""
@@ -137,7 +143,10 @@ class Predictor:
                     confidence=float(p[best]),
                     probabilities=dict(zip(self.classes, p.tolist(), strict=True)),
                     modalities=names,
-                    embeddings={**{n: found.embeddings[n][row] for n in names}, FUSED: found.fused[row]},
+                    embeddings={
+                        **{n: found.embeddings[n][row] for n in names},
+                        FUSED: found.fused[row],
+                    },
                 )
             )
         return answers
@@ -152,7 +161,13 @@ class Predictor:
         return vector
 
     def search(
-        self, query: Record, *, by: str | None = None, target: str = FUSED, k: int = 10, labels: Sequence[str] | None = None
+        self,
+        query: Record,
+        *,
+        by: str | None = None,
+        target: str = FUSED,
+        k: int = 10,
+        labels: Sequence[str] | None = None,
     ) -> list[Hit]:
         """Find the records nearest to a query, best first.
 
@@ -175,7 +190,11 @@ class Predictor:
             raise BadInput("k", str(k), "at least 1")
         if by is not None:
             if by not in query:
-                raise BadInput("by", repr(by), f"a modality of the query: {', '.join(sorted(query)) or 'it has none'}")
+                raise BadInput(
+                    "by",
+                    repr(by),
+                    f"a modality of the query: {', '.join(sorted(query)) or 'it has none'}",
+                )
             query = {by: query[by]}
         allowed = self._allowed(labels)
         found, _ = self._infer([query], "query")
@@ -183,7 +202,10 @@ class Predictor:
         if target == FUSED or len(query) == 1:
             vectors = found.fused if target == FUSED else found.embeddings[next(iter(query))]
             (hits,) = index.search(vectors, k, allowed)
-            return [self._hit(int(row), float(score)) for row, score in zip(hits.rows, hits.scores, strict=True)]
+            return [
+                self._hit(int(row), float(score))
+                for row, score in zip(hits.rows, hits.scores, strict=True)
+            ]
         joined: dict[int, float] = {}
         for name in sorted(query):
             (hits,) = index.search(found.embeddings[name], max(_JOINED, k), allowed)
@@ -207,9 +229,15 @@ class Predictor:
 
     def _index(self, target: str) -> Any:  # noqa: ANN401 - parts are chosen by name
         vectors = np.load(self.path / "index" / f"{target}.npy", mmap_mode="r")
-        has = self._present.any(axis=1) if target == FUSED else self._present[:, self._model.names.index(target)]
+        has = (
+            self._present.any(axis=1)
+            if target == FUSED
+            else self._present[:, self._model.names.index(target)]
+        )
         config = parts.configure("index", "exact", {})
-        return parts.load("index", "exact").build(config, ids=self._ids, vectors=vectors, present=has)
+        return parts.load("index", "exact").build(
+            config, ids=self._ids, vectors=vectors, present=has
+        )
 
     def _allowed(self, labels: Sequence[str] | None) -> NDArray[np.bool_] | None:
         if labels is None:
@@ -218,30 +246,49 @@ class Predictor:
             if label not in self.classes:
                 raise BadInput("labels", repr(label), unknown_name("label", label, self.classes))
         wanted = set(labels)
-        return np.fromiter((label in wanted for label in self._labels), dtype=bool, count=len(self._labels))
+        return np.fromiter(
+            (label in wanted for label in self._labels), dtype=bool, count=len(self._labels)
+        )
 
     def _hit(self, row: int, score: float) -> Hit:
-        names = tuple(n for n, has in zip(self._model.names, self._present[row], strict=True) if has)
-        return Hit(id=self._ids[row], score=score, label=self._labels[row], predicted=self._predicted[row], modalities=names)
+        names = tuple(
+            n for n, has in zip(self._model.names, self._present[row], strict=True) if has
+        )
+        return Hit(
+            id=self._ids[row],
+            score=score,
+            label=self._labels[row],
+            predicted=self._predicted[row],
+            modalities=names,
+        )
 
-    def _infer(self, records: Sequence[Record], where: str | None) -> tuple[Inference, NDArray[np.bool_]]:
+    def _infer(
+        self, records: Sequence[Record], where: str | None
+    ) -> tuple[Inference, NDArray[np.bool_]]:
         """Decode, encode and answer; the second value says which modalities each record has ``(n, modalities)``."""
         for number, record in enumerate(records):
             self._check_names(record, _place(where, number))
         names = self._model.names
         present = np.array([[name in record for name in names] for record in records])
-        arrays = {name: self._encode(name, records, present[:, column], where) for column, name in enumerate(names)}
+        arrays = {
+            name: self._encode(name, records, present[:, column], where)
+            for column, name in enumerate(names)
+        }
         return infer(self._model, arrays, present), present
 
     def _check_names(self, record: Record, place: str) -> None:
         for name in record:
             if name not in self.modalities:
-                raise BadInput(f"{place}{name}", "a value", unknown_name("modality", name, self.modalities))
+                raise BadInput(
+                    f"{place}{name}", "a value", unknown_name("modality", name, self.modalities)
+                )
         if not record:
             wanted = f"at least one of {', '.join(self.modalities)}"
             raise BadInput(place.rstrip(".") or "record", "no modality", wanted)
 
-    def _encode(self, name: str, records: Sequence[Record], has: NDArray[np.bool_], where: str | None) -> NDArray[Any]:
+    def _encode(
+        self, name: str, records: Sequence[Record], has: NDArray[np.bool_], where: str | None
+    ) -> NDArray[Any]:
         modality = self.modalities[name]
         array = np.zeros((len(records), *modality.shape), dtype=modality.dtype)
         at: list[int] = np.flatnonzero(has).tolist()
@@ -256,7 +303,9 @@ class Predictor:
                     modality.encode([records[i][name]])
                 except BadInput as error:
                     field = error.field.removeprefix(name)
-                    raise BadInput(f"{_place(where, i)}{name}{field}", error.got, error.wanted) from error
+                    raise BadInput(
+                        f"{_place(where, i)}{name}{field}", error.got, error.wanted
+                    ) from error
             raise
         return array
 
@@ -271,13 +320,19 @@ def check_package(package: Path, verify: bool = True) -> str:
         listed = read_files(package)
         own = digest_file(package / FILES)
     except FileNotFoundError as error:
-        raise UserError(f"{package} is no model package: {FILES} is missing; name one that a run has written") from error
+        raise UserError(
+            f"{package} is no model package: {FILES} is missing; name one that a run has written"
+        ) from error
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"model package {package}: {FILES} is damaged ({error}); build or fetch the package again") from error
+        raise UserError(
+            f"model package {package}: {FILES} is damaged ({error}); build or fetch the package again"
+        ) from error
     for name, wanted in listed.items():
         path = package / name
         if not path.is_file():
-            raise UserError(f"model package {package}: {name} is missing; build or fetch the package again")
+            raise UserError(
+                f"model package {package}: {name} is missing; build or fetch the package again"
+            )
         if verify and (got := digest_file(path)) != wanted:
             raise UserError(
                 f"model package {package}: {name} was changed or damaged: got SHA-256 {got[:12]}, wanted {wanted[:12]}; "

@@ -74,7 +74,13 @@ def evidence_digest(*, challenger: str, champion: str | None, rows: str, config:
 
 
 def decide(
-    rows: Rows, *, challenger: str, champion: str | None, rows_digest: str, config: GateConfig, looks: int = 0
+    rows: Rows,
+    *,
+    challenger: str,
+    champion: str | None,
+    rows_digest: str,
+    config: GateConfig,
+    looks: int = 0,
 ) -> Decision:
     """Decide between champion and challenger.
 
@@ -89,7 +95,9 @@ def decide(
     Raises:
         UserError: no rows to compare on.
     """
-    digest = evidence_digest(challenger=challenger, champion=champion, rows=rows_digest, config=config)
+    digest = evidence_digest(
+        challenger=challenger, champion=champion, rows=rows_digest, config=config
+    )
     evidence: dict[str, Any] = {
         "challenger": challenger, "champion": champion, "rows_digest": rows_digest, "n": len(rows.labels),
         "gate": config.model_dump(mode="json"), "looks_before": looks, "comparisons": {},
@@ -102,7 +110,10 @@ def decide(
             f"the gate has no rows: split {config.split!r} has no labelled record that both models can answer; "
             "set `gate.split` to a split with labels, or give the data set more of them"
         )
-    verdicts = [_judge(against, other, rows, config, evidence["comparisons"]) for against, other in _opponents(rows, champion)]
+    verdicts = [
+        _judge(against, other, rows, config, evidence["comparisons"])
+        for against, other in _opponents(rows, champion)
+    ]
     order: tuple[Verdict, ...] = ("keep", "inconclusive", "promote")
     verdict = min((v for v, _ in verdicts), key=order.index)
     reasons = [reason for _, reason in verdicts]
@@ -118,7 +129,9 @@ def _opponents(rows: Rows, champion: str | None) -> list[tuple[str, Answers]]:
     return [("majority class", rows.majority), *singles]
 
 
-def _judge(against: str, other: Answers, rows: Rows, config: GateConfig, comparisons: dict[str, Any]) -> tuple[Verdict, str]:
+def _judge(
+    against: str, other: Answers, rows: Rows, config: GateConfig, comparisons: dict[str, Any]
+) -> tuple[Verdict, str]:
     """Compare with one opponent, note the figures, and say what follows."""
     from components.evaluation.comparison import mcnemar, paired_bootstrap
 
@@ -139,21 +152,32 @@ def _judge(against: str, other: Answers, rows: Rows, config: GateConfig, compari
         verdict, what = _not_below(interval.difference, interval.high)
     else:
         verdict, what = _better(interval.low, interval.high, margin, differing, config.alpha)
-    wanted = "wanted not below it" if against == "best single modality" else f"wanted above {margin:+.4f}"
+    wanted = (
+        "wanted not below it"
+        if against == "best single modality"
+        else f"wanted above {margin:+.4f}"
+    )
     return verdict, f"against the {against}: {what} ({figures}; {wanted})"
 
 
-def _better(low: float, high: float, margin: float, differing: int, alpha: float) -> tuple[Verdict, str]:
+def _better(
+    low: float, high: float, margin: float, differing: int, alpha: float
+) -> tuple[Verdict, str]:
     if high <= margin:
         return "keep", "not better"
     if low <= margin:
         return "inconclusive", "the interval holds both better and not better"
     if 2 * 0.5**differing > alpha:
-        return "inconclusive", f"only {differing} rows on which one of the two is right, too few for any test"
+        return (
+            "inconclusive",
+            f"only {differing} rows on which one of the two is right, too few for any test",
+        )
     return "promote", "better"
 
 
 def _not_below(difference: float, high: float) -> tuple[Verdict, str]:
     if difference >= 0:
         return "promote", "not below"
-    return ("keep", "below") if high < 0 else ("inconclusive", "below, though the interval holds zero")
+    return (
+        ("keep", "below") if high < 0 else ("inconclusive", "below, though the interval holds zero")
+    )

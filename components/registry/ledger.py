@@ -69,7 +69,11 @@ class Ledger:
 
     def decided(self, model: str, evidence_digest: str) -> Entry | None:
         """The last promotion or refusal that rests on this evidence."""
-        found = [e for e in self.entries(model) if e.kind in ("promotion", "refusal") and e.evidence_digest == evidence_digest]
+        found = [
+            e
+            for e in self.entries(model)
+            if e.kind in ("promotion", "refusal") and e.evidence_digest == evidence_digest
+        ]
         return found[-1] if found else None
 
     def rolled_back(self, model: str) -> set[str]:

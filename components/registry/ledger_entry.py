@@ -7,7 +7,16 @@ from typing import Any, Literal, get_args
 
 Kind = Literal["look", "registration", "promotion", "refusal", "rollback"]
 KINDS: tuple[str, ...] = get_args(Kind)
-COLUMNS = ("time", "model", "kind", "version", "package_digest", "evidence_digest", "actor", "details")
+COLUMNS = (
+    "time",
+    "model",
+    "kind",
+    "version",
+    "package_digest",
+    "evidence_digest",
+    "actor",
+    "details",
+)
 REFUSED = "the ledger is append-only"
 """What a database answers to whoever changes or removes an entry."""
 
@@ -41,8 +50,12 @@ def check(entry: Entry) -> None:
     """
     if entry.kind not in KINDS:
         raise ValueError(f"kind: got {entry.kind!r}, wanted one of {KINDS}")
-    if entry.kind in ("promotion", "rollback") and (entry.version is None or entry.package_digest is None):
-        raise ValueError(f"a {entry.kind} must name version and package_digest of the champion from now on")
+    if entry.kind in ("promotion", "rollback") and (
+        entry.version is None or entry.package_digest is None
+    ):
+        raise ValueError(
+            f"a {entry.kind} must name version and package_digest of the champion from now on"
+        )
     if entry.kind == "rollback" and not isinstance(entry.details.get("from_package_digest"), str):
         raise ValueError("a rollback must name details['from_package_digest']")
 

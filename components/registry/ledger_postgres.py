@@ -17,7 +17,9 @@ _WAIT = 30.0  # seconds that a writer waits for another one
 _CONNECT_SECONDS, _KEEPALIVE_SECONDS = 10, 30
 _LOCK = int.from_bytes(b"concord", "big")  # the advisory lock of decisions; such locks are numbers
 _NAMES: LiteralString = "time, model, kind, version, package_digest, evidence_digest, actor, details"  # ledger_entry.COLUMNS
-_INSERT: LiteralString = f"INSERT INTO concord_ledger (seq, {_NAMES}) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)"  # noqa: S608
+_INSERT: LiteralString = (
+    f"INSERT INTO concord_ledger (seq, {_NAMES}) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)"  # noqa: S608
+)
 _SELECT: LiteralString = (
     f"SELECT {_NAMES}, seq FROM concord_ledger WHERE (%(model)s::text IS NULL OR model = %(model)s) "  # noqa: S608
     "AND (%(kind)s::text IS NULL OR kind = %(kind)s) ORDER BY seq"
@@ -79,7 +81,11 @@ class PostgresStore:
             UserError: the database does not answer or refuses.
         """
         with self._connected("read") as connection:
-            return connection.execute(_SELECT, {"model": model, "kind": kind}).fetchall() if _has_table(connection) else []
+            return (
+                connection.execute(_SELECT, {"model": model, "kind": kind}).fetchall()
+                if _has_table(connection)
+                else []
+            )
 
     @contextmanager
     def alone(self, wait: float) -> Iterator["PostgresStore"]:
@@ -122,7 +128,11 @@ class PostgresStore:
 
     def _options(self) -> dict[str, Any]:
         given = self._parts()
-        wanted = {"connect_timeout": _CONNECT_SECONDS, "keepalives_idle": _KEEPALIVE_SECONDS, "application_name": "concord"}
+        wanted = {
+            "connect_timeout": _CONNECT_SECONDS,
+            "keepalives_idle": _KEEPALIVE_SECONDS,
+            "application_name": "concord",
+        }
         return {name: value for name, value in wanted.items() if name not in given}
 
     def _parts(self) -> dict[str, Any]:
@@ -166,7 +176,11 @@ def _prepare(connection: "Connection") -> None:
 
 def _has_table(connection: "Connection") -> bool:
     # Opening pg_class makes the session forget what it remembers of missing tables; `to_regclass` alone would answer from that.
-    return bool(_number(connection, "SELECT count(*) FROM pg_class WHERE oid = to_regclass('concord_ledger')"))
+    return bool(
+        _number(
+            connection, "SELECT count(*) FROM pg_class WHERE oid = to_regclass('concord_ledger')"
+        )
+    )
 
 
 def _wait_at_most(connection: "Connection", seconds: float) -> None:

@@ -51,7 +51,9 @@ class SqliteStore:
         """
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with closing(sqlite3.connect(self.path, timeout=_WAIT, isolation_level=None)) as connection:
+            with closing(
+                sqlite3.connect(self.path, timeout=_WAIT, isolation_level=None)
+            ) as connection:
                 _prepare(connection)
                 connection.execute("BEGIN IMMEDIATE")
                 places = [_insert(connection, row) for row in rows]
@@ -130,7 +132,9 @@ class SqliteStore:
 
 def _prepare(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")  # an entry that was reported survives a power cut
+    connection.execute(
+        "PRAGMA synchronous = FULL"
+    )  # an entry that was reported survives a power cut
     if not _has_table(connection):
         connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
 

@@ -3,8 +3,22 @@
 import errno
 from collections.abc import Iterator
 
-_REFUSALS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST)
-_STORAGE = ("readonly database", "read-only", "database or disk is full", "unable to open database", "No space left")
+_REFUSALS = (
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EROFS,
+    errno.EACCES,
+    errno.EPERM,
+    errno.ENOTDIR,
+    errno.EEXIST,
+)
+_STORAGE = (
+    "readonly database",
+    "read-only",
+    "database or disk is full",
+    "unable to open database",
+    "No space left",
+)
 _SERVER = (
     "failed with error code 401",
     "failed with error code 403",
@@ -16,14 +30,20 @@ _SERVER = (
 def storage_trouble(error: BaseException) -> str | None:
     """The one clear line behind a refusal to write: SQLAlchemy and MLflow wrap it in pages."""
     chain = list(_chain(error))
-    refused = any((isinstance(e, OSError) and e.errno in _REFUSALS) or any(w in str(e) for w in _STORAGE) for e in chain)
+    refused = any(
+        (isinstance(e, OSError) and e.errno in _REFUSALS) or any(w in str(e) for w in _STORAGE)
+        for e in chain
+    )
     return str(chain[-1]) if refused else None
 
 
 def server_trouble(error: BaseException) -> str | None:
     """The one clear line behind a server that does not answer, or does not let us in."""
     chain = list(_chain(error))
-    away = any(isinstance(e, ConnectionError | TimeoutError) or type(e).__module__ == "requests.exceptions" for e in chain)
+    away = any(
+        isinstance(e, ConnectionError | TimeoutError) or type(e).__module__ == "requests.exceptions"
+        for e in chain
+    )
     denied = next((str(e) for e in chain if any(w in str(e) for w in _SERVER)), None)
     return str(chain[-1]) if away else denied
 

@@ -83,7 +83,9 @@ class Registry:
                 _quiet()
                 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-                for left in self.root.glob(".mlflow.*.part*"):  # by a killed one: nobody else holds the lock
+                for left in self.root.glob(
+                    ".mlflow.*.part*"
+                ):  # by a killed one: nobody else holds the lock
                     left.unlink()
                 aside = self.root / f".mlflow.{os.getpid()}.part"
                 store = SqlAlchemyStore(f"sqlite:///{aside}", str(self.artifacts))
@@ -121,7 +123,11 @@ class Registry:
             found = client.search_runs([experiment], query, max_results=1)
             if found and found[0].info.status == "FINISHED":
                 return str(found[0].info.run_id)
-            run = found[0] if found else client.create_run(experiment, run_name=run_id, tags={_RUN_TAG: run_id, **tags})
+            run = (
+                found[0]
+                if found
+                else client.create_run(experiment, run_name=run_id, tags={_RUN_TAG: run_id, **tags})
+            )
             mlflow_id = str(run.info.run_id)
             _log_figures(client, mlflow_id, params, metrics)
             for folder, path in artifacts.items():
@@ -155,9 +161,13 @@ class Registry:
         """
         self.prepare()
         with self._writing():
-            found = next((v for v in self._versions(name) if v.package_digest == package_digest), None)
+            found = next(
+                (v for v in self._versions(name) if v.package_digest == package_digest), None
+            )
             if found is not None:
-                if not self._server and not found.package.is_dir():  # its files were deleted to free disk
+                if (
+                    not self._server and not found.package.is_dir()
+                ):  # its files were deleted to free disk
                     with written_aside(found.package) as aside:
                         shutil.copytree(package, aside, dirs_exist_ok=True)
                 return found.version
@@ -165,7 +175,11 @@ class Registry:
             self._registered_model(client, name)
             model_id = self._log_model(client, name, package, run, modalities)
             version = client.create_model_version(
-                name, f"models:/{model_id}", run_id=run, model_id=model_id, tags={**(tags or {}), _DIGEST_TAG: package_digest}
+                name,
+                f"models:/{model_id}",
+                run_id=run,
+                model_id=model_id,
+                tags={**(tags or {}), _DIGEST_TAG: package_digest},
             )
             client.set_registered_model_alias(name, CHALLENGER, version.version)
             return int(version.version)
@@ -211,7 +225,9 @@ class Registry:
 
             source = client.get_model_version(name, str(version)).source
             logged = client.get_logged_model(source.removeprefix("models:/"))
-            get_artifact_repository(logged.artifact_location).download_artifacts(_PACKAGE, str(aside))
+            get_artifact_repository(logged.artifact_location).download_artifacts(
+                _PACKAGE, str(aside)
+            )
             if (got := digest_folder(aside / _PACKAGE)) != package_digest:
                 raise UserError(
                     f"the package of {name!r} version {version} at {_shown(self.uri)} is not what was registered: its "
@@ -231,22 +247,35 @@ class Registry:
     def _experiment(self, client: "MlflowClient", name: str) -> str:
         if (experiment := client.get_experiment_by_name(name)) is not None:
             return str(experiment.experiment_id)
-        place = None if self._server else str(self.artifacts / name)  # a server knows where its artifacts are
+        place = (
+            None if self._server else str(self.artifacts / name)
+        )  # a server knows where its artifacts are
         return str(client.create_experiment(name, artifact_location=place))
 
     def _registered_model(self, client: "MlflowClient", name: str) -> None:
         if not client.search_registered_models(f"name = '{name}'", max_results=1):
             client.create_registered_model(name)
 
-    def _log_model(self, client: "MlflowClient", name: str, package: Path, run: str, modalities: Mapping[str, str]) -> str:
+    def _log_model(
+        self,
+        client: "MlflowClient",
+        name: str,
+        package: Path,
+        run: str,
+        modalities: Mapping[str, str],
+    ) -> str:
         """Write a logged model: the package, and an ``MLmodel`` that says how it is loaded and what it takes and gives."""
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # MLflow warns of its own type hints when it is imported
+            warnings.simplefilter(
+                "ignore"
+            )  # MLflow warns of its own type hints when it is imported
             from mlflow import pyfunc
             from mlflow.models import Model
         from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
-        logged = client.create_logged_model(self._experiment(client, name), name=name, source_run_id=run, model_type="concord")
+        logged = client.create_logged_model(
+            self._experiment(client, name), name=name, source_run_id=run, model_type="concord"
+        )
         model = Model(
             artifact_path=logged.artifact_location, model_uuid=logged.model_id, model_id=logged.model_id, run_id=run,
             signature=_signature(modalities),
@@ -349,10 +378,16 @@ def _quiet() -> None:
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 
 
-def _log_figures(client: "MlflowClient", run: str, params: Mapping[str, Any], metrics: Mapping[str, Any]) -> None:
+def _log_figures(
+    client: "MlflowClient", run: str, params: Mapping[str, Any], metrics: Mapping[str, Any]
+) -> None:
     from mlflow.entities import Metric, Param
 
-    numbers = {k: float(v) for k, v in _flat(metrics).items() if isinstance(v, int | float) and not isinstance(v, bool)}
+    numbers = {
+        k: float(v)
+        for k, v in _flat(metrics).items()
+        if isinstance(v, int | float) and not isinstance(v, bool)
+    }
     texts = {k: str(v)[:_PARAM_LENGTH] for k, v in _flat(params).items()}
     now = 0  # one value per figure: its time means nothing, and 0 makes repeating the call write the same row
     client.log_batch(run, metrics=[Metric(k, v, now, 0) for k, v in numbers.items()][:1000])
@@ -369,7 +404,11 @@ def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """
     flat: dict[str, Any] = {}
     for key, value in tree.items():
-        name = prefix + re.sub(r"[^\w\-. /:]", "_", str(key).replace("->", "_to_").replace("+", "_and_").replace("@", "_at_"))
+        name = prefix + re.sub(
+            r"[^\w\-. /:]",
+            "_",
+            str(key).replace("->", "_to_").replace("+", "_and_").replace("@", "_at_"),
+        )
         if isinstance(value, Mapping):
             flat |= _flat(value, name + ".")
         else:
@@ -383,8 +422,15 @@ def _signature(modalities: Mapping[str, str]) -> "ModelSignature":
     from mlflow.types import DataType
     from mlflow.types.schema import AnyType, ColSpec, Map, Schema
 
-    types = {"image": DataType.binary, "audio": DataType.binary, "text": DataType.string, "tabular": Map(AnyType())}
-    inputs = Schema([ColSpec(types[kind], name, required=False) for name, kind in sorted(modalities.items())])
+    types = {
+        "image": DataType.binary,
+        "audio": DataType.binary,
+        "text": DataType.string,
+        "tabular": Map(AnyType()),
+    }
+    inputs = Schema(
+        [ColSpec(types[kind], name, required=False) for name, kind in sorted(modalities.items())]
+    )
     outputs = Schema(
         [
             ColSpec(DataType.string, "label"),
@@ -408,7 +454,9 @@ class _Answers:
         import pandas as pd
 
         rows: Sequence[Mapping[str, Any]] = model_input.to_dict("records")
-        records = [{k: v for k, v in row.items() if isinstance(v, bytes | str | dict)} for row in rows]
+        records = [
+            {k: v for k, v in row.items() if isinstance(v, bytes | str | dict)} for row in rows
+        ]
         answers = self._predictor.predict(records)
         columns = ("label", "confidence", "probabilities")
         return pd.DataFrame([{c: getattr(a, c) for c in columns} for a in answers], columns=columns)
@@ -421,8 +469,16 @@ def load_pyfunc(path: str) -> _Answers:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Prepare the store of a state folder; nothing is written to standard output."""
-    parser = argparse.ArgumentParser(prog="python -m components.registry.mlflow_store", description=main.__doc__)
-    parser.add_argument("--prepare", type=Path, required=True, metavar="HOME", help="the state folder (CONCORD_HOME)")
+    parser = argparse.ArgumentParser(
+        prog="python -m components.registry.mlflow_store", description=main.__doc__
+    )
+    parser.add_argument(
+        "--prepare",
+        type=Path,
+        required=True,
+        metavar="HOME",
+        help="the state folder (CONCORD_HOME)",
+    )
     home = parser.parse_args(arguments).prepare
     try:
         Registry(Home(root=home)).prepare()

@@ -86,11 +86,17 @@ def register(
         UserError: the state folder cannot be written, or another run holds it too long.
     """
     with _locked(home) as ledger:
-        known = [_of(home, e) for e in ledger.entries(model, "registration") if e.package_digest == package_digest]
+        known = [
+            _of(home, e)
+            for e in ledger.entries(model, "registration")
+            if e.package_digest == package_digest
+        ]
         if known and (home.server or known[0].package.is_dir()):
             return known[0]
         registry = Registry(home)
-        number = registry.register(model, package, package_digest=package_digest, run=run, modalities=modalities, tags=tags)
+        number = registry.register(
+            model, package, package_digest=package_digest, run=run, modalities=modalities, tags=tags
+        )
         if known:
             return known[0]
         details: dict[str, object] = {"mlflow_run": run, "modalities": dict(modalities)}
@@ -109,21 +115,32 @@ def settled(home: Home, model: str, challenger: Standing, evidence_digest: str) 
     """What was decided on this evidence before, told without computing anything; ``None`` where the gate must decide."""
     now = champion(home, model)
     if now is not None and now.package_digest == challenger.package_digest:
-        return _told("keep", [f"version {now.version} is the champion already: nothing to decide"], now)
+        return _told(
+            "keep", [f"version {now.version} is the champion already: nothing to decide"], now
+        )
     ledger = Ledger(home.ledger)
     earlier = ledger.decided(model, evidence_digest)
     if earlier is None:
         return None
     if earlier.kind == "refusal":
         verdict: Verdict = earlier.details["verdict"]
-        return _told(verdict, [*earlier.details["reasons"], f"decided on {earlier.time} (ledger entry {earlier.seq})"], now)
+        return _told(
+            verdict,
+            [
+                *earlier.details["reasons"],
+                f"decided on {earlier.time} (ledger entry {earlier.seq})",
+            ],
+            now,
+        )
     if challenger.package_digest in ledger.rolled_back(model):
         return None
     reason = f"promoted on this evidence on {earlier.time} (ledger entry {earlier.seq}); another version was chosen since"
     return _told("keep", [reason], now)
 
 
-def apply(home: Home, model: str, decision: Decision, challenger: Standing, *, time: str) -> Outcome:
+def apply(
+    home: Home, model: str, decision: Decision, challenger: Standing, *, time: str
+) -> Outcome:
     """Write a gate's decision into the ledger and let the alias follow.
 
     The same evidence twice decides once. A package that a person rolled back is refused: only a person can promote it again.
@@ -153,11 +170,17 @@ def apply(home: Home, model: str, decision: Decision, challenger: Standing, *, t
         ledger.append(look, replace(look, kind="promotion" if verdict == "promote" else "refusal"))
         reconcile(home, model)
         return Outcome(
-            verdict=verdict, reasons=reasons, champion=champion(home, model), changed=verdict == "promote", recorded=True
+            verdict=verdict,
+            reasons=reasons,
+            champion=champion(home, model),
+            changed=verdict == "promote",
+            recorded=True,
         )
 
 
-def promote(home: Home, model: str, version: int, *, actor: str, reason: str, time: str) -> Standing:
+def promote(
+    home: Home, model: str, version: int, *, actor: str, reason: str, time: str
+) -> Standing:
     """Make a registered version the champion because a person says so; repeating it changes nothing.
 
     Raises:
@@ -200,7 +223,11 @@ def rollback(home: Home, model: str, *, actor: str, reason: str, time: str) -> S
                 f"(registered: {_listed(versions(home, model))})"
             )
         lost, back = succession[-1], succession[-2]
-        details = {"reason": reason, "from_version": lost.version, "from_package_digest": lost.package_digest}
+        details = {
+            "reason": reason,
+            "from_version": lost.version,
+            "from_package_digest": lost.package_digest,
+        }
         ledger.append(
             Entry(
                 time=time, model=model, kind="rollback", version=back.version, package_digest=back.package_digest,
@@ -253,7 +280,9 @@ def no_champion(model: str) -> str:
 
 def _known(home: Home, model: str) -> None:
     if not versions(home, model):
-        message = f"{unknown_name('model', model, models(home))}; `concord run CONFIG` registers one"
+        message = (
+            f"{unknown_name('model', model, models(home))}; `concord run CONFIG` registers one"
+        )
         raise UserError(message)
 
 
@@ -262,7 +291,9 @@ def _standing(home: Home, ledger: Ledger, model: str, version: int | None) -> St
     for entry in reversed(entries):
         if entry.version == version:
             return _of(home, entry)
-    raise UserError(f"{model!r} has no version {version}; registered: {_listed([_of(home, e) for e in entries])}")
+    raise UserError(
+        f"{model!r} has no version {version}; registered: {_listed([_of(home, e) for e in entries])}"
+    )
 
 
 def _of(home: Home, entry: Entry) -> Standing:
@@ -270,7 +301,12 @@ def _of(home: Home, entry: Entry) -> Standing:
     assert entry.package_digest is not None
     stored = entry.details.get("package")
     package = home.root / stored if stored else fetched(home, entry.package_digest)
-    return Standing(model=entry.model, version=entry.version, package_digest=entry.package_digest, package=package)
+    return Standing(
+        model=entry.model,
+        version=entry.version,
+        package_digest=entry.package_digest,
+        package=package,
+    )
 
 
 def _stored(home: Home, registry: Registry, model: str, number: int) -> str:
@@ -289,7 +325,9 @@ def _listed(standings: list[Standing]) -> str:
 
 def _rolled_back(ledger: Ledger, challenger: Standing) -> str:
     entry = [
-        e for e in ledger.entries(challenger.model, "rollback") if e.details["from_package_digest"] == challenger.package_digest
+        e
+        for e in ledger.entries(challenger.model, "rollback")
+        if e.details["from_package_digest"] == challenger.package_digest
     ][-1]
     return (
         f"version {challenger.version} was rolled back by {entry.actor} on {entry.time} ({entry.details['reason']}); "

@@ -58,8 +58,12 @@ def _spec(config: str) -> ShardSpec:
         raise UsageError(f"--config: got {config}, wanted EXCHANGE/jobs/JOB/spec.json")
     try:
         return ShardSpec.model_validate_json(Exchange(root).read(below))
-    except FileNotFoundError as error:  # a shared folder may show what the run has written only a while later
-        raise ExchangeError(f"--config: nothing at {config}; if it stays so, submit the run again") from error
+    except (
+        FileNotFoundError
+    ) as error:  # a shared folder may show what the run has written only a while later
+        raise ExchangeError(
+            f"--config: nothing at {config}; if it stays so, submit the run again"
+        ) from error
     except ValidationError as error:
         raise UsageError(f"--config: {config} is no ShardSpec: {error}") from error
 
@@ -67,13 +71,18 @@ def _spec(config: str) -> ShardSpec:
 def _index(parts: int) -> int:
     text = os.environ.get("JOB_COMPLETION_INDEX") or "0"
     if not text.isdecimal() or int(text) >= parts:
-        raise UsageError(f"JOB_COMPLETION_INDEX: got {text!r}, wanted a number below {parts}, the parts of the spec")
+        raise UsageError(
+            f"JOB_COMPLETION_INDEX: got {text!r}, wanted a number below {parts}, the parts of the spec"
+        )
     return int(text)
 
 
 def _leave(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
     """End at once: what is finished lies in the exchange, and the chunk at hand may last longer than the grace period."""
-    message(f"stopped by {signal.Signals(number).name}; finished chunks are kept, the next attempt goes on there", cause=False)
+    message(
+        f"stopped by {signal.Signals(number).name}; finished chunks are kept, the next attempt goes on there",
+        cause=False,
+    )
     sys.exit(exits.INTERRUPTED)
 
 

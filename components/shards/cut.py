@@ -19,7 +19,8 @@ from components.core.refs import digest_folder, write_json
 from components.data.manifest import MEDIA, Manifest
 from components.data.media import Media
 from components.exchange.exchange import Exchange
-from components.shards.spec import BLOCK, Part
+from components.prediction.block import BLOCK
+from components.shards.spec import Part
 
 _PACKED = pa.schema([("path", pa.string()), ("bytes", pa.large_binary())])
 
@@ -38,7 +39,11 @@ def check_kinds(manifest: Manifest) -> None:
     Raises:
         UserError: a kind is a file of the user's own.
     """
-    if own := [f"{name} ({m.kind})" for name, m in sorted(manifest.modalities.items()) if m.kind.endswith(".py")]:
+    if own := [
+        f"{name} ({m.kind})"
+        for name, m in sorted(manifest.modalities.items())
+        if m.kind.endswith(".py")
+    ]:
         raise UserError(
             f"modalities of a kind of your own cannot be encoded in pods: {', '.join(own)}; set trainer.shards to 1, "
             "or add the kind to components/parts/kinds and build the image again"
@@ -85,11 +90,15 @@ def cut(
         parts.append(Part(start=start, stop=stop, records=records))
         progress("copy to the exchange", stop, bounds[-1][1])
     if rows.more():
-        raise UserError(f"there are more records than the {bounds[-1][1]} that were counted; did the data change? run again")
+        raise UserError(
+            f"there are more records than the {bounds[-1][1]} that were counted; did the data change? run again"
+        )
     return parts
 
 
-def _write(folder: Path, tables: Iterator[pa.Table], manifest: Manifest, media: Media | None) -> None:
+def _write(
+    folder: Path, tables: Iterator[pa.Table], manifest: Manifest, media: Media | None
+) -> None:
     paths = [str(m.column) for m in manifest.modalities.values() if m.kind in MEDIA]
     with ExitStack() as stack:
         records: pq.ParquetWriter | None = None
@@ -97,21 +106,35 @@ def _write(folder: Path, tables: Iterator[pa.Table], manifest: Manifest, media: 
         seen: set[str] = set()
         for table in tables:
             if records is None:
-                records = stack.enter_context(pq.ParquetWriter(folder / "records.parquet", table.schema))
+                records = stack.enter_context(
+                    pq.ParquetWriter(folder / "records.parquet", table.schema)
+                )
             records.write_table(table)
             if media is None:
                 continue
-            wanted = [p for c in paths for p in table[c].to_pylist() if isinstance(p, str) and p and p not in seen]
+            wanted = [
+                p
+                for c in paths
+                for p in table[c].to_pylist()
+                if isinstance(p, str) and p and p not in seen
+            ]
             wanted = list(dict.fromkeys(wanted))
             seen.update(wanted)
             # A path that leads nowhere is left out: whoever reads the part finds it missing, as here.
-            found = [(p, data) for p, data in zip(wanted, media.fetch(wanted), strict=True) if isinstance(data, bytes)]
+            found = [
+                (p, data)
+                for p, data in zip(wanted, media.fetch(wanted), strict=True)
+                if isinstance(data, bytes)
+            ]
             if found and packed is None:
                 (folder / "media").mkdir()
-                packed = stack.enter_context(pq.ParquetWriter(folder / "media" / "part.parquet", _PACKED, compression="none"))
+                packed = stack.enter_context(
+                    pq.ParquetWriter(folder / "media" / "part.parquet", _PACKED, compression="none")
+                )
             if found and packed is not None:
                 columns = [
-                    pa.array(column, field.type) for column, field in zip(zip(*found, strict=True), _PACKED, strict=True)
+                    pa.array(column, field.type)
+                    for column, field in zip(zip(*found, strict=True), _PACKED, strict=True)
                 ]
                 packed.write_table(pa.table(columns, schema=_PACKED))
 
@@ -131,7 +154,9 @@ class _Rows:
         """
         while count:
             if not self.more():
-                raise UserError(f"{count} records are missing that were counted before; did the data change? run again")
+                raise UserError(
+                    f"{count} records are missing that were counted before; did the data change? run again"
+                )
             held: Any = self._held
             here = held.slice(0, min(count, BLOCK))
             self._held = held.slice(len(here)) if len(here) < len(held) else None

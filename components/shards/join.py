@@ -22,7 +22,9 @@ from components.shards.spec import ShardSpec
 from components.shards.work import ANSWERS, RESULT, Chunk, PartResult, chunk_job
 
 
-def results(exchange: Exchange, job: str, succeeded: Mapping[int, str], scratch: Path) -> list[PartResult]:
+def results(
+    exchange: Exchange, job: str, succeeded: Mapping[int, str], scratch: Path
+) -> list[PartResult]:
     """The result of each index that has one.
 
     Args:
@@ -55,7 +57,10 @@ def accounted(spec: ShardSpec, parts: Sequence[PartResult]) -> list[tuple[int, C
     foreign = [p.index for p in parts if p.spec != digest or not 0 <= p.index < wanted]
     own = [p for p in parts if p.spec == digest and 0 <= p.index < wanted]
     counts = Counter(p.index for p in own)
-    problems = [f"part {i} is of another task ({wanted} parts wanted, numbered from 0)" for i in sorted(foreign)]
+    problems = [
+        f"part {i} is of another task ({wanted} parts wanted, numbered from 0)"
+        for i in sorted(foreign)
+    ]
     problems += [f"part {i} is there {n} times" for i, n in sorted(counts.items()) if n > 1]
     for index in sorted(set(range(wanted)) - set(counts)):
         part = spec.parts[index]
@@ -79,14 +84,18 @@ def _rows_of(spec: ShardSpec, result: PartResult) -> list[str]:
     for chunk in sorted(result.chunks, key=lambda c: c.start):
         if chunk.start != at:
             what = "missing" if chunk.start > at else "double"
-            problems.append(f"part {result.index}: rows {min(at, chunk.start)} to {max(at, chunk.start) - 1} are {what}")
+            problems.append(
+                f"part {result.index}: rows {min(at, chunk.start)} to {max(at, chunk.start) - 1} are {what}"
+            )
         at = max(at, chunk.stop)
     if at != part.stop:
         problems.append(f"part {result.index}: ends with row {at - 1}, wanted {part.stop - 1}")
     return problems
 
 
-def folders(exchange: Exchange, job: str, chunks: Sequence[tuple[int, Chunk]], scratch: Path) -> Iterator[Path]:
+def folders(
+    exchange: Exchange, job: str, chunks: Sequence[tuple[int, Chunk]], scratch: Path
+) -> Iterator[Path]:
     """The files of each chunk, verified; they are gone when the next one is asked for.
 
     Raises:
@@ -138,7 +147,14 @@ def join_features(
     assert left is None, "chunks were accounted for"
 
 
-def join_answers(*, classes: list[str], chunks: Iterator[Path], count: int, out: Path, progress: Progress = silent) -> Figures:
+def join_answers(
+    *,
+    classes: list[str],
+    chunks: Iterator[Path],
+    count: int,
+    out: Path,
+    progress: Progress = silent,
+) -> Figures:
     """Write the file of answers that ``components.prediction.batch.predict`` would have written.
 
     Raises:
@@ -150,7 +166,9 @@ def join_answers(*, classes: list[str], chunks: Iterator[Path], count: int, out:
         for folder in chunks:
             table = pq.ParquetFile(folder / ANSWERS).read()
             if not table.schema.equals(columns):
-                raise UserError(f"answers with the columns {table.schema.names}, wanted {columns.names}; build the image again")
+                raise UserError(
+                    f"answers with the columns {table.schema.names}, wanted {columns.names}; build the image again"
+                )
             yield table
 
     return write(tables(), columns, out, count, progress)
@@ -179,7 +197,9 @@ class _Rows:
         found = [i for p in pieces for i in p.features.ids[p.rows]]
         if found != ids:
             odd = next(k for k, (a, b) in enumerate(zip(found, ids, strict=True)) if a != b)
-            raise UserError(f"join: got record {found[odd]!r} where {ids[odd]!r} was wanted; run again")
+            raise UserError(
+                f"join: got record {found[odd]!r} where {ids[odd]!r} was wanted; run again"
+            )
         inputs: Inputs = {}
         previews: Previews = {}
         for column, name in enumerate(sorted(self._specs)):

@@ -71,7 +71,12 @@ class EncodePlan:
         """``ShardSpec.digest`` of the spec to come."""
         options = {"modalities": self.modalities, "package": None}
         return work_digest(
-            task=self.task, source=self._source, rows=self.rows, count=self.count, chunk=self.chunk, options=options
+            task=self.task,
+            source=self._source,
+            rows=self.rows,
+            count=self.count,
+            chunk=self.chunk,
+            options=options,
         )
 
     def cut(self, exchange: Exchange, scratch: Path, progress: Progress = silent) -> ShardSpec:
@@ -140,7 +145,14 @@ class PredictPlan:
         rows = self.rows
         options = {"modalities": {}, "package": self.package.digest}
         count = len(bounds(rows, self.shards, self.chunk))
-        return work_digest(task=self.task, source=self._source, rows=rows, count=count, chunk=self.chunk, options=options)
+        return work_digest(
+            task=self.task,
+            source=self._source,
+            rows=rows,
+            count=count,
+            chunk=self.chunk,
+            options=options,
+        )
 
     def cut(self, exchange: Exchange, scratch: Path, progress: Progress = silent) -> ShardSpec:
         """Put the parts, and the model package, into the exchange."""

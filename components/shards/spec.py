@@ -7,9 +7,8 @@ from pydantic import Field, model_validator
 
 from components.config.strict import Strict
 from components.core.refs import digest_json
+from components.prediction.block import BLOCK
 
-BLOCK = 64
-"""Rows that are answered together, of the size of a request; parts and chunks begin at multiples of it."""
 CHUNK = 2048
 """Rows that a killed index may have to do again."""
 
@@ -46,7 +45,9 @@ class ShardSpec(Strict):
         edges = [(0, 0), *((p.start, p.stop) for p in self.parts), (self.rows, self.rows)]
         for (_, before), (after, stop) in pairwise(edges):
             if before != after or stop < after or (after % BLOCK and after != self.rows):
-                raise ValueError(f"parts: rows {before} to {after} of {self.rows} are in no part, in two, or not whole blocks")
+                raise ValueError(
+                    f"parts: rows {before} to {after} of {self.rows} are in no part, in two, or not whole blocks"
+                )
         if (self.task == "predict") != (self.package is not None):
             raise ValueError("package: the task predict needs it, the task encode has none")
         return self
@@ -63,9 +64,18 @@ class ShardSpec(Strict):
         )
 
 
-def work_digest(*, task: str, source: dict[str, str], rows: int, count: int, chunk: int, options: dict[str, Any]) -> str:
+def work_digest(
+    *, task: str, source: dict[str, str], rows: int, count: int, chunk: int, options: dict[str, Any]
+) -> str:
     """The digest of a spec, known before its parts are cut: a run that comes again finds them cut."""
-    tree = {"task": task, "source": source, "rows": rows, "count": count, "chunk": chunk, "options": options}
+    tree = {
+        "task": task,
+        "source": source,
+        "rows": rows,
+        "count": count,
+        "chunk": chunk,
+        "options": options,
+    }
     return digest_json(tree)
 
 

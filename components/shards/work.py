@@ -61,7 +61,9 @@ class Encode:
     def __init__(self, spec: ShardSpec, folder: Path, cache: Path) -> None:
         self._records = Accepted.open(folder)
         place, opened = _media_of(spec, folder)
-        self._encoder = Encoder(self._records.manifest, spec.modalities, place, cache / "features", opened)
+        self._encoder = Encoder(
+            self._records.manifest, spec.modalities, place, cache / "features", opened
+        )
 
     def chunk(self, records: pa.Table, out: Path) -> None:
         """Write the files for these records into an empty folder."""
@@ -83,7 +85,14 @@ class Predict:
 
 
 def run_index(
-    spec: ShardSpec, index: int, *, exchange: Exchange, job: str, attempt: str, cache: Path, progress: Progress = silent
+    spec: ShardSpec,
+    index: int,
+    *,
+    exchange: Exchange,
+    job: str,
+    attempt: str,
+    cache: Path,
+    progress: Progress = silent,
 ) -> dict[str, int]:
     """Do one part and write its result.
 
@@ -110,15 +119,30 @@ def run_index(
         task = _task(spec, folder, exchange, cache)
         for start, records in _chunks(part, folder, spec.chunk):
             if start not in finished:
-                finished[start] = _finish(task, records, start, index, exchange=exchange, job=job, attempt=attempt, spec=digest)
+                finished[start] = _finish(
+                    task,
+                    records,
+                    start,
+                    index,
+                    exchange=exchange,
+                    job=job,
+                    attempt=attempt,
+                    spec=digest,
+                )
             progress(f"part {index}", start + len(records) - part.start, part.stop - part.start)
     result = PartResult(
-        spec=digest, index=index, start=part.start, stop=part.stop, chunks=[finished[start] for start in sorted(finished)]
+        spec=digest,
+        index=index,
+        start=part.start,
+        stop=part.stop,
+        chunks=[finished[start] for start in sorted(finished)],
     )
     figures = {"rows": part.stop - part.start, "chunks": len(finished), "resumed": resumed}
     with tempfile.TemporaryDirectory() as temporary:
         write_json(Path(temporary) / RESULT, result.model_dump(mode="json"))
-        exchange.put_attempt(job, f"{index}-{attempt}", Path(temporary), {"index": index, **figures})
+        exchange.put_attempt(
+            job, f"{index}-{attempt}", Path(temporary), {"index": index, **figures}
+        )
     return figures
 
 
@@ -128,7 +152,10 @@ def finished_chunks(exchange: Exchange, job: str, spec: str, index: int) -> dict
     for done in exchange.attempts(chunk_job(job, index)):
         if done.about.get("spec") == spec:
             start, stop = int(done.about["start"]), int(done.about["stop"])
-            chunks.setdefault(start, Chunk(start=start, stop=stop, token=done.token, digest=str(done.about["digest"])))
+            chunks.setdefault(
+                start,
+                Chunk(start=start, stop=stop, token=done.token, digest=str(done.about["digest"])),
+            )
     return chunks
 
 
@@ -156,7 +183,9 @@ class _StoreMedia(Media):
         with _reached(uri):
             super().__init__(uri)
 
-    def fetch(self, paths: Sequence[str | None], field: str = "media") -> list[bytes | BadInput | None]:
+    def fetch(
+        self, paths: Sequence[str | None], field: str = "media"
+    ) -> list[bytes | BadInput | None]:
         """The bytes behind each path, as ``Media.fetch`` gives them.
 
         Raises:
@@ -194,7 +223,15 @@ def _chunks(part: Part, folder: Path, rows: int) -> Iterator[tuple[int, pa.Table
 
 
 def _finish(
-    task: Task, records: pa.Table, start: int, index: int, *, exchange: Exchange, job: str, attempt: str, spec: str
+    task: Task,
+    records: pa.Table,
+    start: int,
+    index: int,
+    *,
+    exchange: Exchange,
+    job: str,
+    attempt: str,
+    spec: str,
 ) -> Chunk:
     """Do a chunk; it counts once it is whole in the exchange."""
     token = f"{start}-{attempt}"

@@ -116,7 +116,9 @@ class Fenced:
 def encode(checkpoint: Checkpoint, key: str) -> bytes:
     """The file of a checkpoint."""
     about = {name: getattr(checkpoint, name) for name in ("epoch", "batch", "step", "history")}
-    tensors = {name: tensor.detach().contiguous().cpu() for name, tensor in checkpoint.state.items()}
+    tensors = {
+        name: tensor.detach().contiguous().cpu() for name, tensor in checkpoint.state.items()
+    }
     return save(tensors, metadata={"checkpoint": json.dumps({"key": key, **about})})
 
 
@@ -125,7 +127,9 @@ def decode(data: bytes, key: str) -> Checkpoint | None:
     try:
         state = load(data)
         length = int.from_bytes(data[:_LENGTH], "little")
-        about = json.loads(json.loads(data[_LENGTH : _LENGTH + length])["__metadata__"]["checkpoint"])
+        about = json.loads(
+            json.loads(data[_LENGTH : _LENGTH + length])["__metadata__"]["checkpoint"]
+        )
     except (SafetensorError, ValueError, KeyError):
         return None
     if about.pop("key") != key:

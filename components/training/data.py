@@ -52,7 +52,9 @@ class TrainingData:
     supervised: NDArray[np.int64]
     unlabelled: NDArray[np.int64]
 
-    def batch(self, rows: NDArray[np.int64], device: torch.device, part: tuple[int, int] | None = None) -> Batch:
+    def batch(
+        self, rows: NDArray[np.int64], device: torch.device, part: tuple[int, int] | None = None
+    ) -> Batch:
         """Read rows onto a device; the inputs only of a part of them where one is given, from start to stop."""
         own = rows if part is None else rows[slice(*part)]
 

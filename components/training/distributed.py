@@ -68,7 +68,11 @@ class World:
         dist.broadcast(length, group=self.patient, group_src=0)
         if length.item() < 0:
             return None
-        content = torch.frombuffer(bytearray(data), dtype=torch.uint8) if data else torch.empty(int(length), dtype=torch.uint8)
+        content = (
+            torch.frombuffer(bytearray(data), dtype=torch.uint8)
+            if data
+            else torch.empty(int(length), dtype=torch.uint8)
+        )
         if len(content):
             dist.broadcast(content, group=self.patient, group_src=0)
         return content.numpy().tobytes()
@@ -104,7 +108,9 @@ class World:
             output,
             logits=whole["logits"],
             fused=whole["fused"],
-            modality_logits={name: whole[f"modality_logits/{name}"] for name in output.modality_logits},
+            modality_logits={
+                name: whole[f"modality_logits/{name}"] for name in output.modality_logits
+            },
             embeddings={name: whole[f"embeddings/{name}"] for name in output.embeddings},
         )
 
@@ -112,11 +118,15 @@ class World:
         """All rows of several tensors ``(own rows, columns)``, in one exchange of float32."""
         start, stop = self.bounds(total)
         widths = [part.shape[1] for part in parts]
-        own = parts[0].new_zeros(-(-total // self.size), sum(widths), dtype=torch.float32)  # uneven shares are padded
+        own = parts[0].new_zeros(
+            -(-total // self.size), sum(widths), dtype=torch.float32
+        )  # uneven shares are padded
         own[: stop - start] = torch.cat([part.detach().float() for part in parts], dim=1)
         everyone = [torch.empty_like(own) for _ in range(self.size)]
         dist.all_gather(everyone, own, group=self.data)
-        counts = [b - a for a, b in (replace(self, rank=rank).bounds(total) for rank in range(self.size))]
+        counts = [
+            b - a for a, b in (replace(self, rank=rank).bounds(total) for rank in range(self.size))
+        ]
         joined = torch.cat([rows[:count] for rows, count in zip(everyone, counts, strict=True)])
         return [
             cast(Tensor, _Placed.apply(part, whole.to(part.dtype), start, self.size))  # type: ignore[no-untyped-call]
@@ -205,4 +215,6 @@ def lost_peer(error: BaseException) -> bool:
     """Whether an exception says that another rank is gone."""
     if isinstance(error, dist.DistError):
         return True
-    return isinstance(error, RuntimeError) and ("gloo" in str(error).lower() or "NCCL" in str(error))
+    return isinstance(error, RuntimeError) and (
+        "gloo" in str(error).lower() or "NCCL" in str(error)
+    )

@@ -11,12 +11,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from components.config.run import TrainingConfig
-from components.core.errors import UserError
+from components.core.errors import Interrupted, UserError
 from components.core.progress import Log, Progress, silent, unlogged
 from components.core.refs import digest_bytes
 from components.model.network import Model
 from components.parts.contracts import Encoder
-from components.pods.exit_codes import Interrupted
 from components.training.checkpoint import Checkpoint, Store
 from components.training.data import TrainingData
 from components.training.distributed import ALONE, World
@@ -119,7 +118,9 @@ def fit(
             if run.batch == 0:
                 log({f"{name}/{what}": value for what, value in run.history[-1].items()}, run.step)
             stop = control.world.any(asked)
-            if checkpoints is not None and (stop or _due(run, config, epochs, control.checkpoint_steps)):
+            if checkpoints is not None and (
+                stop or _due(run, config, epochs, control.checkpoint_steps)
+            ):
                 checkpoints.write(name, run.checkpoint(), key)
             if stop and run.epoch < epochs:
                 raise Interrupted(f"{name}: stopped after step {run.step} of {run.steps}")
@@ -206,18 +207,28 @@ class _Run:
 
     def checkpoint(self) -> Checkpoint:
         """All that the next step needs; between epochs randomness is drawn anew from seed and epoch."""
-        state = {**self.whole.state_dict(), **{f"{_OPTIMISER}{n}": t for n, t in self.optimiser.state.items()}}
+        state = {
+            **self.whole.state_dict(),
+            **{f"{_OPTIMISER}{n}": t for n, t in self.optimiser.state.items()},
+        }
         if self.batch:
             state |= {f"{_POSITION}sums": self.sums, f"{_POSITION}cpu": torch.get_rng_state()}
             if self.device.type == "cuda":
                 state[f"{_POSITION}cuda"] = torch.cuda.get_rng_state(self.device)
-        return Checkpoint(epoch=self.epoch, batch=self.batch, step=self.step, history=self.history, state=state)
+        return Checkpoint(
+            epoch=self.epoch, batch=self.batch, step=self.step, history=self.history, state=state
+        )
 
     def advance(self) -> None:
         """One step, and what comes before and after an epoch's steps."""
         if self.batch == 0:
             self.batches = self.data.order(self.config.batch_size, self.config.seed, self.epoch)
-            seed = np.random.SeedSequence([self.config.seed, self.epoch]).generate_state(1, np.uint64)[0] >> 1
+            seed = (
+                np.random.SeedSequence([self.config.seed, self.epoch]).generate_state(1, np.uint64)[
+                    0
+                ]
+                >> 1
+            )
             torch.manual_seed(int(seed))
             self.sums = torch.zeros_like(self.sums)
         rate = learning_rate(self.step, self.steps, self.config.learning_rate)
@@ -241,8 +252,16 @@ class _Run:
         means = (self.sums / len(self.batches)).tolist()
         self.epoch, self.batch = self.epoch + 1, 0
         if not math.isfinite(means[0]):
-            raise UserError(f"training fell apart in epoch {self.epoch}: the loss is {means[0]}; lower training.learning_rate")
-        self.history.append({"loss": means[0], **dict(zip(self.names, means[1:], strict=True)), "learning_rate": rate})
+            raise UserError(
+                f"training fell apart in epoch {self.epoch}: the loss is {means[0]}; lower training.learning_rate"
+            )
+        self.history.append(
+            {
+                "loss": means[0],
+                **dict(zip(self.names, means[1:], strict=True)),
+                "learning_rate": rate,
+            }
+        )
 
 
 def _fit_encoders(model: Model, data: TrainingData, seed: int) -> None:

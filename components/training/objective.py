@@ -70,7 +70,9 @@ class Objective(nn.Module):
     ) -> None:
         super().__init__()
         self.model = model
-        self.losses = nn.ModuleDict({n: loss for n, (_, loss) in losses.items() if isinstance(loss, nn.Module)})
+        self.losses = nn.ModuleDict(
+            {n: loss for n, (_, loss) in losses.items() if isinstance(loss, nn.Module)}
+        )
         self._terms = [loss for _, loss in losses.values()]
         self._config, self._precision, self._world = config, precision, world
 
@@ -79,18 +81,32 @@ class Objective(nn.Module):
         config, device = self._config, batch.present.device
         total = len(batch.present)
         start, stop = self._world.bounds(total)
-        with randomness.sliced(batch.present.cpu().numpy(), start, stop) if self._world.size > 1 else nullcontext():
+        with (
+            randomness.sliced(batch.present.cpu().numpy(), start, stop)
+            if self._world.size > 1
+            else nullcontext()
+        ):
             inputs = self.model.augment(batch.inputs) if config.augment else batch.inputs
-        hidden = hide_modalities(batch.present, config.modality_dropout) if config.modality_dropout else None
+        hidden = (
+            hide_modalities(batch.present, config.modality_dropout)
+            if config.modality_dropout
+            else None
+        )
         targets = smoothed(batch.labels, len(self.model.classes), config.label_smoothing)
         own = None if hidden is None else hidden[start:stop]
         with (
-            randomness.sliced(batch.present.cpu().numpy(), start, stop) if self._world.size > 1 else nullcontext(),
-            torch.autocast(device.type, dtype=self._precision, enabled=self._precision != torch.float32),
+            randomness.sliced(batch.present.cpu().numpy(), start, stop)
+            if self._world.size > 1
+            else nullcontext(),
+            torch.autocast(
+                device.type, dtype=self._precision, enabled=self._precision != torch.float32
+            ),
         ):
             output = self.model(inputs, batch.present[start:stop], own)
         output = self._world.gathered(output, total)
-        return torch.stack([loss(output, targets, batch.weights, batch.present) for loss in self._terms])
+        return torch.stack(
+            [loss(output, targets, batch.weights, batch.present) for loss in self._terms]
+        )
 
 
 def hide_modalities(present: Tensor, probability: float) -> Tensor:

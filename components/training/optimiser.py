@@ -43,11 +43,16 @@ class AdamW:
 
     def __init__(self, parameters: Iterable[tuple[str, nn.Parameter]], weight_decay: float) -> None:
         self._parameters = dict(parameters)
-        self._decay = {name: weight_decay if p.ndim > 1 else 0.0 for name, p in self._parameters.items()}
+        self._decay = {
+            name: weight_decay if p.ndim > 1 else 0.0 for name, p in self._parameters.items()
+        }
         self.state = {
             **{f"mean/{name}": torch.zeros_like(p) for name, p in self._parameters.items()},
             **{f"square/{name}": torch.zeros_like(p) for name, p in self._parameters.items()},
-            **{f"step/{name}": torch.zeros((), device=p.device) for name, p in self._parameters.items()},
+            **{
+                f"step/{name}": torch.zeros((), device=p.device)
+                for name, p in self._parameters.items()
+            },
         }
 
     def zero_grad(self) -> None:
@@ -59,7 +64,11 @@ class AdamW:
     def step(self, rate: float) -> None:
         """One step at a learning rate."""
         for decay in sorted(set(self._decay.values())):
-            names = [n for n, p in self._parameters.items() if p.grad is not None and self._decay[n] == decay]
+            names = [
+                n
+                for n, p in self._parameters.items()
+                if p.grad is not None and self._decay[n] == decay
+            ]
             if not names:
                 continue
             adamw(

@@ -53,8 +53,15 @@ def pseudo_label(
     """
     if labeller is None:
         pq.write_table(_SCHEMA.empty_table(), out / "pseudo.parquet")
-        nothing: dict[str, object] = {"labeller": None, "temperature": None, "modality_temperatures": {}}
-        write_json(out / "summary.json", {**nothing, "accepted": 0, "refused": 0, "by_class": {}, "thresholds": {}})
+        nothing: dict[str, object] = {
+            "labeller": None,
+            "temperature": None,
+            "modality_temperatures": {},
+        }
+        write_json(
+            out / "summary.json",
+            {**nothing, "accepted": 0, "refused": 0, "by_class": {}, "thresholds": {}},
+        )
         return
     data = Features.load(features)
     decide = parts.load("labeller", labeller.name, base).build(
@@ -82,7 +89,10 @@ def _temperatures(known: Inference, labels: NDArray[np.int64]) -> dict[str, floa
     """Temperature of the fused answer (``""``) and of each modality alone."""
     answers = {"": known.logits, **known.modality_logits}
     has = {name: ~np.isnan(logits[:, 0]) for name, logits in answers.items()}
-    return {name: fit_temperature(logits[has[name]], labels[has[name]]) for name, logits in answers.items()}
+    return {
+        name: fit_temperature(logits[has[name]], labels[has[name]])
+        for name, logits in answers.items()
+    }
 
 
 def _prior(data: Features) -> NDArray[np.float64]:
@@ -93,18 +103,28 @@ def _prior(data: Features) -> NDArray[np.float64]:
     return shares
 
 
-def _evidence(answers: Inference, temperatures: dict[str, float], present: NDArray[np.bool_]) -> Evidence:
+def _evidence(
+    answers: Inference, temperatures: dict[str, float], present: NDArray[np.bool_]
+) -> Evidence:
     def calibrated(name: str, logits: NDArray[np.float32]) -> NDArray[np.float64]:
         return softmax(np.nan_to_num(logits), temperatures[name])
 
     return Evidence(
         fused=calibrated("", answers.logits),
-        by_modality={name: calibrated(name, logits) for name, logits in answers.modality_logits.items()},
+        by_modality={
+            name: calibrated(name, logits) for name, logits in answers.modality_logits.items()
+        },
         present=present,
     )
 
 
-def _write(out: Path, data: Features, pool: NDArray[np.int64], decided: PseudoLabels, about: dict[str, str | float]) -> None:
+def _write(
+    out: Path,
+    data: Features,
+    pool: NDArray[np.int64],
+    decided: PseudoLabels,
+    about: dict[str, str | float],
+) -> None:
     names = [data.classes[c] for c in decided.labels]
     table = pa.table(
         {
@@ -127,6 +147,10 @@ def _write(out: Path, data: Features, pool: NDArray[np.int64], decided: PseudoLa
         "accepted": accepted,
         "refused": len(pool) - accepted,
         "by_class": {c: int(n) for c, n in zip(data.classes, by_class, strict=True)},
-        "thresholds": {c: float(t) for c, t in zip(data.classes, decided.thresholds, strict=True) if not np.isnan(t)},
+        "thresholds": {
+            c: float(t)
+            for c, t in zip(data.classes, decided.thresholds, strict=True)
+            if not np.isnan(t)
+        },
     }
     write_json(out / "summary.json", summary)

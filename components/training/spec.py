@@ -44,7 +44,9 @@ class TrainSpec(Strict):
         """
         ref: Ref | None = getattr(self, name)
         if ref is None:
-            raise UsageError(f"task {self.task!r} needs `{name}` (uri and digest); it was not given")
+            raise UsageError(
+                f"task {self.task!r} needs `{name}` (uri and digest); it was not given"
+            )
         return ref
 
     def digest(self) -> str:

@@ -74,7 +74,10 @@ class Trainer:
         names = (alone,) if alone else tuple(self.features.names)
         losses, reads_all = built(self.spec.losses, len(names), self._base)
         data = training_data(
-            self.features, names=names, pseudo=pseudo, unlabelled=pseudo is not None and reads_all and len(names) > 1
+            self.features,
+            names=names,
+            pseudo=pseudo,
+            unlabelled=pseudo is not None and reads_all and len(names) > 1,
         )
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(training.seed)
@@ -96,7 +99,11 @@ class Trainer:
         self.steps += fitted.steps
         self.resumed += fitted.resumed_from
         models.save(model, out)
-        summary = {"steps": fitted.steps, "val_accuracy": self.accuracy(model), "epochs": fitted.history}
+        summary = {
+            "steps": fitted.steps,
+            "val_accuracy": self.accuracy(model),
+            "epochs": fitted.history,
+        }
         write_json(out / "history.json", summary)
         return model
 
@@ -123,8 +130,17 @@ class Trainer:
 
     def _key(self, name: str, config: ModelConfig) -> str:
         """What a checkpoint belongs to: the spec, the model in it, and the source of the parts it is made of."""
-        sources = [parts.source_digest("loss", loss, self._base) for loss in sorted(self.spec.losses)]
-        return digest_json([self.spec.digest(), name, parts.source_digest("fusion", config.fusion.name, self._base), *sources])
+        sources = [
+            parts.source_digest("loss", loss, self._base) for loss in sorted(self.spec.losses)
+        ]
+        return digest_json(
+            [
+                self.spec.digest(),
+                name,
+                parts.source_digest("fusion", config.fusion.name, self._base),
+                *sources,
+            ]
+        )
 
     @property
     def _base(self) -> Path | None:
@@ -160,7 +176,11 @@ def train(trainer: Trainer, *, teacher: Path, pseudo: Path, out: Path) -> None:
     """
     before = trainer.accuracy(models.load(teacher))
     labels = read_pseudo(pseudo)
-    selection: dict[str, object] = {"kept": "teacher", "student": None, "teacher": {"val_accuracy": before}}
+    selection: dict[str, object] = {
+        "kept": "teacher",
+        "student": None,
+        "teacher": {"val_accuracy": before},
+    }
     if labels is not None:
         student = trainer.model("student", pseudo=labels, out=out / "student")
         after = trainer.accuracy(student)
@@ -186,7 +206,9 @@ def baselines(trainer: Trainer, *, student: Path, pseudo: Path, out: Path) -> No
         model = trainer.model(f"only-{name}", pseudo=labels, alone=name, out=out / f"only-{name}")
         found[f"only-{name}"] = {"val_accuracy": trainer.accuracy(model)}
     if trainer.spec.model.fusion.name != "concat" and len(trainer.features.names) > 1:
-        model = trainer.model("concat", pseudo=labels, fusion=Part(name="concat"), out=out / "concat")
+        model = trainer.model(
+            "concat", pseudo=labels, fusion=Part(name="concat"), out=out / "concat"
+        )
         found["concat"] = {"val_accuracy": trainer.accuracy(model)}
     write_json(out / "baselines.json", {"targets": kept, "models": found})
 
@@ -195,6 +217,10 @@ def read_pseudo(folder: Path) -> Pseudo | None:
     """Accepted pseudo-labels and their weights by record id; None where the labeller was switched off."""
     if read_json(folder / "summary.json")["labeller"] is None:
         return None
-    table = pq.read_table(folder / "pseudo.parquet", columns=["id", "label", "confidence", "accepted"])
-    rows = zip(*(table[c].to_pylist() for c in ("id", "label", "confidence", "accepted")), strict=True)
+    table = pq.read_table(
+        folder / "pseudo.parquet", columns=["id", "label", "confidence", "accepted"]
+    )
+    rows = zip(
+        *(table[c].to_pylist() for c in ("id", "label", "confidence", "accepted")), strict=True
+    )
     return {i: (label, confidence) for i, label, confidence, accepted in rows if accepted}

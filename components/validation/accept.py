@@ -43,7 +43,11 @@ class _Outcome:
 
 
 def validate(
-    *, data: DataConfig, modalities: Mapping[str, dict[str, Any]] | None = None, out: Path, progress: Progress = silent
+    *,
+    data: DataConfig,
+    modalities: Mapping[str, dict[str, Any]] | None = None,
+    out: Path,
+    progress: Progress = silent,
 ) -> None:
     """Check a data set and write what may be used of it.
 
@@ -87,7 +91,13 @@ def validate(
     _write_summaries(out, dataset, demands, outcome, seen)
 
 
-def _judge(suite: Any, chunk: Chunk, manifest: Manifest, demands: Sequence[Rule], outcome: _Outcome) -> dict[int, list[str]]:  # noqa: ANN401
+def _judge(
+    suite: Any,  # noqa: ANN401
+    chunk: Chunk,
+    manifest: Manifest,
+    demands: Sequence[Rule],
+    outcome: _Outcome,
+) -> dict[int, list[str]]:
     """Row within the chunk to the reasons why it is put aside."""
     frame = _frame(chunk, manifest)
     bad: dict[int, list[str]] = {}
@@ -99,10 +109,14 @@ def _judge(suite: Any, chunk: Chunk, manifest: Manifest, demands: Sequence[Rule]
         for number in numbers:
             row = number - chunk.first
             value = frame[rule.column].iloc[row]
-            reason = str(value) if rule.check == "readable" else _reason(rule, value, chunk.ids[row])
+            reason = (
+                str(value) if rule.check == "readable" else _reason(rule, value, chunk.ids[row])
+            )
             bad.setdefault(row, []).append(reason)
             if len(outcome.examples[name]) < _EXAMPLES:
-                outcome.examples[name].append(f"record {chunk.ids[row] or f'in row {number}'}: {reason}")
+                outcome.examples[name].append(
+                    f"record {chunk.ids[row] or f'in row {number}'}: {reason}"
+                )
     return {row: sorted(reasons) for row, reasons in bad.items()}
 
 
@@ -125,7 +139,9 @@ def _frame(chunk: Chunk, manifest: Manifest) -> Any:  # noqa: ANN401
     for name in manifest.used:
         column = chunk.table[name]
         plain = not (
-            pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type) or pa.types.is_nested(column.type)
+            pa.types.is_binary(column.type)
+            or pa.types.is_large_binary(column.type)
+            or pa.types.is_nested(column.type)
         )
         if plain:
             columns[name] = _series(column)
@@ -139,22 +155,34 @@ def _frame(chunk: Chunk, manifest: Manifest) -> Any:  # noqa: ANN401
     columns |= roles
     columns[OCCURRENCE] = chunk.occurrence
     columns |= {rules.readable(m): said for m, said in chunk.readable.items()}
-    columns[PRESENT] = [sum(v is not None for v in row) for row in zip(*chunk.readable.values(), strict=True)]
+    columns[PRESENT] = [
+        sum(v is not None for v in row) for row in zip(*chunk.readable.values(), strict=True)
+    ]
     import pandas as pd
 
     objects = {*roles, *(rules.readable(m) for m in chunk.readable)}
-    return pd.DataFrame({n: pd.Series(v, dtype=object) if n in objects else v for n, v in columns.items()})
+    return pd.DataFrame(
+        {n: pd.Series(v, dtype=object) if n in objects else v for n, v in columns.items()}
+    )
 
 
 def _series(column: pa.ChunkedArray) -> Any:  # noqa: ANN401
     """A column in pandas' own types; true/false with gaps, decimals and columns with no value at all become numbers."""
-    if pa.types.is_boolean(column.type) or pa.types.is_decimal(column.type) or pa.types.is_null(column.type):
+    if (
+        pa.types.is_boolean(column.type)
+        or pa.types.is_decimal(column.type)
+        or pa.types.is_null(column.type)
+    ):
         column = column.cast(pa.float64())
     return column.to_pandas()
 
 
 def _divide(
-    chunk: Chunk, bad: dict[int, list[str]], writers: "_Writers", outcome: _Outcome, seen: frozenset[str] | None
+    chunk: Chunk,
+    bad: dict[int, list[str]],
+    writers: "_Writers",
+    outcome: _Outcome,
+    seen: frozenset[str] | None,
 ) -> None:
     """Write accepted and quarantined records, each in order, and count."""
     good = [row for row in range(chunk.table.num_rows) if row not in bad]
@@ -170,25 +198,40 @@ def _divide(
         {m: [said[r] is not None for r in good] for m, said in chunk.readable.items()},
     )
     if seen is not None:
-        outcome.seen += sum(s == "train" and chunk.ids[r] in seen for r, s in zip(good, splits, strict=True))
+        outcome.seen += sum(
+            s == "train" and chunk.ids[r] in seen for r, s in zip(good, splits, strict=True)
+        )
 
 
 class _Writers:
     """The two files that records go to, open while the set is read."""
 
     def __init__(self, out: Path, schema: pa.Schema, manifest: Manifest) -> None:
-        self._kept = [c for c in dict.fromkeys(manifest.feature_columns + manifest.slices) if c not in RESERVED]
-        self._accepted = pa.schema([*((n, pa.string()) for n in RESERVED), *(schema.field(c) for c in self._kept)])
+        self._kept = [
+            c
+            for c in dict.fromkeys(manifest.feature_columns + manifest.slices)
+            if c not in RESERVED
+        ]
+        self._accepted = pa.schema(
+            [*((n, pa.string()) for n in RESERVED), *(schema.field(c) for c in self._kept)]
+        )
         self._originals = [n for n in schema.names if n != manifest.id]
-        named = [n if n not in ("row", "id", "reasons") else f"original {n}" for n in self._originals]
+        named = [
+            n if n not in ("row", "id", "reasons") else f"original {n}" for n in self._originals
+        ]
         head = [("row", pa.int64()), ("id", pa.string()), ("reasons", pa.list_(pa.string()))]
-        originals = [schema.field(n).with_name(m) for n, m in zip(self._originals, named, strict=True)]
+        originals = [
+            schema.field(n).with_name(m) for n, m in zip(self._originals, named, strict=True)
+        ]
         self._quarantined = pa.schema([*head, *originals])
         (out / "quarantine").mkdir()
         self._to = (out / "records.parquet", out / "quarantine" / "records.parquet")
 
     def __enter__(self) -> "_Writers":
-        self._files = [pq.ParquetWriter(p, s) for p, s in zip(self._to, (self._accepted, self._quarantined), strict=True)]
+        self._files = [
+            pq.ParquetWriter(p, s)
+            for p, s in zip(self._to, (self._accepted, self._quarantined), strict=True)
+        ]
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -208,21 +251,35 @@ class _Writers:
         ids = pa.array([chunk.ids[r] for r in rows], pa.string())
         taken = chunk.table.select(self._originals).take(pa.array(rows, pa.int64()))
         said = pa.array(reasons, pa.list_(pa.string()))
-        self._files[1].write_table(pa.table([numbers, ids, said, *taken.columns], schema=self._quarantined))
+        self._files[1].write_table(
+            pa.table([numbers, ids, said, *taken.columns], schema=self._quarantined)
+        )
 
 
 def _write_summaries(
-    out: Path, dataset: Dataset, demands: Sequence[Rule], outcome: _Outcome, seen: frozenset[str] | None
+    out: Path,
+    dataset: Dataset,
+    demands: Sequence[Rule],
+    outcome: _Outcome,
+    seen: frozenset[str] | None,
 ) -> None:
     manifest, tally = dataset.manifest, outcome.tally
     budget = {"train": tally.in_split("train"), "val": tally.in_split("val")}
     said = rules.warnings(tally, manifest, 0 if seen is None else len(seen) - outcome.seen)
     if outcome.quarantined:
-        said.insert(0, f"{outcome.quarantined} records are in quarantine; quarantine/records.parquet says why for each")
+        said.insert(
+            0,
+            f"{outcome.quarantined} records are in quarantine; quarantine/records.parquet says why for each",
+        )
     counts = {name: outcome.failed[name] for name in sorted(outcome.failed)}
-    write_json(out / "quarantine" / "reasons.json", {"counts": counts, "examples": dict(sorted(outcome.examples.items()))})
+    write_json(
+        out / "quarantine" / "reasons.json",
+        {"counts": counts, "examples": dict(sorted(outcome.examples.items()))},
+    )
     classes = tally.classes(manifest.target.classes)
-    write_json(out / "dataset.json", {"manifest": manifest.accepted().resolved(), "classes": classes})
+    write_json(
+        out / "dataset.json", {"manifest": manifest.accepted().resolved(), "classes": classes}
+    )
     write_json(
         out / "summary.json",
         {
@@ -232,7 +289,10 @@ def _write_summaries(
             "warnings": said,
             "label_budget": {**budget, "total": sum(budget.values())},
             "split": {s: tally.splits[s] for s in SPLITS},
-            "rules": [{"name": r.name, "severity": r.severity, "failed": outcome.failed[r.name]} for r in demands],
+            "rules": [
+                {"name": r.name, "severity": r.severity, "failed": outcome.failed[r.name]}
+                for r in demands
+            ],
         },
     )
 
@@ -247,11 +307,17 @@ def _stop(uri: str, stops: Mapping[Any, str], examples: Mapping[str, list[str]])
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """``python -m components.validation.accept DATA OUT``: what the data stage runs; prints the summary."""
-    parser = argparse.ArgumentParser(description="check a data set and write what may be used of it")
+    parser = argparse.ArgumentParser(
+        description="check a data set and write what may be used of it"
+    )
     parser.add_argument("data", help="the data set's folder")
     parser.add_argument("out", type=Path, help="folder for the result; replaced as a whole")
     parser.add_argument("--manifest")
-    parser.add_argument("--docs", type=Path, help="put the Data Docs here: they name the hour, all else is the same each time")
+    parser.add_argument(
+        "--docs",
+        type=Path,
+        help="put the Data Docs here: they name the hour, all else is the same each time",
+    )
     chosen = parser.parse_args(arguments)
     try:
         with written_aside(chosen.out) as folder:

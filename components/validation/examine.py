@@ -45,17 +45,28 @@ def build_checks(
 ) -> tuple[dict[str, "Modality"], dict[str, dict[str, Any]]]:
     """Each modality built from its kind and options (only its ``check`` is used here), and its limits by frame column."""
     if strange := [name for name in options if name not in manifest.modalities]:
-        raise UsageError("\n".join(f"modalities: {unknown_name('modality', name, manifest.modalities)}" for name in strange))
+        raise UsageError(
+            "\n".join(
+                f"modalities: {unknown_name('modality', name, manifest.modalities)}"
+                for name in strange
+            )
+        )
     built, limits = {}, {}
     for name, spec in sorted(manifest.modalities.items()):
         config = parts.configure("modality kind", spec.kind, options.get(name, {}))
         columns = spec.model_dump(mode="json")
-        built[name] = parts.load("modality kind", spec.kind).build(config, name=name, columns=columns)
-        limits[rules.readable(name)] = {k: v for k, v in asdict(config).items() if k.startswith("max_")}
+        built[name] = parts.load("modality kind", spec.kind).build(
+            config, name=name, columns=columns
+        )
+        limits[rules.readable(name)] = {
+            k: v for k, v in asdict(config).items() if k.startswith("max_")
+        }
     return built, limits
 
 
-def read(dataset: Dataset, checks: dict[str, "Modality"], seen: frozenset[str] | None, progress: Progress) -> Iterator[Chunk]:
+def read(
+    dataset: Dataset, checks: dict[str, "Modality"], seen: frozenset[str] | None, progress: Progress
+) -> Iterator[Chunk]:
     """The records in order, each batch with what was found out about it; hidden labels end here."""
     manifest, before, first = dataset.manifest, Counter[str](), 0
     needs_media = any(m.kind in MEDIA for m in manifest.modalities.values())
@@ -69,9 +80,15 @@ def read(dataset: Dataset, checks: dict[str, "Modality"], seen: frozenset[str] |
             place = batch.schema.get_field_index(manifest.target.column)
             kind = batch.schema.field(place).type
             shown = pa.array(
-                [None if v is None else o for v, o in zip(labels, batch.column(place).to_pylist(), strict=True)], kind
+                [
+                    None if v is None else o
+                    for v, o in zip(labels, batch.column(place).to_pylist(), strict=True)
+                ],
+                kind,
             )
-            table = pa.Table.from_batches([batch]).set_column(place, batch.schema.field(place), shown)
+            table = pa.Table.from_batches([batch]).set_column(
+                place, batch.schema.field(place), shown
+            )
             yield Chunk(
                 first=first,
                 table=table,
@@ -87,7 +104,11 @@ def read(dataset: Dataset, checks: dict[str, "Modality"], seen: frozenset[str] |
 
 
 def _readable(
-    batch: pa.RecordBatch, manifest: Manifest, media: Media | None, checks: dict[str, "Modality"], pool: ThreadPoolExecutor
+    batch: pa.RecordBatch,
+    manifest: Manifest,
+    media: Media | None,
+    checks: dict[str, "Modality"],
+    pool: ThreadPoolExecutor,
 ) -> dict[str, list[str | None]]:
     faults: list[Fault] = []
     values = raws(batch, manifest, media, faults)
@@ -104,7 +125,11 @@ def _readable(
                 return str(error)
             return ""
 
-        result[name] = list(pool.map(said, column)) if manifest.modalities[name].kind in MEDIA else [said(r) for r in column]
+        result[name] = (
+            list(pool.map(said, column))
+            if manifest.modalities[name].kind in MEDIA
+            else [said(r) for r in column]
+        )
     for fault in faults:
         result[fault.modality][fault.row] = str(fault.error)
     return result
@@ -115,7 +140,10 @@ def joined(batches: Iterator[Chunk], uri: str) -> Iterator[Chunk]:
     held: list[Chunk] = []
     for batch in batches:
         held.append(batch)
-        if sum(b.table.num_rows for b in held) >= _FRAME_ROWS or sum(b.table.nbytes for b in held) >= _FRAME_BYTES:
+        if (
+            sum(b.table.num_rows for b in held) >= _FRAME_ROWS
+            or sum(b.table.nbytes for b in held) >= _FRAME_BYTES
+        ):
             yield _one(held, uri)
             held = []
     if held:
@@ -129,7 +157,9 @@ def _one(held: list[Chunk], uri: str) -> Chunk:
     try:
         table = pa.concat_tables([c.table for c in held], promote_options="permissive")
     except pa.ArrowException as error:
-        raise UserError(f"{uri}: the parts of the records have different column types ({error})") from error
+        raise UserError(
+            f"{uri}: the parts of the records have different column types ({error})"
+        ) from error
     return Chunk(
         first=held[0].first,
         table=table,

@@ -31,7 +31,9 @@ def warm() -> Any:  # noqa: ANN401
     """Import Great Expectations (some ten seconds the first time) without telemetry, and return it."""
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the library imports deprecated modules of its own dependencies
+        warnings.simplefilter(
+            "ignore"
+        )  # the library imports deprecated modules of its own dependencies
         import great_expectations
     return great_expectations
 
@@ -45,7 +47,10 @@ def _readable() -> Any:  # noqa: ANN401
     warm()
     from great_expectations.execution_engine import PandasExecutionEngine
     from great_expectations.expectations.expectation import ColumnMapExpectation
-    from great_expectations.expectations.metrics import ColumnMapMetricProvider, column_condition_partial
+    from great_expectations.expectations.metrics import (
+        ColumnMapMetricProvider,
+        column_condition_partial,
+    )
 
     class ColumnValuesReadable(ColumnMapMetricProvider):  # type: ignore[misc]
         condition_metric_name = "column_values.concord_readable"
@@ -74,11 +79,17 @@ class Suite:
         gx = warm()
         self._gx = gx
         self._context = gx.get_context(mode="ephemeral")
-        self._context.variables.progress_bars = gx.data_context.types.base.ProgressBarsConfig(globally=False)
+        self._context.variables.progress_bars = gx.data_context.types.base.ProgressBarsConfig(
+            globally=False
+        )
         expectations = [self._expectation(rule, limits.get(rule.column, {})) for rule in rules]
-        suite = self._context.suites.add(gx.ExpectationSuite(name="records", expectations=expectations))
+        suite = self._context.suites.add(
+            gx.ExpectationSuite(name="records", expectations=expectations)
+        )
         source = self._context.data_sources.add_pandas("records")
-        definition = source.add_dataframe_asset("records").add_batch_definition_whole_dataframe("batch")
+        definition = source.add_dataframe_asset("records").add_batch_definition_whole_dataframe(
+            "batch"
+        )
         self._validation = self._context.validation_definitions.add(
             gx.ValidationDefinition(name="accept", data=definition, suite=suite)
         )
@@ -129,7 +140,9 @@ class Suite:
         }
         said = f"{rule.name} ({rule.severity}): wanted {rule.says}"
         if rule.check == "exist":
-            return kinds.ExpectTableColumnsToMatchSet(column_set=list(rule.values), exact_match=False, **common)
+            return kinds.ExpectTableColumnsToMatchSet(
+                column_set=list(rule.values), exact_match=False, **common
+            )
         common["column"] = rule.column
         if rule.check == "readable":
             told = ", ".join(f"{k} {v:,}" for k, v in limits.items())

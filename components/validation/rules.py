@@ -55,14 +55,46 @@ class Rule:
 def rules_for(manifest: Manifest) -> list[Rule]:
     """The demands that a manifest makes on single records and on columns."""
     says = "every column that the manifest names"
-    rules = [Rule(name="columns exist", severity="stop", column="", check="exist", says=says, values=tuple(manifest.used))]
+    rules = [
+        Rule(
+            name="columns exist",
+            severity="stop",
+            column="",
+            check="exist",
+            says=says,
+            values=tuple(manifest.used),
+        )
+    ]
     for name in sorted(manifest.modalities):
         for column, spec in (manifest.modalities[name].columns or {}).items():
             if spec.type == "number":
-                rules.append(Rule(name=f"{column} is a number", severity="stop", column=column, check="number", says="numbers"))
+                rules.append(
+                    Rule(
+                        name=f"{column} is a number",
+                        severity="stop",
+                        column=column,
+                        check="number",
+                        says="numbers",
+                    )
+                )
 
-    def quarantine(name: str, column: str, check: Any, says: str, values: Iterable[str] = ()) -> None:  # noqa: ANN401
-        rules.append(Rule(name=name, severity="quarantine", column=column, check=check, says=says, values=tuple(values)))
+    def quarantine(
+        name: str,
+        column: str,
+        check: Any,  # noqa: ANN401
+        says: str,
+        values: Iterable[str] = (),
+    ) -> None:
+        rules.append(
+            Rule(
+                name=name,
+                severity="quarantine",
+                column=column,
+                check=check,
+                says=says,
+                values=tuple(values),
+            )
+        )
 
     quarantine("id given", manifest.id, "given", "an id")
     quarantine("id unique", OCCURRENCE, "first", "each id once; the first record with it is kept")
@@ -70,12 +102,19 @@ def rules_for(manifest: Manifest) -> list[Rule]:
         quarantine("group given", manifest.group, "given", "a group")
     if manifest.split.column is not None:
         quarantine("split given", manifest.split.column, "given", f"one of {', '.join(SPLITS)}")
-        quarantine("split known", manifest.split.column, "in", f"one of {', '.join(SPLITS)}", SPLITS)
+        quarantine(
+            "split known", manifest.split.column, "in", f"one of {', '.join(SPLITS)}", SPLITS
+        )
     if manifest.target.classes is not None:
         says = f"one of the {len(manifest.target.classes)} classes that the manifest lists"
         quarantine("label known", manifest.target.column, "in", says, manifest.target.classes)
     for name in sorted(manifest.modalities):
-        quarantine(f"{name} readable", readable(name), "readable", "a value that decodes and keeps the limits")
+        quarantine(
+            f"{name} readable",
+            readable(name),
+            "readable",
+            "a value that decodes and keeps the limits",
+        )
     quarantine("some modality", PRESENT, "some", "at least one modality in each record")
     return rules
 
@@ -86,7 +125,9 @@ def schema_problems(schema: pa.Schema, manifest: Manifest) -> list[str]:
 
     def demand(column: str, allowed: bool, wanted: str) -> None:
         if not allowed:
-            problems.append(f"column {column!r}: got type {schema.field(column).type}, wanted {wanted}")
+            problems.append(
+                f"column {column!r}: got type {schema.field(column).type}, wanted {wanted}"
+            )
 
     def text(column: str) -> bool:
         return _is_text(schema.field(column).type)
@@ -102,27 +143,42 @@ def schema_problems(schema: pa.Schema, manifest: Manifest) -> list[str]:
     for modality in manifest.modalities.values():
         if modality.kind in MEDIA:
             column = str(modality.column)
-            demand(column, text(column) or _is_bytes(schema.field(column).type), "paths (text) or bytes")
+            demand(
+                column,
+                text(column) or _is_bytes(schema.field(column).type),
+                "paths (text) or bytes",
+            )
         elif modality.kind == "text":
             demand(str(modality.column), text(str(modality.column)), "text")
         for column, spec in (modality.columns or {}).items():
             kind = schema.field(column).type
             numeric = (
-                pa.types.is_null(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+                pa.types.is_null(kind)
+                or pa.types.is_integer(kind)
+                or pa.types.is_floating(kind)
+                or pa.types.is_decimal(kind)
             )
             if spec.type == "number":
-                demand(column, numeric or pa.types.is_boolean(kind), "numbers; convert it, or declare it a category")
+                demand(
+                    column,
+                    numeric or pa.types.is_boolean(kind),
+                    "numbers; convert it, or declare it a category",
+                )
             elif spec.type == "category":
                 demand(column, whole(column), "text, whole numbers or true/false")
             else:
-                listed = (pa.types.is_list(kind) or pa.types.is_large_list(kind)) and _is_text(kind.value_type)
+                listed = (pa.types.is_list(kind) or pa.types.is_large_list(kind)) and _is_text(
+                    kind.value_type
+                )
                 demand(column, text(column) or listed, "text with a separator, or a list of texts")
     return problems
 
 
 def _is_text(kind: pa.DataType) -> bool:
     kind = kind.value_type if pa.types.is_dictionary(kind) else kind
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_null(kind))
+    return bool(
+        pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_null(kind)
+    )
 
 
 def _is_bytes(kind: pa.DataType) -> bool:
@@ -139,11 +195,17 @@ def splits_of(batch: pa.RecordBatch | pa.Table, manifest: Manifest) -> list[str 
     if manifest.split.column is not None:
         return texts(batch.column(manifest.split.column).to_pylist())
     keys = texts(batch.column(manifest.group or manifest.id).to_pylist())
-    return [s if k is not None else None for k, s in zip(keys, assign([k or "" for k in keys], manifest.split), strict=True)]
+    return [
+        s if k is not None else None
+        for k, s in zip(keys, assign([k or "" for k in keys], manifest.split), strict=True)
+    ]
 
 
 def visible_labels(
-    labels: Sequence[str | None], splits: Sequence[str | None], ids: Sequence[str | None], seen: frozenset[str] | None
+    labels: Sequence[str | None],
+    splits: Sequence[str | None],
+    ids: Sequence[str | None],
+    seen: frozenset[str] | None,
 ) -> list[str | None]:
     """Labels that the run may see: those of val and test, and of training the ones in ``seen`` (None: all)."""
     if seen is None:
@@ -180,7 +242,11 @@ class Tally:
     straddling: dict[str, set[str]] = field(default_factory=dict)
 
     def add(
-        self, groups: Sequence[str], splits: Sequence[str], labels: Sequence[str | None], present: Mapping[str, Sequence[bool]]
+        self,
+        groups: Sequence[str],
+        splits: Sequence[str],
+        labels: Sequence[str | None],
+        present: Mapping[str, Sequence[bool]],
     ) -> None:
         """Count accepted records: their group, split, visible label and which modalities they have."""
         self.splits.update(splits)
@@ -205,26 +271,43 @@ def stops(tally: Tally, manifest: Manifest, quarantined: int) -> dict[str, str]:
     """Rules of the whole set that are broken so that no run can start: name to what, where and what to do."""
     accepted = tally.splits.total()
     if accepted == 0:
-        return {"records left": f"none of the {quarantined} records is usable; see the reasons below"}
+        return {
+            "records left": f"none of the {quarantined} records is usable; see the reasons below"
+        }
     found = {}
     if quarantined > MOST_QUARANTINED * (accepted + quarantined):
         found["records left"] = (
             f"{quarantined} of {accepted + quarantined} records are bad, more than half: mend them or the manifest"
         )
     if empty := [s for s in SPLITS if not tally.splits[s]]:
-        how = f"column {manifest.split.column!r}" if manifest.split.column else "the hash of the group or id"
+        how = (
+            f"column {manifest.split.column!r}"
+            if manifest.split.column
+            else "the hash of the group or id"
+        )
         found["splits filled"] = (
             f"no record in split {', '.join(empty)} (by {how}); wanted some in each of {', '.join(SPLITS)}: "
             "add records, or change `split` in the manifest"
         )
-    if absent := [m for m in sorted(manifest.modalities) if not any(tally.present[s, m] for s in SPLITS)]:
+    if absent := [
+        m for m in sorted(manifest.modalities) if not any(tally.present[s, m] for s in SPLITS)
+    ]:
         found["modalities present"] = (
             f"no record has modality {', '.join(absent)}: check its column in the manifest, or leave the modality out of it"
         )
-    elif untrained := [m for m in sorted(manifest.modalities) if tally.splits["train"] and not tally.present["train", m]]:
-        found["modalities present"] = f"no training record has modality {', '.join(untrained)}: leave it out of the manifest"
+    elif untrained := [
+        m
+        for m in sorted(manifest.modalities)
+        if tally.splits["train"] and not tally.present["train", m]
+    ]:
+        found["modalities present"] = (
+            f"no training record has modality {', '.join(untrained)}: leave it out of the manifest"
+        )
     if tally.straddling:
-        some = ", ".join(f"{g!r} ({', '.join(sorted(s))})" for g, s in list(tally.straddling.items())[:_MOST_NAMED])
+        some = ", ".join(
+            f"{g!r} ({', '.join(sorted(s))})"
+            for g, s in list(tally.straddling.items())[:_MOST_NAMED]
+        )
         found["groups in one split"] = (
             f"{len(tally.straddling)} groups lie in several splits: {some}; mend column {manifest.split.column!r}, "
             "or remove `split.column` from the manifest and the split is made by group"
@@ -240,13 +323,17 @@ def _label_stops(tally: Tally, manifest: Manifest) -> dict[str, str]:
     found = {}
     classes = tally.classes(manifest.target.classes)
     if without := [c for c in classes if not tally.labelled["train", c]]:
-        named = ", ".join(repr(c) for c in without[:_MOST_NAMED]) + (" ..." if len(without) > _MOST_NAMED else "")
+        named = ", ".join(repr(c) for c in without[:_MOST_NAMED]) + (
+            " ..." if len(without) > _MOST_NAMED else ""
+        )
         found["classes labelled"] = (
             f"{len(without)} of {len(classes)} classes have no labelled training record that may be seen: {named}; label "
             "at least one of each, or list only the others under `target.classes` (records of the rest are quarantined)"
         )
     if len(classes) < 2:
-        found["two classes"] = f"got the single class {classes[0]!r} in column {column!r}, wanted at least two"
+        found["two classes"] = (
+            f"got the single class {classes[0]!r} in column {column!r}, wanted at least two"
+        )
     if blind := [s for s in ("val", "test") if tally.splits[s] and not tally.in_split(s)]:
         found["labels to measure by"] = (
             f"no record of split {', '.join(blind)} has a label in column {column!r}: label some there"
@@ -259,8 +346,12 @@ def warnings(tally: Tally, manifest: Manifest, unknown_visible: int) -> list[str
     said = []
     for split in ("val", "test"):
         if tally.splits[split] and (gap := tally.splits[split] - tally.in_split(split)):
-            said.append(f"{gap} of {tally.splits[split]} records in split {split} have no label and are not measured")
-        missing = [c for c in tally.classes(manifest.target.classes) if not tally.labelled[split, c]]
+            said.append(
+                f"{gap} of {tally.splits[split]} records in split {split} have no label and are not measured"
+            )
+        missing = [
+            c for c in tally.classes(manifest.target.classes) if not tally.labelled[split, c]
+        ]
         if missing and tally.in_split(split):
             said.append(f"classes without a record in split {split}: {', '.join(missing)}")
     for modality in sorted(manifest.modalities):
@@ -268,5 +359,7 @@ def warnings(tally: Tally, manifest: Manifest, unknown_visible: int) -> list[str
         if blind:
             said.append(f"no record of split {', '.join(blind)} has modality {modality}")
     if unknown_visible:
-        said.append(f"{unknown_visible} ids that the label file shows are not among the training records accepted here")
+        said.append(
+            f"{unknown_visible} ids that the label file shows are not among the training records accepted here"
+        )
     return said

@@ -45,13 +45,17 @@ def give(work: Callable[[], Answer], *, as_json: bool) -> int:
     except UserError as error:
         return _fail(str(error), error.exit_code, as_json)
     except KeyboardInterrupt:
-        return _fail("interrupted; finished steps are kept, the same command goes on from there", 1, as_json)
+        return _fail(
+            "interrupted; finished steps are kept, the same command goes on from there", 1, as_json
+        )
     except OSError as error:
         number = _errno(error)
         if (remedy := _REMEDIES.get(number)) is None:
             raise
         where = f" at {error.filename}" if error.filename else ""
-        message = f"{os.strerror(number)}{where}; {remedy}; nothing that was there before has changed"
+        message = (
+            f"{os.strerror(number)}{where}; {remedy}; nothing that was there before has changed"
+        )
         return _fail(message, 1, as_json)
     say(answer, as_json=as_json)
     return answer.exit_code
@@ -75,7 +79,9 @@ def say(answer: Answer, *, as_json: bool) -> None:
     if as_json:
         sys.stdout.write(json.dumps(answer.value, ensure_ascii=False, default=str) + "\n")
     else:
-        sys.stdout.write(answer.text.rstrip() + "\n" + (f"\nnext: {answer.then}\n" if answer.then else ""))
+        sys.stdout.write(
+            answer.text.rstrip() + "\n" + (f"\nnext: {answer.then}\n" if answer.then else "")
+        )
     sys.stdout.flush()
 
 
@@ -101,4 +107,7 @@ def table(rows: list[list[str]], header: list[str]) -> str:
     1        promotion
     """
     widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
-    return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in [header, *rows])
+    return "\n".join(
+        "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip()
+        for row in [header, *rows]
+    )

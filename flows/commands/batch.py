@@ -30,11 +30,15 @@ def one_of_both(data: str | None, *, one: bool, all_: bool) -> bool:
             "--data answers all records of a data set; --media, --text, --fields and --url are for one: give either"
         )
     if data is None and all_:
-        raise UsageError("--out, --model and --config belong to --data DIR, the data set to answer; give that too")
+        raise UsageError(
+            "--out, --model and --config belong to --data DIR, the data set to answer; give that too"
+        )
     return data is not None
 
 
-def classify_all(data: str, *, out: Path | None, model: str | None, version: str, config: Path | None) -> Answer:
+def classify_all(
+    data: str, *, out: Path | None, model: str | None, version: str, config: Path | None
+) -> Answer:
     """Answer every record with a registered version and write one Parquet file.
 
     Args:
@@ -54,7 +58,13 @@ def classify_all(data: str, *, out: Path | None, model: str | None, version: str
 
     quiet()
     run = configuration.load(config, data) if config else None
-    uri = run.data.uri if run else data if "://" in data else os.path.normpath(Path.cwd() / Path(data).expanduser())
+    uri = (
+        run.data.uri
+        if run
+        else data
+        if "://" in data
+        else os.path.normpath(Path.cwd() / Path(data).expanduser())
+    )
     home = writable(find())
     name = only_model(home, model or (run.name if run else None))
     chosen = registered(home, name, version)
@@ -73,7 +83,14 @@ def classify_all(data: str, *, out: Path | None, model: str | None, version: str
     text = f"{name} version {chosen.version} answered {figures.answered} of {figures.records} records in {out}"
     if left:
         text += f"\n{left} have no usable modality: their label is null and `reason` says why"
-    value = {"model": name, "version": chosen.version, "records": figures.records, "answered": figures.answered}
+    value = {
+        "model": name,
+        "version": chosen.version,
+        "records": figures.records,
+        "answered": figures.answered,
+    }
     return Answer(
-        value={**value, "out": str(out)}, text=text, then=f"python -c 'import pandas; pandas.read_parquet(\"{out}\")'"
+        value={**value, "out": str(out)},
+        text=text,
+        then=f"python -c 'import pandas; pandas.read_parquet(\"{out}\")'",
     )

@@ -18,7 +18,10 @@ def glyphs(folder: Path, *, seed: int, faces: str) -> Answer:
     with Display() as display:
         make_glyphs(folder, Recipe(seed=seed, faces=faces), display.show)
     accuracies = write_accuracies(folder)
-    rows = [[name, *(f"{value:.3f}" for value in figures.values())] for name, figures in accuracies.items()]
+    rows = [
+        [name, *(f"{value:.3f}" for value in figures.values())]
+        for name, figures in accuracies.items()
+    ]
     header = ["logistic regression", *next(iter(accuracies.values()))]
     text = f"made {folder}; its card: {folder / 'card.md'}\n\n{table(rows, header)}"
     value = {"folder": str(folder.absolute()), "accuracies": accuracies}
@@ -33,7 +36,9 @@ def import_(source: Path, folder: Path) -> Answer:
         import_dataset(source, folder, display.show)
     manifest = (folder / "dataset.yaml").read_text(encoding="utf-8")
     text = f"made {folder}; its manifest, guessed from {source}, is yours to mend:\n\n{manifest}"
-    return Answer(value={"folder": str(folder.absolute())}, text=text, then=f"concord data check {folder}")
+    return Answer(
+        value={"folder": str(folder.absolute())}, text=text, then=f"concord data check {folder}"
+    )
 
 
 def check(folder: str, manifest: str | None) -> Answer:
@@ -50,10 +55,17 @@ def check(folder: str, manifest: str | None) -> Answer:
     summary = read_json(place / "summary.json")
     failed = [r for r in summary["rules"] if r["failed"]]  # type: ignore[attr-defined]
     rows = [[r["severity"], r["name"], str(r["failed"])] for r in failed]
-    lines = [f"{summary['records_in']} records: {summary['accepted']} accepted, {summary['quarantined']} quarantined"]
+    lines = [
+        f"{summary['records_in']} records: {summary['accepted']} accepted, {summary['quarantined']} quarantined"
+    ]
     lines += ["", table(rows, ["severity", "rule", "records"])] if rows else []
     lines += [f"data docs: {place / 'data_docs' / 'index.html'}"]
     lines += [f"quarantine: {place / 'quarantine'}"] if summary["quarantined"] else []
-    value = summary | {"data_docs": str(place / "data_docs" / "index.html"), "quarantine": str(place / "quarantine")}
+    value = summary | {
+        "data_docs": str(place / "data_docs" / "index.html"),
+        "quarantine": str(place / "quarantine"),
+    }
     then = f"look at {place / 'quarantine'}" if summary["quarantined"] else "concord run CONFIG"
-    return Answer(value=value, text="\n".join(lines), then=then, exit_code=int(bool(summary["quarantined"])))
+    return Answer(
+        value=value, text="\n".join(lines), then=then, exit_code=int(bool(summary["quarantined"]))
+    )

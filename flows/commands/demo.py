@@ -50,8 +50,18 @@ def demo(*, keep: bool) -> Answer:
     questions = _ask(home, config, result, keep=keep)
     seconds = time.monotonic() - start
     wrong = [q for q in questions if not q.agrees]
-    rows = [[q.asked, q.record, q.answer, "as evaluated" if q.agrees else "DIFFERS"] for q in questions]
-    text = "\n".join([screen(result), "", table(rows, ["question", "record", "answer", ""]), "", f"  {seconds:.0f} s in all"])
+    rows = [
+        [q.asked, q.record, q.answer, "as evaluated" if q.agrees else "DIFFERS"] for q in questions
+    ]
+    text = "\n".join(
+        [
+            screen(result),
+            "",
+            table(rows, ["question", "record", "answer", ""]),
+            "",
+            f"  {seconds:.0f} s in all",
+        ]
+    )
     value = {
         "run": result.model_dump(mode="json", by_alias=True),
         "questions": [vars(q) for q in questions],
@@ -77,18 +87,24 @@ def _result(home: Home, config: configuration.RunConfig) -> RunResult:
             return retrain_with(running, CONFIG, data=None)
 
 
-def _ask(home: Home, config: configuration.RunConfig, result: RunResult, *, keep: bool) -> list[Question]:
+def _ask(
+    home: Home, config: configuration.RunConfig, result: RunResult, *, keep: bool
+) -> list[Question]:
     from serving import endpoint
     from serving.client import Client
 
     champion = promotion.champion(home, config.name)
     if champion is None:
-        raise UserError(f"there is no champion to ask: the verdict was {result.verdict!r} ({'; '.join(result.reasons)})")
+        raise UserError(
+            f"there is no champion to ask: the verdict was {result.verdict!r} ({'; '.join(result.reasons)})"
+        )
     console.print("[bold]serve[/bold]")
     log = home.engines / "demo-serve.log"
     bento = endpoint.bento_of(home, champion)
     port = config.serving.port if keep else engines.free_port()
-    served = endpoint.start(bento, host=config.serving.host, port=port, version=champion.version, log=log)
+    served = endpoint.start(
+        bento, host=config.serving.host, port=port, version=champion.version, log=log
+    )
     try:
         with Client(served.url) as client:
             return [*_classifications(client, config, result), *_searches(client, config, result)]
@@ -99,45 +115,66 @@ def _ask(home: Home, config: configuration.RunConfig, result: RunResult, *, keep
             endpoint.stop(served)
 
 
-def _classifications(client: "Client", config: configuration.RunConfig, result: RunResult) -> list[Question]:
+def _classifications(
+    client: "Client", config: configuration.RunConfig, result: RunResult
+) -> list[Question]:
     """One test record that has every modality, asked with each subset of them."""
     import pyarrow.parquet as pq
 
-    stored = pq.read_table(Path(result.report).with_name("predictions.parquet"), filters=[("split", "=", "test")]).to_pylist()
+    stored = pq.read_table(
+        Path(result.report).with_name("predictions.parquet"), filters=[("split", "=", "test")]
+    ).to_pylist()
     subsets = sorted({row["subset"] for row in stored}, key=lambda s: (s.count("+"), s))
     fullest = [row["id"] for row in stored if row["subset"] == subsets[-1]]
     questions = []
     for number, subset in enumerate(subsets):
         record = fullest[number * len(fullest) // len(subsets)]
         want = next(row for row in stored if row["id"] == record and row["subset"] == subset)
-        raw = {name: value for name, value in _raw(config, record).items() if name in subset.split("+")}
+        raw = {
+            name: value for name, value in _raw(config, record).items() if name in subset.split("+")
+        }
         got = client.classify([raw])["answers"][0]
         shares = np.array([got["probabilities"][name] for name in client.model()["classes"]])
         far = float(np.abs(shares - np.array(want["probabilities"])).max())
         agrees = got["label"] == want["predicted"] and far <= _TOLERANCE
         questions.append(
             Question(
-                asked=f"classify {subset}", record=record, answer=f"{got['label']} ({got['confidence']:.2f})", agrees=agrees
+                asked=f"classify {subset}",
+                record=record,
+                answer=f"{got['label']} ({got['confidence']:.2f})",
+                agrees=agrees,
             )
         )
     return questions
 
 
-def _searches(client: "Client", config: configuration.RunConfig, result: RunResult) -> list[Question]:
+def _searches(
+    client: "Client", config: configuration.RunConfig, result: RunResult
+) -> list[Question]:
     """Image by text, text by image, image by image: hits carry the answers that evaluation stored."""
     import pyarrow.parquet as pq
 
-    stored = pq.read_table(Path(result.report).with_name("comparisons.parquet"), filters=[("split", "=", "test")]).to_pylist()
+    stored = pq.read_table(
+        Path(result.report).with_name("comparisons.parquet"), filters=[("split", "=", "test")]
+    ).to_pylist()
     answers = {row["id"]: row["chosen"] for row in stored}
     questions = []
-    for number, (by, target) in enumerate([("text", "image"), ("image", "text"), ("image", "image")]):
+    for number, (by, target) in enumerate(
+        [("text", "image"), ("image", "text"), ("image", "image")]
+    ):
         record = _with(config, list(answers), {by, target}, number)
         hits = client.search({by: _raw(config, record)[by]}, target=target, k=_K)["hits"]
         ids = [hit["id"] for hit in hits]
-        found = f"itself at rank {ids.index(record) + 1}" if record in ids else f"nearest {ids[0]} ({hits[0]['score']:.2f})"
+        found = (
+            f"itself at rank {ids.index(record) + 1}"
+            if record in ids
+            else f"nearest {ids[0]} ({hits[0]['score']:.2f})"
+        )
         agrees = all(hit["predicted"] == answers[hit["id"]] for hit in hits if hit["id"] in answers)
         agrees &= by != target or ids[0] == record
-        questions.append(Question(asked=f"search {target} by {by}", record=record, answer=found, agrees=agrees))
+        questions.append(
+            Question(asked=f"search {target} by {by}", record=record, answer=found, agrees=agrees)
+        )
     return questions
 
 

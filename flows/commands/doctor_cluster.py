@@ -20,7 +20,9 @@ def look(config: Path) -> list[Finding]:
     """
     trainer = load(config).trainer
     if not isinstance(trainer, KubernetesTrainer):
-        raise UsageError(f"{config}: trainer.where is local, wanted kubernetes; give a configuration that trains on a cluster")
+        raise UsageError(
+            f"{config}: trainer.where is local, wanted kubernetes; give a configuration that trains on a cluster"
+        )
     from infra import checks
     from infra.cluster import Cluster
     from infra.probing import probe
@@ -47,4 +49,8 @@ def _told(what: str, look: Callable[[], Iterable[Finding]]) -> Iterable[Finding]
     try:
         return list(look())
     except (UserError, ApiError) as error:
-        return [Finding(what=what, ok=False, found=str(error), remedy="mend what it names, then look again")]
+        return [
+            Finding(
+                what=what, ok=False, found=str(error), remedy="mend what it names, then look again"
+            )
+        ]

@@ -26,16 +26,25 @@ POWERS = tuple(10**power for power in range(4, 10))
 
 
 def plan(
-    path: Path, *, records: Sequence[int], profile: Path | None, save_profile: Path | None, data: str | None = None
+    path: Path,
+    *,
+    records: Sequence[int],
+    profile: Path | None,
+    save_profile: Path | None,
+    data: str | None = None,
 ) -> Answer:
     """Measure or read rates, and carry them to every asked size."""
     if profile is not None and save_profile is not None:
-        raise UsageError("--profile and --save-profile together: one reads rates, the other measures them; give one")
+        raise UsageError(
+            "--profile and --save-profile together: one reads rates, the other measures them; give one"
+        )
     engines.quiet()
     config = configuration.load(path, data)
     base = path.resolve().parent
     manifest = load_manifest(config.data.uri, config.data.manifest)
-    configuration.check_parts(config, base, {name: m.kind for name, m in manifest.modalities.items()})
+    configuration.check_parts(
+        config, base, {name: m.kind for name, m in manifest.modalities.items()}
+    )
     planner, measured = _planner(config, base, manifest, profile, save_profile)
     sizes = sorted(set(records)) or sorted({planner.surveyed.records, *POWERS})
     from components.plan.engines import choose
@@ -54,14 +63,25 @@ def plan(
     text = "\n\n".join([head(planner, measured), *(size(e, choices) for e, choices in plans)])
     if save_profile is not None:
         text += f"\n\nrates are kept in {save_profile}"
-    then = f"concord run {path}" if save_profile is None else f"concord plan {path} --profile {save_profile}"
+    then = (
+        f"concord run {path}"
+        if save_profile is None
+        else f"concord plan {path} --profile {save_profile}"
+    )
     return Answer(value=value, text=text, then=then)
 
 
 def stages(base: Path) -> "Run":
     """Runs one stage as a run does, without Prefect and without the step store."""
 
-    def run(name: str, config: RunConfig, known: Mapping[str, Ref], state: Path, out: Path, progress: Progress) -> None:
+    def run(
+        name: str,
+        config: RunConfig,
+        known: Mapping[str, Ref],
+        state: Path,
+        out: Path,
+        progress: Progress,
+    ) -> None:
         step = next(s for s in steps.STEPS if s.name == name)
         job = steps.Job(config=config, base=base, home=Home(root=state), progress=progress)
         step.work(job, {n: known[n] for n in step.inputs}, out)
@@ -87,7 +107,9 @@ def _planner(
     else:
         scratch = writable(find()).root
         with Display() as display:
-            rates = calibrate(config, base, surveyed, run=stages(base), scratch=scratch, progress=display.show)
+            rates = calibrate(
+                config, base, surveyed, run=stages(base), scratch=scratch, progress=display.show
+            )
         said = f"rates measured now in {rates.seconds:.0f} s"
         if save is not None:
             profiles.save(rates, save)

@@ -31,7 +31,10 @@ def assumptions(planner: "Planner") -> dict[str, Any]:
         "surveyed": s.seen,
         "train_share": s.split("train"),
         "labelled_train_share": s.learnable(s.names, labelled=True),
-        "missing": {name: 1 - float(share) for name, share in zip(s.names, s.present.mean(axis=0), strict=True)},
+        "missing": {
+            name: 1 - float(share)
+            for name, share in zip(s.names, s.present.mean(axis=0), strict=True)
+        },
         "record_bytes": planner.profile.record_bytes,
         "media_bytes": planner.profile.media_bytes,
         "pseudo_labelled": ACCEPTED,
@@ -73,10 +76,26 @@ def size(e: "Estimate", choices: "Sequence[Choice]") -> str:
     by_stage = {c.what: c for c in choices}
     rows = [_row(stage, by_stage[stage.name].engine) for stage in e.stages]
     at = next(i for i, stage in enumerate(e.stages) if stage.name == "encode") + 1
-    rows[at:at] = [[f"  of it {name}", "", "", "", "", "", time_said(s), "", "", ""] for name, s in e.encoder_seconds.items()]
-    header = ["stage", "records", "read", "written", "epochs", "steps", "one process", "memory", "exchange", "engine"]
+    rows[at:at] = [
+        [f"  of it {name}", "", "", "", "", "", time_said(s), "", "", ""]
+        for name, s in e.encoder_seconds.items()
+    ]
+    header = [
+        "stage",
+        "records",
+        "read",
+        "written",
+        "epochs",
+        "steps",
+        "one process",
+        "memory",
+        "exchange",
+        "engine",
+    ]
     low, high = e.seconds_range
-    reach = f"{e.beyond:,.3g} times the larger sample" if e.beyond > 1 else "inside the measured range"
+    reach = (
+        f"{e.beyond:,.3g} times the larger sample" if e.beyond > 1 else "inside the measured range"
+    )
     gpu = "" if e.gpu_hours is None else f"{e.gpu_hours:,.3g} GPU hours, "
     kept = e.checkpoints
     total = (
@@ -84,7 +103,10 @@ def size(e: "Estimate", choices: "Sequence[Choice]") -> str:
         f"features {bytes_said(e.feature_bytes)}, vectors {bytes_said(e.vector_bytes)}; checkpoints: {kept.count:,}, "
         f"{bytes_said(kept.bytes)} of the whole model, {bytes_said(kept.traffic_bytes)} in all"
     )
-    why = [f"  {', '.join(names)}: {engine}: {reason}" for (engine, reason), names in _together(choices).items()]
+    why = [
+        f"  {', '.join(names)}: {engine}: {reason}"
+        for (engine, reason), names in _together(choices).items()
+    ]
     return "\n".join([f"{e.records:,} records ({reach})", table(rows, header), total, "why:", *why])
 
 

@@ -17,7 +17,9 @@ def promote(model: str | None, version: int, reason: str) -> Answer:
     """Make a version champion by hand."""
     home = writable(find())
     name = only_model(home, model)
-    standing = promotion.promote(home, name, version, actor=getpass.getuser(), reason=reason, time=now())
+    standing = promotion.promote(
+        home, name, version, actor=getpass.getuser(), reason=reason, time=now()
+    )
     return _changed(standing, f"version {standing.version} of {name} is champion")
 
 
@@ -32,8 +34,15 @@ def rollback(model: str | None, reason: str) -> Answer:
 def ledger(model: str | None) -> Answer:
     """Every entry, oldest first."""
     entries = Ledger(find().ledger).entries(model)
-    rows = [[str(e.seq), e.time, e.model, e.kind, str(e.version or ""), e.actor, _why(e.details)] for e in entries]
-    text = table(rows, ["", "time", "model", "kind", "version", "by", "why"]) if rows else "the ledger is empty"
+    rows = [
+        [str(e.seq), e.time, e.model, e.kind, str(e.version or ""), e.actor, _why(e.details)]
+        for e in entries
+    ]
+    text = (
+        table(rows, ["", "time", "model", "kind", "version", "by", "why"])
+        if rows
+        else "the ledger is empty"
+    )
     then = "concord explain latest" if rows else "concord run CONFIG"
     return Answer(value={"entries": [asdict(e) for e in entries]}, text=text, then=then)
 
@@ -58,19 +67,33 @@ def only_model(home: Home, name: str | None) -> str:
     """
     names = promotion.models(home)
     if not names:
-        raise UserError(f"no model is registered in {home.root}; make one with `concord run CONFIG`, or see `concord demo`")
+        raise UserError(
+            f"no model is registered in {home.root}; make one with `concord run CONFIG`, or see `concord demo`"
+        )
     if name is None and len(names) > 1:
-        raise UserError(f"several models are registered ({', '.join(names)}); say which with --model")
+        raise UserError(
+            f"several models are registered ({', '.join(names)}); say which with --model"
+        )
     if name is not None and name not in names:
         raise UserError(unknown_name("model", name, names))
     return name or names[0]
 
 
 def _changed(standing: Standing, text: str) -> Answer:
-    value = {"model": standing.model, "champion": standing.version, "package_digest": standing.package_digest}
-    return Answer(value=value, text=text, then="concord ledger; a running `concord serve` follows by itself")
+    value = {
+        "model": standing.model,
+        "champion": standing.version,
+        "package_digest": standing.package_digest,
+    }
+    return Answer(
+        value=value, text=text, then="concord ledger; a running `concord serve` follows by itself"
+    )
 
 
 def _why(details: dict[str, object]) -> str:
     reasons = details.get("reasons")
-    return "; ".join(map(str, reasons)) if isinstance(reasons, list) else str(details.get("reason", ""))
+    return (
+        "; ".join(map(str, reasons))
+        if isinstance(reasons, list)
+        else str(details.get("reason", ""))
+    )

@@ -18,7 +18,12 @@ def run(config: Path, *, data: str | None, require: str | None, wait: bool) -> A
     result = work(config, data=data, wait=wait)
     missed = require is not None and result.verdict != require
     then = f"concord explain {result.run_id}; open {result.report}; concord serve"
-    return Answer(value=result.model_dump(mode="json", by_alias=True), text=screen(result), then=then, exit_code=int(missed))
+    return Answer(
+        value=result.model_dump(mode="json", by_alias=True),
+        text=screen(result),
+        then=then,
+        exit_code=int(missed),
+    )
 
 
 def screen(result: RunResult) -> str:
@@ -30,11 +35,19 @@ def screen(result: RunResult) -> str:
         f"  accuracy, fused student     {m.accuracy:.3f}   macro-F1 {m.macro_f1:.3f}   ECE {m.ece:.3f}",
         f"  accuracy, teacher           {m.supervised_only.accuracy:.3f}   (labels alone)",
     ]
-    lines += [f"  accuracy, {name + ' alone':<17} {one.accuracy:.3f}" for name, one in sorted(m.singles.items())]
+    lines += [
+        f"  accuracy, {name + ' alone':<17} {one.accuracy:.3f}"
+        for name, one in sorted(m.singles.items())
+    ]
     if gain := m.intervals.fused_minus_best_single:
         assert m.best_single is not None
-        lines += [f"  fused minus {m.best_single.name:<15} {gain.difference:+.3f}   [{gain.low:+.3f}, {gain.high:+.3f}]"]
-    lines += [f"  recall@10, {pair:<16} {figures.recall_10:.3f}" for pair, figures in sorted(m.retrieval.items())]
+        lines += [
+            f"  fused minus {m.best_single.name:<15} {gain.difference:+.3f}   [{gain.low:+.3f}, {gain.high:+.3f}]"
+        ]
+    lines += [
+        f"  recall@10, {pair:<16} {figures.recall_10:.3f}"
+        for pair, figures in sorted(m.retrieval.items())
+    ]
     lines += [f"  label budget                {result.label_budget}", ""]
     lines += [f"  {s.name:<14} {s.status:<8} {s.seconds:7.1f} s   {s.reason}" for s in result.steps]
     lines += [f"  waiting for engines     {result.engine_seconds:7.1f} s", ""]

@@ -14,10 +14,19 @@ def list_() -> Answer:
     """All runs, newest first."""
     records = Runs(find()).all()
     rows = [
-        [r.run_id, r.name, r.status, r.verdict or "", str(r.model_version or ""), f"{_ran(r)} of {len(r.steps)} ran"]
+        [
+            r.run_id,
+            r.name,
+            r.status,
+            r.verdict or "",
+            str(r.model_version or ""),
+            f"{_ran(r)} of {len(r.steps)} ran",
+        ]
         for r in records
     ]
-    text = table(rows, ["run", "model", "status", "verdict", "version", "steps"]) if rows else _EMPTY
+    text = (
+        table(rows, ["run", "model", "status", "verdict", "version", "steps"]) if rows else _EMPTY
+    )
     then = "concord explain latest" if rows else "concord run conf/demo.yaml"
     return Answer(value={"runs": [_short(r) for r in records]}, text=text, then=then)
 
@@ -31,7 +40,10 @@ def explain(run_id: str) -> Answer:
     lines += ["", table(rows, ["step", "status", "time", "why"]), ""]
     lines += [f"verdict: {record.verdict}"] if record.verdict else []
     lines += [f"  - {reason}" for reason in record.reasons]
-    lines += [f"data: {record.data_digest[:16]}" + (f" (revision {record.data_revision})" if record.data_revision else "")]
+    lines += [
+        f"data: {record.data_digest[:16]}"
+        + (f" (revision {record.data_revision})" if record.data_revision else "")
+    ]
     return Answer(value=asdict(record), text="\n".join(lines), then="concord ledger")
 
 
@@ -39,7 +51,11 @@ def cancel(run_id: str) -> Answer:
     """Ask a run to stop."""
     record = Runs(find()).cancel(run_id)
     value = {"run_id": record.run_id, "cancelled": True}
-    return Answer(value=value, text=f"asked run {record.run_id} (process {record.pid}) to stop", then="concord runs list")
+    return Answer(
+        value=value,
+        text=f"asked run {record.run_id} (process {record.pid}) to stop",
+        then="concord runs list",
+    )
 
 
 def clean(keep: int) -> Answer:

@@ -20,7 +20,11 @@ def serve(model: str | None, *, host: str, port: int) -> Answer:
     home = find()
     name = only_model(home, model)
     supervise(home, name, host=host, port=port, told=console.print)
-    return Answer(value={"model": name, "served": True}, text=f"{name} is no longer served", then="concord serve")
+    return Answer(
+        value={"model": name, "served": True},
+        text=f"{name} is no longer served",
+        then="concord serve",
+    )
 
 
 def classify(media: list[str], text: list[str], fields: list[str], url: str | None) -> Answer:
@@ -32,10 +36,14 @@ def classify(media: list[str], text: list[str], fields: list[str], url: str | No
     found = answer["answers"][0]
     top = sorted(found["probabilities"].items(), key=lambda p: -p[1])[:5]
     rows = [[name, f"{share:.3f}"] for name, share in top]
-    return Answer(value=answer, text=table(rows, ["class", "probability"]), then="concord search --help")
+    return Answer(
+        value=answer, text=table(rows, ["class", "probability"]), then="concord search --help"
+    )
 
 
-def search(media: list[str], text: list[str], fields: list[str], *, target: str, k: int, url: str | None) -> Answer:
+def search(
+    media: list[str], text: list[str], fields: list[str], *, target: str, k: int, url: str | None
+) -> Answer:
     """Ask for the nearest records."""
     from serving.client import Client
 
@@ -44,7 +52,9 @@ def search(media: list[str], text: list[str], fields: list[str], *, target: str,
         answer = client.search(_record(media, text, fields), target=target, k=k)
     rows = [[hit["id"], f"{hit['score']:.3f}", hit["label"] or ""] for hit in answer["hits"]]
     return Answer(
-        value=answer, text=table(rows, ["record", "score", "label"]), then=f"previews: {address}/v1/records/ID/media/MODALITY"
+        value=answer,
+        text=table(rows, ["record", "score", "label"]),
+        then=f"previews: {address}/v1/records/ID/media/MODALITY",
     )
 
 
@@ -60,7 +70,9 @@ def _record(media: list[str], text: list[str], fields: list[str]) -> dict[str, A
         try:
             record[name] = json.loads(value)
         except json.JSONDecodeError as error:
-            raise UsageError(f"--fields {name}: got {value!r}, wanted a JSON object of columns ({error})") from error
+            raise UsageError(
+                f"--fields {name}: got {value!r}, wanted a JSON object of columns ({error})"
+            ) from error
     if not record:
         raise UsageError('give at least one modality, for example --text "text=LEFTWARDS ARROW"')
     return record

@@ -47,7 +47,9 @@ def answer(
 
     predictor = Predictor.load(package)
     if isinstance(trainer, LocalTrainer):
-        return predict(predictor=predictor, data_uri=data_uri, manifest=manifest, out=out, progress=progress)
+        return predict(
+            predictor=predictor, data_uri=data_uri, manifest=manifest, out=out, progress=progress
+        )
     from components.shards.join import join_answers
     from components.shards.plan import PredictPlan
     from flows.places import shards
@@ -60,10 +62,20 @@ def answer(
         shards=trainer.shards,
     )
     scratch = home.cache / "shards"
-    parts = shards.run(plan, trainer=trainer, run_id=new_id(), scratch=scratch, progress=progress, say=say)
-    figures = join_answers(classes=predictor.classes, chunks=parts.folders, count=parts.spec.rows, out=out, progress=progress)
+    parts = shards.run(
+        plan, trainer=trainer, run_id=new_id(), scratch=scratch, progress=progress, say=say
+    )
+    figures = join_answers(
+        classes=predictor.classes,
+        chunks=parts.folders,
+        count=parts.spec.rows,
+        out=out,
+        progress=progress,
+    )
     try:
         parts.clean()
-    except UserError as error:  # the answers are written; what is left elsewhere takes room and nothing more
+    except (
+        UserError
+    ) as error:  # the answers are written; what is left elsewhere takes room and nothing more
         say(f"could not clean up: {error}")
     return figures

@@ -60,8 +60,18 @@ def encode(
     from components.shards.plan import EncodePlan
     from flows.places import shards
 
-    build_modalities(Accepted.open(accepted.path).manifest, modalities)  # wrong options are said before anything is submitted
+    build_modalities(
+        Accepted.open(accepted.path).manifest, modalities
+    )  # wrong options are said before anything is submitted
     plan = EncodePlan(accepted=accepted, data=data, modalities=modalities, shards=trainer.shards)
-    parts = shards.run(plan, trainer=trainer, run_id=run, scratch=cache / "shards", progress=progress, say=say)
-    join_features(accepted=accepted.path, modalities=modalities, chunks=parts.folders, out=out, progress=progress)
+    parts = shards.run(
+        plan, trainer=trainer, run_id=run, scratch=cache / "shards", progress=progress, say=say
+    )
+    join_features(
+        accepted=accepted.path,
+        modalities=modalities,
+        chunks=parts.folders,
+        out=out,
+        progress=progress,
+    )
     return parts.clean

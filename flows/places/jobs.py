@@ -26,7 +26,14 @@ _SEEN_S = 20.0
 
 
 def followed(
-    cluster: Cluster, work: Work, *, claim: "Claim", where: str, usable: Callable[[], bool], take: Say, say: Say
+    cluster: Cluster,
+    work: Work,
+    *,
+    claim: "Claim",
+    where: str,
+    usable: Callable[[], bool],
+    take: Say,
+    say: Say,
 ) -> Outcome:
     """Submit a Job, or find the one that does this work already, and follow it to its end; who interrupts cancels it.
 
@@ -54,7 +61,9 @@ def followed(
     except KeyboardInterrupt:
         try:
             if claim.release():
-                say(f"cancelled: deleting Job {work.name}; what it has finished stays for the next time")
+                say(
+                    f"cancelled: deleting Job {work.name}; what it has finished stays for the next time"
+                )
                 cluster.cancel(work.name, uid)
             else:
                 say(f"cancelled: Job {work.name} goes on, another run waits for it")

@@ -31,7 +31,15 @@ class Parts:
     """What to do once the joined result is stored."""
 
 
-def run(plan: Plan, *, trainer: KubernetesTrainer, run_id: str, scratch: Path, progress: Progress, say: Say) -> Parts:
+def run(
+    plan: Plan,
+    *,
+    trainer: KubernetesTrainer,
+    run_id: str,
+    scratch: Path,
+    progress: Progress,
+    say: Say,
+) -> Parts:
     """Have a Job do all parts, or find the Job or the parts of an earlier run.
 
     Args:
@@ -61,15 +69,27 @@ def run(plan: Plan, *, trainer: KubernetesTrainer, run_id: str, scratch: Path, p
     uid: str | None = None
     if cluster.exists(name) or not whole():
         inside = f"{trainer.exchange.inside.rstrip('/')}/{JOBS}/{name}"
-        work = Work(name=name, task=plan.task, run=run_id, config=f"{inside}/{SPEC}", out=inside, code=code, kind="shards")
+        work = Work(
+            name=name,
+            task=plan.task,
+            run=run_id,
+            config=f"{inside}/{SPEC}",
+            out=inside,
+            code=code,
+            kind="shards",
+        )
         where = f"of {len(spec.parts)} parts in namespace {trainer.namespace}"
         take = _lines(plan.task, spec.rows, progress, say)
-        outcome = followed(cluster, work, claim=claim, where=where, usable=whole, take=take, say=say)
+        outcome = followed(
+            cluster, work, claim=claim, where=where, usable=whole, take=take, say=say
+        )
         uid = outcome.uid
         succeeded = {index: token for token, index in outcome.attempts.items()}
     else:
         say(f"Job {name} is gone and its parts are here")
-    found = seen(lambda: results(exchange, name, succeeded, scratch), lambda parts: _whole(spec, parts))
+    found = seen(
+        lambda: results(exchange, name, succeeded, scratch), lambda parts: _whole(spec, parts)
+    )
     chunks = accounted(spec, found)
 
     def clean() -> None:
@@ -89,7 +109,9 @@ def _cut(plan: Plan, exchange: Exchange, name: str, scratch: Path, progress: Pro
         pass
     else:
         needed = {p.records for p in spec.parts} | ({spec.package} if spec.package else set())
-        if spec.digest() == plan.digest() and {f"{digest}.json" for digest in needed} <= set(exchange.names(OBJECTS)):
+        if spec.digest() == plan.digest() and {f"{digest}.json" for digest in needed} <= set(
+            exchange.names(OBJECTS)
+        ):
             return spec
     spec = plan.cut(exchange, scratch, progress)
     exchange.write_json(place, spec.model_dump(mode="json"))

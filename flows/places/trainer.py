@@ -45,11 +45,20 @@ def train(
     if isinstance(trainer, LocalTrainer):
         run_here(spec, out=out, checkpoints=checkpoints, progress=progress)
         return None
-    return _in_cluster(spec, out=out, state=checkpoints, progress=progress, config=trainer, run=run, say=say)
+    return _in_cluster(
+        spec, out=out, state=checkpoints, progress=progress, config=trainer, run=run, say=say
+    )
 
 
 def _in_cluster(
-    spec: TrainSpec, *, out: Path, state: Path, progress: Progress, config: KubernetesTrainer, run: str, say: Say
+    spec: TrainSpec,
+    *,
+    out: Path,
+    state: Path,
+    progress: Progress,
+    config: KubernetesTrainer,
+    run: str,
+    say: Say,
 ) -> Clean:
     from components.exchange.exchange import JOBS, Exchange
     from components.pods import handover as remote
@@ -70,7 +79,14 @@ def _in_cluster(
     if cluster.exists(name) or not exchange.attempts(name):
         remote.prepare(spec, exchange, name, config.exchange.pod_uri)
         inside = f"{config.exchange.inside.rstrip('/')}/{JOBS}/{name}"
-        work = Work(name=name, task=spec.task, run=run, config=f"{inside}/{remote.SPEC}", out=inside, code=code)
+        work = Work(
+            name=name,
+            task=spec.task,
+            run=run,
+            config=f"{inside}/{remote.SPEC}",
+            out=inside,
+            code=code,
+        )
         outcome = followed(
             cluster,
             work,
@@ -106,7 +122,10 @@ def _lines(progress: Progress, say: Say) -> Say:
             if "what" in told:
                 progress(str(told["what"]), int(told["step"]), int(told["total"]))
             else:
-                say(f"step {told.pop('step')}: " + ", ".join(f"{name} {value:.4g}" for name, value in told.items()))
+                say(
+                    f"step {told.pop('step')}: "
+                    + ", ".join(f"{name} {value:.4g}" for name, value in told.items())
+                )
         except (ValueError, KeyError, TypeError):
             say(line)
 

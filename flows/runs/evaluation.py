@@ -51,7 +51,9 @@ def measure(path: Path, *, version: str, data: str | None) -> dict[str, Any]:
         answers = standing.answers(package, features)
     rows = features.rows("test", labelled=True)
     if not len(rows):
-        raise UserError(f"{config.data.uri} has no labelled test record, so nothing can be measured")
+        raise UserError(
+            f"{config.data.uri} has no labelled test record, so nothing can be measured"
+        )
     labels = np.array([features.classes[c] for c in features.labels[rows]])
     predicted = np.array([answers.get(features.ids[row], "") for row in rows])
     numbers = np.unique(np.concatenate([labels, predicted]), return_inverse=True)[1]
@@ -84,5 +86,7 @@ def registered(home: Home, name: str, version: str) -> Standing:
     if version not in known:
         if not known:
             raise UserError(f"no version of {name!r} is registered; make one with `concord run`")
-        raise UserError(f"unknown version {version!r} of {name!r}; there are: {', '.join(sorted(known))}")
+        raise UserError(
+            f"unknown version {version!r} of {name!r}; there are: {', '.join(sorted(known))}"
+        )
     return known[version]

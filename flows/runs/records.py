@@ -85,16 +85,29 @@ class Runs:
             UserError: no such run, or several.
         """
         records = self.all()
-        found = records[:1] if run_id == "latest" else [r for r in records if r.run_id.startswith(run_id)]
+        found = (
+            records[:1]
+            if run_id == "latest"
+            else [r for r in records if r.run_id.startswith(run_id)]
+        )
         if len(found) != 1:
             if not records:
                 raise UserError("there are no runs yet; start one with `concord run CONFIG`")
-            raise UserError(unknown_name("run", run_id, [r.run_id for r in records[:5]] + ["latest"]))
+            raise UserError(
+                unknown_name("run", run_id, [r.run_id for r in records[:5]] + ["latest"])
+            )
         return found[0]
 
     def settled(self, name: str, digest: str) -> RunRecord | None:
         """The newest finished run of a name with the same outcome digest."""
-        return next((r for r in self.all() if r.name == name and r.settled == digest and r.status == "finished"), None)
+        return next(
+            (
+                r
+                for r in self.all()
+                if r.name == name and r.settled == digest and r.status == "finished"
+            ),
+            None,
+        )
 
     def cancel(self, run_id: str) -> RunRecord:
         """Ask a running run to stop; its finished steps are kept.
@@ -104,7 +117,9 @@ class Runs:
         """
         record = self.get(run_id)
         if record.status != "running":
-            raise UserError(f"run {record.run_id} is {record.status}, not running; `concord runs` lists what is")
+            raise UserError(
+                f"run {record.run_id} is {record.status}, not running; `concord runs` lists what is"
+            )
         if not _is_here(record):
             raise UserError(
                 f"run {record.run_id} is a process of {record.host}, not of this machine; cancel it there, or with "
@@ -120,7 +135,11 @@ class Runs:
     def _read(self, path: Path) -> RunRecord:
         record = RunRecord(**read_json(path))  # type: ignore[arg-type]
         if record.status == "running" and not _is_alive(record, self._home):
-            return replace(record, status="interrupted", error="its process is gone; run the same configuration again to go on")
+            return replace(
+                record,
+                status="interrupted",
+                error="its process is gone; run the same configuration again to go on",
+            )
         return record
 
 
@@ -150,7 +169,9 @@ def exclusive(home: Home, *, wait: bool, say: Any = None) -> Iterator[None]:  # 
             say(f"waiting for {who}, which holds {home.root}")
         lock.acquire()
     try:
-        holder.write_text(f"{_process(os.getpid(), socket.gethostname())} since {now()}\n", encoding="utf-8")
+        holder.write_text(
+            f"{_process(os.getpid(), socket.gethostname())} since {now()}\n", encoding="utf-8"
+        )
         yield
     finally:
         lock.release()
@@ -158,7 +179,10 @@ def exclusive(home: Home, *, wait: bool, say: Any = None) -> Iterator[None]:  # 
 
 def with_step(record: RunRecord, result: StepResult) -> RunRecord:
     """The record with one more step."""
-    step = {k: v for k, v in asdict(result).items() if k != "ref"} | {"output": result.ref.uri, "digest": result.ref.digest}
+    step = {k: v for k, v in asdict(result).items() if k != "ref"} | {
+        "output": result.ref.uri,
+        "digest": result.ref.digest,
+    }
     return replace(record, steps=[*record.steps, step])
 
 
@@ -190,7 +214,9 @@ def _holds(record: RunRecord, home: Home) -> bool:
     A number says nothing there: the same one may be another process of ours. Files are locked through the shared volume.
     """
     holder = home.root / _HOLDER
-    if not holder.is_file() or not holder.read_text(encoding="utf-8").startswith(_process(record.pid, record.host) + " "):
+    if not holder.is_file() or not holder.read_text(encoding="utf-8").startswith(
+        _process(record.pid, record.host) + " "
+    ):
         return False
     try:
         descriptor = os.open(home.root / _LOCK, os.O_RDONLY)

@@ -26,7 +26,9 @@ class RunResult(BaseModel):
 
     model_config = ConfigDict(frozen=True)
     run_id: str
-    flow_run: str | None = Field(description="Prefect's flow run; null where nothing changed and no flow was started")
+    flow_run: str | None = Field(
+        description="Prefect's flow run; null where nothing changed and no flow was started"
+    )
     verdict: Literal["promote", "keep", "inconclusive", "nothing changed"]
     reasons: list[str]
     model_version: int
@@ -34,7 +36,9 @@ class RunResult(BaseModel):
     data_revision: str | None
     report: str = Field(description="path of the HTML report")
     data_docs: str = Field(description="path of the Great Expectations site")
-    label_budget: int = Field(description="all labels the run could fit or select on, validation included")
+    label_budget: int = Field(
+        description="all labels the run could fit or select on, validation included"
+    )
     metrics: Metrics
     steps: list[StepLine]
     engine_seconds: float = Field(description="seconds the run waited for engines to start")
@@ -46,7 +50,10 @@ def from_record(record: RunRecord, *, nothing_changed: bool = False) -> RunResul
     metrics = Metrics.model_validate(read_json(outputs["evaluate"] / "metrics.json"))
     steps = [StepLine(**{k: step[k] for k in StepLine.model_fields}) for step in record.steps]
     if nothing_changed:
-        steps = [s.model_copy(update={"status": "skipped", "seconds": 0.0, "reason": "same key"}) for s in steps]
+        steps = [
+            s.model_copy(update={"status": "skipped", "seconds": 0.0, "reason": "same key"})
+            for s in steps
+        ]
     assert record.model_version is not None, record
     return RunResult.model_validate(
         {

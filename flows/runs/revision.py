@@ -16,11 +16,21 @@ def data_revision(data: Path, checkout: Path = CHECKOUT) -> str | None:
     if not lock.is_file() or not data.is_dir() or not data.is_relative_to(checkout):
         return None
     stages = (yaml.safe_load(lock.read_text(encoding="utf-8")) or {}).get("stages", {})
-    outs = {out["path"]: out["md5"] for stage in stages.values() for out in stage.get("outs", []) if "md5" in out}
+    outs = {
+        out["path"]: out["md5"]
+        for stage in stages.values()
+        for out in stage.get("outs", [])
+        if "md5" in out
+    }
     wanted = outs.get(data.relative_to(checkout).as_posix())
     if wanted is None or wanted != dvc_hash(data):
         return None
-    commit = subprocess.run(["git", "-C", str(checkout), "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
+    commit = subprocess.run(
+        ["git", "-C", str(checkout), "rev-parse", "HEAD"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     return f"{commit.stdout.strip()}:{wanted}" if commit.returncode == 0 else wanted
 
 

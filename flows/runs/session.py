@@ -29,14 +29,23 @@ def data_ref(config: configuration.RunConfig, home: Home) -> Ref:
     """
     manifest = load_manifest(config.data.uri, config.data.manifest)
     labels = config.data.labels.file if config.data.labels else None
-    return Ref(uri=config.data.uri, digest=data_digest(config.data.uri, manifest, cache=home.cache, labels=labels))
+    return Ref(
+        uri=config.data.uri,
+        digest=data_digest(config.data.uri, manifest, cache=home.cache, labels=labels),
+    )
 
 
 def outcome(config: configuration.RunConfig, results: list[StepResult], ledger: Ledger) -> str:
     """What determines the outcome of a run: the measured package, the gate's terms, and where the registry stands."""
     by_name = {r.name: r.ref.digest for r in results}
-    decisions = [e.seq for e in ledger.entries(model=config.name) if e.kind in {"promotion", "refusal", "rollback"}]
-    return digest_json([by_name["package"], by_name["evaluate"], config.gate.model_dump(), decisions[-1:]])
+    decisions = [
+        e.seq
+        for e in ledger.entries(model=config.name)
+        if e.kind in {"promotion", "refusal", "rollback"}
+    ]
+    return digest_json(
+        [by_name["package"], by_name["evaluate"], config.gate.model_dump(), decisions[-1:]]
+    )
 
 
 class Session:
@@ -52,7 +61,9 @@ class Session:
 
     @classmethod
     @contextmanager
-    def opened(cls, path: Path, *, data: str | None, home: str | None, flow_run: str | None) -> Iterator["Session"]:
+    def opened(
+        cls, path: Path, *, data: str | None, home: str | None, flow_run: str | None
+    ) -> Iterator["Session"]:
         """Hold the home, write the run's record, and close it as what it became."""
         state = writable(find(Path(home) if home else None))
         config = configuration.load(path, data)
@@ -84,9 +95,15 @@ class Session:
                 yield session
             except BaseException as error:
                 status = "cancelled" if isinstance(error, KeyboardInterrupt) else "failed"
-                session.update(status=status, finished=runs.now(), error=str(error) or type(error).__name__)
+                session.update(
+                    status=status, finished=runs.now(), error=str(error) or type(error).__name__
+                )
                 raise
-            session.update(status="finished", finished=runs.now(), settled=outcome(config, session.results, session.ledger))
+            session.update(
+                status="finished",
+                finished=runs.now(),
+                settled=outcome(config, session.results, session.ledger),
+            )
 
     def execute(self, step: Step, inputs: Inputs, log: Callable[[str], None]) -> Ref:
         """Run or skip one step and note it; what it says is shown and goes to ``log``."""

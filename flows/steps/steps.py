@@ -76,7 +76,10 @@ def key(step: Step, config: RunConfig, base: Path, inputs: Inputs) -> StepKey:
         version=step.version,
         inputs={name: inputs[name].digest for name in step.inputs},
         config=step.config(config),
-        sources={f"{kind} {name}": parts.source_digest(kind, name, base) for kind, name in step.chosen(config)},
+        sources={
+            f"{kind} {name}": parts.source_digest(kind, name, base)
+            for kind, name in step.chosen(config)
+        },
         libraries=library_versions(step.libraries),
     )
 
@@ -93,7 +96,9 @@ def execute(step: Step, job: Job, inputs: Inputs) -> StepResult:
     for clean in after:
         try:
             clean()
-        except UserError as error:  # the result is stored; what is left elsewhere takes room and nothing more
+        except (
+            UserError
+        ) as error:  # the result is stored; what is left elsewhere takes room and nothing more
             job.say(f"{step.name}: could not clean up: {error}")
     return result
 
@@ -107,7 +112,14 @@ def finished(job: Job, data: Ref) -> Iterator[StepResult]:
         if ref is None:
             return
         known[step.name] = ref
-        yield StepResult(name=step.name, key=step_key.digest(), status="skipped", seconds=0.0, reason="same key", ref=ref)
+        yield StepResult(
+            name=step.name,
+            key=step_key.digest(),
+            status="skipped",
+            seconds=0.0,
+            reason="same key",
+            ref=ref,
+        )
 
 
 def _validate(job: Job, inputs: Inputs, out: Path) -> None:  # noqa: ARG001
@@ -234,11 +246,18 @@ def _student_config(config: RunConfig) -> dict[str, Any]:
 
 
 def _model_parts(config: RunConfig) -> list[tuple[str, str]]:
-    return [("fusion", config.model.fusion.name), *(("loss", name) for name in sorted(config.losses))]
+    return [
+        ("fusion", config.model.fusion.name),
+        *(("loss", name) for name in sorted(config.losses)),
+    ]
 
 
 def _package_config(config: RunConfig) -> dict[str, Any]:
-    described = {"name": config.name, "modalities": config.modalities, "labeller": _labeller(config)}
+    described = {
+        "name": config.name,
+        "modalities": config.modalities,
+        "labeller": _labeller(config),
+    }
     return described | {"max_batch": config.serving.max_batch} | _training_config(config)
 
 
@@ -250,7 +269,10 @@ STEPS = (
         version=1,
         inputs=("data",),
         libraries=("great-expectations", "pyarrow", "pillow"),
-        config=lambda c: {"labels": c.data.labels and c.data.labels.model_dump(), "modalities": c.modalities},
+        config=lambda c: {
+            "labels": c.data.labels and c.data.labels.model_dump(),
+            "modalities": c.modalities,
+        },
         work=_validate,
         volatile=("data_docs",),
     ),

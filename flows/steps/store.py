@@ -8,7 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from components.core.refs import Ref, digest_folder, digest_json, read_json, write_json, written_aside
+from components.core.refs import (
+    Ref,
+    digest_folder,
+    digest_json,
+    read_json,
+    write_json,
+    written_aside,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +85,9 @@ class StepStore:
             return None
         return Ref(uri=str(folder), digest=str(read_json(record)["digest"]))
 
-    def run(self, key: StepKey, work: Callable[[Path], None], *, volatile: tuple[str, ...] = ()) -> StepResult:
+    def run(
+        self, key: StepKey, work: Callable[[Path], None], *, volatile: tuple[str, ...] = ()
+    ) -> StepResult:
         """Give the output of a key, doing the work only if it is not there.
 
         Args:
@@ -89,7 +98,12 @@ class StepStore:
         start = time.monotonic()
         if ref := self.find(key):
             return StepResult(
-                name=key.step, key=key.digest(), status="skipped", seconds=_since(start), reason="same key", ref=ref
+                name=key.step,
+                key=key.digest(),
+                status="skipped",
+                seconds=_since(start),
+                reason="same key",
+                ref=ref,
             )
         reason = self.reason(key)
         folder, record = self._places(key)
@@ -97,7 +111,10 @@ class StepStore:
             work(out)
             digest = digest_folder(out, exclude=volatile)
         seconds = _since(start)
-        write_json(record, {"digest": digest, "seconds": seconds, "finished": time.time(), "parts": key.parts()})
+        write_json(
+            record,
+            {"digest": digest, "seconds": seconds, "finished": time.time(), "parts": key.parts()},
+        )
         return StepResult(
             name=key.step,
             key=key.digest(),
@@ -114,11 +131,13 @@ class StepStore:
             return "never ran"
         now = _flat(key.parts())
         changes = [
-            _changes(_flat(record["parts"]), now) for record in sorted(earlier, key=lambda r: -float(str(r["finished"])))
+            _changes(_flat(record["parts"]), now)
+            for record in sorted(earlier, key=lambda r: -float(str(r["finished"])))
         ]
         nearest = min(changes, key=len)
         return (
-            "; ".join(nearest[:4]) + (f"; and {len(nearest) - 4} more" if len(nearest) > 4 else "") or "its output was removed"
+            "; ".join(nearest[:4]) + (f"; and {len(nearest) - 4} more" if len(nearest) > 4 else "")
+            or "its output was removed"
         )
 
     def remove_except(self, keep: set[str]) -> int:
@@ -146,7 +165,9 @@ def _since(start: float) -> float:
 
 def _flat(value: object, prefix: str = "") -> dict[str, object]:
     if isinstance(value, Mapping):
-        return {k: v for name, part in value.items() for k, v in _flat(part, f"{prefix}{name}.").items()}
+        return {
+            k: v for name, part in value.items() for k, v in _flat(part, f"{prefix}{name}.").items()
+        }
     return {prefix.rstrip("."): value}
 
 
@@ -156,4 +177,8 @@ def _changes(before: dict[str, object], now: dict[str, object]) -> list[str]:
             return f"{name.replace('.', ' ', 1)} changed"
         return f"{name.replace('.', ' ', 1)}: {before.get(name)!r} -> {now.get(name)!r}"
 
-    return [show(name) for name in sorted(before.keys() | now.keys()) if before.get(name) != now.get(name)]
+    return [
+        show(name)
+        for name in sorted(before.keys() | now.keys())
+        if before.get(name) != now.get(name)
+    ]

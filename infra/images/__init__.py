@@ -20,5 +20,6 @@ def is_torch(distribution: str) -> bool:
     [True, True, True, True, False, False]
     """
     return distribution in {"torch", "triton"} or (
-        distribution.startswith(("nvidia-", "cuda-")) and distribution != "nvidia-ml-py"  # BentoML's: reads a driver's figures
+        distribution.startswith(("nvidia-", "cuda-"))
+        and distribution != "nvidia-ml-py"  # BentoML's: reads a driver's figures
     )

@@ -26,10 +26,18 @@ _SHIPPED = ("components", "serving", "infra", "flows", "conf")
 def main(arguments: list[str] | None = None) -> int:
     """Build and print sizes."""
     parser = argparse.ArgumentParser(prog="python -m infra.images.build", description=__doc__)
-    parser.add_argument("images", nargs="*", default=list(EXTRAS), help=f"of {', '.join(EXTRAS)}; all by default")
-    parser.add_argument("--base", default="python:3.11-slim", help="base image with Python 3.11 and its venv module")
-    parser.add_argument("--name", default="localhost/concord/{image}:dev", help="how images are named")
-    parser.add_argument("--builder", default="buildah", help="command that builds, with its global options")
+    parser.add_argument(
+        "images", nargs="*", default=list(EXTRAS), help=f"of {', '.join(EXTRAS)}; all by default"
+    )
+    parser.add_argument(
+        "--base", default="python:3.11-slim", help="base image with Python 3.11 and its venv module"
+    )
+    parser.add_argument(
+        "--name", default="localhost/concord/{image}:dev", help="how images are named"
+    )
+    parser.add_argument(
+        "--builder", default="buildah", help="command that builds, with its global options"
+    )
     words = sys.argv[1:] if arguments is None else arguments
     end = words.index("--") if "--" in words else len(words)
     given, options = parser.parse_args(words[:end]), words[end + 1 :]
@@ -47,23 +55,35 @@ def main(arguments: list[str] | None = None) -> int:
             if Path(builder[0]).name == "buildah":
                 measured = sizes(name, builder)
                 large += [name] if measured["beyond_torch"] > MOST_MB[image] else []
-                found += "; MB: " + ", ".join(f"{part} {size:.0f}" for part, size in measured.items())
+                found += "; MB: " + ", ".join(
+                    f"{part} {size:.0f}" for part, size in measured.items()
+                )
             sys.stdout.write(f"{name}: {found}\n")
     if large:
-        raise UserError(f"larger beyond torch than infra/images/sizes.py allows: {', '.join(large)}; see infra/images/slim.sh")
+        raise UserError(
+            f"larger beyond torch than infra/images/sizes.py allows: {', '.join(large)}; see infra/images/slim.sh"
+        )
     return 0
 
 
 def copy_of_checkout(context: Path) -> Path:
     """Copy what images hold, so that edits during a build go nowhere."""
     for name in _SHIPPED:
-        shutil.copytree(CHECKOUT / name, context / name, ignore=shutil.ignore_patterns("__pycache__", ".*"))
+        shutil.copytree(
+            CHECKOUT / name, context / name, ignore=shutil.ignore_patterns("__pycache__", ".*")
+        )
     shutil.copyfile(CHECKOUT / ".dockerignore", context / ".dockerignore")
     return context
 
 
 def build(
-    image: str, context: Path, *, name: str, base: str, builder: Sequence[str] = ("buildah",), options: Sequence[str] = ()
+    image: str,
+    context: Path,
+    *,
+    name: str,
+    base: str,
+    builder: Sequence[str] = ("buildah",),
+    options: Sequence[str] = (),
 ) -> None:
     """Build one image.
 
@@ -87,14 +107,18 @@ def build(
         "--file", str(context / "infra" / "images" / f"{image}.Dockerfile"), "--tag", name, str(context),
     ]  # fmt: skip
     if subprocess.run(command, stdout=sys.stderr, env=_environment(), check=False).returncode:
-        raise UserError(f"{builder[0]} could not build {name} from infra/images/{image}.Dockerfile; its words are above")
+        raise UserError(
+            f"{builder[0]} could not build {name} from infra/images/{image}.Dockerfile; its words are above"
+        )
 
 
 def sizes(name: str, builder: Sequence[str] = ("buildah",)) -> dict[str, float]:
     """Megabytes of an image by part."""
 
     def ask(*words: str) -> str:
-        return subprocess.run([*builder, *words], capture_output=True, text=True, env=_environment(), check=True).stdout.strip()
+        return subprocess.run(
+            [*builder, *words], capture_output=True, text=True, env=_environment(), check=True
+        ).stdout.strip()
 
     container = ask("from", "--pull-never", name)
     try:

@@ -28,7 +28,9 @@ def main() -> None:
     locks = {image: resolve(extras) for image, extras in EXTRAS.items()}
     shared = [torch_part(lock) for lock in locks.values()]
     if len(set(shared)) != 1:
-        raise UserError("the images pin torch or its GPU libraries differently: make requirements.lock again with `make lock`")
+        raise UserError(
+            "the images pin torch or its GPU libraries differently: make requirements.lock again with `make lock`"
+        )
     for name, text in {**locks, "torch": shared[0], "tools": _tools()}.items():
         (out / f"{name}.lock").write_text(_HEAD + text, encoding="utf-8")
 
@@ -52,7 +54,16 @@ def _tools() -> str:
 def _compile(*asked: str, words: str = "") -> str:
     options = ("--generate-hashes", "--no-emit-index-url", "--no-header", "--no-annotate")
     return _uv(
-        "pip", "compile", "--quiet", *options, "--python-version", "3.11", "--python-platform", _PLATFORM, *asked, words=words
+        "pip",
+        "compile",
+        "--quiet",
+        *options,
+        "--python-version",
+        "3.11",
+        "--python-platform",
+        _PLATFORM,
+        *asked,
+        words=words,
     )
 
 
@@ -61,10 +72,18 @@ def _uv(*arguments: str, words: str = "") -> str:
     if uv is None:
         raise UserError("uv is not on PATH and not in .uv: run `make setup`")
     done = subprocess.run(
-        [uv, *arguments], cwd=CHECKOUT, input=words, capture_output=True, text=True, timeout=_RESOLVE_SECONDS, check=False
+        [uv, *arguments],
+        cwd=CHECKOUT,
+        input=words,
+        capture_output=True,
+        text=True,
+        timeout=_RESOLVE_SECONDS,
+        check=False,
     )
     if done.returncode:
-        raise UserError(f"uv {' '.join(arguments)}: exit code {done.returncode}; it said:\n{done.stderr.strip()}")
+        raise UserError(
+            f"uv {' '.join(arguments)}: exit code {done.returncode}; it said:\n{done.stderr.strip()}"
+        )
     return done.stdout
 
 

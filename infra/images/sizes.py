@@ -13,7 +13,9 @@ from pathlib import Path
 MOST_MB = {"train": 500, "serve": 500, "flow": 1050}
 """Beyond torch and its GPU libraries; 500 were wanted of each, the flow's validator, registry and orchestrator take more."""
 _NOT_IMAGE = {"proc", "sys", "dev", "tmp", "run"}
-_TORCH = re.compile(r"(torch|torchgen|functorch|triton|nvidia|cuda)(-[0-9].*|\..*)?$|nvidia_.*\.dist-info$|cuda_.*\.dist-info$")
+_TORCH = re.compile(
+    r"(torch|torchgen|functorch|triton|nvidia|cuda)(-[0-9].*|\..*)?$|nvidia_.*\.dist-info$|cuda_.*\.dist-info$"
+)
 
 
 def measure(root: Path) -> dict[str, float]:
@@ -32,7 +34,11 @@ def measure(root: Path) -> dict[str, float]:
                 seen.add(about.st_ino)
             bytes_of[_part((*inside.parts, name))] += about.st_size
     found = {part: round(size / 1e6, 1) for part, size in bytes_of.items()}
-    return {**found, "beyond_torch": round(found["packages"] + found["rest"], 1), "total": round(sum(found.values()), 1)}
+    return {
+        **found,
+        "beyond_torch": round(found["packages"] + found["rest"], 1),
+        "total": round(sum(found.values()), 1),
+    }
 
 
 def _part(path: tuple[str, ...]) -> str:

@@ -10,14 +10,21 @@ from tools.testcluster import images
 
 def checkout() -> dict[str, Any]:
     """The fields that give a pod the code: folders of this machine, read-only, at their own places."""
-    folders = {"checkout": CHECKOUT, "environment": Path(sys.prefix), "interpreter": Path(sys.base_prefix)}
+    folders = {
+        "checkout": CHECKOUT,
+        "environment": Path(sys.prefix),
+        "interpreter": Path(sys.base_prefix),
+    }
     return {
         "where": "kubernetes",
         "image": images.TEST,
         "image_pull_policy": "Never",
         "cpu": 0.5,
         "memory": "3Gi",
-        "volumes": [{"name": n, "mount": str(path), "host_path": str(path), "read_only": True} for n, path in folders.items()],
+        "volumes": [
+            {"name": n, "mount": str(path), "host_path": str(path), "read_only": True}
+            for n, path in folders.items()
+        ],
         "env": {"PATH": f"{sys.prefix}/bin:/usr/bin:/bin", "PYTHONPATH": str(CHECKOUT)},
     }
 
@@ -27,4 +34,9 @@ def sharing(folder: Path, namespace: str) -> dict[str, Any]:
     block = checkout()
     shared = {"name": "exchange", "mount": "/exchange", "host_path": str(folder)}
     place = {"uri": str(folder), "pod_uri": "/exchange"}
-    return {**block, "namespace": namespace, "exchange": place, "volumes": [*block["volumes"], shared]}
+    return {
+        **block,
+        "namespace": namespace,
+        "exchange": place,
+        "volumes": [*block["volumes"], shared],
+    }

@@ -36,7 +36,9 @@ def kubeconfig() -> Iterator[Path]:
     """The kubeconfig of the cluster under test; ``KUBECONFIG`` holds it while tests run."""
     given = os.environ.get("KUBECONFIG")
     if not given and not cluster.is_up():
-        pytest.fail("no cluster: KUBECONFIG is not set and this machine's own does not run; `make test-cluster` starts it")
+        pytest.fail(
+            "no cluster: KUBECONFIG is not set and this machine's own does not run; `make test-cluster` starts it"
+        )
     path = Path(given) if given else layout.KUBECONFIG
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KUBECONFIG", str(path))
@@ -88,7 +90,10 @@ def trainer(request: pytest.FixtureRequest, kubeconfig: Path, namespace: str) ->
     if kubeconfig != layout.KUBECONFIG:
         if OTHER not in os.environ:
             pytest.skip(f"{OWN}; {OTHER} may name a YAML file with a trainer block for it")
-        return {**yaml.safe_load(Path(os.environ[OTHER]).read_text(encoding="utf-8")), "namespace": namespace}
+        return {
+            **yaml.safe_load(Path(os.environ[OTHER]).read_text(encoding="utf-8")),
+            "namespace": namespace,
+        }
     return sharing(request.getfixturevalue("exchange"), namespace)
 
 

@@ -68,7 +68,8 @@ class Bench:
         self.kubectl = Kubectl(Path(kubeconfig))
         write_features(folder / "features", records(300, labelled=0.3))
         self.spec: TrainSpec = teach_spec(
-            folder / "features", training={"teacher_epochs": _EPOCHS, "epochs": _EPOCHS, "checkpoint_every": _EPOCHS}
+            folder / "features",
+            training={"teacher_epochs": _EPOCHS, "epochs": _EPOCHS, "checkpoint_every": _EPOCHS},
         )
         self.name = job_name(self.spec.task, work_digest(self.spec), code_digest())
         self.reference = ""
@@ -83,11 +84,19 @@ class Bench:
         with (
             Observer(self.kubeconfig, self.namespace, self.name) as observer,
             tempfile.TemporaryDirectory() as place,
-            Proxy(Path(place), self.kubeconfig, seed=chance.randrange(2**32), active=observer.active) as proxy,
+            Proxy(
+                Path(place), self.kubeconfig, seed=chance.randrange(2**32), active=observer.active
+            ) as proxy,
         ):
             work = _Training(self, exchange, str(proxy.kubeconfig))
-            hurting = Hurting(kind, chance, observer, proxy, self.kubectl, lambda: work.stepped) if kind else None
-            result = Result(number=number, kind=kind, moment=hurting.moment if hurting else "", fired=False)
+            hurting = (
+                Hurting(kind, chance, observer, proxy, self.kubectl, lambda: work.stepped)
+                if kind
+                else None
+            )
+            result = Result(
+                number=number, kind=kind, moment=hurting.moment if hurting else "", fired=False
+            )
             work.start()
             if hurting:
                 hurting.run()
@@ -95,7 +104,9 @@ class Bench:
             proxy.disarm()
             observer.until(lambda _: False, timeout=1.0)  # a last look
             if hurting:
-                result.fired = hurting.fired or any(f.active or "POST" in f.request for f in proxy.fired)
+                result.fired = hurting.fired or any(
+                    f.active or "POST" in f.request for f in proxy.fired
+                )
             result.wrong = [*self._wrong(work, observer, exchange), *work.clean()]
             result.resumed_from, result.pods = work.resumed_from, len(observer.pods)
         if result.wrong:
@@ -177,7 +188,9 @@ def block(exchange: Path, namespace: str) -> dict[str, Any]:
     return {**sharing(exchange, namespace), "checkpoint_steps": 10}
 
 
-def campaign(runs: int, seed: int, *, kubeconfig: str, folder: Path, kinds: tuple[str, ...] = ()) -> dict[str, Any]:
+def campaign(
+    runs: int, seed: int, *, kubeconfig: str, folder: Path, kinds: tuple[str, ...] = ()
+) -> dict[str, Any]:
     """Runs until so many count; the summary says what was wrong in which."""
     may = kinds or tuple(k for k in ALL if k not in NODES or kubeconfig == str(layout.KUBECONFIG))
     order = random.Random(seed)
@@ -215,7 +228,11 @@ def summary(results: list[Result], *, seed: int, repeated: int, seconds: float) 
     return {
         "runs": len(results),
         "seed": seed,
-        "by_fault": {kind: sum(r.kind == kind for r in results) for kind in ALL if any(r.kind == kind for r in results)},
+        "by_fault": {
+            kind: sum(r.kind == kind for r in results)
+            for kind in ALL
+            if any(r.kind == kind for r in results)
+        },
         "did_not_count": repeated,
         "lost_results": count("lost") + count("result"),
         "duplicated_trainings": count("duplicate"),
@@ -231,15 +248,25 @@ def summary(results: list[Result], *, seed: int, repeated: int, seconds: float) 
 
 def main() -> int:
     """Run a campaign and print its summary as JSON; exit code 1 if anything was wrong."""
-    parser = argparse.ArgumentParser(prog="python -m tests.cluster.faults", description=main.__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.cluster.faults", description=main.__doc__
+    )
     parser.add_argument("--runs", type=int, default=10)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--only", nargs="*", default=[], choices=ALL, help="these faults instead of all")
+    parser.add_argument(
+        "--only", nargs="*", default=[], choices=ALL, help="these faults instead of all"
+    )
     given = parser.parse_args()
     kubeconfig = os.environ.get("KUBECONFIG") or str(layout.KUBECONFIG)
     with tempfile.TemporaryDirectory(prefix="concord-faults-") as folder:
         Path(folder).chmod(0o755)
-        found = campaign(given.runs, given.seed, kubeconfig=kubeconfig, folder=Path(folder), kinds=tuple(given.only))
+        found = campaign(
+            given.runs,
+            given.seed,
+            kubeconfig=kubeconfig,
+            folder=Path(folder),
+            kinds=tuple(given.only),
+        )
     sys.stdout.write(json.dumps(found, indent=1) + "\n")
     return 1 if found.get("error") or found["wrong"] else 0
 

@@ -62,24 +62,40 @@ class Team:
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
         """Ask Prefect's server."""
-        answer = httpx.request(method, f"{self.prefect}/{path}", json=body, timeout=60).raise_for_status()
+        answer = httpx.request(
+            method, f"{self.prefect}/{path}", json=body, timeout=60
+        ).raise_for_status()
         return answer.json() if answer.content else None
 
     def command(self, *arguments: str, **environment: str) -> str:
         """Run one of Prefect's commands."""
         command = [sys.executable, "-m", "prefect", "--no-prompt", *arguments]
         environment = self.environment | environment
-        done = subprocess.run(command, cwd=CHECKOUT, env=environment, capture_output=True, text=True, check=False, timeout=300)
+        done = subprocess.run(
+            command,
+            cwd=CHECKOUT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+        )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
     def run(self, config: str, seconds: float) -> dict[str, Any]:
         """Run the deployment once with a configuration, and give the flow run's final state with its logs."""
         deployment = self.call("GET", "deployments/name/retrain/retrain-cluster")
-        asked = self.call("POST", f"deployments/{deployment['id']}/create_flow_run", {"parameters": {"config": config}})
+        asked = self.call(
+            "POST",
+            f"deployments/{deployment['id']}/create_flow_run",
+            {"parameters": {"config": config}},
+        )
         end = time.monotonic() + seconds
         while (run := self.call("GET", f"flow_runs/{asked['id']}"))["state_type"] not in _FINAL:
-            assert time.monotonic() < end, f"{run['state_name']}: {self.logs(asked['id'])}\n{self.described()}"
+            assert time.monotonic() < end, (
+                f"{run['state_name']}: {self.logs(asked['id'])}\n{self.described()}"
+            )
             time.sleep(2)
         return run | {"logs": self.logs(asked["id"])}
 
@@ -87,7 +103,9 @@ class Team:
         """What a flow run's pod, its trainings' pods and its worker said."""
         lines: list[str] = []
         while page := self.call(
-            "POST", "logs/filter", {"logs": {"flow_run_id": {"any_": [run]}}, "offset": len(lines), "limit": 200}
+            "POST",
+            "logs/filter",
+            {"logs": {"flow_run_id": {"any_": [run]}}, "offset": len(lines), "limit": 200},
         ):
             lines += [line["message"] for line in page]
         return "\n".join(lines)
@@ -101,13 +119,17 @@ class Team:
 def team(kubectl: Kubectl, namespace: str, folder: Path, kubeconfig: Path) -> Iterator[Team]:
     """Servers at a node's address, accounts and rights in a namespace, the work pool, the deployment and a worker."""
     address = layout.NODES[0].address
-    machine.require({"/usr/lib/postgresql": "postgresql"})  # with its extensions: Prefect asks for pg_trgm
+    machine.require(
+        {"/usr/lib/postgresql": "postgresql"}
+    )  # with its extensions: Prefect asks for pg_trgm
     folder.chmod(0o755)
     for name in ("home", "exchange"):
         (folder / name).mkdir()
         (folder / name).chmod(0o1777)
     (folder / "code").mkdir()
-    for name in _CODE:  # a copy: flow and training pods run the same code, whatever is edited meanwhile
+    for (
+        name
+    ) in _CODE:  # a copy: flow and training pods run the same code, whatever is edited meanwhile
         copy = shutil.copytree if (CHECKOUT / name).is_dir() else shutil.copy
         copy(CHECKOUT / name, folder / "code" / name)
     with contextlib.ExitStack() as running:
@@ -153,17 +175,26 @@ def _mounts(folder: Path) -> dict[str, tuple[str, str]]:
 
 
 def _prepare(team: Team) -> None:
-    for manifest in yaml.safe_load_all(team.kubectl("kustomize", str(CHECKOUT / "infra/kubernetes/base"))):
+    for manifest in yaml.safe_load_all(
+        team.kubectl("kustomize", str(CHECKOUT / "infra/kubernetes/base"))
+    ):
         if manifest["kind"] in _ACCOUNTS:
             manifest["metadata"]["namespace"] = team.namespace
             for subject in manifest.get("subjects", []):
                 subject["namespace"] = team.namespace
             team.kubectl.apply(manifest, team.namespace)
     values = {"CONCORD_DATABASE_URL": team.database, "MLFLOW_TRACKING_URI": team.mlflow}
-    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "concord-flow"}, "stringData": values}
+    secret = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "concord-flow"},
+        "stringData": values,
+    }
     team.kubectl.apply(secret, team.namespace)
     template = str(CHECKOUT / "infra/prefect/base-job-template.json")
-    team.command("work-pool", "create", "concord", "--type", "kubernetes", "--base-job-template", template)
+    team.command(
+        "work-pool", "create", "concord", "--type", "kubernetes", "--base-job-template", template
+    )
     mounts = _mounts(team.folder)
     written = ("home", "exchange")
     variables = {
@@ -177,19 +208,26 @@ def _prepare(team: Team) -> None:
         ],
         "volume_mounts": [
             {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108
-            *({"name": n, "mountPath": mount, "readOnly": n not in written} for n, (_, mount) in mounts.items()),
+            *(
+                {"name": n, "mountPath": mount, "readOnly": n not in written}
+                for n, (_, mount) in mounts.items()
+            ),
         ],
     }
     team.command("deploy", "--name", "retrain-cluster", CONCORD_FLOW_IMAGE=images.TEST)
     made = team.call("GET", "deployments/name/retrain/retrain-cluster")
-    team.call("PATCH", f"deployments/{made['id']}", {"job_variables": made["job_variables"] | variables})
+    team.call(
+        "PATCH", f"deployments/{made['id']}", {"job_variables": made["job_variables"] | variables}
+    )
 
 
 @contextlib.contextmanager
 def _worker(team: Team, kubeconfig: Path) -> Iterator[None]:
     """A worker with no more than the rights of its account: its kubeconfig has nothing but that account's token."""
     cluster = yaml.safe_load(kubeconfig.read_text())["clusters"][0]
-    token = team.kubectl("-n", team.namespace, "create", "token", "concord-worker", "--duration", "3h").strip()
+    token = team.kubectl(
+        "-n", team.namespace, "create", "token", "concord-worker", "--duration", "3h"
+    ).strip()
     own = {
         "apiVersion": "v1",
         "kind": "Config",
@@ -197,7 +235,14 @@ def _worker(team: Team, kubeconfig: Path) -> Iterator[None]:
         "clusters": [cluster],
         "users": [{"name": "worker", "user": {"token": token}}],
         "contexts": [
-            {"name": "worker", "context": {"cluster": cluster["name"], "user": "worker", "namespace": team.namespace}}
+            {
+                "name": "worker",
+                "context": {
+                    "cluster": cluster["name"],
+                    "user": "worker",
+                    "namespace": team.namespace,
+                },
+            }
         ],
     }
     place = team.folder / "worker.kubeconfig"
@@ -207,7 +252,17 @@ def _worker(team: Team, kubeconfig: Path) -> Iterator[None]:
         "PREFECT_INTEGRATIONS_KUBERNETES_OBSERVER_NAMESPACES": team.namespace,
         "PREFECT_WORKER_QUERY_SECONDS": "2",
     }
-    command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", "concord", "--type", "kubernetes"]
+    command = [
+        sys.executable,
+        "-m",
+        "prefect",
+        "worker",
+        "start",
+        "--pool",
+        "concord",
+        "--type",
+        "kubernetes",
+    ]
     with (team.folder / "worker.log").open("wb") as log:
         process = subprocess.Popen(command, cwd=CHECKOUT, env=environment, stdout=log, stderr=log)
     try:
@@ -225,7 +280,9 @@ def database_files(folder: Path) -> list[str]:
     """Files below a folder that are of SQLite, by name or by content."""
     names = (".db", ".sqlite", ".sqlite3", ".db-wal", ".sqlite-wal")
     found = [p for p in folder.rglob("*") if p.is_file()]
-    return [str(p) for p in found if p.name.endswith(names) or p.read_bytes()[:15] == b"SQLite format 3"]
+    return [
+        str(p) for p in found if p.name.endswith(names) or p.read_bytes()[:15] == b"SQLite format 3"
+    ]
 
 
 def _here(folder: Path, place: str) -> Path:
@@ -255,7 +312,11 @@ def main() -> None:
             champion = Registry(ready.home).champion(config["name"])
             records = sorted((folder / "home" / "runs").glob("*/run.json"))
             steps = json.loads(records[-1].read_text())["steps"] if records else []
-            evaluated = [_here(folder, s["output"]) / "metrics.json" for s in steps if s["name"] == "evaluate"]
+            evaluated = [
+                _here(folder, s["output"]) / "metrics.json"
+                for s in steps
+                if s["name"] == "evaluate"
+            ]
         outcome = {
             "state": run["state_name"],
             "seconds": round(seconds, 1),

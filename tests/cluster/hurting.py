@@ -34,7 +34,13 @@ class Hurting:
     """
 
     def __init__(
-        self, kind: str, chance: random.Random, observer: Observer, proxy: Proxy, kubectl: Kubectl, trained: Callable[[], bool]
+        self,
+        kind: str,
+        chance: random.Random,
+        observer: Observer,
+        proxy: Proxy,
+        kubectl: Kubectl,
+        trained: Callable[[], bool],
     ) -> None:
         self.kind, self._chance, self._observer = kind, chance, observer
         self._proxy, self._kubectl, self._trained = proxy, kubectl, trained
@@ -73,7 +79,10 @@ class Hurting:
         self.fired = False
 
     def _pod(self) -> Pod | None:
-        return next((p for p in self._observer.look().pods if p.phase in ("Running", "Pending") and p.node), None)
+        return next(
+            (p for p in self._observer.look().pods if p.phase in ("Running", "Pending") and p.node),
+            None,
+        )
 
     def _node(self) -> str:
         pod = self._pod()
@@ -127,7 +136,13 @@ class Hurting:
             end = time.monotonic() + 60
             while "NotReady" not in self._kubectl("get", "node", node) and time.monotonic() < end:
                 time.sleep(0.5)
-            self._kubectl("taint", "node", node, "node.kubernetes.io/out-of-service=lost:NoExecute", "--overwrite")
+            self._kubectl(
+                "taint",
+                "node",
+                node,
+                "node.kubernetes.io/out-of-service=lost:NoExecute",
+                "--overwrite",
+            )
             self._observer.until(lambda now: all(p.node != node for p in now.pods))
         finally:
             faults.restore_node(node)

@@ -44,7 +44,12 @@ class Observer:
         self._thread.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self._stop.set()
         self._thread.join(30)
 
@@ -58,7 +63,9 @@ class Observer:
             if error.status != 404:
                 raise
             job = None
-        items = self.api.call("GET", pods, query={"labelSelector": f"concord/job={self.name}"})["items"]
+        items = self.api.call("GET", pods, query={"labelSelector": f"concord/job={self.name}"})[
+            "items"
+        ]
         return Snapshot(job=job, pods=[Pod(p) for p in items])
 
     def active(self) -> bool:
@@ -84,7 +91,13 @@ class Observer:
                 uid = self.last.job["metadata"]["uid"]
                 self.jobs.add(uid)
                 # Pods of the run before may still be going.
-                self.pods |= {p.uid for p in self.last.pods if p.tree["metadata"]["ownerReferences"][0]["uid"] == uid}
+                self.pods |= {
+                    p.uid
+                    for p in self.last.pods
+                    if p.tree["metadata"]["ownerReferences"][0]["uid"] == uid
+                }
                 if self.last.phase in ("succeeded", "failed"):
                     self.ended = self.last.phase
-            self.most_live = max(self.most_live, sum(p.phase == "Running" and not p.leaving for p in self.last.pods))
+            self.most_live = max(
+                self.most_live, sum(p.phase == "Running" and not p.leaving for p in self.last.pods)
+            )

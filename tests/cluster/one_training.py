@@ -18,7 +18,9 @@ def main(spec: str, block: str, out: str) -> None:
         out=folder,
         checkpoints=folder.parent / "state",
         progress=lambda what, done, total: _say(f"{what} {done}/{total}"),
-        trainer=KubernetesTrainer.model_validate(json.loads(Path(block).read_text(encoding="utf-8"))),
+        trainer=KubernetesTrainer.model_validate(
+            json.loads(Path(block).read_text(encoding="utf-8"))
+        ),
         run="killed",
         say=_say,
     )

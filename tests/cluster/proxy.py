@@ -18,7 +18,14 @@ import yaml
 from infra.cluster import connect
 
 KINDS = ("watch_closed", "gone", "throttled", "server_error", "token_expired", "slow", "cut_after")
-_GONE = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "Expired", "message": "too old", "code": 410}
+_GONE = {
+    "kind": "Status",
+    "apiVersion": "v1",
+    "status": "Failure",
+    "reason": "Expired",
+    "message": "too old",
+    "code": 410,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +48,9 @@ class Proxy:
         active: whether the Job that is hurt is active now.
     """
 
-    def __init__(self, folder: Path, upstream: str, *, seed: int, active: Callable[[], bool]) -> None:
+    def __init__(
+        self, folder: Path, upstream: str, *, seed: int, active: Callable[[], bool]
+    ) -> None:
         self.kubeconfig = folder / "kubeconfig"
         self.send = connect(None, upstream)
         self.random = random.Random(seed)
@@ -50,15 +59,24 @@ class Proxy:
         self._active, self._lock = active, threading.RLock()
         self._armed: list[str] = []
         self._streams: dict[int, str] = {}
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Bound", (_Handler,), {"proxy": self}))
+        self._server = ThreadingHTTPServer(
+            ("127.0.0.1", 0), type("Bound", (_Handler,), {"proxy": self})
+        )
         self._server.daemon_threads = True
         self._renew()
 
     def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        threading.Thread(
+            target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
+        ).start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.disarm()
         self._server.shutdown()
         self._server.server_close()
@@ -69,7 +87,9 @@ class Proxy:
             if kind == "token_expired":
                 self._armed = [kind]
                 threading.Timer(self.random.uniform(0, 3), self._renew).start()
-                self.token = f"{self.random.random()}"  # known to nobody until the kubeconfig is written
+                self.token = (
+                    f"{self.random.random()}"  # known to nobody until the kubeconfig is written
+                )
             else:
                 self._armed = [kind] * self.random.randint(1, 4)
             for number in self._streams:
@@ -162,13 +182,21 @@ class _Handler(BaseHTTPRequestHandler):
         if fault == "slow":
             proxy.note(fault, request)
             time.sleep(proxy.random.choice([1, 3, 17]))  # the last is longer than anybody waits
-        if fault in ("throttled", "server_error") or (fault == "gone" and proxy.random.random() < 0.5):
+        if fault in ("throttled", "server_error") or (
+            fault == "gone" and proxy.random.random() < 0.5
+        ):
             proxy.note(fault, request)
-            status = {"throttled": 429, "gone": 410}.get(fault) or proxy.random.choice([500, 503, 504])
-            return self._answer(status, {"message": f"injected {status}", "code": status}, {"Retry-After": "1"})
+            status = {"throttled": 429, "gone": 410}.get(fault) or proxy.random.choice(
+                [500, 503, 504]
+            )
+            return self._answer(
+                status, {"message": f"injected {status}", "code": status}, {"Retry-After": "1"}
+            )
         return self._forward(method, parts.path, query, body, fault, request)
 
-    def _forward(self, method: str, path: str, query: dict[str, str], body: Any, fault: str, request: str) -> None:
+    def _forward(
+        self, method: str, path: str, query: dict[str, str], body: Any, fault: str, request: str
+    ) -> None:
         try:
             response = self.proxy.send(method, path, query=query, body=body, timeout=(5.0, 70.0))
         except Exception as error:  # the real server is away: so is this one
@@ -180,7 +208,9 @@ class _Handler(BaseHTTPRequestHandler):
         if fault == "cut_after":
             self.proxy.note(fault, request)
             self.close_connection = True
-            self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n" + data[: len(data) // 2])
+            self.wfile.write(
+                b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n" + data[: len(data) // 2]
+            )
             return None
         return self._answer(response.status, data)
 
@@ -190,13 +220,19 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         number, watch = id(response), "watch=" in request
         self.proxy.opened(number)
-        end = time.monotonic() + self.proxy.random.uniform(0, 1) if fault in ("watch_closed", "gone") else None
+        end = (
+            time.monotonic() + self.proxy.random.uniform(0, 1)
+            if fault in ("watch_closed", "gone")
+            else None
+        )
         source = _Pump(response)
         try:
             while (chunk := source.next(0.1)) is not None:
                 if chunk:
                     self._chunk(chunk)
-                asked = self.proxy.ending(number) or (fault if end and time.monotonic() > end else "")
+                asked = self.proxy.ending(number) or (
+                    fault if end and time.monotonic() > end else ""
+                )
                 if asked and (watch or asked == "watch_closed"):
                     if asked != "closed":
                         self.proxy.note(asked, request)
@@ -216,7 +252,11 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self, status: int, content: Any, headers: dict[str, str] | None = None) -> None:
         data = content if isinstance(content, bytes) else json.dumps(content).encode()
         self.send_response(status)
-        for key, value in {"Content-Type": "application/json", "Content-Length": str(len(data)), **(headers or {})}.items():
+        for key, value in {
+            "Content-Type": "application/json",
+            "Content-Length": str(len(data)),
+            **(headers or {}),
+        }.items():
             self.send_header(key, value)
         self.end_headers()
         self.wfile.write(data)

@@ -48,7 +48,10 @@ def serving(address: str, folder: Path) -> Iterator[S3Server]:
     logs = folder.with_suffix(".log")
     environment = {"ROOT_ACCESS_KEY": server.access_key, "ROOT_SECRET_KEY": server.secret_key}
     command = [binary("versitygw"), "--port", f"{address}:{port}", "posix", str(folder)]
-    with logs.open("w") as log, subprocess.Popen(command, env=environment, stdout=log, stderr=log) as process:
+    with (
+        logs.open("w") as log,
+        subprocess.Popen(command, env=environment, stdout=log, stderr=log) as process,
+    ):
         try:
             wait_for("versitygw", lambda: _answers(address, port), 20, str(logs))
             yield server

@@ -71,7 +71,10 @@ def differences(here: Here, out: Path) -> tuple[float, float]:
     losses = max(abs(a[k] - b[k]) for a, b in zip(mine, theirs, strict=True) for k in a)
     features = Features.load(here.inputs["encode"].path)
     rows = np.flatnonzero((features.splits != "train") & features.present.any(axis=1))
-    logits = [infer(models.load(f / "student"), features.arrays, features.present, rows).logits for f in (here.out, out)]
+    logits = [
+        infer(models.load(f / "student"), features.arrays, features.present, rows).logits
+        for f in (here.out, out)
+    ]
     return losses, float(np.abs(logits[0] - logits[1]).max())
 
 
@@ -97,7 +100,12 @@ def run(here: Here, block: dict, out: Path) -> float:
 def through_s3(block: dict, s3: S3Server, kubectl, prefix: str) -> dict:
     """The block with S3 for its exchange; the credentials come from a Secret."""
     namespace = block["namespace"]
-    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s3"}, "stringData": s3.env}
+    secret = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "s3"},
+        "stringData": s3.env,
+    }
     kubectl.apply(secret, namespace)
     keys = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
     plain = {k: v for k, v in s3.env.items() if k not in keys}
@@ -124,7 +132,12 @@ def rounding(here, tmp_path_factory):
 
 def block_for(request, trainer, kubectl, place, nodes):
     """One pod has the threads that this process has; two share the machine's cores."""
-    block = {**trainer, "nodes": nodes, "cpu": max(1, torch.get_num_threads() // nodes), "memory": "4Gi"}
+    block = {
+        **trainer,
+        "nodes": nodes,
+        "cpu": max(1, torch.get_num_threads() // nodes),
+        "memory": "4Gi",
+    }
     if place == "folder":
         return block
     s3 = request.getfixturevalue("s3")
@@ -140,12 +153,21 @@ def shown(capsys, **row):
 
 
 @pytest.mark.parametrize("place", ["folder", "s3"])
-def test_one_job_trains_the_demos_student_as_this_process_does(here, trainer, tmp_path, request, kubectl, capsys, place):
+def test_one_job_trains_the_demos_student_as_this_process_does(
+    here, trainer, tmp_path, request, kubectl, capsys, place
+):
     out = tmp_path / "out"
     out.mkdir()
     seconds = run(here, block_for(request, trainer, kubectl, place, 1), out)
     losses, logits = differences(here, out)
-    shown(capsys, pods=1, exchange=place, losses=losses, logits=logits, over_local=seconds / here.seconds)
+    shown(
+        capsys,
+        pods=1,
+        exchange=place,
+        losses=losses,
+        logits=logits,
+        over_local=seconds / here.seconds,
+    )
     assert losses <= 1e-6
     assert logits <= 1e-6
 
@@ -158,7 +180,15 @@ def test_two_pods_differ_by_no_more_than_two_thread_counts_do(
     out.mkdir()
     seconds = run(here, block_for(request, trainer, kubectl, place, 2), out)
     losses, logits = differences(here, out)
-    shown(capsys, pods=2, exchange=place, losses=losses, logits=logits, over_local=seconds / here.seconds, threads=rounding)
+    shown(
+        capsys,
+        pods=2,
+        exchange=place,
+        losses=losses,
+        logits=logits,
+        over_local=seconds / here.seconds,
+        threads=rounding,
+    )
     assert losses <= 2 * rounding[0]
     assert logits <= 2 * rounding[1]
 
@@ -172,7 +202,9 @@ def test_the_whole_demo_with_only_the_trainer_block_changed(trainer, tmp_path, c
     config.write_text(yaml.safe_dump(tree), encoding="utf-8")
     environment = os.environ | {"CONCORD_HOME": str(tmp_path / "home")}
     command = [sys.executable, "-m", "flows.cli", "run", str(config), "--json"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=600)
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, check=False, timeout=600
+    )
     assert done.returncode == 0, done.stderr[-4000:]
     result = json.loads(done.stdout)
     assert result["verdict"] == "promote"

@@ -19,7 +19,9 @@ pytestmark = pytest.mark.cluster
 
 def written(folder: Path, trainer: dict[str, Any]) -> Path:
     path = folder / "run.yaml"
-    path.write_text(yaml.safe_dump({"name": "tiny", "data": {"uri": str(folder)}, "trainer": trainer}))
+    path.write_text(
+        yaml.safe_dump({"name": "tiny", "data": {"uri": str(folder)}, "trainer": trainer})
+    )
     return path
 
 
@@ -35,7 +37,15 @@ def jobs(kubectl: Kubectl, namespace: str) -> list[str]:
 
 
 def test_all_is_well_and_nothing_is_left(trainer, tmp_path, kubectl, namespace) -> None:
-    command = [sys.executable, "-m", "flows.cli", "doctor", "--json", "--cluster", str(written(tmp_path, trainer))]
+    command = [
+        sys.executable,
+        "-m",
+        "flows.cli",
+        "doctor",
+        "--json",
+        "--cluster",
+        str(written(tmp_path, trainer)),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     told = json.loads(done.stdout)
     assert (done.returncode, told["ok"]) == (0, True), told
@@ -59,7 +69,9 @@ def test_two_places_that_are_not_one_are_told(trainer, tmp_path) -> None:
     other = tmp_path / "other"
     other.mkdir()
     other.chmod(0o1777)
-    found = bad(look(written(tmp_path, {**trainer, "exchange": {**trainer["exchange"], "uri": str(other)}})))
+    found = bad(
+        look(written(tmp_path, {**trainer, "exchange": {**trainer["exchange"], "uri": str(other)}}))
+    )
     assert "the pod sees another place than the run does" in found["storage round trip"]
     assert f"image {trainer['image']}" not in found
 
@@ -75,12 +87,18 @@ def test_more_gpus_than_there_are_is_told(trainer, tmp_path, own_cluster) -> Non
     assert "2 asked for on each of 1" in found["GPUs (nvidia.com/gpu)"]
 
 
-def test_a_server_that_does_not_answer_is_told_in_bounded_time(trainer, tmp_path, monkeypatch) -> None:
+def test_a_server_that_does_not_answer_is_told_in_bounded_time(
+    trainer, tmp_path, monkeypatch
+) -> None:
     config = tmp_path / "kubeconfig"
     cluster = {"name": "c", "cluster": {"server": "https://127.0.0.1:1"}}
     context = {"name": "c", "context": {"cluster": "c", "user": "u"}}
     user = {"name": "u", "user": {"token": "t"}}
-    config.write_text(yaml.safe_dump({"clusters": [cluster], "contexts": [context], "users": [user], "current-context": "c"}))
+    config.write_text(
+        yaml.safe_dump(
+            {"clusters": [cluster], "contexts": [context], "users": [user], "current-context": "c"}
+        )
+    )
     monkeypatch.setenv("KUBECONFIG", str(config))
     began = time.monotonic()
     (finding,) = look(written(tmp_path, trainer))

@@ -26,7 +26,12 @@ def exchange(s3, monkeypatch):
 def folder(tmp_path):
     """Of several parts of an upload, one file empty, one deep below."""
     made = tmp_path / "folder"
-    for name, data in {"large.bin": bytes(range(256)) * 250_000, "a.txt": b"a", "a-b": b"", "c/d/e": b"e"}.items():
+    for name, data in {
+        "large.bin": bytes(range(256)) * 250_000,
+        "a.txt": b"a",
+        "a-b": b"",
+        "c/d/e": b"e",
+    }.items():
         (made / name).parent.mkdir(parents=True, exist_ok=True)
         (made / name).write_bytes(data)
     return made
@@ -44,7 +49,9 @@ def test_objects_attempts_and_checkpoints_come_back_as_they_went(exchange, folde
     assert digest_folder(tmp_path / "out") == digest
     for token, step in (("old", 4), ("older", 2)):
         state = {"w": torch.full((3,), float(step))}
-        Fenced(exchange, "job", token).write("m", Checkpoint(epoch=0, step=step, history=[], state=state), "k")
+        Fenced(exchange, "job", token).write(
+            "m", Checkpoint(epoch=0, step=step, history=[], state=state), "k"
+        )
     found = Fenced(exchange, "job", "new").read("m", "k")
     assert (found.step, found.state["w"].tolist()) == (4, [4.0] * 3)
 

@@ -37,7 +37,10 @@ def first(team):
 
 
 def records(team):
-    return [json.loads(path.read_text()) for path in sorted((team.folder / "home" / "runs").glob("*/run.json"))]
+    return [
+        json.loads(path.read_text())
+        for path in sorted((team.folder / "home" / "runs").glob("*/run.json"))
+    ]
 
 
 def test_the_flow_in_a_pod_makes_a_champion_in_the_teams_ledger_and_registry(team, first):
@@ -56,11 +59,19 @@ def test_its_trainings_were_jobs_that_its_own_account_submitted(team, first):
     """Two accounts may create Jobs in the namespace; the worker knows of one Job only, the flow's."""
     events = team.kubectl.json("-n", team.namespace, "get", "events")["items"]
     jobs = {e["involvedObject"]["name"] for e in events if e["reason"] == "SuccessfulCreate"}
-    submitted = {line.split()[2] for line in first["logs"].splitlines() if line.startswith("submitted Job")}
+    submitted = {
+        line.split()[2] for line in first["logs"].splitlines() if line.startswith("submitted Job")
+    }
     assert len(submitted) >= 2
     assert submitted < jobs
     assert len(jobs - submitted) == 1
-    pod = next(iter(team.kubectl.json("-n", team.namespace, "get", "pods", "-l", "concord/task=flow")["items"]))
+    pod = next(
+        iter(
+            team.kubectl.json("-n", team.namespace, "get", "pods", "-l", "concord/task=flow")[
+                "items"
+            ]
+        )
+    )
     assert pod["spec"]["serviceAccountName"] == "concord-flow"
     assert not pod["spec"]["containers"][0]["securityContext"].get("privileged")
     assert pod["spec"]["containers"][0]["securityContext"]["readOnlyRootFilesystem"]
@@ -69,7 +80,13 @@ def test_its_trainings_were_jobs_that_its_own_account_submitted(team, first):
 def test_nothing_below_the_home_is_sqlite_and_its_record_names_the_pod(team, first):
     assert flow_pod.database_files(team.folder / "home") == []
     (record,) = records(team)
-    pod = next(iter(team.kubectl.json("-n", team.namespace, "get", "pods", "-l", "concord/task=flow")["items"]))
+    pod = next(
+        iter(
+            team.kubectl.json("-n", team.namespace, "get", "pods", "-l", "concord/task=flow")[
+                "items"
+            ]
+        )
+    )
     assert (record["status"], record["host"]) == ("finished", pod["metadata"]["name"])
     assert record["flow_run"] == first["id"]
 
@@ -79,7 +96,12 @@ def test_the_worker_was_refused_nothing_and_no_password_is_in_logs_or_manifests(
     assert "orbidden" not in words, words
     password = team.database.split(":")[2].split("@")[0]
     manifests = team.kubectl("-n", team.namespace, "get", "jobs,pods", "-o", "yaml")
-    for text in (words, first["logs"], manifests, *(p.read_text() for p in team.folder.glob("home/runs/*/run.json"))):
+    for text in (
+        words,
+        first["logs"],
+        manifests,
+        *(p.read_text() for p in team.folder.glob("home/runs/*/run.json")),
+    ):
         assert password not in text
 
 
@@ -98,15 +120,30 @@ def test_a_second_run_in_another_pod_skips_all_steps_and_decides_nothing(team):
 
 def like_the_flow(team, name, *, env_from, arguments):
     """A pod as the work pool makes it, with another command; gives its exit code and what it wrote."""
-    flow = team.kubectl.json("-n", team.namespace, "get", "pods", "-l", "concord/task=flow")["items"][0]
-    spec = {key: flow["spec"][key] for key in ("securityContext", "restartPolicy", "volumes", "enableServiceLinks")}
+    flow = team.kubectl.json("-n", team.namespace, "get", "pods", "-l", "concord/task=flow")[
+        "items"
+    ][0]
+    spec = {
+        key: flow["spec"][key]
+        for key in ("securityContext", "restartPolicy", "volumes", "enableServiceLinks")
+    }
     spec["volumes"] = [volume for volume in spec["volumes"] if "projected" not in volume]
     container = {
-        key: flow["spec"]["containers"][0][key] for key in ("image", "imagePullPolicy", "workingDir", "securityContext", "env")
+        key: flow["spec"]["containers"][0][key]
+        for key in ("image", "imagePullPolicy", "workingDir", "securityContext", "env")
     }
-    mounts = [m for m in flow["spec"]["containers"][0]["volumeMounts"] if "serviceaccount" not in m["mountPath"]]
+    mounts = [
+        m
+        for m in flow["spec"]["containers"][0]["volumeMounts"]
+        if "serviceaccount" not in m["mountPath"]
+    ]
     container |= {"name": "command", "args": arguments, "volumeMounts": mounts, "envFrom": env_from}
-    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": {**spec, "containers": [container]}}
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name},
+        "spec": {**spec, "containers": [container]},
+    }
     team.kubectl.apply(pod, team.namespace)
     team.kubectl(
         "-n",
@@ -117,13 +154,17 @@ def like_the_flow(team, name, *, env_from, arguments):
         "--timeout=120s",
     )
     status = team.kubectl.json("-n", team.namespace, "get", "pod", name)["status"]
-    return status["containerStatuses"][0]["state"]["terminated"]["exitCode"], team.kubectl("-n", team.namespace, "logs", name)
+    return status["containerStatuses"][0]["state"]["terminated"]["exitCode"], team.kubectl(
+        "-n", team.namespace, "logs", name
+    )
 
 
 @pytest.mark.usefixtures("first")
 def test_the_command_in_a_pod_says_at_once_that_nothing_changed(team):
     servers = [{"secretRef": {"name": "concord-flow"}}]
-    code, said = like_the_flow(team, "again", env_from=servers, arguments=["concord", "run", CONFIG, "--json"])
+    code, said = like_the_flow(
+        team, "again", env_from=servers, arguments=["concord", "run", CONFIG, "--json"]
+    )
     assert code == 0, said
     assert json.loads(said.splitlines()[-1])["verdict"] == "nothing changed"
 

@@ -21,7 +21,9 @@ def features(tmp_path_factory):
 
 def three(features, block, tmp_path):
     """Three trainings that differ in their seed, at once."""
-    specs = [teach_spec(features, training={"seed": seed, "teacher_epochs": 2}) for seed in range(3)]
+    specs = [
+        teach_spec(features, training={"seed": seed, "teacher_epochs": 2}) for seed in range(3)
+    ]
     return [Running(spec, block, tmp_path / f"out-{i}") for i, spec in enumerate(specs)]
 
 
@@ -29,10 +31,14 @@ def holding(kubectl, namespace):
     """Pods that hold a GPU now, and those that wait."""
     pods = kubectl.json("-n", namespace, "get", "pods")["items"]
     phases = [p["status"]["phase"] for p in pods if "nodeName" in p["spec"]]
-    return sum(phase in ("Pending", "Running") for phase in phases), sum("nodeName" not in p["spec"] for p in pods)
+    return sum(phase in ("Pending", "Running") for phase in phases), sum(
+        "nodeName" not in p["spec"] for p in pods
+    )
 
 
-def test_three_jobs_that_hold_a_gpu_each_queue_on_two_and_all_finish(features, trainer, tmp_path, kubectl, namespace):
+def test_three_jobs_that_hold_a_gpu_each_queue_on_two_and_all_finish(
+    features, trainer, tmp_path, kubectl, namespace
+):
     block = {**trainer, "gpus": 1, "device": "cpu", "cpu": 0.5}
     jobs = three(features, block, tmp_path)
     seen = []
@@ -46,7 +52,9 @@ def test_three_jobs_that_hold_a_gpu_each_queue_on_two_and_all_finish(features, t
     assert max(waiting for _, waiting in seen) >= 1, "the third never had to wait"
 
 
-def test_pods_for_cuda_that_see_no_gpu_fail_at_the_preflight_with_its_message(features, trainer, tmp_path):
+def test_pods_for_cuda_that_see_no_gpu_fail_at_the_preflight_with_its_message(
+    features, trainer, tmp_path
+):
     jobs = three(features, {**trainer, "gpus": 1, "device": "cuda"}, tmp_path)
     for job in jobs:
         with pytest.raises(PreflightFailed, match="torch sees 0 CUDA devices, wanted 1"):

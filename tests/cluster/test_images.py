@@ -36,8 +36,30 @@ pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(1800)]
 
 NODE = "node-1"
 FORBIDDEN = {
-    "train": ["prefect", "mlflow", "bentoml", "great_expectations", "dvc", "sklearn", "pip", "uv", "pytest", "mypy", "flows"],
-    "serve": ["prefect", "mlflow", "great_expectations", "dvc", "pip", "uv", "pytest", "mypy", "flows"],
+    "train": [
+        "prefect",
+        "mlflow",
+        "bentoml",
+        "great_expectations",
+        "dvc",
+        "sklearn",
+        "pip",
+        "uv",
+        "pytest",
+        "mypy",
+        "flows",
+    ],
+    "serve": [
+        "prefect",
+        "mlflow",
+        "great_expectations",
+        "dvc",
+        "pip",
+        "uv",
+        "pytest",
+        "mypy",
+        "flows",
+    ],
     "flow": ["pip", "pytest", "mypy", "hypothesis", "transformers"],
 }
 
@@ -60,7 +82,9 @@ class Images:
         if image not in self.report:
             self.report[image] = {}
             began = time.monotonic()
-            builds.image(name, FOLDER / f"{image}.Dockerfile", self.context, {"CODE": self.code}, [NODE])
+            builds.image(
+                name, FOLDER / f"{image}.Dockerfile", self.context, {"CODE": self.code}, [NODE]
+            )
             self.report[image]["build and load, s"] = round(time.monotonic() - began)
         return name
 
@@ -73,7 +97,9 @@ def images(own_cluster, tmp_path_factory) -> Iterator[Images]:  # noqa: ARG001  
     yield built
     for image, seen in built.report.items():
         print(f"\n{image}: {json.dumps(seen)}", end="")  # noqa: T201  the table of the proof
-        nodes.ctr(next(n for n in layout.NODES if n.name == NODE), "images", "rm", built.name(image))
+        nodes.ctr(
+            next(n for n in layout.NODES if n.name == NODE), "images", "rm", built.name(image)
+        )
 
 
 @pytest.fixture(scope="module")
@@ -84,10 +110,15 @@ def restricted(kubectl: Kubectl, namespace: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def block(images: Images, s3: S3Server, kubectl: Kubectl, restricted: str) -> Iterator[dict[str, Any]]:
+def block(
+    images: Images, s3: S3Server, kubectl: Kubectl, restricted: str
+) -> Iterator[dict[str, Any]]:
     """A trainer block with nothing of this machine in the pod: the image alone, and S3."""
     keys = {name: s3.env[name] for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
-    kubectl.apply({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s3"}, "stringData": keys}, restricted)
+    kubectl.apply(
+        {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s3"}, "stringData": keys},
+        restricted,
+    )
     with pytest.MonkeyPatch.context() as patch:
         for name, value in s3.env.items():
             patch.setenv(name, value)
@@ -110,7 +141,11 @@ def features(tmp_path_factory) -> Path:
 
 def pod(name: str, image: str, command: list[str], **more: Any) -> dict[str, Any]:
     """A pod as the strictest standard wants it."""
-    security = {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}}
+    security = {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
     container = {
         "name": "main", "image": image, "imagePullPolicy": "Never", "securityContext": security,
         "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],  # noqa: S108
@@ -125,12 +160,17 @@ def pod(name: str, image: str, command: list[str], **more: Any) -> dict[str, Any
     return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec}
 
 
-def ran(kubectl: Kubectl, namespace: str, manifest: dict[str, Any], seconds: int = 180) -> tuple[str, float]:
+def ran(
+    kubectl: Kubectl, namespace: str, manifest: dict[str, Any], seconds: int = 180
+) -> tuple[str, float]:
     """What a pod wrote until it succeeded, and its seconds from start to end."""
     name = manifest["metadata"]["name"]
     kubectl.apply(manifest, namespace)
     end = time.monotonic() + seconds
-    while (state := kubectl.json("-n", namespace, "get", "pod", name)["status"])["phase"] not in ("Succeeded", "Failed"):
+    while (state := kubectl.json("-n", namespace, "get", "pod", name)["status"])["phase"] not in (
+        "Succeeded",
+        "Failed",
+    ):
         assert time.monotonic() < end, state
         time.sleep(0.5)
     words = kubectl("-n", namespace, "logs", name)
@@ -142,7 +182,9 @@ def ran(kubectl: Kubectl, namespace: str, manifest: dict[str, Any], seconds: int
 
 
 @pytest.mark.parametrize("image", EXTRAS)
-def test_an_image_is_as_small_and_as_bare_as_it_says_and_runs_as_nobody(images, kubectl, restricted, image) -> None:
+def test_an_image_is_as_small_and_as_bare_as_it_says_and_runs_as_nobody(
+    images, kubectl, restricted, image
+) -> None:
     asked = f"""
 import importlib.util, json, os, sys
 exec(compile({(FOLDER / "sizes.py").read_text()!r}, "sizes", "exec"), about := {{"__name__": "sizes"}})
@@ -154,12 +196,18 @@ except OSError as error:
     root = error.strerror
 print(json.dumps(dict(sizes=about["measure"](about["Path"]("/")), present=present, user=os.getuid(), root=root)))
 """
-    words, _ = ran(kubectl, restricted, pod(f"about-{image}", images.name(image), ["python", "-c", asked]))
+    words, _ = ran(
+        kubectl, restricted, pod(f"about-{image}", images.name(image), ["python", "-c", asked])
+    )
     told = json.loads(words)
     images.report[image] |= {"MB": told["sizes"]}
     assert (told["user"], told["root"], told["present"]) == (65532, "Read-only file system", [])
     assert told["sizes"]["beyond_torch"] <= MOST_MB[image]
-    code, seconds = ran(kubectl, restricted, pod(f"code-{image}", images.name(image), ["python", "-m", "components.pods.code"]))
+    code, seconds = ran(
+        kubectl,
+        restricted,
+        pod(f"code-{image}", images.name(image), ["python", "-m", "components.pods.code"]),
+    )
     assert code.strip() == images.code
     imports = {
         "train": "components.training.tasks",
@@ -176,8 +224,12 @@ def test_the_train_image_trains_through_s3(images, block, features, tmp_path) ->
     began = time.monotonic()
     (attempt,) = Running(spec, block, tmp_path / "out").ended()
     assert attempt.about["code"] == images.code
-    assert (tmp_path / "out" / "model" / "model.safetensors").is_file() or any((tmp_path / "out").rglob("*.safetensors"))
-    images.report["train"]["tiny training, submit to result, s"] = round(time.monotonic() - began, 1)
+    assert (tmp_path / "out" / "model" / "model.safetensors").is_file() or any(
+        (tmp_path / "out").rglob("*.safetensors")
+    )
+    images.report["train"]["tiny training, submit to result, s"] = round(
+        time.monotonic() - began, 1
+    )
 
 
 def test_a_run_with_other_code_is_refused_unless_any_code_says_otherwise(
@@ -193,7 +245,9 @@ def test_a_run_with_other_code_is_refused_unless_any_code_says_otherwise(
 
 
 def test_the_doctor_finds_the_train_image_to_be_this_code(images, block, tmp_path) -> None:
-    (tmp_path / "run.yaml").write_text(yaml.safe_dump({"name": "tiny", "data": {"uri": "d"}, "trainer": block}))
+    (tmp_path / "run.yaml").write_text(
+        yaml.safe_dump({"name": "tiny", "data": {"uri": "d"}, "trainer": block})
+    )
     found = {f.what: f for f in look(tmp_path / "run.yaml")}
     assert f"code {images.code[:12]}" in found[f"image {block['image']}"].found
     assert [f for f in found.values() if not f.ok] == []
@@ -205,19 +259,29 @@ def test_the_serve_image_answers_as_a_deployment_with_a_package_from_s3(
     package = packed().package
     place = s3.uri("packages/tiny")
     s3fs.S3FileSystem().put(f"{package}/", place.removeprefix("s3://") + "/", recursive=True)
-    env = [{"name": "CONCORD_PACKAGE", "value": place}, {"name": "CONCORD_PACKAGE_DIGEST", "value": digest_folder(package)}]
+    env = [
+        {"name": "CONCORD_PACKAGE", "value": place},
+        {"name": "CONCORD_PACKAGE_DIGEST", "value": digest_folder(package)},
+    ]
     env += [{"name": name, "value": value} for name, value in block["env"].items()]
-    env += [{"name": e["env"], "valueFrom": {"secretKeyRef": {"name": e["secret"], "key": e["key"]}}} for e in block["secrets"]]
+    env += [
+        {"name": e["env"], "valueFrom": {"secretKeyRef": {"name": e["secret"], "key": e["key"]}}}
+        for e in block["secrets"]
+    ]
     overlay(tmp_path, images.name("serve"), env, restricted)
     began = time.monotonic()
     kubectl("-n", restricted, "create", "serviceaccount", "concord-train")
     kubectl("apply", "-k", str(tmp_path))
     kubectl("-n", restricted, "rollout", "status", "deployment/concord-serve", "--timeout=180s")
     images.report["serve"]["from apply to ready, s"] = round(time.monotonic() - began, 1)
-    (served,) = kubectl.json("-n", restricted, "get", "pods", "-l", "app.kubernetes.io/name=concord-serve")["items"]
+    (served,) = kubectl.json(
+        "-n", restricted, "get", "pods", "-l", "app.kubernetes.io/name=concord-serve"
+    )["items"]
     with httpx.Client(base_url=f"http://{served['status']['podIP']}:3000", timeout=30) as client:
         assert client.get("/v1/model").json()["package_digest"] == digest_folder(package)
-        (found,) = client.post("/v1/classify", json={"records": [{"text": "red round"}]}).json()["answers"]
+        (found,) = client.post("/v1/classify", json={"records": [{"text": "red round"}]}).json()[
+            "answers"
+        ]
     assert sum(found["probabilities"].values()) == pytest.approx(1, abs=1e-5)
     kubectl("delete", "-k", str(tmp_path), "--wait=false")
 
@@ -242,13 +306,19 @@ def overlay(folder: Path, image: str, env: list[dict[str, Any]], namespace: str)
     (folder / "kustomization.yaml").write_text(yaml.safe_dump(tree))
 
 
-def test_the_flow_image_has_the_command_line_and_all_that_it_needs(images, kubectl, restricted) -> None:
-    words, seconds = ran(kubectl, restricted, pod("help", images.name("flow"), ["concord", "--help"]))
+def test_the_flow_image_has_the_command_line_and_all_that_it_needs(
+    images, kubectl, restricted
+) -> None:
+    words, seconds = ran(
+        kubectl, restricted, pod("help", images.name("flow"), ["concord", "--help"])
+    )
     assert "classify" in words
     images.report["flow"]["concord --help, s"] = seconds
     script = "concord doctor --json; prefect version; dvc --version; python -c 'import bentoml, kubernetes, psycopg'"
     words, _ = ran(kubectl, restricted, pod("doctor", images.name("flow"), ["sh", "-c", script]))
-    findings = json.loads(next(line for line in words.splitlines() if line.startswith('{"ok"')))["findings"]
+    findings = json.loads(next(line for line in words.splitlines() if line.startswith('{"ok"')))[
+        "findings"
+    ]
     # A flow's pod is given the addresses of servers; this one was not.
     (missing,) = (f for f in findings if not f["ok"])
     assert missing["what"] == "state folder"
@@ -265,7 +335,9 @@ def test_the_flow_image_runs_the_whole_loop(images, kubectl, restricted) -> None
     concord data glyphs /tmp/here/data/glyphs >&2
     concord run /tmp/here/conf/demo.yaml --json
     """
-    words, seconds = ran(kubectl, restricted, pod("loop", images.name("flow"), ["sh", "-c", script]), seconds=900)
+    words, seconds = ran(
+        kubectl, restricted, pod("loop", images.name("flow"), ["sh", "-c", script]), seconds=900
+    )
     told = json.loads(next(line for line in words.splitlines() if line.startswith("{")))
     assert told["verdict"] == "promote", told
     images.report["flow"]["the demo's loop, s"] = seconds

@@ -47,7 +47,10 @@ def failing(spec, block, tmp_path, kind, match):
 def left(kubectl, namespace, spec):
     """How many Jobs and pods there are of a training."""
     name = job_name(spec.task, work_digest(spec), code_digest())
-    return [len(kubectl.json("-n", namespace, "get", kind, "-l", f"concord/job={name}")["items"]) for kind in ("jobs", "pods")]
+    return [
+        len(kubectl.json("-n", namespace, "get", kind, "-l", f"concord/job={name}")["items"])
+        for kind in ("jobs", "pods")
+    ]
 
 
 def slow(features, seed):
@@ -102,13 +105,19 @@ def test_the_time_budget_is_kept(features, trainer, tmp_path):
 @pytest.mark.usefixtures("quota")
 def test_a_quota_that_can_never_be_met_is_reported_as_such(features, trainer, tmp_path):
     start = time.monotonic()
-    error = failing(teach_spec(features), trainer, tmp_path, failures.QuotaExceeded, "exceeded quota: small")
+    error = failing(
+        teach_spec(features), trainer, tmp_path, failures.QuotaExceeded, "exceeded quota: small"
+    )
     assert "requests.memory=3Gi" in str(error)
     assert time.monotonic() - start <= 30
 
 
-@pytest.mark.parametrize(("image", "policy"), [("concord/none:1", "Never"), ("registry.invalid/none:1", "IfNotPresent")])
-def test_an_image_that_cannot_be_had_is_reported_as_such(features, trainer, tmp_path, image, policy):
+@pytest.mark.parametrize(
+    ("image", "policy"), [("concord/none:1", "Never"), ("registry.invalid/none:1", "IfNotPresent")]
+)
+def test_an_image_that_cannot_be_had_is_reported_as_such(
+    features, trainer, tmp_path, image, policy
+):
     start = time.monotonic()
     block = {**trainer, "image": image, "image_pull_policy": policy}
     failing(teach_spec(features), block, tmp_path, failures.ImagePullFailed, image)
@@ -117,11 +126,15 @@ def test_an_image_that_cannot_be_had_is_reported_as_such(features, trainer, tmp_
 
 def test_an_unknown_secret_is_reported_as_such(features, trainer, tmp_path):
     block = {**trainer, "secrets": [{"env": "KEY", "secret": "nowhere", "key": "k"}]}
-    error = failing(teach_spec(features), block, tmp_path, failures.CannotStart, 'secret "nowhere" not found')
+    error = failing(
+        teach_spec(features), block, tmp_path, failures.CannotStart, 'secret "nowhere" not found'
+    )
     assert "trainer.secrets" in str(error)
 
 
-def test_a_queue_holds_the_job_lets_it_go_and_takes_it_back(features, trainer, tmp_path, kubectl, namespace):
+def test_a_queue_holds_the_job_lets_it_go_and_takes_it_back(
+    features, trainer, tmp_path, kubectl, namespace
+):
     spec = slow(features, 2)
     job = Running(spec, {**trainer, "queue": "gpus", "checkpoint_steps": 5}, tmp_path / "out")
     job.until(lambda: any("waiting in queue gpus" in words for words in job.said))
@@ -130,7 +143,16 @@ def test_a_queue_holds_the_job_lets_it_go_and_takes_it_back(features, trainer, t
     assert left(kubectl, namespace, spec) == [1, 0]
 
     def suspend(value):
-        kubectl("-n", namespace, "patch", "job", job.name, "--type=merge", "-p", json.dumps({"spec": {"suspend": value}}))
+        kubectl(
+            "-n",
+            namespace,
+            "patch",
+            "job",
+            job.name,
+            "--type=merge",
+            "-p",
+            json.dumps({"spec": {"suspend": value}}),
+        )
 
     suspend(False)
     job.until(lambda: job.step > 10)
@@ -153,7 +175,13 @@ def started(tmp_path, spec, block, out):
     arguments = [str(tmp_path / "spec.json"), str(tmp_path / "block.json"), str(tmp_path / out)]
     command = [sys.executable, "-m", "tests.cluster.one_training", *arguments]
     with (tmp_path / f"{out}.log").open("w") as log:
-        return subprocess.Popen(command, cwd=CHECKOUT, stdout=log, stderr=log, env=os.environ | {"PYTHONPATH": str(CHECKOUT)})
+        return subprocess.Popen(
+            command,
+            cwd=CHECKOUT,
+            stdout=log,
+            stderr=log,
+            env=os.environ | {"PYTHONPATH": str(CHECKOUT)},
+        )
 
 
 def words_come(tmp_path, out, words, seconds=120):
@@ -163,7 +191,9 @@ def words_come(tmp_path, out, words, seconds=120):
         time.sleep(0.1)
 
 
-def test_a_killed_run_is_found_again_by_the_next_one(features, trainer, tmp_path, kubectl, namespace):
+def test_a_killed_run_is_found_again_by_the_next_one(
+    features, trainer, tmp_path, kubectl, namespace
+):
     spec = slow(features, 3)
     first = started(tmp_path, spec, trainer, "first")
     words_come(tmp_path, "first", "running on")
@@ -193,5 +223,7 @@ def test_two_runs_of_the_same_work_share_one_job(features, trainer, tmp_path):
     found = [run.ended() for run in runs]
     assert [a.token for a in found[0]] == [a.token for a in found[1]]
     assert sum(any(w.startswith("found Job") for w in run.said) for run in runs) == 1
-    mine, theirs = ((tmp_path / f"{n}" / "out" / "weights.safetensors").read_bytes() for n in range(2))
+    mine, theirs = (
+        (tmp_path / f"{n}" / "out" / "weights.safetensors").read_bytes() for n in range(2)
+    )
     assert mine == theirs

@@ -20,7 +20,12 @@ CHECKPOINT_STEPS = 10
 def important(kubectl):
     """A priority class above the default one."""
     name = f"important-{secrets.token_hex(4)}"
-    kind = {"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": {"name": name}, "value": 1_000_000}
+    kind = {
+        "apiVersion": "scheduling.k8s.io/v1",
+        "kind": "PriorityClass",
+        "metadata": {"name": name},
+        "value": 1_000_000,
+    }
     kubectl.apply(kind, "default")
     yield name
     kubectl("delete", "priorityclass", name)
@@ -29,7 +34,13 @@ def important(kubectl):
 def intruder(priority: str) -> dict:
     """A pod that wants the GPU of the node for a few seconds."""
     gpu = {"limits": {"nvidia.com/gpu": "1"}, "requests": {"nvidia.com/gpu": "1"}}
-    container = {"name": "main", "image": TEST, "imagePullPolicy": "Never", "command": ["sleep", "3"], "resources": gpu}
+    container = {
+        "name": "main",
+        "image": TEST,
+        "imagePullPolicy": "Never",
+        "command": ["sleep", "3"],
+        "resources": gpu,
+    }
     spec = {
         "priorityClassName": priority,
         "restartPolicy": "Never",
@@ -40,7 +51,9 @@ def intruder(priority: str) -> dict:
     return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "intruder"}, "spec": spec}
 
 
-def test_a_preempted_training_resumes_and_ends_as_an_undisturbed_one(trainer, tmp_path, kubectl, namespace, important):
+def test_a_preempted_training_resumes_and_ends_as_an_undisturbed_one(
+    trainer, tmp_path, kubectl, namespace, important
+):
     write_features(tmp_path / "features", records(300, labelled=0.5))
     spec = teach_spec(tmp_path / "features", training={"teacher_epochs": 250})
     block = {

@@ -41,7 +41,10 @@ WORKER = {
 }
 # What Kubernetes itself lets every account ask (system:basic-user): about its own rights and name.
 EVERYONE = {
-    *(("authorization.k8s.io", f"selfsubject{what}reviews", "create") for what in ("access", "rules")),
+    *(
+        ("authorization.k8s.io", f"selfsubject{what}reviews", "create")
+        for what in ("access", "rules")
+    ),
     ("authentication.k8s.io", "selfsubjectreviews", "create"),
 }
 VERBS = (
@@ -74,14 +77,25 @@ def base(kubectl: Kubectl, namespace: str, tmp_path_factory: pytest.TempPathFact
     (overlay / "kustomization.yaml").write_text(yaml.safe_dump(tree))
     kubectl("apply", "-k", str(overlay))
     # Pods of tests mount this machine's folders, which `restricted` forbids; tests of the images run under it.
-    kubectl("label", "--overwrite", "namespace", namespace, "pod-security.kubernetes.io/enforce=privileged")
+    kubectl(
+        "label",
+        "--overwrite",
+        "namespace",
+        namespace,
+        "pod-security.kubernetes.io/enforce=privileged",
+    )
     return namespace
 
 
 @pytest.fixture(scope="module")
 def transport(base: str) -> Transport:
     """Requests as the user of the kubeconfig."""
-    here = {"where": "kubernetes", "namespace": base, "image": "none", "exchange": {"uri": "s3://none/none"}}
+    here = {
+        "where": "kubernetes",
+        "namespace": base,
+        "image": "none",
+        "exchange": {"uri": "s3://none/none"},
+    }
     return Cluster(KubernetesTrainer.model_validate(here), say=print).transport
 
 
@@ -100,8 +114,13 @@ def _groups(kubectl: Kubectl) -> set[str]:
     return {f"/apis/{v['groupVersion']}" for g in groups for v in g["versions"]}
 
 
-@pytest.mark.parametrize(("account", "allowed"), [("concord-flow", FLOW), ("concord-worker", WORKER), ("concord-train", set())])
-def test_an_account_may_do_what_it_needs_and_nothing_else(transport, base, questions, account, allowed) -> None:
+@pytest.mark.parametrize(
+    ("account", "allowed"),
+    [("concord-flow", FLOW), ("concord-worker", WORKER), ("concord-train", set())],
+)
+def test_an_account_may_do_what_it_needs_and_nothing_else(
+    transport, base, questions, account, allowed
+) -> None:
     user = f"system:serviceaccount:{base}:{account}"
     asked = set(itertools.product(set(questions), VERBS))
     assert len(asked) > 1000, "a full cross product"
@@ -111,12 +130,16 @@ def test_an_account_may_do_what_it_needs_and_nothing_else(transport, base, quest
         assert _granted(user, elsewhere, asked, transport) - EVERYONE == set()
 
 
-def test_a_flow_runs_with_the_rights_of_its_account_alone(kubectl, base, trainer, tmp_path, monkeypatch) -> None:
+def test_a_flow_runs_with_the_rights_of_its_account_alone(
+    kubectl, base, trainer, tmp_path, monkeypatch
+) -> None:
     monkeypatch.setenv("KUBECONFIG", str(_kubeconfig(kubectl, base, "concord-flow", tmp_path)))
     write_features(tmp_path / "features", records(60, labelled=0.5))
     spec = teach_spec(tmp_path / "features", training={"teacher_epochs": 1})
     (attempt,) = Running(
-        spec, {**trainer, "namespace": base, "nodes": 2, "cpu": 0.2, "memory": "1Gi"}, tmp_path / "out"
+        spec,
+        {**trainer, "namespace": base, "nodes": 2, "cpu": 0.2, "memory": "1Gi"},
+        tmp_path / "out",
     ).ended()
     assert attempt.about["world_size"] == 2
 
@@ -125,7 +148,15 @@ def test_the_doctor_finds_all_rights_with_the_flows_account_and_names_those_that
     kubectl, base, trainer, tmp_path, monkeypatch
 ) -> None:
     path = tmp_path / "run.yaml"
-    path.write_text(yaml.safe_dump({"name": "t", "data": {"uri": "t"}, "trainer": {**trainer, "namespace": base, "nodes": 2}}))
+    path.write_text(
+        yaml.safe_dump(
+            {
+                "name": "t",
+                "data": {"uri": "t"},
+                "trainer": {**trainer, "namespace": base, "nodes": 2},
+            }
+        )
+    )
     monkeypatch.setenv("KUBECONFIG", str(_kubeconfig(kubectl, base, "concord-flow", tmp_path)))
     findings = {f.what: f for f in look(path)}
     assert [f for f in findings.values() if not f.ok] == []
@@ -156,7 +187,9 @@ def test_a_quota_that_is_used_up_is_told(kubectl, base, trainer, tmp_path) -> No
         kubectl("-n", base, "delete", "resourcequota", "no-jobs")
 
 
-def _granted(user: str, namespace: str | None, asked: set[Any], transport: Transport) -> set[tuple[str, str, str]]:
+def _granted(
+    user: str, namespace: str | None, asked: set[Any], transport: Transport
+) -> set[tuple[str, str, str]]:
     """Of these questions, those that the API server answers with yes, by SubjectAccessReview."""
 
     def allowed(question: tuple[tuple[str, str], str]) -> bool:
@@ -165,13 +198,19 @@ def _granted(user: str, namespace: str | None, asked: set[Any], transport: Trans
         about = {"group": group, "resource": name, "verb": verb}
         about |= {"subresource": part} if part else {}
         about |= {"namespace": namespace} if namespace else {}
-        groups = ["system:serviceaccounts", f"system:serviceaccounts:{user.split(':')[2]}", "system:authenticated"]
+        groups = [
+            "system:serviceaccounts",
+            f"system:serviceaccounts:{user.split(':')[2]}",
+            "system:authenticated",
+        ]
         tree = {
             "apiVersion": "authorization.k8s.io/v1",
             "kind": "SubjectAccessReview",
             "spec": {"user": user, "groups": groups, "resourceAttributes": about},
         }
-        answer = transport.call("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", body=tree)
+        answer = transport.call(
+            "POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", body=tree
+        )
         return bool(answer["status"]["allowed"])
 
     with ThreadPoolExecutor(4) as pool:

@@ -17,12 +17,16 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 def concord(path, home):
     environment = os.environ | {"CONCORD_HOME": str(home)}
     command = [sys.executable, "-m", "flows.cli", "run", str(path), "--json"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=500)
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, check=False, timeout=500
+    )
     assert done.returncode == 0, done.stderr[-4000:]
     return json.loads(done.stdout), done.stderr
 
 
-def test_a_run_trains_on_the_cluster_and_finds_it_all_done_at_home(trainer, tmp_path, kubectl, namespace):
+def test_a_run_trains_on_the_cluster_and_finds_it_all_done_at_home(
+    trainer, tmp_path, kubectl, namespace
+):
     path = tiny.config(tmp_path, tiny.make(tmp_path / "data"))
     local = path.read_text()
     path.write_text(local + yaml.safe_dump({"trainer": trainer}))

@@ -17,10 +17,10 @@ from components.data.manifest import load_manifest
 from components.exchange.exchange import Exchange
 from components.features.encode import encode as encode_here
 from components.prediction.batch import predict
+from components.prediction.block import BLOCK
 from components.prediction.predictor import Predictor
 from components.shards.join import join_features
 from components.shards.plan import EncodePlan
-from components.shards.spec import BLOCK
 from flows.places import shards
 from flows.places.batch import answer
 from flows.places.encoder import encode
@@ -77,16 +77,33 @@ def test_three_indexes_encode_what_one_process_encodes(data, trainer, tmp_path, 
     assert list((Path(trainer["exchange"]["uri"]) / "jobs").iterdir()) == []
 
 
-def test_pods_read_media_in_an_object_store_themselves(data, pod_code, namespace, kubectl, tmp_path, s3, monkeypatch):
+def test_pods_read_media_in_an_object_store_themselves(
+    data, pod_code, namespace, kubectl, tmp_path, s3, monkeypatch
+):
     for name, value in s3.env.items():
         monkeypatch.setenv(name, value)
     import s3fs
 
-    s3fs.S3FileSystem(skip_instance_cache=True).put(f"{data / 'data'}/", s3.uri("data/"), recursive=True)
-    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "store"}, "stringData": s3.env}
+    s3fs.S3FileSystem(skip_instance_cache=True).put(
+        f"{data / 'data'}/", s3.uri("data/"), recursive=True
+    )
+    secret = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "store"},
+        "stringData": s3.env,
+    }
     kubectl.apply(secret, namespace)
     keys = [{"env": name, "secret": "store", "key": name} for name in s3.env]
-    config = block({**pod_code, "namespace": namespace, "exchange": {"uri": s3.uri("exchange")}, "secrets": keys}, 2)
+    config = block(
+        {
+            **pod_code,
+            "namespace": namespace,
+            "exchange": {"uri": s3.uri("exchange")},
+            "secrets": keys,
+        },
+        2,
+    )
     s3fs.S3FileSystem(skip_instance_cache=True).touch(s3.uri("exchange/here"))
     out, clean = encoded(data, config, tmp_path, uri=s3.uri("data"))
     assert digest_folder(out) == digest_folder(data / "features")
@@ -98,7 +115,12 @@ def test_pods_read_media_in_an_object_store_themselves(data, pod_code, namespace
 def test_three_indexes_answer_what_one_process_answers(data, trainer, tmp_path):
     place, package = data / "data", packed().package
     manifest = load_manifest(str(place))
-    wanted = predict(predictor=Predictor.load(package), data_uri=str(place), manifest=manifest, out=tmp_path / "here.parquet")
+    wanted = predict(
+        predictor=Predictor.load(package),
+        data_uri=str(place),
+        manifest=manifest,
+        out=tmp_path / "here.parquet",
+    )
     figures = answer(
         package=package,
         data_uri=str(place),
@@ -110,7 +132,10 @@ def test_three_indexes_answer_what_one_process_answers(data, trainer, tmp_path):
         say=lambda _: None,
     )
     assert figures == wanted
-    here, there = pq.read_table(tmp_path / "here.parquet"), pq.read_table(tmp_path / "there.parquet")
+    here, there = (
+        pq.read_table(tmp_path / "here.parquet"),
+        pq.read_table(tmp_path / "there.parquet"),
+    )
     assert here.drop_columns(_numbers(here)).equals(there.drop_columns(_numbers(there)))
     for name in _numbers(here):
         assert there[name].to_pylist() == pytest.approx(here[name].to_pylist(), abs=1e-6)
@@ -133,7 +158,15 @@ def large(tmp_path_factory):
         pictures.append(buffer.getvalue())
     ids = [f"r{row:04d}" for row in range(len(pictures))]
     labels = [synthetic.CLASSES[row % 4] for row in range(len(pictures))]
-    table = pa.table({"id": ids, "group": ids, "split": ["train"] * len(ids), "label": labels, "picture": pictures})
+    table = pa.table(
+        {
+            "id": ids,
+            "group": ids,
+            "split": ["train"] * len(ids),
+            "label": labels,
+            "picture": pictures,
+        }
+    )
     pq.write_table(table, root / "accepted" / "records.parquet")
     manifest = {
         "id": "id",
@@ -142,14 +175,24 @@ def large(tmp_path_factory):
         "split": {"column": "split"},
         "modalities": {"image": synthetic.COLUMNS["image"]},
     }
-    write_json(root / "accepted" / "dataset.json", {"manifest": manifest, "classes": synthetic.CLASSES})
+    write_json(
+        root / "accepted" / "dataset.json", {"manifest": manifest, "classes": synthetic.CLASSES}
+    )
     (root / "features").mkdir()
     options = {"image": synthetic.OPTIONS["image"]}
-    encode_here(accepted=root / "accepted", data_uri="", modalities=options, cache=root / "cache", out=root / "features")
+    encode_here(
+        accepted=root / "accepted",
+        data_uri="",
+        modalities=options,
+        cache=root / "cache",
+        out=root / "features",
+    )
     return root
 
 
-def test_an_index_whose_pod_is_taken_away_goes_on_with_the_chunks_it_lacks(large, trainer, tmp_path, kubectl, namespace):
+def test_an_index_whose_pod_is_taken_away_goes_on_with_the_chunks_it_lacks(
+    large, trainer, tmp_path, kubectl, namespace
+):
     options = {"image": synthetic.OPTIONS["image"]}
     given = ref(large / "accepted")
     plan = EncodePlan(accepted=given, data=given, modalities=options, shards=2, chunk=BLOCK)
@@ -166,7 +209,9 @@ def test_an_index_whose_pod_is_taken_away_goes_on_with_the_chunks_it_lacks(large
     )
     hurt.join()
     (tmp_path / "out").mkdir()
-    join_features(accepted=large / "accepted", modalities=options, chunks=parts.folders, out=tmp_path / "out")
+    join_features(
+        accepted=large / "accepted", modalities=options, chunks=parts.folders, out=tmp_path / "out"
+    )
     assert digest_folder(tmp_path / "out") == digest_folder(large / "features")
     (job,) = exchange.names("jobs")
     done = {attempt.about["index"]: attempt.about for attempt in exchange.attempts(job)}
@@ -183,11 +228,14 @@ def _delete_the_pod_of_index_0(exchange, kubectl, namespace):
     while time.monotonic() < end:
         for job in exchange.names("jobs"):
             if exchange.attempts(f"{job}/chunks/0"):
-                pods = kubectl.json("get", "pods", "-n", namespace, "-l", f"concord/job={job}")["items"]
+                pods = kubectl.json("get", "pods", "-n", namespace, "-l", f"concord/job={job}")[
+                    "items"
+                ]
                 (pod,) = [
                     p["metadata"]["name"]
                     for p in pods
-                    if p["metadata"]["annotations"]["batch.kubernetes.io/job-completion-index"] == "0"
+                    if p["metadata"]["annotations"]["batch.kubernetes.io/job-completion-index"]
+                    == "0"
                 ]
                 kubectl("delete", "pod", pod, "-n", namespace, "--wait=false")
                 return

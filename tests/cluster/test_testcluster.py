@@ -58,11 +58,15 @@ def phase(kubectl: Kubectl, namespace: str, name: str) -> str:
 
 
 def finished(kubectl: Kubectl, namespace: str, name: str) -> str:
-    return str(until(lambda: (p := phase(kubectl, namespace, name)) in {"Succeeded", "Failed"} and p))
+    return str(
+        until(lambda: (p := phase(kubectl, namespace, name)) in {"Succeeded", "Failed"} and p)
+    )
 
 
 def test_both_nodes_are_ready_with_a_gpu_each(kubectl: Kubectl) -> None:
-    nodes = {node["metadata"]["name"]: node["status"] for node in kubectl.json("get", "nodes")["items"]}
+    nodes = {
+        node["metadata"]["name"]: node["status"] for node in kubectl.json("get", "nodes")["items"]
+    }
     assert sorted(nodes) == NODES
     for status in nodes.values():
         assert {"type": "Ready", "status": "True"}.items() <= next(
@@ -81,23 +85,33 @@ def test_a_second_up_changes_nothing(kubectl: Kubectl) -> None:
     assert {node["metadata"]["uid"] for node in kubectl.json("get", "nodes")["items"]} == before
 
 
-def test_pods_on_two_nodes_find_each_other_by_name_through_a_headless_service(kubectl: Kubectl, namespace: str) -> None:
+def test_pods_on_two_nodes_find_each_other_by_name_through_a_headless_service(
+    kubectl: Kubectl, namespace: str
+) -> None:
     service = {
         "apiVersion": "v1",
         "kind": "Service",
         "metadata": {"name": "server"},
-        "spec": {"clusterIP": "None", "selector": {"app": "server"}, "publishNotReadyAddresses": True},
+        "spec": {
+            "clusterIP": "None",
+            "selector": {"app": "server"},
+            "publishNotReadyAddresses": True,
+        },
     }
     kubectl.apply(service, namespace)
     answer = ["sh", "-c", "echo hello from afar | nc -l -p 7000"]
-    kubectl.apply(pod("server", answer, nodeName="node-1", hostname="first", subdomain="server"), namespace)
+    kubectl.apply(
+        pod("server", answer, nodeName="node-1", hostname="first", subdomain="server"), namespace
+    )
     ask = ["sh", "-c", "until nc first.server 7000; do sleep 0.2; done"]
     kubectl.apply(pod("client", ask, nodeName="node-2"), namespace)
     assert finished(kubectl, namespace, "client") == "Succeeded"
     assert kubectl("-n", namespace, "logs", "client").endswith("hello from afar\n")
 
 
-def test_a_pod_is_not_root_cannot_write_its_root_and_reaches_the_api_server(kubectl: Kubectl, namespace: str) -> None:
+def test_a_pod_is_not_root_cannot_write_its_root_and_reaches_the_api_server(
+    kubectl: Kubectl, namespace: str
+) -> None:
     script = (
         "id -u; touch /bin/x 2>&1 | grep -o 'Read-only file system'; "
         "nc -w 5 $KUBERNETES_SERVICE_HOST $KUBERNETES_SERVICE_PORT </dev/null && nslookup kubernetes.default.svc.cluster.local"
@@ -110,32 +124,51 @@ def test_a_pod_is_not_root_cannot_write_its_root_and_reaches_the_api_server(kube
 
 
 def test_a_memory_limit_is_real(kubectl: Kubectl, namespace: str) -> None:
-    hungry = ["sh", "-c", "exec tail /dev/zero"]  # keeps what it reads until a line ends, which never happens
+    hungry = [
+        "sh",
+        "-c",
+        "exec tail /dev/zero",
+    ]  # keeps what it reads until a line ends, which never happens
     kubectl.apply(pod("hungry", hungry, resources={"limits": {"memory": "200Mi"}}), namespace)
     assert finished(kubectl, namespace, "hungry") == "Failed"
-    status = kubectl.json("-n", namespace, "get", "pod", "hungry")["status"]["containerStatuses"][0]["state"]["terminated"]
+    status = kubectl.json("-n", namespace, "get", "pod", "hungry")["status"]["containerStatuses"][
+        0
+    ]["state"]["terminated"]
     assert (status["reason"], status["exitCode"]) == ("OOMKilled", 137)
 
 
 def test_a_third_pod_waits_where_two_gpus_are_taken(kubectl: Kubectl, namespace: str) -> None:
     names = [f"gpu-{i}" for i in range(3)]
     for name in names:
-        kubectl.apply(pod(name, ["sleep", "600"], resources={"limits": {"nvidia.com/gpu": "1"}}), namespace)
+        kubectl.apply(
+            pod(name, ["sleep", "600"], resources={"limits": {"nvidia.com/gpu": "1"}}), namespace
+        )
         if name != "gpu-2":
             until(lambda name=name: phase(kubectl, namespace, name) == "Running")
 
     def why() -> str:
-        events = kubectl.json("-n", namespace, "get", "events", "--field-selector", "involvedObject.name=gpu-2")["items"]
-        return " ".join(event["message"] for event in events if event["reason"] == "FailedScheduling")
+        events = kubectl.json(
+            "-n", namespace, "get", "events", "--field-selector", "involvedObject.name=gpu-2"
+        )["items"]
+        return " ".join(
+            event["message"] for event in events if event["reason"] == "FailedScheduling"
+        )
 
     assert "Insufficient nvidia.com/gpu" in until(why)
     assert phase(kubectl, namespace, "gpu-2") == "Pending"
     kubectl("-n", namespace, "delete", "pod", *names, "--now")
 
 
-def test_pods_run_the_checkout_with_its_own_interpreter(kubectl: Kubectl, namespace: str, pod_code: dict[str, Any]) -> None:
-    mounts = [{"name": v["name"], "mountPath": v["mount"], "readOnly": v["read_only"]} for v in pod_code["volumes"]]
-    volumes = [{"name": v["name"], "hostPath": {"path": v["host_path"]}} for v in pod_code["volumes"]]
+def test_pods_run_the_checkout_with_its_own_interpreter(
+    kubectl: Kubectl, namespace: str, pod_code: dict[str, Any]
+) -> None:
+    mounts = [
+        {"name": v["name"], "mountPath": v["mount"], "readOnly": v["read_only"]}
+        for v in pod_code["volumes"]
+    ]
+    volumes = [
+        {"name": v["name"], "hostPath": {"path": v["host_path"]}} for v in pod_code["volumes"]
+    ]
     says = "import os, components, torch; print(os.getuid(), components.__file__, float(torch.ones(2) @ torch.ones(2)))"
     made = pod("python", ["python", "-c", says], volumes=volumes)
     made["spec"]["containers"][0] |= {
@@ -144,13 +177,19 @@ def test_pods_run_the_checkout_with_its_own_interpreter(kubectl: Kubectl, namesp
     }
     kubectl.apply(made, namespace)
     assert finished(kubectl, namespace, "python") == "Succeeded"
-    assert kubectl("-n", namespace, "logs", "python") == f"65532 {CHECKOUT}/components/__init__.py 2.0\n"
+    assert (
+        kubectl("-n", namespace, "logs", "python")
+        == f"65532 {CHECKOUT}/components/__init__.py 2.0\n"
+    )
 
 
 def test_the_s3_server_keeps_what_it_is_given(s3: S3Server) -> None:
     fsspec = pytest.importorskip("s3fs")
     files = fsspec.S3FileSystem(
-        key=s3.access_key, secret=s3.secret_key, endpoint_url=s3.endpoint, client_kwargs={"region_name": "us-east-1"}
+        key=s3.access_key,
+        secret=s3.secret_key,
+        endpoint_url=s3.endpoint,
+        client_kwargs={"region_name": "us-east-1"},
     )
     path = s3.uri("folder/file").removeprefix("s3://")
     files.pipe_file(path, b"kept")
@@ -181,7 +220,13 @@ def test_a_lost_node_gives_its_pods_up_once_it_is_out_of_service(
         "apiVersion": "batch/v1",
         "kind": "Job",
         "metadata": {"name": "moves"},
-        "spec": {"template": {"spec": pod("", ["sleep", "600"], nodeSelector={"kubernetes.io/hostname": "node-2"})["spec"]}},
+        "spec": {
+            "template": {
+                "spec": pod(
+                    "", ["sleep", "600"], nodeSelector={"kubernetes.io/hostname": "node-2"}
+                )["spec"]
+            }
+        },
     }
     kubectl.apply(job, namespace)
 
@@ -204,7 +249,9 @@ def test_a_lost_node_gives_its_pods_up_once_it_is_out_of_service(
     kubectl("-n", namespace, "delete", "job", "moves", "--wait=false")
 
 
-def test_objects_outlive_etcd_and_the_api_server(kubectl: Kubectl, namespace: str, own_cluster: ModuleType) -> None:
+def test_objects_outlive_etcd_and_the_api_server(
+    kubectl: Kubectl, namespace: str, own_cluster: ModuleType
+) -> None:
     kubectl("-n", namespace, "create", "configmap", "kept", "--from-literal=a=b")
     own_cluster.stop_etcd()
     with pytest.raises(ValueError, match="get configmap"):

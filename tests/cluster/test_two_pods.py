@@ -16,7 +16,9 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
 
 
 @pytest.mark.parametrize("place", ["folder", "s3"])
-def test_two_pods_over_gloo_train_what_one_process_trains(trainer, tmp_path, kubectl, request, monkeypatch, place):
+def test_two_pods_over_gloo_train_what_one_process_trains(
+    trainer, tmp_path, kubectl, request, monkeypatch, place
+):
     write_features(tmp_path / "features", records(300, labelled=0.5))
     spec = teach_spec(tmp_path / "features")
     block = {**trainer, "nodes": 2, "cpu": 1}
@@ -32,7 +34,13 @@ def test_two_pods_over_gloo_train_what_one_process_trains(trainer, tmp_path, kub
     running = {line.rsplit(" ", 1)[1] for line in training.said if ": running on " in line}
     assert len(running) == 2, training.said
     one, features = here(spec, tmp_path / "here"), Features.load(tmp_path / "features")
-    losses = [[e["loss"] for e in read_json(f / "history.json")["epochs"]] for f in (one, tmp_path / "out")]
-    logits = [infer(models.load(f), features.arrays, features.present).logits for f in (one, tmp_path / "out")]
+    losses = [
+        [e["loss"] for e in read_json(f / "history.json")["epochs"]]
+        for f in (one, tmp_path / "out")
+    ]
+    logits = [
+        infer(models.load(f), features.arrays, features.present).logits
+        for f in (one, tmp_path / "out")
+    ]
     np.testing.assert_allclose(losses[1], losses[0], atol=1e-3, rtol=0)
     np.testing.assert_allclose(logits[1], logits[0], atol=1e-3, rtol=0)

@@ -36,12 +36,19 @@ def each(column, value, when=bool):
 
 STOPS = {
     "a missing column": (
-        lambda folder: (folder / "dataset.yaml").write_text(tiny.MANIFEST.replace("weight", "weigth")),
+        lambda folder: (folder / "dataset.yaml").write_text(
+            tiny.MANIFEST.replace("weight", "weigth")
+        ),
         "weigth",
     ),
-    "an empty split": (lambda folder: edit(folder, lambda rows: [r for r in rows if r["split"] != "val"]), "val"),
+    "an empty split": (
+        lambda folder: edit(folder, lambda rows: [r for r in rows if r["split"] != "val"]),
+        "val",
+    ),
     "a class without labelled record": (
-        lambda folder: edit(folder, each("label", None, lambda r: r["split"] == "train" and r["label"] == "line")),
+        lambda folder: edit(
+            folder, each("label", None, lambda r: r["split"] == "train" and r["label"] == "line")
+        ),
         "line",
     ),
     "all unlabelled": (lambda folder: edit(folder, each("label", None)), "label"),
@@ -79,7 +86,11 @@ def test_bad_records_are_put_aside_and_the_run_goes_on(again):
 def test_a_full_disk_is_told_and_freeing_it_is_enough(first, tmp_path):
     small = tmp_path / "small"
     small.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", small], capture_output=True, check=False)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", small],
+        capture_output=True,
+        check=False,
+    )
     if mounted.returncode:
         pytest.skip("mounting a small tmpfs needs root")
     try:

@@ -18,14 +18,18 @@ VERBS = [
 def concord(*arguments, home, **more):
     environment = {"CONCORD_HOME": str(home), "PATH": "/usr/bin:/bin", "HOME": str(home)}
     command = [sys.executable, "-m", "flows.cli", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, env=environment, check=False, timeout=60, **more)
+    return subprocess.run(
+        command, capture_output=True, text=True, env=environment, check=False, timeout=60, **more
+    )
 
 
 def all_commands():
     root = get_command(app)
     for name, command in root.commands.items():
         inner = getattr(command, "commands", None)
-        yield from ((f"{name} {sub}", c) for sub, c in inner.items()) if inner else [(name, command)]
+        yield from (
+            ((f"{name} {sub}", c) for sub, c in inner.items()) if inner else [(name, command)]
+        )
 
 
 def test_the_verbs_are_these_and_no_others():
@@ -42,9 +46,7 @@ def test_every_command_takes_json_and_shows_an_example(name, command):
 
 
 def test_help_imports_nothing_heavy():
-    code = (
-        "import sys, flows.cli; print([m for m in ('torch', 'prefect', 'mlflow', 'pydantic', 'pyarrow') if m in sys.modules])"
-    )
+    code = "import sys, flows.cli; print([m for m in ('torch', 'prefect', 'mlflow', 'pydantic', 'pyarrow') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 

@@ -22,4 +22,6 @@ def test_a_step_that_changes_its_output_raises_its_version(outputs, step):
         pytest.fail(f"{advice}: the stored outputs are of version {kept['version']}")
     assert found.keys() == kept["files"].keys(), advice
     for name, numbers in found.items():
-        assert numbers == pytest.approx(kept["files"][name], rel=0.05, abs=0.02), f"{advice} ({name})"
+        assert numbers == pytest.approx(kept["files"][name], rel=0.05, abs=0.02), (
+            f"{advice} ({name})"
+        )

@@ -30,7 +30,16 @@ def plan(*arguments):
 def test_the_object_has_its_own_size_and_every_power_of_ten(planned):
     value = planned[2]
     assert [p["records"] for p in value["plans"]] == [120, *(10**k for k in range(4, 10))]
-    assert set(value) == {"config", "records", "trainer", "profile", "profile_from", "assumptions", "laws", "plans"}
+    assert set(value) == {
+        "config",
+        "records",
+        "trainer",
+        "profile",
+        "profile_from",
+        "assumptions",
+        "laws",
+        "plans",
+    }
     for one in value["plans"]:
         assert [s["name"] for s in one["stages"]] == [
             "validate", "encode", "teach", "pseudo_label", "train", "baselines", "evaluate", "package",
@@ -62,7 +71,15 @@ def test_a_kept_profile_gives_the_same_plan_at_once(planned):
 def test_people_get_a_table_a_total_and_why(planned):
     path, profile, _ = planned
     done = plan(path, "--profile", profile, "--records", 1_000_000)
-    for piece in ("1,000,000 records", "times the larger sample", "of it image", "total ", "why:", "  index: ", "next: "):
+    for piece in (
+        "1,000,000 records",
+        "times the larger sample",
+        "of it image",
+        "total ",
+        "why:",
+        "  index: ",
+        "next: ",
+    ):
         assert piece in done.stdout, piece
 
 

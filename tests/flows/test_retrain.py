@@ -79,13 +79,20 @@ def test_another_margin_only_decides_again(again):
 
 
 def test_garbage_in_hidden_labels_changes_nothing_that_is_trained_or_predicted(again):
-    records, labels = (pq.read_table(again / "data" / f"{n}.parquet") for n in ("records", "labelled"))
+    records, labels = (
+        pq.read_table(again / "data" / f"{n}.parquet") for n in ("records", "labelled")
+    )
     visible, splits = labels["visible"].to_pylist(), records["split"].to_pylist()
     truth = records["label"].to_pylist()
-    garbage = ["circle" if s == "train" and not v else t for s, v, t in zip(splits, visible, truth, strict=True)]
+    garbage = [
+        "circle" if s == "train" and not v else t
+        for s, v, t in zip(splits, visible, truth, strict=True)
+    ]
     assert garbage != truth
     column = records.schema.get_field_index("label")
-    pq.write_table(records.set_column(column, "label", pa.array(garbage)), again / "data" / "records.parquet")
+    pq.write_table(
+        records.set_column(column, "label", pa.array(garbage)), again / "data" / "records.parquet"
+    )
     assert set(ran(changed(again, {}))) <= {"validate", "encode"}
 
 
@@ -104,7 +111,14 @@ def test_a_version_that_was_rolled_back_is_not_promoted_by_the_same_run(again):
     other = {"labeller: {name: fixed}": "labeller: null"}
     home = Home(root=again / "home")
     second = changed(again, other)
-    promotion.promote(home, "tiny", second.model_version, actor="test", reason="try it", time="2026-01-01T00:00:00+00:00")
+    promotion.promote(
+        home,
+        "tiny",
+        second.model_version,
+        actor="test",
+        reason="try it",
+        time="2026-01-01T00:00:00+00:00",
+    )
     promotion.rollback(home, "tiny", actor="test", reason="no", time="2026-01-02T00:00:00+00:00")
     result = changed(again, other)
     assert result.verdict != "promote"
@@ -116,7 +130,9 @@ def test_a_killed_run_goes_on_from_its_finished_steps(first, tmp_path, step):
     path = first[0]
     command = [sys.executable, "-m", "flows.cli", "run", str(path)]
     environment = os.environ | {"CONCORD_HOME": str(tmp_path / "home")}
-    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as process:
+    with subprocess.Popen(
+        command, env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+    ) as process:
         for line in process.stderr:
             if line.strip() == step:
                 process.send_signal(signal.SIGKILL)
@@ -131,7 +147,9 @@ def test_two_runs_at_once_on_one_state_take_turns(first, tmp_path):
     command = [sys.executable, "-m", "flows.cli", "run", str(path), "--json"]
     environment = os.environ | {"CONCORD_HOME": str(tmp_path / "home")}
     both = [
-        subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        subprocess.Popen(
+            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
         for _ in range(2)
     ]
     verdicts = sorted(json.loads(p.communicate(timeout=200)[0])["verdict"] for p in both)

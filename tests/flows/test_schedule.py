@@ -20,7 +20,10 @@ def test_a_scheduled_deployment_runs_by_itself_and_stops_with_its_process(tmp_pa
     path = tiny.config(tmp_path, tiny.make(tmp_path / "data"))
     command = [sys.executable, "-m", "flows.schedule", str(path), "--cron", "* * * * *"]
     environment = os.environ | {"CONCORD_HOME": str(tmp_path / "home")}
-    with (tmp_path / "log").open("wb") as log, subprocess.Popen(command, env=environment, stdout=log, stderr=log) as process:
+    with (
+        (tmp_path / "log").open("wb") as log,
+        subprocess.Popen(command, env=environment, stdout=log, stderr=log) as process,
+    ):
         end = time.monotonic() + _SECONDS
         runs = Runs(Home(root=tmp_path / "home"))
         while time.monotonic() < end and not any(r.status == "finished" for r in runs.all()):

@@ -62,7 +62,9 @@ class FakeApi:
     def condition(self, name, kind, **more):
         """Set a condition of a Job that is True."""
         tree = copy.deepcopy(self.objects["jobs"][name])
-        tree.setdefault("status", {}).setdefault("conditions", []).append({"type": kind, "status": "True", **more})
+        tree.setdefault("status", {}).setdefault("conditions", []).append(
+            {"type": kind, "status": "True", **more}
+        )
         self.put("jobs", name, tree)
 
     def tell(self, event):
@@ -236,7 +238,11 @@ class Handler(BaseHTTPRequestHandler):
     def answer(self, status, tree, headers=None):
         data = json.dumps(tree).encode()
         self.send_response(status)
-        for key, value in {"Content-Type": "application/json", "Content-Length": str(len(data)), **(headers or {})}.items():
+        for key, value in {
+            "Content-Type": "application/json",
+            "Content-Length": str(len(data)),
+            **(headers or {}),
+        }.items():
             self.send_header(key, value)
         self.end_headers()
         self.wfile.write(data)
@@ -258,7 +264,9 @@ def serving(folder, monkeypatch) -> Iterator[FakeApi]:
     api = FakeApi()
     server = ThreadingHTTPServer(("127.0.0.1", 0), type("Bound", (Handler,), {"api": api}))
     server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread = threading.Thread(
+        target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
+    )
     thread.start()
     write_kubeconfig(folder / "kubeconfig", f"http://127.0.0.1:{server.server_port}", "good")
     monkeypatch.setenv("KUBECONFIG", str(folder / "kubeconfig"))

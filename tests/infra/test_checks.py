@@ -20,7 +20,14 @@ def config(**changes: Any) -> KubernetesTrainer:
 
 
 def transport(answer: Answer) -> Transport:
-    def send(method: str, path: str, *, query: Any, body: Any, timeout: Any) -> urllib3.HTTPResponse:  # noqa: ARG001
+    def send(
+        method: str,  # noqa: ARG001
+        path: str,
+        *,
+        query: Any,  # noqa: ARG001
+        body: Any,
+        timeout: Any,  # noqa: ARG001
+    ) -> urllib3.HTTPResponse:
         status, tree = answer(path, body)
         return urllib3.HTTPResponse(body=json.dumps(tree).encode(), status=status)
 
@@ -28,7 +35,11 @@ def transport(answer: Answer) -> Transport:
 
 
 def quotas(*items: dict[str, Any]) -> Transport:
-    return transport(lambda path, _: (200, {"items": list(items)}) if path.endswith("/team/resourcequotas") else (404, {}))
+    return transport(
+        lambda path, _: (
+            (200, {"items": list(items)}) if path.endswith("/team/resourcequotas") else (404, {})
+        )
+    )
 
 
 def of_quota(hard: dict[str, str], used: dict[str, str], **spec: Any) -> dict[str, Any]:
@@ -52,7 +63,12 @@ def test_every_right_that_is_missing_is_named() -> None:
     def answer(path: str, body: Any) -> tuple[int, dict[str, Any]]:
         about = body["spec"]["resourceAttributes"]
         assert (path.rsplit("/", 1)[1], about["namespace"]) == ("selfsubjectaccessreviews", "team")
-        return 201, {"status": {"allowed": (about["resource"], about.get("subresource"), about["verb"]) not in refused}}
+        return 201, {
+            "status": {
+                "allowed": (about["resource"], about.get("subresource"), about["verb"])
+                not in refused
+            }
+        }
 
     found = checks.rights(transport(answer), config())
     assert (found.ok, found.found) == (False, "lacks delete jobs, get pods/log")
@@ -74,9 +90,14 @@ def test_services_are_asked_about_only_where_pods_train_together() -> None:
 
 def test_a_quota_is_short_where_the_pods_together_ask_for_more_than_is_left() -> None:
     server = quotas(
-        of_quota({"requests.memory": "10Gi", "requests.cpu": "8"}, {"requests.memory": "3Gi", "requests.cpu": "500m"})
+        of_quota(
+            {"requests.memory": "10Gi", "requests.cpu": "8"},
+            {"requests.memory": "3Gi", "requests.cpu": "500m"},
+        )
     )
-    assert checks.quota(server, config(nodes=3, memory="2Gi", cpu=2.5)).ok  # 6 of 7 GiB, 7.5 of 7.5 cores
+    assert checks.quota(
+        server, config(nodes=3, memory="2Gi", cpu=2.5)
+    ).ok  # 6 of 7 GiB, 7.5 of 7.5 cores
     found = checks.quota(server, config(nodes=3, memory="3Gi", cpu=2.6))
     assert not found.ok
     assert "requests.cpu, requests.memory" in found.remedy
@@ -92,7 +113,9 @@ def test_the_tightest_quota_counts_and_those_of_other_pods_do_not() -> None:
     assert not checks.quota(quotas(wide, tight, other), config(gpus=1, nodes=2)).ok
 
 
-@pytest.mark.parametrize(("look", "words"), [(checks.quota, "may not read it"), (checks.gpus, "may not read nodes")])
+@pytest.mark.parametrize(
+    ("look", "words"), [(checks.quota, "may not read it"), (checks.gpus, "may not read nodes")]
+)
 def test_what_may_not_be_read_is_said_and_is_no_failure(look: Any, words: str) -> None:
     found = look(transport(lambda *_: (403, {"message": "forbidden"})), config(gpus=1))
     assert found.ok

@@ -14,7 +14,14 @@ from infra.manifests import Work
 from tests.infra.fake_api import JOBS, NAMESPACE, serving, until, write_kubeconfig
 
 NAME = "concord-teach-0123456789ab"
-WORK = Work(name=NAME, task="teach", run="r", config="/exchange/jobs/j/spec.json", out="/exchange/jobs/j", code="c")
+WORK = Work(
+    name=NAME,
+    task="teach",
+    run="r",
+    config="/exchange/jobs/j/spec.json",
+    out="/exchange/jobs/j",
+    code="c",
+)
 BLOCK = {
     "where": "kubernetes",
     "image": "i",
@@ -37,7 +44,9 @@ class Run:
 
     def __init__(self, **changes):
         self.said, self.lines = [], []
-        self.cluster = Cluster(KubernetesTrainer.model_validate(BLOCK | changes), say=self.said.append)
+        self.cluster = Cluster(
+            KubernetesTrainer.model_validate(BLOCK | changes), say=self.said.append
+        )
 
     def submit(self, usable=True):
         return self.cluster.submit(WORK, usable=lambda _: usable)
@@ -67,12 +76,26 @@ def background():
     return Background()
 
 
-def add_pod(api, uid, phase="Running", name="p-1", *, state=None, index=None, conditions=(), spec=None, **metadata):
+def add_pod(
+    api,
+    uid,
+    phase="Running",
+    name="p-1",
+    *,
+    state=None,
+    index=None,
+    conditions=(),
+    spec=None,
+    **metadata,
+):
     annotations = {} if index is None else {"batch.kubernetes.io/job-completion-index": str(index)}
     container = {"name": "train", "state": state or {"running": {}}}
     if phase == "Pending" and state is None:
         container["state"] = {}
-    resources = {"requests": {"nvidia.com/gpu": "2"}, "limits": {"memory": "4Gi", "nvidia.com/gpu": "2"}}
+    resources = {
+        "requests": {"nvidia.com/gpu": "2"},
+        "limits": {"memory": "4Gi", "nvidia.com/gpu": "2"},
+    }
     return api.put(
         "pods",
         name,
@@ -88,13 +111,24 @@ def add_pod(api, uid, phase="Running", name="p-1", *, state=None, index=None, co
                 "containers": [{"name": "train", "image": "i", "resources": resources}],
                 **(spec or {}),
             },
-            "status": {"phase": phase, "containerStatuses": [container], "conditions": list(conditions)},
+            "status": {
+                "phase": phase,
+                "containerStatuses": [container],
+                "conditions": list(conditions),
+            },
         },
     )
 
 
 def ended(code, message="", reason="Error"):
-    return {"terminated": {"exitCode": code, "message": message, "reason": reason, "finishedAt": "2026-01-01T00:00:00Z"}}
+    return {
+        "terminated": {
+            "exitCode": code,
+            "message": message,
+            "reason": reason,
+            "finishedAt": "2026-01-01T00:00:00Z",
+        }
+    }
 
 
 def complete(api, uid):
@@ -161,7 +195,12 @@ def test_a_job_that_is_being_deleted_is_waited_for(api, background):
 
 
 def test_a_quota_on_jobs_is_named(api):
-    api.fail(403, 99, method="POST", body={"message": "jobs is forbidden: exceeded quota: q, requested: count/jobs.batch=1"})
+    api.fail(
+        403,
+        99,
+        method="POST",
+        body={"message": "jobs is forbidden: exceeded quota: q, requested: count/jobs.batch=1"},
+    )
     with pytest.raises(failures.QuotaExceeded, match=r"count/jobs\.batch=1"):
         Run().submit()
 
@@ -280,7 +319,9 @@ def test_the_steady_state_costs_at_most_a_request_in_five_seconds(api, backgroun
     per_cycle = {"list of the Job": 1, "list of its pods": 1, "watch": 1}
     before = run.cluster.transport.requests
     time.sleep(2)
-    assert run.cluster.transport.requests - before <= 1 + 1  # the pod's log, which the fake ends at once, comes again
+    assert (
+        run.cluster.transport.requests - before <= 1 + 1
+    )  # the pod's log, which the fake ends at once, comes again
     assert sum(per_cycle.values()) / watching.STEADY_S <= 1 / 5
     complete(api, uid)
     future.result(10)
@@ -309,7 +350,10 @@ def test_a_deleted_job_is_an_error_of_its_own(api, background):
 def test_an_exit_code_says_what_failed_with_the_pods_own_message(api, code, kind):
     run = Run()
     uid, _ = run.submit()
-    api.logs["p-1"] = ["2026-01-01T00:00:00.000000001Z first line", "2026-01-01T00:00:00.000000002Z last line"]
+    api.logs["p-1"] = [
+        "2026-01-01T00:00:00.000000001Z first line",
+        "2026-01-01T00:00:00.000000002Z last line",
+    ]
     add_pod(api, uid, "Failed", state=ended(code, "ValueError: no"))
     api.condition(NAME, "Failed", reason="PodFailurePolicy")
     with pytest.raises(failures.JobFailed, match="ValueError: no") as caught:
@@ -338,7 +382,12 @@ def test_the_time_budget_is_named(api):
 def test_a_disruption_is_told_and_not_blamed(api, background):
     run = Run()
     uid, _ = run.submit()
-    taken = {"type": "DisruptionTarget", "status": "True", "reason": "PreemptionByScheduler", "message": "m"}
+    taken = {
+        "type": "DisruptionTarget",
+        "status": "True",
+        "reason": "PreemptionByScheduler",
+        "message": "m",
+    }
     add_pod(api, uid, "Failed", "p-0", state=ended(70, "torn"), conditions=[taken])
     add_pod(api, uid, "Running")
     future = background.submit(run.watch, uid)
@@ -359,7 +408,11 @@ UNSCHEDULABLE = {
 
 
 def node(api, gpus, **labels):
-    api.put("nodes", "node-1", {"metadata": {"labels": labels}, "status": {"allocatable": {"nvidia.com/gpu": gpus}}})
+    api.put(
+        "nodes",
+        "node-1",
+        {"metadata": {"labels": labels}, "status": {"allocatable": {"nvidia.com/gpu": gpus}}},
+    )
 
 
 def test_a_request_that_no_node_can_ever_meet_is_told_soon(api, monkeypatch):
@@ -369,7 +422,9 @@ def test_a_request_that_no_node_can_ever_meet_is_told_soon(api, monkeypatch):
     add_pod(api, uid, "Pending", conditions=[UNSCHEDULABLE])
     assert pending.SCALING_S < 20
     monkeypatch.setattr(pending, "SCALING_S", 1.0)
-    with pytest.raises(failures.Unschedulable, match=r"nvidia.com/gpu: wanted 2, the largest node has 1"):
+    with pytest.raises(
+        failures.Unschedulable, match=r"nvidia.com/gpu: wanted 2, the largest node has 1"
+    ):
         run.watch(uid)
     assert NAME not in api.objects["jobs"]
 
@@ -381,7 +436,9 @@ def test_a_kind_of_gpu_that_no_node_has_is_told_soon(api, monkeypatch):
     node(api, "2", **{"nvidia.com/gpu.product": "T4"})
     asked = api.objects["jobs"][NAME]["spec"]["template"]["spec"]
     add_pod(api, uid, "Pending", conditions=[UNSCHEDULABLE], spec={"affinity": asked["affinity"]})
-    with pytest.raises(failures.Unschedulable, match=r"wanted one with the labels nvidia.com/gpu.product In H100"):
+    with pytest.raises(
+        failures.Unschedulable, match=r"wanted one with the labels nvidia.com/gpu.product In H100"
+    ):
         run.watch(uid)
 
 
@@ -400,17 +457,33 @@ def test_a_busy_gpu_is_waited_for(api, readable):
 def test_an_image_that_is_not_there_is_told_at_once(api):
     run = Run()
     uid, _ = run.submit()
-    add_pod(api, uid, "Pending", state={"waiting": {"reason": "ErrImageNeverPull", "message": "not present"}})
+    add_pod(
+        api,
+        uid,
+        "Pending",
+        state={"waiting": {"reason": "ErrImageNeverPull", "message": "not present"}},
+    )
     with pytest.raises(failures.ImagePullFailed, match="not present"):
         run.watch(uid)
 
 
 @pytest.mark.parametrize(("limited", "hopeless"), [("4Gi", True), ("16Gi", False)])
-def test_a_quota_that_a_pod_alone_exceeds_is_told_at_once_and_a_full_one_waited_for(api, limited, hopeless):
+def test_a_quota_that_a_pod_alone_exceeds_is_told_at_once_and_a_full_one_waited_for(
+    api, limited, hopeless
+):
     run = Run(pending_timeout_s=60 if hopeless else 1)
     uid, _ = run.submit()
     said = f"exceeded quota: q, requested: requests.memory=8Gi, used: requests.memory=10Gi, limited: requests.memory={limited}"
-    api.put("events", "e", {"involvedObject": {"uid": uid}, "reason": "FailedCreate", "type": "Warning", "message": said})
+    api.put(
+        "events",
+        "e",
+        {
+            "involvedObject": {"uid": uid},
+            "reason": "FailedCreate",
+            "type": "Warning",
+            "message": said,
+        },
+    )
     with pytest.raises(failures.QuotaExceeded, match="requested") as caught:
         run.watch(uid)
     assert ("pending_timeout_s" in str(caught.value)) is not hopeless

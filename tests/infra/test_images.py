@@ -14,7 +14,16 @@ from infra.images import EXTRAS, FOLDER
 from infra.images.sizes import measure
 
 IMAGES = sorted(EXTRAS)
-FORBIDDEN_IN_TRAINING = {"prefect", "mlflow", "bentoml", "great-expectations", "dvc", "kubernetes", "scikit-learn", "pandas"}
+FORBIDDEN_IN_TRAINING = {
+    "prefect",
+    "mlflow",
+    "bentoml",
+    "great-expectations",
+    "dvc",
+    "kubernetes",
+    "scikit-learn",
+    "pandas",
+}
 
 
 def _pinned(lock: Path) -> dict[str, set[str]]:
@@ -44,7 +53,10 @@ def test_every_pin_of_an_image_is_the_main_locks_with_its_hashes(lock: str) -> N
 @pytest.mark.parametrize("image", IMAGES)
 def test_an_image_has_what_its_extras_ask_for(image: str) -> None:
     project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]
-    asked = [*project["dependencies"], *(r for extra in EXTRAS[image] for r in project["optional-dependencies"][extra])]
+    asked = [
+        *project["dependencies"],
+        *(r for extra in EXTRAS[image] for r in project["optional-dependencies"][extra]),
+    ]
     names = {re.split(r"[\[<>=!~; ]", requirement)[0].lower() for requirement in asked}
     assert names <= _names(image)
 
@@ -62,7 +74,9 @@ def test_training_pods_have_no_orchestrator_registry_service_or_validator() -> N
 
 def test_no_lock_and_no_dockerfile_names_a_host() -> None:
     for path in [*FOLDER.glob("*.lock"), *FOLDER.glob("*.Dockerfile"), *FOLDER.glob("*.sh")]:
-        assert not re.search(r"https?://|--index-url|--extra-index-url|pypi\.", path.read_text()), path
+        assert not re.search(r"https?://|--index-url|--extra-index-url|pypi\.", path.read_text()), (
+            path
+        )
 
 
 @pytest.mark.parametrize("image", IMAGES)
@@ -101,7 +115,13 @@ def test_sizes_tell_torch_from_the_rest_and_count_a_linked_file_once(tmp_path: P
     (tmp_path / "usr" / "lib" / "libc.so").write_bytes(bytes(400_000))
     (tmp_path / "proc").mkdir()
     (tmp_path / "proc" / "kcore").write_bytes(bytes(9_000_000))
-    assert measure(tmp_path) == {"torch": 7.0, "packages": 1.2, "rest": 0.4, "beyond_torch": 1.6, "total": 8.6}
+    assert measure(tmp_path) == {
+        "torch": 7.0,
+        "packages": 1.2,
+        "rest": 0.4,
+        "beyond_torch": 1.6,
+        "total": 8.6,
+    }
 
 
 def test_what_compilers_and_tests_need_is_thrown_out_but_for_torch(tmp_path: Path) -> None:
@@ -124,7 +144,9 @@ def test_what_compilers_and_tests_need_is_thrown_out_but_for_torch(tmp_path: Pat
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     subprocess.run(["sh", str(FOLDER / "slim.sh"), str(tmp_path)], check=True)
-    assert sorted(str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file()) == sorted(kept)
+    assert sorted(
+        str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file()
+    ) == sorted(kept)
 
 
 def test_the_builder_is_given_the_digest_of_exactly_what_it_copies(tmp_path: Path) -> None:
@@ -134,8 +156,19 @@ def test_the_builder_is_given_the_digest_of_exactly_what_it_copies(tmp_path: Pat
         f'#!/bin/sh\nprintf "%s\\n" "$@" > {tmp_path}/words\nfor last; do :; done\ncp -r "$last" {tmp_path}/context\n'
     )
     builder.chmod(0o755)
-    command = [sys.executable, "-m", "infra.images.build", "train", "--builder", str(builder), "--base", "some:base"]
-    subprocess.run([*command, "--", "--network", "host"], cwd=CHECKOUT, check=True, capture_output=True)
+    command = [
+        sys.executable,
+        "-m",
+        "infra.images.build",
+        "train",
+        "--builder",
+        str(builder),
+        "--base",
+        "some:base",
+    ]
+    subprocess.run(
+        [*command, "--", "--network", "host"], cwd=CHECKOUT, check=True, capture_output=True
+    )
     words = (tmp_path / "words").read_text().split("\n")
     assert f"CODE={code_digest(tmp_path / 'context' / 'components')}" in words
     assert "BASE=some:base" in words
@@ -145,10 +178,19 @@ def test_the_builder_is_given_the_digest_of_exactly_what_it_copies(tmp_path: Pat
 
 def test_an_unknown_image_and_a_missing_builder_are_told() -> None:
     build = [sys.executable, "-m", "infra.images.build"]
-    unknown = subprocess.run([*build, "trian"], cwd=CHECKOUT, check=False, capture_output=True, text=True)
-    assert (unknown.returncode, "no image 'trian'; there are train, serve, flow" in unknown.stderr) == (2, True)
+    unknown = subprocess.run(
+        [*build, "trian"], cwd=CHECKOUT, check=False, capture_output=True, text=True
+    )
+    assert (
+        unknown.returncode,
+        "no image 'trian'; there are train, serve, flow" in unknown.stderr,
+    ) == (2, True)
     absent = subprocess.run(
-        [*build, "train", "--builder", "no-such"], cwd=CHECKOUT, check=False, capture_output=True, text=True
+        [*build, "train", "--builder", "no-such"],
+        cwd=CHECKOUT,
+        check=False,
+        capture_output=True,
+        text=True,
     )
     assert (absent.returncode, absent.stderr.strip()) == (
         1,

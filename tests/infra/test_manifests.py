@@ -11,7 +11,14 @@ from infra.manifests import Work, job, job_name, service
 from infra.pending import quantity
 
 VERSIONS = ("1.31", "1.35")
-WORK = Work(name="concord-teach-0123456789ab", task="teach", run="r", config="/x/spec.json", out="/x", code="c" * 64)
+WORK = Work(
+    name="concord-teach-0123456789ab",
+    task="teach",
+    run="r",
+    config="/x/spec.json",
+    out="/x",
+    code="c" * 64,
+)
 SHARED = {"name": "exchange", "mount": "/exchange", "claim": "exchange"}
 LEAST = {"where": "kubernetes", "image": "i", "exchange": {"uri": "/exchange"}, "volumes": [SHARED]}
 
@@ -45,16 +52,28 @@ configs = st.fixed_dictionaries(
         "image_pull_secrets": st.lists(names, max_size=2),
         "node_selector": st.dictionaries(names, names, max_size=2),
         "tolerations": st.lists(
-            st.sampled_from([{"key": "a", "value": "b"}, {"operator": "Exists"}, {"key": "gpu", "operator": "Exists"}])
+            st.sampled_from(
+                [
+                    {"key": "a", "value": "b"},
+                    {"operator": "Exists"},
+                    {"key": "gpu", "operator": "Exists"},
+                ]
+            )
         ),
-        "secrets": st.lists(st.builds(lambda k: {"env": f"S_{k.upper()}", "secret": "s", "key": k}, names), max_size=1),
+        "secrets": st.lists(
+            st.builds(lambda k: {"env": f"S_{k.upper()}", "secret": "s", "key": k}, names),
+            max_size=1,
+        ),
         "env": st.dictionaries(names, st.text(max_size=5), max_size=2),
         "retries": st.integers(0, 10),
         "any_code": st.booleans(),
         "volumes": st.sampled_from(
             [
                 [SHARED],
-                [SHARED, {"name": "data", "mount": "/data", "host_path": "/data", "read_only": True}],
+                [
+                    SHARED,
+                    {"name": "data", "mount": "/data", "host_path": "/data", "read_only": True},
+                ],
                 [SHARED, {"name": "more", "mount": "/more", "empty_dir": "1Gi"}],
             ]
         ),
@@ -97,19 +116,31 @@ def test_disruptions_are_looked_at_before_exit_codes_and_these_come_from_the_con
     assert rules[0]["onPodConditions"] == [{"type": "DisruptionTarget", "status": "True"}]
     assert rules[1]["onExitCodes"]["values"] == list(exits.NOT_COUNTED)
     assert rules[2]["onExitCodes"]["values"] == sorted(exits.FAIL_AT_ONCE)
-    assert {r["onExitCodes"]["containerName"] for r in rules[1:]} == {pod(trainer())["containers"][0]["name"]}
+    assert {r["onExitCodes"]["containerName"] for r in rules[1:]} == {
+        pod(trainer())["containers"][0]["name"]
+    }
 
 
 def test_one_device_is_a_plain_job_without_a_service():
     spec = job(WORK, trainer(gpus=1, retries=2, time_budget_s=60))["spec"]
-    assert (spec["completionMode"], spec["completions"], spec["backoffLimit"]) == ("NonIndexed", 1, 2)
+    assert (spec["completionMode"], spec["completions"], spec["backoffLimit"]) == (
+        "NonIndexed",
+        1,
+        2,
+    )
     assert spec["activeDeadlineSeconds"] == 60
     assert spec["podReplacementPolicy"] == "Failed"
-    assert spec["template"]["spec"]["containers"][0]["command"][:3] == ["python", "-m", "components.pods.entry"]
+    assert spec["template"]["spec"]["containers"][0]["command"][:3] == [
+        "python",
+        "-m",
+        "components.pods.entry",
+    ]
     assert service(WORK, trainer(gpus=1), "uid") is None
 
 
-@pytest.mark.parametrize(("changes", "nodes", "processes"), [({"nodes": 2}, "2", "1"), ({"gpus": 4}, "1", "4")])
+@pytest.mark.parametrize(
+    ("changes", "nodes", "processes"), [({"nodes": 2}, "2", "1"), ({"gpus": 4}, "1", "4")]
+)
 def test_several_processes_are_an_indexed_job_whose_pods_find_each_other(changes, nodes, processes):
     config = trainer(**changes, namespace="ml")
     spec = job(WORK, config)["spec"]
@@ -126,7 +157,9 @@ def test_several_processes_are_an_indexed_job_whose_pods_find_each_other(changes
     assert made["spec"]["selector"].items() <= spec["template"]["metadata"]["labels"].items()
     name = made["metadata"]["name"]
     assert spec["template"]["spec"]["subdomain"] == name
-    assert options["--rendezvous"] == f"{WORK.name}-0.{name}.ml.svc:{made['spec']['ports'][0]['port']}"
+    assert (
+        options["--rendezvous"] == f"{WORK.name}-0.{name}.ml.svc:{made['spec']['ports'][0]['port']}"
+    )
 
 
 def test_an_elastic_training_is_done_when_the_fewest_pods_are():
@@ -137,7 +170,11 @@ def test_an_elastic_training_is_done_when_the_fewest_pods_are():
 
 def test_each_shard_has_its_own_retries():
     spec = job(Work(**{**WORK.__dict__, "kind": "shards"}), trainer(shards=40, retries=2))["spec"]
-    assert (spec["completions"], spec["backoffLimitPerIndex"], spec["maxFailedIndexes"]) == (40, 2, 4)
+    assert (spec["completions"], spec["backoffLimitPerIndex"], spec["maxFailedIndexes"]) == (
+        40,
+        2,
+        4,
+    )
     assert "backoffLimit" not in spec
 
 
@@ -161,13 +198,18 @@ def test_pods_of_one_training_go_to_different_nodes(gpus, rule):
 
 
 def required(config):
-    terms = pod(config)["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]["nodeSelectorTerms"]
+    terms = pod(config)["affinity"]["nodeAffinity"][
+        "requiredDuringSchedulingIgnoredDuringExecution"
+    ]["nodeSelectorTerms"]
     return [{e["key"]: (e["operator"], e["values"]) for e in t["matchExpressions"]} for t in terms]
 
 
 def matches(term, labels):
     """What the API documentation says of In and NotIn."""
-    return all((labels.get(key) in values) == (operator == "In") for key, (operator, values) in term.items())
+    return all(
+        (labels.get(key) in values) == (operator == "In")
+        for key, (operator, values) in term.items()
+    )
 
 
 @pytest.mark.parametrize(
@@ -195,23 +237,33 @@ def test_the_pod_knows_its_attempt_and_what_it_was_given():
     assert told["CONCORD_CODE"] == WORK.code
     assert told["OMP_NUM_THREADS"] == "4"
     attempt = pod(trainer())["containers"][0]["env"][0]
-    assert attempt == {"name": "CONCORD_ATTEMPT", "valueFrom": {"fieldRef": {"fieldPath": "metadata.uid"}}}
+    assert attempt == {
+        "name": "CONCORD_ATTEMPT",
+        "valueFrom": {"fieldRef": {"fieldPath": "metadata.uid"}},
+    }
     assert "CONCORD_CODE" not in env(trainer(any_code=True))
 
 
 def test_a_job_is_named_by_its_work_and_code():
     assert job_name("pseudo_label", "a", "b") == job_name("pseudo_label", "a", "b")
-    assert len({job_name("teach", "a", "b"), job_name("teach", "a", "c"), job_name("teach", "b", "b")}) == 3
+    assert (
+        len({job_name("teach", "a", "b"), job_name("teach", "a", "c"), job_name("teach", "b", "b")})
+        == 3
+    )
     assert job_name("pseudo_label", "a", "b").startswith("concord-pseudo-label-")
 
 
-@pytest.mark.parametrize(("text", "value"), [("1", 1), ("250m", 0.25), ("2Gi", 2 * 1024**3), ("1.5G", 1.5e9), ("12e6", 12e6)])
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("1", 1), ("250m", 0.25), ("2Gi", 2 * 1024**3), ("1.5G", 1.5e9), ("12e6", 12e6)],
+)
 def test_quantities(text, value):
     assert quantity(text) == value
 
 
 @pytest.mark.parametrize(
-    ("device", "gpus", "meant"), [("auto", 1, "cuda"), ("auto", 0, "cpu"), ("cpu", 1, "cpu"), ("cuda", 1, "cuda")]
+    ("device", "gpus", "meant"),
+    [("auto", 1, "cuda"), ("auto", 0, "cpu"), ("cpu", 1, "cpu"), ("cuda", 1, "cuda")],
 )
 def test_a_pod_is_told_the_device_that_the_block_means(device, gpus, meant):
     assert env(trainer(device=device, gpus=gpus))["CONCORD_DEVICE"] == meant

@@ -10,7 +10,9 @@ import yaml
 from components.config.home import CHECKOUT
 from flows.engines import QUIET
 
-TEMPLATE = json.loads((CHECKOUT / "infra/prefect/base-job-template.json").read_text(encoding="utf-8"))
+TEMPLATE = json.loads(
+    (CHECKOUT / "infra/prefect/base-job-template.json").read_text(encoding="utf-8")
+)
 VARIABLES = TEMPLATE["variables"]["properties"]
 
 
@@ -18,7 +20,11 @@ def job(**changes):
     """The Job of a flow run; Prefect itself adds command, labels and environment."""
     from prefect.utilities.templating import apply_values
 
-    values = {name: variable["default"] for name, variable in VARIABLES.items()} | {"name": "run", "command": "true"} | changes
+    values = (
+        {name: variable["default"] for name, variable in VARIABLES.items()}
+        | {"name": "run", "command": "true"}
+        | changes
+    )
     manifest = apply_values(TEMPLATE["job_configuration"]["job_manifest"], values)
     manifest["spec"]["template"]["spec"]["containers"][0]["args"] = ["true"]
     return manifest
@@ -36,7 +42,10 @@ def test_every_variable_is_used_and_every_placeholder_has_one():
 @pytest.mark.parametrize("version", ["1.31", "1.35"])
 def test_the_job_is_one_of_kubernetes(version):
     manifest = job()
-    for name in ("parallelism", "completions"):  # Prefect wants them there, Kubernetes ignores them there
+    for name in (
+        "parallelism",
+        "completions",
+    ):  # Prefect wants them there, Kubernetes ignores them there
         del manifest["spec"]["template"]["spec"][name]
     kubernetes_validate.validate(manifest, version, strict=True)
     manifest["spec"]["template"]["spec"]["surplus"] = 1
@@ -77,7 +86,12 @@ def test_addresses_come_from_a_secret_and_libraries_are_as_quiet_as_on_a_laptop(
 
 
 def test_the_deployments_name_the_flow_and_their_pools():
-    deployments = {d["name"]: d for d in yaml.safe_load((CHECKOUT / "prefect.yaml").read_text(encoding="utf-8"))["deployments"]}
+    deployments = {
+        d["name"]: d
+        for d in yaml.safe_load((CHECKOUT / "prefect.yaml").read_text(encoding="utf-8"))[
+            "deployments"
+        ]
+    }
     assert {name: d["work_pool"]["name"] for name, d in deployments.items()} == {
         "retrain-local": "local",
         "retrain-cluster": "concord",

@@ -41,7 +41,9 @@ def client(limits, answers):
 
 
 def sent(record):
-    return {k: base64.b64encode(v).decode() if isinstance(v, bytes) else v for k, v in record.items()}
+    return {
+        k: base64.b64encode(v).decode() if isinstance(v, bytes) else v for k, v in record.items()
+    }
 
 
 def refused(response, status, field):
@@ -59,7 +61,10 @@ def refused(response, status, field):
 
 def test_classify_answers_as_the_predictor_does_for_every_subset(client, predictor):
     whole = next(r for r in map(packed().source.raw, range(200)) if len(r) == 3)
-    subsets = [{n: whole[n] for n in names} for names in (["image"], ["text"], ["facts"], ["image", "text"], list(whole))]
+    subsets = [
+        {n: whole[n] for n in names}
+        for names in (["image"], ["text"], ["facts"], ["image", "text"], list(whole))
+    ]
     body = client.post("/v1/classify", json={"records": [sent(r) for r in subsets]}).json()
     assert body["model"] == {"name": "tiny", "version": 7, "package_digest": predictor.digest}
     for answer, wanted in zip(body["answers"], predictor.predict(subsets), strict=True):
@@ -72,12 +77,18 @@ def test_classify_answers_as_the_predictor_does_for_every_subset(client, predict
 def test_search_finds_in_any_modality_and_its_hits_can_be_shown(client, predictor):
     text = next(t for t in packed().source.raws["text"] if t)
     for target in ("image", "text", "facts", "fused"):
-        body = client.post("/v1/search", json={"query": {"text": text}, "target": target, "k": 3}).json()
-        assert [h["id"] for h in body["hits"]] == [h.id for h in predictor.search({"text": text}, target=target, k=3)]
+        body = client.post(
+            "/v1/search", json={"query": {"text": text}, "target": target, "k": 3}
+        ).json()
+        assert [h["id"] for h in body["hits"]] == [
+            h.id for h in predictor.search({"text": text}, target=target, k=3)
+        ]
         for hit in body["hits"]:
             for address in hit["media"].values():
                 assert client.get(address).status_code == 200
-    filtered = client.post("/v1/search", json={"query": {"text": text}, "filter": {"labels": ["line"]}, "k": 100}).json()
+    filtered = client.post(
+        "/v1/search", json={"query": {"text": text}, "filter": {"labels": ["line"]}, "k": 100}
+    ).json()
     assert {h["label"] for h in filtered["hits"]} == {"line"}
 
 
@@ -85,7 +96,11 @@ def test_previews_have_their_type_and_are_not_guessed(client, predictor):
     source = packed().source
     row = next(i for i in range(200) if len(source.raw(i)) == 3)
     record = source.ids[row]
-    for modality, kind in [("image", "image/png"), ("text", "text/plain; charset=utf-8"), ("facts", "application/json")]:
+    for modality, kind in [
+        ("image", "image/png"),
+        ("text", "text/plain; charset=utf-8"),
+        ("facts", "application/json"),
+    ]:
         response = client.get(f"/v1/records/{record}/media/{modality}")
         wanted = predictor.preview(record, modality)
         assert response.content == (wanted if isinstance(wanted, bytes) else wanted.encode())
@@ -104,7 +119,12 @@ def test_previews_have_their_type_and_are_not_guessed(client, predictor):
 
 def test_the_model_tells_its_limits_and_figures(client, limits):
     body = client.get("/v1/model").json()
-    assert (body["name"], body["version"], body["classes"], body["records"]) == ("tiny", 7, CLASSES, 200)
+    assert (body["name"], body["version"], body["classes"], body["records"]) == (
+        "tiny",
+        7,
+        CLASSES,
+        200,
+    )
     assert body["targets"] == ["facts", "image", "text", "fused"]
     assert body["metrics"]["accuracy"] == METRICS["accuracy"]
     by_name = {m["name"]: m for m in body["modalities"]}
@@ -137,7 +157,9 @@ def test_the_model_tells_its_limits_and_figures(client, limits):
     ],
 )  # fmt: skip
 def test_a_bad_request_to_classify_names_field_and_limit(client, body, field, says):
-    response = client.post("/v1/classify", content=json.dumps(body), headers={"content-type": "application/json"})
+    response = client.post(
+        "/v1/classify", content=json.dumps(body), headers={"content-type": "application/json"}
+    )
     assert says in refused(response, 422, field)["wanted"]
 
 
@@ -160,23 +182,36 @@ def test_a_bad_request_to_search_names_field(client, change, field):
     refused(client.post("/v1/search", json={"query": {"text": "ring"}} | change), 422, field)
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"\xff\xfe", b"[" * 100_000, b'{"records": [{"text": "a"}]} x', b"null"])
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"\xff\xfe", b"[" * 100_000, b'{"records": [{"text": "a"}]} x', b"null"]
+)
 def test_what_is_no_json_is_refused(client, body):
-    response = client.post("/v1/classify", content=body, headers={"content-type": "application/json"})
+    response = client.post(
+        "/v1/classify", content=body, headers={"content-type": "application/json"}
+    )
     assert response.status_code in (400, 422)
     refused(response, response.status_code, "body")
 
 
-def test_a_body_that_is_too_large_is_refused_by_its_declared_length_or_by_what_comes(client, limits):
+def test_a_body_that_is_too_large_is_refused_by_its_declared_length_or_by_what_comes(
+    client, limits
+):
     most = limits.max_request_bytes
     chunks = (b" " * 2**20 for _ in range(most // 2**20 + 2))
-    for options in ({"headers": {"content-length": str(most + 1)}, "content": b" "}, {"content": chunks}):
+    for options in (
+        {"headers": {"content-length": str(most + 1)}, "content": b" "},
+        {"content": chunks},
+    ):
         response = client.post("/v1/classify", **options)
         assert response.status_code == 413, response.text
         assert f"{most:,}" in response.json()["message"]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
@@ -194,7 +229,9 @@ def test_no_request_whatever_makes_an_internal_error(client, body):
         {"query": {"facts": {"tags": body}}},
     ):
         for path in ("/v1/classify", "/v1/search"):
-            response = client.post(path, content=json.dumps(body_), headers={"content-type": "application/json"})
+            response = client.post(
+                path, content=json.dumps(body_), headers={"content-type": "application/json"}
+            )
             assert response.status_code in (200, 400, 422), (body_, response.text)
             response.json()
 
@@ -212,7 +249,10 @@ def test_the_page_describes_everything_with_examples_that_work(client):
         assert client.post(path, json=example).status_code == 200
     text = json.dumps(spec)
     assert not re.search(r"HTTPValidationError", text)
-    assert all(m in spec["components"]["schemas"]["Record"]["properties"] for m in ("image", "text", "facts"))
+    assert all(
+        m in spec["components"]["schemas"]["Record"]["properties"]
+        for m in ("image", "text", "facts")
+    )
 
 
 def test_a_model_that_computes_does_not_hold_up_the_others(limits, answers):
@@ -229,7 +269,11 @@ def test_a_model_that_computes_does_not_hold_up_the_others(limits, answers):
             return answers.classify(records)
 
     with TestClient(build(limits, Stuck)) as client:
-        slow = threading.Thread(target=client.post, args=("/v1/classify",), kwargs={"json": {"records": [{"text": "a"}]}})
+        slow = threading.Thread(
+            target=client.post,
+            args=("/v1/classify",),
+            kwargs={"json": {"records": [{"text": "a"}]}},
+        )
         slow.start()
         assert entered.wait(30)
         started = time.monotonic()

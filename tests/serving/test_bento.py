@@ -39,7 +39,9 @@ def test_it_answers_from_its_own_code_where_training_and_engines_are_absent(bent
         "answers = service._loaded.answers\n"
         "import components; print(components.__file__, answers.classify([{'text': 'ring'}])[0].label)"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=bento / "src", capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=bento / "src", capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(str(bento))
 

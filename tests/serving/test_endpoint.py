@@ -46,7 +46,9 @@ def listens(port):
 
 def version_at(port):
     try:
-        return httpx.get(f"http://127.0.0.1:{port}/v1/model", trust_env=False, timeout=10).json()["version"]
+        return httpx.get(f"http://127.0.0.1:{port}/v1/model", trust_env=False, timeout=10).json()[
+            "version"
+        ]
     except (httpx.HTTPError, ValueError):
         return None
 
@@ -55,20 +57,31 @@ def test_the_live_server_answers_as_the_package_does(client):
     predictor = Predictor.load(packed().package)
     records = [packed().source.raw(row) for row in range(5)]
     body = client.classify(records)
-    assert body["model"] == {"name": "tiny", "version": 3, "package_digest": digest_folder(packed().package)}
+    assert body["model"] == {
+        "name": "tiny",
+        "version": 3,
+        "package_digest": digest_folder(packed().package),
+    }
     for answer, wanted in zip(body["answers"], predictor.predict(records), strict=True):
         assert answer["label"] == wanted.label
         assert answer["probabilities"] == pytest.approx(wanted.probabilities, abs=1e-4)
     picture = next(p for p in packed().source.raws["image"] if p)
     hits = client.search({"image": picture}, target="text", k=3)["hits"]
-    assert [h["id"] for h in hits] == [h.id for h in predictor.search({"image": picture}, target="text", k=3)]
-    assert client.media(hits[0]["media"]["text"]).decode() == predictor.preview(hits[0]["id"], "text")
+    assert [h["id"] for h in hits] == [
+        h.id for h in predictor.search({"image": picture}, target="text", k=3)
+    ]
+    assert client.media(hits[0]["media"]["text"]).decode() == predictor.preview(
+        hits[0]["id"], "text"
+    )
     assert client.model()["records"] == 200
 
 
 def test_health_metrics_and_the_page_are_there(endpoint):
     with httpx.Client(base_url=endpoint.url, trust_env=False) as http:
-        assert [http.get(p).status_code for p in ("/livez", "/readyz", "/docs", "/docs/assets/swagger-ui.css")] == [200] * 4
+        assert [
+            http.get(p).status_code
+            for p in ("/livez", "/readyz", "/docs", "/docs/assets/swagger-ui.css")
+        ] == [200] * 4
         assert http.get("/", follow_redirects=True).url.path == "/docs"
         http.get("/v1/model")
         metrics = http.get("/metrics").text
@@ -83,17 +96,26 @@ def test_refusals_come_back_as_one_sentence(client):
         client.classify([{"text": "a"}] * 6)
     with pytest.raises(UserError, match=r"HTTP 404"):
         client.media("/v1/records/nobody/media/text")
-    with Client(f"http://127.0.0.1:{free_port()}") as nobody, pytest.raises(UserError, match="concord serve"):
+    with (
+        Client(f"http://127.0.0.1:{free_port()}") as nobody,
+        pytest.raises(UserError, match="concord serve"),
+    ):
         nobody.model()
 
 
 def test_a_taken_port_is_named_before_anything_starts(endpoint, bento, tmp_path):
     with pytest.raises(UsageError, match=rf"port {endpoint.port} .*process \d+ .*--port"):
-        endpoints.start(bento, host="127.0.0.1", port=endpoint.port, version=1, log=tmp_path / "log")
+        endpoints.start(
+            bento, host="127.0.0.1", port=endpoint.port, version=1, log=tmp_path / "log"
+        )
     with pytest.raises(UsageError, match="no address"):
-        endpoints.start(bento, host="no.such.host.invalid", port=free_port(), version=1, log=tmp_path / "log")
+        endpoints.start(
+            bento, host="no.such.host.invalid", port=free_port(), version=1, log=tmp_path / "log"
+        )
     with pytest.raises(UserError, match="no Bento"):
-        endpoints.start(tmp_path, host="127.0.0.1", port=free_port(), version=1, log=tmp_path / "log")
+        endpoints.start(
+            tmp_path, host="127.0.0.1", port=free_port(), version=1, log=tmp_path / "log"
+        )
     assert list(tmp_path.iterdir()) == []
 
 
@@ -121,7 +143,15 @@ def registered(home, *digests):
 
 def promoted(home, version, digest):
     Ledger(home.ledger).append(
-        Entry(time=NOW, model="tiny", kind="promotion", version=version, package_digest=digest, actor="ada", details={})
+        Entry(
+            time=NOW,
+            model="tiny",
+            kind="promotion",
+            version=version,
+            package_digest=digest,
+            actor="ada",
+            details={},
+        )
     )
 
 
@@ -133,7 +163,9 @@ def supervisor(home, port):
         "assert 'mlflow' not in sys.modules and 'torch' not in sys.modules"
     )
     command = [sys.executable, "-c", code, str(home.root), str(port)]
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
 
 
 def test_supervise_follows_the_champion_and_ends_clean(tmp_path, bento):
@@ -177,7 +209,9 @@ def test_no_server_outlives_a_launcher_that_was_killed(bento, tmp_path):
     children = psutil.Process(launcher.pid).children(recursive=True)
     os.kill(launcher.pid, signal.SIGKILL)
     launcher.communicate()
-    wait_for(lambda: not any(c.is_running() and c.status() != psutil.STATUS_ZOMBIE for c in children), 30)
+    wait_for(
+        lambda: not any(c.is_running() and c.status() != psutil.STATUS_ZOMBIE for c in children), 30
+    )
     wait_for(lambda: not listens(port), 10)
 
 

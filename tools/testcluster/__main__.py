@@ -21,8 +21,14 @@ def main(argv: list[str] | None = None) -> int:
     commands.add_parser("up", help="start the cluster, or mend it; prints `export KUBECONFIG=...`")
     commands.add_parser("down", help="stop it and leave nothing behind")
     commands.add_parser("status", help="say what runs; exit code 1 unless all of it does")
-    _image_options(commands.add_parser("image", help="build an image from a Dockerfile and load it into the nodes"))
-    running = commands.add_parser("run", help="run a command with KUBECONFIG set, on this cluster if none is set")
+    _image_options(
+        commands.add_parser(
+            "image", help="build an image from a Dockerfile and load it into the nodes"
+        )
+    )
+    running = commands.add_parser(
+        "run", help="run a command with KUBECONFIG set, on this cluster if none is set"
+    )
     running.add_argument("arguments", nargs=argparse.REMAINDER, metavar="-- COMMAND")
     asked = parser.parse_args(argv)
     try:
@@ -66,7 +72,9 @@ def _run(command: list[str]) -> int:
     started = cluster.up()
     say("started for this command" if started else "it runs already, and will go on")
     try:
-        return subprocess.run(command, env={**os.environ, "KUBECONFIG": str(KUBECONFIG)}, check=False).returncode
+        return subprocess.run(
+            command, env={**os.environ, "KUBECONFIG": str(KUBECONFIG)}, check=False
+        ).returncode
     finally:
         if started:
             _down()
@@ -77,13 +85,23 @@ def _image_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("dockerfile", type=Path)
     parser.add_argument("context", type=Path)
     parser.add_argument("--build-arg", action="append", default=[], metavar="KEY=VALUE")
-    parser.add_argument("--node", action="append", default=[], help="only this node; may be repeated", choices=_NAMES)
-    parser.add_argument("--no-load", action="store_true", help="build and measure it, give it to no node")
+    parser.add_argument(
+        "--node",
+        action="append",
+        default=[],
+        help="only this node; may be repeated",
+        choices=_NAMES,
+    )
+    parser.add_argument(
+        "--no-load", action="store_true", help="build and measure it, give it to no node"
+    )
 
 
 def _image(asked: argparse.Namespace) -> int:
     arguments = dict(given.partition("=")[::2] for given in asked.build_arg)
-    size = builds.image(asked.name, asked.dockerfile, asked.context, arguments, asked.node, load=not asked.no_load)
+    size = builds.image(
+        asked.name, asked.dockerfile, asked.context, arguments, asked.node, load=not asked.no_load
+    )
     sys.stdout.write(f"{asked.name} {size / 1e6:.0f} MB\n")
     return 0
 

@@ -75,7 +75,9 @@ def built(module: Module) -> Path:
     if module.cached.is_dir():
         return module.cached
     if shutil.which("go") is None:
-        raise MissingError(f"no `go` on PATH: {module.name} is built from source; install Go 1.21 or newer")
+        raise MissingError(
+            f"no `go` on PATH: {module.name} is built from source; install Go 1.21 or newer"
+        )
     CACHE.mkdir(parents=True, exist_ok=True)
     aside = Path(tempfile.mkdtemp(prefix=f"{module.name}.", dir=CACHE))
     try:
@@ -91,7 +93,19 @@ def built(module: Module) -> Path:
 
 def _build(module: Module, package: str, out: Path) -> None:
     flags = f"-s -w {_STAMP}" if module is KUBERNETES_MODULE else "-s -w"
-    command = ["go", "build", "-v", "-mod=readonly", "-trimpath", "-buildvcs=false", "-ldflags", flags, "-o", str(out), package]
+    command = [
+        "go",
+        "build",
+        "-v",
+        "-mod=readonly",
+        "-trimpath",
+        "-buildvcs=false",
+        "-ldflags",
+        flags,
+        "-o",
+        str(out),
+        package,
+    ]
     started = time.monotonic()
     shown, compiled = started, 0
 

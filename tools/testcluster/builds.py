@@ -19,13 +19,27 @@ STORAGE = CACHE / "buildah"  # layers of dependencies stay there from one cluste
 _SCRATCH = STORAGE / "scratch"  # gigabytes while an image is written out
 _SUITE = "bookworm"
 _PACKAGES = ("ca-certificates", "libgomp1", "python3", "python3-venv")
-_DROPPED = ("var/cache/apt", "var/lib/apt/lists", "usr/share/doc", "usr/share/man", "usr/share/locale", "dev", "proc", "sys")
+_DROPPED = (
+    "var/cache/apt",
+    "var/lib/apt/lists",
+    "usr/share/doc",
+    "usr/share/man",
+    "usr/share/locale",
+    "dev",
+    "proc",
+    "sys",
+)
 _CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 _PIP = (Path("/etc/pip.conf"), Path.home() / ".config/pip/pip.conf", Path.home() / ".pip/pip.conf")
 
 
 def image(
-    name: str, dockerfile: Path, context: Path, arguments: Mapping[str, str], nodes: Iterable[str] = (), load: bool = True
+    name: str,
+    dockerfile: Path,
+    context: Path,
+    arguments: Mapping[str, str],
+    nodes: Iterable[str] = (),
+    load: bool = True,
 ) -> int:
     """Build an image and load it into the nodes; its size in bytes.
 
@@ -53,7 +67,16 @@ def image(
 
 
 def _build(name: str, dockerfile: Path, context: Path, arguments: Mapping[str, str]) -> None:
-    command = ["bud", "--layers", "--network=host", "--pull-never", "--file", str(dockerfile), "--tag", name]
+    command = [
+        "bud",
+        "--layers",
+        "--network=host",
+        "--pull-never",
+        "--file",
+        str(dockerfile),
+        "--tag",
+        name,
+    ]
     for key, value in arguments.items():
         command += ["--build-arg", f"{key}={value}"]
     for path, inside in _mounts():
@@ -82,12 +105,24 @@ def buildah(*arguments: str) -> str:
 
 def _buildah(*arguments: str) -> list[str]:
     STORAGE.mkdir(parents=True, exist_ok=True)
-    return ["buildah", "--root", str(STORAGE / "root"), "--runroot", str(STORAGE / "run"), *arguments]
+    return [
+        "buildah",
+        "--root",
+        str(STORAGE / "root"),
+        "--runroot",
+        str(STORAGE / "run"),
+        *arguments,
+    ]
 
 
 def _environment() -> dict[str, str]:
     _SCRATCH.mkdir(parents=True, exist_ok=True)
-    return {**os.environ, "BUILDAH_ISOLATION": "chroot", "STORAGE_DRIVER": "overlay", "TMPDIR": str(_SCRATCH)}
+    return {
+        **os.environ,
+        "BUILDAH_ISOLATION": "chroot",
+        "STORAGE_DRIVER": "overlay",
+        "TMPDIR": str(_SCRATCH),
+    }
 
 
 def _base() -> str:
@@ -99,14 +134,30 @@ def _base() -> str:
     say(f"making the base image: Debian {_SUITE} with {', '.join(_PACKAGES)}")
     with tempfile.TemporaryDirectory(dir=CACHE) as folder:
         root = Path(folder) / "root"
-        run(["debootstrap", "--variant=minbase", f"--include={','.join(_PACKAGES)}", _SUITE, str(root)], timeout=1800)
+        run(
+            [
+                "debootstrap",
+                "--variant=minbase",
+                f"--include={','.join(_PACKAGES)}",
+                _SUITE,
+                str(root),
+            ],
+            timeout=1800,
+        )
         for name in _DROPPED:
             shutil.rmtree(root / name, ignore_errors=True)
             (root / name).mkdir()
         (root / "usr/bin/python").symlink_to("python3")
         container = buildah("from", "scratch").strip()
         buildah("copy", "--quiet", container, str(root), "/")
-        buildah("config", "--env", "PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", "--cmd", "/bin/sh", container)
+        buildah(
+            "config",
+            "--env",
+            "PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin",
+            "--cmd",
+            "/bin/sh",
+            container,
+        )
         buildah("commit", "--quiet", "--rm", container, key)
         buildah("tag", key, BASE)
     return key

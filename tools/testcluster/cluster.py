@@ -15,7 +15,11 @@ from tools.testcluster.layout import CACHE, NODES, STATE
 from tools.testcluster.shell import say, wait_for
 
 # Kubelets and shims write there whatever their folders are.
-_DEVICES, _LOGS, _SHIMS = Path("/var/lib/kubelet/device-plugins"), Path("/var/log/containers"), Path("/run/containerd/s")
+_DEVICES, _LOGS, _SHIMS = (
+    Path("/var/lib/kubelet/device-plugins"),
+    Path("/var/log/containers"),
+    Path("/run/containerd/s"),
+)
 _LOOPBACKS = Path("/var/lib/cni/results")
 
 
@@ -57,7 +61,9 @@ def is_up() -> bool:
 def servers() -> list[str]:
     """Names of all processes that a whole cluster has."""
     plane = [control.ETCD, control.API_SERVER, control.CONTROLLERS, control.SCHEDULER, control.DNS]
-    return plane + [name(node) for node in NODES for name in (nodes.containerd_name, nodes.kubelet_name)]
+    return plane + [
+        name(node) for node in NODES for name in (nodes.containerd_name, nodes.kubelet_name)
+    ]
 
 
 def down() -> None:
@@ -95,7 +101,15 @@ def _remove_shared() -> None:
     if not _others("containerd-shim"):
         for path in _SHIMS.glob("*"):
             path.unlink()
-    shared = (_DEVICES, _DEVICES.parent, _LOGS, _SHIMS, _SHIMS.parent, _LOOPBACKS, _LOOPBACKS.parent)
+    shared = (
+        _DEVICES,
+        _DEVICES.parent,
+        _LOGS,
+        _SHIMS,
+        _SHIMS.parent,
+        _LOOPBACKS,
+        _LOOPBACKS.parent,
+    )
     for folder in (*shared, *groups):
         with suppress(OSError):  # not there, or in use by someone else
             folder.rmdir()
@@ -103,7 +117,11 @@ def _remove_shared() -> None:
 
 def _others(program: str) -> bool:
     """Whether processes of a program run that are not this cluster's, which has been stopped."""
-    names = (processes.command_of(int(folder.name))[:1] for folder in Path("/proc").iterdir() if folder.name.isdigit())
+    names = (
+        processes.command_of(int(folder.name))[:1]
+        for folder in Path("/proc").iterdir()
+        if folder.name.isdigit()
+    )
     return any(Path(name[0]).name.startswith(program) for name in names if name)
 
 

@@ -17,7 +17,13 @@ from tools.testcluster.layout import (
 )
 from tools.testcluster.shell import run, wait_for
 
-ETCD, API_SERVER, CONTROLLERS, SCHEDULER, DNS = "etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "coredns"
+ETCD, API_SERVER, CONTROLLERS, SCHEDULER, DNS = (
+    "etcd",
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube-scheduler",
+    "coredns",
+)
 
 
 def start() -> None:
@@ -36,8 +42,19 @@ def start() -> None:
 
 def ready() -> bool:
     """Whether the API server says that it is ready."""
-    asked = [binary("kubectl"), "--kubeconfig", str(KUBECONFIG), "get", "--raw", "/readyz", "--request-timeout=5s"]
-    return KUBECONFIG.exists() and subprocess.run(asked, capture_output=True, check=False).returncode == 0
+    asked = [
+        binary("kubectl"),
+        "--kubeconfig",
+        str(KUBECONFIG),
+        "get",
+        "--raw",
+        "/readyz",
+        "--request-timeout=5s",
+    ]
+    return (
+        KUBECONFIG.exists()
+        and subprocess.run(asked, capture_output=True, check=False).returncode == 0
+    )
 
 
 def has_account() -> bool:

@@ -11,7 +11,9 @@ PKI = STATE / "pki"
 TOKENS = PKI / "tokens.csv"
 SERVICE_ACCOUNT_KEY = PKI / "service-account.key"
 SERVING = PKI / "serving"
-API_CERTIFICATE = SERVING / "apiserver.crt"  # made by the API server itself, with its authority behind it
+API_CERTIFICATE = (
+    SERVING / "apiserver.crt"
+)  # made by the API server itself, with its authority behind it
 KUBELET_CLIENT = PKI / "kubelet-client.crt"
 KUBELET_CLIENT_KEY = PKI / "kubelet-client.key"
 DNS_USER = "concord:coredns"
@@ -34,12 +36,25 @@ def make() -> None:
     if not KUBELET_CLIENT.exists():
         # The API server shows this to kubelets, whose only trusted authority it is.
         subject = "/O=system:masters/CN=kube-apiserver-kubelet-client"
-        command = ["openssl", "req", "-x509", "-nodes", "-newkey", "rsa:2048", "-days", "365", "-subj", subject]
+        command = [
+            "openssl",
+            "req",
+            "-x509",
+            "-nodes",
+            "-newkey",
+            "rsa:2048",
+            "-days",
+            "365",
+            "-subj",
+            subject,
+        ]
         command += ["-addext", "extendedKeyUsage=clientAuth", "-keyout", str(KUBELET_CLIENT_KEY)]
         write(KUBELET_CLIENT, run(command))
     if not TOKENS.exists():
         lines = [
-            f'{secrets.token_hex(24)},{user},{key},"{group}"' if group else f"{secrets.token_hex(24)},{user},{key}"
+            f'{secrets.token_hex(24)},{user},{key},"{group}"'
+            if group
+            else f"{secrets.token_hex(24)},{user},{key}"
             for key, (user, group) in _USERS.items()
         ]
         write(TOKENS, "\n".join(lines) + "\n", 0o600)
@@ -48,7 +63,11 @@ def make() -> None:
 def write_kubeconfigs() -> None:
     """Write one kubeconfig per user, once the API server has made its certificate."""
     for key in _USERS:
-        write(KUBECONFIG if key == "admin" else kubeconfig(key), json.dumps(_config(key), indent=2), 0o600)
+        write(
+            KUBECONFIG if key == "admin" else kubeconfig(key),
+            json.dumps(_config(key), indent=2),
+            0o600,
+        )
 
 
 def kubeconfig(user: str) -> Path:
@@ -67,8 +86,15 @@ def _config(user: str) -> dict[str, object]:
     return {
         "apiVersion": "v1",
         "kind": "Config",
-        "clusters": [{"name": name, "cluster": {"server": API_URL, "certificate-authority": str(API_CERTIFICATE)}}],
+        "clusters": [
+            {
+                "name": name,
+                "cluster": {"server": API_URL, "certificate-authority": str(API_CERTIFICATE)},
+            }
+        ],
         "users": [{"name": user, "user": {"token": token(user)}}],
-        "contexts": [{"name": name, "context": {"cluster": name, "user": user, "namespace": "default"}}],
+        "contexts": [
+            {"name": name, "context": {"cluster": name, "user": user, "namespace": "default"}}
+        ],
         "current-context": name,
     }

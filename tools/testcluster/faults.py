@@ -21,7 +21,9 @@ def start_kubelet(node: str) -> None:
     before = nodes.heartbeat(which)
     nodes.start_kubelet(which)
     logs = processes.LOGS / f"{nodes.kubelet_name(which)}.log"
-    wait_for(f"{node} after its kubelet started", lambda: nodes.heartbeat(which) != before, 60, str(logs))
+    wait_for(
+        f"{node} after its kubelet started", lambda: nodes.heartbeat(which) != before, 60, str(logs)
+    )
     wait_for(node, lambda: node in nodes.ready(), 60, str(logs))
     nodes.equip(which)
 

@@ -39,7 +39,11 @@ def ensure() -> None:
             digest = hashlib.sha256(archive.read_bytes()).hexdigest()
             for node in NODES:
                 loaded = node.folder / f"{name.replace('/', '_')}.sha256"
-                if not (has(node, name) and loaded.exists() and loaded.read_text(encoding="utf-8") == digest):
+                if not (
+                    has(node, name)
+                    and loaded.exists()
+                    and loaded.read_text(encoding="utf-8") == digest
+                ):
                     load(node, archive)
                     loaded.write_text(digest, encoding="utf-8")
                     say(f"image {name} on {node.name}")
@@ -47,7 +51,10 @@ def ensure() -> None:
 
 def has(node: Node, name: str) -> bool:
     """Whether a node has an image of this name."""
-    return any(line == name or line.endswith(f"/{name}") for line in ctr(node, "images", "list", "-q").splitlines())
+    return any(
+        line == name or line.endswith(f"/{name}")
+        for line in ctr(node, "images", "list", "-q").splitlines()
+    )
 
 
 def load(node: Node, archive: Path) -> None:
@@ -64,7 +71,9 @@ def _pause(archive: Path) -> None:
 def _test(archive: Path) -> None:
     with _Layer() as layer:
         layer.add(BUSYBOX.resolve(), "bin/busybox")
-        applets = subprocess.run([str(BUSYBOX), "--list"], capture_output=True, text=True, check=True).stdout.split()
+        applets = subprocess.run(
+            [str(BUSYBOX), "--list"], capture_output=True, text=True, check=True
+        ).stdout.split()
         for applet in applets:
             if applet != "busybox":
                 layer.link(f"bin/{applet}", "/bin/busybox")
@@ -83,9 +92,18 @@ def libraries(prefix: Path = Path(sys.base_prefix)) -> set[Path]:
     """The system libraries that an interpreter, its own modules and compiled wheels need, as its host has them."""
     modules = list((prefix / "lib").glob("python3.*/lib-dynload/*.so"))
     listed = subprocess.run(
-        ["ldd", str(Path(sys.executable).resolve()), *map(str, modules)], capture_output=True, text=True, check=False
+        ["ldd", str(Path(sys.executable).resolve()), *map(str, modules)],
+        capture_output=True,
+        text=True,
+        check=False,
     ).stdout
-    words = {word for line in listed.splitlines() if "(0x" in line for word in line.split() if word.startswith("/")}
+    words = {
+        word
+        for line in listed.splitlines()
+        if "(0x" in line
+        for word in line.split()
+        if word.startswith("/")
+    }
     ldconfig = shutil.which("ldconfig") or "/sbin/ldconfig"
     cached = subprocess.run([ldconfig, "-p"], capture_output=True, text=True, check=True).stdout
     for line in cached.splitlines():
@@ -138,11 +156,18 @@ class _Layer:
             "architecture": "amd64",
             "os": "linux",
             "config": {"Cmd": command, "Env": ["PATH=/usr/local/bin:/usr/bin:/bin"]},
-            "rootfs": {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(layer).hexdigest()}"]},
+            "rootfs": {
+                "type": "layers",
+                "diff_ids": [f"sha256:{hashlib.sha256(layer).hexdigest()}"],
+            },
         }
         manifest = [{"Config": "config.json", "RepoTags": [name], "Layers": ["layer.tar"]}]
         with tarfile.open(archive, "w") as out:
-            files = (("layer.tar", layer), ("config.json", _json(config)), ("manifest.json", _json(manifest)))
+            files = (
+                ("layer.tar", layer),
+                ("config.json", _json(config)),
+                ("manifest.json", _json(manifest)),
+            )
             for file, data in files:
                 info = tarfile.TarInfo(file)
                 info.size = len(data)

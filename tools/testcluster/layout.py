@@ -8,7 +8,9 @@ from pathlib import Path
 NUMBER = int(os.environ.get("CONCORD_TESTCLUSTER_NUMBER", "0"))
 NAME = "concord-testcluster" + (f"-{NUMBER}" if NUMBER else "")
 STATE = Path(os.environ.get("CONCORD_TESTCLUSTER_STATE", "/var/tmp")) / NAME  # noqa: S108  root makes it, for root alone
-CACHE = Path(os.environ.get("CONCORD_TESTCLUSTER_CACHE", str(Path.home() / ".cache/concord-testcluster")))
+CACHE = Path(
+    os.environ.get("CONCORD_TESTCLUSTER_CACHE", str(Path.home() / ".cache/concord-testcluster"))
+)
 KUBECONFIG = STATE / "kubeconfig"
 
 SERVICE_RANGE = f"10.98.{NUMBER}.0/24"

@@ -76,7 +76,9 @@ def _weigh() -> None:
 
 def ctr(node: Node, *arguments: str, timeout: float = 600) -> str:
     """Run a command of containerd's client on a node."""
-    return run(["ctr", "--address", str(node.socket), "--namespace", "k8s.io", *arguments], timeout=timeout)
+    return run(
+        ["ctr", "--address", str(node.socket), "--namespace", "k8s.io", *arguments], timeout=timeout
+    )
 
 
 def ready() -> set[str]:
@@ -85,7 +87,10 @@ def ready() -> set[str]:
     return {
         item["metadata"]["name"]
         for item in listed
-        if any(each["type"] == "Ready" and each["status"] == "True" for each in item["status"].get("conditions", []))
+        if any(
+            each["type"] == "Ready" and each["status"] == "True"
+            for each in item["status"].get("conditions", [])
+        )
     }
 
 
@@ -93,13 +98,24 @@ def advertise_gpus(node: Node, count: int, resource: str = GPU) -> None:
     """Advertise GPUs on a node as an extended resource, the way Kubernetes documents for it."""
     path = resource.replace("~", "~0").replace("/", "~1")
     # The kubelet would take `allocatable` over from `capacity` some seconds later.
-    patch = [{"op": "add", "path": f"/status/{where}/{path}", "value": str(count)} for where in ("capacity", "allocatable")]
-    kubectl("patch", "node", node.name, "--subresource=status", "--type=json", "-p", json.dumps(patch))
+    patch = [
+        {"op": "add", "path": f"/status/{where}/{path}", "value": str(count)}
+        for where in ("capacity", "allocatable")
+    ]
+    kubectl(
+        "patch", "node", node.name, "--subresource=status", "--type=json", "-p", json.dumps(patch)
+    )
 
 
 def label(node: Node, labels: Mapping[str, str]) -> None:
     """Set labels of a node."""
-    kubectl("label", "node", node.name, "--overwrite", *(f"{key}={value}" for key, value in labels.items()))
+    kubectl(
+        "label",
+        "node",
+        node.name,
+        "--overwrite",
+        *(f"{key}={value}" for key, value in labels.items()),
+    )
 
 
 def equip(node: Node) -> None:
@@ -111,7 +127,13 @@ def equip(node: Node) -> None:
 def heartbeat(node: Node) -> str:
     """When the API server last heard from a kubelet; empty when it does not know the node."""
     try:
-        return kubectl("get", "node", node.name, "-o", "jsonpath={.metadata.uid} {.status.conditions[*].lastHeartbeatTime}")
+        return kubectl(
+            "get",
+            "node",
+            node.name,
+            "-o",
+            "jsonpath={.metadata.uid} {.status.conditions[*].lastHeartbeatTime}",
+        )
     except UserError:
         return ""
 
@@ -122,7 +144,9 @@ def kill_containers(node: Node) -> None:
         command = processes.command_of(pid)
         if command and "shim" in command[0] and str(node.socket) in command:
             _kill(pid)
-    wait_for(f"the end of the containers of {node.name}", lambda: not _kill_processes(node), 30, "ps")
+    wait_for(
+        f"the end of the containers of {node.name}", lambda: not _kill_processes(node), 30, "ps"
+    )
 
 
 def clear(node: Node) -> None:
@@ -131,9 +155,13 @@ def clear(node: Node) -> None:
     for bundle in _bundles(node):
         address = bundle / "address"
         if address.exists():
-            Path(address.read_text(encoding="utf-8").removeprefix("unix://")).unlink(missing_ok=True)
+            Path(address.read_text(encoding="utf-8").removeprefix("unix://")).unlink(
+                missing_ok=True
+            )
     for group in _cgroups(node):
-        with suppress(OSError):  # a killed process may take a moment to leave; an empty group costs nothing
+        with suppress(
+            OSError
+        ):  # a killed process may take a moment to leave; an empty group costs nothing
             group.rmdir()
 
 
@@ -153,7 +181,9 @@ def _kill_processes(node: Node) -> int:
     found = []
     for group in _cgroups(node):
         with suppress(OSError):  # it may go while it is read
-            found += [int(pid) for pid in (group / "cgroup.procs").read_text(encoding="utf-8").split()]
+            found += [
+                int(pid) for pid in (group / "cgroup.procs").read_text(encoding="utf-8").split()
+            ]
     for pid in found:
         _kill(pid)
     return len(found)
@@ -226,7 +256,11 @@ def _kubelet_config(node: Node) -> dict[str, object]:
         # Images cannot be pulled again, and the disk is shared with everything else on this machine.
         "imageGCHighThresholdPercent": 100,
         "imageGCLowThresholdPercent": 99,
-        "evictionHard": {"memory.available": "100Mi", "nodefs.available": "1%", "imagefs.available": "1%"},
+        "evictionHard": {
+            "memory.available": "100Mi",
+            "nodefs.available": "1%",
+            "imagefs.available": "1%",
+        },
         "nodeStatusUpdateFrequency": "5s",
         "nodeLeaseDurationSeconds": 20,
         "syncFrequency": "10s",

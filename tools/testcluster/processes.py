@@ -42,7 +42,9 @@ def start(name: str, argv: list[str], env: dict[str, str] | None = None) -> int:
     pid = os.posix_spawn(argv[0], argv, environment, file_actions=files, setsid=True)
     _note(name, _Started(pid, argv, env or {}))
     give_up = time.monotonic() + 1
-    while command_of(pid) != argv and time.monotonic() < give_up:  # for a moment it has no command line yet
+    while (
+        command_of(pid) != argv and time.monotonic() < give_up
+    ):  # for a moment it has no command line yet
         time.sleep(0.01)
     return pid
 
@@ -55,7 +57,9 @@ def start_again(name: str) -> int:
     """
     about = _about(name)
     if about is None:
-        raise UserError(f"got {name!r}, wanted a server that was started before: {', '.join(known()) or 'none'}")
+        raise UserError(
+            f"got {name!r}, wanted a server that was started before: {', '.join(known()) or 'none'}"
+        )
     return start(name, about.argv, about.env)
 
 
@@ -101,7 +105,11 @@ def strays() -> list[int]:
     found = []
     for pid in _all():
         command = command_of(pid)
-        if pid != mine and any(ours in word for word in command[1:]) and Path(command[0]).name in _SERVERS:
+        if (
+            pid != mine
+            and any(ours in word for word in command[1:])
+            and Path(command[0]).name in _SERVERS
+        ):
             found.append(pid)
     return found
 

@@ -21,13 +21,21 @@ def say(message: str) -> None:
     sys.stderr.flush()
 
 
-def run(argv: Sequence[str], *, stdin: str | None = None, env: dict[str, str] | None = None, timeout: float = 120) -> str:
+def run(
+    argv: Sequence[str],
+    *,
+    stdin: str | None = None,
+    env: dict[str, str] | None = None,
+    timeout: float = 120,
+) -> str:
     """Run a command and return its output.
 
     Raises:
         UserError: it failed; the message carries the command and the end of what it wrote.
     """
-    done = subprocess.run(argv, input=stdin, capture_output=True, text=True, env=env, timeout=timeout, check=False)
+    done = subprocess.run(
+        argv, input=stdin, capture_output=True, text=True, env=env, timeout=timeout, check=False
+    )
     if done.returncode:
         end = "\n".join((done.stdout + done.stderr).strip().splitlines()[-15:])
         raise UserError(f"{' '.join(argv)}\nexit code {done.returncode}, wanted 0:\n{end}")
@@ -35,7 +43,11 @@ def run(argv: Sequence[str], *, stdin: str | None = None, env: dict[str, str] | 
 
 
 def stream(
-    argv: Sequence[str], show: Callable[[str], None], *, cwd: Path | None = None, env: dict[str, str] | None = None
+    argv: Sequence[str],
+    show: Callable[[str], None],
+    *,
+    cwd: Path | None = None,
+    env: dict[str, str] | None = None,
 ) -> None:
     """Run a long command and show each line that it writes.
 
@@ -43,13 +55,17 @@ def stream(
         UserError: it failed; the message carries the command and the end of what it wrote.
     """
     last: list[str] = []
-    with subprocess.Popen(argv, cwd=cwd, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as running:
+    with subprocess.Popen(
+        argv, cwd=cwd, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as running:
         assert running.stdout is not None  # noqa: S101  it was asked for
         for line in running.stdout:
             last = [*last[-14:], line.rstrip()]
             show(line.rstrip())
     if running.returncode:
-        raise UserError(f"{' '.join(argv)}\nexit code {running.returncode}, wanted 0:\n" + "\n".join(last))
+        raise UserError(
+            f"{' '.join(argv)}\nexit code {running.returncode}, wanted 0:\n" + "\n".join(last)
+        )
 
 
 def write(path: Path, text: str, mode: int = 0o644) -> None:

@@ -43,7 +43,9 @@ class Concat(nn.Module):
 
     def forward(self, parts: dict[str, Tensor], present: Tensor) -> Tensor:
         """Mix parts; absent ones already hold their learned vector."""
-        joined = torch.cat([*(parts[name] for name in self._names), present.to(parts[self._names[0]].dtype)], dim=1)
+        joined = torch.cat(
+            [*(parts[name] for name in self._names), present.to(parts[self._names[0]].dtype)], dim=1
+        )
         fused: Tensor = self.mix(joined)
         return fused
 

@@ -26,7 +26,9 @@ class Config:
 
     def __post_init__(self) -> None:
         if self.hidden < 1 or not 0 <= self.floor < 0.5:
-            raise UsageError(f"gated: got hidden {self.hidden} and floor {self.floor}, wanted at least 1 and 0 to 0.5")
+            raise UsageError(
+                f"gated: got hidden {self.hidden} and floor {self.floor}, wanted at least 1 and 0 to 0.5"
+            )
 
 
 def gate(scores: Tensor, present: Tensor, floor: float = 0.0) -> Tensor:
@@ -55,14 +57,18 @@ class Gated(nn.Module):
 
     def weights(self, parts: dict[str, Tensor], present: Tensor) -> Tensor:
         """How much each modality counts in each record, ``(batch, modalities)``."""
-        scores = torch.cat([self.vector(torch.tanh(self.score[name](parts[name]))) for name in self._names], dim=1)
+        scores = torch.cat(
+            [self.vector(torch.tanh(self.score[name](parts[name]))) for name in self._names], dim=1
+        )
         return gate(scores, present, self._floor)
 
     def forward(self, parts: dict[str, Tensor], present: Tensor) -> Tensor:
         """Mix parts by their weights."""
         weights = self.weights(parts, present)
         values = torch.stack([self.value[name](parts[name]) for name in self._names], dim=1)
-        fused: Tensor = self.dropout(F.gelu((weights[:, :, None].to(values.dtype) * values).sum(dim=1)))
+        fused: Tensor = self.dropout(
+            F.gelu((weights[:, :, None].to(values.dtype) * values).sum(dim=1))
+        )
         return fused
 
 

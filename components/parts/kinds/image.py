@@ -58,15 +58,27 @@ class Config:
 
     def __post_init__(self) -> None:
         if len(self.size) != 2 or not all(8 <= side <= 512 for side in self.size):
-            raise UsageError(f"image size: got {list(self.size)}, wanted [height, width], each from 8 to 512")
-        if not self.widths or len(self.widths) != len(self.strides) or not set(self.strides) <= {1, 2}:
+            raise UsageError(
+                f"image size: got {list(self.size)}, wanted [height, width], each from 8 to 512"
+            )
+        if (
+            not self.widths
+            or len(self.widths) != len(self.strides)
+            or not set(self.strides) <= {1, 2}
+        ):
             got = f"{list(self.widths)} and {list(self.strides)}"
-            raise UsageError(f"image widths and strides: got {got}, wanted two lists of one length, strides of 1 or 2")
+            raise UsageError(
+                f"image widths and strides: got {got}, wanted two lists of one length, strides of 1 or 2"
+            )
         if any(width < _GROUP or width % _GROUP for width in self.widths) or self.squeeze < 1:
             got = f"{list(self.widths)} and {self.squeeze}"
-            raise UsageError(f"image widths and squeeze: got {got}, wanted multiples of {_GROUP}, and at least 1")
+            raise UsageError(
+                f"image widths and squeeze: got {got}, wanted multiples of {_GROUP}, and at least 1"
+            )
         if not 0 <= self.shift <= 0.5 or not 0 <= self.zoom <= 0.5:
-            raise UsageError(f"image shift and zoom: got {self.shift} and {self.zoom}, wanted 0 to 0.5")
+            raise UsageError(
+                f"image shift and zoom: got {self.shift} and {self.zoom}, wanted 0 to 0.5"
+            )
 
 
 class ImageModality:
@@ -104,7 +116,9 @@ class ImageModality:
         for row, raw in enumerate(raws):
             picture = self._decode(raw)
             if picture.size != (width, height):
-                picture = picture.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=2.0)
+                picture = picture.resize(
+                    (width, height), Image.Resampling.BILINEAR, reducing_gap=2.0
+                )
             out[row] = np.asarray(picture).reshape(self.shape)
         return out
 
@@ -112,7 +126,11 @@ class ImageModality:
         """The file itself where it is small, else a PNG or JPEG of at most 96 pixels."""
         data = self._bytes(raw)
         with self._open(data) as picture:
-            if max(picture.size) <= PREVIEW_PIXELS and picture.format in _PREVIEW_AS_IS and len(data) <= 20_000:
+            if (
+                max(picture.size) <= PREVIEW_PIXELS
+                and picture.format in _PREVIEW_AS_IS
+                and len(data) <= 20_000
+            ):
                 return data
             lossless = picture.format != "JPEG"
         small = self._decode(data, (PREVIEW_PIXELS, PREVIEW_PIXELS))
@@ -129,7 +147,9 @@ class ImageModality:
         if not isinstance(raw, bytes):
             raise BadInput(self.name, f"a {type(raw).__name__}", "the bytes of an image file")
         if len(raw) > self._config.max_bytes:
-            raise BadInput(self.name, f"a file of {len(raw):,} bytes", f"at most {self._config.max_bytes:,}")
+            raise BadInput(
+                self.name, f"a file of {len(raw):,} bytes", f"at most {self._config.max_bytes:,}"
+            )
         return raw
 
     def _open(self, data: bytes) -> Image.Image:
@@ -137,16 +157,22 @@ class ImageModality:
         try:
             picture = Image.open(io.BytesIO(data), formats=FORMATS)
         except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-            raise BadInput(self.name, "a picture of very many pixels", f"at most {self._config.max_pixels:,}") from error
+            raise BadInput(
+                self.name, "a picture of very many pixels", f"at most {self._config.max_pixels:,}"
+            ) from error
         except Exception as error:
             head = data[:8].hex(" ") or "nothing"
             raise BadInput(
-                self.name, f"{len(data):,} bytes that start with {head}", f"an image ({', '.join(FORMATS)})"
+                self.name,
+                f"{len(data):,} bytes that start with {head}",
+                f"an image ({', '.join(FORMATS)})",
             ) from error
         pixels = picture.width * picture.height
         if pixels > self._config.max_pixels:
             raise BadInput(
-                self.name, f"{picture.width} x {picture.height} pixels", f"at most {self._config.max_pixels:,} pixels"
+                self.name,
+                f"{picture.width} x {picture.height} pixels",
+                f"at most {self._config.max_pixels:,} pixels",
             )
         return picture
 
@@ -166,7 +192,9 @@ class ImageModality:
                 return picture.convert(mode) if picture.mode != mode else picture.copy()
             except Exception as error:  # Pillow's decoders raise many kinds on damaged data
                 raise BadInput(
-                    self.name, f"a damaged {picture.format} file ({error})", "an image that decodes in full"
+                    self.name,
+                    f"a damaged {picture.format} file ({error})",
+                    "an image that decodes in full",
                 ) from error
 
 

@@ -52,7 +52,9 @@ class Config:
         if not 0 <= self.dropout < 1:
             raise UsageError(f"tabular dropout: got {self.dropout}, wanted 0 to below 1")
         if self.buckets < 2 or self.width < 1:
-            raise UsageError(f"tabular buckets and width: got {self.buckets} and {self.width}, wanted at least 2 and 1")
+            raise UsageError(
+                f"tabular buckets and width: got {self.buckets} and {self.width}, wanted at least 2 and 1"
+            )
 
 
 class TabularModality:
@@ -74,12 +76,21 @@ class TabularModality:
 
     def digest(self) -> str:
         """SHA-256 of columns, their types and the buckets."""
-        return digest_json({"kind": self.kind, "version": VERSION, "types": self._types, "buckets": self._config.buckets})
+        return digest_json(
+            {
+                "kind": self.kind,
+                "version": VERSION,
+                "types": self._types,
+                "buckets": self._config.buckets,
+            }
+        )
 
     def content(self, raw: Raw) -> bytes:
         """The fields as JSON with sorted names and members."""
         fields = self._fields(raw)
-        return json.dumps({c: sorted(v) if isinstance(v, list) else v for c, v in fields.items()}, sort_keys=True).encode()
+        return json.dumps(
+            {c: sorted(v) if isinstance(v, list) else v for c, v in fields.items()}, sort_keys=True
+        ).encode()
 
     def check(self, raw: Raw) -> None:
         """Look at every field.
@@ -106,7 +117,9 @@ class TabularModality:
 
     def preview(self, raw: Raw) -> str:
         """JSON of the fields that are there."""
-        return json.dumps({c: v for c, v in self._fields(raw).items() if v is not None}, ensure_ascii=False)
+        return json.dumps(
+            {c: v for c, v in self._fields(raw).items() if v is not None}, ensure_ascii=False
+        )
 
     def encoder(self) -> Encoder:
         """A new encoder of these columns."""
@@ -123,30 +136,49 @@ class TabularModality:
             raise BadInput(self.name, f"a {type(raw).__name__}", "fields by column name")
         if unknown := sorted(str(c) for c in raw if c not in self._types):
             hint = unknown_name("column", unknown[0], self._types)
-            raise BadInput(f"{self.name}.{unknown[0]}", "a column that is not there", f"one that is ({hint})")
-        return {column: self._value(column, kind, raw.get(column)) for column, kind in self._types.items()}
+            raise BadInput(
+                f"{self.name}.{unknown[0]}", "a column that is not there", f"one that is ({hint})"
+            )
+        return {
+            column: self._value(column, kind, raw.get(column))
+            for column, kind in self._types.items()
+        }
 
     def _value(self, column: str, kind: str, value: Any) -> Any:  # noqa: ANN401
         where = f"{self.name}.{column}"
         if value is None or (isinstance(value, float) and math.isnan(value)):
             return None
         if kind == "number":
-            if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= _LARGEST:
+            if (
+                isinstance(value, bool)
+                or not isinstance(value, int | float)
+                or not abs(value) <= _LARGEST
+            ):
                 raise BadInput(where, repr(value)[:80], "a finite number or null")
             return float(value)
         if kind == "category":
             return self._word(where, value)
         if not isinstance(value, list | tuple) or len(value) > self._config.max_items:
-            raise BadInput(where, repr(value)[:80], f"a list of at most {self._config.max_items} members, or null")
+            raise BadInput(
+                where,
+                repr(value)[:80],
+                f"a list of at most {self._config.max_items} members, or null",
+            )
         return [self._word(where, member) for member in value]
 
     def _word(self, where: str, value: Any) -> str:  # noqa: ANN401
         if not isinstance(value, str) or len(value) > self._config.max_characters:
-            raise BadInput(where, repr(value)[:80], f"text of at most {self._config.max_characters} characters, or null")
+            raise BadInput(
+                where,
+                repr(value)[:80],
+                f"text of at most {self._config.max_characters} characters, or null",
+            )
         try:
             value.encode()
         except UnicodeEncodeError as error:
-            raise BadInput(where, "text with half a surrogate pair", "text that UTF-8 can hold") from error
+            raise BadInput(
+                where, "text with half a surrogate pair", "text that UTF-8 can hold"
+            ) from error
         return value
 
 
@@ -166,7 +198,9 @@ class FieldsEncoder(Encoder):
         self._numbers, self._clip, self._dropout = numbers, config.clip, config.dropout
         self.register_buffer("mean", torch.zeros(numbers))
         self.register_buffer("scale", torch.ones(numbers))
-        self.layers = nn.Sequential(nn.Linear(size + numbers, config.width), nn.GELU(), nn.LayerNorm(config.width))
+        self.layers = nn.Sequential(
+            nn.Linear(size + numbers, config.width), nn.GELU(), nn.LayerNorm(config.width)
+        )
         self.out_dim = config.width
 
     def fit(self, inputs: Tensor) -> None:
@@ -175,7 +209,9 @@ class FieldsEncoder(Encoder):
             values = inputs[:, column]
             values = values[~values.isnan()].double()
             if len(values):
-                low, middle, high = torch.quantile(_thinned(values), torch.tensor([0.16, 0.5, 0.84], dtype=torch.float64))
+                low, middle, high = torch.quantile(
+                    _thinned(values), torch.tensor([0.16, 0.5, 0.84], dtype=torch.float64)
+                )
                 # Half the distance between these quantiles is the deviation of a normal variable; a column that is nearly
                 # constant falls back on the true deviation.
                 spread = (high - low) / 2
@@ -188,7 +224,9 @@ class FieldsEncoder(Encoder):
         numbers, hashed = inputs[:, : self._numbers], inputs[:, self._numbers :]
         missing = numbers.isnan()
         standard = ((numbers - self.mean) / self.scale).clamp(-self._clip, self._clip)
-        joined = torch.cat([standard.masked_fill(missing, 0.0), missing.to(inputs.dtype), hashed], dim=1)
+        joined = torch.cat(
+            [standard.masked_fill(missing, 0.0), missing.to(inputs.dtype), hashed], dim=1
+        )
         encoded: Tensor = self.layers(F.dropout(joined, self._dropout, self.training))
         return encoded
 

@@ -53,7 +53,9 @@ class Config:
         if not 0 <= self.dropout < 1:
             raise UsageError(f"text dropout: got {self.dropout}, wanted 0 to below 1")
         if not 3 <= self.max_tokens <= _minilm.MOST_TOKENS:
-            raise UsageError(f"text max_tokens: got {self.max_tokens}, wanted 3 to {_minilm.MOST_TOKENS}")
+            raise UsageError(
+                f"text max_tokens: got {self.max_tokens}, wanted 3 to {_minilm.MOST_TOKENS}"
+            )
         if self.max_characters < 1 or self.buckets < 2:
             raise UsageError(
                 f"text max_characters and buckets: got {self.max_characters} and {self.buckets}, wanted 1 and 2 or more"
@@ -75,7 +77,11 @@ class TextModality:
 
     def digest(self) -> str:
         """SHA-256 of the encoders, their options and the frozen weights."""
-        shaping: dict[str, Any] = {"kind": self.kind, "version": VERSION, "encoder": self._config.encoder}
+        shaping: dict[str, Any] = {
+            "kind": self.kind,
+            "version": VERSION,
+            "encoder": self._config.encoder,
+        }
         if "minilm" in self._encoders:
             shaping |= {"max_tokens": self._config.max_tokens, "weights": _minilm.digest()}
         if "hashing" in self._encoders:
@@ -117,11 +123,15 @@ class TextModality:
         if not isinstance(raw, str):
             raise BadInput(self.name, f"a {type(raw).__name__}", "text")
         if len(raw) > self._config.max_characters:
-            raise BadInput(self.name, f"{len(raw):,} characters", f"at most {self._config.max_characters:,}")
+            raise BadInput(
+                self.name, f"{len(raw):,} characters", f"at most {self._config.max_characters:,}"
+            )
         try:
             raw.encode()
         except UnicodeEncodeError as error:
-            raise BadInput(self.name, "text with half a surrogate pair", "text that UTF-8 can hold") from error
+            raise BadInput(
+                self.name, "text with half a surrogate pair", "text that UTF-8 can hold"
+            ) from error
         return raw
 
 

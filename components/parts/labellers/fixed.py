@@ -48,11 +48,19 @@ class Config:
                 f"fixed: got floor {self.floor} and threshold {self.threshold}, wanted 0 <= floor <= threshold <= 1"
             )
         if not 0 <= self.quantile <= 1 or self.agree < 0:
-            raise UsageError(f"fixed: got quantile {self.quantile} and agree {self.agree}, wanted 0 to 1 and 0 or more")
+            raise UsageError(
+                f"fixed: got quantile {self.quantile} and agree {self.agree}, wanted 0 to 1 and 0 or more"
+            )
 
 
 def thresholds(
-    confidence: NDArray[np.float64], labels: NDArray[np.int64], classes: int, *, threshold: float, floor: float, quantile: float
+    confidence: NDArray[np.float64],
+    labels: NDArray[np.int64],
+    classes: int,
+    *,
+    threshold: float,
+    floor: float,
+    quantile: float,
 ) -> NDArray[np.float64]:
     """Least confidence of each class ``(classes,)``; NaN for a class that no record of the pool has.
 
@@ -65,7 +73,9 @@ def thresholds(
     return found
 
 
-def shifted(p: NDArray[np.float64], ratio: NDArray[np.float64], temperature: float = 1.0) -> NDArray[np.float64]:
+def shifted(
+    p: NDArray[np.float64], ratio: NDArray[np.float64], temperature: float = 1.0
+) -> NDArray[np.float64]:
     """``normalise(p^(1 / temperature) * ratio)`` of rows ``(n, classes)``.
 
     >>> shifted(np.array([[0.5, 0.5]]), np.array([3.0, 1.0])).tolist()
@@ -77,7 +87,9 @@ def shifted(p: NDArray[np.float64], ratio: NDArray[np.float64], temperature: flo
     return found
 
 
-def estimated_shares(p: NDArray[np.float64], prior: NDArray[np.float64], rounds: int = 100) -> NDArray[np.float64]:
+def estimated_shares(
+    p: NDArray[np.float64], prior: NDArray[np.float64], rounds: int = 100
+) -> NDArray[np.float64]:
     """Class shares of a pool by expectation maximisation: ``q <- mean_n normalise(p_n * q / prior)``, from ``q = prior``."""
     shares: NDArray[np.float64] = prior
     for _ in range(rounds if len(p) else 0):
@@ -104,14 +116,22 @@ def adjust(
         return float(-np.log(shifted(validation.fused, factors, t)[rows, labels] + 1e-12).mean())
 
     for _ in range(2):
-        estimate = estimated_shares(shifted(pool.fused, np.ones(len(prior)), temperature), prior) / prior
-        _, strength, temperature = min((miss(estimate**s, t), s, t) for s in _STRENGTHS for t in _TEMPERATURES)
+        estimate = (
+            estimated_shares(shifted(pool.fused, np.ones(len(prior)), temperature), prior) / prior
+        )
+        _, strength, temperature = min(
+            (miss(estimate**s, t), s, t) for s in _STRENGTHS for t in _TEMPERATURES
+        )
         ratio = estimate**strength
     return ratio, temperature
 
 
 def label(
-    config: Config, pool: Evidence, validation: Evidence, labels: NDArray[np.int64], prior: NDArray[np.float64]
+    config: Config,
+    pool: Evidence,
+    validation: Evidence,
+    labels: NDArray[np.int64],
+    prior: NDArray[np.float64],
 ) -> PseudoLabels:
     """Label a pool; validation records only set the temperature."""
     n, classes = pool.fused.shape
@@ -121,19 +141,33 @@ def label(
     fused = shifted(pool.fused, ratio, temperature)
     answer = fused.argmax(axis=1)
     confidence = fused.max(axis=1, initial=0.0)
-    least = thresholds(confidence, answer, classes, threshold=config.threshold, floor=config.floor, quantile=config.quantile)
+    least = thresholds(
+        confidence,
+        answer,
+        classes,
+        threshold=config.threshold,
+        floor=config.floor,
+        quantile=config.quantile,
+    )
     names = sorted(pool.by_modality)
-    says = np.stack([shifted(pool.by_modality[name], ratio).argmax(axis=1) for name in names], axis=1)
+    says = np.stack(
+        [shifted(pool.by_modality[name], ratio).argmax(axis=1) for name in names], axis=1
+    )
     same = (says == answer[:, None]) & pool.present
     count = pool.present.sum(axis=1)
     agreed = (count < 2) | (same.sum(axis=1) >= np.minimum(config.agree, count))
     sure = confidence >= least[answer]
-    reasons = np.where(sure & agreed, "accepted", np.where(sure, "modalities disagree", "low confidence"))
+    reasons = np.where(
+        sure & agreed, "accepted", np.where(sure, "modalities disagree", "low confidence")
+    )
     return PseudoLabels(
         labels=answer,
         confidence=confidence,
         accepted=sure & agreed,
-        sources=[["fused", *(name for name, yes in zip(names, same[row], strict=True) if yes)] for row in range(n)],
+        sources=[
+            ["fused", *(name for name, yes in zip(names, same[row], strict=True) if yes)]
+            for row in range(n)
+        ],
         reasons=[str(reason) for reason in reasons],
         thresholds=least,
     )

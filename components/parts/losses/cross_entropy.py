@@ -26,7 +26,9 @@ class Config:
 
     def __post_init__(self) -> None:
         if self.modality_weight < 0:
-            raise UsageError(f"cross_entropy modality_weight: got {self.modality_weight}, wanted 0 or more")
+            raise UsageError(
+                f"cross_entropy modality_weight: got {self.modality_weight}, wanted 0 or more"
+            )
 
 
 def weighted_cross_entropy(logits: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
@@ -42,7 +44,14 @@ def weighted_cross_entropy(logits: Tensor, targets: Tensor, weights: Tensor) -> 
     return (weights * rows.masked_fill(~used, 0.0)).sum() / weights.sum().clamp_min(1e-12)
 
 
-def cross_entropy(output: ModelOutput, targets: Tensor, weights: Tensor, present: Tensor, *, modality_weight: float) -> Tensor:
+def cross_entropy(
+    output: ModelOutput,
+    targets: Tensor,
+    weights: Tensor,
+    present: Tensor,
+    *,
+    modality_weight: float,
+) -> Tensor:
     """The loss of a batch.
 
     Args:
@@ -55,7 +64,9 @@ def cross_entropy(output: ModelOutput, targets: Tensor, weights: Tensor, present
     loss = weighted_cross_entropy(output.logits, targets, weights)
     if modality_weight and output.modality_logits:
         own = [
-            weighted_cross_entropy(output.modality_logits[name], targets, weights * present[:, column])
+            weighted_cross_entropy(
+                output.modality_logits[name], targets, weights * present[:, column]
+            )
             for column, name in enumerate(sorted(output.modality_logits))
         ]
         loss = loss + modality_weight * sum(own[1:], own[0]) / len(own)

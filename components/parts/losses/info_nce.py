@@ -51,14 +51,22 @@ class InfoNCE(nn.Module):
         super().__init__()
         self.log_scale = nn.Parameter(torch.tensor(-math.log(temperature)))
 
-    def forward(self, output: ModelOutput, targets: Tensor, weights: Tensor, present: Tensor) -> Tensor:  # noqa: ARG002
+    def forward(
+        self,
+        output: ModelOutput,
+        targets: Tensor,  # noqa: ARG002
+        weights: Tensor,  # noqa: ARG002
+        present: Tensor,
+    ) -> Tensor:
         """The loss of a batch; labels are not read, records that lack a modality of a pair are left out of it."""
         scale = self.log_scale.clamp(max=HIGHEST).exp()
         losses = []
         for (i, first), (j, second) in combinations(enumerate(sorted(output.embeddings)), 2):
             both = (present[:, i] & present[:, j]).nonzero().squeeze(1)
             if len(both) > 1:
-                losses.append(info_nce(output.embeddings[first][both], output.embeddings[second][both], scale))
+                losses.append(
+                    info_nce(output.embeddings[first][both], output.embeddings[second][both], scale)
+                )
         return torch.stack(losses).mean() if losses else output.logits.sum() * 0.0
 
 

@@ -10,7 +10,9 @@ CONF = Path(__file__).parents[3] / "conf"
 
 
 @pytest.mark.parametrize(
-    "path", sorted(p for p in CONF.glob("*.yaml") if not p.name.endswith(".dataset.yaml")), ids=lambda p: p.name
+    "path",
+    sorted(p for p in CONF.glob("*.yaml") if not p.name.endswith(".dataset.yaml")),
+    ids=lambda p: p.name,
 )
 def test_it_is_valid(path):
     assert config.load(path).name

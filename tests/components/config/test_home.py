@@ -11,14 +11,23 @@ DATABASE, SERVER = "postgresql://ada:secret@db:5432/concord", "http://mlflow:500
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch, tmp_path):
-    for name in ("CONCORD_DATABASE_URL", "MLFLOW_TRACKING_URI", "PREFECT_API_URL", "KUBERNETES_SERVICE_HOST"):
+    for name in (
+        "CONCORD_DATABASE_URL",
+        "MLFLOW_TRACKING_URI",
+        "PREFECT_API_URL",
+        "KUBERNETES_SERVICE_HOST",
+    ):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("CONCORD_HOME", str(tmp_path / "home"))
 
 
 def test_without_addresses_all_state_is_below_the_folder(tmp_path):
     home = find()
-    assert (home.root, home.ledger, home.server) == (tmp_path / "home", tmp_path / "home" / "ledger.sqlite", None)
+    assert (home.root, home.ledger, home.server) == (
+        tmp_path / "home",
+        tmp_path / "home" / "ledger.sqlite",
+        None,
+    )
 
 
 def test_a_teams_addresses_are_taken_and_never_shown(monkeypatch):
@@ -53,7 +62,10 @@ def test_half_a_team_is_refused(monkeypatch, database, server, words):
 
 def test_a_pod_without_servers_is_told_all_that_is_missing(monkeypatch):
     monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
-    with pytest.raises(UsageError, match="CONCORD_DATABASE_URL and MLFLOW_TRACKING_URI and PREFECT_API_URL are not set"):
+    with pytest.raises(
+        UsageError,
+        match="CONCORD_DATABASE_URL and MLFLOW_TRACKING_URI and PREFECT_API_URL are not set",
+    ):
         find()
     monkeypatch.setenv("CONCORD_DATABASE_URL", DATABASE)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", SERVER)

@@ -39,7 +39,11 @@ def test_the_default_is_local(tmp_path):
 
 
 def test_a_complete_block_survives_a_round_trip(tmp_path):
-    config = load(write(tmp_path, CLUSTER | {"gpus": 2, "nodes": 3, "min_nodes": 1, "spot": True, "queue": "q"}))
+    config = load(
+        write(
+            tmp_path, CLUSTER | {"gpus": 2, "nodes": 3, "min_nodes": 1, "spot": True, "queue": "q"}
+        )
+    )
     assert isinstance(config.trainer, KubernetesTrainer)
     assert RunConfig.model_validate_json(config.model_dump_json()) == config
     assert config.trainer.needs_cuda
@@ -47,13 +51,21 @@ def test_a_complete_block_survives_a_round_trip(tmp_path):
 
 
 def test_a_relative_exchange_is_seen_from_the_file(tmp_path):
-    config = load(write(tmp_path, CLUSTER | {"exchange": {"uri": "shared", "pod_uri": "/exchange"}}))
+    config = load(
+        write(tmp_path, CLUSTER | {"exchange": {"uri": "shared", "pod_uri": "/exchange"}})
+    )
     assert isinstance(config.trainer, KubernetesTrainer)
     assert config.trainer.exchange.uri == str(tmp_path / "shared")
 
 
 def test_wrong_keys_and_types_are_all_named_with_the_path_the_user_wrote(tmp_path):
-    found = mistakes(tmp_path, gpu=1, cpu="two", exchange={"ury": "s3://b"}, tolerations=[{"key": "a", "efect": "NoSchedule"}])
+    found = mistakes(
+        tmp_path,
+        gpu=1,
+        cpu="two",
+        exchange={"ury": "s3://b"},
+        tolerations=[{"key": "a", "efect": "NoSchedule"}],
+    )
     assert [line.split(":")[0] for line in found] == [
         "trainer.exchange.uri", "trainer.exchange.ury", "trainer.cpu", "trainer.tolerations.0.efect", "trainer.gpu",
     ]  # fmt: skip
@@ -62,7 +74,14 @@ def test_wrong_keys_and_types_are_all_named_with_the_path_the_user_wrote(tmp_pat
 
 
 def test_impossible_combinations_are_all_named(tmp_path):
-    found = mistakes(tmp_path, min_nodes=2, device="cuda", grace_period_s=60, time_budget_s=30, env={"CONCORD_CODE": "x"})
+    found = mistakes(
+        tmp_path,
+        min_nodes=2,
+        device="cuda",
+        grace_period_s=60,
+        time_budget_s=30,
+        env={"CONCORD_CODE": "x"},
+    )
     assert [line.split(":")[0] for line in found] == [
         "trainer.min_nodes", "trainer.gpus", "trainer.grace_period_s", "trainer.env.CONCORD_CODE",
     ]  # fmt: skip
@@ -76,18 +95,34 @@ def test_impossible_combinations_are_all_named(tmp_path):
         ({"checkpoint_steps": 0}, "trainer.checkpoint_steps", "greater than or equal to 1"),
         ({"memory": "4 GB"}, "trainer.memory", "'4 GB'"),
         ({"env": {"AWS_SECRET_ACCESS_KEY": "x"}}, "trainer.env.AWS_SECRET_ACCESS_KEY", "`secrets`"),
-        ({"exchange": {"uri": "/elsewhere"}}, "trainer.exchange.uri", "no volume is mounted at or above /elsewhere"),
+        (
+            {"exchange": {"uri": "/elsewhere"}},
+            "trainer.exchange.uri",
+            "no volume is mounted at or above /elsewhere",
+        ),
         ({"exchange": {"uri": "shared"}}, "trainer.exchange.uri", "give pod_uri"),
         ({"exchange": {"uri": "gs://b/p"}}, "trainer.exchange.uri", "s3://bucket/prefix"),
-        ({"volumes": [{"name": "exchange", "mount": "/exchange", "empty_dir": "1Gi"}]}, "trainer.exchange.pod_uri", "lost"),
+        (
+            {"volumes": [{"name": "exchange", "mount": "/exchange", "empty_dir": "1Gi"}]},
+            "trainer.exchange.pod_uri",
+            "lost",
+        ),
         (
             {"volumes": [{"name": "a", "mount": "/exchange", "claim": "a", "host_path": "/a"}]},
             "trainer.volumes.0",
             "wanted one",
         ),
         ({"volumes": [{"name": "a", "mount": "/exchange"}]}, "trainer.volumes.0", "no source"),
-        ({"volumes": [{"name": "a", "mount": "/cache", "claim": "a"}]}, "trainer.volumes.0", "Concord's own"),
-        ({"tolerations": [{"operator": "Exists", "value": "x"}]}, "trainer.tolerations.0", "takes no value"),
+        (
+            {"volumes": [{"name": "a", "mount": "/cache", "claim": "a"}]},
+            "trainer.volumes.0",
+            "Concord's own",
+        ),
+        (
+            {"tolerations": [{"operator": "Exists", "value": "x"}]},
+            "trainer.tolerations.0",
+            "takes no value",
+        ),
     ],
 )
 def test_one_mistake(tmp_path, changes, where, what):
@@ -97,7 +132,9 @@ def test_one_mistake(tmp_path, changes, where, what):
 
 
 def test_an_exchange_in_s3_needs_no_volume(tmp_path):
-    config = load(write(tmp_path, CLUSTER | {"exchange": {"uri": "s3://bucket/prefix"}, "volumes": []}))
+    config = load(
+        write(tmp_path, CLUSTER | {"exchange": {"uri": "s3://bucket/prefix"}, "volumes": []})
+    )
     assert isinstance(config.trainer, KubernetesTrainer)
 
 
@@ -107,7 +144,9 @@ def test_no_key_of_a_step_depends_on_where_training_runs(tmp_path):
     names = {"data", *(s.name for s in steps.STEPS)}
     inputs = {name: Ref(uri=f"/{name}", digest=name) for name in names}
     for step in steps.STEPS:
-        assert steps.key(step, local, tmp_path, inputs) == steps.key(step, cluster, tmp_path, inputs), step.name
+        assert steps.key(step, local, tmp_path, inputs) == steps.key(
+            step, cluster, tmp_path, inputs
+        ), step.name
 
 
 def test_parsing_imports_no_kubernetes():

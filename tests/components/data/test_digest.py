@@ -30,7 +30,10 @@ def test_a_copy_has_the_same_digest_and_a_changed_byte_another(tmp_path: Path):
 def test_the_manifest_and_the_chosen_label_file_count(tmp_path: Path):
     folder = datasets.write(tmp_path / "a")
     (folder / "labelled.parquet").write_bytes(b"one")
-    plain, with_labels = _digest(folder, tmp_path / "c"), _digest(folder, tmp_path / "c", labels="labelled.parquet")
+    plain, with_labels = (
+        _digest(folder, tmp_path / "c"),
+        _digest(folder, tmp_path / "c", labels="labelled.parquet"),
+    )
     (folder / "labelled.parquet").write_bytes(b"two, longer")
     assert _digest(folder, tmp_path / "c") == plain
     assert _digest(folder, tmp_path / "c", labels="labelled.parquet") != with_labels
@@ -45,7 +48,9 @@ def test_an_unchanged_set_is_not_read_again(tmp_path: Path, monkeypatch: pytest.
     first = _digest(folder, tmp_path / "c")
     read: list[str] = []
     sha = module._sha
-    monkeypatch.setattr(module, "_sha", lambda filesystem, place: (read.append(place), sha(filesystem, place))[1])
+    monkeypatch.setattr(
+        module, "_sha", lambda filesystem, place: (read.append(place), sha(filesystem, place))[1]
+    )
     assert _digest(folder, tmp_path / "c") == first
     assert read == []
     os.utime(folder / "records.parquet", ns=(1, 1))

@@ -44,8 +44,15 @@ def test_a_table_with_media_paths_becomes_a_set(tmp_path: Path, form: str):
     manifest = load_manifest(str(tmp_path / "set"))
     assert manifest.id == "key"
     assert manifest.target.column == "Class"
-    assert {n: m.kind for n, m in manifest.modalities.items()} == {"image": "image", "text": "text", "facts": "tabular"}
-    assert {c: s.type for c, s in manifest.modalities["facts"].columns.items()} == {"price": "number", "colour": "category"}
+    assert {n: m.kind for n, m in manifest.modalities.items()} == {
+        "image": "image",
+        "text": "text",
+        "facts": "tabular",
+    }
+    assert {c: s.type for c, s in manifest.modalities["facts"].columns.items()} == {
+        "price": "number",
+        "colour": "category",
+    }
     dataset = Dataset(str(tmp_path / "set"), manifest)
     values = raws(next(dataset.batches()), manifest, dataset.media())
     assert values["image"][:11] == [png(i) for i in range(11)]

@@ -12,7 +12,10 @@ from components.data.labels import visible_ids
 
 
 def test_true_rows_are_visible_and_empty_ones_are_not(tmp_path: Path):
-    pq.write_table(pa.table({"id": ["a", "b", "c"], "few": [True, None, False], "n": [1, 2, 3]}), tmp_path / "l.parquet")
+    pq.write_table(
+        pa.table({"id": ["a", "b", "c"], "few": [True, None, False], "n": [1, 2, 3]}),
+        tmp_path / "l.parquet",
+    )
     assert visible_ids(str(tmp_path), Labels(file="l.parquet", column="few")) == {"a"}
     assert visible_ids(str(tmp_path), None) is None
     with pytest.raises(UserError, match=r"unknown boolean column 'fex': did you mean 'few'"):

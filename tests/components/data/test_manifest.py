@@ -59,10 +59,18 @@ def test_all_mistakes_are_said_at_once_with_the_nearest_name():
         (("modalities", "image", "column"), "label", "is the target"),
         (("modalities", "image", "column"), None, "exactly one"),
         (("modalities", "text"), {"kind": "tabular", "column": "text"}, "wants `columns"),
-        (("modalities", "text"), {"kind": "text", "columns": {"text": {"type": "category"}}}, "lies in one `column`"),
+        (
+            ("modalities", "text"),
+            {"kind": "text", "columns": {"text": {"type": "category"}}},
+            "lies in one `column`",
+        ),
         (("modalities", "facts", "columns", "size", "separator"), ";", "only a column of type set"),
         (("modalities", "facts", "columns", "size", "null"), "zero", "wanted `missing`"),
-        (("modalities", "facts", "columns", "size", "null"), {"default": "much"}, "wanted a number"),
+        (
+            ("modalities", "facts", "columns", "size", "null"),
+            {"default": "much"},
+            "wanted a number",
+        ),
         (("split",), {"validation": 0.5, "test": 0.5}, "leave no training records"),
         (("target", "classes"), ["cat", "cat"], "named twice"),
         (("target", "column"), "species", "column 'label'"),
@@ -98,4 +106,9 @@ def test_a_missing_manifest_says_what_to_do(tmp_path: Path):
 def test_reading_a_manifest_needs_nothing_heavy():
     heavy = "torch pandas sklearn great_expectations pyarrow numpy matplotlib fsspec"
     code = f"import sys, components.data.manifest; sys.exit(bool([m for m in '{heavy}'.split() if m in sys.modules]))"
-    assert subprocess.run([sys.executable, "-c", code], check=False, cwd=Path(__file__).parents[3]).returncode == 0
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", code], check=False, cwd=Path(__file__).parents[3]
+        ).returncode
+        == 0
+    )

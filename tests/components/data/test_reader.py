@@ -62,7 +62,10 @@ def test_every_layout_gives_the_same_values(tmp_path: Path, form: str):
         by_path = {row["path"]: row["bytes"] for row in packed}
         table = pq.read_table(folder / "records.parquet")
         column = pa.array([by_path[p] for p in table["image"].to_pylist()], pa.binary())
-        pq.write_table(table.set_column(table.column_names.index("image"), "image", column), folder / "records.parquet")
+        pq.write_table(
+            table.set_column(table.column_names.index("image"), "image", column),
+            folder / "records.parquet",
+        )
     for row in packed if form != "bytes" else []:
         file = (folder if form == "loose" else folder / "media") / row["path"]
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -80,7 +83,9 @@ def test_a_set_in_another_store_reads_the_same(tmp_path: Path):
         store.rm("/reader-test", recursive=True)
 
 
-@pytest.mark.parametrize("path", ["../secret.png", "/etc/passwd", "a/../../b.png", "C:\\x.png", "x\0y", "..\\secret.png"])
+@pytest.mark.parametrize(
+    "path", ["../secret.png", "/etc/passwd", "a/../../b.png", "C:\\x.png", "x\0y", "..\\secret.png"]
+)
 def test_a_path_never_leads_out_of_the_set(tmp_path: Path, path: str):
     (tmp_path / "secret.png").write_bytes(b"secret")
     media = Media(str(datasets.write(tmp_path / "set")))
@@ -93,7 +98,10 @@ def test_a_path_that_leads_nowhere_is_raised_or_noted(tmp_path: Path):
     records = datasets.rows()
     records[3]["image"] = "images/lost.png"
     folder = datasets.write(tmp_path / "set", records)
-    pq.write_table(pq.read_table(folder / "media" / "images-000.parquet").slice(5), folder / "media" / "images-000.parquet")
+    pq.write_table(
+        pq.read_table(folder / "media" / "images-000.parquet").slice(5),
+        folder / "media" / "images-000.parquet",
+    )
     with pytest.raises(BadInput, match=r"images/0.png"):
         _raws(folder)
     faults: list[Fault] = []
@@ -105,7 +113,8 @@ def test_a_path_that_leads_nowhere_is_raised_or_noted(tmp_path: Path):
 
 def test_missing_columns_are_named_with_the_nearest(tmp_path: Path):
     folder = datasets.write(
-        tmp_path / "set", change=lambda t: t.rename_columns(["sise" if c == "size" else c for c in t.column_names])
+        tmp_path / "set",
+        change=lambda t: t.rename_columns(["sise" if c == "size" else c for c in t.column_names]),
     )
     with pytest.raises(UserError, match=r"unknown column 'size': did you mean 'sise'"):
         Dataset(str(folder), load_manifest(str(folder)))
@@ -131,7 +140,12 @@ def test_memory_does_not_grow_with_the_set(tmp_path: Path):
     with pq.ParquetWriter(folder / "media" / "m.parquet", schema) as out:
         for start in range(0, n, 2000):
             paths = [f"images/{i:08}.png" for i in range(start, start + 2000)]
-            out.write_table(pa.table({"path": paths, "bytes": pa.array([b"x" * 100] * 2000, pa.binary())}, schema=schema))
+            out.write_table(
+                pa.table(
+                    {"path": paths, "bytes": pa.array([b"x" * 100] * 2000, pa.binary())},
+                    schema=schema,
+                )
+            )
     tracemalloc.start()
     media = Media(str(folder))
     index = tracemalloc.get_traced_memory()[0]
@@ -142,4 +156,9 @@ def test_memory_does_not_grow_with_the_set(tmp_path: Path):
 
 def test_reading_needs_no_torch():
     code = "import sys, components.data.reader, components.data.digest; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False, cwd=Path(__file__).parents[3]).returncode == 0
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", code], check=False, cwd=Path(__file__).parents[3]
+        ).returncode
+        == 0
+    )

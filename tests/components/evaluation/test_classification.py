@@ -9,7 +9,9 @@ from sklearn.metrics import confusion_matrix, f1_score
 
 from components.evaluation.classification import accuracy, confusion, macro_f1, wilson
 
-pairs = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=60).map(np.array)
+pairs = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=60).map(
+    np.array
+)
 
 
 @given(pairs)
@@ -18,7 +20,10 @@ def test_figures_are_those_of_scikit_learn(rows):
     labels, predicted = rows[:, 0], rows[:, 1]
     oracle = f1_score(labels, predicted, labels=np.unique(labels), average="macro", zero_division=0)
     assert macro_f1(labels, predicted) == pytest.approx(oracle)
-    assert confusion(labels, predicted, 6).tolist() == confusion_matrix(labels, predicted, labels=range(6)).tolist()
+    assert (
+        confusion(labels, predicted, 6).tolist()
+        == confusion_matrix(labels, predicted, labels=range(6)).tolist()
+    )
 
 
 def test_names_serve_as_well_as_numbers():

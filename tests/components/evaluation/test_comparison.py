@@ -25,13 +25,20 @@ def _f1(labels, said):
 
 def _f1_by_hand(labels, said):
     """Much faster than scikit-learn's in a loop; agrees with it below."""
-    return np.mean([2 * np.sum((labels == c) & (said == c)) / (np.sum(labels == c) + np.sum(said == c)) for c in set(labels)])
+    return np.mean(
+        [
+            2 * np.sum((labels == c) & (said == c)) / (np.sum(labels == c) + np.sum(said == c))
+            for c in set(labels)
+        ]
+    )
 
 
 def test_accuracy_interval_is_that_of_scipys_bootstrap_over_rows():
     labels, a, b = _answers(800, 1)
     gains = (a == labels).astype(float) - (b == labels)
-    oracle = stats.bootstrap((gains,), np.mean, n_resamples=20000, method="percentile", rng=np.random.default_rng(0))
+    oracle = stats.bootstrap(
+        (gains,), np.mean, n_resamples=20000, method="percentile", rng=np.random.default_rng(0)
+    )
     found = paired_bootstrap(labels, a, b, resamples=20000)
     assert found.difference == pytest.approx(gains.mean())
     assert (found.low, found.high) == pytest.approx(tuple(oracle.confidence_interval), abs=0.003)
@@ -47,13 +54,20 @@ def test_macro_f1_interval_is_that_of_a_loop_over_rows():
     found = paired_bootstrap(labels, a, b, metric="macro_f1", resamples=8000)
     assert _f1_by_hand(labels, a) == pytest.approx(_f1(labels, a))
     assert found.difference == pytest.approx(_f1(labels, a) - _f1(labels, b))
-    assert (found.low, found.high) == pytest.approx(tuple(np.quantile(draws, [0.025, 0.975])), abs=0.012)
+    assert (found.low, found.high) == pytest.approx(
+        tuple(np.quantile(draws, [0.025, 0.975])), abs=0.012
+    )
 
 
 def test_the_interval_covers_the_truth_as_often_as_it_says():
     """200 data sets of 300 rows: 90% coverage has a standard error of 2.1 points."""
-    truth = np.subtract(*(np.mean(x == _answers(400_000, 99)[0]) for x in _answers(400_000, 99)[1:]))
-    intervals = [paired_bootstrap(*_answers(300, seed), alpha=0.1, resamples=800, seed=seed) for seed in range(200)]
+    truth = np.subtract(
+        *(np.mean(x == _answers(400_000, 99)[0]) for x in _answers(400_000, 99)[1:])
+    )
+    intervals = [
+        paired_bootstrap(*_answers(300, seed), alpha=0.1, resamples=800, seed=seed)
+        for seed in range(200)
+    ]
     covered = np.mean([i.low <= truth <= i.high for i in intervals])
     assert 0.84 <= covered <= 0.96
 

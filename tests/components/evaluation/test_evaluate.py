@@ -52,10 +52,21 @@ def _f1(labels, said):
 def test_metrics_follow_their_published_schema(metrics):
     check_schema(metrics, schema())
     assert list(metrics["by_subset"]) == SUBSETS
-    assert set(metrics["retrieval"]) == {f"{a}->{b}" for a in SUBSETS[:3] for b in SUBSETS[:3] if a != b}
-    assert set(metrics["retrieval"]["text->image"]) == {"recall@1", "recall@5", "recall@10", "mrr", "n"}
+    assert set(metrics["retrieval"]) == {
+        f"{a}->{b}" for a in SUBSETS[:3] for b in SUBSETS[:3] if a != b
+    }
+    assert set(metrics["retrieval"]["text->image"]) == {
+        "recall@1",
+        "recall@5",
+        "recall@10",
+        "mrr",
+        "n",
+    }
     assert metrics["selection"]["kept"] == "student"
-    assert metrics["label_budget"]["total"] == metrics["label_budget"]["train"] + metrics["label_budget"]["val"]
+    assert (
+        metrics["label_budget"]["total"]
+        == metrics["label_budget"]["train"] + metrics["label_budget"]["val"]
+    )
 
 
 def test_subset_figures_are_those_of_the_stored_answers_by_scikit_learn(out, metrics):
@@ -80,36 +91,52 @@ def test_stored_answers_are_those_of_the_model_run_on_its_own_inputs(run, out):
         stored = np.array([r["probabilities"] for r in rows])
         assert stored == pytest.approx(softmax(logits, temperatures[key]), abs=1e-5)
         assert [r["confidence"] for r in rows] == pytest.approx(stored.max(axis=1))
-        assert [r["predicted"] for r in rows] == [features.classes[c] for c in stored.argmax(axis=1)]
+        assert [r["predicted"] for r in rows] == [
+            features.classes[c] for c in stored.argmax(axis=1)
+        ]
 
 
 def test_a_subset_has_exactly_the_records_with_all_its_modalities(run, out):
     for key in SUBSETS:
         columns = [run.features.names.index(n) for n in key.split("+")]
         keep = run.features.present[:, columns].all(axis=1) & (run.features.splits != "train")
-        assert [r["id"] for r in _table(out, "predictions", subset=key)] == [run.features.ids[r] for r in np.flatnonzero(keep)]
+        assert [r["id"] for r in _table(out, "predictions", subset=key)] == [
+            run.features.ids[r] for r in np.flatnonzero(keep)
+        ]
 
 
 def test_headline_figures_are_those_of_the_compared_answers(out, metrics):
     rows = _table(out, "comparisons", split="test")
     labels = [r["label"] for r in rows]
-    for column, found in [("chosen", metrics), ("supervised_only", metrics["supervised_only"]), ("concat", metrics["concat"])]:
+    for column, found in [
+        ("chosen", metrics),
+        ("supervised_only", metrics["supervised_only"]),
+        ("concat", metrics["concat"]),
+    ]:
         assert found["accuracy"] == pytest.approx(accuracy_score(labels, [r[column] for r in rows]))
         assert found["macro_f1"] == pytest.approx(_f1(labels, [r[column] for r in rows]))
-    assert metrics["majority"]["accuracy"] == pytest.approx(accuracy_score(labels, [r["majority"] for r in rows]))
+    assert metrics["majority"]["accuracy"] == pytest.approx(
+        accuracy_score(labels, [r["majority"] for r in rows])
+    )
     gain = metrics["intervals"]["fused_minus_best_single"]
-    assert gain["difference"] == pytest.approx(metrics["accuracy"] - metrics["best_single"]["accuracy"])
+    assert gain["difference"] == pytest.approx(
+        metrics["accuracy"] - metrics["best_single"]["accuracy"]
+    )
     assert gain["low"] <= gain["difference"] <= gain["high"]
 
 
 def test_a_record_is_answered_from_all_that_it_has(run, out):
     has = {i: "+".join(n for n, p in zip(run.features.names, row, strict=True) if p) for i, row in
            zip(run.features.ids, run.features.present, strict=True)}  # fmt: skip
-    full = {r["id"]: r["predicted"] for r in _table(out, "predictions") if r["subset"] == has[r["id"]]}
+    full = {
+        r["id"]: r["predicted"] for r in _table(out, "predictions") if r["subset"] == has[r["id"]]
+    }
     assert all(r["chosen"] == full[r["id"]] for r in _table(out, "comparisons"))
 
 
-def test_the_best_single_is_chosen_on_validation_and_answers_the_majority_class_where_it_is_blind(run, out, metrics):
+def test_the_best_single_is_chosen_on_validation_and_answers_the_majority_class_where_it_is_blind(
+    run, out, metrics
+):
     val = _table(out, "comparisons", split="val")
     on_val = {n: np.mean([r[f"only-{n}"] == r["label"] for r in val]) for n in run.features.names}
     assert metrics["best_single"]["name"] == max(on_val, key=on_val.get)
@@ -144,10 +171,13 @@ def test_a_test_split_without_labels_is_refused_and_nothing_is_written(tmp_path)
     run = prepare(tmp_path, n=80, names=("text",), concat=False)
     records = pq.read_table(tmp_path / "features" / "records.parquet")
     hidden = [
-        None if s == "test" else label for s, label in zip(*(records[c].to_pylist() for c in ("split", "label")), strict=True)
+        None if s == "test" else label
+        for s, label in zip(*(records[c].to_pylist() for c in ("split", "label")), strict=True)
     ]
     pq.write_table(
-        records.set_column(records.schema.get_field_index("label"), records.schema.field("label"), [hidden]),
+        records.set_column(
+            records.schema.get_field_index("label"), records.schema.field("label"), [hidden]
+        ),
         tmp_path / "features" / "records.parquet",
     )
     with pytest.raises(UserError, match="no labelled record in the test split"):

@@ -49,15 +49,22 @@ def hostile(tmp_path_factory):
             columns = {c: rows[c].to_pylist() for c in rows.column_names}
             columns["id"] = [f"{i}{HOSTILE}" for i in columns["id"]]
             if name == "records":
-                columns["label"] = [HOSTILE if label == "line" else label for label in columns["label"]]
+                columns["label"] = [
+                    HOSTILE if label == "line" else label for label in columns["label"]
+                ]
             else:
                 columns["text"] = [t and t + HOSTILE for t in columns["text"]]
             pq.write_table(pa.table(columns, schema=rows.schema), folder / f"{name}.parquet")
         pseudo = pq.read_table(root / "pseudo" / "pseudo.parquet").to_pylist()
-        pseudo = [{**r, "id": r["id"] + HOSTILE, "reason": r["reason"] and HOSTILE, "label": HOSTILE} for r in pseudo]
+        pseudo = [
+            {**r, "id": r["id"] + HOSTILE, "reason": r["reason"] and HOSTILE, "label": HOSTILE}
+            for r in pseudo
+        ]
         pq.write_table(pa.Table.from_pylist(pseudo), root / "pseudo" / "pseudo.parquet")
         summary = json.loads((root / "accepted" / "summary.json").read_text())
-        (root / "accepted" / "summary.json").write_text(json.dumps({**summary, "warnings": [HOSTILE]}))
+        (root / "accepted" / "summary.json").write_text(
+            json.dumps({**summary, "warnings": [HOSTILE]})
+        )
         return (run.evaluate(root / "out") / "report.html").read_text()
 
 
@@ -87,7 +94,15 @@ def test_it_can_be_read_aloud(hostile):
     assert all(s.get("aria-label") for s in page.all("svg"))
     assert all(t.get("scope") in ("col", "row") for t in page.all("th"))
     headings = " ".join(re.findall(r"<h2>(.*?)</h2>", hostile))
-    for words in ("Models", "missing", "Search", "confidence", "mix up", "Pseudo-labels", "Data and labels"):
+    for words in (
+        "Models",
+        "missing",
+        "Search",
+        "confidence",
+        "mix up",
+        "Pseudo-labels",
+        "Data and labels",
+    ):
         assert words in headings
     ids = {s.get("id") for s in page.all("section")}
     assert {a["href"].removeprefix("#") for a in page.all("a")} <= ids
@@ -111,7 +126,9 @@ def test_many_classes_are_drawn_up_to_a_hundred_and_added_up_beyond():
     assert merged.sum() == counts.sum()
     assert merged.shape == (100, 100)
     assert shown[-1] == "51 others"
-    assert set(shown[:-1]) == {names[i] for i in np.argsort(-counts.sum(axis=1), kind="stable")[:99]}
+    assert set(shown[:-1]) == {
+        names[i] for i in np.argsort(-counts.sum(axis=1), kind="stable")[:99]
+    }
     same, all_names = charts.largest_classes(counts[:50, :50], names[:50])
     assert same is not None
     assert all_names == names[:50]

@@ -32,7 +32,9 @@ def test_figures_are_those_of_torchmetrics(seed):
     for k in (1, 5, 10):
         oracle = RetrievalHitRate(top_k=k)(scores.flatten(), hits.flatten(), where.flatten())
         assert found.recall[k] == pytest.approx(float(oracle))
-    assert found.mrr == pytest.approx(float(RetrievalMRR()(scores.flatten(), hits.flatten(), where.flatten())))
+    assert found.mrr == pytest.approx(
+        float(RetrievalMRR()(scores.flatten(), hits.flatten(), where.flatten()))
+    )
     assert found.n == q
 
 

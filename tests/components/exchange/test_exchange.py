@@ -30,7 +30,9 @@ def exchange(request, tmp_path):
         made.write("here", b"")
         return made
     (tmp_path / "exchange").mkdir()
-    return Exchange(("file://" if request.param == "file" else "") + str(tmp_path / "exchange"), waits=())
+    return Exchange(
+        ("file://" if request.param == "file" else "") + str(tmp_path / "exchange"), waits=()
+    )
 
 
 @pytest.fixture
@@ -125,18 +127,26 @@ def test_half_an_object_never_looks_whole(exchange, folder, tmp_path, gone):
     if gone != "all":
         exchange.put(folder, digest)
         fs, root = fsspec.core.url_to_fs(exchange.uri)
-        fs.rm(f"{root}/objects/{digest}.json" if gone == "listing" else f"{root}/objects/{digest}/a.txt")
+        fs.rm(
+            f"{root}/objects/{digest}.json"
+            if gone == "listing"
+            else f"{root}/objects/{digest}/a.txt"
+        )
     with pytest.raises(ExchangeError, match=r"gone from|no complete folder"):
         exchange.fetch(uri, digest, tmp_path / "cache")
     assert not (tmp_path / "cache" / digest).exists()
 
 
-def test_a_folder_without_a_listing_outside_the_objects_can_be_fetched_too(exchange, folder, tmp_path):
+def test_a_folder_without_a_listing_outside_the_objects_can_be_fetched_too(
+    exchange, folder, tmp_path
+):
     for path in folder.rglob("*"):
         if path.is_file():
             exchange.write(f"mine/{path.relative_to(folder)}", path.read_bytes())
     digest = digest_folder(folder)
-    assert digest_folder(exchange.fetch(f"{exchange.uri}/mine", digest, tmp_path / "cache")) == digest
+    assert (
+        digest_folder(exchange.fetch(f"{exchange.uri}/mine", digest, tmp_path / "cache")) == digest
+    )
 
 
 def test_a_dead_copy_in_the_cache_is_begun_again(exchange, folder, tmp_path):
@@ -147,7 +157,9 @@ def test_a_dead_copy_in_the_cache_is_begun_again(exchange, folder, tmp_path):
     assert digest_folder(exchange.fetch(uri, digest, tmp_path / "cache")) == digest
 
 
-def test_an_attempt_counts_once_its_listing_is_there_and_touches_no_other(exchange, folder, tmp_path):
+def test_an_attempt_counts_once_its_listing_is_there_and_touches_no_other(
+    exchange, folder, tmp_path
+):
     exchange.put_attempt("job", "one", folder, {"steps": 3})
     exchange.write("jobs/job/attempts/dead/a.txt", b"half")
     assert [(a.token, a.about["steps"]) for a in exchange.attempts("job")] == [("one", 3)]
@@ -196,19 +208,29 @@ def test_what_cannot_be_deleted_is_said(tmp_path, folder, monkeypatch):
         unlink(path, **more)
 
     monkeypatch.setattr(os, "unlink", refused)
-    with pytest.raises(ExchangeError, match=r"cannot delete jobs/job from.*PermissionError.*a\.txt"):
+    with pytest.raises(
+        ExchangeError, match=r"cannot delete jobs/job from.*PermissionError.*a\.txt"
+    ):
         exchange.remove_job("job")
 
 
-def test_folders_are_as_open_as_the_exchange_from_the_first_moment_and_not_sticky(tmp_path, folder, monkeypatch):
+def test_folders_are_as_open_as_the_exchange_from_the_first_moment_and_not_sticky(
+    tmp_path, folder, monkeypatch
+):
     (tmp_path / "exchange").mkdir()
     (tmp_path / "exchange").chmod(0o3777)
     seen = []
     real = Path.rename
-    monkeypatch.setattr(Path, "rename", lambda self, to: (seen.append((Path(to).name, self.stat().st_mode)), real(self, to))[1])
+    monkeypatch.setattr(
+        Path,
+        "rename",
+        lambda self, to: (seen.append((Path(to).name, self.stat().st_mode)), real(self, to))[1],
+    )
     Exchange(str(tmp_path / "exchange"), waits=()).put_attempt("job", "one", folder, {})
     made = ["jobs", "job", "attempts", "one", "a", "c", "d"]
-    assert [(name, mode & 0o7777) for name, mode in seen if name in made] == [(name, 0o2777) for name in made]
+    assert [(name, mode & 0o7777) for name, mode in seen if name in made] == [
+        (name, 0o2777) for name in made
+    ]
     left = [p.name for p in (tmp_path / "exchange").rglob(".*")]
     assert left == []
 
@@ -228,7 +250,9 @@ def test_a_folder_that_another_one_makes_first_is_used(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
-def test_a_full_local_disk_is_said_at_once_and_is_no_fault_of_the_exchange(tmp_path, folder, monkeypatch, number):
+def test_a_full_local_disk_is_said_at_once_and_is_no_fault_of_the_exchange(
+    tmp_path, folder, monkeypatch, number
+):
     exchange = Exchange(str(tmp_path / "exchange"), waits=(60.0,))
     digest = digest_folder(folder)
     uri = exchange.put(folder, digest)
@@ -237,7 +261,9 @@ def test_a_full_local_disk_is_said_at_once_and_is_no_fault_of_the_exchange(tmp_p
         raise OSError(number, os.strerror(number), str(target))
 
     monkeypatch.setattr(shutil, "copyfile", full)
-    with pytest.raises(DiskError, match=rf"cannot write to {tmp_path}/cache.* on the local disk.*make room"):
+    with pytest.raises(
+        DiskError, match=rf"cannot write to {tmp_path}/cache.* on the local disk.*make room"
+    ):
         exchange.fetch(uri, digest, tmp_path / "cache")
     assert not issubclass(DiskError, ExchangeError)
 
@@ -266,8 +292,15 @@ def silent(monkeypatch):
 
 
 @pytest.mark.parametrize("ask", ["check", "read", "get"])
-def test_a_store_that_never_answers_is_given_up_after_one_try_of_two_silences(silent, monkeypatch, tmp_path, ask):  # noqa: ARG001
-    monkeypatch.setattr(exchange_store, "_S3", {**exchange_store._S3, "connect_timeout": 0.5, "read_timeout": 0.5})
+def test_a_store_that_never_answers_is_given_up_after_one_try_of_two_silences(
+    silent,  # noqa: ARG001
+    monkeypatch,
+    tmp_path,
+    ask,
+):
+    monkeypatch.setattr(
+        exchange_store, "_S3", {**exchange_store._S3, "connect_timeout": 0.5, "read_timeout": 0.5}
+    )
     monkeypatch.setattr(exchanges, "PATIENCE", 0.75)
     exchange = Exchange("s3://bucket/prefix", waits=(0.1,) * 5)
     asked = {
@@ -345,7 +378,10 @@ def test_of_several_processes_that_fetch_one_object_one_copies(folder, tmp_path)
     (tmp_path / "barrier").mkdir()
     places = [str(tmp_path / name) for name in ("cache", "log", "barrier")]
     arguments = [str(tmp_path / "exchange"), digest, *places]
-    processes = [subprocess.Popen([sys.executable, "-c", FETCH, *arguments], cwd=ROOT, env={**os.environ}) for _ in range(3)]
+    processes = [
+        subprocess.Popen([sys.executable, "-c", FETCH, *arguments], cwd=ROOT, env={**os.environ})
+        for _ in range(3)
+    ]
     assert [p.wait(timeout=60) for p in processes] == [0, 0, 0]
     assert len((tmp_path / "log").read_text().splitlines()) == 4
     assert digest_folder(tmp_path / "cache" / digest) == digest

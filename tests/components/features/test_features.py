@@ -52,7 +52,9 @@ def write_accepted(folder, source):
 
 def run(accepted, cache, out):
     out.mkdir()
-    return encode(accepted=accepted, data_uri=str(accepted), modalities=OPTIONS, cache=cache, out=out)
+    return encode(
+        accepted=accepted, data_uri=str(accepted), modalities=OPTIONS, cache=cache, out=out
+    )
 
 
 @pytest.fixture(scope="module")
@@ -62,12 +64,18 @@ def accepted(tmp_path_factory):
 
 def test_encode_gives_what_the_modalities_give(accepted, tmp_path):
     run(accepted, tmp_path / "cache", tmp_path / "out")
-    found, wanted = Features.load(tmp_path / "out"), write_features(tmp_path / "direct", records(60))
+    found, wanted = (
+        Features.load(tmp_path / "out"),
+        write_features(tmp_path / "direct", records(60)),
+    )
     assert found.ids == wanted.ids
     assert found.labels.tolist() == wanted.labels.tolist()
     assert np.array_equal(found.present, wanted.present) or _only_empty_facts(found, wanted)
     for name in found.names:
-        assert np.array_equal(found.arrays[name], wanted.arrays[name], equal_nan=True) or name == "facts"
+        assert (
+            np.array_equal(found.arrays[name], wanted.arrays[name], equal_nan=True)
+            or name == "facts"
+        )
     assert found.previews().drop(["facts"]).equals(wanted.previews().drop(["facts"]))
     assert found.modality("image").shape == (8, 8, 1)
 
@@ -95,7 +103,11 @@ def test_the_same_records_give_the_same_bytes_from_a_full_or_an_empty_cache(acce
     run(accepted, tmp_path / "other", tmp_path / "c")
     assert all(first.values())
     assert not any(second.values())
-    assert digest_folder(tmp_path / "a") == digest_folder(tmp_path / "b") == digest_folder(tmp_path / "c")
+    assert (
+        digest_folder(tmp_path / "a")
+        == digest_folder(tmp_path / "b")
+        == digest_folder(tmp_path / "c")
+    )
 
 
 def test_added_records_encode_only_themselves(accepted, tmp_path):
@@ -118,7 +130,13 @@ def test_changed_options_encode_only_that_modality(accepted, tmp_path):
     out = tmp_path / "b"
     out.mkdir()
     options = OPTIONS | {"text": {"encoder": "hashing", "buckets": 8}}
-    fresh = encode(accepted=accepted, data_uri=str(accepted), modalities=options, cache=tmp_path / "cache", out=out)
+    fresh = encode(
+        accepted=accepted,
+        data_uri=str(accepted),
+        modalities=options,
+        cache=tmp_path / "cache",
+        out=out,
+    )
     assert fresh["text"] > 0 == fresh["image"] == fresh["facts"]
 
 
@@ -126,7 +144,13 @@ def test_a_trained_part_of_an_encoder_is_not_in_the_cache_key(accepted, tmp_path
     run(accepted, tmp_path / "cache", tmp_path / "a")
     (tmp_path / "b").mkdir()
     options = OPTIONS | {"image": OPTIONS["image"] | {"widths": [16, 16]}}
-    fresh = encode(accepted=accepted, data_uri=str(accepted), modalities=options, cache=tmp_path / "cache", out=tmp_path / "b")
+    fresh = encode(
+        accepted=accepted,
+        data_uri=str(accepted),
+        modalities=options,
+        cache=tmp_path / "cache",
+        out=tmp_path / "b",
+    )
     assert not any(fresh.values())
 
 
@@ -134,7 +158,13 @@ def test_all_wrong_options_are_said_at_once(accepted, tmp_path):
     tmp_path.joinpath("out").mkdir()
     wrong = {"imaeg": {}, "text": {"encoder": "bert", "bucketts": 3}}
     with pytest.raises(UsageError) as caught:
-        encode(accepted=accepted, data_uri="", modalities=wrong, cache=tmp_path / "c", out=tmp_path / "out")
+        encode(
+            accepted=accepted,
+            data_uri="",
+            modalities=wrong,
+            cache=tmp_path / "c",
+            out=tmp_path / "out",
+        )
     assert all(word in str(caught.value) for word in ("'image'", "'buckets'", "minilm"))
 
 
@@ -230,7 +260,10 @@ def test_a_damaged_shard_is_not_there(tmp_path, damage):
     found, fresh = again.get(keys, lambda at: rows(4)[at])
     assert fresh == 4
     assert np.array_equal(found, rows(4))
-    assert FeatureCache(tmp_path, "d", (3,), np.dtype(np.float32)).get(keys, lambda at: rows(4)[at])[1] == 0
+    assert (
+        FeatureCache(tmp_path, "d", (3,), np.dtype(np.float32)).get(keys, lambda at: rows(4)[at])[1]
+        == 0
+    )
 
 
 def test_equal_content_in_one_batch_is_encoded_once(tmp_path):

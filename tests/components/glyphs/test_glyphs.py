@@ -37,7 +37,9 @@ def test_no_column_gives_the_code_point_away(glyphs: Path):
     manifest = load_manifest(str(glyphs))
     assert not {"id", "group", "label", "face"} & set(manifest.feature_columns)
     table = pq.read_table(glyphs / "records.parquet")
-    names = {f"u{ord(unicodedata.lookup('PLAYING CARD TEN OF DIAMONDS')):05x}": "PLAYING CARD TEN OF DIAMONDS"}
+    names = {
+        f"u{ord(unicodedata.lookup('PLAYING CARD TEN OF DIAMONDS')):05x}": "PLAYING CARD TEN OF DIAMONDS"
+    }
     row = next(r for r in table.to_pylist() if r["id"] in names)
     assert row["text"] is None or set(row["text"].split()) <= set(names[row["id"]].split())
 
@@ -56,13 +58,22 @@ def test_modalities_are_dropped_about_as_the_recipe_says_and_never_all(glyphs: P
 def test_labelled_draws_are_nested_small_and_of_training_records(glyphs: Path):
     table = pq.read_table(glyphs / "records.parquet")
     manifest = load_manifest(str(glyphs))
-    splits = dict(zip(table["id"].to_pylist(), assign(table["group"].to_pylist(), manifest.split), strict=True))
+    splits = dict(
+        zip(
+            table["id"].to_pylist(), assign(table["group"].to_pylist(), manifest.split), strict=True
+        )
+    )
     labels = dict(zip(table["id"].to_pylist(), table["label"].to_pylist(), strict=True))
     drawn = pq.read_table(glyphs / "labelled.parquet").to_pylist()
     assert {splits[r["id"]] for r in drawn} == {"train"}
     whole = Counter(labels[r["id"]] for r in drawn)
     for seed in range(3):
-        assert all(r[f"labelled_4_seed{seed}"] <= r[f"labelled_25_seed{seed}"] <= r[f"labelled_100_seed{seed}"] for r in drawn)
+        assert all(
+            r[f"labelled_4_seed{seed}"]
+            <= r[f"labelled_25_seed{seed}"]
+            <= r[f"labelled_100_seed{seed}"]
+            for r in drawn
+        )
         shown = Counter(labels[r["id"]] for r in drawn if r[f"labelled_25_seed{seed}"])
         assert all(n == min(25, whole[c] // 2) for c, n in shown.items())
         assert None not in shown
@@ -83,7 +94,9 @@ def test_fused_beats_every_single_modality_and_each_is_useful(glyphs: Path):
     assert write_accuracies_again == 1
 
 
-def test_the_same_recipe_gives_the_same_bytes_and_another_seed_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_the_same_recipe_gives_the_same_bytes_and_another_seed_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     from components.glyphs import glyphs as module
 
     few = module.draw_faces()[::20]
@@ -115,13 +128,17 @@ def test_telling_words_are_struck_and_others_kept():
 
 
 def test_a_class_never_shows_more_than_half_of_its_training_records():
-    columns = draw_labels([str(i) for i in range(13)], ["a"] * 9 + ["b"] * 3 + [None], Recipe(labels=(100,), draws=1))
+    columns = draw_labels(
+        [str(i) for i in range(13)], ["a"] * 9 + ["b"] * 3 + [None], Recipe(labels=(100,), draws=1)
+    )
     assert sum(columns["labelled_100_seed0"][:9]) == 4
     assert sum(columns["labelled_100_seed0"][9:12]) == 1
     assert columns["labelled_100_seed0"][12] is False
 
 
-def test_an_existing_folder_and_wrong_options_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_an_existing_folder_and_wrong_options_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
     with pytest.raises(UserError, match="never overwritten"):
         make_glyphs(tmp_path)
     with pytest.raises(UsageError, match="did you mean 'regular'"):

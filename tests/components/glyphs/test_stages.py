@@ -28,11 +28,16 @@ def test_the_stages_run_once_and_then_have_nothing_to_do(tmp_path: Path):
         copy(source, tmp_path / name)
     (tmp_path / ".dvc").mkdir()
     shutil.copy(ROOT / ".dvc" / "config", tmp_path / ".dvc" / "config")
-    environment = os.environ | {"DVC_NO_ANALYTICS": "1", "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    environment = os.environ | {
+        "DVC_NO_ANALYTICS": "1",
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+    }
 
     def dvc(*arguments: str) -> str:
         command = [sys.executable, "-m", "dvc", *arguments]
-        return subprocess.run(command, cwd=tmp_path, env=environment, check=True, capture_output=True, text=True).stdout
+        return subprocess.run(
+            command, cwd=tmp_path, env=environment, check=True, capture_output=True, text=True
+        ).stdout
 
     subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
     dvc("repro")

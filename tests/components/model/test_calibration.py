@@ -8,7 +8,13 @@ from hypothesis import strategies as st
 from scipy import special
 from torchmetrics.functional.classification import multiclass_calibration_error
 
-from components.model.calibration import expected_calibration_error, fit_temperature, nll, reliability, softmax
+from components.model.calibration import (
+    expected_calibration_error,
+    fit_temperature,
+    nll,
+    reliability,
+    softmax,
+)
 
 
 def _drawn(n=3000, k=5, seed=0, temperature=1.0):
@@ -29,7 +35,9 @@ def test_the_temperature_that_made_the_labels_is_found_again(true):
 def test_the_temperature_is_the_best_of_a_grid():
     logits, labels = _drawn(n=400, temperature=2.0)
     grid = np.exp(np.linspace(np.log(0.06), np.log(19), 500))
-    best = min(-special.log_softmax(logits / t, axis=1)[np.arange(400), labels].mean() for t in grid)
+    best = min(
+        -special.log_softmax(logits / t, axis=1)[np.arange(400), labels].mean() for t in grid
+    )
     assert nll(logits, labels, fit_temperature(logits, labels)) <= best + 1e-9
 
 
@@ -42,14 +50,18 @@ def test_no_rows_leave_the_logits_alone_and_perfect_rows_stay_in_the_bounds():
 @settings(max_examples=20, deadline=None)
 def test_softmax_is_scipys(seed, temperature):
     logits = np.random.default_rng(seed).normal(0, 50, (7, 4)).astype(np.float32)
-    assert softmax(logits, temperature) == pytest.approx(special.softmax(logits.astype(float) / temperature, axis=1), abs=1e-12)
+    assert softmax(logits, temperature) == pytest.approx(
+        special.softmax(logits.astype(float) / temperature, axis=1), abs=1e-12
+    )
 
 
 @pytest.mark.parametrize("bins", [5, 15])
 def test_calibration_error_is_that_of_torchmetrics(bins):
     logits, labels = _drawn(n=500, temperature=0.5)
     p = softmax(logits)
-    oracle = multiclass_calibration_error(torch.tensor(p), torch.tensor(labels), num_classes=5, n_bins=bins, norm="l1")
+    oracle = multiclass_calibration_error(
+        torch.tensor(p), torch.tensor(labels), num_classes=5, n_bins=bins, norm="l1"
+    )
     assert expected_calibration_error(p, labels, bins) == pytest.approx(float(oracle), abs=1e-6)
 
 
@@ -61,7 +73,9 @@ def test_reliability_bins_hold_every_row_once_by_brute_force():
         rows = [r for r in range(300) if found.edges[i] < p[r].max() <= found.edges[i + 1]]
         assert found.counts[i] == len(rows)
         if rows:
-            assert found.accuracy[i] == pytest.approx(np.mean([p[r].argmax() == labels[r] for r in rows]))
+            assert found.accuracy[i] == pytest.approx(
+                np.mean([p[r].argmax() == labels[r] for r in rows])
+            )
     assert found.counts.sum() == 300
 
 

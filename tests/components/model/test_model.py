@@ -86,7 +86,9 @@ def test_embed_gives_the_vectors_of_inference(features):
     model, column = made(features), features.names.index("image")
     rows = np.flatnonzero(features.present[:, column])
     found = model.embed("image", torch.from_numpy(features.arrays["image"][rows])).detach().numpy()
-    assert np.allclose(found, infer(model, features.arrays, features.present, rows).embeddings["image"], atol=1e-6)
+    assert np.allclose(
+        found, infer(model, features.arrays, features.present, rows).embeddings["image"], atol=1e-6
+    )
 
 
 @pytest.mark.parametrize("fusion", ["concat", "gated"])
@@ -126,12 +128,16 @@ def build(config, *, names, dim, dropout):
 def test_a_users_own_fusion_goes_with_the_model(features, tmp_path):
     (tmp_path / "mine.py").write_text(OWN)
     config = ModelConfig(dim=16, fusion=Part.model_validate({"name": "./mine.py", "scale": 2.0}))
-    model = models.build(config, classes=features.classes, specs=features.specs, base=tmp_path).eval()
+    model = models.build(
+        config, classes=features.classes, specs=features.specs, base=tmp_path
+    ).eval()
     models.save(model, tmp_path / "m")
     (tmp_path / "mine.py").unlink()
     again = models.load(tmp_path / "m")
     models.save(again, tmp_path / "n")
-    a, b = (infer(m, features.arrays, features.present) for m in (model, models.load(tmp_path / "n")))
+    a, b = (
+        infer(m, features.arrays, features.present) for m in (model, models.load(tmp_path / "n"))
+    )
     assert np.array_equal(a.logits, b.logits, equal_nan=True)
 
 

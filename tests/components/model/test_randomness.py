@@ -9,7 +9,17 @@ from torch.nn import functional as F
 from components.model.randomness import narrowed, sliced
 
 ROWS, CUTS = 7, [(0, 3), (3, 3), (3, 7)]
-PRESENT = np.array([[True, False], [True, True], [True, False], [True, False], [True, True], [True, True], [True, False]])
+PRESENT = np.array(
+    [
+        [True, False],
+        [True, True],
+        [True, False],
+        [True, False],
+        [True, True],
+        [True, True],
+        [True, False],
+    ]
+)
 DRAWS = {
     "dropout": lambda x: F.dropout(x, 0.4),
     "module": nn.Dropout(0.4),

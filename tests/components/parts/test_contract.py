@@ -43,7 +43,9 @@ def present_with(subset):
 
 
 def fusion(name, dropout=0.0):
-    return parts.load("fusion", name).build(parts.configure("fusion", name, {}), names=NAMES, dim=DIM, dropout=dropout)
+    return parts.load("fusion", name).build(
+        parts.configure("fusion", name, {}), names=NAMES, dim=DIM, dropout=dropout
+    )
 
 
 def fusion_inputs():
@@ -121,8 +123,14 @@ class TestLoss:
         value = made(out, *want, present)
         garbage = ModelOutput(
             logits=out.logits,
-            modality_logits={n: x + ~present[:, i, None] * 99.0 for i, (n, x) in enumerate(out.modality_logits.items())},
-            embeddings={n: x + ~present[:, i, None] * 99.0 for i, (n, x) in enumerate(out.embeddings.items())},
+            modality_logits={
+                n: x + ~present[:, i, None] * 99.0
+                for i, (n, x) in enumerate(out.modality_logits.items())
+            },
+            embeddings={
+                n: x + ~present[:, i, None] * 99.0
+                for i, (n, x) in enumerate(out.embeddings.items())
+            },
             fused=out.fused,
         )
         assert torch.allclose(made(garbage, *want, present), value)
@@ -134,7 +142,10 @@ class TestLoss:
         other = want.clone()
         other[:5] = torch.randn(5, K).softmax(1)
         made = loss(name)
-        assert torch.equal(made(out, want, weights, present_with((0, 1))), made(out, other, weights, present_with((0, 1))))
+        assert torch.equal(
+            made(out, want, weights, present_with((0, 1))),
+            made(out, other, weights, present_with((0, 1))),
+        )
 
     def test_no_labels_and_no_pairs_give_zero_that_can_be_stepped(self, name):
         _, out = output()
@@ -151,18 +162,26 @@ class TestLoss:
         def at(step):
             shown = {"modality_logits": out.modality_logits, "fused": out.fused}
             vectors = out.embeddings | {"text": out.embeddings["text"] + step * towards}
-            return made(ModelOutput(logits=out.logits + step * moved_logits, embeddings=vectors, **shown), *want, present)
+            return made(
+                ModelOutput(logits=out.logits + step * moved_logits, embeddings=vectors, **shown),
+                *want,
+                present,
+            )
 
         step = torch.tensor(0.0, requires_grad=True)
         (slope,) = torch.autograd.grad(at(step), step)
-        assert slope.item() == pytest.approx((at(1e-3) - at(-1e-3)).item() / 2e-3, rel=2e-2, abs=2e-3)
+        assert slope.item() == pytest.approx(
+            (at(1e-3) - at(-1e-3)).item() / 2e-3, rel=2e-2, abs=2e-3
+        )
 
     def test_parameters_survive_bytes(self, name):
         made = loss(name)
         if isinstance(made, nn.Module):
             (_, out), want, other = output(), targets(), loss(name)
             other.load_state_dict(load(save(made.state_dict())))
-            assert torch.equal(other(out, *want, present_with((0, 1))), made(out, *want, present_with((0, 1))))
+            assert torch.equal(
+                other(out, *want, present_with((0, 1))), made(out, *want, present_with((0, 1)))
+            )
 
 
 def evidence(n, rng, present=None):
@@ -181,7 +200,9 @@ class TestLabeller:
     @pytest.mark.parametrize("n", [0, 1, 60])
     def test_every_record_gets_one_answer(self, name, n):
         rng = np.random.default_rng(0)
-        found = labeller(name)(evidence(n, rng), evidence(30, rng), rng.integers(0, K, 30), np.full(K, 1 / K))
+        found = labeller(name)(
+            evidence(n, rng), evidence(30, rng), rng.integers(0, K, 30), np.full(K, 1 / K)
+        )
         assert found.labels.shape == found.confidence.shape == found.accepted.shape == (n,)
         assert len(found.sources) == len(found.reasons) == n
         assert found.thresholds.shape == (K,)
@@ -191,7 +212,9 @@ class TestLabeller:
 
     def test_it_works_without_validation_labels(self, name):
         rng = np.random.default_rng(0)
-        found = labeller(name)(evidence(20, rng), evidence(0, rng), np.empty(0, np.int64), np.full(K, 1 / K))
+        found = labeller(name)(
+            evidence(20, rng), evidence(0, rng), np.empty(0, np.int64), np.full(K, 1 / K)
+        )
         assert len(found.labels) == 20
 
     def test_absent_modalities_are_never_read(self, name):
@@ -199,7 +222,10 @@ class TestLabeller:
         pool, known, labels = evidence(50, rng), evidence(30, rng), rng.integers(0, K, 30)
         other = Evidence(
             fused=pool.fused,
-            by_modality={m: np.where(pool.present[:, [i]], p, 1 / K) for i, (m, p) in enumerate(pool.by_modality.items())},
+            by_modality={
+                m: np.where(pool.present[:, [i]], p, 1 / K)
+                for i, (m, p) in enumerate(pool.by_modality.items())
+            },
             present=pool.present,
         )
         prior = np.full(K, 1 / K)
@@ -233,14 +259,18 @@ class TestModality:
 
     def test_a_value_encodes_alone_as_among_others(self, name):
         modality, values, _ = self.made(name)
-        assert np.allclose(modality.encode(values)[3:4], modality.encode(values[3:4]), atol=1e-6, equal_nan=True)
+        assert np.allclose(
+            modality.encode(values)[3:4], modality.encode(values[3:4]), atol=1e-6, equal_nan=True
+        )
 
     def test_content_tells_values_apart_and_the_digest_is_stable(self, name):
         modality, values, _ = self.made(name)
         again = self.made(name)[0]
         assert modality.digest() == again.digest()
         assert modality.content(values[0]) == again.content(values[0])
-        assert modality.content(values[0]) != modality.content(next(v for v in values if v != values[0]))
+        assert modality.content(values[0]) != modality.content(
+            next(v for v in values if v != values[0])
+        )
 
     def test_a_record_does_not_depend_on_the_others_in_the_encoder(self, name):
         modality, values, _ = self.made(name)

@@ -25,7 +25,9 @@ class Real:
     surveyed: Survey
     features: Features
 
-    def planner(self, profile: Profile | None = None, config: RunConfig | None = None) -> estimate.Planner:
+    def planner(
+        self, profile: Profile | None = None, config: RunConfig | None = None
+    ) -> estimate.Planner:
         config = config or self.config
         return estimate.Planner(
             config=config,
@@ -33,13 +35,19 @@ class Real:
             profile=profile or rates(self),
             surveyed=self.surveyed,
             specs=self.features.specs,
-            checkpoint_bytes=estimate.checkpoint_sizes(config, self.features.specs, self.surveyed.classes, self.base),
+            checkpoint_bytes=estimate.checkpoint_sizes(
+                config, self.features.specs, self.surveyed.classes, self.base
+            ),
         )
 
 
-def rates(real: Real, gpu: str | None = None, step: Line | None = None, **changed: object) -> Profile:
+def rates(
+    real: Real, gpu: str | None = None, step: Line | None = None, **changed: object
+) -> Profile:
     """Made-up rates of this shape: every stage 1 s and 1 ms a record, every step 1 ms and 10 us a row."""
-    stage = Stage(seconds=Line(fixed=1.0, slope=1e-3), written_bytes=Line(fixed=1000.0, slope=100.0))
+    stage = Stage(
+        seconds=Line(fixed=1.0, slope=1e-3), written_bytes=Line(fixed=1000.0, slope=100.0)
+    )
     names = steps.model_names(real.config, real.surveyed.names)
     found = Profile(
         machine=Machine(processor="p", cores=2, memory_bytes=16_000_000_000, gpu=gpu),

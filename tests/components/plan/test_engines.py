@@ -9,7 +9,9 @@ from tests.components.plan.conftest import rates
 
 
 def on_cluster(real, **more):
-    trainer = KubernetesTrainer(where="kubernetes", exchange={"uri": "s3://b/p"}, image="i:1", **more)
+    trainer = KubernetesTrainer(
+        where="kubernetes", exchange={"uri": "s3://b/p"}, image="i:1", **more
+    )
     return real.config.model_copy(update={"trainer": trainer})
 
 
@@ -74,9 +76,14 @@ def test_more_gpus_do_not_help_where_a_step_has_little_to_divide(real):
 
 def test_a_shorter_time_budget_of_the_cluster_counts(real):
     config = on_cluster(real, gpus=1, time_budget_s=60)
-    assert "`trainer.time_budget_s`" in chosen(real.planner(rates(real, gpu="G"), config), 100_000)["train"].why
+    assert (
+        "`trainer.time_budget_s`"
+        in chosen(real.planner(rates(real, gpu="G"), config), 100_000)["train"].why
+    )
 
 
 def test_search_goes_from_exact_to_approximate_to_a_database(real):
-    found = [chosen(real.planner(), n)["index"].engine for n in (1_000_000, 20_000_000, 1_000_000_000)]
+    found = [
+        chosen(real.planner(), n)["index"].engine for n in (1_000_000, 20_000_000, 1_000_000_000)
+    ]
     assert found == [engines.EXACT, engines.APPROXIMATE, engines.PGVECTOR]

@@ -14,7 +14,15 @@ from tests.components.plan.conftest import rates
 STAGE_GROWING = (
     "records", "read_bytes", "written_bytes", "epochs", "steps", "seconds", "resident_bytes", "exchange_bytes",
 )  # fmt: skip
-GROWING = ("records", "seconds", "feature_bytes", "vector_bytes", "query_seconds", "cpu_hours", "beyond")
+GROWING = (
+    "records",
+    "seconds",
+    "feature_bytes",
+    "vector_bytes",
+    "query_seconds",
+    "cpu_hours",
+    "beyond",
+)
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +74,9 @@ def test_a_stage_is_its_fixed_part_its_slope_and_its_steps(planner, real):
 
 def test_hours_of_a_gpu_are_those_of_training(real):
     e = real.planner(rates(real, gpu="G")).estimate(10_000)
-    assert e.gpu_hours == pytest.approx(sum(s.seconds for s in e.stages if s.name in TRAINING) / 3600)
+    assert e.gpu_hours == pytest.approx(
+        sum(s.seconds for s in e.stages if s.name in TRAINING) / 3600
+    )
     assert e.gpu_hours + e.cpu_hours == pytest.approx(e.seconds / 3600)
 
 
@@ -86,8 +96,12 @@ def test_checkpoints_and_their_traffic(planner, cluster):
     assert all(s.exchange_bytes == 0 for s in here.stages)
 
 
-@pytest.mark.parametrize(("name", "brought", "fetched"), [("teach", 1, 1), ("train", 2, 3), ("baselines", 1, 3)])
-def test_inputs_go_in_once_and_out_to_every_node_and_results_in_and_out(cluster, name, brought, fetched):
+@pytest.mark.parametrize(
+    ("name", "brought", "fetched"), [("teach", 1, 1), ("train", 2, 3), ("baselines", 1, 3)]
+)
+def test_inputs_go_in_once_and_out_to_every_node_and_results_in_and_out(
+    cluster, name, brought, fetched
+):
     n = 1_000_000
     output = 1000 + 100 * n  # of every stage alike
     training = trainings(name, cluster.config, cluster.surveyed, n, cluster.base)
@@ -107,11 +121,17 @@ def test_inputs_go_in_once_and_out_to_every_node_and_results_in_and_out(cluster,
         ("/data", "/mnt/exchange", False, 0),
     ],
 )
-def test_media_that_pods_cannot_read_themselves_travel_with_the_records(real, data, exchange, by_path, media):
+def test_media_that_pods_cannot_read_themselves_travel_with_the_records(
+    real, data, exchange, by_path, media
+):
     volumes = [{"name": "shared", "mount": "/mnt", "claim": "shared"}]
-    trainer = KubernetesTrainer(where="kubernetes", exchange={"uri": exchange}, image="train:1", shards=4, volumes=volumes)
+    trainer = KubernetesTrainer(
+        where="kubernetes", exchange={"uri": exchange}, image="train:1", shards=4, volumes=volumes
+    )
     where = real.config.data.model_copy(update={"uri": data})
-    planner = real.planner(config=real.config.model_copy(update={"trainer": trainer, "data": where}))
+    planner = real.planner(
+        config=real.config.model_copy(update={"trainer": trainer, "data": where})
+    )
     planner = replace(planner, surveyed=replace(planner.surveyed, media_by_path=by_path))
     n = 1000
     encode = next(s for s in planner.estimate(n).stages if s.name == "encode")

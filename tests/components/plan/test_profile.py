@@ -19,16 +19,24 @@ def test_what_is_saved_is_read(real, tmp_path):
 def test_another_shape_is_refused_with_what_differs(real, tmp_path):
     made = rates(real)
     profiles.save(made, tmp_path / "p.json")
-    config = real.config.model_copy(update={"model": real.config.model.model_copy(update={"dim": 32})})
+    config = real.config.model_copy(
+        update={"model": real.config.model.model_copy(update={"dim": 32})}
+    )
     shape = profiles.shape_of(config, real.features.specs, len(real.surveyed.classes))
-    with pytest.raises(UsageError, match=r"another shape(.|\n)*model.dim: profile has 16, the configuration 32"):
+    with pytest.raises(
+        UsageError, match=r"another shape(.|\n)*model.dim: profile has 16, the configuration 32"
+    ):
         profiles.load(tmp_path / "p.json", shape)
 
 
 def test_epochs_and_seed_are_no_part_of_the_shape(real):
-    training = real.config.training.model_copy(update={"epochs": 99, "seed": 5, "learning_rate": 1e-4})
+    training = real.config.training.model_copy(
+        update={"epochs": 99, "seed": 5, "learning_rate": 1e-4}
+    )
     config = real.config.model_copy(update={"training": training})
-    assert profiles.shape_of(config, real.features.specs, 4) == profiles.shape_of(real.config, real.features.specs, 4)
+    assert profiles.shape_of(config, real.features.specs, 4) == profiles.shape_of(
+        real.config, real.features.specs, 4
+    )
 
 
 @pytest.mark.parametrize(

@@ -41,12 +41,24 @@ def test_checkpoint_bytes_are_those_of_a_real_file_less_its_header(real, tmp_pat
 @pytest.mark.parametrize(("every", "often"), [(1, None), (3, None), (2, 3), (5, 2), (2, 100)])
 def test_as_many_checkpoints_as_the_loop_writes(real, every, often):
     written = []
-    store = SimpleNamespace(read=lambda *_: None, write=lambda name, found, key: written.append((name, found.step, key)))
+    store = SimpleNamespace(
+        read=lambda *_: None, write=lambda name, found, key: written.append((name, found.step, key))
+    )
     config = real.config.training.model_copy(update={"checkpoint_every": every, "batch_size": 16})
-    model = steps.build(real.config, "only-text", real.features.specs, real.surveyed.classes, real.base)
+    model = steps.build(
+        real.config, "only-text", real.features.specs, real.surveyed.classes, real.base
+    )
     losses, _ = built(real.config.losses, 1, real.base)
     data = training_data(real.features, names=("text",))
-    fit(model, losses, data, config, epochs=5, checkpoints=store, control=Control(checkpoint_steps=often))
+    fit(
+        model,
+        losses,
+        data,
+        config,
+        epochs=5,
+        checkpoints=store,
+        control=Control(checkpoint_steps=often),
+    )
     per_epoch = len(data.order(16, 0, 0))
     assert sizes.checkpoint_count(5, per_epoch, every, often) == len(written)
 
@@ -55,7 +67,12 @@ def test_memory_of_lists_is_that_of_the_objects(real):
     import sys
 
     features = real.features
-    shape = sizes.Shape(specs=features.specs, dim=real.config.model.dim, classes=len(features.classes), surveyed=real.surveyed)
+    shape = sizes.Shape(
+        specs=features.specs,
+        dim=real.config.model.dim,
+        classes=len(features.classes),
+        surveyed=real.surveyed,
+    )
     lists = [features.ids, features.groups]
     held = sum(sys.getsizeof(values) + sum(map(sys.getsizeof, values)) for values in lists)
     held += features.splits.nbytes + features.labels.nbytes + features.present.nbytes

@@ -39,10 +39,15 @@ def test_pictures_in_the_records_themselves_are_no_media_by_path(tmp_path):
 def test_learnable_records_are_counted_by_modality(real):
     features = real.features
     for names in [(n,) for n in features.names] + [tuple(features.names)]:
-        has = features.present[:, [features.names.index(n) for n in names]].any(axis=1) & (features.splits == "train")
+        has = features.present[:, [features.names.index(n) for n in names]].any(axis=1) & (
+            features.splits == "train"
+        )
         for labelled in (True, False):
             expected = int((has & ((features.labels >= 0) == labelled)).sum())
-            assert round(real.surveyed.learnable(names, labelled=labelled) * len(features.ids)) == expected
+            assert (
+                round(real.surveyed.learnable(names, labelled=labelled) * len(features.ids))
+                == expected
+            )
 
 
 @pytest.mark.parametrize("count", [40, 100])
@@ -66,7 +71,9 @@ def test_a_sample_never_shows_a_hidden_label(real, tmp_path):
 
 
 def test_a_set_without_a_visible_training_label_cannot_be_planned(tmp_path):
-    records = [{**r, "label": None if r["split"] == "train" else r["label"]} for r in datasets.rows()]
+    records = [
+        {**r, "label": None if r["split"] == "train" else r["label"]} for r in datasets.rows()
+    ]
     folder = datasets.write(tmp_path / "data", records)
     with pytest.raises(UserError, match="no training record has a visible label in column 'label'"):
         survey(DataConfig(uri=str(folder)))

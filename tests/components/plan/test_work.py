@@ -7,7 +7,9 @@ from components.training.data import training_data
 
 
 def trained(real, name, pseudo, *, all_of_them):
-    names = (name.removeprefix("only-"),) if name.startswith("only-") else tuple(real.features.names)
+    names = (
+        (name.removeprefix("only-"),) if name.startswith("only-") else tuple(real.features.names)
+    )
     return training_data(real.features, names=names, pseudo=pseudo, unlabelled=all_of_them)
 
 
@@ -30,7 +32,12 @@ def test_steps_of_student_and_baselines_are_batches_of_the_real_order(real, acce
     pseudo = {features.ids[row]: (features.classes[0], 0.9) for row in pool} if accepted else {}
     found, outcome = {}, Outcome(accepted=accepted)
     for stage in ("train", "baselines"):
-        found |= {t.model: t for t in trainings(stage, real.config, real.surveyed, len(features.ids), real.base, outcome)}
+        found |= {
+            t.model: t
+            for t in trainings(
+                stage, real.config, real.surveyed, len(features.ids), real.base, outcome
+            )
+        }
     assert sorted(found) == ["concat", "full", "only-facts", "only-image", "only-text"]
     for name, training in found.items():
         alone = name.startswith("only-")
@@ -42,7 +49,9 @@ def test_steps_of_student_and_baselines_are_batches_of_the_real_order(real, acce
 def test_without_a_labeller_there_is_no_student_and_baselines_follow_the_teacher(real):
     config = real.config.model_copy(update={"labeller": None})
     assert trainings("train", config, real.surveyed, 240, real.base) == []
-    assert {t.epochs for t in trainings("baselines", config, real.surveyed, 240, real.base)} == {config.training.teacher_epochs}
+    assert {t.epochs for t in trainings("baselines", config, real.surveyed, 240, real.base)} == {
+        config.training.teacher_epochs
+    }
 
 
 def test_a_batch_is_never_empty():
@@ -50,7 +59,11 @@ def test_a_batch_is_never_empty():
 
 
 def test_where_the_teacher_is_kept_baselines_follow_it(real):
-    kept = trainings("baselines", real.config, real.surveyed, 240, real.base, Outcome(student=False))
-    order = trained(real, "only-text", None, all_of_them=False).order(real.config.training.batch_size, 0, 0)
+    kept = trainings(
+        "baselines", real.config, real.surveyed, 240, real.base, Outcome(student=False)
+    )
+    order = trained(real, "only-text", None, all_of_them=False).order(
+        real.config.training.batch_size, 0, 0
+    )
     text = next(t for t in kept if t.model == "only-text")
     assert (text.epochs, text.steps_per_epoch) == (real.config.training.teacher_epochs, len(order))

@@ -47,7 +47,13 @@ def ref(path):
 
 
 def teach_spec(features, **more):
-    training = {"batch_size": 32, "epochs": 6, "teacher_epochs": 6, "learning_rate": 4e-3, "device": "cpu"}
+    training = {
+        "batch_size": 32,
+        "epochs": 6,
+        "teacher_epochs": 6,
+        "learning_rate": 4e-3,
+        "device": "cpu",
+    }
     return TrainSpec(
         task=more.pop("task", "teach"),
         features=ref(features),
@@ -68,7 +74,16 @@ def job(home, spec, name="job"):
 
 def command(home, name="job", module="entry", *options):
     where = f"{home}/exchange/jobs/{name}"
-    return [sys.executable, "-m", f"components.training.{module}", *options, "--config", f"{where}/spec.json", "--out", where]
+    return [
+        sys.executable,
+        "-m",
+        f"components.training.{module}",
+        *options,
+        "--config",
+        f"{where}/spec.json",
+        "--out",
+        where,
+    ]
 
 
 def environment(home, token, **more):

@@ -36,7 +36,9 @@ def collected(exchange, tmp_path, token=None):
     return about, digest_folder(tmp_path / "result")
 
 
-def test_a_pod_gives_what_a_run_without_it_gives_and_says_how(features, undisturbed, tmp_path, capsys):
+def test_a_pod_gives_what_a_run_without_it_gives_and_says_how(
+    features, undisturbed, tmp_path, capsys
+):
     """An in-memory fsspec store stands for an object store."""
     exchange = Exchange("memory://bucket/a")
     exchange.write("here", b"")
@@ -59,7 +61,12 @@ def test_a_job_that_is_done_is_not_done_again(features, tmp_path, capsys):
     exchange = job(tmp_path, teach_spec(features))
     exchange.put_attempt("job", "earlier", features, {})
     where = f"{exchange.uri}/jobs/job"
-    attempt(f"{where}/spec.json", where, Pod.read({"CONCORD_ATTEMPT": "later", "CONCORD_CACHE": str(tmp_path / "c")}), Stop())
+    attempt(
+        f"{where}/spec.json",
+        where,
+        Pod.read({"CONCORD_ATTEMPT": "later", "CONCORD_CACHE": str(tmp_path / "c")}),
+        Stop(),
+    )
     assert [a.token for a in exchange.attempts("job")] == ["earlier"]
     assert "earlier has already finished" in capsys.readouterr().err
 

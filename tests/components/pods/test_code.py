@@ -12,7 +12,11 @@ from components.pods.code import code_digest
 
 
 def _copy(tmp_path: Path, name: str) -> Path:
-    return Path(shutil.copytree(CHECKOUT / "components", tmp_path / name, ignore=shutil.ignore_patterns("__pycache__")))
+    return Path(
+        shutil.copytree(
+            CHECKOUT / "components", tmp_path / name, ignore=shutil.ignore_patterns("__pycache__")
+        )
+    )
 
 
 def test_a_copy_elsewhere_without_bytecode_has_the_same_digest(tmp_path: Path) -> None:

@@ -22,7 +22,13 @@ def places(tmp_path_factory):
     run(spec(home), out=home / "teacher")
     (home / "pseudo").mkdir()
     labeller = Part.model_validate({"name": "fixed", "threshold": 0.6})
-    pseudo_label(features=home / "features", teacher=home / "teacher", labeller=labeller, base=None, out=home / "pseudo")
+    pseudo_label(
+        features=home / "features",
+        teacher=home / "teacher",
+        labeller=labeller,
+        base=None,
+        out=home / "pseudo",
+    )
     return home
 
 
@@ -43,7 +49,9 @@ def done(out, given, **more):
 def test_a_spec_survives_json_and_its_digest_knows_contents_not_places(places):
     given = student_spec(places)
     assert TrainSpec.model_validate_json(given.model_dump_json()) == given
-    moved = given.model_copy(update={"features": Ref(uri="/elsewhere", digest=given.features.digest)})
+    moved = given.model_copy(
+        update={"features": Ref(uri="/elsewhere", digest=given.features.digest)}
+    )
     assert moved.digest() == given.digest()
     other = given.model_copy(update={"features": Ref(uri=given.features.uri, digest="0" * 64)})
     assert other.digest() != given.digest()
@@ -65,7 +73,11 @@ def test_pseudo_labels_are_of_unlabelled_training_records(places):
     table = pq.read_table(places / "pseudo" / "pseudo.parquet")
     source = records(300, labelled=0.3)
     truth = dict(zip(source.ids, source.truth, strict=True))
-    pool = [i for i, s, v in zip(source.ids, source.splits, source.label, strict=True) if s == "train" and v is None]
+    pool = [
+        i
+        for i, s, v in zip(source.ids, source.splits, source.label, strict=True)
+        if s == "train" and v is None
+    ]
     assert table["id"].to_pylist() == pool
     right = [truth[i] == v for i, v in zip(pool, table["label"].to_pylist(), strict=True)]
     accepted = np.array(table["accepted"].to_pylist())
@@ -94,7 +106,13 @@ def test_a_tie_keeps_the_teacher(places, tmp_path, monkeypatch):
 
 def test_without_a_labeller_the_teacher_is_the_model(places, tmp_path):
     (tmp_path / "pseudo").mkdir()
-    pseudo_label(features=places / "features", teacher=places / "teacher", labeller=None, base=None, out=tmp_path / "pseudo")
+    pseudo_label(
+        features=places / "features",
+        teacher=places / "teacher",
+        labeller=None,
+        base=None,
+        out=tmp_path / "pseudo",
+    )
     given = spec(places, "train", teacher=ref(places / "teacher"), pseudo=ref(tmp_path / "pseudo"))
     out = done(tmp_path / "train", given)
     assert read_json(out / "selection.json")["kept"] == "teacher"
@@ -114,10 +132,14 @@ def test_baselines_are_each_modality_alone_and_concat(places, tmp_path):
 
 
 def test_other_content_than_the_digest_says_is_refused(places, tmp_path):
-    wrong = spec(places).model_copy(update={"features": Ref(uri=str(places / "features"), digest="0" * 64)})
+    wrong = spec(places).model_copy(
+        update={"features": Ref(uri=str(places / "features"), digest="0" * 64)}
+    )
     with pytest.raises(UserError, match="other content"):
         run(wrong, out=tmp_path)
-    gone = spec(places).model_copy(update={"features": Ref(uri=str(tmp_path / "gone"), digest="0" * 64)})
+    gone = spec(places).model_copy(
+        update={"features": Ref(uri=str(tmp_path / "gone"), digest="0" * 64)}
+    )
     with pytest.raises(UserError, match="no folder"):
         run(gone, out=tmp_path)
 

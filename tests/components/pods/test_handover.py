@@ -35,8 +35,12 @@ def own(features, tmp_path, name="./parts/my_loss.py", source="one"):
 def test_a_job_names_its_inputs_where_pods_find_them(features, exchange, tmp_path):
     spec = teach_spec(features)
     prepare(spec, exchange, "job", pod_uri="/mnt/exchange/")
-    found = TrainSpec.model_validate_json((tmp_path / "exchange" / "jobs" / "job" / "spec.json").read_text())
-    assert found.features == Ref(uri=f"/mnt/exchange/objects/{spec.features.digest}", digest=spec.features.digest)
+    found = TrainSpec.model_validate_json(
+        (tmp_path / "exchange" / "jobs" / "job" / "spec.json").read_text()
+    )
+    assert found.features == Ref(
+        uri=f"/mnt/exchange/objects/{spec.features.digest}", digest=spec.features.digest
+    )
     assert found.parts is None
     assert found.digest() == spec.digest()
 
@@ -46,7 +50,10 @@ def test_a_users_own_parts_travel_alone_and_shape_the_work(features, exchange, t
     (tmp_path / "conf" / "secret.txt").write_text("not asked for")
     moved = prepare(spec, exchange, "job")
     folder = exchange.fetch(moved.parts, moved.parts.digest, tmp_path / "cache")
-    assert sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*.*")) == ["my_fusion.py", "parts/my_loss.py"]
+    assert sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*.*")) == [
+        "my_fusion.py",
+        "parts/my_loss.py",
+    ]
     assert moved.base is None
     assert moved.digest() == spec.digest()
     before = work_digest(spec)
@@ -62,7 +69,9 @@ def test_parts_outside_the_configs_folder_are_refused(features, exchange, tmp_pa
     assert exchange.names("jobs") == []
 
 
-def test_a_result_is_taken_from_the_named_attempt_else_from_any_complete_one(features, exchange, tmp_path):
+def test_a_result_is_taken_from_the_named_attempt_else_from_any_complete_one(
+    features, exchange, tmp_path
+):
     with pytest.raises(UserError, match="no attempt"):
         collect(exchange, "job", None, tmp_path / "none")
     for token in ("one", "other"):

@@ -29,7 +29,14 @@ def features(tmp_path_factory):
 def nodes(home, count, *, shape=None, processes=1, tokens="abc", port=None, **more):
     """That many launchers of one job."""
     port = port or free_port()
-    options = ("--nodes", shape or str(count), "--processes", str(processes), "--rendezvous", f"localhost:{port}")
+    options = (
+        "--nodes",
+        shape or str(count),
+        "--processes",
+        str(processes),
+        "--rendezvous",
+        f"localhost:{port}",
+    )
     arguments = command(home, "job", "launch", *options)
     more = {"OMP_NUM_THREADS": "1", **more}
     return [start(home, token, arguments=arguments, **more) for token in tokens[:count]]
@@ -116,14 +123,19 @@ def build(config, *, names, dim, dropout):
 def test_a_part_that_draws_for_its_own_rows_only_is_refused(features, tmp_path):
     (tmp_path / "my_fusion.py").write_text(DRAWS_OF_ITS_OWN)
     spec = teach_spec(features, base=str(tmp_path))
-    job(tmp_path, spec.model_copy(update={"model": ModelConfig(dim=16, fusion=Part(name="./my_fusion.py"))}))
+    job(
+        tmp_path,
+        spec.model_copy(update={"model": ModelConfig(dim=16, fusion=Part(name="./my_fusion.py"))}),
+    )
     (one,) = nodes(tmp_path, 1, processes=2)
     assert end(one)[0] == 65
     assert "for its own rows only" in (tmp_path / "a.end").read_text()
 
 
 @pytest.mark.slow
-def test_sigterm_to_one_node_stops_all_after_the_same_step_and_another_number_of_nodes_goes_on(features, tmp_path):
+def test_sigterm_to_one_node_stops_all_after_the_same_step_and_another_number_of_nodes_goes_on(
+    features, tmp_path
+):
     spec = teach_spec(features, training={"teacher_epochs": 150})
     exchange = job(tmp_path, spec)
     processes = nodes(tmp_path, 2)
@@ -202,6 +214,13 @@ def children(pid):
 def test_nodes_and_places_that_mean_nothing_are_refused():
     assert Shape.parse("2", 1, "h:1") == Shape(least=2, most=2, processes=1, host="h", port=1)
     assert Shape.parse("2:4", 3, "h:1") == Shape(least=2, most=4, processes=3, host="h", port=1)
-    for given in (("0", 1, "h:1"), ("3:2", 1, "h:1"), ("x", 1, "h:1"), ("2", 0, "h:1"), ("2", 1, "h"), ("2", 1, ":1")):
+    for given in (
+        ("0", 1, "h:1"),
+        ("3:2", 1, "h:1"),
+        ("x", 1, "h:1"),
+        ("2", 0, "h:1"),
+        ("2", 1, "h"),
+        ("2", 1, ":1"),
+    ):
         with pytest.raises(UsageError, match="got"):
             Shape.parse(*given)

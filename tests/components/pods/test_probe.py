@@ -11,7 +11,9 @@ from components.pods.code import code_digest
 from components.pods.probe import ANSWER, QUESTION, main
 
 
-def test_the_answer_is_the_question_with_the_code_that_ran(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_answer_is_the_question_with_the_code_that_ran(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     Exchange(str(tmp_path)).write_json(QUESTION, {"question": "q"})
     assert main(["--at", str(tmp_path)]) == exits.DONE
     answer = Exchange(str(tmp_path)).read_json(ANSWER)

@@ -26,7 +26,13 @@ def run(tmp_path_factory):
 def _package(run, out, config=CONFIG):
     out.mkdir()
     root = run.root
-    package(features=root / "features", train=root / "train", evaluation=root / "evaluation", config=config, out=out)
+    package(
+        features=root / "features",
+        train=root / "train",
+        evaluation=root / "evaluation",
+        config=config,
+        out=out,
+    )
     return out / "package"
 
 
@@ -41,12 +47,30 @@ def test_every_file_is_listed_with_its_digest(folder):
     assert set(listed) == files - {"files.json"}
     assert all(digest_file(folder / name) == digest for name, digest in listed.items())
     assert digests(folder) == listed
-    wanted = {"weights.safetensors", "model.json", "config.yaml", "calibration.json", "metrics.json", "card.md"}
-    assert wanted | {f"index/{n}" for n in ("ids.parquet", "image.npy", "text.npy", "fused.npy", "present.npy")} <= files
+    wanted = {
+        "weights.safetensors",
+        "model.json",
+        "config.yaml",
+        "calibration.json",
+        "metrics.json",
+        "card.md",
+    }
+    assert (
+        wanted
+        | {
+            f"index/{n}"
+            for n in ("ids.parquet", "image.npy", "text.npy", "fused.npy", "present.npy")
+        }
+        <= files
+    )
 
 
-def test_the_same_inputs_give_the_same_bytes_and_promotion_terms_change_nothing(run, folder, tmp_path):
-    other = CONFIG.model_copy(update={"data": DataConfig(uri="/elsewhere"), "gate": GateConfig(margin=0.5)})
+def test_the_same_inputs_give_the_same_bytes_and_promotion_terms_change_nothing(
+    run, folder, tmp_path
+):
+    other = CONFIG.model_copy(
+        update={"data": DataConfig(uri="/elsewhere"), "gate": GateConfig(margin=0.5)}
+    )
     assert digest_folder(_package(run, tmp_path / "again", other)) == digest_folder(folder)
 
 
@@ -58,13 +82,22 @@ def test_no_place_of_this_machine_and_nothing_that_runs_code_when_read(run, fold
             assert str(run.root).encode() not in data
             if path.suffix == ".npy":
                 np.load(path, allow_pickle=False)
-    assert {p.suffix for p in folder.rglob("*") if p.is_file()} == {".safetensors", ".json", ".yaml", ".md", ".npy", ".parquet"}
+    assert {p.suffix for p in folder.rglob("*") if p.is_file()} == {
+        ".safetensors",
+        ".json",
+        ".yaml",
+        ".md",
+        ".npy",
+        ".parquet",
+    }
 
 
 def test_every_record_is_in_the_index_with_unit_vectors_where_it_has_the_modality(run, folder):
     ids = pq.read_table(folder / "index" / "ids.parquet")
     assert ids["id"].to_pylist() == run.features.ids
-    assert ids["label"].to_pylist() == [None if c < 0 else run.features.classes[c] for c in run.features.labels]
+    assert ids["label"].to_pylist() == [
+        None if c < 0 else run.features.classes[c] for c in run.features.labels
+    ]
     present = np.load(folder / "index" / "present.npy")
     for column, name in enumerate(("image", "text")):
         norms = np.linalg.norm(np.load(folder / "index" / f"{name}.npy"), axis=1)
@@ -76,7 +109,13 @@ def test_every_record_is_in_the_index_with_unit_vectors_where_it_has_the_modalit
 
 def test_the_index_answer_agrees_with_evaluation_on_all_modalities(run, folder):
     said = dict(
-        zip(*(pq.read_table(folder / "index" / "ids.parquet")[c].to_pylist() for c in ("id", "predicted")), strict=True)
+        zip(
+            *(
+                pq.read_table(folder / "index" / "ids.parquet")[c].to_pylist()
+                for c in ("id", "predicted")
+            ),
+            strict=True,
+        )
     )
     compared = pq.read_table(run.root / "evaluation" / "comparisons.parquet").to_pylist()
     assert all(said[row["id"]] == row["chosen"] for row in compared)

@@ -32,7 +32,11 @@ def packaged(tmp_path_factory):
     (root / "packed").mkdir()
     config = RunConfig(name="shapes", data=DataConfig(uri="/somewhere/private/shapes"))
     package(
-        features=root / "features", train=root / "train", evaluation=root / "evaluation", config=config, out=root / "packed"
+        features=root / "features",
+        train=root / "train",
+        evaluation=root / "evaluation",
+        config=config,
+        out=root / "packed",
     )
     return run, root / "packed" / "package"
 
@@ -42,15 +46,21 @@ def predictor(packaged):
     return Predictor.load(packaged[1])
 
 
-def test_raw_values_get_the_probabilities_that_evaluation_stored_for_every_subset(packaged, predictor):
+def test_raw_values_get_the_probabilities_that_evaluation_stored_for_every_subset(
+    packaged, predictor
+):
     run, folder = packaged
     rows = {record: row for row, record in enumerate(run.source.ids)}
     stored = pq.read_table(folder.parents[1] / "evaluation" / "predictions.parquet").to_pylist()
     assert {s["subset"] for s in stored} == set(predictor.temperatures)
     asked = [{m: run.source.raws[m][rows[s["id"]]] for m in s["subset"].split("+")} for s in stored]
     for start in range(0, len(asked), 50):
-        for answer, s in zip(predictor.predict(asked[start : start + 50]), stored[start : start + 50], strict=True):
-            assert list(answer.probabilities.values()) == pytest.approx(s["probabilities"], abs=1e-4)
+        for answer, s in zip(
+            predictor.predict(asked[start : start + 50]), stored[start : start + 50], strict=True
+        ):
+            assert list(answer.probabilities.values()) == pytest.approx(
+                s["probabilities"], abs=1e-4
+            )
             assert answer.label == s["predicted"]
             assert answer.modalities == tuple(s["subset"].split("+"))
             assert sum(answer.probabilities.values()) == pytest.approx(1)
@@ -60,7 +70,9 @@ def test_a_record_is_answered_alike_alone_and_among_others(packaged, predictor):
     records = [packaged[0].source.raw(row) for row in range(20)]
     for together, record in zip(predictor.predict(records), records, strict=True):
         (alone,) = predictor.predict([record])
-        assert list(alone.probabilities.values()) == pytest.approx(list(together.probabilities.values()), abs=1e-4)
+        assert list(alone.probabilities.values()) == pytest.approx(
+            list(together.probabilities.values()), abs=1e-4
+        )
         for name, vector in alone.embeddings.items():
             assert vector == pytest.approx(together.embeddings[name], abs=1e-4)
             assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-4)
@@ -77,7 +89,9 @@ def test_a_record_finds_itself_by_each_modality_and_fused(packaged, predictor):
         for name, raw in record.items():
             best = predictor.search({name: raw}, target=name, k=3)
             assert best[0].score == pytest.approx(1, abs=1e-3)
-            assert source.ids[row] in {h.id for h in predictor.search({name: raw}, target=name, k=40) if h.score > 0.999}
+            assert source.ids[row] in {
+                h.id for h in predictor.search({name: raw}, target=name, k=40) if h.score > 0.999
+            }
         hits = predictor.search(record, k=5)
         assert any(h.id == source.ids[row] for h in hits if h.score > 0.999)
         assert [h.score for h in hits] == sorted((h.score for h in hits), reverse=True)
@@ -86,7 +100,10 @@ def test_a_record_finds_itself_by_each_modality_and_fused(packaged, predictor):
 def test_search_is_the_full_sort_of_cosines(packaged, predictor):
     run, folder = packaged
     query = predictor.embed("text", "round ring ball")
-    vectors, present = np.load(folder / "index" / "image.npy"), np.load(folder / "index" / "present.npy")[:, 1]
+    vectors, present = (
+        np.load(folder / "index" / "image.npy"),
+        np.load(folder / "index" / "present.npy")[:, 1],
+    )
     scores = {run.source.ids[r]: float(vectors[r] @ query) for r in np.flatnonzero(present)}
     wanted = sorted(scores, key=lambda i: (-scores[i], i))[:10]
     hits = predictor.search({"text": "round ring ball"}, target="image", k=10)
@@ -107,7 +124,9 @@ def test_several_modalities_join_their_rankings_by_reciprocal_rank(packaged, pre
         for rank, row in enumerate(order):
             joined[run.source.ids[row]] = joined.get(run.source.ids[row], 0) + 1 / (61 + rank)
     hits = predictor.search(query, target="facts", k=8)
-    assert [h.score for h in hits] == pytest.approx(sorted(joined.values(), reverse=True)[:8], abs=1e-9)
+    assert [h.score for h in hits] == pytest.approx(
+        sorted(joined.values(), reverse=True)[:8], abs=1e-9
+    )
     one = predictor.search(query, by="text", target="facts", k=8)
     assert one == predictor.search({"text": record["text"]}, target="facts", k=8)
 
@@ -117,7 +136,9 @@ def test_a_filter_keeps_only_known_labels(packaged, predictor):
     known = dict(zip(run.features.ids, run.features.labels, strict=True))
     hits = predictor.search({"text": "round ring"}, k=500, labels=["circle", "line"])
     assert {h.label for h in hits} == {"circle", "line"}
-    assert len(hits) == sum(run.features.classes[c] in ("circle", "line") for c in known.values() if c >= 0)
+    assert len(hits) == sum(
+        run.features.classes[c] in ("circle", "line") for c in known.values() if c >= 0
+    )
 
 
 def test_previews_are_those_of_encode_and_absent_ones_are_none(packaged, predictor):
@@ -136,7 +157,10 @@ def test_previews_are_those_of_encode_and_absent_ones_are_none(packaged, predict
         (lambda p: p.predict([{"text": "a"}, {"txt": "a"}]), "records.1.txt"),
         (lambda p: p.predict([{"text": "a"}, {"image": b"no picture"}]), "records.1.image"),
         (lambda p: p.predict([{"text": "a"}, {"text": 7}]), "records.1.text"),
-        (lambda p: p.predict([{"facts": {"weight": 1.0}}, {"facts": {"wait": 1.0}}]), "records.1.facts.wait"),
+        (
+            lambda p: p.predict([{"facts": {"weight": 1.0}}, {"facts": {"wait": 1.0}}]),
+            "records.1.facts.wait",
+        ),
         (lambda p: p.search({}), "query"),
         (lambda p: p.search({"image": b"x"}), "query.image"),
         (lambda p: p.search({"text": "a"}, target="txt"), "target"),
@@ -158,11 +182,19 @@ def test_an_unknown_name_is_told_its_neighbour(predictor):
 
 
 def test_the_digest_is_that_of_the_folder(packaged, predictor):
-    assert predictor.digest == digest_folder(packaged[1]) == Predictor.load(packaged[1], verify=False).digest
+    assert (
+        predictor.digest
+        == digest_folder(packaged[1])
+        == Predictor.load(packaged[1], verify=False).digest
+    )
 
 
 def _files(folder):
-    return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file() and p.name != "files.json")
+    return sorted(
+        p.relative_to(folder).as_posix()
+        for p in folder.rglob("*")
+        if p.is_file() and p.name != "files.json"
+    )
 
 
 def test_any_changed_or_missing_file_is_refused_by_name(packaged, tmp_path):
@@ -194,12 +226,24 @@ def test_several_threads_get_the_same_answers(packaged, predictor):
     records = [packaged[0].source.raw(row) for row in range(30)]
     alone = [predictor.predict([r])[0].probabilities for r in records]
     with ThreadPoolExecutor(4) as pool:
-        for answer, expected in zip(pool.map(lambda r: predictor.predict([r])[0], records), alone, strict=True):
+        for answer, expected in zip(
+            pool.map(lambda r: predictor.predict([r])[0], records), alone, strict=True
+        ):
             assert answer.probabilities == pytest.approx(expected, abs=1e-4)
 
 
 def test_answering_needs_no_engine_and_no_training_library(packaged):
-    heavy = ["mlflow", "prefect", "bentoml", "great_expectations", "sklearn", "scipy", "matplotlib", "pandas", "jinja2"]
+    heavy = [
+        "mlflow",
+        "prefect",
+        "bentoml",
+        "great_expectations",
+        "sklearn",
+        "scipy",
+        "matplotlib",
+        "pandas",
+        "jinja2",
+    ]
     script = (
         "import sys; from pathlib import Path\n"
         f"for name in {heavy}: sys.modules[name] = None\n"
@@ -207,7 +251,9 @@ def test_answering_needs_no_engine_and_no_training_library(packaged):
         f"p = Predictor.load(Path({str(packaged[1])!r}))\n"
         "print(p.predict([{'text': 'round ring'}])[0].label, len(p.search({'text': 'round'}, target='image', k=3)))"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout.split()[1] == "3"
 

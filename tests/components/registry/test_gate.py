@@ -21,7 +21,9 @@ def answers(right, of=LABELS):
 
 def against_champion(right, champion_right, config=CONFIG, **changes):
     parts = {"challenger": "new", "champion": "old", "rows_digest": "r", "config": config} | changes
-    return decide(Rows(labels=LABELS, challenger=answers(right), champion=answers(champion_right)), **parts)
+    return decide(
+        Rows(labels=LABELS, challenger=answers(right), champion=answers(champion_right)), **parts
+    )
 
 
 def first(challenger, majority, single=None):
@@ -34,14 +36,23 @@ def first(challenger, majority, single=None):
 
 @pytest.mark.parametrize(
     ("challenger", "champion", "verdict"),
-    [(300, 250, "promote"), (250, 300, "keep"), (300, 300, "keep"), (302, 300, "inconclusive"), (400, 0, "promote")],
+    [
+        (300, 250, "promote"),
+        (250, 300, "keep"),
+        (300, 300, "keep"),
+        (302, 300, "inconclusive"),
+        (400, 0, "promote"),
+    ],
 )
 def test_a_challenger_is_promoted_only_if_shown_better(challenger, champion, verdict):
     assert against_champion(challenger, champion).verdict == verdict
 
 
 def test_the_margin_moves_the_bar():
-    by_margin = [against_champion(300, 260, GateConfig(resamples=400, margin=m)).verdict for m in (0.0, 0.1, 0.2)]
+    by_margin = [
+        against_champion(300, 260, GateConfig(resamples=400, margin=m)).verdict
+        for m in (0.0, 0.1, 0.2)
+    ]
     assert by_margin == ["promote", "inconclusive", "keep"]
 
 
@@ -57,7 +68,9 @@ def test_the_margin_moves_the_bar():
         (203, 200, 150, "inconclusive"),
     ],
 )
-def test_the_first_version_must_beat_the_majority_and_not_be_below_the_best_single(challenger, majority, single, verdict):
+def test_the_first_version_must_beat_the_majority_and_not_be_below_the_best_single(
+    challenger, majority, single, verdict
+):
     assert first(challenger, majority, single).verdict == verdict
 
 
@@ -80,7 +93,9 @@ def test_the_interval_is_scipys_paired_bootstrap():
     a, b = (np.where(rng.random(400) < p, LABELS, "wrong") for p in (0.7, 0.6))
     rows = Rows(labels=LABELS, challenger=a, champion=b)
     config = GateConfig(resamples=4000)
-    found = decide(rows, challenger="n", champion="o", rows_digest="r", config=config).evidence["comparisons"]["champion"]
+    found = decide(rows, challenger="n", champion="o", rows_digest="r", config=config).evidence[
+        "comparisons"
+    ]["champion"]
     oracle = bootstrap(
         ((a == LABELS).astype(float), (b == LABELS).astype(float)),
         lambda x, y, axis: x.mean(axis=axis) - y.mean(axis=axis),
@@ -94,7 +109,10 @@ def test_the_interval_is_scipys_paired_bootstrap():
 @given(st.integers(0, 400), st.integers(0, 400), st.sampled_from(["accuracy", "macro_f1"]))
 def test_both_ways_round_is_never_promoted(one, other, metric):
     config = GateConfig(resamples=100, metric=metric)
-    verdicts = {against_champion(one, other, config).verdict, against_champion(other, one, config).verdict}
+    verdicts = {
+        against_champion(one, other, config).verdict,
+        against_champion(other, one, config).verdict,
+    }
     assert verdicts != {"promote"}
 
 
@@ -102,9 +120,17 @@ def test_evidence_is_the_same_for_the_same_and_another_for_anything_else():
     same = {"challenger": "n", "champion": "o", "rows": "r", "config": CONFIG}
     digest = evidence_digest(**same)
     assert digest == evidence_digest(**same)
-    others = [{"challenger": "m"}, {"champion": None}, {"rows": "s"}, {"config": GateConfig(resamples=400, margin=0.1)}]
+    others = [
+        {"challenger": "m"},
+        {"champion": None},
+        {"rows": "s"},
+        {"config": GateConfig(resamples=400, margin=0.1)},
+    ]
     assert len({digest, *(evidence_digest(**same | other) for other in others)}) == 5
-    assert against_champion(300, 250, looks=7).evidence_digest == against_champion(300, 250).evidence_digest
+    assert (
+        against_champion(300, 250, looks=7).evidence_digest
+        == against_champion(300, 250).evidence_digest
+    )
     assert against_champion(300, 250, looks=7).evidence["looks_before"] == 7
 
 

@@ -76,9 +76,15 @@ def test_it_gives_back_what_was_appended_in_order(anew, entries, data):
     written = ledger.append(*entries[:cut]) + ledger.append(*entries[cut:])
     assert [e.seq for e in written] == list(range(1, len(entries) + 1))
     assert Ledger(place).entries() == written
-    assert ledger.entries("m", "look") == [e for e in written if e.model == "m" and e.kind == "look"]
+    assert ledger.entries("m", "look") == [
+        e for e in written if e.model == "m" and e.kind == "look"
+    ]
     assert ledger.looks("n") == sum(e.model == "n" and e.kind == "look" for e in entries)
-    decided = [e for e in written if e.model == "m" and e.kind in ("promotion", "refusal") and e.evidence_digest == "e1"]
+    decided = [
+        e
+        for e in written
+        if e.model == "m" and e.kind in ("promotion", "refusal") and e.evidence_digest == "e1"
+    ]
     assert ledger.decided("m", "e1") == (decided[-1] if decided else None)
 
 
@@ -113,7 +119,10 @@ def test_the_file_itself_refuses_to_forget(tmp_path, statement):
 def test_the_table_itself_refuses_to_forget(statement):
     place = postgres().schema()
     before = Ledger(place).append(entry(), entry("refusal"))
-    with psycopg.connect(place) as connection, pytest.raises(psycopg.errors.IntegrityError, match="append-only"):
+    with (
+        psycopg.connect(place) as connection,
+        pytest.raises(psycopg.errors.IntegrityError, match="append-only"),
+    ):
         connection.execute(statement)
     assert Ledger(place).entries() == before
 
@@ -151,7 +160,10 @@ def test_many_processes_append_without_losing_or_mixing_entries(place):
         "    e = Entry(time='t', model='m', kind='look', actor=sys.argv[2], details={'i': i})\n"
         "    ledger.append(e, e)\n"
     )
-    workers = [subprocess.Popen([sys.executable, "-c", script, str(place), str(n)], cwd=ROOT) for n in range(4)]
+    workers = [
+        subprocess.Popen([sys.executable, "-c", script, str(place), str(n)], cwd=ROOT)
+        for n in range(4)
+    ]
     assert [w.wait(60) for w in workers] == [0] * 4
     entries = Ledger(place).entries()
     assert [e.seq for e in entries] == list(range(1, 161))
@@ -169,7 +181,9 @@ def test_what_was_reported_survives_sigkill_and_nothing_half_is_seen(place, afte
         "    e = Entry(time='t', model='m', kind='look', actor='me', details={'i': i})\n"
         "    sys.stdout.write(f'{ledger.append(e, e)[-1].seq}\\n'); sys.stdout.flush()\n"
     )
-    worker = subprocess.Popen([sys.executable, "-c", script, str(place)], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    worker = subprocess.Popen(
+        [sys.executable, "-c", script, str(place)], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
     worker.stdout.readline()
     time.sleep(after)
     os.kill(worker.pid, signal.SIGKILL)
@@ -208,7 +222,11 @@ def test_a_read_only_home_can_be_read_and_says_why_it_cannot_be_written():
         Ledger(home / "ledger.db").append(entry())
         home.chmod(0o555)
         done = subprocess.run(
-            [sys.executable, "-c", script, folder, str(ROOT)], capture_output=True, text=True, timeout=60, check=False
+            [sys.executable, "-c", script, folder, str(ROOT)],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
         )
         home.chmod(0o755)
     assert done.returncode == 0, done.stderr
@@ -226,7 +244,9 @@ def test_one_decides_at_a_time_and_a_killed_one_frees_the_lock(place):
         f"import sys, time; from pathlib import Path; from components.registry.ledger import Ledger\n{_PLACE}"
         "with Ledger(place).alone(5): print('held', flush=True); time.sleep(60)"
     )
-    with subprocess.Popen([sys.executable, "-c", code, str(place)], cwd=ROOT, stdout=subprocess.PIPE) as process:
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(place)], cwd=ROOT, stdout=subprocess.PIPE
+    ) as process:
         process.stdout.readline()
         with pytest.raises(UserError, match="another process has held"), Ledger(place).alone(1):
             pass
@@ -241,9 +261,14 @@ def test_one_decides_at_a_time_and_a_killed_one_frees_the_lock(place):
 def test_who_lost_the_lock_with_its_connection_cannot_write():
     place = postgres().schema()
     Ledger(place).append(entry())
-    with pytest.raises(UserError, match="cannot write the ledger"), Ledger(place).alone(5) as ledger:  # noqa: PT012
+    with (  # noqa: PT012
+        pytest.raises(UserError, match="cannot write the ledger"),
+        Ledger(place).alone(5) as ledger,
+    ):
         with psycopg.connect(place, autocommit=True) as other:
-            other.execute("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'")
+            other.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'"
+            )
         ledger.append(entry())
     assert len(Ledger(place).entries()) == 1
 
@@ -253,7 +278,10 @@ def test_who_lost_the_lock_with_its_connection_cannot_write():
     [
         (lambda url: re.sub(r":\d+/", ":1/", url), "cannot read the ledger.*CONCORD_DATABASE_URL"),
         (lambda url: url.replace("concord:", "concord:x"), "password authentication failed"),
-        (lambda url: url.replace("@", "@[").replace("?", "/?"), "CONCORD_DATABASE_URL cannot be read"),
+        (
+            lambda url: url.replace("@", "@[").replace("?", "/?"),
+            "CONCORD_DATABASE_URL cannot be read",
+        ),
         (lambda url: url + "&spelled=wrong", "CONCORD_DATABASE_URL cannot be read"),
     ],
 )
@@ -276,5 +304,11 @@ def test_psycopg_is_imported_for_a_database_only(tmp_path):
         "except UsageError as error: assert 'concord[postgres]' in str(error), error\n"
         "else: raise SystemExit('no error')\n"
     )
-    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr

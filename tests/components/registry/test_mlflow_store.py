@@ -41,13 +41,20 @@ def package(tmp_path):
 
 
 def record(registry, run_id="run-1", **changes):
-    parts = {"params": {"model": {"dim": 8}}, "metrics": {"accuracy": 0.5}, "tags": {}, "artifacts": {}} | changes
+    parts = {
+        "params": {"model": {"dim": 8}},
+        "metrics": {"accuracy": 0.5},
+        "tags": {},
+        "artifacts": {},
+    } | changes
     return registry.record_run("things", run_id, **parts)
 
 
 def register(registry, package, digest, run=None):
     run = run or record(registry)
-    return registry.register("things", package, package_digest=digest, run=run, modalities=MODALITIES, tags={"data": "d"})
+    return registry.register(
+        "things", package, package_digest=digest, run=run, modalities=MODALITIES, tags={"data": "d"}
+    )
 
 
 def test_two_processes_prepare_one_store_and_a_killed_one_leaves_nothing_half():
@@ -76,7 +83,10 @@ def test_a_run_is_recorded_once_with_its_figures_and_files(registry, tmp_path):
     report.parent.mkdir()
     report.write_text("<p>report</p>")
     changes = {
-        "params": {"model": {"dim": 8, "fusion": {"name": "gated"}}, **{f"p{i}": i for i in range(150)}},
+        "params": {
+            "model": {"dim": 8, "fusion": {"name": "gated"}},
+            **{f"p{i}": i for i in range(150)},
+        },
         "metrics": {
             "by_subset": {"image+text": {"accuracy": 0.75}},
             "retrieval": {"text->image": {"recall@10": 0.5}},
@@ -90,7 +100,10 @@ def test_a_run_is_recorded_once_with_its_figures_and_files(registry, tmp_path):
     run = MlflowClient(registry.uri, registry.uri).get_run(first)
     assert run.data.params["model.fusion.name"] == "gated"
     assert len(run.data.params) == 152
-    assert run.data.metrics == {"by_subset.image_and_text.accuracy": 0.75, "retrieval.text_to_image.recall_at_10": 0.5}
+    assert run.data.metrics == {
+        "by_subset.image_and_text.accuracy": 0.75,
+        "retrieval.text_to_image.recall_at_10": 0.5,
+    }
     assert run.data.tags["data_digest"] == "d1"
     assert run.info.status == "FINISHED"
     assert Path(run.info.artifact_uri, "report", "report.html").read_text() == "<p>report</p>"
@@ -100,7 +113,9 @@ def test_a_run_is_recorded_once_with_its_figures_and_files(registry, tmp_path):
 def test_a_run_whose_recording_was_cut_off_is_completed(registry, monkeypatch):
     from mlflow import MlflowClient
 
-    monkeypatch.setattr(MlflowClient, "set_terminated", lambda *_: (_ for _ in ()).throw(RuntimeError("cut off")))
+    monkeypatch.setattr(
+        MlflowClient, "set_terminated", lambda *_: (_ for _ in ()).throw(RuntimeError("cut off"))
+    )
     with pytest.raises(RuntimeError, match="cut off"):
         record(registry)
     monkeypatch.undo()
@@ -119,7 +134,10 @@ def test_a_package_becomes_one_version_with_signature_and_without_pickle(registr
     assert (one.package_digest, two.package_digest) == ("one", "two")
     assert one.tags["data"] == "d"
     assert (one.aliases, two.aliases) == ([], [CHALLENGER])
-    assert sorted(p.name for p in one.package.rglob("*") if p.is_file()) == ["ids.parquet", "weights.safetensors"]
+    assert sorted(p.name for p in one.package.rglob("*") if p.is_file()) == [
+        "ids.parquet",
+        "weights.safetensors",
+    ]
     assert not [p for p in registry.artifacts.rglob("*.pkl")]
     described = yaml.safe_load((one.package.parent / "MLmodel").read_text())
     assert described["flavors"]["python_function"]["loader_module"] == "components.registry"
@@ -137,7 +155,9 @@ def test_aliases_move_and_mlflow_itself_sees_them(registry, package):
     for version in (1, 2, 1):
         registry.set_alias("things", CHAMPION, version)
         assert registry.champion("things").version == version
-        seen = MlflowClient(registry.uri, registry.uri).get_model_version_by_alias("things", "champion")
+        seen = MlflowClient(registry.uri, registry.uri).get_model_version_by_alias(
+            "things", "champion"
+        )
         assert int(seen.version) == version
     registry.set_alias("things", CHAMPION, None)
     assert registry.champion("things") is None
@@ -163,11 +183,17 @@ def test_mlflow_itself_answers_with_a_version_as_the_package_does(registry):
     source, package = packed().source, packed().package
     rows = [source.raw(row) for row in range(6)]
     modalities = {"image": "image", "text": "text", "facts": "tabular"}
-    registry.register("things", package, package_digest="p", run=record(registry), modalities=modalities)
+    registry.register(
+        "things", package, package_digest="p", run=record(registry), modalities=modalities
+    )
     registry.set_alias("things", CHAMPION, 1)
     model = mlflow.pyfunc.load_model("models:/things@champion")
-    asked = pd.DataFrame([{name: row.get(name) for name in modalities} for row in rows], dtype=object)
+    asked = pd.DataFrame(
+        [{name: row.get(name) for name in modalities} for row in rows], dtype=object
+    )
     answers = model.predict(asked)
-    for answer, wanted in zip(answers.to_dict("records"), Predictor.load(package).predict(rows), strict=True):
+    for answer, wanted in zip(
+        answers.to_dict("records"), Predictor.load(package).predict(rows), strict=True
+    ):
         assert answer["label"] == wanted.label
         assert answer["probabilities"] == pytest.approx(wanted.probabilities, abs=1e-6)

@@ -44,14 +44,24 @@ def registered(home, *digests):
     (package / "weights.safetensors").write_bytes(b"weights")
     run = Registry(home).record_run("things", "run", params={}, metrics={}, tags={}, artifacts={})
     return [
-        promotion.register(home, "things", package, package_digest=d, run=run, modalities={"name": "text"}, time=NOW)
+        promotion.register(
+            home,
+            "things",
+            package,
+            package_digest=d,
+            run=run,
+            modalities={"name": "text"},
+            time=NOW,
+        )
         for d in digests
     ]
 
 
 def decision(challenger, champion, *, better=True, margin=0.0):
     wrong = np.repeat("wrong", len(LABELS))
-    rows = Rows(labels=LABELS, challenger=LABELS if better else wrong, champion=wrong, majority=wrong)
+    rows = Rows(
+        labels=LABELS, challenger=LABELS if better else wrong, champion=wrong, majority=wrong
+    )
     config = GateConfig(resamples=100, margin=margin)
     return decide(rows, challenger=challenger, champion=champion, rows_digest="rows", config=config)
 
@@ -68,7 +78,12 @@ def kinds(home):
 def test_the_same_evidence_twice_decides_once(home):
     (one,) = registered(home, "one")
     first = promotion.apply(home, "things", decision("one", None), one, time=NOW)
-    assert (first.verdict, first.changed, first.recorded, first.champion.version) == ("promote", True, True, 1)
+    assert (first.verdict, first.changed, first.recorded, first.champion.version) == (
+        "promote",
+        True,
+        True,
+        1,
+    )
     second = promotion.apply(home, "things", decision("one", None), one, time=NOW)
     assert (second.changed, second.recorded, second.champion.version) == (False, False, 1)
     assert kinds(home) == ["look", "promotion"]
@@ -79,7 +94,9 @@ def test_a_refusal_is_remembered_and_another_margin_decides_again(home):
     one, two = registered(home, "one", "two")
     promotion.apply(home, "things", decision("one", None), one, time=NOW)
     for _ in range(2):
-        refused = promotion.apply(home, "things", decision("two", "one", better=False), two, time=NOW)
+        refused = promotion.apply(
+            home, "things", decision("two", "one", better=False), two, time=NOW
+        )
         assert (refused.verdict, refused.changed) == ("keep", False)
     assert kinds(home) == ["look", "promotion", "look", "refusal"]
     again = promotion.apply(home, "things", decision("two", "one", margin=0.1), two, time=NOW)
@@ -134,10 +151,24 @@ def test_registration_is_idempotent_and_needs_no_mlflow_the_second_time(home):
         "promotion.reconcile(home, 'things') if sys.argv[2] == 'again' else None\n"
         "sys.exit(10 * s.version + ('mlflow' in sys.modules))"
     )
-    assert subprocess.run([sys.executable, "-c", code, str(home.root), "once"], cwd=ROOT, check=False).returncode == 20
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", code, str(home.root), "once"], cwd=ROOT, check=False
+        ).returncode
+        == 20
+    )
     promotion.promote(home, "things", 2, **PERSON)
-    assert subprocess.run([sys.executable, "-c", code, str(home.root), "again"], cwd=ROOT, check=False).returncode == 20
-    assert [e.kind for e in Ledger(home.ledger).entries()] == ["registration", "registration", "promotion"]
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", code, str(home.root), "again"], cwd=ROOT, check=False
+        ).returncode
+        == 20
+    )
+    assert [e.kind for e in Ledger(home.ledger).entries()] == [
+        "registration",
+        "registration",
+        "promotion",
+    ]
 
 
 def test_a_package_whose_files_were_deleted_is_put_back_by_registering_it_again(home):
@@ -163,7 +194,8 @@ def crash(monkeypatch, cls, name, *, before):
 
 
 @pytest.mark.parametrize(
-    ("cls", "name", "before"), [(Ledger, "append", True), (Registry, "set_alias", True), (Registry, "set_alias", False)]
+    ("cls", "name", "before"),
+    [(Ledger, "append", True), (Registry, "set_alias", True), (Registry, "set_alias", False)],
 )
 def test_a_crash_around_any_write_is_mended_by_the_next_call(home, monkeypatch, cls, name, before):
     registered(home, "one", "two")
@@ -188,7 +220,9 @@ def test_sigkill_between_ledger_and_alias_is_mended_and_frees_the_lock(home):
         "registry.Registry.champion = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
         "promotion.promote(find(Path(sys.argv[1])), 'things', 2, actor='ada', reason='r', time='t')\n"
     )
-    died = subprocess.run([sys.executable, "-c", code, str(home.root)], cwd=ROOT, capture_output=True, check=False)
+    died = subprocess.run(
+        [sys.executable, "-c", code, str(home.root)], cwd=ROOT, capture_output=True, check=False
+    )
     assert died.returncode == -signal.SIGKILL, died.stderr
     assert promotion.champion(home, "things").version == 2
     assert alias(home) == 1

@@ -53,33 +53,52 @@ def packages(folder, *contents):
 
 def registered(home, name, made):
     """Versions 1, 2, ... of a model; a name of its own for each test, since the server is one."""
-    run = Registry(home).record_run(name, name, params={"a": 1}, metrics={"b": 0.5}, tags={}, artifacts={"report": made[0]})
+    run = Registry(home).record_run(
+        name, name, params={"a": 1}, metrics={"b": 0.5}, tags={}, artifacts={"report": made[0]}
+    )
     modalities = {"name": "text"}
     return [
-        promotion.register(home, name, p, package_digest=digest_folder(p), run=run, modalities=modalities, time=NOW)
+        promotion.register(
+            home, name, p, package_digest=digest_folder(p), run=run, modalities=modalities, time=NOW
+        )
         for p in made
     ]
 
 
-def test_what_one_machine_registers_another_fetches_verified_and_its_promotion_is_everybodys(machines, tmp_path):
+def test_what_one_machine_registers_another_fetches_verified_and_its_promotion_is_everybodys(
+    machines, tmp_path
+):
     here, there = machines
     made = packages(tmp_path, "one", "two")
     one, two = registered(here, "fetched", made)
     assert (one.version, two.version) == (1, 2)
     assert [v.version for v in promotion.versions(there, "fetched")] == [1, 2]
-    assert registered(there, "fetched", made) == promotion.versions(there, "fetched")  # the same packages keep their versions
+    assert registered(there, "fetched", made) == promotion.versions(
+        there, "fetched"
+    )  # the same packages keep their versions
     promotion.promote(here, "fetched", 2, **PERSON)
     promotion.promote(there, "fetched", 1, **PERSON)
-    assert Registry(here).champion("fetched").version == promotion.champion(here, "fetched").version == 1
+    assert (
+        Registry(here).champion("fetched").version
+        == promotion.champion(here, "fetched").version
+        == 1
+    )
     assert promotion.rollback(here, "fetched", **PERSON) == two
     fetched = promotion.package_of(there, promotion.champion(there, "fetched"))
     assert digest_folder(fetched) == digest_folder(made[1])
     assert there.root in fetched.parents
     shutil.rmtree(tmp_path / "two")
-    assert promotion.package_of(there, promotion.champion(there, "fetched")) == fetched  # not loaded again
+    assert (
+        promotion.package_of(there, promotion.champion(there, "fetched")) == fetched
+    )  # not loaded again
     for entry in Ledger(here.ledger).entries("fetched"):
         assert str(tmp_path) not in str(entry)
-    assert not [p for home in machines for p in home.root.rglob("*") if p.suffix in (".db", ".sqlite", ".lock")]
+    assert not [
+        p
+        for home in machines
+        for p in home.root.rglob("*")
+        if p.suffix in (".db", ".sqlite", ".lock")
+    ]
 
 
 def test_an_artifact_that_is_not_what_was_registered_is_refused_and_not_kept(machines, tmp_path):
@@ -122,7 +141,10 @@ def test_two_machines_at_once_leave_one_champion(machines, tmp_path):
 def test_a_server_that_does_not_answer_is_one_sentence_without_its_password(machines, monkeypatch):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     away = replace(machines[0], server="http://ada:secret@127.0.0.1:1")
-    with pytest.raises(UserError, match=r"cannot use the MLflow server http://127\.0\.0\.1:1: .*MLFLOW_TRACKING_URI") as caught:
+    with pytest.raises(
+        UserError,
+        match=r"cannot use the MLflow server http://127\.0\.0\.1:1: .*MLFLOW_TRACKING_URI",
+    ) as caught:
         Registry(away).versions("m")
     assert "secret" not in str(caught.value)
 

@@ -12,10 +12,10 @@ import pytest
 
 from components.core.refs import Ref, digest_folder
 from components.exchange.exchange import Exchange
+from components.prediction.block import BLOCK
 from components.shards.__main__ import main
 from components.shards.join import accounted, folders, join_features, results
 from components.shards.plan import EncodePlan
-from components.shards.spec import BLOCK
 from components.shards.work import chunk_job
 from tests import synthetic
 from tests.components.features.test_features import write_accepted
@@ -50,7 +50,9 @@ def accepted(tmp_path_factory):
 def job(accepted, tmp_path):
     """An exchange with a job of one part in four chunks."""
     given = Ref(uri=str(accepted), digest=digest_folder(accepted))
-    plan = EncodePlan(accepted=given, data=given, modalities=synthetic.OPTIONS, shards=1, chunk=BLOCK)
+    plan = EncodePlan(
+        accepted=given, data=given, modalities=synthetic.OPTIONS, shards=1, chunk=BLOCK
+    )
     (tmp_path / "exchange").mkdir()
     exchange = Exchange(str(tmp_path / "exchange"), waits=())
     spec = plan.cut(exchange, tmp_path / "scratch")
@@ -112,7 +114,9 @@ def test_a_killed_and_a_stopped_index_go_on_and_no_chunk_is_done_twice(job, acce
         (tmp_path / name).mkdir()
     chunks = accounted(spec, results(exchange, "job", {0: "last"}, tmp_path / "scratch"))
     files = folders(exchange, "job", chunks, tmp_path / "scratch")
-    join_features(accepted=accepted, modalities=synthetic.OPTIONS, chunks=files, out=tmp_path / "joined")
+    join_features(
+        accepted=accepted, modalities=synthetic.OPTIONS, chunks=files, out=tmp_path / "joined"
+    )
     from components.features.encode import encode
 
     encode(
@@ -145,7 +149,11 @@ def pod(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("given", "code", "said"),
     [
-        ({"JOB_COMPLETION_INDEX": "7"}, 64, "got '7', wanted a number below 1, the parts of the spec"),
+        (
+            {"JOB_COMPLETION_INDEX": "7"},
+            64,
+            "got '7', wanted a number below 1, the parts of the spec",
+        ),
         ({"name": "nowhere"}, 74, "nothing at"),
         ({"config": "spec.json"}, 64, "wanted EXCHANGE/jobs/JOB/spec.json"),
         ({"CONCORD_CODE": "0" * 64}, 69, "build the image from the same sources"),

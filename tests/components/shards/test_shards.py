@@ -15,12 +15,13 @@ from components.core.refs import Ref, digest_file, digest_folder
 from components.data.manifest import load_manifest
 from components.exchange.exchange import Exchange, ExchangeError
 from components.prediction.batch import predict
+from components.prediction.block import BLOCK
 from components.prediction.predictor import Predictor, check_package
 from components.shards import work
 from components.shards.cut import media_in_store
 from components.shards.join import accounted, folders, join_answers, join_features, results
 from components.shards.plan import EncodePlan, PredictPlan
-from components.shards.spec import BLOCK, ShardSpec, bounds
+from components.shards.spec import ShardSpec, bounds
 from components.shards.work import run_index
 from tests import synthetic, tiny
 from tests.packaged import packed
@@ -41,13 +42,19 @@ def ref(path):
 
 def encode_plan(data, shards, chunk=BLOCK):
     return EncodePlan(
-        accepted=ref(data / "accepted"), data=ref(data / "data"), modalities=synthetic.OPTIONS, shards=shards, chunk=chunk
+        accepted=ref(data / "accepted"),
+        data=ref(data / "data"),
+        modalities=synthetic.OPTIONS,
+        shards=shards,
+        chunk=chunk,
     )
 
 
 def run_all(spec, exchange, place, attempt="uid"):
     return [
-        run_index(spec, index, exchange=exchange, job=JOB, attempt=attempt, cache=place / f"cache{index}")
+        run_index(
+            spec, index, exchange=exchange, job=JOB, attempt=attempt, cache=place / f"cache{index}"
+        )
         for index in range(len(spec.parts))
     ]
 
@@ -75,7 +82,11 @@ def test_parts_join_to_the_bytes_that_one_process_writes(data, tmp_path, shards,
 
 
 @settings(max_examples=200, deadline=None)
-@given(rows=st.integers(1, 5_000), shards=st.integers(1, 200), chunk=st.sampled_from([64, 128, 512, 2048]))
+@given(
+    rows=st.integers(1, 5_000),
+    shards=st.integers(1, 200),
+    chunk=st.sampled_from([64, 128, 512, 2048]),
+)
 def test_ranges_cover_all_rows_once_in_whole_chunks_or_blocks(rows, shards, chunk):
     found = bounds(rows, shards, chunk)
     assert [row for start, stop in found for row in range(start, stop)] == list(range(rows))
@@ -101,7 +112,9 @@ def test_a_spec_survives_json_and_its_digest_knows_contents_not_places(whole):
     assert ShardSpec.model_validate_json(spec.model_dump_json()) == spec
     moved = spec.model_copy(update={"media": "s3://elsewhere/data"})
     assert moved.digest() == spec.digest()
-    assert spec.model_copy(update={"source": {"accepted": "0", "data": "1"}}).digest() != spec.digest()
+    assert (
+        spec.model_copy(update={"source": {"accepted": "0", "data": "1"}}).digest() != spec.digest()
+    )
 
 
 def test_parts_that_leave_out_rows_are_no_spec(whole):
@@ -145,7 +158,11 @@ def test_a_chunk_that_is_not_what_its_part_said_is_refused(whole, tmp_path):
     spec, exchange, parts = whole
     index, chunk = accounted(spec, parts)[0]
     with pytest.raises(UserError, match="rows 0 to 63: got content"):
-        next(folders(exchange, JOB, [(index, chunk.model_copy(update={"digest": "0" * 64}))], tmp_path))
+        next(
+            folders(
+                exchange, JOB, [(index, chunk.model_copy(update={"digest": "0" * 64}))], tmp_path
+            )
+        )
 
 
 def test_parts_in_another_order_are_noticed_by_their_ids(whole, data, tmp_path):
@@ -195,7 +212,11 @@ def test_an_index_that_was_killed_goes_on_with_the_chunks_it_lacks(data, tmp_pat
         run_index(spec, 0, exchange=exchange, job=JOB, attempt="first", cache=tmp_path / "a")
     assert results(exchange, JOB, {}, tmp_path / "scratch") == []
     seen.clear()
-    monkeypatch.setattr(work.Encode, "chunk", lambda self, records, out: (seen.append(len(records)), once(self, records, out)))
+    monkeypatch.setattr(
+        work.Encode,
+        "chunk",
+        lambda self, records, out: (seen.append(len(records)), once(self, records, out)),
+    )
     figures = run_index(spec, 0, exchange=exchange, job=JOB, attempt="second", cache=tmp_path / "b")
     assert figures == {"rows": RECORDS, "chunks": 4, "resumed": 2}
     assert seen == [64, 48]
@@ -206,7 +227,9 @@ def test_a_chunk_without_its_listing_is_done_again(data, tmp_path):
     exchange = Exchange(str(tmp_path / "exchange"))
     spec = encode_plan(data, 1).cut(exchange, tmp_path / "scratch")
     run_all(spec, exchange, tmp_path, "first")
-    next((tmp_path / "exchange" / "jobs" / work.chunk_job(JOB, 0) / "attempts").glob("64-*.json")).unlink()
+    next(
+        (tmp_path / "exchange" / "jobs" / work.chunk_job(JOB, 0) / "attempts").glob("64-*.json")
+    ).unlink()
     (again,) = run_all(spec, exchange, tmp_path, "second")
     assert again["resumed"] == 3
 
@@ -223,14 +246,20 @@ def test_the_result_of_the_pod_that_succeeded_is_taken_and_a_zombie_writes_apart
 
 def test_media_that_a_pod_cannot_reach_are_no_bug_of_the_code(data, tmp_path, monkeypatch):
     exchange = Exchange(str(tmp_path / "exchange"))
-    spec = encode_plan(data, 1).cut(exchange, tmp_path / "scratch").model_copy(update={"media": "s3://bucket/data"})
+    spec = (
+        encode_plan(data, 1)
+        .cut(exchange, tmp_path / "scratch")
+        .model_copy(update={"media": "s3://bucket/data"})
+    )
 
     def refused(_, uri):
         raise PermissionError(f"403 Forbidden: {uri}")
 
     with monkeypatch.context() as patch:
         patch.setattr("components.data.media.Media.__init__", refused)
-        with pytest.raises(ExchangeError, match=r"cannot read s3://bucket/data: PermissionError.*trainer\.secrets"):
+        with pytest.raises(
+            ExchangeError, match=r"cannot read s3://bucket/data: PermissionError.*trainer\.secrets"
+        ):
             run_all(spec, exchange, tmp_path)
 
     def lost(*_):
@@ -247,7 +276,11 @@ def test_media_that_a_pod_cannot_reach_are_no_bug_of_the_code(data, tmp_path, mo
 
 def test_an_error_of_the_local_disk_is_not_blamed_on_the_media(data, tmp_path, monkeypatch):
     exchange = Exchange(str(tmp_path / "exchange"))
-    spec = encode_plan(data, 1).cut(exchange, tmp_path / "scratch").model_copy(update={"media": str(data / "data")})
+    spec = (
+        encode_plan(data, 1)
+        .cut(exchange, tmp_path / "scratch")
+        .model_copy(update={"media": str(data / "data")})
+    )
 
     def full(*_, **__):
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -286,11 +319,16 @@ def answers(tmp_path_factory):
     rows[70] |= {"image": "images/broken.png", "text": "round ring"}
     rows[200] |= {"image": "images/gone.png", **dict.fromkeys(("text", "weight", "colour", "tags"))}
     (data / "media" / "images" / "broken.png").write_bytes(b"no picture")
-    pq.write_table(pa.Table.from_pylist(rows, schema=table.schema).drop_columns(["label", "split"]), data / "records.parquet")
+    pq.write_table(
+        pa.Table.from_pylist(rows, schema=table.schema).drop_columns(["label", "split"]),
+        data / "records.parquet",
+    )
     package = packed().package
     predictor = Predictor.load(package)
     manifest = load_manifest(str(data))
-    figures = predict(predictor=predictor, data_uri=str(data), manifest=manifest, out=root / "local.parquet")
+    figures = predict(
+        predictor=predictor, data_uri=str(data), manifest=manifest, out=root / "local.parquet"
+    )
     return root, predictor, manifest, figures
 
 
@@ -307,7 +345,9 @@ def predict_plan(answers, shards, chunk=BLOCK):
 
 
 @pytest.mark.parametrize(("shards", "chunk"), [(1, 2048), (3, 64)])
-def test_answers_of_all_parts_are_the_file_that_one_process_writes(answers, tmp_path, shards, chunk):
+def test_answers_of_all_parts_are_the_file_that_one_process_writes(
+    answers, tmp_path, shards, chunk
+):
     root, predictor, _, figures = answers
     exchange = Exchange(str(tmp_path / "exchange"))
     plan = predict_plan(answers, shards, chunk)
@@ -317,7 +357,9 @@ def test_answers_of_all_parts_are_the_file_that_one_process_writes(answers, tmp_
     chunks = accounted(spec, results(exchange, JOB, {}, tmp_path / "scratch"))
     files = folders(exchange, JOB, chunks, tmp_path / "scratch")
     out = tmp_path / "joined.parquet"
-    assert join_answers(classes=predictor.classes, chunks=files, count=spec.rows, out=out) == figures
+    assert (
+        join_answers(classes=predictor.classes, chunks=files, count=spec.rows, out=out) == figures
+    )
     assert digest_file(out) == digest_file(root / "local.parquet")
 
 

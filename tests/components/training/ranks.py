@@ -26,29 +26,59 @@ CONFIG = TrainingConfig(learning_rate=3e-3, seed=3, device="cpu", modality_dropo
 ROWS = 7
 
 
-def trained(features, world=ALONE, fusion="gated", losses=("cross_entropy", "info_nce"), thin=None, epochs=2, batch_size=26):
+def trained(
+    features,
+    world=ALONE,
+    fusion="gated",
+    losses=("cross_entropy", "info_nce"),
+    thin=None,
+    epochs=2,
+    batch_size=26,
+):
     """Losses, weights and answers of a training with all its randomness; ``thin`` leaves a share of the pictures."""
     torch.manual_seed(5)
     specs = {
-        name: dataclasses.replace(spec, options={**spec.options, "dropout": 0.2} if name != "image" else spec.options)
+        name: dataclasses.replace(
+            spec, options={**spec.options, "dropout": 0.2} if name != "image" else spec.options
+        )
         for name, spec in features.specs.items()
     }
-    model = models.build(ModelConfig(dim=16, dropout=0.2, fusion=Part(name=fusion)), classes=features.classes, specs=specs)
-    built = {name: (0.7, parts.load("loss", name).build(parts.configure("loss", name, {}))) for name in losses}
+    model = models.build(
+        ModelConfig(dim=16, dropout=0.2, fusion=Part(name=fusion)),
+        classes=features.classes,
+        specs=specs,
+    )
+    built = {
+        name: (0.7, parts.load("loss", name).build(parts.configure("loss", name, {})))
+        for name in losses
+    }
     data = training_data(features, unlabelled=True)
     if thin is not None:
         present = data.present.copy()
-        present[:, features.names.index("image")] &= np.random.default_rng(0).random(len(present)) < thin
+        present[:, features.names.index("image")] &= (
+            np.random.default_rng(0).random(len(present)) < thin
+        )
         keep = present.any(axis=1)
-        own = {name: rows[keep[rows]] for name in ("supervised", "unlabelled") for rows in [getattr(data, name)]}
+        own = {
+            name: rows[keep[rows]]
+            for name in ("supervised", "unlabelled")
+            for rows in [getattr(data, name)]
+        }
         data = dataclasses.replace(data, present=present, **own)
     fitted = fit(
-        model, built, data, CONFIG.model_copy(update={"batch_size": batch_size}), epochs=epochs, control=Control(world=world)
+        model,
+        built,
+        data,
+        CONFIG.model_copy(update={"batch_size": batch_size}),
+        epochs=epochs,
+        control=Control(world=world),
     )
     rows = features.rows("val")
     found = {f"weights/{name}": tensor for name, tensor in model.state_dict().items()}
     found["losses"] = torch.tensor([list(epoch.values()) for epoch in fitted.history])
-    found["logits"] = torch.from_numpy(infer(model, features.arrays, features.present, rows).logits).nan_to_num()
+    found["logits"] = torch.from_numpy(
+        infer(model, features.arrays, features.present, rows).logits
+    ).nan_to_num()
     return found
 
 
@@ -60,7 +90,12 @@ def contrasted(world: World = ALONE):
     start, stop = world.bounds(ROWS)
     own = {name: value[start:stop].clone().requires_grad_() for name, value in values.items()}
     zeros = torch.zeros(stop - start, 2)
-    output = ModelOutput(logits=zeros, modality_logits={}, embeddings={n: v.sin() for n, v in own.items()}, fused=zeros)
+    output = ModelOutput(
+        logits=zeros,
+        modality_logits={},
+        embeddings={n: v.sin() for n, v in own.items()},
+        fused=zeros,
+    )
     loss = InfoNCE(0.5)
     value = loss(world.gathered(output, ROWS), zeros, zeros, present)
     value.backward()
@@ -90,7 +125,10 @@ def main(features: Path, out: Path) -> None:
         assert world.shared(b"x" if world.rank == 0 else None) == b"x"
         assert world.shared(None) is None
         for name, tensors in results.items():
-            save_file({k: v.contiguous() for k, v in tensors.items()}, out / f"{name}-{world.rank}.safetensors")
+            save_file(
+                {k: v.contiguous() for k, v in tensors.items()},
+                out / f"{name}-{world.rank}.safetensors",
+            )
 
 
 if __name__ == "__main__":

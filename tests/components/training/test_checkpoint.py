@@ -10,13 +10,19 @@ from components.training.checkpoint import Checkpoint, Fenced, Folder, decode, e
 def at(step, value=0.0, epoch=0, batch=0):
     history = [{"loss": 0.5}] * epoch
     return Checkpoint(
-        epoch=epoch, batch=batch, step=step, history=history, state={"w": torch.tensor([value]), "n": torch.ones(())}
+        epoch=epoch,
+        batch=batch,
+        step=step,
+        history=history,
+        state={"w": torch.tensor([value]), "n": torch.ones(())},
     )
 
 
 @pytest.fixture(params=["folder", "memory"])
 def exchange(request, tmp_path):
-    return Exchange(f"memory://{uuid.uuid4().hex}" if request.param == "memory" else str(tmp_path), waits=())
+    return Exchange(
+        f"memory://{uuid.uuid4().hex}" if request.param == "memory" else str(tmp_path), waits=()
+    )
 
 
 def test_a_checkpoint_comes_back_whole_and_only_to_its_own_training():

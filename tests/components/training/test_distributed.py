@@ -34,10 +34,27 @@ def features(tmp_path_factory):
 def world(features, tmp_path_factory):
     """What each rank of three says; batches of 26 rows are shared unevenly."""
     out = tmp_path_factory.mktemp("world")
-    shared = {**os.environ, "WORLD_SIZE": str(SIZE), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
-    command = [sys.executable, "-W", "ignore", "-m", "tests.components.training.ranks", str(features), str(out)]
+    shared = {
+        **os.environ,
+        "WORLD_SIZE": str(SIZE),
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(free_port()),
+    }
+    command = [
+        sys.executable,
+        "-W",
+        "ignore",
+        "-m",
+        "tests.components.training.ranks",
+        str(features),
+        str(out),
+    ]
     processes = [
-        subprocess.Popen(command, cwd=ROOT, env={**shared, "RANK": str(r), "LOCAL_RANK": str(r), "OMP_NUM_THREADS": "1"})
+        subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env={**shared, "RANK": str(r), "LOCAL_RANK": str(r), "OMP_NUM_THREADS": "1"},
+        )
         for r in range(SIZE)
     ]
     assert [process.wait(timeout=120) for process in processes] == [0] * SIZE
@@ -51,20 +68,33 @@ def test_three_ranks_train_as_one_device_does(world, features, name):
     for found in world(name):
         assert found.keys() == alone.keys()
         for what, value in alone.items():
-            torch.testing.assert_close(found[what], value, atol=1e-4, rtol=1e-4, msg=lambda text, what=what: f"{what}: {text}")
+            torch.testing.assert_close(
+                found[what],
+                value,
+                atol=1e-4,
+                rtol=1e-4,
+                msg=lambda text, what=what: f"{what}: {text}",
+            )
 
 
 @pytest.mark.parametrize("name", list(ranks.TRAININGS))
 def test_all_ranks_hold_the_same_weights(world, name):
     first, *others = world(name)
-    assert all(torch.equal(first[what], other[what]) for other in others for what in first if what.startswith("weights/"))
+    assert all(
+        torch.equal(first[what], other[what])
+        for other in others
+        for what in first
+        if what.startswith("weights/")
+    )
 
 
 def test_contrast_over_gathered_parts_has_the_value_and_gradients_of_one_device(world):
     alone = ranks.contrasted()
     found = world("contrasted")
     for name in ("a", "b"):
-        torch.testing.assert_close(torch.cat([part[name] for part in found]), alone[name], atol=1e-6, rtol=1e-5)
+        torch.testing.assert_close(
+            torch.cat([part[name] for part in found]), alone[name], atol=1e-6, rtol=1e-5
+        )
     for part in found:
         torch.testing.assert_close(part["value"], alone["value"])
         torch.testing.assert_close(part["temperature"], alone["temperature"])

@@ -7,10 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.config.run import ModelConfig, TrainingConfig
-from components.core.errors import UserError
+from components.core.errors import Interrupted, UserError
 from components.model import network as models
 from components.parts import loading as parts
-from components.pods.exit_codes import Interrupted
 from components.training.checkpoint import Folder, decode
 from components.training.data import training_data
 from components.training.loop import Control, fit, placed
@@ -28,17 +27,25 @@ def features(tmp_path_factory):
 
 def built_losses():
     names = {"cross_entropy": 1.0, "info_nce": 0.1}
-    return {n: (w, parts.load("loss", n).build(parts.configure("loss", n, {}))) for n, w in names.items()}
+    return {
+        n: (w, parts.load("loss", n).build(parts.configure("loss", n, {})))
+        for n, w in names.items()
+    }
 
 
 def trained(features, epochs=3, data=None, config=CONFIG, **options):
     torch.manual_seed(config.seed)
     model = models.build(ModelConfig(dim=16), classes=features.classes, specs=features.specs)
-    return model, fit(model, built_losses(), data or training_data(features), config, epochs=epochs, **options)
+    return model, fit(
+        model, built_losses(), data or training_data(features), config, epochs=epochs, **options
+    )
 
 
 def same(a, b):
-    return all(torch.equal(x, y) for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True))
+    return all(
+        torch.equal(x, y)
+        for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True)
+    )
 
 
 class Killed(Exception):
@@ -53,7 +60,9 @@ def whole(features):
 
 @given(st.data())
 @settings(max_examples=12, deadline=None)
-def test_killed_after_any_step_and_resumed_gives_the_same_weights(features, whole, tmp_path_factory, data):
+def test_killed_after_any_step_and_resumed_gives_the_same_weights(
+    features, whole, tmp_path_factory, data
+):
     """Whatever lies between two checkpoints, also when the second run is killed too."""
     model, straight = whole
     store = Folder(tmp_path_factory.mktemp("c"))
@@ -67,7 +76,13 @@ def test_killed_after_any_step_and_resumed_gives_the_same_weights(features, whol
                 raise Killed
 
         with pytest.raises(Killed):
-            trained(features, checkpoints=store, key="k", progress=stop, control=Control(checkpoint_steps=steps))
+            trained(
+                features,
+                checkpoints=store,
+                key="k",
+                progress=stop,
+                control=Control(checkpoint_steps=steps),
+            )
         found = store.read("train", "k")
         resumed_from.append(found.step if found else 0)
         assert kill - resumed_from[-1] <= steps
@@ -83,7 +98,12 @@ def test_told_to_stop_it_ends_after_that_step_with_a_checkpoint(features, whole,
     model, straight = whole
     asked = iter(range(1, straight.steps + 1))
     with pytest.raises(Interrupted, match=f"after step {at} of {straight.steps}"):
-        trained(features, checkpoints=Folder(tmp_path), key="k", control=Control(stop=lambda: next(asked) == at))
+        trained(
+            features,
+            checkpoints=Folder(tmp_path),
+            key="k",
+            control=Control(stop=lambda: next(asked) == at),
+        )
     resumed, fitted = trained(features, checkpoints=Folder(tmp_path), key="k")
     assert fitted.resumed_from == at
     assert fitted.history == straight.history
@@ -106,7 +126,12 @@ def test_a_finished_training_resumes_without_a_step(features, tmp_path):
 @pytest.mark.parametrize("damage", ["other key", "cut", "empty"])
 def test_a_strange_checkpoint_is_not_used(features, tmp_path, damage):
     path = tmp_path / "train.safetensors"
-    trained(features, epochs=1, checkpoints=Folder(tmp_path), key="other" if damage == "other key" else "k")
+    trained(
+        features,
+        epochs=1,
+        checkpoints=Folder(tmp_path),
+        key="other" if damage == "other key" else "k",
+    )
     if damage != "other key":
         path.write_bytes(path.read_bytes()[:1000] if damage == "cut" else b"")
     _, fitted = trained(features, epochs=1, checkpoints=Folder(tmp_path), key="k")
@@ -137,7 +162,9 @@ def test_labels_that_nobody_may_see_are_never_read(features):
     """Rows outside the supervised ones may hold any label."""
     data = training_data(features, unlabelled=True)
     garbage = data.labels.copy()
-    hidden = np.setdiff1d(np.arange(len(garbage)), np.concatenate([data.supervised, data.unlabelled]))
+    hidden = np.setdiff1d(
+        np.arange(len(garbage)), np.concatenate([data.supervised, data.unlabelled])
+    )
     garbage[hidden] = (garbage[hidden] + 1) % 4
     one, _ = trained(features, epochs=1, data=data)
     two, _ = trained(features, epochs=1, data=dataclasses.replace(data, labels=garbage))
@@ -154,7 +181,9 @@ def test_validation_and_test_labels_are_not_in_the_training_data(features):
 def test_a_visible_label_is_stronger_than_a_pseudo_label(features):
     row, free = features.rows("train", labelled=True)[0], features.rows("train", labelled=False)[0]
     wrong = CLASSES[(features.labels[row] + 1) % 4]
-    data = training_data(features, pseudo={features.ids[row]: (wrong, 0.5), features.ids[free]: (wrong, 0.5)})
+    data = training_data(
+        features, pseudo={features.ids[row]: (wrong, 0.5), features.ids[free]: (wrong, 0.5)}
+    )
     assert (data.labels[row], data.weights[row]) == (features.labels[row], 1)
     assert (CLASSES[data.labels[free]], data.weights[free]) == (wrong, 0.5)
     assert free in data.supervised
@@ -167,7 +196,9 @@ def test_a_modality_absent_everywhere_is_no_trouble(features, alone):
     present = np.zeros_like(data.present)
     present[:, only] = data.present[:, only]
     rows = data.supervised[present[data.supervised].any(axis=1)]
-    model, fitted = trained(features, epochs=1, data=dataclasses.replace(data, present=present, supervised=rows))
+    model, fitted = trained(
+        features, epochs=1, data=dataclasses.replace(data, present=present, supervised=rows)
+    )
     assert all(np.isfinite(list(fitted.history[0].values())))
     assert all(torch.isfinite(p).all() for p in model.parameters())
 
@@ -205,7 +236,9 @@ def test_an_epoch_uses_every_row_once_and_spreads_labels_evenly(labelled, extra,
     assert max(map(len, batches)) <= size + 1
     shares = [int((b < labelled).sum()) for b in batches]
     assert max(shares) - min(shares) <= 1
-    assert all(np.array_equal(a, b) for a, b in zip(batches, data.order(size, 0, epoch), strict=True))
+    assert all(
+        np.array_equal(a, b) for a, b in zip(batches, data.order(size, 0, epoch), strict=True)
+    )
 
 
 def training_data_of(labelled, extra):
@@ -255,7 +288,9 @@ def test_the_rate_rises_falls_and_ends_at_zero():
 def test_the_optimiser_is_torchs_adamw():
     """Oracle: torch.optim.AdamW with the same groups, on the same gradients."""
     torch.manual_seed(0)
-    ours, theirs = (torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.LayerNorm(3)) for _ in range(2))
+    ours, theirs = (
+        torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.LayerNorm(3)) for _ in range(2)
+    )
     theirs.load_state_dict(ours.state_dict())
     groups = [
         {"params": [p for p in theirs.parameters() if p.ndim > 1], "weight_decay": 0.1},
@@ -272,7 +307,10 @@ def test_the_optimiser_is_torchs_adamw():
             model(x).square().mean().backward()
         oracle.step()
         mine.step(0.01 * (step + 1))
-    assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(ours.parameters(), theirs.parameters(), strict=True))
+    assert all(
+        torch.allclose(a, b, atol=1e-6)
+        for a, b in zip(ours.parameters(), theirs.parameters(), strict=True)
+    )
 
 
 def test_a_checkpoint_holds_no_pickle(features, tmp_path):

@@ -26,8 +26,15 @@ def _validate(folder: Path, out: Path, **more: Any) -> dict[str, Any]:
     modalities = more.pop("modalities", {})
     validate(data=DataConfig(uri=str(folder), **more), modalities=modalities, out=out)
     summary = json.loads((out / "summary.json").read_text())
-    accepted, quarantined = _ids(out / "records.parquet"), _ids(out / "quarantine" / "records.parquet")
-    assert summary["records_in"] == summary["accepted"] + summary["quarantined"] == len(accepted) + len(quarantined)
+    accepted, quarantined = (
+        _ids(out / "records.parquet"),
+        _ids(out / "quarantine" / "records.parquet"),
+    )
+    assert (
+        summary["records_in"]
+        == summary["accepted"] + summary["quarantined"]
+        == len(accepted) + len(quarantined)
+    )
     assert summary["accepted"] == len(accepted)
     return summary
 
@@ -43,7 +50,18 @@ def _failed(summary: dict[str, Any]) -> dict[str, int]:
 def test_a_good_set_is_accepted_whole_in_order(tmp_path: Path):
     summary = _validate(datasets.write(tmp_path / "set"), tmp_path / "out")
     table = pq.read_table(tmp_path / "out" / "records.parquet")
-    assert table.column_names == ["id", "group", "split", "label", "size", "bonus", "colour", "tags", "image", "text"]
+    assert table.column_names == [
+        "id",
+        "group",
+        "split",
+        "label",
+        "size",
+        "bonus",
+        "colour",
+        "tags",
+        "image",
+        "text",
+    ]
     assert table["id"].to_pylist() == [f"r{i}" for i in range(48)]
     assert summary["split"] == {"train": 32, "val": 8, "test": 8}
     assert summary["label_budget"] == {"train": 32, "val": 8, "total": 40}
@@ -53,7 +71,9 @@ def test_a_good_set_is_accepted_whole_in_order(tmp_path: Path):
     assert parse(stored["manifest"]).split.column == "split"
     page = (tmp_path / "out" / "data_docs" / "index.html").read_text()
     assert "records" in page
-    pages = [p.read_text() for p in (tmp_path / "out" / "data_docs" / "validations").rglob("*.html")]
+    pages = [
+        p.read_text() for p in (tmp_path / "out" / "data_docs" / "validations").rglob("*.html")
+    ]
     assert len(pages) == 1
     assert "image readable" in pages[0]
     assert "max_pixels" in pages[0]
@@ -72,7 +92,11 @@ def _one(field: str, value: object) -> Callable[[list[dict[str, Any]]], None]:
         (_one("id", "r2"), "id unique", "got id 'r2' again"),
         (_one("id", None), "id given", "got nothing in column 'id'"),
         (_one("group", " "), "group given", "got nothing in column 'group'"),
-        (_one("split", "trian"), "split known", "got 'trian' in column 'split', wanted one of train, val, test"),
+        (
+            _one("split", "trian"),
+            "split known",
+            "got 'trian' in column 'split', wanted one of train, val, test",
+        ),
         (_one("image", "images/lost.png"), "image readable", "wanted"),
         (_one("image", "../set/records.parquet"), "image readable", "inside the data set"),
         (_one("size", float("inf")), "facts readable", "size"),
@@ -104,12 +128,18 @@ def _forget(folder: Path, path: str) -> None:
 
 
 def test_an_undecodable_picture_and_one_over_the_limit_are_put_aside(tmp_path: Path):
-    media = {"images/3.png": b"no picture", "images/7.png": datasets.png()[:40], "images/9.png": datasets.png(side=64)}
+    media = {
+        "images/3.png": b"no picture",
+        "images/7.png": datasets.png()[:40],
+        "images/9.png": datasets.png(side=64),
+    }
     folder = datasets.write(tmp_path / "set", media=media)
     summary = _validate(folder, tmp_path / "out", modalities={"image": {"max_pixels": 1000}})
     assert _ids(tmp_path / "out" / "quarantine" / "records.parquet") == ["r3", "r7", "r9"]
     assert _failed(summary) == {"image readable": 3}
-    reasons = pq.read_table(tmp_path / "out" / "quarantine" / "records.parquet")["reasons"].to_pylist()
+    reasons = pq.read_table(tmp_path / "out" / "quarantine" / "records.parquet")[
+        "reasons"
+    ].to_pylist()
     assert "1,000" in reasons[2][0]
 
 
@@ -117,7 +147,9 @@ def test_a_record_without_any_modality_is_put_aside(tmp_path: Path):
     records = datasets.rows()
     records[4] |= dict.fromkeys(("image", "text", "size", "colour", "tags"))
     manifest = datasets.MANIFEST.replace("null: {default: 0}", "null: missing")
-    summary = _validate(datasets.write(tmp_path / "set", records, manifest=manifest), tmp_path / "out")
+    summary = _validate(
+        datasets.write(tmp_path / "set", records, manifest=manifest), tmp_path / "out"
+    )
     assert _failed(summary) == {"some modality": 1}
 
 
@@ -125,10 +157,14 @@ def test_a_label_outside_the_classes_is_put_aside(tmp_path: Path):
     records = datasets.rows()
     records[6]["label"] = "cart"
     manifest = datasets.MANIFEST.replace("kind: single", "kind: single, classes: [cat, dog]")
-    summary = _validate(datasets.write(tmp_path / "set", records, manifest=manifest), tmp_path / "out")
+    summary = _validate(
+        datasets.write(tmp_path / "set", records, manifest=manifest), tmp_path / "out"
+    )
     assert _failed(summary) == {"label known": 1}
     (bad,) = pq.read_table(tmp_path / "out" / "quarantine" / "records.parquet").to_pylist()
-    assert bad["reasons"] == ["label known: got 'cart' in column 'label', wanted one of the 2 classes that the manifest lists"]
+    assert bad["reasons"] == [
+        "label known: got 'cart' in column 'label', wanted one of the 2 classes that the manifest lists"
+    ]
 
 
 def test_a_record_with_several_faults_says_them_all(tmp_path: Path):
@@ -172,8 +208,12 @@ def test_a_set_that_cannot_be_used_stops_with_one_message(tmp_path: Path, change
 
 def test_a_missing_column_a_wrong_type_and_no_rows_stop_before_anything_is_read(tmp_path: Path):
     with pytest.raises(UserError, match="unknown column 'text'"):
-        _validate(datasets.write(tmp_path / "a", change=lambda t: t.drop_columns("text")), tmp_path / "o1")
-    as_text = lambda t: t.set_column(t.column_names.index("size"), "size", t["size"].cast(pa.string()))  # noqa: E731
+        _validate(
+            datasets.write(tmp_path / "a", change=lambda t: t.drop_columns("text")), tmp_path / "o1"
+        )
+    as_text = lambda t: t.set_column(  # noqa: E731
+        t.column_names.index("size"), "size", t["size"].cast(pa.string())
+    )
     folder = datasets.write(tmp_path / "b", change=as_text)
     with pytest.raises(UserError, match="column 'size': got type string"):
         _validate(folder, tmp_path / "o2")
@@ -191,7 +231,9 @@ def test_a_column_without_any_value_and_unknown_modality_options(tmp_path: Path)
 
 def _with_labels(folder: Path) -> Labels:
     ids = [r["id"] for r in datasets.rows() if r["split"] == "train"]
-    pq.write_table(pa.table({"id": ids, "few": [i < 6 for i in range(len(ids))]}), folder / "labelled.parquet")
+    pq.write_table(
+        pa.table({"id": ids, "few": [i < 6 for i in range(len(ids))]}), folder / "labelled.parquet"
+    )
     return Labels(file="labelled.parquet", column="few")
 
 
@@ -218,9 +260,15 @@ def test_hidden_labels_are_nowhere_in_the_output(tmp_path: Path):
 
 def test_label_file_ids_that_match_nothing_are_told(tmp_path: Path):
     folder = datasets.write(tmp_path / "set")
-    pq.write_table(pa.table({"id": ["r0", "r1", "r999"], "few": [True] * 3}), folder / "labelled.parquet")
-    summary = _validate(folder, tmp_path / "out", labels=Labels(file="labelled.parquet", column="few"))
-    assert summary["warnings"] == ["1 ids that the label file shows are not among the training records accepted here"]
+    pq.write_table(
+        pa.table({"id": ["r0", "r1", "r999"], "few": [True] * 3}), folder / "labelled.parquet"
+    )
+    summary = _validate(
+        folder, tmp_path / "out", labels=Labels(file="labelled.parquet", column="few")
+    )
+    assert summary["warnings"] == [
+        "1 ids that the label file shows are not among the training records accepted here"
+    ]
 
 
 def test_without_group_and_split_columns_the_hash_decides_and_the_id_is_the_group(tmp_path: Path):
@@ -244,7 +292,9 @@ def test_batches_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("components.validation.examine._FRAME_ROWS", 20)
     _validate(folder, tmp_path / "parts")
     for name in ("records.parquet", "quarantine/records.parquet"):
-        assert pq.read_table(tmp_path / "whole" / name).equals(pq.read_table(tmp_path / "parts" / name))
+        assert pq.read_table(tmp_path / "whole" / name).equals(
+            pq.read_table(tmp_path / "parts" / name)
+        )
     for name in ("summary.json", "dataset.json", "quarantine/reasons.json"):
         assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "parts" / name).read_bytes()
 
@@ -262,7 +312,9 @@ BROKEN = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(st.lists(BROKEN, min_size=1, max_size=16))
 def test_in_is_accepted_and_quarantined_and_the_engine_judges_as_the_words_say(
     tmp_path_factory: pytest.TempPathFactory, broken
@@ -277,16 +329,26 @@ def test_in_is_accepted_and_quarantined_and_the_engine_judges_as_the_words_say(
     folder = datasets.write(where / "set", records, manifest=manifest)
     for path in ("images/lost.png", "../x"):
         _forget(folder, path)
-    pq.write_table(pa.table({"path": ["bad.png"], "bytes": [b"bad"]}), folder / "media" / "other.parquet")
+    pq.write_table(
+        pa.table({"path": ["bad.png"], "bytes": [b"bad"]}), folder / "media" / "other.parquet"
+    )
     _forget(folder, "bad.png")
     expected, known = [], set()
     for row, r in enumerate(records):
-        bad = r["split"] not in ("train", "val", "test") or not r["group"] or r["label"] not in ("cat", "dog", None)
+        bad = (
+            r["split"] not in ("train", "val", "test")
+            or not r["group"]
+            or r["label"] not in ("cat", "dog", None)
+        )
         bad |= not r["id"] or r["id"] in known
         known.add(r["id"])
         bad |= r["image"] not in {b["image"] for b in base} | {None} or r["size"] == float("inf")
         size_given = r["size"] is not None and r["size"] == r["size"]
-        bad |= r["image"] is None and not (r["text"] or "").strip() and not (size_given or r["colour"] or r["tags"])
+        bad |= (
+            r["image"] is None
+            and not (r["text"] or "").strip()
+            and not (size_given or r["colour"] or r["tags"])
+        )
         if bad:
             expected.append(row)
     straddles = {(r["group"], r["split"]) for i, r in enumerate(records) if i not in expected}
@@ -294,10 +356,14 @@ def test_in_is_accepted_and_quarantined_and_the_engine_judges_as_the_words_say(
     _validate(folder, where / "out")
     found = pq.read_table(where / "out" / "quarantine" / "records.parquet")["row"].to_pylist()
     assert found == expected
-    assert all(pq.read_table(where / "out" / "quarantine" / "records.parquet")["reasons"].to_pylist())
+    assert all(
+        pq.read_table(where / "out" / "quarantine" / "records.parquet")["reasons"].to_pylist()
+    )
 
 
-def test_the_command_writes_the_result_or_one_message(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_the_command_writes_the_result_or_one_message(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
     folder = datasets.write(tmp_path / "set")
     assert main([str(folder), str(tmp_path / "out"), "--docs", str(tmp_path / "docs")]) == 0
     assert json.loads(capsys.readouterr().out)["accepted"] == 48
@@ -311,7 +377,9 @@ def test_the_command_writes_the_result_or_one_message(tmp_path: Path, capsys: py
     assert digest_folder(tmp_path / "out") == first
 
 
-@pytest.mark.parametrize(("name", "records", "labels"), [("dcss-monsters", 665, 102), ("fashion-products", 20329, 1198)])
+@pytest.mark.parametrize(
+    ("name", "records", "labels"), [("dcss-monsters", 665, 102), ("fashion-products", 20329, 1198)]
+)
 def test_the_real_sets_pass_whole(tmp_path: Path, name: str, records: int, labels: int):
     folder = datasets.shared(name)
     if folder is None:

@@ -16,7 +16,10 @@ from tests.datasets import COLUMNS, MANIFEST
 KEYS = st.sampled_from(["a", "b", "c", None])
 
 
-def _tally(records: list[tuple[str, str, str | None]], modalities: tuple[str, ...] = ("image", "text", "facts")) -> Tally:
+def _tally(
+    records: list[tuple[str, str, str | None]],
+    modalities: tuple[str, ...] = ("image", "text", "facts"),
+) -> Tally:
     tally = Tally()
     groups, splits, labels = (list(column) for column in zip(*records, strict=True))
     tally.add(groups, splits, labels, {m: [True] * len(records) for m in modalities})
@@ -39,9 +42,21 @@ def test_a_good_set_stops_nothing_and_warns_of_nothing():
     ("records", "rule", "said"),
     [
         ([r for r in GOOD if r[1] != "test"], "splits filled", "no record in split test"),
-        ([(g, s, None if s == "train" else c) for g, s, c in GOOD], "labels given", "no training record has a visible label"),
-        ([(g, s, None if (s, c) == ("train", "dog") else c) for g, s, c in GOOD], "classes labelled", "'dog'"),
-        ([(g, s, None if s == "val" else c) for g, s, c in GOOD], "labels to measure by", "split val"),
+        (
+            [(g, s, None if s == "train" else c) for g, s, c in GOOD],
+            "labels given",
+            "no training record has a visible label",
+        ),
+        (
+            [(g, s, None if (s, c) == ("train", "dog") else c) for g, s, c in GOOD],
+            "classes labelled",
+            "'dog'",
+        ),
+        (
+            [(g, s, None if s == "val" else c) for g, s, c in GOOD],
+            "labels to measure by",
+            "split val",
+        ),
         ([(g, s, "cat") for g, s, c in GOOD], "two classes", "single class 'cat'"),
         ([*GOOD, ("traincat", "test", "cat")], "groups in one split", "'traincat' (test, train)"),
     ],
@@ -53,10 +68,16 @@ def test_a_broken_set_is_stopped_with_what_where_and_what_to_do(records, rule, s
 
 
 def test_a_modality_absent_everywhere_or_in_training_stops():
-    assert "image" in rules.stops(_tally(GOOD, ("text", "facts")), _manifest(), 0)["modalities present"]
+    assert (
+        "image"
+        in rules.stops(_tally(GOOD, ("text", "facts")), _manifest(), 0)["modalities present"]
+    )
     tally = _tally(GOOD, ("text", "facts"))
     tally.present["test", "image"] = 2
-    assert "no training record has modality image" in rules.stops(tally, _manifest(), 0)["modalities present"]
+    assert (
+        "no training record has modality image"
+        in rules.stops(tally, _manifest(), 0)["modalities present"]
+    )
 
 
 def test_a_set_that_loses_most_records_stops():
@@ -78,7 +99,15 @@ def test_occurrences_count_over_batches(first, second):
     assert found == [None if k is None else whole[: i + 1].count(k) for i, k in enumerate(whole)]
 
 
-@given(st.lists(st.tuples(st.sampled_from(["train", "val", "test", "odd", None]), KEYS, st.sampled_from(["x", "y", None]))))
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["train", "val", "test", "odd", None]),
+            KEYS,
+            st.sampled_from(["x", "y", None]),
+        )
+    )
+)
 def test_hidden_labels_do_not_pass(records):
     splits, ids, labels = ([r[i] for r in records] for i in range(3))
     shown = rules.visible_labels(labels, splits, ids, frozenset({"a"}))

@@ -19,8 +19,16 @@ def home(first, monkeypatch):
 
 def test_the_champion_answers_every_record(first, home, tmp_path):
     out = tmp_path / "answers.parquet"
-    said = classify_all(str(first[0].parent / "data"), out=out, model=None, version="champion", config=None)
-    assert said.value == {"model": "tiny", "version": 1, "records": 240, "answered": 240, "out": str(out)}
+    said = classify_all(
+        str(first[0].parent / "data"), out=out, model=None, version="champion", config=None
+    )
+    assert said.value == {
+        "model": "tiny",
+        "version": 1,
+        "records": 240,
+        "answered": 240,
+        "out": str(out),
+    }
     found = pq.read_table(out).to_pylist()
     source = synthetic.records()
     assert [row["id"] for row in found] == source.ids[:240]
@@ -33,7 +41,10 @@ def test_the_champion_answers_every_record(first, home, tmp_path):
 def test_a_configuration_names_model_manifest_and_place(first, home, tmp_path):  # noqa: ARG001
     out = tmp_path / "answers.parquet"
     data = str(first[0].parent / "data")
-    assert classify_all(data, out=out, model=None, version="1", config=first[0]).value["records"] == 240
+    assert (
+        classify_all(data, out=out, model=None, version="1", config=first[0]).value["records"]
+        == 240
+    )
 
 
 def test_an_unknown_version_is_told_with_those_that_are(first, home, tmp_path):  # noqa: ARG001

@@ -10,8 +10,9 @@ from components.config.trainer import KubernetesTrainer
 from components.core.errors import UserError
 from components.core.refs import Ref, digest_folder
 from components.exchange.exchange import Exchange
+from components.prediction.block import BLOCK
 from components.shards.plan import EncodePlan
-from components.shards.spec import BLOCK, ShardSpec
+from components.shards.spec import ShardSpec
 from components.shards.work import run_index
 from flows.places import shards
 from flows.places.encoder import encode
@@ -118,7 +119,9 @@ def run(accepted, tmp_path, out, parts=3, said=None, progress=lambda *_: None):
     )
 
 
-def test_the_step_gives_the_same_folder_in_parts_and_leaves_nothing_behind(accepted, cluster, tmp_path):
+def test_the_step_gives_the_same_folder_in_parts_and_leaves_nothing_behind(
+    accepted, cluster, tmp_path
+):
     said, moved = [], []
     clean = run(accepted, tmp_path, "out", said=said, progress=lambda *told: moved.append(told))
     assert digest_folder(tmp_path / "out") == digest_folder(accepted / "features")
@@ -142,7 +145,9 @@ def test_more_shards_than_blocks_of_rows_are_fewer_parts(accepted, cluster, tmp_
     assert cluster.config.shards == -(-RECORDS // BLOCK)
 
 
-def test_a_part_without_a_result_is_named_and_the_next_run_does_only_that_one(accepted, cluster, tmp_path, monkeypatch):
+def test_a_part_without_a_result_is_named_and_the_next_run_does_only_that_one(
+    accepted, cluster, tmp_path, monkeypatch
+):
     cluster.lost = {1}
     with pytest.raises(UserError, match=r"part 1 \(rows 128 to 191\) is missing"):
         run(accepted, tmp_path, "out")
@@ -151,7 +156,10 @@ def test_a_part_without_a_result_is_named_and_the_next_run_does_only_that_one(ac
     run(accepted, tmp_path, "again")
     assert len(set(cluster.submitted)) == 1
     assert digest_folder(tmp_path / "again") == digest_folder(accepted / "features")
-    resumed = {a.about["index"]: a.about["resumed"] for a in cluster.exchange.attempts(cluster.submitted[0])}
+    resumed = {
+        a.about["index"]: a.about["resumed"]
+        for a in cluster.exchange.attempts(cluster.submitted[0])
+    }
     assert resumed == {0: 1, 1: 0, 2: 1}
 
 

@@ -55,9 +55,15 @@ def as_pod(api, name, job, *, train=True):
     command = job["spec"]["template"]["spec"]["containers"][0]["command"]
     options = dict(zip(command[3::2], command[4::2], strict=True))
     pod = {
-        "metadata": {"labels": {"concord/job": name}, "ownerReferences": [{"uid": job["metadata"]["uid"]}]},
+        "metadata": {
+            "labels": {"concord/job": name},
+            "ownerReferences": [{"uid": job["metadata"]["uid"]}],
+        },
         "spec": {"nodeName": "node-1", "containers": [{"name": "train"}]},
-        "status": {"phase": "Running", "containerStatuses": [{"name": "train", "state": {"running": {}}}]},
+        "status": {
+            "phase": "Running",
+            "containerStatuses": [{"name": "train", "state": {"running": {}}}],
+        },
     }
     api.logs["pod"] = ['2026-01-01T00:00:00.000000001Z {"step": 1, "total": 4, "what": "teacher"}']
     api.put("pods", "pod", pod)
@@ -66,7 +72,17 @@ def as_pod(api, name, job, *, train=True):
     cache = Path(options["--out"]).parents[1] / "cache"
     attempt(options["--config"], options["--out"], Pod(token="uid-pod", cache=cache), Stop())  # noqa: S106
     ended = {"terminated": {"exitCode": 0, "reason": "Completed"}}
-    api.put("pods", "pod", pod | {"status": {"phase": "Succeeded", "containerStatuses": [{"name": "train", "state": ended}]}})
+    api.put(
+        "pods",
+        "pod",
+        pod
+        | {
+            "status": {
+                "phase": "Succeeded",
+                "containerStatuses": [{"name": "train", "state": ended}],
+            }
+        },
+    )
     api.condition(name, "Complete")
 
 
@@ -105,7 +121,9 @@ class Run:
 
 
 @pytest.mark.usefixtures("kubelet")
-def test_the_result_is_the_one_of_a_training_here_and_nothing_is_left_but_the_objects(api, spec, tmp_path):
+def test_the_result_is_the_one_of_a_training_here_and_nothing_is_left_but_the_objects(
+    api, spec, tmp_path
+):
     run = Run(tmp_path, spec)
     clean = run.call()
     (tmp_path / "here").mkdir()

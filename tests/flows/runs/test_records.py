@@ -20,7 +20,15 @@ def home(tmp_path):
 
 
 def record(run_id="20260101-000000-aaaaaa", **changes):
-    base = RunRecord(run_id=run_id, name="m", started="", pid=os.getpid(), config={}, config_path="c.yaml", data_digest="d")
+    base = RunRecord(
+        run_id=run_id,
+        name="m",
+        started="",
+        pid=os.getpid(),
+        config={},
+        config_path="c.yaml",
+        data_digest="d",
+    )
     return replace(base, **changes)
 
 
@@ -68,7 +76,10 @@ def test_a_second_run_on_one_home_is_told_who_holds_it_and_a_kill_frees_it(home)
     )
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as process:
         process.stdout.readline()
-        with pytest.raises(UserError, match=f"in use by process {process.pid}"), exclusive(home, wait=False):
+        with (
+            pytest.raises(UserError, match=f"in use by process {process.pid}"),
+            exclusive(home, wait=False),
+        ):
             pass
         process.send_signal(signal.SIGKILL)
         process.wait()

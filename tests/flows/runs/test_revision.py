@@ -23,7 +23,18 @@ def repository(tmp_path):
     (tmp_path / "dvc.yaml").write_text(yaml.safe_dump(stage))
     for command in (
         ["git", "init", "-q"],
-        ["git", "-c", "user.name=t", "-c", "user.email=t@t", "commit", "-q", "--allow-empty", "-m", "x"],
+        [
+            "git",
+            "-c",
+            "user.name=t",
+            "-c",
+            "user.email=t@t",
+            "commit",
+            "-q",
+            "--allow-empty",
+            "-m",
+            "x",
+        ],
         [dvc, "init", "-q"],
         [dvc, "config", "core.analytics", "false"],
         [dvc, "commit", "-q", "-f", "make"],

@@ -8,7 +8,14 @@ from hypothesis import strategies as st
 
 from flows.steps.store import StepKey, StepStore
 
-KEY = StepKey(step="teach", version=1, inputs={"encode": "a"}, config={"lr": 0.1}, sources={"fusion gated": "s"}, libraries={})
+KEY = StepKey(
+    step="teach",
+    version=1,
+    inputs={"encode": "a"},
+    config={"lr": 0.1},
+    sources={"fusion gated": "s"},
+    libraries={},
+)
 
 
 def write(text):

@@ -63,7 +63,9 @@ def test_pins_are_those_that_the_readme_names():
     wanted = {"kubernetes": "k8s.io/kubernetes v", "coredns": "github.com/coredns/coredns v"}
     for name, start in wanted.items():
         text = (binaries.MODULES / name / "go.mod").read_text()
-        version = next(line.split(start)[1].split()[0] for line in text.splitlines() if start in line)
+        version = next(
+            line.split(start)[1].split()[0] for line in text.splitlines() if start in line
+        )
         assert version in readme, name
     assert binaries.KUBERNETES in (binaries.MODULES / "kubernetes" / "go.mod").read_text()
 

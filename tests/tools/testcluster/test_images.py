@@ -41,7 +41,13 @@ def test_the_test_image_is_an_archive_whose_layer_has_the_digest_that_it_names(t
 
 def test_libraries_are_all_that_the_interpreter_loads_from_the_system():
     script = "import ssl, sqlite3, ctypes, lzma, bz2, zlib, hashlib, socket; print(open('/proc/self/maps').read())"
-    maps = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    maps = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    ).stdout
     loaded = {Path(line.split()[-1]) for line in maps.splitlines() if ".so" in line}
-    system = {path.name for path in loaded if not path.is_relative_to(sys.base_prefix) and not path.is_relative_to(sys.prefix)}
+    system = {
+        path.name
+        for path in loaded
+        if not path.is_relative_to(sys.base_prefix) and not path.is_relative_to(sys.prefix)
+    }
     assert system <= {path.resolve().name for path in images.libraries()}

@@ -58,7 +58,9 @@ def test_the_same_query_gives_the_same_answer_alone_and_among_others(name):
     index = _build(name, ids=[f"r{i}" for i in range(300)], vectors=vectors)
     together = index.search(vectors[:10], 5)
     for row in range(10):
-        assert index.search(vectors[row : row + 1], 5)[0].rows.tolist() == together[row].rows.tolist()
+        assert (
+            index.search(vectors[row : row + 1], 5)[0].rows.tolist() == together[row].rows.tolist()
+        )
 
 
 @given(st.integers(0, 10_000), st.integers(1, 40), st.integers(1, 45))
@@ -70,5 +72,9 @@ def test_exact_search_is_a_full_sort_with_ties_by_id(seed, n, k):
     query = rng.integers(-2, 3, 3).astype(np.float32)
     allowed = rng.random(n) < 0.7
     (found,) = _build("exact", ids=ids, vectors=vectors).search(query[None], k, allowed)
-    scores = {r: sum(float(a) * float(b) for a, b in zip(vectors[r], query, strict=True)) for r in range(n) if allowed[r]}
+    scores = {
+        r: sum(float(a) * float(b) for a, b in zip(vectors[r], query, strict=True))
+        for r in range(n)
+        if allowed[r]
+    }
     assert found.rows.tolist() == sorted(scores, key=lambda r: (-scores[r], ids[r]))[:k]

@@ -71,7 +71,10 @@ def truncated(data):
         (b"not a picture", "start with"),
         ("text", "a str"),
         (truncated(encoded(np.random.default_rng(0).integers(0, 255, (40, 30, 3)))), "damaged PNG"),
-        (truncated(encoded(np.random.default_rng(0).integers(0, 255, (40, 30, 3)), "JPEG")), "damaged JPEG"),
+        (
+            truncated(encoded(np.random.default_rng(0).integers(0, 255, (40, 30, 3)), "JPEG")),
+            "damaged JPEG",
+        ),
         (encoded(np.zeros((120, 100))), "100 x 120 pixels"),
         (bytes(5001), "5,001 bytes"),
     ],
@@ -119,7 +122,10 @@ def test_no_augmentation_changes_nothing():
     assert torch.equal(build(shift=0.0).encoder().augment(picture), picture)
 
 
-@pytest.mark.parametrize("options", [{"size": (4, 4)}, {"widths": (12,), "strides": (1,)}, {"strides": (2,)}, {"shift": 0.9}])
+@pytest.mark.parametrize(
+    "options",
+    [{"size": (4, 4)}, {"widths": (12,), "strides": (1,)}, {"strides": (2,)}, {"shift": 0.9}],
+)
 def test_wrong_options_say_what_is_wanted(options):
     with pytest.raises(UsageError, match=r"got .* wanted"):
         build(**options)

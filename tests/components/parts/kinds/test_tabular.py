@@ -11,7 +11,12 @@ from components.core.errors import BadInput
 from components.parts.kinds import tabular
 
 COLUMNS = {
-    "columns": {"age": {"type": "number"}, "mass": {"type": "number"}, "kind": {"type": "category"}, "tags": {"type": "set"}}
+    "columns": {
+        "age": {"type": "number"},
+        "mass": {"type": "number"},
+        "kind": {"type": "category"},
+        "tags": {"type": "set"},
+    }
 }
 
 

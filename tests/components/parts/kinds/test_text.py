@@ -58,7 +58,9 @@ def test_like_meanings_are_near(minilm):
 
 def test_what_is_beyond_max_tokens_changes_nothing():
     short = build(max_tokens=8)
-    a, b = short.encode(["one two three four five six seven", "one two three four five six eight nine ten"])
+    a, b = short.encode(
+        ["one two three four five six seven", "one two three four five six eight nine ten"]
+    )
     assert np.abs(a - b).max() < 2e-6
 
 
@@ -81,7 +83,9 @@ def test_both_encoders_lie_side_by_side(minilm):
 
 def test_the_digest_knows_the_options_that_shape_vectors(minilm):
     assert minilm.digest() == build(max_characters=5).digest()
-    assert len({minilm.digest(), build(max_tokens=7).digest(), build(encoder="hashing").digest()}) == 3
+    assert (
+        len({minilm.digest(), build(max_tokens=7).digest(), build(encoder="hashing").digest()}) == 3
+    )
 
 
 @pytest.mark.parametrize("raw", ["x" * 11, b"bytes", 3, "\ud800"])

@@ -11,17 +11,29 @@ EVEN = np.full(3, 1 / 3)
 def evidence(fused, by_modality=None, present=None):
     fused = np.asarray(fused, float)
     by_modality = by_modality or {"a": fused}
-    present = np.ones((len(fused), len(by_modality)), bool) if present is None else np.asarray(present, bool)
-    return Evidence(fused=fused, by_modality={m: np.asarray(p, float) for m, p in by_modality.items()}, present=present)
+    present = (
+        np.ones((len(fused), len(by_modality)), bool)
+        if present is None
+        else np.asarray(present, bool)
+    )
+    return Evidence(
+        fused=fused,
+        by_modality={m: np.asarray(p, float) for m, p in by_modality.items()},
+        present=present,
+    )
 
 
 def run(pool, prior=EVEN, **options):
     nothing = evidence(np.empty((0, 3)), {m: np.empty((0, 3)) for m in pool.by_modality})
-    return fixed.build(fixed.Config(**{"prior": "none", **options}))(pool, nothing, np.empty(0, np.int64), prior)
+    return fixed.build(fixed.Config(**{"prior": "none", **options}))(
+        pool, nothing, np.empty(0, np.int64), prior
+    )
 
 
 def test_confidence_decides_where_one_modality_is_there():
-    found = run(evidence([[0.9, 0.05, 0.05], [0.5, 0.3, 0.2], [0.1, 0.1, 0.8]]), quantile=1.0, threshold=0.8)
+    found = run(
+        evidence([[0.9, 0.05, 0.05], [0.5, 0.3, 0.2], [0.1, 0.1, 0.8]]), quantile=1.0, threshold=0.8
+    )
     assert found.labels.tolist() == [0, 0, 2]
     assert found.accepted.tolist() == [True, False, True]
     assert found.reasons == ["accepted", "low confidence", "accepted"]
@@ -83,7 +95,9 @@ def test_an_estimate_that_validation_contradicts_is_not_used():
     assert np.allclose(ratio, 1)
 
 
-@pytest.mark.parametrize("options", [{"floor": 0.9, "threshold": 0.5}, {"quantile": 2.0}, {"agree": -1}])
+@pytest.mark.parametrize(
+    "options", [{"floor": 0.9, "threshold": 0.5}, {"quantile": 2.0}, {"agree": -1}]
+)
 def test_wrong_options_say_what_is_wanted(options):
     with pytest.raises(UsageError, match=r"got .* wanted"):
         fixed.Config(**options)
