@@ -7,7 +7,8 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from components.config.run import RunConfig
-from components.core.refs import Ref, digest_folder, read_json
+from components.core.files import read_json
+from components.core.refs import Ref, digest_folder
 from components.features.store import Features
 from components.registry import promotion
 from components.registry.gate import Answers, Decision, Rows, decide, evidence_digest

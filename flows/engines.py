@@ -19,7 +19,7 @@ from pathlib import Path
 
 from components.config.home import PREFECT, Home, in_cluster, missing_in_pod
 from components.core.errors import UsageError, UserError
-from components.core.refs import read_json, write_json
+from components.core.files import read_json, write_json
 
 QUIET = {
     "DO_NOT_TRACK": "1",

@@ -24,7 +24,8 @@ from filelock import FileLock
 
 from components.config.home import Home
 from components.core.errors import UsageError, UserError, unknown_name
-from components.core.refs import digest_folder, written_aside
+from components.core.files import written_aside
+from components.core.refs import digest_folder
 from components.registry import promotion
 from components.registry.promotion import Standing
 from serving.bento import build, link

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from components.core.refs import read_json
+from components.core.files import read_json
 
 MOST_HITS = 100
 _MEDIA_KINDS = ("image", "audio")

@@ -12,7 +12,7 @@ import torch
 from torch.nn import functional as F
 
 from components.config.run import EvaluationConfig, ModelConfig
-from components.core.refs import write_json
+from components.core.files import write_json
 from components.evaluation.evaluate import evaluate
 from components.features.store import Features
 from components.model import network as models

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from components.config.run import DataConfig, RunConfig, ServingConfig
-from components.core.refs import write_json
+from components.core.files import write_json
 from components.model import network as models
 from components.prediction.package import package
 from tests import evaluated, synthetic

@@ -1,16 +1,11 @@
-"""References between steps: a URI and the digest of what lies there, and writing aside then renaming."""
+"""References between steps: a URI and the digest of the content there."""
 
 import hashlib
+import io
 import json
-import os
-import shutil
-import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-
-_CHUNK = 1 << 20
+from pathlib import Path, PurePosixPath
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,69 +44,46 @@ def digest_json(value: object) -> str:
     )
 
 
+def digest_stream(file: io.BufferedIOBase) -> str:
+    """SHA-256 of the rest of an open file, read in chunks."""
+    return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def digest_file(path: Path) -> str:
-    """SHA-256 of one file, read in chunks."""
-    sha = hashlib.sha256()
+    """SHA-256 of one file."""
     with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            sha.update(chunk)
-    return sha.hexdigest()
+        return digest_stream(file)
 
 
-def digest_folder(folder: Path, exclude: tuple[str, ...] = ()) -> str:
-    """SHA-256 over the sorted relative paths and contents of all files below a folder, less some top-level names."""
-    files = sorted(
-        p
-        for p in folder.rglob("*")
-        if p.is_file() and p.relative_to(folder).parts[0] not in exclude
-    )
-    return digest_json([[p.relative_to(folder).as_posix(), digest_file(p)] for p in files])
+def file_digests(folder: Path, exclude: Container[str] = ()) -> dict[str, str]:
+    """SHA-256 of every file below a folder, by its path relative to it.
 
-
-@contextmanager
-def written_aside(target: Path) -> Iterator[Path]:
-    """Give an empty folder beside ``target`` and rename it to ``target`` when the block succeeds.
-
-    An existing ``target`` is replaced. On any failure the folder is removed and ``target`` is untouched.
+    Args:
+        folder: where the files are.
+        exclude: top-level names to leave out.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    aside = target.parent / f".{target.name}.{os.getpid()}.{uuid.uuid4().hex[:8]}.part"
-    aside.mkdir()
-    try:
-        yield aside
-        if target.exists():
-            old = aside.with_suffix(".old")
-            target.rename(old)
-            aside.rename(target)
-            shutil.rmtree(old, ignore_errors=True)
-        else:
-            aside.rename(target)
-    except BaseException:
-        shutil.rmtree(aside, ignore_errors=True)
-        raise
+    files = sorted(
+        path
+        for path in folder.rglob("*")
+        if path.is_file() and path.relative_to(folder).parts[0] not in exclude
+    )
+    return {path.relative_to(folder).as_posix(): digest_file(path) for path in files}
 
 
-def write_atomically(path: Path, data: bytes | str) -> None:
-    """Write a file aside, flush it to disk and rename it into place."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}.{uuid.uuid4().hex[:8]}.part")
-    try:
-        with aside.open("wb") as file:
-            file.write(data.encode() if isinstance(data, str) else data)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
+def digest_listing(digests: Mapping[str, str]) -> str:
+    """What ``digest_folder`` returns for a folder with these files, given as ``file_digests`` does.
+
+    >>> digest_listing({"a.txt": "1", "a/b.txt": "2"}) == digest_listing({"a/b.txt": "2", "a.txt": "1"})
+    True
+    """
+    return digest_json([[name, digests[name]] for name in sorted(digests, key=PurePosixPath)])
 
 
-def write_json(path: Path, value: object) -> None:
-    """Write a JSON file atomically, indented, keys in the given order."""
-    write_atomically(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
+def digest_folder(folder: Path, exclude: Container[str] = ()) -> str:
+    """SHA-256 over relative paths and contents of all files below a folder.
 
-
-def read_json(path: Path) -> dict[str, object]:
-    """Read a JSON object from a file."""
-    value = json.loads(path.read_text(encoding="utf-8"))
-    assert isinstance(value, dict), path
-    return value
+    Args:
+        folder: where the files are.
+        exclude: top-level names to leave out.
+    """
+    return digest_listing(file_digests(folder, exclude))

@@ -1,13 +1,13 @@
 """The content digest of a data set, remembered by size and time of its files so that an unchanged one answers at once."""
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
 
 import fsspec
 
-from components.core.refs import digest_json, write_atomically
+from components.core.files import write_atomically
+from components.core.refs import digest_json, digest_stream
 from components.data.manifest import Manifest
 from components.data.reader import record_files
 
@@ -96,11 +96,8 @@ def _mark(place: str, info: dict[str, Any]) -> str:
 
 
 def _sha(filesystem: Any, place: str) -> str:  # noqa: ANN401
-    sha = hashlib.sha256()
     with filesystem.open(place, "rb") as file:
-        while chunk := file.read(_CHUNK):
-            sha.update(chunk)
-    return sha.hexdigest()
+        return digest_stream(file)
 
 
 def _read(path: Path) -> dict[str, dict[str, str]]:

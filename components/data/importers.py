@@ -10,8 +10,8 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
 from components.core.errors import UserError
+from components.core.files import written_aside
 from components.core.progress import Progress, silent
-from components.core.refs import written_aside
 from components.data.manifest import RESERVED
 
 _PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff")

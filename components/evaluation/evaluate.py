@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from components.config.run import EvaluationConfig
 from components.core.errors import UserError
+from components.core.files import read_json, write_json
 from components.core.progress import Progress, silent
-from components.core.refs import read_json, write_json
 from components.evaluation import metrics as m
 from components.evaluation.answers import (
     Encoded,

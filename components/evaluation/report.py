@@ -13,7 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 from numpy.typing import NDArray
 
-from components.core.refs import read_json, write_atomically
+from components.core.files import read_json, write_atomically
 from components.evaluation import charts
 from components.evaluation.answers import HeldOut
 from components.evaluation.classification import confusion, wilson

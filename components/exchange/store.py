@@ -1,10 +1,7 @@
 """Single operations on a folder or an object store, so that a file is there whole or not at all."""
 
 import errno
-import hashlib
-import os
 import shutil
-import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,7 +9,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from components.core.errors import UserError
-from components.core.refs import digest_file, digest_json, write_atomically
+from components.core.files import beside, file_aside, write_atomically
+from components.core.refs import digest_file, digest_listing, digest_stream
 
 _CHUNK = 1 << 22
 _FULL = {errno.ENOSPC, errno.EDQUOT}
@@ -67,8 +65,8 @@ def listed(folder: Path) -> Iterator[Entry]:
 
 
 def listing_digest(entries: Iterable[Entry]) -> str:
-    """What ``components.core.refs.digest_folder`` says of the folder with these files."""
-    return digest_json([[e.path, e.sha256] for e in entries])
+    """The digest of the folder with these files, as ``components.core.refs.digest_folder`` computes it."""
+    return digest_listing({entry.path: entry.sha256 for entry in entries})
 
 
 class Store:
@@ -136,14 +134,8 @@ class Store:
             return
         target = Path(self._at(relative))
         self._make_room(target.parent)
-        aside = target.with_name(f".{target.name}.{os.getpid()}.{uuid.uuid4().hex[:8]}.part")
-        try:
+        with file_aside(target) as aside:
             shutil.copyfile(source, aside)
-            with aside.open("rb") as file:
-                os.fsync(file.fileno())
-            aside.replace(target)
-        finally:
-            aside.unlink(missing_ok=True)
 
     def get(self, relative: str, target: Path) -> None:
         """Copy a file from here.
@@ -170,13 +162,10 @@ class Store:
 
     def sha256(self, relative: str) -> str:
         """Digest of a file, read again."""
-        sha = hashlib.sha256()
         with self._fs.open(
             self._at(relative), "rb", cache_type="readahead", block_size=_CHUNK
         ) as file:
-            while chunk := file.read(_CHUNK):
-                sha.update(chunk)
-        return sha.hexdigest()
+            return digest_stream(file)
 
     def names(self, relative: str) -> list[str]:
         """Sorted names in a folder, without files that are still being written."""
@@ -221,7 +210,7 @@ class Store:
         if folder.is_dir():
             return
         self._make_room(folder.parent)
-        aside = folder.with_name(f".{folder.name}.{os.getpid()}.{uuid.uuid4().hex[:8]}.part")
+        aside = beside(folder)
         aside.mkdir()
         aside.chmod(root.stat().st_mode & 0o2777)
         try:

@@ -16,7 +16,8 @@ from filelock import FileLock
 from numpy.typing import NDArray
 
 from components.core.errors import UserError
-from components.core.refs import digest_bytes, write_atomically
+from components.core.files import write_atomically
+from components.core.refs import digest_bytes
 
 
 class FeatureCache:

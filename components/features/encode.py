@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from components.core.errors import UsageError, UserError, unknown_name
+from components.core.files import read_json
 from components.core.progress import Progress, silent
-from components.core.refs import read_json
 from components.data.manifest import MEDIA, Manifest
 from components.data.media import Media
 from components.data.reader import raws

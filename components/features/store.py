@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from components.core.errors import UserError
-from components.core.refs import read_json, write_json
+from components.core.files import read_json, write_json
 from components.parts import loading as parts
 from components.parts.contracts import Modality
 

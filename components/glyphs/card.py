@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from components.config.run import Labels
-from components.core.refs import write_atomically
+from components.core.files import write_atomically
 from components.data.labels import visible_ids
 from components.data.manifest import Manifest, load_manifest
 from components.data.reader import Dataset, raws

@@ -21,8 +21,8 @@ import yaml
 from PIL import Image, ImageDraw, ImageFont
 
 from components.core.errors import UsageError, UserError, unknown_name
+from components.core.files import written_aside
 from components.core.progress import Progress, silent
-from components.core.refs import written_aside
 from components.data.manifest import Split
 from components.data.splits import assign
 from components.glyphs.card import describe, write_accuracies

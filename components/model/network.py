@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from components.config.run import ModelConfig, Part
 from components.core.errors import BadInput, UserError
-from components.core.refs import read_json, write_json
+from components.core.files import read_json, write_json
 from components.features.store import ModalitySpec
 from components.model.randomness import narrowed
 from components.parts import loading as parts

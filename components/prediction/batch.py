@@ -4,9 +4,7 @@ Records are answered in blocks of ``BLOCK`` rows counted from the first record: 
 depend in its last bits on the rows beside it, so whoever cuts the data at multiples of ``BLOCK`` gets the same numbers.
 """
 
-import os
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from components.core.errors import BadInput, UserError
+from components.core.files import file_aside
 from components.core.progress import Progress, silent
 from components.data.manifest import MEDIA, Manifest
 from components.data.media import Media
@@ -199,7 +198,7 @@ def write(
 ) -> Figures:
     """Write answers into a file: the same bytes however the tables are cut."""
     done = answered = 0
-    with _aside(out) as aside, pq.ParquetWriter(aside, columns) as writer:
+    with file_aside(out) as aside, pq.ParquetWriter(aside, columns) as writer:
         for table in regrouped(tables, ROWS):
             writer.write_table(table, row_group_size=ROWS)
             done += len(table)
@@ -220,18 +219,6 @@ def regrouped(tables: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:
             held, count = [joined.slice(rows)], count - rows
     if count:
         yield pa.concat_tables(held, promote_options="permissive").combine_chunks()
-
-
-@contextmanager
-def _aside(path: Path) -> Iterator[Path]:
-    """A file beside ``path`` that takes its place when the block succeeds."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        yield aside
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
 
 
 def _row(

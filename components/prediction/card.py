@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from components.core.refs import write_atomically
+from components.core.files import write_atomically
 from components.evaluation.metrics import Metrics
 from components.features.store import Features
 from components.model.network import Model

@@ -12,8 +12,9 @@ import yaml
 from numpy.typing import NDArray
 
 from components.config.run import RunConfig
+from components.core.files import write_atomically, write_json
 from components.core.progress import Progress, silent
-from components.core.refs import digest_file, write_atomically, write_json
+from components.core.refs import file_digests
 from components.features.store import Features
 from components.model import network as models
 from components.model.inference import Inference, infer
@@ -78,11 +79,8 @@ def kept_config(config: RunConfig) -> dict[str, Any]:
 
 
 def digests(folder: Path) -> dict[str, str]:
-    """Relative path to SHA-256 of every file of a package but the list itself, in the order of `refs.digest_folder`."""
-    files = sorted(
-        p for p in folder.rglob("*") if p.is_file() and p.relative_to(folder).as_posix() != FILES
-    )
-    return {p.relative_to(folder).as_posix(): digest_file(p) for p in files}
+    """Relative path to SHA-256 of every file of a package except the list itself."""
+    return file_digests(folder, exclude={FILES})
 
 
 def _write_index(folder: Path, model: models.Model, data: Features, progress: Progress) -> None:

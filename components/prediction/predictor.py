@@ -10,7 +10,8 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from components.core.errors import BadInput, UserError, unknown_name
-from components.core.refs import digest_file, digest_json, read_json
+from components.core.files import read_json
+from components.core.refs import digest_file, digest_listing
 from components.model import network as models
 from components.model.calibration import softmax
 from components.model.inference import Inference, infer
@@ -338,9 +339,8 @@ def check_package(package: Path, verify: bool = True) -> str:
                 f"model package {package}: {name} was changed or damaged: got SHA-256 {got[:12]}, wanted {wanted[:12]}; "
                 "build or fetch the package again"
             )
-    # The same digest as `refs.digest_folder`, without reading everything once more (files that are not listed do not count).
-    files = sorted([*listed.items(), (FILES, own)], key=lambda item: Path(item[0]))
-    return digest_json([list(item) for item in files])
+    # Without reading everything once more; files that are not listed do not count.
+    return digest_listing({**listed, FILES: own})
 
 
 def _place(where: str | None, number: int) -> str:

@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 from components.config.home import Home
 from components.core.errors import UserError
-from components.core.refs import digest_folder, written_aside
+from components.core.files import written_aside
+from components.core.refs import digest_folder
 from components.registry.mlflow_errors import server_trouble, storage_trouble
 
 if TYPE_CHECKING:

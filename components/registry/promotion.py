@@ -12,7 +12,7 @@ from pathlib import Path
 
 from components.config.home import Home
 from components.core.errors import UserError, unknown_name
-from components.core.refs import read_json, write_json
+from components.core.files import read_json, write_json
 from components.registry.gate import Decision, Verdict
 from components.registry.ledger import Ledger
 from components.registry.ledger_entry import Entry

@@ -14,8 +14,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from components.core.errors import UserError
+from components.core.files import write_json
 from components.core.progress import Progress, silent
-from components.core.refs import digest_folder, write_json
+from components.core.refs import digest_folder
 from components.data.manifest import MEDIA, Manifest
 from components.data.media import Media
 from components.exchange.exchange import Exchange

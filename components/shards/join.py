@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from components.core.errors import UserError
+from components.core.files import read_json
 from components.core.progress import Progress, silent
-from components.core.refs import read_json
 from components.exchange.exchange import Exchange
 from components.features.encode import Accepted, Inputs, Previews, build_modalities
 from components.features.store import Features, FeaturesWriter, ModalitySpec

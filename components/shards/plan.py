@@ -4,8 +4,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from components.core.files import read_json
 from components.core.progress import Progress, silent
-from components.core.refs import Ref, read_json
+from components.core.refs import Ref
 from components.data.manifest import MEDIA, Manifest
 from components.data.media import Media
 from components.data.reader import ROWS, Dataset

@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from components.core.refs import write_atomically
+from components.core.files import write_atomically
 from components.exchange.exchange import CHECKPOINTS, JOBS, Exchange
 
 _LENGTH = 8

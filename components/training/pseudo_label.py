@@ -8,8 +8,8 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from components.config.run import Part
+from components.core.files import write_json
 from components.core.progress import Progress, silent
-from components.core.refs import write_json
 from components.features.store import Features
 from components.model import network as models
 from components.model.calibration import fit_temperature, softmax

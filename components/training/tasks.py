@@ -9,8 +9,9 @@ import pyarrow.parquet as pq
 import torch
 
 from components.config.run import ModelConfig, Part
+from components.core.files import read_json, write_json
 from components.core.progress import Log, Progress, silent, unlogged
-from components.core.refs import digest_json, read_json, write_json
+from components.core.refs import digest_json
 from components.features.store import Features
 from components.model import network as models
 from components.model.inference import infer

@@ -15,8 +15,8 @@ import pyarrow.parquet as pq
 
 from components.config.run import DataConfig
 from components.core.errors import UserError
+from components.core.files import write_json, written_aside
 from components.core.progress import Progress, silent
-from components.core.refs import write_json, written_aside
 from components.data.labels import visible_ids
 from components.data.manifest import RESERVED, Manifest, load_manifest
 from components.data.reader import Dataset

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from components.config.home import find, writable
-from components.core.refs import read_json
+from components.core.files import read_json
 from flows import engines
 from flows.commands.answer import Answer, table
 from flows.display import Display
@@ -45,7 +45,7 @@ def check(folder: str, manifest: str | None) -> Answer:
     """Check a data set as a run would; its bad records and Data Docs are kept beside the state."""
     engines.quiet()
     from components.config.run import DataConfig
-    from components.core.refs import written_aside
+    from components.core.files import written_aside
     from components.validation.accept import validate
 
     place = writable(find()).root / "checks" / Path(folder).resolve().name

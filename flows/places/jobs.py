@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from components.core.errors import UserError
-from components.core.refs import write_atomically
+from components.core.files import write_atomically
 from components.exchange.exchange import JOBS, Exchange
 from infra.cluster import Cluster
 from infra.failures import JobDeleted

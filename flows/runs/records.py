@@ -17,7 +17,7 @@ from filelock import FileLock, Timeout
 
 from components.config.home import Home
 from components.core.errors import UserError, unknown_name
-from components.core.refs import read_json, write_json
+from components.core.files import read_json, write_json
 from flows.steps.store import StepResult
 
 _LOCK, _HOLDER = "run.lock", "run.holder"  # of a home: one run at a time changes it

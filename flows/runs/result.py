@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from components.core.refs import read_json
+from components.core.files import read_json
 from components.evaluation.metrics import Metrics
 from flows.runs.records import RunRecord
 

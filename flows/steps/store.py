@@ -8,14 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from components.core.refs import (
-    Ref,
-    digest_folder,
-    digest_json,
-    read_json,
-    write_json,
-    written_aside,
-)
+from components.core.files import read_json, write_json, written_aside
+from components.core.refs import Ref, digest_folder, digest_json
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,7 +22,7 @@ import yaml
 from components.config import run as configuration
 from components.config.home import CHECKOUT, Home
 from components.config.trainer import KubernetesTrainer
-from components.core.refs import read_json
+from components.core.files import read_json
 from components.features.store import Features
 from components.model import network as models
 from components.model.inference import infer

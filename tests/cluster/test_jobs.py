@@ -12,7 +12,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from components.config.home import CHECKOUT
-from components.core.refs import read_json
+from components.core.files import read_json
 from components.pods.code import code_digest
 from components.pods.handover import work_digest
 from infra import failures

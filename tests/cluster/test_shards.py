@@ -12,7 +12,8 @@ from PIL import Image
 
 from components.config.home import Home
 from components.config.trainer import KubernetesTrainer
-from components.core.refs import Ref, digest_file, digest_folder, write_json
+from components.core.files import write_json
+from components.core.refs import Ref, digest_file, digest_folder
 from components.data.manifest import load_manifest
 from components.exchange.exchange import Exchange
 from components.features.encode import encode as encode_here

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from components.core.refs import read_json
+from components.core.files import read_json
 from components.features.store import Features
 from components.model import network as models
 from components.model.inference import infer

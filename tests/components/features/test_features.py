@@ -12,7 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from components.core.errors import UsageError, UserError
-from components.core.refs import digest_folder, write_json
+from components.core.files import write_json
+from components.core.refs import digest_folder
 from components.features.cache import FeatureCache
 from components.features.encode import encode
 from components.features.store import Features

@@ -4,7 +4,8 @@ import sys
 
 import pytest
 
-from components.core.refs import digest_folder, read_json
+from components.core.files import read_json
+from components.core.refs import digest_folder
 from components.exchange.exchange import Exchange
 from components.pods import handover as remote
 from components.pods.attempt import attempt

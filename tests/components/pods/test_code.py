@@ -7,6 +7,8 @@ import sys
 import zipfile
 from pathlib import Path
 
+import pytest
+
 from components.config.home import CHECKOUT
 from components.pods.code import code_digest
 
@@ -26,9 +28,9 @@ def test_a_copy_elsewhere_without_bytecode_has_the_same_digest(tmp_path: Path) -
 def test_what_python_and_editors_leave_behind_does_not_count(tmp_path: Path) -> None:
     root = _copy(tmp_path, "littered")
     (root / "data" / "__pycache__").mkdir()
-    (root / "data" / "__pycache__" / "card.cpython-311.pyc").write_bytes(b"\0")
-    (root / ".card.py.swp").write_bytes(b"\0")
-    (root / "card.py~").write_text("old")
+    (root / "data" / "__pycache__" / "reader.cpython-311.pyc").write_bytes(b"\0")
+    (root / "data" / ".reader.py.swp").write_bytes(b"\0")
+    (root / "data" / "reader.py~").write_text("old")
     assert code_digest(root) == code_digest()
 
 
@@ -41,16 +43,26 @@ def test_one_more_byte_a_new_name_and_a_changed_template_each_count(tmp_path: Pa
     assert len(digests) == 4
 
 
-def test_the_wheel_and_the_checkout_agree(tmp_path: Path) -> None:
-    # Built by the packager itself, unpacked as an installer does, and asked in a process that sees only the wheel.
-    build = f"from hatchling.build import build_wheel; build_wheel({str(tmp_path)!r})"
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel, built by the packager itself and unpacked as an installer does."""
+    folder = tmp_path_factory.mktemp("wheel")
+    build = f"from hatchling.build import build_wheel; build_wheel({str(folder)!r})"
     subprocess.run([sys.executable, "-c", build], cwd=CHECKOUT, check=True, capture_output=True)
-    site = tmp_path / "site"
-    with zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as wheel:
-        wheel.extractall(site)
-    asked = subprocess.run(
+    with zipfile.ZipFile(next(folder.glob("*.whl"))) as wheel:
+        wheel.extractall(folder / "site")
+    return folder / "site"
+
+
+def test_the_wheel_holds_the_four_packages_and_no_tools_or_tests(site: Path) -> None:
+    packages = {path.name for path in site.iterdir() if not path.name.endswith(".dist-info")}
+    assert packages == {"components", "flows", "infra", "serving"}
+
+
+def test_the_wheel_and_the_checkout_agree(site: Path) -> None:
+    asked = subprocess.run(  # in a process that sees only the wheel
         [sys.executable, "-P", "-m", "components.pods.code"],
-        cwd=tmp_path,
+        cwd=site.parent,
         env={**os.environ, "PYTHONPATH": str(site)},
         check=True,
         capture_output=True,
@@ -60,11 +72,12 @@ def test_the_wheel_and_the_checkout_agree(tmp_path: Path) -> None:
 
 
 def _longer(root: Path) -> None:
-    (root / "card.py").write_text((root / "card.py").read_text() + "\n")
+    file = root / "core" / "refs.py"
+    file.write_text(file.read_text() + "\n")
 
 
 def _renamed(root: Path) -> None:
-    (root / "card.py").rename(root / "cart.py")
+    (root / "core" / "refs.py").rename(root / "core" / "reference.py")
 
 
 def _restyled(root: Path) -> None:

@@ -4,7 +4,8 @@ import pytest
 
 from components.config.run import Part
 from components.core.errors import UsageError, UserError
-from components.core.refs import Ref, digest_folder, read_json
+from components.core.files import read_json
+from components.core.refs import Ref, digest_folder
 from components.model import network as models
 from components.pods.entry import run
 from components.training.pseudo_label import pseudo_label

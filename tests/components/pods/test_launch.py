@@ -8,7 +8,7 @@ import pytest
 
 from components.config.run import ModelConfig, Part
 from components.core.errors import UsageError
-from components.core.refs import read_json
+from components.core.files import read_json
 from components.pods.entry import run
 from components.pods.launch import Shape
 from tests.components.pods.pods import command, end, figures, job, start, teach_spec

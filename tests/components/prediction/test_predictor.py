@@ -11,7 +11,8 @@ import pytest
 
 from components.config.run import DataConfig, RunConfig
 from components.core.errors import BadInput, UserError
-from components.core.refs import digest_folder, read_json
+from components.core.files import read_json
+from components.core.refs import digest_folder
 from components.prediction import predictor as module
 from components.prediction.package import package
 from components.prediction.predictor import Predictor
