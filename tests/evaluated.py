@@ -16,7 +16,7 @@ from components.core.files import write_json
 from components.evaluation.evaluate import evaluate
 from components.features.store import Features
 from components.model import network as models
-from components.training.optimiser import AdamW
+from components.training.optimiser import adamw
 from tests import synthetic
 
 
@@ -66,7 +66,7 @@ def fit(features: Features, names: tuple[str, ...], *, seed: int, steps: int = 4
         torch.from_numpy(features.present[rows][:, columns]),
         torch.from_numpy(features.labels[rows]),
     )
-    optimiser = AdamW(model.named_parameters(), weight_decay=1e-2)
+    optimiser = adamw(model.named_parameters(), lr=1e-2, weight_decay=1e-2)
     for _ in range(steps):
         keep = torch.rand(present.shape) > 0.3
         out = model(
@@ -83,7 +83,7 @@ def fit(features: Features, names: tuple[str, ...], *, seed: int, steps: int = 4
                 loss = loss + 0.1 * F.cross_entropy(scores, torch.arange(int(both.sum())))
         optimiser.zero_grad()
         loss.backward()
-        optimiser.step(1e-2)
+        optimiser.step()
     return model.eval()
 
 

@@ -68,7 +68,7 @@ class TrainingData:
             weights=there(self.weights),
         )
 
-    def order(self, batch_size: int, seed: int, epoch: int) -> list[NDArray[np.int64]]:
+    def batches(self, batch_size: int, seed: int, epoch: int) -> list[NDArray[np.int64]]:
         """Rows of each batch of an epoch: shuffled, all used once, supervised ones spread evenly.
 
         A pure function of seed and epoch, so a resumed run sees what it would have seen.

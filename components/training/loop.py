@@ -20,10 +20,10 @@ from components.training.checkpoint import Checkpoint, Store
 from components.training.data import TrainingData
 from components.training.distributed import ALONE, World
 from components.training.objective import Loss, Objective
-from components.training.optimiser import AdamW, learning_rate
+from components.training.optimiser import adamw, load_named_state, named_state, schedule
 
-_LONGEST_GRADIENT = 1.0
-"""Longer gradients of all parameters together are cut to this length."""
+MAX_GRAD_NORM = 1.0
+"""The gradient of all parameters together is scaled down to this norm where it is larger."""
 _FIT_ROWS = 50_000
 """At most this many training records set means and scales."""
 
@@ -51,7 +51,7 @@ UNDISTURBED = Control()
 
 
 @dataclass(frozen=True, kw_only=True)
-class Fitted:
+class FitResult:
     """How a training went.
 
     Attributes:
@@ -78,7 +78,7 @@ def fit(
     log: Log = unlogged,
     progress: Progress = silent,
     control: Control = UNDISTURBED,
-) -> Fitted:
+) -> FitResult:
     """Train a model in place; it ends on the CPU, in evaluation mode.
 
     Args:
@@ -104,7 +104,7 @@ def fit(
             "label some training records, or make their labels visible with `data.labels`"
         )
     with _own_randomness(placed(config)[0]):
-        run = _Run(model, losses, data, config, epochs, control.world)
+        run = TrainState(model, losses, data, config, epochs, control.world)
         found = checkpoints.read(name, key) if checkpoints is not None else None
         if found is not None:
             run.resume(found)
@@ -125,7 +125,7 @@ def fit(
             if stop and run.epoch < epochs:
                 raise Interrupted(f"{name}: stopped after step {run.step} of {run.steps}")
     model.cpu().eval()
-    return Fitted(history=run.history, steps=run.step, resumed_from=found.step if found else 0)
+    return FitResult(history=run.history, steps=run.step, resumed_from=found.step if found else 0)
 
 
 def _drawn_alike(world: World, device: torch.device, name: str) -> None:
@@ -142,7 +142,7 @@ def _drawn_alike(world: World, device: torch.device, name: str) -> None:
         )
 
 
-def _due(run: "_Run", config: TrainingConfig, epochs: int, steps: int | None) -> bool:
+def _due(run: "TrainState", config: TrainingConfig, epochs: int, steps: int | None) -> bool:
     """Whether a checkpoint is written after this step."""
     if run.batch == 0 and (run.epoch % config.checkpoint_every == 0 or run.epoch == epochs):
         return True
@@ -162,7 +162,7 @@ def placed(config: TrainingConfig) -> tuple[torch.device, torch.dtype]:
     return device, torch.bfloat16 if bf16 else torch.float32
 
 
-class _Run:
+class TrainState:
     """State of one training between its steps."""
 
     def __init__(
@@ -179,14 +179,17 @@ class _Run:
         self.names, self.weights = list(losses), [weight for weight, _ in losses.values()]
         self.history: list[dict[str, float]] = []
         self.epoch = self.batch = self.step = 0
-        self.batches: list[NDArray[np.int64]] = data.order(config.batch_size, config.seed, 0)
+        self.batches: list[NDArray[np.int64]] = data.batches(config.batch_size, config.seed, 0)
         # Sums stay on the device, so that a step never waits for the one before.
         self.sums = torch.zeros(1 + len(losses), device=self.device)
         self.steps = epochs * len(self.batches)
         _fit_encoders(model, data, config.seed)
         self.whole = Objective(model, losses, config, precision, world).to(self.device).train()
         self.forward = world.wrapped(self.whole)
-        self.optimiser = AdamW(self.whole.named_parameters(), config.weight_decay)
+        self.optimiser = adamw(
+            self.whole.named_parameters(), config.learning_rate, config.weight_decay
+        )
+        self.schedule = schedule(self.optimiser, self.steps)
 
     def resume(self, found: Checkpoint) -> None:
         """Take up what an interrupted run left."""
@@ -195,11 +198,12 @@ class _Run:
             prefix = next(p for p in parts if name.startswith(p))
             parts[prefix][name.removeprefix(prefix)] = tensor
         self.whole.load_state_dict(parts[""])
-        self.optimiser.load(parts[_OPTIMISER])
+        load_named_state(self.optimiser, parts[_OPTIMISER])
         self.history, self.step = list(found.history), found.step
+        self.schedule = schedule(self.optimiser, self.steps, done=self.step)
         self.epoch, self.batch = found.epoch, found.batch
         if self.batch:
-            self.batches = self.data.order(self.config.batch_size, self.config.seed, self.epoch)
+            self.batches = self.data.batches(self.config.batch_size, self.config.seed, self.epoch)
             self.sums = parts[_POSITION]["sums"].to(self.device)
             torch.set_rng_state(parts[_POSITION]["cpu"])
             if self.device.type == "cuda" and "cuda" in parts[_POSITION]:
@@ -209,7 +213,7 @@ class _Run:
         """All that the next step needs; between epochs randomness is drawn anew from seed and epoch."""
         state = {
             **self.whole.state_dict(),
-            **{f"{_OPTIMISER}{n}": t for n, t in self.optimiser.state.items()},
+            **{f"{_OPTIMISER}{n}": t for n, t in named_state(self.optimiser).items()},
         }
         if self.batch:
             state |= {f"{_POSITION}sums": self.sums, f"{_POSITION}cpu": torch.get_rng_state()}
@@ -222,7 +226,7 @@ class _Run:
     def advance(self) -> None:
         """One step, and what comes before and after an epoch's steps."""
         if self.batch == 0:
-            self.batches = self.data.order(self.config.batch_size, self.config.seed, self.epoch)
+            self.batches = self.data.batches(self.config.batch_size, self.config.seed, self.epoch)
             seed = (
                 np.random.SeedSequence([self.config.seed, self.epoch]).generate_state(1, np.uint64)[
                     0
@@ -231,24 +235,25 @@ class _Run:
             )
             torch.manual_seed(int(seed))
             self.sums = torch.zeros_like(self.sums)
-        rate = learning_rate(self.step, self.steps, self.config.learning_rate)
-        self.sums += self._minimise(self.batches[self.batch], rate)
+        lr = float(self.schedule.get_last_lr()[0])
+        self.sums += self._minimise(self.batches[self.batch])
         self.step += 1
         self.batch += 1
         if self.batch == len(self.batches):
-            self._end_epoch(rate)
+            self._end_epoch(lr)
 
-    def _minimise(self, rows: NDArray[np.int64], rate: float) -> Tensor:
+    def _minimise(self, rows: NDArray[np.int64]) -> Tensor:
         """Move all parameters; returns the total loss and each loss, ``(1 + losses,)``."""
         values = self.forward(self.data.batch(rows, self.device, self.world.bounds(len(rows))))
         total = (values.new_tensor(self.weights) * values).sum()
         self.optimiser.zero_grad()
         total.backward()
-        nn.utils.clip_grad_norm_(self.whole.parameters(), _LONGEST_GRADIENT)
-        self.optimiser.step(rate)
+        nn.utils.clip_grad_norm_(self.whole.parameters(), MAX_GRAD_NORM)
+        self.optimiser.step()
+        self.schedule.step()
         return torch.cat([total.detach()[None], values.detach()])
 
-    def _end_epoch(self, rate: float) -> None:
+    def _end_epoch(self, lr: float) -> None:
         means = (self.sums / len(self.batches)).tolist()
         self.epoch, self.batch = self.epoch + 1, 0
         if not math.isfinite(means[0]):
@@ -259,7 +264,7 @@ class _Run:
             {
                 "loss": means[0],
                 **dict(zip(self.names, means[1:], strict=True)),
-                "learning_rate": rate,
+                "learning_rate": lr,
             }
         )
 

@@ -1,94 +1,83 @@
-"""AdamW whose whole state is named tensors, so that a checkpoint is just them.
+"""AdamW and its learning-rate schedule, both torch's; the state by name, for checkpoints.
 
-The arithmetic is ``torch.optim.adamw.adamw`` itself. The class ``torch.optim.AdamW`` is not used because its first call imports
-the compiler (``torch._dynamo``), which takes several seconds that no training here needs.
+The first AdamW of a process imports the compiler (``torch._dynamo``), which every method of
+``torch.optim`` asks not to compile it: 1.0 s with torch 2.13 on two cores, once per process.
 
-Source: Loshchilov & Hutter 2019 (arXiv:1711.05101); one rise and one cosine fall of the learning rate, Smith & Topin 2019
-(arXiv:1708.07120).
+Source: Loshchilov & Hutter 2019 (arXiv:1711.05101); one rise and one cosine fall of the learning
+rate, Smith & Topin 2019 (arXiv:1708.07120).
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
-import torch
 from torch import Tensor, nn
-from torch.optim.adamw import adamw
+from torch.optim import AdamW
+from torch.optim.lr_scheduler import LambdaLR
 
 _BETAS = (0.9, 0.98)
-"""The second is below the usual 0.999: these trainings take hundreds of steps, not hundreds of thousands."""
-_EPSILON = 1e-8
-WARM_UP = 0.05
+"""The second is below the usual 0.999: a run takes hundreds of steps, not hundreds of thousands."""
+WARMUP_FRACTION = 0.05
 """Share of all steps in which the learning rate rises."""
 
 
-def learning_rate(step: int, steps: int, peak: float) -> float:
-    """Rate of a step: a straight rise over the first twentieth, then half a cosine down to zero.
-
-    >>> [round(learning_rate(s, 42, 1.0), 3) for s in (0, 1, 2, 22, 42)]
-    [0.5, 1.0, 1.0, 0.5, 0.0]
-    """
-    warm = max(1, round(WARM_UP * steps))
-    if step < warm:
-        return peak * (step + 1) / warm
-    return peak * 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))
-
-
-class AdamW:
-    """Moves parameters against their gradients; one without a gradient stays as it is.
+def adamw(parameters: Iterable[tuple[str, nn.Parameter]], lr: float, weight_decay: float) -> AdamW:
+    """An optimiser that decays matrices only.
 
     Args:
-        parameters: name to parameter.
-        weight_decay: pull of matrices towards zero; norms, biases, temperatures and learned stand-ins are not pulled.
+        parameters: name and parameter.
+        lr: the highest learning rate.
+        weight_decay: of matrices; norms, biases, temperatures and learned stand-ins do not decay.
     """
+    named = list(parameters)
+    groups = [
+        {"params": [(n, p) for n, p in named if p.ndim > 1], "weight_decay": weight_decay},
+        {"params": [(n, p) for n, p in named if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    groups = [group for group in groups if group["params"]]
+    return AdamW(groups, lr=lr, betas=_BETAS, fused=True)
 
-    def __init__(self, parameters: Iterable[tuple[str, nn.Parameter]], weight_decay: float) -> None:
-        self._parameters = dict(parameters)
-        self._decay = {
-            name: weight_decay if p.ndim > 1 else 0.0 for name, p in self._parameters.items()
-        }
-        self.state = {
-            **{f"mean/{name}": torch.zeros_like(p) for name, p in self._parameters.items()},
-            **{f"square/{name}": torch.zeros_like(p) for name, p in self._parameters.items()},
-            **{
-                f"step/{name}": torch.zeros((), device=p.device)
-                for name, p in self._parameters.items()
-            },
-        }
 
-    def zero_grad(self) -> None:
-        """Forget the gradients."""
-        for parameter in self._parameters.values():
-            parameter.grad = None
+def lr_factor(step: int, steps: int) -> float:
+    """Share of the highest learning rate: a linear rise over the first twentieth, then half a cosine.
 
-    @torch.no_grad()
-    def step(self, rate: float) -> None:
-        """One step at a learning rate."""
-        for decay in sorted(set(self._decay.values())):
-            names = [
-                n
-                for n, p in self._parameters.items()
-                if p.grad is not None and self._decay[n] == decay
-            ]
-            if not names:
-                continue
-            adamw(
-                [self._parameters[n] for n in names],
-                [g for n in names if (g := self._parameters[n].grad) is not None],
-                [self.state[f"mean/{n}"] for n in names],
-                [self.state[f"square/{n}"] for n in names],
-                [],
-                [self.state[f"step/{n}"] for n in names],
-                fused=True,
-                amsgrad=False,
-                beta1=_BETAS[0],
-                beta2=_BETAS[1],
-                lr=rate,
-                weight_decay=decay,
-                eps=_EPSILON,
-                maximize=False,
-            )
+    >>> [round(lr_factor(s, 42), 3) for s in (0, 1, 2, 22, 42)]
+    [0.5, 1.0, 1.0, 0.5, 0.0]
+    """
+    warmup = max(1, round(WARMUP_FRACTION * steps))
+    if step < warmup:
+        return (step + 1) / warmup
+    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
 
-    def load(self, state: Mapping[str, Tensor]) -> None:
-        """Take over the state of an earlier run."""
-        for name, value in self.state.items():
-            value.copy_(state[name])
+
+def schedule(optimiser: AdamW, steps: int, *, done: int = 0) -> LambdaLR:
+    """Set the learning rate of the next step, and of each later one when it is stepped.
+
+    Args:
+        optimiser: its groups take the learning rate.
+        steps: of the whole run.
+        done: how many an interrupted run has done; the optimiser has had a schedule then.
+    """
+    return LambdaLR(optimiser, lambda step: lr_factor(step, steps), last_epoch=done - 1)
+
+
+def named_state(optimiser: AdamW) -> dict[str, Tensor]:
+    """``exp_avg/<parameter>``, ``exp_avg_sq/…`` and ``step/…`` of each parameter that has moved."""
+    return {
+        f"{key}/{name}": value
+        for name, parameter in _named(optimiser)
+        for key, value in optimiser.state[parameter].items()
+    }
+
+
+def load_named_state(optimiser: AdamW, state: Mapping[str, Tensor]) -> None:
+    """Restore what ``named_state`` returned."""
+    parameters = dict(_named(optimiser))
+    for key, value in state.items():
+        what, _, name = key.partition("/")
+        parameter = parameters[name]
+        optimiser.state[parameter][what] = value.to(parameter.device, copy=True)
+
+
+def _named(optimiser: AdamW) -> Iterator[tuple[str, nn.Parameter]]:
+    for group in optimiser.param_groups:
+        yield from zip(group["param_names"], group["params"], strict=True)

@@ -59,7 +59,7 @@ def test_as_many_checkpoints_as_the_loop_writes(real, every, often):
         checkpoints=store,
         control=Control(checkpoint_steps=often),
     )
-    per_epoch = len(data.order(16, 0, 0))
+    per_epoch = len(data.batches(16, 0, 0))
     assert sizes.checkpoint_count(5, per_epoch, every, often) == len(written)
 
 

@@ -18,7 +18,7 @@ def test_steps_of_teach_are_batches_of_the_real_order(real, batch_size):
     training = real.config.training.model_copy(update={"batch_size": batch_size})
     config = real.config.model_copy(update={"training": training})
     (teach,) = trainings("teach", config, real.surveyed, real.surveyed.records, real.base)
-    order = trained(real, "full", None, all_of_them=False).order(batch_size, 0, 0)
+    order = trained(real, "full", None, all_of_them=False).batches(batch_size, 0, 0)
     assert teach.rows == sum(map(len, order))
     assert teach.steps_per_epoch == len(order)
     assert teach.steps == config.training.teacher_epochs * len(order)
@@ -41,7 +41,7 @@ def test_steps_of_student_and_baselines_are_batches_of_the_real_order(real, acce
     assert sorted(found) == ["concat", "full", "only-facts", "only-image", "only-text"]
     for name, training in found.items():
         alone = name.startswith("only-")
-        order = trained(real, name, pseudo, all_of_them=not alone).order(size, 0, 0)
+        order = trained(real, name, pseudo, all_of_them=not alone).batches(size, 0, 0)
         assert (training.rows, training.steps_per_epoch) == (sum(map(len, order)), len(order)), name
         assert training.epochs == real.config.training.epochs
 
@@ -62,7 +62,7 @@ def test_where_the_teacher_is_kept_baselines_follow_it(real):
     kept = trainings(
         "baselines", real.config, real.surveyed, 240, real.base, Outcome(student=False)
     )
-    order = trained(real, "only-text", None, all_of_them=False).order(
+    order = trained(real, "only-text", None, all_of_them=False).batches(
         real.config.training.batch_size, 0, 0
     )
     text = next(t for t in kept if t.model == "only-text")

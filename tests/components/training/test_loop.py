@@ -14,7 +14,7 @@ from components.training.checkpoint import Folder, decode
 from components.training.data import training_data
 from components.training.loop import Control, fit, placed
 from components.training.objective import hide_modalities, smoothed
-from components.training.optimiser import AdamW, learning_rate
+from components.training.optimiser import adamw, lr_factor, schedule
 from tests.synthetic import CLASSES, records, write_features
 
 CONFIG = TrainingConfig(batch_size=32, learning_rate=3e-3, seed=3, device="cpu")
@@ -231,13 +231,13 @@ def test_cuda_without_a_device_is_said():
 @given(st.integers(2, 40), st.integers(0, 60), st.integers(2, 16), st.integers(0, 3))
 def test_an_epoch_uses_every_row_once_and_spreads_labels_evenly(labelled, extra, size, epoch):
     data = training_data_of(labelled, extra)
-    batches = data.order(size, 0, epoch)
+    batches = data.batches(size, 0, epoch)
     assert sorted(np.concatenate(batches)) == list(range(labelled + extra))
     assert max(map(len, batches)) <= size + 1
     shares = [int((b < labelled).sum()) for b in batches]
     assert max(shares) - min(shares) <= 1
     assert all(
-        np.array_equal(a, b) for a, b in zip(batches, data.order(size, 0, epoch), strict=True)
+        np.array_equal(a, b) for a, b in zip(batches, data.batches(size, 0, epoch), strict=True)
     )
 
 
@@ -277,40 +277,49 @@ def test_smoothed_targets_are_torchs_label_smoothing():
     assert torch.allclose(smoothed(torch.tensor([-1]), 4, 0.1), torch.full((1, 4), 0.25))
 
 
-def test_the_rate_rises_falls_and_ends_at_zero():
-    rates = [learning_rate(s, 100, 1.0) for s in range(101)]
-    assert max(rates) == 1.0
-    assert rates[-1] == pytest.approx(0)
-    assert rates[:5] == sorted(rates[:5])
-    assert rates[5:] == sorted(rates[5:], reverse=True)
+def test_the_learning_rate_rises_falls_and_ends_at_zero():
+    lrs = [lr_factor(s, 100) for s in range(101)]
+    assert max(lrs) == 1.0
+    assert lrs[-1] == pytest.approx(0)
+    assert lrs[:5] == sorted(lrs[:5])
+    assert lrs[5:] == sorted(lrs[5:], reverse=True)
 
 
-def test_the_optimiser_is_torchs_adamw():
-    """Oracle: torch.optim.AdamW with the same groups, on the same gradients."""
+@pytest.mark.parametrize("done", [0, 3, 39])
+def test_a_schedule_continues_where_an_interrupted_run_stopped(done):
+    def lrs(done):
+        optimiser = adamw([("w", torch.nn.Parameter(torch.ones(2)))], lr=0.1, weight_decay=0.0)
+        given = schedule(optimiser, 40)
+        if done:
+            given = schedule(optimiser, 40, done=done)
+        for _ in range(done, 40):
+            yield given.get_last_lr()[0]
+            optimiser.step()
+            given.step()
+
+    assert list(lrs(done)) == [0.1 * lr_factor(step, 40) for step in range(done, 40)]
+
+
+def test_matrices_decay_and_vectors_do_not():
+    """Oracle: the update of Loshchilov & Hutter 2019, algorithm 2, in numpy."""
     torch.manual_seed(0)
-    ours, theirs = (
-        torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.LayerNorm(3)) for _ in range(2)
-    )
-    theirs.load_state_dict(ours.state_dict())
-    groups = [
-        {"params": [p for p in theirs.parameters() if p.ndim > 1], "weight_decay": 0.1},
-        {"params": [p for p in theirs.parameters() if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-    oracle = torch.optim.AdamW(groups, betas=(0.9, 0.98))
-    mine = AdamW(ours.named_parameters(), 0.1)
-    for step in range(5):
-        x = torch.randn(6, 4)
-        for group in oracle.param_groups:
-            group["lr"] = 0.01 * (step + 1)
-        for model in (ours, theirs):
-            model.zero_grad()
-            model(x).square().mean().backward()
-        oracle.step()
-        mine.step(0.01 * (step + 1))
-    assert all(
-        torch.allclose(a, b, atol=1e-6)
-        for a, b in zip(ours.parameters(), theirs.parameters(), strict=True)
-    )
+    model = torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.LayerNorm(3))
+    wanted = {n: p.detach().double().numpy().copy() for n, p in model.named_parameters()}
+    m, v = ({n: np.zeros_like(p) for n, p in wanted.items()} for _ in range(2))
+    optimiser = adamw(model.named_parameters(), lr=0.01, weight_decay=0.1)
+    for t in range(1, 6):
+        model.zero_grad()
+        model(torch.randn(6, 4)).square().mean().backward()
+        for name, parameter in model.named_parameters():
+            g = parameter.grad.double().numpy()
+            m[name] = 0.9 * m[name] + 0.1 * g
+            v[name] = 0.98 * v[name] + 0.02 * g**2
+            decayed = wanted[name] * (1 - 0.01 * (0.1 if parameter.ndim > 1 else 0.0))
+            moved = m[name] / (1 - 0.9**t) / (np.sqrt(v[name] / (1 - 0.98**t)) + 1e-8)
+            wanted[name] = decayed - 0.01 * moved
+        optimiser.step()
+    for name, parameter in model.named_parameters():
+        assert parameter.detach().numpy() == pytest.approx(wanted[name], abs=1e-5)
 
 
 def test_a_checkpoint_holds_no_pickle(features, tmp_path):
@@ -318,5 +327,5 @@ def test_a_checkpoint_holds_no_pickle(features, tmp_path):
     trained(features, epochs=1, checkpoints=Folder(tmp_path), key="k")
     found = decode(path.read_bytes(), "k")
     assert found.epoch == 1
-    assert any(name.startswith("optimiser/square/") for name in found.state)
+    assert any(name.startswith("optimiser/exp_avg_sq/") for name in found.state)
     assert b"pickle" not in path.read_bytes()
