@@ -1,7 +1,6 @@
 """Other people's files made into a data set: a table with media paths, or a folder with one sub-folder per class."""
 
 import json
-from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 import pyarrow as pa
@@ -13,11 +12,10 @@ from components.core.errors import UserError
 from components.core.files import written_aside
 from components.core.progress import Progress, silent
 from components.data.manifest import RESERVED
+from components.data.packed import PackedMedia
 
 _PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff")
 _TABLES = (".csv", ".tsv", ".parquet")
-_PART_BYTES = 128 << 20
-"""Packed media go into files of about this size, in row groups of about a sixteenth."""
 _SAMPLE = 1000
 """Cells that a guess looks at."""
 _MOST_CATEGORIES = 50
@@ -198,23 +196,10 @@ def _pack(table: pa.Table, column: str, base: Path, folder: Path, progress: Prog
         for p, n in known.items()
         if p.lower().endswith(_PICTURES) and (base / p).is_file()
     ]
-    done = 0
-    folder.mkdir(exist_ok=True)
-    for number, part in enumerate(_parts(files)):
-        schema = pa.schema([("path", pa.string()), ("bytes", pa.binary())])
-        with pq.ParquetWriter(
-            folder / f"{column}-{number:03}.parquet",
-            schema,
-            compression="none",
-            use_dictionary=False,
-        ) as out:
-            for rows in part:
-                out.write_table(
-                    pa.Table.from_pylist(
-                        [{"path": n, "bytes": p.read_bytes()} for n, p in rows], schema
-                    )
-                )
-                done += len(rows)
+    with PackedMedia(folder, column) as packed:
+        for done, (name, file) in enumerate(files, 1):
+            packed.add(name, file.read_bytes())
+            if done % 100 == 0 or done == len(files):
                 progress(f"packing {column}", done, len(files))
     place = table.column_names.index(column)
     return table.set_column(
@@ -233,27 +218,6 @@ def _inside(path: str, column: str, taken: set[str]) -> str:
     while name in taken:
         name = f"_/{name}"
     return name
-
-
-def _parts(files: Sequence[tuple[str, Path]]) -> Iterator[list[list[tuple[str, Path]]]]:
-    """Files cut into parts of row groups by their size."""
-    part: list[list[tuple[str, Path]]] = []
-    group: list[tuple[str, Path]] = []
-    in_part = in_group = 0
-    for item in files:
-        size = item[1].stat().st_size
-        group.append(item)
-        in_part, in_group = in_part + size, in_group + size
-        if in_group >= _PART_BYTES // 16:
-            part.append(group)
-            group, in_group = [], 0
-        if in_part >= _PART_BYTES:
-            yield part + ([group] if group else [])
-            part, group, in_part, in_group = [], [], 0, 0
-    if group:
-        part.append(group)
-    if part:
-        yield part
 
 
 def _manifest(roles: dict[str, str], kinds: dict[str, str], table: pa.Table, source: Path) -> str:

@@ -24,6 +24,7 @@ from components.core.errors import UsageError, UserError, unknown_name
 from components.core.files import written_aside
 from components.core.progress import Progress, silent
 from components.data.manifest import Split
+from components.data.packed import PackedMedia
 from components.data.splits import assign
 from components.glyphs.card import describe, write_accuracies
 from components.glyphs.recipe import (
@@ -42,7 +43,6 @@ _EM = 24
 """Font size: the tallest letters with accents still fit."""
 _CANVAS = 96
 """Pixels to draw on before cutting out: room for the widest character."""
-_GROUP_ROWS = 1000
 FACES = {
     "regular": ("DejaVuSans",),
     "all": (
@@ -135,11 +135,12 @@ def make_glyphs(target: Path, recipe: Recipe | None = None, progress: Progress =
     labels = [g.family if counts[g.family] >= recipe.rare else None for g in glyphs]
     with written_aside(target) as folder:
         rows, media = _records(glyphs, labels, recipe, progress)
-        (folder / "media").mkdir()
         pq.write_table(
             pa.Table.from_pylist(rows, _schema()), folder / "records.parquet", row_group_size=10_000
         )
-        _write_media(folder / "media", media)
+        with PackedMedia(folder / "media", "images") as packed:
+            for path, picture in media:
+                packed.add(path, picture)
         manifest = yaml.safe_load(_MANIFEST)
         splits = assign([r["group"] for r in rows], Split(**manifest["split"]))
         train = [r for r, s in zip(rows, splits, strict=True) if s == "train"]
@@ -238,11 +239,12 @@ def _facts(character: str) -> dict[str, Any]:
 
 def _records(
     glyphs: Sequence[Glyph], labels: Sequence[str | None], recipe: Recipe, progress: Progress
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Rows of ``records.parquet`` and of the packed media."""
+) -> tuple[list[dict[str, Any]], list[tuple[str, bytes]]]:
+    """Rows of ``records.parquet``, and path and content of each picture."""
     telling = telling_words([g.name for g in glyphs], [g.family for g in glyphs])
     faces = FACES[recipe.faces]
-    rows, media = [], []
+    rows: list[dict[str, Any]] = []
+    media: list[tuple[str, bytes]] = []
     for done, (glyph, label) in enumerate(zip(glyphs, labels, strict=True)):
         random = recipe.generator(0, glyph.code, faces.index(glyph.face))
         lost = dropped(recipe, random)
@@ -252,7 +254,7 @@ def _records(
         key = character if len(faces) == 1 else f"{character}-{glyph.face}"
         path = None if "image" in lost else f"images/{key}.png"
         if path is not None:
-            media.append({"path": path, "bytes": _png(noisy(glyph.picture, recipe, random))})
+            media.append((path, _png(noisy(glyph.picture, recipe, random))))
         rows.append(
             {
                 "id": key,
@@ -283,18 +285,6 @@ def _png(picture: np.ndarray[Any, np.dtype[np.uint8]]) -> bytes:
 def _schema() -> pa.Schema:
     texts = ("id", "group", "label", "face", "image", "text")
     return pa.schema([*((name, pa.string()) for name in texts), *_FACTS.items()])
-
-
-def _write_media(folder: Path, media: list[dict[str, Any]]) -> None:
-    schema = pa.schema([("path", pa.string()), ("bytes", pa.binary())])
-    table = pa.Table.from_pylist(media, schema)
-    pq.write_table(
-        table,
-        folder / "images-000.parquet",
-        row_group_size=_GROUP_ROWS,
-        compression="none",
-        use_dictionary=False,
-    )
 
 
 def read_recipe(path: Path) -> Recipe:

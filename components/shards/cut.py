@@ -19,11 +19,10 @@ from components.core.progress import Progress, silent
 from components.core.refs import digest_folder
 from components.data.manifest import MEDIA, Manifest
 from components.data.media import Media
+from components.data.packed import PackedMedia
 from components.exchange.exchange import Exchange
 from components.prediction.block import BLOCK
 from components.shards.spec import Part
-
-_PACKED = pa.schema([("path", pa.string()), ("bytes", pa.large_binary())])
 
 
 def media_in_store(data_uri: str, exchange_uri: str) -> str | None:
@@ -100,11 +99,11 @@ def cut(
 def _write(
     folder: Path, tables: Iterator[pa.Table], manifest: Manifest, media: Media | None
 ) -> None:
-    paths = [str(m.column) for m in manifest.modalities.values() if m.kind in MEDIA]
+    columns = [str(m.column) for m in manifest.modalities.values() if m.kind in MEDIA]
+    seen: set[str] = set()
     with ExitStack() as stack:
+        packed = stack.enter_context(PackedMedia(folder / "media", "part"))
         records: pq.ParquetWriter | None = None
-        packed: pq.ParquetWriter | None = None
-        seen: set[str] = set()
         for table in tables:
             if records is None:
                 records = stack.enter_context(
@@ -113,31 +112,19 @@ def _write(
             records.write_table(table)
             if media is None:
                 continue
-            wanted = [
-                p
-                for c in paths
-                for p in table[c].to_pylist()
-                if isinstance(p, str) and p and p not in seen
-            ]
-            wanted = list(dict.fromkeys(wanted))
-            seen.update(wanted)
-            # A path that leads nowhere is left out: whoever reads the part finds it missing, as here.
-            found = [
-                (p, data)
-                for p, data in zip(wanted, media.fetch(wanted), strict=True)
-                if isinstance(data, bytes)
-            ]
-            if found and packed is None:
-                (folder / "media").mkdir()
-                packed = stack.enter_context(
-                    pq.ParquetWriter(folder / "media" / "part.parquet", _PACKED, compression="none")
-                )
-            if found and packed is not None:
-                columns = [
-                    pa.array(column, field.type)
-                    for column, field in zip(zip(*found, strict=True), _PACKED, strict=True)
-                ]
-                packed.write_table(pa.table(columns, schema=_PACKED))
+            paths = [path for column in columns for path in _paths(table[column], seen)]
+            for path, content in zip(paths, media.fetch(paths), strict=True):
+                # A missing file is left out: the pod that reads the part finds it missing too.
+                if isinstance(content, bytes):
+                    packed.add(path, content)
+
+
+def _paths(column: pa.ChunkedArray, seen: set[str]) -> Iterator[str]:
+    """Paths of a media column that were not seen before."""
+    for value in column.to_pylist():
+        if isinstance(value, str) and value and value not in seen:
+            seen.add(value)
+            yield value
 
 
 class _Rows:
