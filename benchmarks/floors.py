@@ -111,9 +111,8 @@ def _numbers(metrics: dict[str, Any], name: str) -> list[float]:
 def _steps(name: str, data: Path, draw: str) -> tuple[dict[str, Path], dict[str, Any]]:
     from components.config import run as configuration
     from components.config.home import find, writable
-    from components.core.refs import Ref
-    from flows.runs.session import data_ref
-    from flows.steps import steps
+    from flows.steps.step import Job, needed, walk
+    from flows.steps.table import steps_for
 
     tree = yaml.safe_load((ROOT / "conf" / f"{name}.yaml").read_text())
     if draw == "all":
@@ -128,13 +127,12 @@ def _steps(name: str, data: Path, draw: str) -> tuple[dict[str, Path], dict[str,
         config = configuration.load(path, str(data))
     finally:
         path.unlink()
-    job = steps.Job(config=config, base=ROOT / "conf", home=writable(find()))
-    known: dict[str, Ref] = {"data": data_ref(config, job.home)}
-    for step in steps.STEPS[:7]:
-        result = steps.execute(step, job, known)
-        known[step.name] = result.ref
-        sys.stderr.write(f"{name} {draw} {step.name}: {result.status} {result.seconds:.1f} s\n")
-    return {n: r.path for n, r in known.items() if n != "data"}, tree
+    job = Job.opened(config, base=ROOT / "conf", home=writable(find()))
+    outputs = {}
+    for result in walk(needed(steps_for(config, job.manifest), "evaluate"), job):
+        outputs[result.name] = result.ref.path
+        sys.stderr.write(f"{name} {draw} {result.name}: {result.status} {result.seconds:.1f} s\n")
+    return outputs, tree
 
 
 def _pixels(data: Path, paths: pd.Series) -> np.ndarray:

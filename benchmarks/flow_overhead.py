@@ -15,15 +15,12 @@ def bare(path: Path, home: Path) -> float:
     """Steps and effects in order, without Prefect."""
     from flows import effects
     from flows.runs.session import Session
-    from flows.steps import steps
 
     start = time.perf_counter()
     with Session.opened(path, data=None, home=str(home), flow_run=None) as session:
-        for step in steps.STEPS:
-            session.execute(step, session.inputs(step))
-        packed, results = (
-            next(r.ref for r in session.results if r.name == n) for n in ("package", "evaluate")
-        )
+        for step in session.table:
+            session.execute(step, session.inputs(step), log=lambda _: None)
+        packed, results = (session.output(n) for n in ("package", "evaluate"))
         version = effects.register(session, packed, results)
         effects.promote(session, version, effects.gate(session, version, results))
         effects.serve(session, version, packed)

@@ -1,6 +1,6 @@
 """How near `concord plan` comes: its prediction beside a measured run of the real steps, at two sizes of the glyph set.
 
-Rates are measured on samples of 250 and 1,000 records alone. The measured run is that of ``flows.steps.steps`` without Prefect, in a
+Rates are measured on samples of 250 and 1,000 records alone. The measured run is that of ``flows.steps`` without Prefect, in a
 fresh process. What only a teacher knows (how many pseudo-labels are accepted, whether the student is kept) is not told to
 the plan.
 
@@ -81,17 +81,25 @@ def measure(path: Path, data: Path, home: Path) -> dict[str, dict[str, float]]:
     from components.config import run as configuration
     from components.config.home import Home
     from components.core.refs import Ref, digest_folder
-    from flows.steps import steps
+    from components.data.manifest import load_manifest
+    from flows.steps.step import Call, Job
+    from flows.steps.table import steps_for
 
     config = configuration.load(path, str(data))
-    job = steps.Job(config=config, base=path.resolve().parent, home=Home(root=home))
     known = {"data": Ref(uri=str(data), digest="")}
+    job = Job(
+        config=config,
+        base=path.resolve().parent,
+        home=Home(root=home),
+        manifest=load_manifest(config.data.uri, config.data.manifest),
+        data=known["data"],
+    )
     found = {}
-    for step in steps.STEPS:
+    for step in steps_for(config, job.manifest):
         out = home / "out" / step.name
         out.mkdir(parents=True)
         start = {name: now() for name, now in CLOCKS.items()}
-        step.work(job, {name: known[name] for name in step.inputs}, out)
+        step.work(Call(step=step, job=job, inputs=step.given(known), key="", out=out))
         known[step.name] = Ref(uri=str(out), digest=digest_folder(out))
         line: dict[str, float] = {name: now() - start[name] for name, now in CLOCKS.items()}
         line["bytes"] = sum(f.stat().st_size for f in out.rglob("*") if f.is_file())
@@ -100,7 +108,7 @@ def measure(path: Path, data: Path, home: Path) -> dict[str, dict[str, float]]:
             for p in sorted(out.rglob("history.json"))
             if "model" not in p.parts
         ]
-        line["steps"] = sum(fitted) if step.name in ("teach", "train", "baselines") else 0
+        line["steps"] = sum(fitted) if step.task else 0
         found[step.name] = line
         sys.stderr.write(f"  measured {step.name}: {line['wall']:.1f} s\n")
     return found

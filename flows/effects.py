@@ -16,7 +16,8 @@ from components.registry.mlflow_store import Registry
 from components.registry.promotion import Standing
 from flows.runs.records import now
 from flows.runs.session import Session
-from flows.steps import steps
+from flows.steps import table
+from flows.steps.step import execute, named
 from serving import endpoint
 
 
@@ -38,8 +39,8 @@ def register(session: Session, packed: Ref, results: Ref) -> Standing:
         artifacts={
             "report": results.path / "report.html",
             "config": package / "config.yaml",
-            "data": session.output("validate") / "summary.json",
-            "data_docs": session.output("validate") / "data_docs",
+            "data": session.output("validate").path / "summary.json",
+            "data_docs": session.output("validate").path / "data_docs",
         },
     )
     standing = promotion.register(
@@ -49,7 +50,8 @@ def register(session: Session, packed: Ref, results: Ref) -> Standing:
         package_digest=digest_folder(package),
         run=run,
         modalities={
-            name: spec.kind for name, spec in Features.load(session.output("encode")).specs.items()
+            name: spec.kind
+            for name, spec in Features.load(session.output("encode").path).specs.items()
         },
         time=now(),
         tags={
@@ -120,7 +122,7 @@ def _champion_answers(session: Session, champion: Standing) -> dict[str, str]:
     from components.evaluation import standing
 
     features, package = (
-        Features.load(session.output("encode")),
+        Features.load(session.output("encode").path),
         promotion.package_of(session.job.home, champion),
     )
     if not standing.is_compatible(package, features):
@@ -129,11 +131,14 @@ def _champion_answers(session: Session, champion: Standing) -> dict[str, str]:
 
 
 def _encoded_for(session: Session, package: Path) -> Ref:
-    """Today's records, encoded as the champion needs them (a step like any other, found again by its key)."""
+    """Today's records, encoded as the champion needs them.
+
+    This is a step like any other, so that a later run finds it by its key.
+    """
     from components.model import network as models
 
     job = session.job
     options = {name: spec.options for name, spec in models.load(package).specs.items()}
     config: RunConfig = job.config.model_copy(update={"modalities": options})
-    encode = next(s for s in steps.STEPS if s.name == "encode")
-    return steps.execute(encode, replace(job, config=config), session.inputs(encode)).ref
+    encode = named(table.steps_for(config, job.manifest), "encode")
+    return execute(encode, session.inputs(encode), replace(job, config=config)).ref

@@ -1,7 +1,9 @@
 """The main flow: the loop a record goes through, from new data to a served model.
 
-Left of ``register`` are steps: cached by key, skipped when nothing they depend on changed. From ``register`` on are effects:
-they run every time and bring registry, ledger and endpoint to what the evidence says.
+Before ``register`` come steps: cached by key, and skipped when nothing that they depend on has
+changed. What each of them reads stands in the step table, ``flows/steps/table.py``. From
+``register`` on come effects: they run every time and bring registry, ledger and endpoint to what
+the evidence says.
 """
 
 from collections.abc import Callable
@@ -17,21 +19,30 @@ from components.core.errors import UserError
 from components.core.refs import Ref
 from flows import effects, engines
 from flows.runs.session import Session
-from flows.steps import steps
+from flows.steps.step import Step
 
 
 def _is_worth_a_retry(_task: object, _run: object, state: object) -> bool:
-    """A user's mistake stays a mistake; anything else may be the machine's."""
+    """Whether the machine may have caused a failure; a user's mistake stays one."""
     failure = getattr(state, "data", None)
     return not isinstance(failure, UserError)
 
 
-def _step(name: str) -> Callable[..., Ref]:
-    step = next(s for s in steps.STEPS if s.name == name)
+def _step(box: str) -> Callable[[Session], Ref]:
+    """Run the rows of the step table up to the last one of a box, each as a task of its own."""
 
-    @task(name=name, cache_policy=NO_CACHE, retries=0, persist_result=False)
+    def run(session: Session) -> Ref:
+        for row in session.upto(box):
+            _task(row)(session, **session.inputs(row))
+        return session.output(box)
+
+    return run
+
+
+def _task(row: Step) -> Callable[..., Ref]:
+    @task(name=row.name, cache_policy=NO_CACHE, retries=0, persist_result=False)
     def run(session: Session, **inputs: Ref) -> Ref:
-        return session.execute(step, inputs, log=get_run_logger().info)
+        return session.execute(row, inputs, log=get_run_logger().info)
 
     return run
 
@@ -75,23 +86,14 @@ def retrain(config: str, data: str | None = None, home: str | None = None) -> st
     """
     engines.quiet()
     with Session.opened(Path(config), data=data, home=home, flow_run=flow_run.get_id()) as session:
-        records = session.data
-        accepted = validate(session, data=records)
-        features = encode(session, validate=accepted, data=records)
-        teacher = teach(session, encode=features)
-        labels = pseudo_label(session, encode=features, teach=teacher)
-        student = train(session, encode=features, teach=teacher, pseudo_label=labels)
-        others = baselines(session, encode=features, pseudo_label=labels, train=student)
-        results = evaluate(
-            session,
-            validate=accepted,
-            encode=features,
-            teach=teacher,
-            pseudo_label=labels,
-            train=student,
-            baselines=others,
-        )
-        packed = package(session, encode=features, train=student, evaluate=results)
+        validate(session)
+        encode(session)
+        teach(session)
+        pseudo_label(session)
+        train(session)
+        baselines(session)
+        results = evaluate(session)
+        packed = package(session)
 
         version = register(session, packed, results)
         decision = gate(session, version, results)
@@ -101,5 +103,5 @@ def retrain(config: str, data: str | None = None, home: str | None = None) -> st
 
 
 def flush_logs() -> None:
-    """Send what is still queued to Prefect's server, before it is stopped."""
+    """Send the log lines that are still queued to Prefect's server, before it is stopped."""
     APILogHandler().flush()

@@ -7,12 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
+import yaml
 from safetensors.numpy import load_file
 
 from components.config import run as configuration
 from components.config.home import Home
-from flows.runs.session import data_ref
-from flows.steps import steps
+from components.config.run import RunConfig
+from components.data.manifest import Manifest
+from flows.steps import table
+from flows.steps.step import Job, Step, walk
 from tests import tiny
 
 FILE = Path(__file__).with_name("golden.json")
@@ -21,11 +24,16 @@ FILE = Path(__file__).with_name("golden.json")
 def run_all(folder: Path) -> dict[str, Path]:
     """Run every step bare on the tiny data set; step name to its output."""
     path = tiny.config(folder, tiny.make(folder / "data"))
-    job = steps.Job(config=configuration.load(path), base=folder, home=Home(root=folder / "home"))
-    known = {"data": data_ref(job.config, job.home)}
-    for step in steps.STEPS:
-        known[step.name] = steps.execute(step, job, known).ref
-    return {name: ref.path for name, ref in known.items() if name != "data"}
+    job = Job.opened(configuration.load(path), base=folder, home=Home(root=folder / "home"))
+    rows = table.steps_for(job.config, job.manifest)
+    return {result.name: result.ref.path for result in walk(rows, job)}
+
+
+def rows() -> dict[str, Step]:
+    """The step table of the tiny configuration, by name, without its data."""
+    config = RunConfig.model_validate(yaml.safe_load(tiny.CONFIG.replace("OPTIONS", "{}")))
+    manifest = Manifest.model_validate(yaml.safe_load(tiny.MANIFEST))
+    return {step.name: step for step in table.steps_for(config, manifest)}
 
 
 def summary(folder: Path, leave_out: tuple[str, ...] = ()) -> dict[str, list[float]]:
@@ -81,7 +89,7 @@ def _statistics(values) -> list[float]:
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         outputs = run_all(Path(folder))
-        by_name = {s.name: s for s in steps.STEPS}
+        by_name = rows()
         found = {
             n: {"version": by_name[n].version, "files": summary(p, _leave_out(n))}
             for n, p in outputs.items()
@@ -92,7 +100,7 @@ def main() -> None:
 
 def _leave_out(step: str) -> tuple[str, ...]:
     # BentoML writes its own metadata into the Bento; what is ours in it is the package beside it.
-    return (*next(s.volatile for s in steps.STEPS if s.name == step), "bento")
+    return (*rows()[step].volatile, "bento")
 
 
 if __name__ == "__main__":

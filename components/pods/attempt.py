@@ -11,10 +11,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from components.core.errors import UsageError
+from components.core.refs import Ref
 from components.exchange.exchange import Exchange, ExchangeError, split
 from components.features.store import Features
 from components.pods.code import code_digest
-from components.pods.handover import INPUTS, already_done, opened
+from components.pods.handover import already_done, opened
 from components.pods.pod import Lines, Pod, Stop
 from components.training import tasks
 from components.training.checkpoint import Fenced
@@ -80,14 +81,11 @@ def _spec(config: str) -> TrainSpec:
 def _local(spec: TrainSpec, pod: Pod, exchange: Exchange) -> TrainSpec:
     """The spec with its inputs on the local disk and the device that the pod is for."""
     updates: dict[str, Any] = {}
-    for name in (*INPUTS, "parts"):
-        if (ref := getattr(spec, name)) is not None:
-            path = exchange.fetch(ref, ref.digest, pod.cache)
-            updates |= (
-                {"base": str(path)}
-                if name == "parts"
-                else {name: type(ref)(uri=str(path), digest=ref.digest)}
-            )
+    for name, ref in spec.inputs.items():
+        path = exchange.fetch(ref, ref.digest, pod.cache)
+        updates[name] = Ref(uri=str(path), digest=ref.digest)
+    if spec.parts is not None:
+        updates["base"] = str(exchange.fetch(spec.parts, spec.parts.digest, pod.cache))
     if pod.device != "auto":
         updates["training"] = spec.training.model_copy(update={"device": pod.device})
     return spec.model_copy(update=updates)

@@ -12,7 +12,6 @@ from components.exchange.exchange import JOBS, Exchange, split
 from components.parts.loading import source, source_digest
 from components.training.spec import TrainSpec
 
-INPUTS = ("features", "pseudo", "teacher", "student")
 SPEC = "spec.json"
 
 
@@ -44,11 +43,7 @@ def prepare(spec: TrainSpec, exchange: Exchange, job: str, pod_uri: str | None =
             uri=seen + exchange.put(folder, digest).removeprefix(exchange.uri), digest=digest
         )
 
-    refs = {
-        name: there(ref.path, ref.digest)
-        for name in INPUTS
-        if (ref := getattr(spec, name)) is not None
-    }
+    refs = {name: there(ref.path, ref.digest) for name, ref in spec.inputs.items()}
     with tempfile.TemporaryDirectory() as temporary:
         if named := _copied_parts(spec, Path(temporary)):
             refs["parts"] = there(Path(temporary), digest_folder(Path(temporary)))

@@ -36,6 +36,12 @@ class TrainSpec(Strict):
     parts: Ref | None = None
     """In a pod: the folder with those parts, in place of ``base``."""
 
+    @property
+    def inputs(self) -> dict[str, Ref]:
+        """The outputs of earlier steps that were given, by field name."""
+        given = {name: getattr(self, name) for name in type(self).model_fields if name != "parts"}
+        return {name: ref for name, ref in given.items() if isinstance(ref, Ref)}
+
     def needed(self, name: str) -> Ref:
         """An input that the task cannot do without.
 
@@ -52,7 +58,6 @@ class TrainSpec(Strict):
     def digest(self) -> str:
         """SHA-256 of all that shapes the weights: contents, not places."""
         tree = self.model_dump(mode="json", exclude={"base", "parts"})
-        del tree["training"]["checkpoint_every"]
-        for name in ("features", "pseudo", "teacher", "student"):
-            tree[name] = tree[name] and tree[name]["digest"]
-        return digest_json(tree)
+        for place in ("device", "checkpoint_every"):
+            del tree["training"][place]
+        return digest_json(tree | {name: ref.digest for name, ref in self.inputs.items()})

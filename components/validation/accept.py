@@ -45,6 +45,7 @@ class _Outcome:
 def validate(
     *,
     data: DataConfig,
+    manifest: Manifest | None = None,
     modalities: Mapping[str, dict[str, Any]] | None = None,
     out: Path,
     progress: Progress = silent,
@@ -57,6 +58,7 @@ def validate(
 
     Args:
         data: where the records are and which labels may be seen.
+        manifest: what the columns mean, where it has been read before.
         modalities: options of each modality's kind, by modality name; they carry the limits.
         out: an empty folder.
         progress: told of records checked.
@@ -64,7 +66,7 @@ def validate(
     Raises:
         UserError: the set cannot be used (severity ``stop``): every reason, and what to do.
     """
-    manifest = load_manifest(data.uri, data.manifest)
+    manifest = manifest or load_manifest(data.uri, data.manifest)
     dataset = Dataset(data.uri, manifest)
     if problems := rules.schema_problems(dataset.schema, manifest):
         raise _stop(data.uri, dict(enumerate(problems)), {})

@@ -16,7 +16,8 @@ from flows import engines
 from flows.commands.answer import Answer
 from flows.commands.plan_text import LAWS, assumptions, head, size
 from flows.display import Display
-from flows.steps import steps
+from flows.steps import table
+from flows.steps.step import Call, Job, named
 
 if TYPE_CHECKING:  # these import torch
     from components.plan.calibrate import Run
@@ -82,9 +83,17 @@ def stages(base: Path) -> "Run":
         out: Path,
         progress: Progress,
     ) -> None:
-        step = next(s for s in steps.STEPS if s.name == name)
-        job = steps.Job(config=config, base=base, home=Home(root=state), progress=progress)
-        step.work(job, {n: known[n] for n in step.inputs}, out)
+        manifest = load_manifest(config.data.uri, config.data.manifest)
+        step = named(table.steps_for(config, manifest), name)
+        job = Job(
+            config=config,
+            base=base,
+            home=Home(root=state),
+            manifest=manifest,
+            data=known["data"],
+            progress=progress,
+        )
+        step.work(Call(step=step, job=job, inputs=step.given(known), key="", out=out))
 
     return run
 

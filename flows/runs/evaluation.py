@@ -1,5 +1,6 @@
 """Measure a registered version on the test records of a data set as it is now."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,13 +9,12 @@ import numpy as np
 from components.config import run as configuration
 from components.config.home import Home, find, writable
 from components.core.errors import UserError
-from components.core.refs import Ref
 from components.registry import promotion
 from components.registry.promotion import Standing
 from flows.display import Display, console
 from flows.runs import records as runs
-from flows.runs.session import data_ref
-from flows.steps import steps
+from flows.steps import table
+from flows.steps.step import Job, needed, walk
 
 
 def measure(path: Path, *, version: str, data: str | None) -> dict[str, Any]:
@@ -38,16 +38,11 @@ def measure(path: Path, *, version: str, data: str | None) -> dict[str, Any]:
     package = promotion.package_of(home, chosen)
     options = {name: spec.options for name, spec in models.load(package).specs.items()}
     with runs.exclusive(home, wait=True, say=console.print), Display() as display:
-        job = steps.Job(
-            config=config.model_copy(update={"modalities": options}),
-            base=path.resolve().parent,
-            home=home,
-            progress=display.show,
-        )
-        known: dict[str, Ref] = {"data": data_ref(config, home)}
-        for step in steps.STEPS[:2]:
-            known[step.name] = steps.execute(step, job, known).ref
-        features = Features.load(known["encode"].path)
+        asked = config.model_copy(update={"modalities": options})
+        job = Job.opened(asked, base=path.resolve().parent, home=home)
+        before = needed(table.steps_for(asked, job.manifest), "encode")
+        *_, encoded = walk(before, replace(job, progress=display.show))
+        features = Features.load(encoded.ref.path)
         answers = standing.answers(package, features)
     rows = features.rows("test", labelled=True)
     if not len(rows):

@@ -1,4 +1,4 @@
-"""One run while it goes on: the lock, the record, and every step's result."""
+"""A run in progress: the lock, the record, and the result of every step."""
 
 import os
 import socket
@@ -11,32 +11,20 @@ from pathlib import Path
 from components.config import run as configuration
 from components.config.home import Home, find, writable
 from components.core.refs import Ref, digest_json
-from components.data.digest import data_digest
-from components.data.manifest import load_manifest
 from components.registry.ledger import Ledger
 from flows.display import Display, console
 from flows.runs import records as runs
 from flows.runs.revision import data_revision
-from flows.steps.steps import Inputs, Job, Step, execute
+from flows.steps import table
+from flows.steps.step import DATA, Job, Step, StepInputs, execute, finished
 from flows.steps.store import StepResult
 
 
-def data_ref(config: configuration.RunConfig, home: Home) -> Ref:
-    """The data set of a configuration and the digest of all its files.
+def settlement(config: configuration.RunConfig, results: list[StepResult], ledger: Ledger) -> str:
+    """Digest of all that a run's verdict depends on.
 
-    Raises:
-        UserError: there is no data set, or its manifest is wrong.
+    That is the measured package, the gate's terms, and the last decision in the ledger.
     """
-    manifest = load_manifest(config.data.uri, config.data.manifest)
-    labels = config.data.labels.file if config.data.labels else None
-    return Ref(
-        uri=config.data.uri,
-        digest=data_digest(config.data.uri, manifest, cache=home.cache, labels=labels),
-    )
-
-
-def outcome(config: configuration.RunConfig, results: list[StepResult], ledger: Ledger) -> str:
-    """What determines the outcome of a run: the measured package, the gate's terms, and where the registry stands."""
     by_name = {r.name: r.ref.digest for r in results}
     decisions = [
         e.seq
@@ -49,11 +37,14 @@ def outcome(config: configuration.RunConfig, results: list[StepResult], ledger: 
 
 
 class Session:
-    """What the tasks of one flow run share. Not a dataclass: Prefect would walk into its fields."""
+    """What the tasks of one flow run share.
 
-    def __init__(self, job: Job, data: Ref, record: runs.RunRecord) -> None:
+    It is not a dataclass, because Prefect would walk into its fields.
+    """
+
+    def __init__(self, job: Job, record: runs.RunRecord) -> None:
         self.job = job
-        self.data = data
+        self.table = table.steps_for(job.config, job.manifest)
         self.record = record
         self.results: list[StepResult] = []
         self.ledger = Ledger(job.home.ledger)
@@ -64,11 +55,15 @@ class Session:
     def opened(
         cls, path: Path, *, data: str | None, home: str | None, flow_run: str | None
     ) -> Iterator["Session"]:
-        """Hold the home, write the run's record, and close it as what it became."""
+        """Hold the home, write the run's record, and close it with the run's status.
+
+        Raises:
+            UserError: a mistake in the configuration or its data set.
+        """
         state = writable(find(Path(home) if home else None))
         config = configuration.load(path, data)
         with runs.exclusive(state, wait=True, say=console.print), Display() as display:
-            source = data_ref(config, state)
+            job = Job.opened(config, base=path.resolve().parent, home=state)
             record = runs.RunRecord(
                 run_id=runs.new_id(),
                 name=config.name,
@@ -77,19 +72,17 @@ class Session:
                 host=socket.gethostname(),
                 config=config.model_dump(mode="json"),
                 config_path=str(path.resolve()),
-                data_digest=source.digest,
+                data_digest=job.data.digest,
                 data_revision=data_revision(Path(config.data.uri)),
                 flow_run=flow_run,
             )
-            job = Job(
-                config=config,
-                base=path.resolve().parent,
-                home=state,
+            job = replace(
+                job,
                 progress=display.show,
                 run=record.run_id,
                 say=lambda words: console.print(f"  {words}", markup=False, style="dim"),
             )
-            session = cls(job, source, record)
+            session = cls(job, record)
             session.update()
             try:
                 yield session
@@ -102,11 +95,11 @@ class Session:
             session.update(
                 status="finished",
                 finished=runs.now(),
-                settled=outcome(config, session.results, session.ledger),
+                settled=settlement(config, session.results, session.ledger),
             )
 
-    def execute(self, step: Step, inputs: Inputs, log: Callable[[str], None]) -> Ref:
-        """Run or skip one step and note it; what it says is shown and goes to ``log``."""
+    def execute(self, step: Step, inputs: StepInputs, log: Callable[[str], None]) -> Ref:
+        """Run or skip one step and record it; its messages are shown and passed to ``log``."""
         console.print(f"[bold]{step.name}[/bold]")
         start = time.monotonic()
 
@@ -114,21 +107,27 @@ class Session:
             self.job.say(words)
             log(words)
 
-        result = execute(step, replace(self.job, say=say), inputs)
+        result = execute(step, inputs, replace(self.job, say=say))
         word = "skipped" if result.status == "skipped" else f"{time.monotonic() - start:.1f} s"
         console.print(f"  {word}: {result.reason}", style="dim")
         self.results.append(result)
         self.record = self._runs.write(runs.with_step(self.record, result))
         return result.ref
 
-    def output(self, step: str) -> Path:
-        """The folder that a finished step of this run wrote."""
-        return next(r.ref.path for r in self.results if r.name == step)
+    def upto(self, box: str) -> tuple[Step, ...]:
+        """Rows of the table that come next, up to the last one of a box."""
+        done = {r.name for r in self.results}
+        last = max(at for at, step in enumerate(self.table) if step.box == box)
+        return tuple(step for step in self.table[: last + 1] if step.name not in done)
 
-    def inputs(self, step: Step) -> Inputs:
+    def inputs(self, step: Step) -> dict[str, Ref]:
         """The inputs of a step, from this run's data and results."""
-        known = {"data": self.data} | {r.name: r.ref for r in self.results}
-        return {name: known[name] for name in step.inputs}
+        return step.given({DATA: self.job.data} | {r.name: r.ref for r in self.results})
+
+    def output(self, box: str) -> Ref:
+        """What the last finished step of a box wrote."""
+        boxes = {step.name: step.box for step in self.table}
+        return next(r.ref for r in reversed(self.results) if boxes[r.name] == box)
 
     def update(self, **changes: object) -> None:
         """Write the record with some fields changed."""
@@ -136,11 +135,13 @@ class Session:
 
 
 def unchanged(path: Path, config: configuration.RunConfig, home: Home) -> runs.RunRecord | None:
-    """The earlier run whose outcome still stands, found from step keys and ledger alone; None if there is work to do."""
-    from flows.steps.steps import STEPS, finished
+    """The earlier run whose verdict still stands; None if there is work to do.
 
-    job = Job(config=config, base=path.resolve().parent, home=home)
-    results = list(finished(job, data_ref(config, home)))
-    if len(results) < len(STEPS):
+    Step keys and the ledger are enough to find it: no engine starts, and no torch is imported.
+    """
+    job = Job.opened(config, base=path.resolve().parent, home=home)
+    rows = table.steps_for(config, job.manifest)
+    results = list(finished(rows, job))
+    if len(results) < len(rows):
         return None
-    return runs.Runs(home).settled(config.name, outcome(config, results, Ledger(home.ledger)))
+    return runs.Runs(home).settled(config.name, settlement(config, results, Ledger(home.ledger)))

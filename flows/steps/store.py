@@ -1,4 +1,4 @@
-"""The step store: an output folder per step key, written once, found again across runs."""
+"""The step store: one output folder per step key, written once and found again by later runs."""
 
 import importlib.metadata
 import shutil
@@ -17,9 +17,9 @@ class StepKey:
     """Everything that determines a step's output; its digest names the output.
 
     Attributes:
-        step: name of the step.
+        step: row of the step table.
         version: raised by hand when the step's code changes its result.
-        inputs: input name to content digest.
+        inputs: row that the step reads (or ``data``) to the digest of its output.
         config: the step's own part of the configuration.
         sources: chosen parts (``fusion gated``) to the digest of their source text.
         libraries: versions of the libraries that shape the result.
@@ -50,15 +50,35 @@ class StepKey:
 
 @dataclass(frozen=True, kw_only=True)
 class StepResult:
-    """What became of a step in one run."""
+    """One step of one run.
+
+    Attributes:
+        name: row of the step table.
+        key: digest of its key.
+        status: ``ran`` or ``skipped``.
+        seconds: time that the step took in this run.
+        reason: why it ran or did not.
+        ref: its output.
+    """
 
     name: str
     key: str
     status: str
-    """``ran`` or ``skipped``."""
     seconds: float
     reason: str
     ref: Ref
+
+    @classmethod
+    def skipped(cls, key: "StepKey", ref: Ref, seconds: float = 0.0) -> "StepResult":
+        """The result of a step whose output was found."""
+        return cls(
+            name=key.step,
+            key=key.digest(),
+            status="skipped",
+            seconds=seconds,
+            reason="same key",
+            ref=ref,
+        )
 
 
 def library_versions(names: tuple[str, ...]) -> dict[str, str]:
@@ -82,23 +102,16 @@ class StepStore:
     def run(
         self, key: StepKey, work: Callable[[Path], None], *, volatile: tuple[str, ...] = ()
     ) -> StepResult:
-        """Give the output of a key, doing the work only if it is not there.
+        """Return the output of a key; do the work only if it does not exist.
 
         Args:
             key: what determines the output.
-            work: writes the output into the empty folder it is given.
+            work: writes the output into the empty folder that it is given.
             volatile: top-level names left out of the content digest (they carry times).
         """
         start = time.monotonic()
         if ref := self.find(key):
-            return StepResult(
-                name=key.step,
-                key=key.digest(),
-                status="skipped",
-                seconds=_since(start),
-                reason="same key",
-                ref=ref,
-            )
+            return StepResult.skipped(key, ref, _since(start))
         reason = self.reason(key)
         folder, record = self._places(key)
         with written_aside(folder) as out:
@@ -119,7 +132,7 @@ class StepStore:
         )
 
     def reason(self, key: StepKey) -> str:
-        """Why a key has no output yet: what differs from the nearest earlier one of the same step."""
+        """Why a key has no output yet: what differs from the nearest earlier key of the step."""
         earlier = [read_json(p) for p in (self.root / key.step).glob("*.json")]
         if not earlier:
             return "never ran"
@@ -135,7 +148,7 @@ class StepStore:
         )
 
     def remove_except(self, keep: set[str]) -> int:
-        """Delete every output whose key is not kept; returns the bytes freed."""
+        """Delete every output whose key is not in ``keep``; return the bytes freed."""
         freed = 0
         for record in self.root.glob("*/*.json"):
             if record.stem in keep:

@@ -23,27 +23,27 @@ from components.config import run as configuration
 from components.config.home import CHECKOUT, Home
 from components.config.trainer import KubernetesTrainer
 from components.core.files import read_json
+from components.core.refs import Ref
 from components.features.store import Features
 from components.model import network as models
 from components.model.inference import infer
 from components.pods import entry
 from flows.places.trainer import train
-from flows.runs.session import data_ref
-from flows.steps import steps
+from flows.steps.step import Call, Job, named, needed, walk
+from flows.steps.table import steps_for, train_spec
 from tests.cluster.s3_server import S3Server
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(900)]
 
 DEMO = CHECKOUT / "conf" / "demo.yaml"
-STEPS = ("validate", "encode", "teach", "pseudo_label", "train")
 
 
 @dataclass(frozen=True)
 class Here:
     """The demo's training in this process."""
 
-    job: steps.Job
-    inputs: steps.Inputs
+    job: Job
+    outputs: dict[str, Ref]
     out: Path
     seconds: float
 
@@ -57,19 +57,25 @@ def here(tmp_path_factory):
 
         make_glyphs(Path(config.data.uri))
     home = Home(root=tmp_path_factory.mktemp("here"))
-    job = steps.Job(config=config, base=DEMO.parent, home=home)
-    known = {"data": data_ref(config, home)}
-    for step in steps.STEPS[: len(STEPS)]:
-        start = time.monotonic()
-        known[step.name] = steps.execute(step, job, known).ref
-    return Here(job=job, inputs=known, out=known["train"].path, seconds=time.monotonic() - start)
+    job = Job.opened(config, base=DEMO.parent, home=home)
+    results = list(walk(needed(steps_for(config, job.manifest), "train"), job))
+    outputs = {result.name: result.ref for result in results}
+    return Here(job=job, outputs=outputs, out=outputs["train"].path, seconds=results[-1].seconds)
+
+
+def spec_of(here: Here, out: Path):
+    """The student's training of the demo."""
+    step = named(steps_for(here.job.config, here.job.manifest), "train")
+    return train_spec(
+        Call(step=step, job=here.job, inputs=step.given(here.outputs), key="", out=out)
+    )
 
 
 def differences(here: Here, out: Path) -> tuple[float, float]:
     """Largest difference of an epoch's loss, and of a student's logit over all records that are not trained on."""
     mine, theirs = (read_json(f / "student" / "history.json")["epochs"] for f in (here.out, out))
     losses = max(abs(a[k] - b[k]) for a, b in zip(mine, theirs, strict=True) for k in a)
-    features = Features.load(here.inputs["encode"].path)
+    features = Features.load(here.outputs["encode"].path)
     rows = np.flatnonzero((features.splits != "train") & features.present.any(axis=1))
     logits = [
         infer(models.load(f / "student"), features.arrays, features.present, rows).logits
@@ -82,7 +88,7 @@ def run(here: Here, block: dict, out: Path) -> float:
     """The ``train`` step with a trainer block; returns its seconds."""
     start = time.monotonic()
     lines: list[str] = []
-    spec = steps.train_spec("train", here.job, here.inputs)
+    spec = spec_of(here, out)
     clean = train(
         spec,
         out=out,
@@ -124,7 +130,7 @@ def rounding(here, tmp_path_factory):
     out, threads = tmp_path_factory.mktemp("threads"), torch.get_num_threads()
     torch.set_num_threads(1 if threads > 1 else 2)
     try:
-        entry.run(steps.train_spec("train", here.job, here.inputs), out=out)
+        entry.run(spec_of(here, out), out=out)
     finally:
         torch.set_num_threads(threads)
     return differences(here, out)

