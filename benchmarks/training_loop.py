@@ -62,7 +62,7 @@ def losses() -> dict[str, tuple[float, Loss]]:
     """The two losses of the first recipe."""
     weights = {"cross_entropy": 1.0, "info_nce": 0.1}
     return {
-        name: (w, parts.load("loss", name).build(parts.configure("loss", name, {})))
+        name: (w, parts.load("losses", name).build(parts.configure("losses", name, {})))
         for name, w in weights.items()
     }
 

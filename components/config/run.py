@@ -3,13 +3,13 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from components.config.strict import Strict, all_at_once, explain, read_yaml
 from components.config.trainer import KubernetesTrainer, LocalTrainer, TrainerConfig
 from components.core.errors import UsageError, UserError, unknown_name
+from components.core.strict import Strict, all_at_once, explain, read_yaml
 from components.parts import loading as parts
 
 
@@ -169,28 +169,20 @@ def check_parts(config: RunConfig, base: Path, kinds: Mapping[str, str]) -> None
     Raises:
         UsageError: every wrong option, one line each.
     """
+    chosen = _chosen_parts(config.model_dump())
     problems: list[str] = []
-    chosen: list[tuple[str, str, str, dict[str, Any]]] = [
-        ("model.fusion", "fusion", config.model.fusion.name, config.model.fusion.options),
-    ]
-    if config.labeller:
-        chosen.append(("labeller", "labeller", config.labeller.name, config.labeller.options))
-    for name, options in config.losses.items():
-        chosen.append(
-            (f"losses.{name}", "loss", name, {k: v for k, v in options.items() if k != "weight"})
-        )
     for name, options in config.modalities.items():
         if name in kinds:
-            chosen.append((f"modalities.{name}", "modality kind", kinds[name], options))
+            chosen.append(_Chosen(f"modalities.{name}", "kinds", kinds[name], options))
         else:
             problems.append(
                 f"modalities: {unknown_name('modality', name, kinds)} (those of the data set's manifest)"
             )
-    for where, kind, name, options in chosen:
+    for part in chosen:
         try:
-            parts.configure(kind, name, options, base)
+            parts.configure(part.family, part.name, part.options, base, part.where)
         except UserError as error:
-            problems += [f"{where}: {line}" for line in str(error).splitlines()]
+            problems += str(error).splitlines()
     if problems:
         raise all_at_once(base, problems)
 
@@ -218,22 +210,44 @@ def _absolute_trainer(
     return trainer.model_copy(update={"exchange": trainer.exchange.model_copy(update={"uri": uri})})
 
 
-def _part_names(tree: dict[str, Any], base: Path) -> list[str]:
+class _Chosen(NamedTuple):
+    """A part that a run's YAML names."""
+
+    where: str
+    """Path of the part in the YAML."""
+    family: str
+    name: str
+    options: dict[str, Any]
+
+
+def _chosen_parts(tree: Mapping[str, Any]) -> list[_Chosen]:
+    """All parts that a run's YAML names, kinds aside: the data set's manifest names those.
+
+    The tree may be unchecked: sections of a wrong shape are passed over.
+    """
+    model, losses = tree.get("model"), tree.get("losses")
+    single = {
+        ("model.fusion", "fusion"): model.get("fusion") if isinstance(model, dict) else None,
+        ("labeller", "labellers"): tree.get("labeller"),
+    }
+    found = []
+    for (where, family), part in single.items():
+        options = dict(part) if isinstance(part, dict) else {"name": part}
+        if isinstance(name := options.pop("name", None), str):
+            found.append(_Chosen(where, family, name, options))
+    for name, given in losses.items() if isinstance(losses, dict) else ():
+        options = dict(given) if isinstance(given, dict) else {}
+        options.pop("weight", None)
+        found.append(_Chosen(f"losses.{name}", "losses", str(name), options))
+    return found
+
+
+def _part_names(tree: Mapping[str, Any], base: Path) -> list[str]:
     """Unknown part names, found without importing any part."""
-    model = tree.get("model")
-    chosen = [("model.fusion", "fusion", model.get("fusion") if isinstance(model, dict) else None)]
-    chosen.append(("labeller", "labeller", tree.get("labeller")))
-    losses = tree.get("losses")
-    chosen += [
-        (f"losses.{name}", "loss", name) for name in (losses if isinstance(losses, dict) else {})
-    ]
     problems = []
-    for where, kind, part in chosen:
-        name = part.get("name") if isinstance(part, dict) else part
-        if not isinstance(name, str):
-            continue
+    for part in _chosen_parts(tree):
         try:
-            parts.source(kind, name, base)
+            parts.source(part.family, part.name, base)
         except UsageError as error:
-            problems.append(f"{where}: {error}")
+            problems.append(f"{part.where}: {error}")
     return problems

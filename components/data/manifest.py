@@ -5,9 +5,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, PlainValidator, ValidationError, model_validator
 
-from components.config.strict import Strict, all_at_once, explain, read_yaml
 from components.core.errors import UsageError, unknown_name
 from components.core.refs import digest_json
+from components.core.strict import Strict, all_at_once, explain, read_yaml
 from components.parts import loading as parts
 
 FILE = "dataset.yaml"
@@ -172,7 +172,7 @@ def parse(tree: object, where: Path | str = FILE) -> Manifest:
     try:
         return Manifest.model_validate(tree)
     except ValidationError as error:
-        pydantic = [p for p in explain(error, Manifest) if not p.startswith(": ")]
+        pydantic = [p for p in explain(error, Manifest) if not p.startswith("got {")]
         raise all_at_once(where, [*pydantic, *problems]) from error
 
 
@@ -285,7 +285,7 @@ def _modality(name: str, modality: dict[Any, Any], tree: dict[Any, Any]) -> list
 
 
 def _kind(where: str, kind: str) -> list[str]:
-    offered = parts.available("modality kind")
+    offered = parts.available("kinds")
     if kind in offered:
         return []
     if kind in _DECLARED:

@@ -1,7 +1,8 @@
 """Two models on the same rows: paired bootstrap and the exact McNemar test.
 
-Source: method E09 (fusion gain, the gate). A resample of rows is drawn as a multinomial count of the distinct kinds of
-row (what is true, what A says, what B says): the same distribution as drawing rows with replacement, without the rows.
+Source: McNemar 1947; paired bootstrap, Efron & Tibshirani 1993, An introduction to the bootstrap. A resample of rows is drawn
+as a multinomial count of the distinct rows (true class, answer of A, answer of B): the same distribution as drawing rows
+with replacement, without the rows.
 """
 
 from dataclasses import dataclass

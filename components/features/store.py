@@ -64,10 +64,8 @@ def build_modality(
     Raises:
         UsageError: unknown kind or wrong options.
     """
-    config = parts.configure("modality kind", kind, options)
-    modality: Modality = parts.load("modality kind", kind).build(
-        config, name=name, columns=dict(columns)
-    )
+    config = parts.configure("kinds", kind, options)
+    modality: Modality = parts.load("kinds", kind).build(config, name=name, columns=dict(columns))
     return modality
 
 
@@ -75,7 +73,7 @@ def spec_of(
     modality: Modality, options: Mapping[str, Any], columns: Mapping[str, Any]
 ) -> ModalitySpec:
     """Describe a built modality; ``options`` are completed with the defaults of its kind."""
-    config = parts.configure("modality kind", modality.kind, options)
+    config = parts.configure("kinds", modality.kind, options)
     return ModalitySpec(
         kind=modality.kind,
         options={k: list(v) if isinstance(v, tuple) else v for k, v in asdict(config).items()},

@@ -293,7 +293,7 @@ def read_recipe(path: Path) -> Recipe:
     Raises:
         UsageError: unreadable, or options the recipe does not have.
     """
-    from components.config.strict import all_at_once, read_yaml
+    from components.core.strict import all_at_once, read_yaml
 
     options = read_yaml(path).get("glyphs") or {}
     known = {f.name for f in fields(Recipe)}

@@ -1,6 +1,6 @@
 """Calibration: a temperature per pattern of present modalities, and how far confidence is from accuracy.
 
-Source: method E06 (temperature scaling, reliability plots).
+Source: temperature scaling and reliability plots, Guo et al. 2017 (arXiv:1706.04599).
 """
 
 from dataclasses import dataclass

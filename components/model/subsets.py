@@ -1,6 +1,6 @@
 """Every pattern of present modalities, and what it costs to lose some.
 
-Source: method E01 (modality subsets).
+Source: evaluation on all subsets of modalities, as in Ma et al. 2022 (arXiv:2204.05454).
 """
 
 from collections.abc import Mapping, Sequence

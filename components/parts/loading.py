@@ -1,122 +1,210 @@
-"""Parts chosen by name: one file is one part, its file name is its name in YAML.
+"""Parts chosen by name: one file is one part, and its file name is its name in YAML.
 
-A part file exports a frozen dataclass ``Config`` and ``build(config, **parts)``. Folders are listed with ``pkgutil`` and
-only the chosen file is imported. A name that ends in ``.py`` is a user's own file of the same shape.
+The folder is the part's family. A part file exports a frozen dataclass ``Config`` and ``build(config, **parts)``. Folders
+are listed with ``pkgutil`` and only the chosen file is imported.
+
+A name that ends in ``.py`` is a user's own file of the same shape, in the folder of the run's configuration or below it. It
+may import installed packages and Concord, but not the files beside it, so that it can travel alone.
 """
 
+import ast
 import dataclasses
 import importlib
-import importlib.util
 import pkgutil
+import sys
+import traceback
 import types
-import typing
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
+
+from pydantic import PydanticUserError, TypeAdapter, ValidationError
+from pydantic_core import PydanticSerializationError, to_json
 
 from components.core.errors import UsageError, unknown_name
 from components.core.refs import digest_bytes
+from components.core.strict import explain
 
-FOLDERS = {
+FAMILIES = {
     "fusion": "fusion",
-    "loss": "losses",
-    "labeller": "labellers",
-    "modality kind": "kinds",
+    "losses": "loss",
+    "labellers": "labeller",
+    "kinds": "kind",
     "index": "index",
 }
+"""Folder of a family to what messages call one of its parts."""
 _ROOT = Path(__file__).parent
 
 
-def available(kind: str) -> list[str]:
-    """Names of all parts of a kind, without importing them."""
+def available(family: str) -> list[str]:
+    """Names of all parts of a family, without importing them."""
     return sorted(
-        m.name
-        for m in pkgutil.iter_modules([str(_ROOT / FOLDERS[kind])])
-        if not m.name.startswith("_")
+        m.name for m in pkgutil.iter_modules([str(_ROOT / family)]) if not m.name.startswith("_")
     )
 
 
-def source(kind: str, name: str, base: Path | None = None) -> Path:
+def is_own(name: str) -> bool:
+    """Whether a part's name is the path of a user's own file."""
+    return name.endswith(".py")
+
+
+def source(family: str, name: str, base: Path | None = None) -> Path:
     """The file behind a part's name.
 
+    Args:
+        family: folder of the family.
+        name: a name in the family, or the path of a user's own file.
+        base: folder that holds own files: that of the run's configuration, or of a package.
+
     Raises:
-        UsageError: no such part; the message lists the alternatives and the nearest.
+        UsageError: no such part, or an own file outside ``base``.
     """
-    if name.endswith(".py"):
-        path = (base or Path.cwd()) / name
-        if not path.is_file():
-            raise UsageError(
-                f"{kind} {name!r}: no file at {path}; give a path relative to the run's config"
-            )
-        return path.resolve()
-    if name not in available(kind):
+    if is_own(name):
+        return _own_source(FAMILIES[family], name, base)
+    if name not in available(family):
         raise UsageError(
-            unknown_name(kind, name, available(kind))
-            + f", or a path to your own file ('./my_{kind}.py')"
+            unknown_name(FAMILIES[family], name, available(family))
+            + f", or a path to your own file ('./my_{FAMILIES[family]}.py')"
         )
-    return _ROOT / FOLDERS[kind] / f"{name}.py"
+    return _ROOT / family / f"{name}.py"
 
 
-def source_digest(kind: str, name: str, base: Path | None = None) -> str:
+def source_digest(family: str, name: str, base: Path | None = None) -> str:
     """SHA-256 of a part's source text: part of the key of every step that uses it."""
-    return digest_bytes(source(kind, name, base).read_bytes())
+    return digest_bytes(source(family, name, base).read_bytes())
 
 
-def load(kind: str, name: str, base: Path | None = None) -> types.ModuleType:
-    """Import the one file of a part."""
-    path = source(kind, name, base)
-    if not name.endswith(".py"):
-        return importlib.import_module(f"components.parts.{FOLDERS[kind]}.{name}")
-    spec = importlib.util.spec_from_file_location(
-        f"concord_user_{path.stem}_{source_digest(kind, name, base)[:8]}", path
-    )
-    assert spec is not None, path
-    assert spec.loader is not None, path
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+def load(family: str, name: str, base: Path | None = None) -> types.ModuleType:
+    """Import the one file of a part.
+
+    Raises:
+        UsageError: no such part, or an own file that cannot be imported or lacks an export.
+    """
+    path = source(family, name, base)
+    if not is_own(name):
+        return importlib.import_module(f"components.parts.{family}.{name}")
+    module = _own_module(path)
     for export in ("Config", "build"):
         if not hasattr(module, export):
             raise UsageError(
-                f"{path}: a {kind} file must export `Config` and `build`; {export!r} is missing"
+                f"{path}: a {FAMILIES[family]} file must export `Config` and `build`;"
+                f" {export!r} is missing"
             )
+    if not (isinstance(module.Config, type) and dataclasses.is_dataclass(module.Config)):
+        raise UsageError(
+            f"{path}: `Config` must be a dataclass; write `@dataclass(frozen=True, kw_only=True)`"
+        )
     return module
 
 
-def configure(kind: str, name: str, options: Mapping[str, object], base: Path | None = None) -> Any:  # noqa: ANN401
-    """Build the ``Config`` of a part from YAML options.
+def configure(
+    family: str,
+    name: str,
+    options: Mapping[str, object],
+    base: Path | None = None,
+    where: str | None = None,
+) -> Any:  # noqa: ANN401
+    """Check YAML options and build the ``Config`` of a part from them.
+
+    Args:
+        family: folder of the family.
+        name: name of the part.
+        options: what the YAML gives besides the name; lists stand for tuples.
+        base: folder that holds own files.
+        where: path of the options in the YAML, for messages.
 
     Raises:
-        UsageError: unknown options or wrong types, all of them at once, one line each.
+        UsageError: unknown options and wrong values, all of them at once, one line each.
     """
-    config_type = load(kind, name, base).Config
-    hints = typing.get_type_hints(config_type)
+    where = where or f"{FAMILIES[family]} {name}"
+    config_type = load(family, name, base).Config
     fields = {f.name for f in dataclasses.fields(config_type)}
     problems = [
-        unknown_name(f"option of {kind} {name}", key, fields)
+        f"{where}.{key}: {unknown_name(f'option of {FAMILIES[family]} {name}', key, fields)}"
         for key in options
         if key not in fields
     ]
-    problems += [
-        f"option {key!r} of {kind} {name}: got {value!r}, wanted {hints[key]}"
-        for key, value in options.items()
-        if key in fields and not _fits(value, hints[key])
-    ]
+    known = {key: value for key, value in options.items() if key in fields}
+    try:
+        # JSON knows lists only, so that strict checks accept them for tuples.
+        config = TypeAdapter(config_type).validate_json(to_json(known), strict=True)
+    except ValidationError as error:
+        problems += explain(error, config_type, where)
+    except (PydanticUserError, PydanticSerializationError) as error:
+        raise UsageError(f"{where}: {source(family, name, base)}: `Config`: {error}") from error
     if problems:
         raise UsageError("\n".join(problems))
-    return config_type(**{k: tuple(v) if isinstance(v, list) else v for k, v in options.items()})
+    return config
 
 
-def _fits(value: object, hint: Any) -> bool:  # noqa: ANN401
-    """Whether a YAML value can be passed where ``hint`` is declared (int passes for float, list for tuple)."""
-    origin, args = typing.get_origin(hint), typing.get_args(hint)
-    if origin in (typing.Union, types.UnionType):
-        return any(_fits(value, arg) for arg in args)
-    if origin is typing.Literal:
-        return value in args
-    if origin is tuple:
-        return isinstance(value, list | tuple) and all(_fits(v, args[0]) for v in value)
-    if hint is float:
-        return isinstance(value, int | float) and not isinstance(value, bool)
-    if hint is int:
-        return isinstance(value, int) and not isinstance(value, bool)
-    return hint is Any or isinstance(value, origin or hint)
+def _own_source(noun: str, name: str, base: Path | None) -> Path:
+    """A user's own file; it must lie below ``base``, because only that folder is handed to pods and packages."""
+    if base is None:
+        raise UsageError(f"{noun} {name!r}: own files need the folder of the run's configuration")
+    if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+        raise UsageError(
+            f"{noun} {name!r}: got a path that leaves the configuration's folder, wanted a file"
+            f" in {base}; copy it there"
+        )
+    path = base / name
+    if not path.is_file():
+        raise UsageError(
+            f"{noun} {name!r}: no file at {path}; give a path relative to the run's configuration"
+        )
+    return path.resolve()
+
+
+def _own_module(path: Path) -> types.ModuleType:
+    """Import a user's own file, once as long as its text stays the same.
+
+    Raises:
+        UsageError: it cannot be imported; the message names the line.
+    """
+    text = path.read_bytes()
+    name = f"concord_own_{path.stem}_{digest_bytes(str(path).encode() + text)[:16]}"
+    if name in sys.modules:
+        return sys.modules[name]
+    module = types.ModuleType(name)
+    module.__file__ = str(path)
+    # Dataclasses and pydantic look a class's module up by name.
+    sys.modules[name] = module
+    try:
+        _refuse_neighbours(path, ast.parse(text))
+        # Not by importlib: its cache of bytecode misses an edit that keeps size and second.
+        exec(compile(text, path, "exec"), module.__dict__)  # noqa: S102
+    except Exception as error:
+        del sys.modules[name]
+        if isinstance(error, UsageError):
+            raise
+        line = _line(error, path)
+        what = error.msg if isinstance(error, SyntaxError) else str(error)
+        raise UsageError(
+            f"{path}{f':{line}' if line else ''}: cannot be imported:"
+            f" {type(error).__name__}: {what}"
+        ) from error
+    return module
+
+
+def _line(error: Exception, path: Path) -> int | None:
+    """The line of a user's file that an error comes from."""
+    if isinstance(error, SyntaxError) and error.filename in (str(path), "<unknown>"):
+        return error.lineno
+    frames = traceback.extract_tb(error.__traceback__)
+    return next((f.lineno for f in reversed(frames) if f.filename == str(path)), None)
+
+
+def _refuse_neighbours(path: Path, tree: ast.Module) -> None:
+    """Refuse an import of a file beside the part: only the part itself travels."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            names = [""] if node.level else [str(node.module)]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        else:
+            continue
+        for name in names:
+            if not name or (path.parent / f"{name.partition('.')[0]}.py").is_file():
+                raise UsageError(
+                    f"{path}:{node.lineno}: imports a file beside it, which does not travel to pods"
+                    " and into packages; move that code into this file or into an installed package"
+                )

@@ -6,10 +6,10 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError
 
 from components.config.run import RunConfig
-from components.config.strict import Strict, explain
 from components.core.errors import UsageError
 from components.core.files import write_json
 from components.core.refs import digest_json
+from components.core.strict import Strict, explain
 from components.features.store import ModalitySpec
 
 FORMAT = 1

@@ -9,7 +9,7 @@ from typing import Any
 from components.core.errors import UsageError, UserError
 from components.core.refs import Ref, digest_folder, digest_json
 from components.exchange.exchange import JOBS, Exchange, split
-from components.parts.loading import source, source_digest
+from components.parts.loading import is_own, source, source_digest
 from components.training.spec import TrainSpec
 
 SPEC = "spec.json"
@@ -100,8 +100,9 @@ def already_done(exchange: Exchange, job: str) -> bool:
 
 def own_parts(spec: TrainSpec) -> list[tuple[str, str]]:
     """Kind and name of each part that a user gave by path."""
-    named = [("loss", name) for name in sorted(spec.losses)] + [("fusion", spec.model.fusion.name)]
-    return [(kind, name) for kind, name in named if name.endswith(".py")]
+    named = [("losses", name) for name in sorted(spec.losses)]
+    named.append(("fusion", spec.model.fusion.name))
+    return [(family, name) for family, name in named if is_own(name)]
 
 
 def _copied_parts(spec: TrainSpec, folder: Path) -> bool:

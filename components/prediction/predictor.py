@@ -183,7 +183,7 @@ class Predictor:
         Raises:
             BadInput: what `predict` refuses, an unknown target or label, or a ``by`` that the query lacks.
 
-        Source: method R01 (reciprocal rank, ``sum_m 1 / (60 + rank_m)``).
+        Source: reciprocal rank fusion, Cormack et al. 2009, ``sum_m 1 / (60 + rank_m)``.
         """
         if target not in self._indexes:
             raise BadInput("target", repr(target), unknown_name("target", target, self._indexes))

@@ -5,8 +5,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from components.config.strict import Strict
 from components.core.refs import digest_json
+from components.core.strict import Strict
 from components.prediction.block import BLOCK
 
 CHUNK = 2048

@@ -9,11 +9,11 @@ from typing import Protocol
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from components.config.strict import Strict
 from components.core.errors import BadInput
 from components.core.files import read_json, write_json
 from components.core.progress import Progress, silent
 from components.core.refs import digest_folder
+from components.core.strict import Strict
 from components.data.manifest import Manifest
 from components.data.media import Media
 from components.exchange.exchange import OBJECTS, Exchange, ExchangeError

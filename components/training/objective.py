@@ -1,6 +1,6 @@
 """What a step minimises: the losses of a batch, on targets that are smoothed and with whole modalities hidden now and then.
 
-Source: M01, whole-modality masking (modality dropout).
+Source: modality dropout, Neverova et al. 2016, ModDrop (arXiv:1501.00102).
 """
 
 from collections.abc import Callable, Mapping
@@ -40,11 +40,11 @@ def built(
     reads_all = False
     for name, options in sorted(losses.items()):
         weight = float(options.get("weight", 1.0))
-        module = parts.load("loss", name, base)
+        module = parts.load("losses", name, base)
         if weight == 0 or modalities < getattr(module, "LEAST_MODALITIES", 1):
             continue
         own = {k: v for k, v in options.items() if k != "weight"}
-        found[name] = weight, module.build(parts.configure("loss", name, own, base))
+        found[name] = weight, module.build(parts.configure("losses", name, own, base))
         reads_all |= bool(getattr(module, "WITHOUT_LABELS", False))
     return found, reads_all
 

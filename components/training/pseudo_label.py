@@ -64,8 +64,8 @@ def pseudo_label(
         )
         return
     data = Features.load(features)
-    decide = parts.load("labeller", labeller.name, base).build(
-        parts.configure("labeller", labeller.name, labeller.options, base)
+    decide = parts.load("labellers", labeller.name, base).build(
+        parts.configure("labellers", labeller.name, labeller.options, base)
     )
     model = models.load(teacher)
     progress("pseudo-label", 0, 3)

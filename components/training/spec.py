@@ -5,9 +5,9 @@ from typing import Any, Literal
 from pydantic import Field
 
 from components.config.run import ModelConfig, TrainingConfig
-from components.config.strict import Strict
 from components.core.errors import UsageError
 from components.core.refs import Ref, digest_json
+from components.core.strict import Strict
 
 Task = Literal["teach", "train", "baselines"]
 

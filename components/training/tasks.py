@@ -132,7 +132,7 @@ class Trainer:
     def _key(self, name: str, config: ModelConfig) -> str:
         """What a checkpoint belongs to: the spec, the model in it, and the source of the parts it is made of."""
         sources = [
-            parts.source_digest("loss", loss, self._base) for loss in sorted(self.spec.losses)
+            parts.source_digest("losses", loss, self._base) for loss in sorted(self.spec.losses)
         ]
         return digest_json(
             [

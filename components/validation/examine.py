@@ -53,11 +53,9 @@ def build_checks(
         )
     built, limits = {}, {}
     for name, spec in sorted(manifest.modalities.items()):
-        config = parts.configure("modality kind", spec.kind, options.get(name, {}))
+        config = parts.configure("kinds", spec.kind, options.get(name, {}))
         columns = spec.model_dump(mode="json")
-        built[name] = parts.load("modality kind", spec.kind).build(
-            config, name=name, columns=columns
-        )
+        built[name] = parts.load("kinds", spec.kind).build(config, name=name, columns=columns)
         limits[rules.readable(name)] = {
             k: v for k, v in asdict(config).items() if k.startswith("max_")
         }

@@ -115,7 +115,7 @@ def steps_for(config: RunConfig, manifest: Manifest) -> tuple[Step, ...]:
 
 
 def _kinds(manifest: Manifest) -> tuple[tuple[str, str], ...]:
-    return _unique(*(("modality kind", m.kind) for _, m in sorted(manifest.modalities.items())))
+    return _unique(*(("kinds", m.kind) for _, m in sorted(manifest.modalities.items())))
 
 
 def _model(config: RunConfig) -> tuple[tuple[str, str], ...]:
@@ -123,11 +123,11 @@ def _model(config: RunConfig) -> tuple[tuple[str, str], ...]:
 
 
 def _losses(config: RunConfig) -> tuple[tuple[str, str], ...]:
-    return tuple(("loss", name) for name in sorted(config.losses))
+    return tuple(("losses", name) for name in sorted(config.losses))
 
 
 def _labellers(config: RunConfig) -> tuple[tuple[str, str], ...]:
-    return (("labeller", config.labeller.name),) if config.labeller else ()
+    return (("labellers", config.labeller.name),) if config.labeller else ()
 
 
 def _unique(*chosen: tuple[str, str]) -> tuple[tuple[str, str], ...]:

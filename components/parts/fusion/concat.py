@@ -1,15 +1,16 @@
 """Late concatenation: all parts side by side with their presence bits, through one hidden layer.
 
-Source: F01, late concatenation baseline: ``z = V GELU(norm(W [h_1; ..; h_M; a] + b))``; the normalisation and the last map are
-ours, since they paid on real sets.
+Source: late concatenation as in Ngiam et al. 2011, Multimodal deep learning: ``z = V GELU(norm(W [h_1; ..; h_M; a] + b))``.
+The presence bits, the normalisation (Ba et al. 2016, arXiv:1607.06450) and the last map are added because they raised
+accuracy on real data sets.
 """
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
-
-from components.core.errors import UsageError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,15 +21,11 @@ class Config:
         hidden: width of the hidden layer.
     """
 
-    hidden: int = 256
-
-    def __post_init__(self) -> None:
-        if self.hidden < 1:
-            raise UsageError(f"concat hidden: got {self.hidden}, wanted at least 1")
+    hidden: Annotated[int, Field(ge=1)] = 256
 
 
 class Concat(nn.Module):
-    """``{name: (batch, dim)}`` and ``(batch, modalities)`` to ``(batch, dim)``."""
+    """Concatenation of modalities ``names``, mixed by one hidden layer."""
 
     def __init__(self, config: Config, names: tuple[str, ...], dim: int, dropout: float) -> None:
         super().__init__()
@@ -42,7 +39,15 @@ class Concat(nn.Module):
         )
 
     def forward(self, parts: dict[str, Tensor], present: Tensor) -> Tensor:
-        """Mix parts; absent ones already hold their learned vector."""
+        """Mix the modalities of each record.
+
+        Args:
+            parts: modality name to ``(batch, dim)``; absent rows already hold their learned vector.
+            present: ``(batch, modalities)``, in the order of ``names``.
+
+        Returns:
+            ``(batch, dim)``.
+        """
         joined = torch.cat(
             [*(parts[name] for name in self._names), present.to(parts[self._names[0]].dtype)], dim=1
         )

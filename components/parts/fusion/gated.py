@@ -1,34 +1,29 @@
 """Modality attention: each record weighs its own modalities; absent ones weigh nothing.
 
-Source: F02 (a): ``g = softmax_m(v . tanh(W_m h_m) + log a_m)``, ``z = sum_m g_m P_m h_m``.
+Source: gated units of Arevalo et al. 2017 (arXiv:1702.01992) with the attention of Bahdanau et al. 2015 (arXiv:1409.0473)
+over modalities: ``g = softmax_m(v . tanh(W_m h_m) + log a_m)``, ``z = GELU(sum_m g_m P_m h_m)``.
 """
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
-
-from components.core.errors import UsageError
 
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """How gates are made.
+    """Shape of the gates.
 
     Attributes:
         hidden: width of the gate's layer.
-        floor: least weight that a present modality keeps, shared out of 1; 0 lets a modality be ignored.
+        floor: least weight that a present modality keeps, a share of 1; 0 allows a modality to be ignored.
     """
 
-    hidden: int = 64
-    floor: float = 0.0
-
-    def __post_init__(self) -> None:
-        if self.hidden < 1 or not 0 <= self.floor < 0.5:
-            raise UsageError(
-                f"gated: got hidden {self.hidden} and floor {self.floor}, wanted at least 1 and 0 to 0.5"
-            )
+    hidden: Annotated[int, Field(ge=1)] = 64
+    floor: Annotated[float, Field(ge=0, lt=0.5)] = 0.0
 
 
 def gate(scores: Tensor, present: Tensor, floor: float = 0.0) -> Tensor:
@@ -45,7 +40,7 @@ def gate(scores: Tensor, present: Tensor, floor: float = 0.0) -> Tensor:
 
 
 class Gated(nn.Module):
-    """``{name: (batch, dim)}`` and ``(batch, modalities)`` to ``(batch, dim)``."""
+    """Attention over modalities ``names``."""
 
     def __init__(self, config: Config, names: tuple[str, ...], dim: int, dropout: float) -> None:
         super().__init__()
@@ -56,14 +51,22 @@ class Gated(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def weights(self, parts: dict[str, Tensor], present: Tensor) -> Tensor:
-        """How much each modality counts in each record, ``(batch, modalities)``."""
+        """Weight of each modality in each record, ``(batch, modalities)``; arguments as in ``forward``."""
         scores = torch.cat(
             [self.vector(torch.tanh(self.score[name](parts[name]))) for name in self._names], dim=1
         )
         return gate(scores, present, self._floor)
 
     def forward(self, parts: dict[str, Tensor], present: Tensor) -> Tensor:
-        """Mix parts by their weights."""
+        """Mix the modalities of each record by their weights.
+
+        Args:
+            parts: modality name to ``(batch, dim)``.
+            present: ``(batch, modalities)``, in the order of ``names``.
+
+        Returns:
+            ``(batch, dim)``.
+        """
         weights = self.weights(parts, present)
         values = torch.stack([self.value[name](parts[name]) for name in self._names], dim=1)
         fused: Tensor = self.dropout(

@@ -1,6 +1,7 @@
 """Exact search: inner product with every vector. The oracle of every other index.
 
-Source: method R01 (filters before scoring, exact inner product).
+Source: brute force, the ground truth that approximate indexes are measured against in Johnson et al. 2017
+(arXiv:1702.08734); filters apply before scoring.
 """
 
 from collections.abc import Sequence

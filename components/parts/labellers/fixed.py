@@ -1,20 +1,21 @@
-"""A threshold for each class, and agreement of modalities where at least two are there.
+"""A threshold for each class, and agreement of modalities where a record has at least two.
 
-Source: S01, FixMatch, Sohn et al. 2020 (arXiv:2001.07685) for the fixed threshold, here of a calibrated teacher and once, not
-in each step; S04 (a) for the agreement. For class c with confidences P_c of the pool records that the teacher calls c:
-``t_c = min(threshold, max(floor, quantile_q(P_c)))``, so that a class whose every record is unsure still gives its surest ones.
-Labels are often chosen evenly where the data are not; the class shares of the pool are estimated as in Saerens et al. 2002,
-Adjusting the outputs of a classifier to new a priori probabilities.
+Source: FixMatch, Sohn et al. 2020 (arXiv:2001.07685), for the fixed threshold, here of a calibrated teacher and applied once,
+not in each step; Blum & Mitchell 1998, Combining labeled and unlabeled data with co-training, for the agreement. For class c
+with confidences P_c of the pool records that the teacher assigns to c: ``t_c = min(threshold, max(floor, quantile_q(P_c)))``,
+so that a class without a confident record still contributes its most confident ones. Labels are often chosen evenly among
+classes although the data are not even; the class shares of the pool are estimated as in Saerens et al. 2002, Adjusting the
+outputs of a classifier to new a priori probabilities.
 """
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field, model_validator
 
-from components.core.errors import UsageError
 from components.parts.labelling import Evidence, Labeller, PseudoLabels
 
 _TEMPERATURES = tuple(2.0 ** (i / 10) for i in range(-20, 21))
@@ -27,30 +28,28 @@ class Config:
 
     Attributes:
         threshold: confidence that is always enough.
-        floor: confidence below which nothing is accepted.
-        quantile: share of a class's records that may be refused for low confidence where none reaches the threshold; 1 leaves
-            the fixed threshold alone.
-        agree: how many of a record's modalities must say the same class on their own (all of them where it has fewer); asked
-            only of records with two modalities or more. 0 asks nothing.
-        prior: ``estimated`` shifts the teacher's answers from the class shares of its labels to those of the pool; ``none``
-            takes them as they are.
+        floor: confidence below which nothing is accepted; at most ``threshold``.
+        quantile: share of a class's records that may be refused for low confidence where none reaches the threshold; 1 keeps
+            the fixed threshold.
+        agree: how many of a record's modalities must predict the label on their own (all of them where it has fewer); applies
+            to records with two modalities or more. 0 turns the rule off.
+        prior: ``estimated`` shifts the teacher's probabilities from the class shares of its labels to those of the pool;
+            ``none`` leaves them unchanged.
     """
 
-    threshold: float = 0.8
-    floor: float = 0.5
-    quantile: float = 0.8
-    agree: int = 2
+    threshold: Annotated[float, Field(ge=0, le=1)] = 0.8
+    floor: Annotated[float, Field(ge=0, le=1)] = 0.5
+    quantile: Annotated[float, Field(ge=0, le=1)] = 0.8
+    agree: Annotated[int, Field(ge=0)] = 2
     prior: Literal["estimated", "none"] = "estimated"
 
-    def __post_init__(self) -> None:
-        if not 0 <= self.floor <= self.threshold <= 1:
-            raise UsageError(
-                f"fixed: got floor {self.floor} and threshold {self.threshold}, wanted 0 <= floor <= threshold <= 1"
+    @model_validator(mode="after")
+    def _floor_below_threshold(self) -> "Config":
+        if self.floor > self.threshold:
+            raise ValueError(
+                f"got floor {self.floor} and threshold {self.threshold}, wanted floor <= threshold"
             )
-        if not 0 <= self.quantile <= 1 or self.agree < 0:
-            raise UsageError(
-                f"fixed: got quantile {self.quantile} and agree {self.agree}, wanted 0 to 1 and 0 or more"
-            )
+        return self
 
 
 def thresholds(
@@ -101,10 +100,10 @@ def estimated_shares(
 def adjust(
     pool: Evidence, validation: Evidence, labels: NDArray[np.int64], prior: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], float]:
-    """Factors ``(classes,)`` that lead from the labels' shares to the pool's, and the temperature that goes with them.
+    """Factors ``(classes,)`` from the labels' class shares to the pool's, and the temperature fitted with them.
 
-    The shares depend on the temperature and the other way round: they are found in turns. An estimate can be far off where the
-    teacher is poor, so only as much of it is used (``ratio ** strength``) as makes the validation labels likeliest.
+    Shares and temperature depend on each other and are estimated in turns. An estimate can be far off where the teacher is
+    poor, so it is used with the strength (``ratio ** strength``) that makes the validation labels most likely.
     """
     prior = np.maximum(prior, 1e-6)
     temperature, ratio = 1.0, np.ones(len(prior))
@@ -150,10 +149,10 @@ def label(
         quantile=config.quantile,
     )
     names = sorted(pool.by_modality)
-    says = np.stack(
+    own = np.stack(
         [shifted(pool.by_modality[name], ratio).argmax(axis=1) for name in names], axis=1
     )
-    same = (says == answer[:, None]) & pool.present
+    same = (own == answer[:, None]) & pool.present
     count = pool.present.sum(axis=1)
     agreed = (count < 2) | (same.sum(axis=1) >= np.minimum(config.agree, count))
     sure = confidence >= least[answer]

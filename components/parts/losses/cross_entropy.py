@@ -7,28 +7,23 @@ learning, as in Wang et al. 2020, What makes training multi-modal classification
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Annotated
 
+from pydantic import Field
 from torch import Tensor
 
-from components.core.errors import UsageError
 from components.parts.contracts import ModelOutput
 
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """What is asked of each modality alone.
+    """Share of the modalities' own answers.
 
     Attributes:
-        modality_weight: weight of the mean over modalities of their own cross-entropy; 0 trains the fused answer only.
+        modality_weight: weight of the mean over modalities of their own cross-entropy; 0 trains only the fused answer.
     """
 
-    modality_weight: float = 1.0
-
-    def __post_init__(self) -> None:
-        if self.modality_weight < 0:
-            raise UsageError(
-                f"cross_entropy modality_weight: got {self.modality_weight}, wanted 0 or more"
-            )
+    modality_weight: Annotated[float, Field(ge=0)] = 1.0
 
 
 def weighted_cross_entropy(logits: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
@@ -37,7 +32,7 @@ def weighted_cross_entropy(logits: Tensor, targets: Tensor, weights: Tensor) -> 
     Args:
         logits: ``(batch, classes)``.
         targets: ``(batch, classes)`` distributions.
-        weights: ``(batch,)``, 0 leaves a row out whatever its logits are.
+        weights: ``(batch,)``; a row of weight 0 is left out, even with logits that are not finite.
     """
     used = weights > 0
     rows = -(targets * logits.float().log_softmax(dim=1)).sum(dim=1)
@@ -55,7 +50,7 @@ def cross_entropy(
     """The loss of a batch.
 
     Args:
-        output: what the model says.
+        output: the model's outputs.
         targets: ``(batch, classes)`` distributions.
         weights: ``(batch,)``, 0 for records without a label.
         present: ``(batch, modalities)``, modalities sorted by name.

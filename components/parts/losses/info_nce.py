@@ -1,22 +1,23 @@
-"""Symmetric contrast: the modalities of one record find each other among those of the batch.
+"""Symmetric contrast: the modalities of one record must find each other among those of the batch.
 
-Source: L01 (a), CLIP, Radford et al. 2021 (arXiv:2103.00020): ``s_ij = exp(t) z_i^a . z_j^b``,
+Source: CLIP, Radford et al. 2021 (arXiv:2103.00020): ``s_ij = exp(t) z_i^a . z_j^b``,
 ``L = (CE(rows, i) + CE(columns, i)) / 2``, temperature learned and capped at ``exp(t) = 100``.
 """
 
 import math
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Annotated
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from components.core.errors import UsageError
 from components.parts.contracts import ModelOutput
 
 WITHOUT_LABELS = True
-"""Records without a label teach too."""
+"""Records without a label contribute too."""
 LEAST_MODALITIES = 2
 """A model of fewer modalities has nothing to contrast."""
 HIGHEST = math.log(100.0)
@@ -24,17 +25,13 @@ HIGHEST = math.log(100.0)
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """Where the temperature starts.
+    """Start of the temperature.
 
     Attributes:
-        temperature: first value of ``1 / exp(t)``, 0.01 at least; it is learned.
+        temperature: first value of ``1 / exp(t)``, which is learned.
     """
 
-    temperature: float = 0.07
-
-    def __post_init__(self) -> None:
-        if not 0.01 <= self.temperature <= 10:
-            raise UsageError(f"info_nce temperature: got {self.temperature}, wanted 0.01 to 10")
+    temperature: Annotated[float, Field(ge=0.01, le=10)] = 0.07
 
 
 def info_nce(a: Tensor, b: Tensor, scale: Tensor) -> Tensor:
@@ -58,7 +55,14 @@ class InfoNCE(nn.Module):
         weights: Tensor,  # noqa: ARG002
         present: Tensor,
     ) -> Tensor:
-        """The loss of a batch; labels are not read, records that lack a modality of a pair are left out of it."""
+        """The loss of a batch; a record counts in the pairs of modalities that it has both of.
+
+        Args:
+            output: the model's outputs.
+            targets: ``(batch, classes)``, not read.
+            weights: ``(batch,)``, not read.
+            present: ``(batch, modalities)``, modalities sorted by name.
+        """
         scale = self.log_scale.clamp(max=HIGHEST).exp()
         losses = []
         for (i, first), (j, second) in combinations(enumerate(sorted(output.embeddings)), 2):

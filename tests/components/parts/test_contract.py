@@ -17,7 +17,7 @@ from tests.synthetic import COLUMNS, OPTIONS, modalities, records
 NAMES = ("audio", "image", "text")
 B, DIM, K = 12, 8, 5
 SUBSETS = [s for n in (1, 2, 3) for s in itertools.combinations(range(3), n)]
-KINDS = ["fusion", "loss", "labeller", "modality kind"]
+KINDS = ["fusion", "losses", "labellers", "kinds"]
 ALL = [(kind, name) for kind in KINDS for name in parts.available(kind)]
 
 
@@ -96,14 +96,14 @@ def output():
 
 
 def loss(name):
-    return parts.load("loss", name).build(parts.configure("loss", name, {}))
+    return parts.load("losses", name).build(parts.configure("losses", name, {}))
 
 
 def targets():
     return torch.randn(B, K).softmax(1), torch.rand(B).clamp_min(0.1)
 
 
-@pytest.mark.parametrize("name", parts.available("loss"))
+@pytest.mark.parametrize("name", parts.available("losses"))
 class TestLoss:
     @pytest.mark.parametrize("subset", SUBSETS)
     def test_any_subset_gives_a_finite_number_with_gradients(self, name, subset):
@@ -192,10 +192,10 @@ def evidence(n, rng, present=None):
 
 
 def labeller(name):
-    return parts.load("labeller", name).build(parts.configure("labeller", name, {}))
+    return parts.load("labellers", name).build(parts.configure("labellers", name, {}))
 
 
-@pytest.mark.parametrize("name", parts.available("labeller"))
+@pytest.mark.parametrize("name", parts.available("labellers"))
 class TestLabeller:
     @pytest.mark.parametrize("n", [0, 1, 60])
     def test_every_record_gets_one_answer(self, name, n):
@@ -234,7 +234,7 @@ class TestLabeller:
         assert a.sources == b.sources
 
 
-@pytest.mark.parametrize("name", parts.available("modality kind"))
+@pytest.mark.parametrize("name", parts.available("kinds"))
 class TestModality:
     def made(self, name):
         key = next(k for k, c in COLUMNS.items() if c["kind"] == name)

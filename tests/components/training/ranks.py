@@ -49,7 +49,7 @@ def trained(
         specs=specs,
     )
     built = {
-        name: (0.7, parts.load("loss", name).build(parts.configure("loss", name, {})))
+        name: (0.7, parts.load("losses", name).build(parts.configure("losses", name, {})))
         for name in losses
     }
     data = training_data(features, unlabelled=True)

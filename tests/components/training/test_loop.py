@@ -28,7 +28,7 @@ def features(tmp_path_factory):
 def built_losses():
     names = {"cross_entropy": 1.0, "info_nce": 0.1}
     return {
-        n: (w, parts.load("loss", n).build(parts.configure("loss", n, {})))
+        n: (w, parts.load("losses", n).build(parts.configure("losses", n, {})))
         for n, w in names.items()
     }
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from scipy.special import erf
 
 from components.core.errors import UsageError
+from components.parts import loading as parts
 from components.parts.fusion import concat, gated
 
 NAMES = ("a", "b", "c")
@@ -76,13 +77,9 @@ def test_gates_sum_to_one_keep_their_floor_and_are_zero_where_absent(scores, flo
 
 
 @pytest.mark.parametrize(
-    "make",
-    [
-        lambda: gated.Config(hidden=0),
-        lambda: gated.Config(floor=0.7),
-        lambda: concat.Config(hidden=0),
-    ],
+    ("name", "options"),
+    [("gated", {"hidden": 0}), ("gated", {"floor": 0.7}), ("concat", {"hidden": 0})],
 )
-def test_wrong_options_say_what_is_wanted(make):
+def test_wrong_options_say_what_is_wanted(name, options):
     with pytest.raises(UsageError, match=r"got .* wanted"):
-        make()
+        parts.configure("fusion", name, options)

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from components.core.errors import UsageError
+from components.parts import loading as parts
 from components.parts.labellers import fixed
 from components.parts.labelling import Evidence
 
@@ -100,4 +101,4 @@ def test_an_estimate_that_validation_contradicts_is_not_used():
 )
 def test_wrong_options_say_what_is_wanted(options):
     with pytest.raises(UsageError, match=r"got .* wanted"):
-        fixed.Config(**options)
+        parts.configure("labellers", "fixed", options)

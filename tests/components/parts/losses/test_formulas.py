@@ -8,6 +8,7 @@ import torch
 from scipy.special import log_softmax
 
 from components.core.errors import UsageError
+from components.parts import loading as parts
 from components.parts.contracts import ModelOutput
 from components.parts.losses import cross_entropy, info_nce
 
@@ -107,9 +108,9 @@ def test_one_hot_even_weights_are_torchs_own_cross_entropy():
 
 
 @pytest.mark.parametrize(
-    "make",
-    [lambda: info_nce.Config(temperature=0), lambda: cross_entropy.Config(modality_weight=-1)],
+    ("name", "options"),
+    [("info_nce", {"temperature": 0}), ("cross_entropy", {"modality_weight": -1})],
 )
-def test_wrong_options_say_what_is_wanted(make):
+def test_wrong_options_say_what_is_wanted(name, options):
     with pytest.raises(UsageError, match=r"got .* wanted"):
-        make()
+        parts.configure("losses", name, options)

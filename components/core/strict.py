@@ -1,4 +1,4 @@
-"""Strictly parsed YAML: frozen models, and every mistake said in one line with its path and the nearest valid name."""
+"""Strictly parsed YAML: frozen models, and one line for each mistake with its path and the nearest valid name."""
 
 import types
 import typing
@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
 
 from components.core.errors import UsageError, unknown_name
 
@@ -30,7 +31,7 @@ def read_yaml(path: Path) -> dict[Any, Any]:
     """Read a YAML file that must hold a mapping.
 
     Raises:
-        UsageError: not readable, not YAML, or no mapping.
+        UsageError: not readable, not YAML, or not a mapping.
     """
     try:
         tree = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -43,35 +44,51 @@ def read_yaml(path: Path) -> dict[Any, Any]:
     return tree
 
 
-def explain(error: ValidationError, model: type[BaseModel]) -> list[str]:
-    """One line for each mistake pydantic found in a tree for ``model``."""
+def explain(error: ValidationError, model: type, where: str = "") -> list[str]:
+    """One line for each mistake that pydantic found in a tree.
+
+    Args:
+        error: what pydantic found.
+        model: the model or dataclass of the tree.
+        where: path of the tree in the user's file; paths of mistakes start with it.
+    """
     lines = []
     for item in error.errors():
-        place, models = _walk(model, item["loc"])
-        where = ".".join(place)
-        cause = item.get("ctx", {}).get("error")
-        if item["type"] == "extra_forbidden":
-            _, around = _walk(model, item["loc"][:-1])
-            fields = list(around[0].model_fields) if around else []
-            lines.append(f"{where}: {unknown_name('key', str(item['loc'][-1]), fields)}")
-        elif item["type"] == "missing":
-            lines.append(f"{where}: missing; it must be given")
-        elif item["type"] in ("union_tag_invalid", "union_tag_not_found"):
-            tag = item["ctx"]["discriminator"].strip("'")
-            got = item["ctx"].get("tag")
-            names = [n for m in models for n in typing.get_args(m.model_fields[tag].annotation)]
-            lines.append(
-                f"{where}.{tag}: {unknown_name(tag, got, names) if got else f'missing; wanted one of {names}'}"
-            )
-        elif isinstance(cause, Mistakes):
-            lines += [f"{where}.{inner}: {what}" for inner, what in cause.found]
-        elif item["type"] == "value_error":
-            lines.append(f"{where}: {item['msg'].removeprefix('Value error, ')}")
-        else:
-            lines.append(
-                f"{where}: got {item['input']!r}, wanted: {item['msg'].removeprefix('Input should be ')}"
-            )
+        for inner, what in _explained(item, model):
+            path = ".".join(p for p in (where, *inner) if p)
+            lines.append(f"{path}: {what}" if path else what)
     return lines
+
+
+def _explained(item: ErrorDetails, model: type) -> list[tuple[list[str], str]]:
+    """Path and wording of the mistakes behind one error of pydantic."""
+    place, models = _walk(model, item["loc"])
+    cause = item.get("ctx", {}).get("error")
+    if item["type"] == "extra_forbidden":
+        _, around = _walk(model, item["loc"][:-1])
+        fields = list(around[0].model_fields) if around else []
+        return [(place, unknown_name("key", str(item["loc"][-1]), fields))]
+    if item["type"] == "missing":
+        return [(place, "missing; it must be given")]
+    if item["type"] in ("union_tag_invalid", "union_tag_not_found"):
+        tag, got = item["ctx"]["discriminator"].strip("'"), item["ctx"].get("tag")
+        names = [n for m in models for n in typing.get_args(m.model_fields[tag].annotation)]
+        what = unknown_name(tag, got, names) if got else f"missing; wanted one of {names}"
+        return [([*place, tag], what)]
+    if isinstance(cause, Mistakes):
+        return [([*place, inner], what) for inner, what in cause.found]
+    if item["type"] == "value_error":
+        return [(place, item["msg"].removeprefix("Value error, "))]
+    return [(place, f"got {item['input']!r}, wanted: {_wanted(item)}")]
+
+
+def _wanted(item: ErrorDetails) -> str:
+    limits = item.get("ctx", {})
+    if item["type"] == "too_short":
+        return f"at least {limits['min_length']} items"
+    if item["type"] == "too_long":
+        return f"at most {limits['max_length']} items"
+    return item["msg"].removeprefix("Input should be ")
 
 
 def all_at_once(path: Path | str, problems: Sequence[str]) -> UsageError:
@@ -80,9 +97,7 @@ def all_at_once(path: Path | str, problems: Sequence[str]) -> UsageError:
     return UsageError(f"{count} in {path}:\n" + "\n".join(f"  - {p}" for p in problems))
 
 
-def _walk(
-    model: type[BaseModel], loc: tuple[int | str, ...]
-) -> tuple[list[str], list[type[BaseModel]]]:
+def _walk(model: type, loc: tuple[int | str, ...]) -> tuple[list[str], list[type[BaseModel]]]:
     """The path a user wrote and the models that may stand there.
 
     The walk goes through optional fields, lists and mappings of models; the tag that pydantic puts into the path of a
