@@ -141,7 +141,8 @@ def load(path: Path, data_uri: str | None = None) -> RunConfig:
         data_uri: takes the place of ``data.uri`` (relative to the working directory).
 
     Raises:
-        UsageError: no such file, not YAML, or mistakes in it: all of them, one line each with path and nearest valid name.
+        UsageError: no such file, not YAML, or mistakes in it: all of them, one line each with path
+            and nearest valid name.
     """
     if not path.is_file():
         raise UsageError(

@@ -1,4 +1,4 @@
-"""Strictly parsed YAML: frozen models, and one line for each mistake with its path and the nearest valid name."""
+"""Strictly parsed YAML: frozen models, and one line for each mistake with its path."""
 
 import types
 import typing
@@ -100,8 +100,8 @@ def all_at_once(path: Path | str, problems: Sequence[str]) -> UsageError:
 def _walk(model: type, loc: tuple[int | str, ...]) -> tuple[list[str], list[type[BaseModel]]]:
     """The path a user wrote and the models that may stand there.
 
-    The walk goes through optional fields, lists and mappings of models; the tag that pydantic puts into the path of a
-    union's member chooses that member and is left out.
+    The walk goes through optional fields, lists and mappings of models; the tag that pydantic puts
+    into the path of a union's member chooses that member and is left out.
     """
     here: Any = model
     path: list[str] = []

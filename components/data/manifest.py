@@ -1,13 +1,20 @@
-"""What a data set's columns mean: ``dataset.yaml``, parsed strictly, all mistakes reported at once."""
+"""What a data set's columns mean: ``dataset.yaml``, parsed strictly, all mistakes at once."""
 
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, PlainValidator, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PlainValidator,
+    ValidationError,
+    model_validator,
+)
 
 from components.core.errors import UsageError, unknown_name
 from components.core.refs import digest_json
-from components.core.strict import Strict, all_at_once, explain, read_yaml
+from components.core.strict import Mistakes, Strict, all_at_once, explain, read_yaml
 from components.parts import loading as parts
 
 FILE = "dataset.yaml"
@@ -17,13 +24,14 @@ MEDIA = ("image", "audio")
 """Kinds whose text values are paths of files."""
 _DECLARED = ("image", "text", "audio", "tabular")
 """Kinds of the contract, offered or not yet."""
-_TARGETS = ("single", "multi", "none")
+_DEFAULTS = {"number": int | float, "category": str | bool | int, "set": str | list}
+"""Type of a column to what its default may be."""
 
 Value = str | int | float | bool | list[str]
 
 
 def _null(value: object) -> object:
-    """``missing`` or ``{default: value}``; nothing else says what an empty cell means."""
+    """Accept ``missing`` or ``{default: value}`` as the meaning of an empty cell."""
     if value == "missing" or (
         isinstance(value, dict)
         and list(value) == ["default"]
@@ -40,6 +48,34 @@ def _yaml_null(tree: object) -> object:
     return (
         {"null" if k is None else k: v for k, v in tree.items()} if isinstance(tree, dict) else tree
     )
+
+
+def _offered_kind(kind: str) -> str:
+    """Accept a kind that is offered, or a user's own file."""
+    offered = parts.available("kinds")
+    if parts.is_own(kind) or kind in offered:
+        return kind
+    if kind in _DECLARED:
+        raise ValueError(_not_offered(kind, offered))
+    raise ValueError(unknown_name("modality kind", kind, offered))
+
+
+def _offered_target(kind: str) -> str:
+    if kind != "single":
+        raise ValueError(_not_offered(kind, ["single"]))
+    return kind
+
+
+def _not_offered(kind: str, offered: list[str]) -> str:
+    return (
+        f"{kind!r} is declared in the contract but not offered yet; offered: {', '.join(offered)}"
+    )
+
+
+def _each_once(classes: list[str]) -> list[str]:
+    if len(set(classes)) < len(classes):
+        raise ValueError("a class is named twice")
+    return classes
 
 
 class Column(Strict):
@@ -68,8 +104,25 @@ class Column(Strict):
             return float(self.default)
         return self.members(self.default) if self.type == "set" else str(self.default)
 
+    @model_validator(mode="after")
+    def _fits_its_type(self) -> "Column":
+        found = [
+            (key, f"only a column of type {owner} has a {key}; this one is {self.type}")
+            for key, owner in (("separator", "set"), ("unit", "number"))
+            if getattr(self, key) is not None and self.type != owner
+        ]
+        if self.default is not None and not isinstance(self.default, _DEFAULTS[self.type]):
+            found.append(("null.default", f"got {self.default!r}, wanted a {self.type}"))
+        if found:
+            raise Mistakes(found)
+        return self
+
     def members(self, value: object) -> list[str]:
-        """Members of a set, sorted, each once, from a list or from text with the separator (default: a comma)."""
+        """Members of a set, sorted, each once.
+
+        Args:
+            value: a list, or text with the column's separator (by default a comma).
+        """
         parts_ = (
             value if isinstance(value, list | tuple) else str(value).split(self.separator or ",")
         )
@@ -77,11 +130,29 @@ class Column(Strict):
 
 
 class Modality(Strict):
-    """One modality: its kind and the column it lies in, or several columns with their types (tabular)."""
+    """One modality: its kind and its column, or several columns with their types (tabular)."""
 
-    kind: str
+    kind: Annotated[str, AfterValidator(_offered_kind)]
+    """A kind that is offered, or a user's own file relative to the run's configuration."""
     column: str | None = None
     columns: dict[str, Annotated[Column, BeforeValidator(_yaml_null)]] | None = None
+
+    @model_validator(mode="after")
+    def _column_or_columns(self) -> "Modality":
+        if (self.column is None) == (self.columns is None):
+            raise ValueError(
+                "wanted either `column` (image, text) or `columns` with their types (tabular), "
+                "exactly one"
+            )
+        if self.kind == "tabular" and self.columns is None:
+            raise ValueError(
+                "a tabular modality wants `columns: {NAME: {type: number}}`, not `column`"
+            )
+        if self.kind in ("image", "text", "audio") and self.column is None:
+            raise ValueError(
+                f"a modality of kind {self.kind} lies in one `column`, not in `columns`"
+            )
+        return self
 
     @property
     def used(self) -> list[str]:
@@ -93,37 +164,79 @@ class Target(Strict):
     """What is predicted; an empty cell is an unlabelled record."""
 
     column: str
-    kind: Literal["single", "multi", "none"] = "single"
-    classes: Annotated[list[str], Field(min_length=2)] | None = None
+    kind: Annotated[Literal["single", "multi", "none"], AfterValidator(_offered_target)] = "single"
+    classes: Annotated[list[str], Field(min_length=2), AfterValidator(_each_once)] | None = None
     """All classes; without it they are those of the visible labels."""
 
 
 class Split(Strict):
-    """Given in a column (``train``, ``val``, ``test``), or decided for ever by a salted hash of the group, else the id."""
+    """Given in a column (``train``, ``val``, ``test``), else decided by a salted hash.
+
+    The hash is that of the record's group, or of its id where it has none, so that a record never
+    moves.
+    """
 
     column: str | None = None
     salt: str = "concord"
     validation: Annotated[float, Field(gt=0, lt=1)] = 0.1
     test: Annotated[float, Field(gt=0, lt=1)] = 0.2
 
+    @model_validator(mode="after")
+    def _leaves_training_records(self) -> "Split":
+        if self.validation + self.test >= 1:
+            raise ValueError(
+                f"validation {self.validation} and test {self.test} leave no training records; "
+                "wanted a sum below 1"
+            )
+        return self
+
 
 class Manifest(Strict):
-    """A data set's columns and their meaning. Source of the shape: any ``dataset.yaml`` in ``conf/``."""
+    """A data set's columns and their meaning; for examples see ``conf/*.dataset.yaml``."""
 
     id: str = "id"
     target: Target
     group: str | None = None
     """Records of one group are never in two splits, and count as the same thing in retrieval."""
-    time: str | None = None
-    """When a record was made; checked to exist and kept with quarantined records, used by no step yet."""
     split: Split = Split()
     modalities: Annotated[dict[str, Modality], Field(min_length=1)]
     slices: list[str] = Field(default_factory=list)
     """Columns that reports break figures down by."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _no_time(cls, tree: object) -> object:
+        """Refuse ``time``, which the contract declares; earlier versions stored it empty."""
+        if not isinstance(tree, dict) or "time" not in tree:
+            return tree
+        if tree["time"] is not None:
+            raise Mistakes([("time", "declared in the contract but not used yet; drop it")])
+        return {key: value for key, value in tree.items() if key != "time"}
+
     @model_validator(mode="after")
-    def _no_cross_mistakes(self) -> "Manifest":
-        assert not (problems := _cross(self.model_dump(by_alias=True))), problems
+    def _names_fit_together(self) -> "Manifest":
+        found = []
+        for name, modality in self.modalities.items():
+            if not name.isidentifier():
+                wanted = "letters, digits and underscores (it names files and columns)"
+                found.append((f"modalities.{name}", f"got name {name!r}, wanted {wanted}"))
+            if (label := self.target.column) in modality.used:
+                what = f"column {label!r} is the target; a modality must not read it"
+                found.append((f"modalities.{name}", what))
+        roles = {
+            "id": self.id,
+            "group": self.group,
+            "split": self.split.column,
+            "label": self.target.column,
+        }
+        read = {*self.feature_columns, *self.slices}
+        found += [
+            (f"column {name!r}", f"this name is kept for the record's {name}; rename the column")
+            for name in RESERVED
+            if name in read and roles[name] != name
+        ]
+        if found:
+            raise Mistakes(found)
         return self
 
     @property
@@ -136,7 +249,7 @@ class Manifest(Strict):
     @property
     def used(self) -> list[str]:
         """Every column the manifest names, each once."""
-        roles = [self.id, self.target.column, self.group, self.time, self.split.column]
+        roles = [self.id, self.target.column, self.group, self.split.column]
         return list(
             dict.fromkeys([r for r in roles if r is not None] + self.feature_columns + self.slices)
         )
@@ -151,7 +264,6 @@ class Manifest(Strict):
         roles = {
             "id": "id",
             "group": "group",
-            "time": None,
             "target": target,
             "split": Split(column="split"),
         }
@@ -168,16 +280,14 @@ def parse(tree: object, where: Path | str = FILE) -> Manifest:
     Raises:
         UsageError: every mistake, one line each with its path and the nearest valid name.
     """
-    problems = _cross(tree if isinstance(tree, dict) else {})
     try:
         return Manifest.model_validate(tree)
     except ValidationError as error:
-        pydantic = [p for p in explain(error, Manifest) if not p.startswith("got {")]
-        raise all_at_once(where, [*pydantic, *problems]) from error
+        raise all_at_once(where, explain(error, Manifest)) from error
 
 
 def load_manifest(data_uri: str, manifest_path: str | Path | None = None) -> Manifest:
-    """Read the manifest beside a run's configuration if given, else ``dataset.yaml`` in the data set.
+    """Read the manifest that a run's configuration names, else ``dataset.yaml`` in the data set.
 
     Raises:
         UsageError: no manifest, or mistakes in it, all at once.
@@ -186,7 +296,8 @@ def load_manifest(data_uri: str, manifest_path: str | Path | None = None) -> Man
         path = Path(manifest_path)
         if not path.is_file():
             raise UsageError(
-                f"no manifest at {path}; `data.manifest` names a YAML file relative to the run's configuration"
+                f"no manifest at {path}; `data.manifest` names a YAML file relative to the run's "
+                "configuration"
             )
         return parse(read_yaml(path), path)
     if "://" not in data_uri:
@@ -214,119 +325,11 @@ def _read_remote(uri: str) -> object:
 
 def _no_manifest(folder: Path) -> str:
     if not folder.is_dir():
-        return f"no data set at {folder}: no such folder; give another `data.uri`, or make one with `concord data import`"
+        return (
+            f"no data set at {folder}: no such folder; give another `data.uri`, or make one with "
+            "`concord data import`"
+        )
     return (
-        f"no manifest in {folder}; write {FILE} there (what each column means), name one with `data.manifest` in the run's "
-        "configuration, or let `concord data import SRC DIR` guess one"
+        f"no manifest in {folder}; write {FILE} there (what each column means), name one with "
+        "`data.manifest` in the run's configuration, or let `concord data import SRC DIR` guess one"
     )
-
-
-def _cross(tree: dict[Any, Any]) -> list[str]:
-    """Mistakes that only several values together show, and what is declared but not offered; never trips over wrong shapes."""
-    problems = _target(tree)
-    modalities = tree.get("modalities")
-    for name, modality in modalities.items() if isinstance(modalities, dict) else ():
-        problems += _modality(str(name), modality, tree) if isinstance(modality, dict) else []
-    split = tree.get("split")
-    if isinstance(split, dict):
-        fractions = [split.get("validation", 0.1), split.get("test", 0.2)]
-        if all(isinstance(f, int | float) for f in fractions) and sum(fractions) >= 1:
-            problems.append(
-                f"split: validation {fractions[0]} and test {fractions[1]} leave no training records; wanted a sum below 1"
-            )
-    return problems + _names(tree)
-
-
-def _target(tree: dict[Any, Any]) -> list[str]:
-    target = tree.get("target")
-    if not isinstance(target, dict):
-        return []
-    kind, classes = target.get("kind", "single"), target.get("classes")
-    problems = []
-    if kind in _TARGETS and kind != "single":
-        problems.append(
-            f"target.kind: {kind!r} is declared in the contract but not offered yet; offered: single"
-        )
-    if isinstance(classes, list) and len(set(map(str, classes))) < len(classes):
-        problems.append("target.classes: a class is named twice")
-    return problems
-
-
-def _modality(name: str, modality: dict[Any, Any], tree: dict[Any, Any]) -> list[str]:
-    where = f"modalities.{name}"
-    problems = []
-    if not name.isidentifier():
-        problems.append(
-            f"{where}: got name {name!r}, wanted letters, digits and underscores (it names files and columns)"
-        )
-    kind, column, columns = modality.get("kind"), modality.get("column"), modality.get("columns")
-    if isinstance(kind, str) and not kind.endswith(".py"):
-        problems += _kind(where, kind)
-    if (column is None) == (columns is None):
-        problems.append(
-            f"{where}: wanted either `column` (image, text) or `columns` with their types (tabular), exactly one"
-        )
-    elif kind == "tabular" and columns is None:
-        problems.append(
-            f"{where}: a tabular modality wants `columns: {{NAME: {{type: number}}}}`, not `column`"
-        )
-    elif kind in ("image", "text", "audio") and column is None:
-        problems.append(
-            f"{where}: a modality of kind {kind} lies in one `column`, not in `columns`"
-        )
-    target = tree.get("target")
-    label = target.get("column") if isinstance(target, dict) else None
-    used = [column] if column is not None else list(columns) if isinstance(columns, dict) else []
-    if label is not None and label in used:
-        problems.append(f"{where}: column {label!r} is the target; a modality must not read it")
-    for key, spec in columns.items() if isinstance(columns, dict) else ():
-        problems += _column(f"{where}.columns.{key}", spec) if isinstance(spec, dict) else []
-    return problems
-
-
-def _kind(where: str, kind: str) -> list[str]:
-    offered = parts.available("kinds")
-    if kind in offered:
-        return []
-    if kind in _DECLARED:
-        return [
-            f"{where}.kind: {kind!r} is declared in the contract but not offered yet; offered: {', '.join(offered)}"
-        ]
-    return [f"{where}.kind: {unknown_name('modality kind', kind, offered)}"]
-
-
-def _column(where: str, spec: dict[Any, Any]) -> list[str]:
-    kind, problems = spec.get("type"), []
-    for key, owner in (("separator", "set"), ("unit", "number")):
-        if spec.get(key) is not None and kind in ("number", "category", "set") and kind != owner:
-            problems.append(
-                f"{where}.{key}: only a column of type {owner} has a {key}; this one is {kind}"
-            )
-    null = spec.get("null", spec.get(None))
-    default = null.get("default") if isinstance(null, dict) else None
-    fits = {"number": int | float, "category": str | bool | int, "set": str | list}.get(str(kind))
-    if default is not None and fits is not None and not isinstance(default, fits):
-        problems.append(f"{where}.null.default: got {default!r}, wanted a {kind}")
-    return problems
-
-
-def _names(tree: dict[Any, Any]) -> list[str]:
-    """A feature or slice column may not carry a fixed name that belongs to another column's role."""
-    target, split = tree.get("target"), tree.get("split")
-    roles = {
-        "id": tree.get("id", "id"),
-        "group": tree.get("group"),
-        "split": split.get("column") if isinstance(split, dict) else None,
-        "label": target.get("column") if isinstance(target, dict) else None,
-    }
-    modalities, slices, used = tree.get("modalities"), tree.get("slices"), []
-    for modality in modalities.values() if isinstance(modalities, dict) else ():
-        if isinstance(modality, dict):
-            columns = modality.get("columns")
-            used += [modality.get("column"), *(columns if isinstance(columns, dict) else ())]
-    used += slices if isinstance(slices, list) else []
-    return [
-        f"column {name!r}: this name is kept for the record's {name}; rename the column in the records"
-        for name in RESERVED
-        if name in used and roles[name] != name
-    ]

@@ -1,4 +1,4 @@
-"""What labellers get and give: calibrated probabilities in, pseudo-labels out. They know nothing of models."""
+"""What labellers receive and return: calibrated probabilities in, pseudo-labels out, no model."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -13,7 +13,8 @@ class Evidence:
 
     Attributes:
         fused: ``(n, classes)`` from all modalities of the record.
-        by_modality: modality name to ``(n, classes)`` from it alone; rows where it is absent mean nothing.
+        by_modality: modality name to ``(n, classes)`` from it alone; rows where it is absent mean
+            nothing.
         present: ``(n, modalities)``, modalities sorted by name.
     """
 
@@ -44,7 +45,7 @@ class PseudoLabels:
 
 
 class Labeller(Protocol):
-    """Gives pseudo-labels; a file in ``labellers/`` exports ``Config`` and ``build(config) -> Labeller``."""
+    """Gives pseudo-labels; ``build(config)`` of a file in ``labellers/`` returns one."""
 
     def __call__(
         self,
@@ -59,6 +60,7 @@ class Labeller(Protocol):
             pool: the records without a visible label.
             validation: the labelled validation records, by which a labeller may set itself.
             labels: their classes ``(n,)``.
-            prior: ``(classes,)`` share of each class among the labels that the teacher learned from.
+            prior: ``(classes,)`` share of each class among the labels that the teacher learned
+                from.
         """
         ...

@@ -1,10 +1,12 @@
 """Parts chosen by name: one file is one part, and its file name is its name in YAML.
 
-The folder is the part's family. A part file exports a frozen dataclass ``Config`` and ``build(config, **parts)``. Folders
-are listed with ``pkgutil`` and only the chosen file is imported.
+The folder is the part's family. A part file exports a frozen dataclass ``Config`` and
+``build(config, **parts)``. Folders are listed with ``pkgutil`` and only the chosen file is
+imported.
 
-A name that ends in ``.py`` is a user's own file of the same shape, in the folder of the run's configuration or below it. It
-may import installed packages and Concord, but not the files beside it, so that it can travel alone.
+A name that ends in ``.py`` is a user's own file of the same shape, in the folder of the run's
+configuration or below it. It may import installed packages and Concord, but not the files beside
+it, so that it can travel alone.
 """
 
 import ast
@@ -138,7 +140,7 @@ def configure(
 
 
 def _own_source(noun: str, name: str, base: Path | None) -> Path:
-    """A user's own file; it must lie below ``base``, because only that folder is handed to pods and packages."""
+    """A user's own file, below ``base``: pods and packages carry nothing from outside it."""
     if base is None:
         raise UsageError(f"{noun} {name!r}: own files need the folder of the run's configuration")
     if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:

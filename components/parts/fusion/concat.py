@@ -1,8 +1,8 @@
 """Late concatenation: all parts side by side with their presence bits, through one hidden layer.
 
-Source: late concatenation as in Ngiam et al. 2011, Multimodal deep learning: ``z = V GELU(norm(W [h_1; ..; h_M; a] + b))``.
-The presence bits, the normalisation (Ba et al. 2016, arXiv:1607.06450) and the last map are added because they raised
-accuracy on real data sets.
+Source: late concatenation as in Ngiam et al. 2011, Multimodal deep learning: ``z = V GELU(norm(W
+[h_1; ..; h_M; a] + b))``. The presence bits, the normalisation (Ba et al. 2016, arXiv:1607.06450)
+and the last map are added because they raised accuracy on real data sets.
 """
 
 from dataclasses import dataclass

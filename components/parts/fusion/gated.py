@@ -1,7 +1,8 @@
 """Modality attention: each record weighs its own modalities; absent ones weigh nothing.
 
-Source: gated units of Arevalo et al. 2017 (arXiv:1702.01992) with the attention of Bahdanau et al. 2015 (arXiv:1409.0473)
-over modalities: ``g = softmax_m(v . tanh(W_m h_m) + log a_m)``, ``z = GELU(sum_m g_m P_m h_m)``.
+Source: gated units of Arevalo et al. 2017 (arXiv:1702.01992) with the attention of Bahdanau et al.
+2015 (arXiv:1409.0473) over modalities: ``g = softmax_m(v . tanh(W_m h_m) + log a_m)``, ``z =
+GELU(sum_m g_m P_m h_m)``.
 """
 
 from dataclasses import dataclass
@@ -19,7 +20,8 @@ class Config:
 
     Attributes:
         hidden: width of the gate's layer.
-        floor: least weight that a present modality keeps, a share of 1; 0 allows a modality to be ignored.
+        floor: least weight that a present modality keeps, a share of 1; 0 allows a modality to be
+            ignored.
     """
 
     hidden: Annotated[int, Field(ge=1)] = 64
@@ -29,7 +31,8 @@ class Config:
 def gate(scores: Tensor, present: Tensor, floor: float = 0.0) -> Tensor:
     """Weights of modalities ``(batch, modalities)`` that sum to 1, zero where absent.
 
-    With a floor each present modality gets ``floor / count + (1 - floor) * softmax``, so that none falls below its share.
+    With a floor each present modality gets ``floor / count + (1 - floor) * softmax``, so that none
+    falls below its share.
 
     >>> gate(torch.tensor([[1.0, 1.0, 9.0]]), torch.tensor([[True, True, False]])).tolist()
     [[0.5, 0.5, 0.0]]
@@ -51,7 +54,7 @@ class Gated(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def weights(self, parts: dict[str, Tensor], present: Tensor) -> Tensor:
-        """Weight of each modality in each record, ``(batch, modalities)``; arguments as in ``forward``."""
+        """Weights ``(batch, modalities)`` of each record; arguments as in ``forward``."""
         scores = torch.cat(
             [self.vector(torch.tanh(self.score[name](parts[name]))) for name in self._names], dim=1
         )

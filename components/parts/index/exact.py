@@ -1,7 +1,7 @@
 """Exact search: inner product with every vector. The oracle of every other index.
 
-Source: brute force, the ground truth that approximate indexes are measured against in Johnson et al. 2017
-(arXiv:1702.08734); filters apply before scoring.
+Source: brute force, the ground truth that approximate indexes are measured against in Johnson et
+al. 2017 (arXiv:1702.08734); filters apply before scoring.
 """
 
 from collections.abc import Sequence
@@ -77,7 +77,7 @@ class ExactIndex:
 
     def _best(self, scores: NDArray[np.float32], rows: NDArray[np.int64], k: int) -> Found:
         if k < len(scores):
-            # All rows that tie with the k-th stay in, so that ids and not their places decide among them.
+            # All rows that tie with the k-th stay in, so that ids decide among them.
             threshold = np.partition(scores, len(scores) - k)[len(scores) - k]
             near = np.flatnonzero(scores >= threshold)
         else:

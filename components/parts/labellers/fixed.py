@@ -1,11 +1,12 @@
 """A threshold for each class, and agreement of modalities where a record has at least two.
 
-Source: FixMatch, Sohn et al. 2020 (arXiv:2001.07685), for the fixed threshold, here of a calibrated teacher and applied once,
-not in each step; Blum & Mitchell 1998, Combining labeled and unlabeled data with co-training, for the agreement. For class c
-with confidences P_c of the pool records that the teacher assigns to c: ``t_c = min(threshold, max(floor, quantile_q(P_c)))``,
-so that a class without a confident record still contributes its most confident ones. Labels are often chosen evenly among
-classes although the data are not even; the class shares of the pool are estimated as in Saerens et al. 2002, Adjusting the
-outputs of a classifier to new a priori probabilities.
+Source: FixMatch, Sohn et al. 2020 (arXiv:2001.07685), for the fixed threshold, here of a calibrated
+teacher and applied once, not in each step; Blum & Mitchell 1998, Combining labeled and unlabeled
+data with co-training, for the agreement. For class c with confidences P_c of the pool records that
+the teacher assigns to c: ``t_c = min(threshold, max(floor, quantile_q(P_c)))``, so that a class
+without a confident record still contributes its most confident ones. Labels are often chosen evenly
+among classes although the data are not even; the class shares of the pool are estimated as in
+Saerens et al. 2002, Adjusting the outputs of a classifier to new a priori probabilities.
 """
 
 from dataclasses import dataclass
@@ -29,12 +30,13 @@ class Config:
     Attributes:
         threshold: confidence that is always enough.
         floor: confidence below which nothing is accepted; at most ``threshold``.
-        quantile: share of a class's records that may be refused for low confidence where none reaches the threshold; 1 keeps
-            the fixed threshold.
-        agree: how many of a record's modalities must predict the label on their own (all of them where it has fewer); applies
-            to records with two modalities or more. 0 turns the rule off.
-        prior: ``estimated`` shifts the teacher's probabilities from the class shares of its labels to those of the pool;
-            ``none`` leaves them unchanged.
+        quantile: share of a class's records that may be refused for low confidence where none
+            reaches the threshold; 1 keeps the fixed threshold.
+        agree: how many of a record's modalities must predict the label on their own (all of them
+            where it has fewer); applies to records with two modalities or more. 0 turns the rule
+            off.
+        prior: ``estimated`` shifts the teacher's probabilities from the class shares of its labels
+            to those of the pool; ``none`` leaves them unchanged.
     """
 
     threshold: Annotated[float, Field(ge=0, le=1)] = 0.8
@@ -61,10 +63,10 @@ def thresholds(
     floor: float,
     quantile: float,
 ) -> NDArray[np.float64]:
-    """Least confidence of each class ``(classes,)``; NaN for a class that no record of the pool has.
+    """Least confidence ``(classes,)``; NaN for a class that no record of the pool has.
 
-    >>> thresholds(np.array([0.5, 0.6, 0.9]), np.array([0, 0, 1]), 3, threshold=0.8, floor=0.2, quantile=1.0).tolist()
-    [0.6, 0.8, nan]
+    >>> thresholds(np.array([0.5, 0.6, 0.9]), np.array([0, 0, 1]), 3, threshold=0.8, floor=0.2,
+    quantile=1.0).tolist() [0.6, 0.8, nan]
     """
     found = np.full(classes, np.nan)
     for c in np.unique(labels):
@@ -89,7 +91,10 @@ def shifted(
 def estimated_shares(
     p: NDArray[np.float64], prior: NDArray[np.float64], rounds: int = 100
 ) -> NDArray[np.float64]:
-    """Class shares of a pool by expectation maximisation: ``q <- mean_n normalise(p_n * q / prior)``, from ``q = prior``."""
+    """Class shares ``(classes,)`` of a pool by expectation maximisation.
+
+    ``q <- mean_n normalise(p_n * q / prior)``, starting from ``q = prior``.
+    """
     shares: NDArray[np.float64] = prior
     for _ in range(rounds if len(p) else 0):
         shares = np.maximum(shifted(p, shares / prior).mean(axis=0), 1e-6)
@@ -100,10 +105,11 @@ def estimated_shares(
 def adjust(
     pool: Evidence, validation: Evidence, labels: NDArray[np.int64], prior: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], float]:
-    """Factors ``(classes,)`` from the labels' class shares to the pool's, and the temperature fitted with them.
+    """Factors ``(classes,)`` from the labels' class shares to the pool's, and a temperature.
 
-    Shares and temperature depend on each other and are estimated in turns. An estimate can be far off where the teacher is
-    poor, so it is used with the strength (``ratio ** strength``) that makes the validation labels most likely.
+    Shares and temperature depend on each other and are estimated in turns. An estimate can be far
+    off where the teacher is poor, so it is used with the strength (``ratio ** strength``) that
+    makes the validation labels most likely.
     """
     prior = np.maximum(prior, 1e-6)
     temperature, ratio = 1.0, np.ones(len(prior))

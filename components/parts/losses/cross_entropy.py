@@ -1,7 +1,8 @@
 """Cross-entropy of the fused answer, and with a smaller weight of each modality's own answer.
 
-Source: ``L = sum_i w_i H(q_i, p_i) / sum_i w_i`` with ``H(q, p) = -sum_c q_c log p_c``; the extra heads keep weak modalities
-learning, as in Wang et al. 2020, What makes training multi-modal classification networks hard? (arXiv:1905.12681).
+Source: ``L = sum_i w_i H(q_i, p_i) / sum_i w_i`` with ``H(q, p) = -sum_c q_c log p_c``; the extra
+heads keep weak modalities learning, as in Wang et al. 2020, What makes training multi-modal
+classification networks hard? (arXiv:1905.12681).
 """
 
 from collections.abc import Callable
@@ -20,7 +21,8 @@ class Config:
     """Share of the modalities' own answers.
 
     Attributes:
-        modality_weight: weight of the mean over modalities of their own cross-entropy; 0 trains only the fused answer.
+        modality_weight: weight of the mean over modalities of their own cross-entropy; 0 trains
+            only the fused answer.
     """
 
     modality_weight: Annotated[float, Field(ge=0)] = 1.0

@@ -35,14 +35,14 @@ class Config:
 
 
 def info_nce(a: Tensor, b: Tensor, scale: Tensor) -> Tensor:
-    """Symmetric contrast of unit vectors ``(n, dim)`` whose rows belong together; 0 for a single row."""
+    """Symmetric contrast of unit vectors ``(n, dim)``, row by row; 0 for a single row."""
     scores = scale * a.float() @ b.float().T
     right = torch.arange(len(a), device=a.device)
     return (F.cross_entropy(scores, right) + F.cross_entropy(scores.T, right)) / 2
 
 
 class InfoNCE(nn.Module):
-    """Owns the temperature; the loss is the mean over pairs of modalities that at least two records have."""
+    """Mean over pairs of modalities that at least two records have; owns the temperature."""
 
     def __init__(self, temperature: float) -> None:
         super().__init__()
