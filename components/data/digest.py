@@ -1,10 +1,15 @@
-"""The content digest of a data set, remembered by size and time of its files so that an unchanged one answers at once."""
+"""The content digest of a data set; an unchanged set is not read again."""
 
 import json
+import posixpath
+from collections.abc import Iterator, Sequence
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
 import fsspec
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from components.core.files import write_atomically
 from components.core.refs import digest_json, digest_stream
@@ -15,43 +20,59 @@ _CHUNK = 1 << 20
 _MEMO = "data-digests.json"
 _REMEMBERED = 64
 """Data set states kept in the memo; files of a mebibyte and more are remembered each as well."""
-_NOT_MEDIA = (".md", ".txt", ".yaml", ".yml", ".json", ".html", ".parquet", ".csv")
-"""Files beside the records that are no media: descriptions, labels of other runs."""
+_DESCRIPTIONS = (".md", ".txt", ".yaml", ".yml", ".json", ".html", ".parquet", ".csv")
+"""Suffixes of files beside the records that usually describe them, or hold labels of other runs."""
 
-Entry = tuple[str, str, int, str]
-"""Name within the set, place, size, and what else marks its state (modification time or entity tag)."""
+
+@dataclass(frozen=True, kw_only=True, order=True)
+class FileState:
+    """A file as it is listed, without its content.
+
+    Attributes:
+        name: path within the data set.
+        place: path on its file system.
+        size: bytes.
+        mark: changes whenever the file is written or replaced.
+    """
+
+    name: str
+    place: str
+    size: int
+    mark: str
 
 
 def data_digest(uri: str, manifest: Manifest, *, cache: Path, labels: str | None = None) -> str:
     """SHA-256 over the records, their media, the manifest's meaning and the label file.
 
-    Names and contents count, times and places do not: a copied set has the same digest.
+    Names and contents count; times and places do not. A copy of a data set has the same digest.
 
     Args:
         uri: the data set.
         manifest: its meaning.
-        cache: folder for the memo; losing it costs only time.
-        labels: the label file's path, relative to the set.
+        cache: folder of the memo; losing it costs only time.
+        labels: the label file's path, relative to the data set.
 
     Raises:
-        UserError: no records there.
+        UserError: the data set has no records.
     """
     filesystem, root = fsspec.core.url_to_fs(uri)
-    entries = _entries(filesystem, root, uri, labels)
-    state = digest_json([manifest.digest(), entries])
+    records = record_files(filesystem, root, uri)
+    files = _files(filesystem, root, labels)
+    state = digest_json([manifest.digest(), labels, [astuple(file) for file in files]])
     memo = _read(cache / _MEMO)
     if (known := memo["sets"].get(state)) is not None:
         return str(known)
-    files = []
-    for name, place, size, mark in entries:
-        key = f"{place}|{size}|{mark}"
+    columns = [m.column for m in manifest.modalities.values() if m.column]
+    digests = []
+    for file in _readable(filesystem, files, records, columns, labels):
+        key = f"{file.place}|{file.size}|{file.mark}"
         digest = memo["files"].get(key)
         if digest is None:
-            digest = _sha(filesystem, place)
-            if size >= _CHUNK:
+            digest = _sha(filesystem, file.place)
+            if file.size >= _CHUNK:
                 memo["files"][key] = digest
-        files.append([name, digest])
-    result = digest_json([manifest.digest(), files])
+        digests.append([file.name, digest])
+    result = digest_json([manifest.digest(), digests])
     memo["sets"][state] = result
     memo = {
         kind: dict(list(known.items())[-_REMEMBERED * (1 if kind == "sets" else 16) :])
@@ -61,38 +82,94 @@ def data_digest(uri: str, manifest: Manifest, *, cache: Path, labels: str | None
     return result
 
 
-def _entries(filesystem: Any, root: str, uri: str, labels: str | None) -> list[Entry]:  # noqa: ANN401
-    """Files that make up the set: records, everything in folders, and loose media; not descriptions or other labels."""
-    records = set(record_files(filesystem, root, uri))
-    entries = []
-    for place, info in filesystem.find(root, detail=True).items():
-        name = place[len(root) :].lstrip("/")
-        if any(part.startswith(".") for part in name.split("/")):
-            continue
-        loose = "/" not in name and name.lower().endswith(_NOT_MEDIA)
-        if place in records or name == labels or not loose:
-            entries.append((name, place, int(info["size"]), _mark(place, info)))
-    if (
-        labels is not None
-        and labels not in {e[0] for e in entries}
-        and filesystem.isfile(where := f"{root}/{labels}")
-    ):
-        entries.append(
-            (labels, where, int(filesystem.size(where)), _mark(where, filesystem.info(where)))
-        )
-    return sorted(entries)
+def _files(filesystem: Any, root: str, labels: str | None) -> list[FileState]:  # noqa: ANN401
+    """Every file below the data set, and the label file wherever it is."""
+    found = dict(_listed(filesystem, root, "", frozenset()))
+    if labels is not None and labels not in found and filesystem.isfile(f"{root}/{labels}"):
+        found[labels] = (f"{root}/{labels}", filesystem.info(f"{root}/{labels}"))
+    return sorted(
+        FileState(name=name, place=place, size=int(info["size"]), mark=_mark(place, info))
+        for name, (place, info) in found.items()
+    )
+
+
+def _listed(
+    filesystem: Any,  # noqa: ANN401
+    folder: str,
+    prefix: str,
+    above: frozenset[Path],
+) -> Iterator[tuple[str, tuple[str, dict[str, Any]]]]:
+    """Name, place and description of every file; fsspec does not follow links to folders itself."""
+    for place, info in filesystem.find(folder, detail=True).items():
+        name = prefix + place[len(folder) :].lstrip("/")
+        target = Path(place).resolve() if info.get("islink") else None
+        if target is None or not target.is_dir():
+            yield name, (place, info)
+        elif target not in above:  # else the link leads back to a folder that it lies in
+            yield from _listed(filesystem, str(target), f"{name}/", above | {target})
+
+
+def _readable(
+    filesystem: Any,  # noqa: ANN401
+    files: Sequence[FileState],
+    records: Sequence[str],
+    columns: Sequence[str],
+    labels: str | None,
+) -> list[FileState]:
+    """The files that a run can read.
+
+    These are records, labels and media. Descriptions beside the records, and files whose path has
+    a part that begins with a dot, count only where a record names them.
+    """
+    doubtful = {
+        file.name
+        for file in files
+        if _is_doubtful(file.name) and file.place not in records and file.name != labels
+    }
+    if doubtful:
+        doubtful -= _named(filesystem, records, columns)
+    return [file for file in files if file.name not in doubtful]
+
+
+def _is_doubtful(name: str) -> bool:
+    if name.startswith("media/"):
+        return False
+    hidden = any(part.startswith(".") for part in name.split("/"))
+    return hidden or ("/" not in name and name.lower().endswith(_DESCRIPTIONS))
+
+
+def _named(filesystem: Any, records: Sequence[str], columns: Sequence[str]) -> set[str]:  # noqa: ANN401
+    """The texts in the modalities' columns, as normal relative paths."""
+    found: set[str] = set()
+    for place in records:
+        try:
+            with filesystem.open(place, "rb") as file:
+                parquet = pq.ParquetFile(file)
+                texts = [
+                    field.name
+                    for field in parquet.schema_arrow
+                    if field.name in columns and not pa.types.is_binary(field.type)
+                ]
+                for batch in parquet.iter_batches(columns=texts):
+                    for column in batch.columns:
+                        values = column.unique().to_pylist()
+                        found |= {posixpath.normpath(v) for v in values if isinstance(v, str) and v}
+        except (pa.ArrowException, OSError):
+            continue  # validation reports records that cannot be read
+    return found
 
 
 def _mark(place: str, info: dict[str, Any]) -> str:
-    """What changes when a file is written again: nanoseconds for a local file, else what the store tells."""
+    """What changes with every write: inode and times of a local file, else the store's own mark.
+
+    The modification time alone can be set back (``cp -p``, ``rsync -t``); the change time cannot.
+    """
     path = Path(place)
     if "mtime" in info and path.is_file():
-        return str(path.stat().st_mtime_ns)
-    return str(
-        next(
-            (info[k] for k in ("ETag", "etag", "mtime", "LastModified", "created") if k in info), ""
-        )
-    )
+        stat = path.stat()
+        return f"{stat.st_ino} {stat.st_mtime_ns} {stat.st_ctime_ns}"
+    marks = ("ETag", "etag", "mtime", "LastModified", "created")
+    return str(next((info[mark] for mark in marks if mark in info), ""))
 
 
 def _sha(filesystem: Any, place: str) -> str:  # noqa: ANN401
@@ -101,7 +178,7 @@ def _sha(filesystem: Any, place: str) -> str:  # noqa: ANN401
 
 
 def _read(path: Path) -> dict[str, dict[str, str]]:
-    """The memo; an unreadable one is as good as none."""
+    """The memo; empty where the file is missing or cannot be read."""
     try:
         memo = json.loads(path.read_text())
         return {"sets": dict(memo["sets"]), "files": dict(memo["files"])}
