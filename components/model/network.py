@@ -14,7 +14,6 @@ from components.config.run import ModelConfig, Part
 from components.core.errors import BadInput, UserError
 from components.core.files import read_json, write_json
 from components.features.store import ModalitySpec
-from components.model.randomness import narrowed
 from components.parts import loading as parts
 from components.parts.contracts import Encoder, Inputs, Modality, ModelOutput
 
@@ -85,8 +84,7 @@ class Model(nn.Module):
             )
         projected, embeddings, modality_logits = {}, {}, {}
         for column, name in enumerate(self.names):
-            with narrowed(column) as needed:
-                found = self._one(name, inputs[name], present[:, column], needed)
+            found = self._one(name, inputs[name], present[:, column])
             projected[name], embeddings[name], modality_logits[name] = found
         visible = present if hidden is None else present & ~hidden
         seen = {
@@ -120,16 +118,14 @@ class Model(nn.Module):
         """The modality that decodes raw values for this model."""
         return self.specs[name].build(name)
 
-    def _one(
-        self, name: str, inputs: Tensor, present: Tensor, needed: bool
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Projected part, unit embedding and own logits of one modality; only rows that have it are computed.
+    def _one(self, name: str, inputs: Tensor, present: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Projected part, unit embedding and own logits of one modality.
 
-        Where there are none, nothing is computed, unless it is needed for the random numbers that it draws.
+        Only rows that have it are computed; the others are zero.
         """
         rows = present.nonzero().squeeze(1)
         everywhere = len(rows) == len(present)
-        if not len(rows) and not needed:
+        if not len(rows):
             zeros = self.absent[name].new_zeros(len(present), self.dim)
             return zeros, zeros.float(), self.head.weight.new_zeros(len(present), len(self.classes))
         part = self.projectors[name](self.encoders[name](inputs if everywhere else inputs[rows]))

@@ -59,7 +59,7 @@ def attempt(config: str, out: str, pod: Pod, stop: Stop) -> None:
                 json.dumps({name: value for name, value in about.items() if name != "history"})
                 + "\n"
             )
-        world.shared(b"")  # no rank is done before the result is written
+        world.broadcast(b"")  # no rank is done before the result is written
 
 
 def _spec(config: str) -> TrainSpec:

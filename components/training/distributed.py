@@ -1,12 +1,19 @@
 """Several processes that train as one: the same global batch, the same loss of it, the same step.
 
-Every rank walks the same global batches and runs the model on its own rows of each. What the model says is gathered, so that
-each rank computes the loss of the whole batch: contrastive negatives are those of one device, and a loss need not know of
-ranks. The gradient of a rank's rows is scaled by the number of ranks, since ``DistributedDataParallel`` takes the mean of all
-ranks; the sum is one device's gradient, and a loss's own parameters, whose gradient is whole on each rank, keep theirs.
+Every rank walks the same global batches and runs the model on its own rows of each. Model outputs
+are gathered, so that each rank computes the loss of the whole batch: contrastive negatives are
+those of one device, and a loss does not know about ranks. ``DistributedDataParallel`` averages the
+gradients of all ranks. The gradient of a rank's rows is therefore multiplied by the number of
+ranks, and the average becomes the sum, which is one device's gradient. A loss's own parameters
+have their whole gradient on each rank, and keep it.
 
-Source: Li et al. 2020, PyTorch Distributed (arXiv:2006.15704); negatives over all devices, Radford et al. 2021
-(arXiv:2103.00020).
+``torch.distributed.nn.functional.all_gather`` would compute the same, but with a second exchange
+within the backward pass. Its order among DDP's own exchanges depends on which parameters a rank
+used, and ranks that use different ones (a modality that none of their rows has) would wait for
+each other.
+
+Source: Li et al. 2020, PyTorch Distributed (arXiv:2006.15704); negatives over all devices, Radford
+et al. 2021 (arXiv:2103.00020).
 """
 
 import os
@@ -15,7 +22,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any, cast
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -25,9 +32,9 @@ from components.parts.contracts import ModelOutput
 from components.training.checkpoint import Checkpoint, Store, decode, encode
 
 START = timedelta(hours=1)
-"""Peers may still be copying large inputs."""
+"""How long peers are waited for at the start; they may be copying large inputs."""
 PEER = timedelta(minutes=5)
-"""A peer that does not answer for so long within a step is lost; one that dies is seen at once."""
+"""After this long without an answer a peer is lost; the death of one is noticed at once."""
 
 
 @dataclass(frozen=True)
@@ -36,10 +43,10 @@ class World:
 
     Attributes:
         rank: number of this process.
-        size: how many there are.
-        data: carries tensors of the device.
-        control: carries flags on the CPU, so that no GPU is waited for.
-        patient: carries what rank 0 has read or written in the exchange, which may take long.
+        size: number of processes.
+        data: process group for tensors on the device.
+        control: process group for flags on the CPU, so that nothing waits for a GPU.
+        patient: process group for what rank 0 reads from the exchange, which may take long.
     """
 
     rank: int = 0
@@ -49,19 +56,19 @@ class World:
     patient: Any = None
 
     def bounds(self, total: int) -> tuple[int, int]:
-        """Which rows of a global batch are this rank's; shares differ by one row at most."""
+        """Start and stop of this rank's rows of a global batch; shares differ by one row at most."""
         return total * self.rank // self.size, total * (self.rank + 1) // self.size
 
     def any(self, flag: bool) -> bool:
-        """Whether any rank says so; all ranks must ask."""
+        """Whether the flag is set on any rank; all ranks must call this."""
         if self.size == 1:
             return flag
         found = torch.tensor([int(flag)])
         dist.all_reduce(found, op=dist.ReduceOp.MAX, group=self.control)
         return bool(found.item())
 
-    def shared(self, data: bytes | None) -> bytes | None:
-        """What rank 0 gives, on every rank; all ranks must ask."""
+    def broadcast(self, data: bytes | None) -> bytes | None:
+        """The bytes (or None) that rank 0 passes, on every rank; all ranks must call this."""
         if self.size == 1:
             return data
         length = torch.tensor([-1 if data is None else len(data)])
@@ -77,16 +84,11 @@ class World:
             dist.broadcast(content, group=self.patient, group_src=0)
         return content.numpy().tobytes()
 
-    def alike(self, value: int) -> bool:
-        """Whether all ranks have the same number (below 2**62); all ranks must ask."""
-        if self.size == 1:
-            return True
-        extremes = torch.tensor([value, -value])
-        dist.all_reduce(extremes, op=dist.ReduceOp.MAX, group=self.control)
-        return bool(extremes[0] == -extremes[1])
-
     def wrapped(self, module: nn.Module) -> nn.Module:
-        """A module whose gradients are the mean over all ranks; one without a gradient anywhere keeps none."""
+        """A module whose gradients are the mean over all ranks.
+
+        A parameter without a gradient on any rank keeps none.
+        """
         if self.size == 1:
             return module
         return nn.parallel.DistributedDataParallel(
@@ -94,7 +96,12 @@ class World:
         )
 
     def gathered(self, output: ModelOutput, total: int) -> ModelOutput:
-        """What the model says of the whole batch, from what each rank says of its rows; differentiable for its own rows."""
+        """Model outputs of the whole batch from those of each rank's rows.
+
+        Args:
+            output: of this rank's rows; gradients flow back to these only.
+            total: rows of the whole batch.
+        """
         if self.size == 1:
             return output
         flat = {
@@ -115,12 +122,11 @@ class World:
         )
 
     def _gathered(self, parts: Sequence[Tensor], total: int) -> list[Tensor]:
-        """All rows of several tensors ``(own rows, columns)``, in one exchange of float32."""
+        """``(total, columns)`` from ``(own rows, columns)`` of each part, in one exchange of float32."""
         start, stop = self.bounds(total)
         widths = [part.shape[1] for part in parts]
-        own = parts[0].new_zeros(
-            -(-total // self.size), sum(widths), dtype=torch.float32
-        )  # uneven shares are padded
+        longest = -(-total // self.size)  # shorter shares are padded
+        own = parts[0].new_zeros(longest, sum(widths), dtype=torch.float32)
         own[: stop - start] = torch.cat([part.detach().float() for part in parts], dim=1)
         everyone = [torch.empty_like(own) for _ in range(self.size)]
         dist.all_gather(everyone, own, group=self.data)
@@ -128,34 +134,21 @@ class World:
             b - a for a, b in (replace(self, rank=rank).bounds(total) for rank in range(self.size))
         ]
         joined = torch.cat([rows[:count] for rows, count in zip(everyone, counts, strict=True)])
-        return [
-            cast(Tensor, _Placed.apply(part, whole.to(part.dtype), start, self.size))  # type: ignore[no-untyped-call]
-            for part, whole in zip(parts, torch.split(joined, widths, dim=1), strict=True)
-        ]
+        found = []
+        for part, whole in zip(parts, torch.split(joined, widths, dim=1), strict=True):
+            # The value of part, with its gradient multiplied by the number of ranks.
+            own = part + (self.size - 1) * (part - part.detach())
+            others = whole.to(part.dtype)
+            found.append(torch.cat([others[:start], own, others[stop:]]))
+        return found
 
 
 ALONE = World()
 
 
-class _Placed(torch.autograd.Function):
-    """The whole tensor forward; backward, the gradient of this rank's rows times the number of ranks.
-
-    Each rank computes the same loss of the same whole, so its gradient needs no exchange here.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, part: Tensor, whole: Tensor, start: int, size: int) -> Tensor:  # noqa: ANN401
-        ctx.start, ctx.rows, ctx.size = start, len(part), size
-        return whole.clone()
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:  # noqa: ANN401
-        return gradients[0][ctx.start : ctx.start + ctx.rows] * ctx.size, None, None, None
-
-
 @dataclass(frozen=True)
 class Shared:
-    """Checkpoints that rank 0 alone reads and writes for all."""
+    """Checkpoints that rank 0 alone reads and writes, for all ranks."""
 
     store: Store
     world: World
@@ -163,19 +156,19 @@ class Shared:
     def read(self, name: str, key: str) -> Checkpoint | None:
         """See ``Store``."""
         found = self.store.read(name, key) if self.world.rank == 0 else None
-        data = self.world.shared(encode(found, key) if found is not None else None)
+        data = self.world.broadcast(encode(found, key) if found is not None else None)
         return decode(data, key) if data is not None else None
 
     def write(self, name: str, checkpoint: Checkpoint, key: str) -> None:
-        """See ``Store``; no rank goes on, or ends, before it is written."""
+        """See ``Store``; no rank continues, or ends, before the checkpoint is written."""
         if self.world.rank == 0:
             self.store.write(name, checkpoint, key)
-        self.world.shared(b"")
+        self.world.broadcast(b"")
 
 
 @contextmanager
 def joined(device: str) -> Iterator[World]:
-    """The world that torchrun's environment describes; alone where there is none.
+    """The world that torchrun's environment describes; ``ALONE`` without one.
 
     Args:
         device: ``cpu``, ``cuda`` or ``auto`` (CUDA where torch sees a device).
@@ -197,13 +190,14 @@ def joined(device: str) -> Iterator[World]:
             patient=dist.new_group(timeout=START, backend="gloo"),
         )
     yield world
-    # Not after an error: a rank that failed must be seen by its exit code, before its peers see its connection close.
+    # Not after an error: the launcher must see the exit code of a rank that failed before its peers
+    # see its connection close.
     dist.destroy_process_group()
 
 
 @contextmanager
 def _killable() -> Iterator[None]:
-    """Within, SIGTERM ends the process at once: a handler of Python would wait until the peers are met."""
+    """Let SIGTERM end the process at once: a Python handler would run only once peers have come."""
     before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:
         yield
@@ -212,7 +206,7 @@ def _killable() -> Iterator[None]:
 
 
 def lost_peer(error: BaseException) -> bool:
-    """Whether an exception says that another rank is gone."""
+    """Whether an exception means that another rank has ended."""
     if isinstance(error, dist.DistError):
         return True
     return isinstance(error, RuntimeError) and (

@@ -1,8 +1,7 @@
 """The training loop: seeded, and resumable to the bit after any step."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +12,6 @@ from torch import Tensor, nn
 from components.config.run import TrainingConfig
 from components.core.errors import Interrupted, UserError
 from components.core.progress import Log, Progress, silent, unlogged
-from components.core.refs import digest_bytes
 from components.model.network import Model
 from components.parts.contracts import Encoder
 from components.training.checkpoint import Checkpoint, Store
@@ -21,6 +19,7 @@ from components.training.data import TrainingData
 from components.training.distributed import ALONE, World
 from components.training.objective import Loss, Objective
 from components.training.optimiser import adamw, load_named_state, named_state, schedule
+from components.training.randomness import drawn_aside, epoch_seed, rank_seeds
 
 MAX_GRAD_NORM = 1.0
 """The gradient of all parameters together is scaled down to this norm where it is larger."""
@@ -103,16 +102,13 @@ def fit(
             f"{name}: no training record has a visible label and one of {', '.join(data.names)}; "
             "label some training records, or make their labels visible with `data.labels`"
         )
-    with _own_randomness(placed(config)[0]):
+    with drawn_aside(placed(config)[0]):
         run = TrainState(model, losses, data, config, epochs, control.world)
         found = checkpoints.read(name, key) if checkpoints is not None else None
         if found is not None:
             run.resume(found)
-        began = run.step
         while run.epoch < epochs:
             run.advance()
-            if run.step == began + 1:
-                _drawn_alike(control.world, run.device, name)
             asked = control.stop()  # before the step is told: who sees it may stop the training
             progress(name, run.step, run.steps)
             if run.batch == 0:
@@ -126,20 +122,6 @@ def fit(
                 raise Interrupted(f"{name}: stopped after step {run.step} of {run.steps}")
     model.cpu().eval()
     return FitResult(history=run.history, steps=run.step, resumed_from=found.step if found else 0)
-
-
-def _drawn_alike(world: World, device: torch.device, name: str) -> None:
-    """See that all ranks have drawn the same random numbers, so that they go on as one device.
-
-    Raises:
-        UserError: they have not.
-    """
-    state = torch.cuda.get_rng_state(device) if device.type == "cuda" else torch.get_rng_state()
-    if not world.alike(int(digest_bytes(state.numpy().tobytes())[:15], 16)):
-        raise UserError(
-            f"{name}: a part draws random numbers for its own rows only, so that the processes would train different models; "
-            "in your own parts draw with torch's dropout, rand or randn, or train in one process"
-        )
 
 
 def _due(run: "TrainState", config: TrainingConfig, epochs: int, steps: int | None) -> bool:
@@ -227,13 +209,7 @@ class TrainState:
         """One step, and what comes before and after an epoch's steps."""
         if self.batch == 0:
             self.batches = self.data.batches(self.config.batch_size, self.config.seed, self.epoch)
-            seed = (
-                np.random.SeedSequence([self.config.seed, self.epoch]).generate_state(1, np.uint64)[
-                    0
-                ]
-                >> 1
-            )
-            torch.manual_seed(int(seed))
+            torch.manual_seed(epoch_seed(self.config.seed, self.epoch))
             self.sums = torch.zeros_like(self.sums)
         lr = float(self.schedule.get_last_lr()[0])
         self.sums += self._minimise(self.batches[self.batch])
@@ -244,7 +220,8 @@ class TrainState:
 
     def _minimise(self, rows: NDArray[np.int64]) -> Tensor:
         """Move all parameters; returns the total loss and each loss, ``(1 + losses,)``."""
-        values = self.forward(self.data.batch(rows, self.device, self.world.bounds(len(rows))))
+        batch = self.data.batch(rows, self.device, self.world.bounds(len(rows)))
+        values = self.forward(batch, self._own_seeds())
         total = (values.new_tensor(self.weights) * values).sum()
         self.optimiser.zero_grad()
         total.backward()
@@ -252,6 +229,11 @@ class TrainState:
         self.optimiser.step()
         self.schedule.step()
         return torch.cat([total.detach()[None], values.detach()])
+
+    def _own_seeds(self) -> tuple[int, int] | None:
+        if self.world.size == 1:
+            return None
+        return rank_seeds(self.config.seed, self.epoch, self.batch, self.world.rank)
 
     def _end_epoch(self, lr: float) -> None:
         means = (self.sums / len(self.batches)).tolist()
@@ -280,10 +262,3 @@ def _fit_encoders(model: Model, data: TrainingData, seed: int) -> None:
         has = rows[data.present[rows, column]]
         with torch.no_grad():
             encoder.fit(torch.from_numpy(data.arrays[name][has]))
-
-
-@contextmanager
-def _own_randomness(device: torch.device) -> Iterator[None]:
-    """Leave the caller's random numbers as they were."""
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        yield

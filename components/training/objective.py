@@ -12,12 +12,12 @@ import torch
 from torch import Tensor, nn
 
 from components.config.run import TrainingConfig
-from components.model import randomness
 from components.model.network import Model
 from components.parts import loading as parts
 from components.parts.contracts import ModelOutput
 from components.training.data import Batch
 from components.training.distributed import World
+from components.training.randomness import drawn_aside
 
 Loss = Callable[[ModelOutput, Tensor, Tensor, Tensor], Tensor]
 """``(output, targets (batch, classes), weights (batch,), present (batch, modalities))`` to a scalar."""
@@ -76,16 +76,18 @@ class Objective(nn.Module):
         self._terms = [loss for _, loss in losses.values()]
         self._config, self._precision, self._world = config, precision, world
 
-    def forward(self, batch: Batch) -> Tensor:
-        """Each loss of the whole batch, ``(losses,)``; ``batch.inputs`` hold this rank's rows of it."""
+    def forward(self, batch: Batch, seeds: tuple[int, int] | None = None) -> Tensor:
+        """Each loss of the whole batch, ``(losses,)``.
+
+        Args:
+            batch: its inputs hold this rank's rows, all else the rows of all ranks.
+            seeds: of this rank's draws for its own rows, for the augmentation and for the model;
+                None draws from torch's global generator, as one process does.
+        """
         config, device = self._config, batch.present.device
         total = len(batch.present)
         start, stop = self._world.bounds(total)
-        with (
-            randomness.sliced(batch.present.cpu().numpy(), start, stop)
-            if self._world.size > 1
-            else nullcontext()
-        ):
+        with drawn_aside(device, seeds[0]) if seeds else nullcontext():
             inputs = self.model.augment(batch.inputs) if config.augment else batch.inputs
         hidden = (
             hide_modalities(batch.present, config.modality_dropout)
@@ -95,9 +97,7 @@ class Objective(nn.Module):
         targets = smoothed(batch.labels, len(self.model.classes), config.label_smoothing)
         own = None if hidden is None else hidden[start:stop]
         with (
-            randomness.sliced(batch.present.cpu().numpy(), start, stop)
-            if self._world.size > 1
-            else nullcontext(),
+            drawn_aside(device, seeds[1]) if seeds else nullcontext(),
             torch.autocast(
                 device.type, dtype=self._precision, enabled=self._precision != torch.float32
             ),

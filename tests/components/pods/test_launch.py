@@ -120,16 +120,19 @@ def build(config, *, names, dim, dropout):
 """
 
 
-def test_a_part_that_draws_for_its_own_rows_only_is_refused(features, tmp_path):
+@pytest.mark.slow
+def test_a_part_may_draw_for_its_own_rows(features, tmp_path):
     (tmp_path / "my_fusion.py").write_text(DRAWS_OF_ITS_OWN)
     spec = teach_spec(features, base=str(tmp_path))
-    job(
-        tmp_path,
-        spec.model_copy(update={"model": ModelConfig(dim=16, fusion=Part(name="./my_fusion.py"))}),
-    )
+    model = ModelConfig(dim=16, fusion=Part(name="./my_fusion.py"))
+    exchange = job(tmp_path, spec.model_copy(update={"model": model}))
     (one,) = nodes(tmp_path, 1, processes=2)
-    assert end(one)[0] == 65
-    assert "for its own rows only" in (tmp_path / "a.end").read_text()
+    code, _, err = end(one)
+    assert code == 0, err
+    (attempt,) = exchange.attempts("job")
+    first, *_, last = attempt.about["history"]["teacher"]
+    assert attempt.about["world_size"] == 2
+    assert last["loss"] < first["loss"]
 
 
 @pytest.mark.slow

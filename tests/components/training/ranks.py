@@ -34,17 +34,32 @@ def trained(
     thin=None,
     epochs=2,
     batch_size=26,
+    draws=False,
+    seed=3,
 ):
-    """Losses, weights and answers of a training with all its randomness; ``thin`` leaves a share of the pictures."""
+    """Losses, weights and logits of a training run.
+
+    Args:
+        features: what to learn from.
+        world: the processes that train together.
+        fusion: name of the part.
+        losses: names of the parts.
+        thin: share of the pictures that is left.
+        epochs: passes over the data.
+        batch_size: rows of a batch.
+        draws: whether encoders and model draw for their own rows: dropout, augmentation.
+        seed: of the order, the hidden modalities and the draws.
+    """
+    dropout = 0.2 if draws else 0.0
     torch.manual_seed(5)
     specs = {
         name: dataclasses.replace(
-            spec, options={**spec.options, "dropout": 0.2} if name != "image" else spec.options
+            spec, options={**spec.options, "dropout": dropout} if name != "image" else spec.options
         )
         for name, spec in features.specs.items()
     }
     model = models.build(
-        ModelConfig(dim=16, dropout=0.2, fusion=Part(name=fusion)),
+        ModelConfig(dim=16, dropout=dropout, fusion=Part(name=fusion)),
         classes=features.classes,
         specs=specs,
     )
@@ -69,7 +84,7 @@ def trained(
         model,
         built,
         data,
-        CONFIG.model_copy(update={"batch_size": batch_size}),
+        CONFIG.model_copy(update={"batch_size": batch_size, "augment": draws, "seed": seed}),
         epochs=epochs,
         control=Control(world=world),
     )
@@ -111,6 +126,7 @@ TRAININGS = {
     "absent": {"thin": 0.0, "epochs": 1},
     "fewer rows than ranks": {"batch_size": 2, "epochs": 1},
     "contrast-only": {"losses": ("info_nce",), "epochs": 1},
+    "own draws": {"draws": True, "epochs": 8},
 }
 
 
@@ -122,8 +138,8 @@ def main(features: Path, out: Path) -> None:
         results["contrasted"] = contrasted(world)
         assert world.any(world.rank == world.size - 1)
         assert not world.any(False)
-        assert world.shared(b"x" if world.rank == 0 else None) == b"x"
-        assert world.shared(None) is None
+        assert world.broadcast(b"x" if world.rank == 0 else None) == b"x"
+        assert world.broadcast(None) is None
         for name, tensors in results.items():
             save_file(
                 {k: v.contiguous() for k, v in tensors.items()},

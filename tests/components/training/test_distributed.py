@@ -1,5 +1,6 @@
 """Several processes over gloo, against one."""
 
+import itertools
 import os
 import socket
 import subprocess
@@ -10,6 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 from components.features.store import Features
+from components.training.randomness import drawn_aside, epoch_seed, rank_seeds
 from tests.components.pods.pods import ROOT
 from tests.components.training import ranks
 from tests.synthetic import records, write_features
@@ -32,7 +34,7 @@ def features(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def world(features, tmp_path_factory):
-    """What each rank of three says; batches of 26 rows are shared unevenly."""
+    """Results of each of three ranks; batches of 26 rows are shared unevenly."""
     out = tmp_path_factory.mktemp("world")
     shared = {
         **os.environ,
@@ -61,9 +63,9 @@ def world(features, tmp_path_factory):
     return lambda name: [load_file(out / f"{name}-{rank}.safetensors") for rank in range(SIZE)]
 
 
-@pytest.mark.parametrize("name", list(ranks.TRAININGS))
+@pytest.mark.parametrize("name", [n for n in ranks.TRAININGS if n != "own draws"])
 def test_three_ranks_train_as_one_device_does(world, features, name):
-    """Dropout, hidden modalities, augmentation and missing modalities are those of one device, also where a rank has none."""
+    """Oracle: one process. Modalities are hidden and missing, also all of them on some ranks."""
     alone = ranks.trained(Features.load(features), **ranks.TRAININGS[name])
     for found in world(name):
         assert found.keys() == alone.keys()
@@ -86,6 +88,33 @@ def test_all_ranks_hold_the_same_weights(world, name):
         for what in first
         if what.startswith("weights/")
     )
+
+
+def test_with_draws_for_their_own_rows_three_ranks_learn_as_well_as_one_device(world, features):
+    """Oracle: the last losses of one process with other seeds, whose spread is that of the draws."""
+    (found, *_) = world("own draws")
+    opened = Features.load(features)
+    options = ranks.TRAININGS["own draws"]
+    others = [ranks.trained(opened, seed=seed, **options)["losses"][-1, 0] for seed in range(3, 8)]
+    spread = max(others) - min(others)
+    assert min(others) - spread <= found["losses"][-1, 0] <= max(others) + spread
+    assert not torch.equal(found["losses"], ranks.trained(opened, **options)["losses"])
+
+
+def test_each_rank_and_step_draws_its_own_numbers_and_leaves_the_common_ones():
+    device = torch.device("cpu")
+    torch.manual_seed(epoch_seed(0, 0))
+    drawn = {"common": torch.rand(4)}
+    for batch, rank in itertools.product(range(2), range(2)):
+        for kind, seed in zip("am", rank_seeds(0, 0, batch, rank), strict=True):
+            with drawn_aside(device, seed):
+                drawn[f"{kind} {batch} {rank}"] = torch.rand(4)
+            with drawn_aside(device, seed):
+                assert torch.equal(torch.rand(4), drawn[f"{kind} {batch} {rank}"])
+    after = torch.rand(4)
+    torch.manual_seed(epoch_seed(0, 0))
+    assert torch.equal(torch.rand(8), torch.cat([drawn["common"], after]))
+    assert len({tuple(numbers.tolist()) for numbers in drawn.values()}) == 9
 
 
 def test_contrast_over_gathered_parts_has_the_value_and_gradients_of_one_device(world):
