@@ -1,4 +1,7 @@
-"""Where state lives: one folder, found from any working directory; for a team, also a database and an MLflow server."""
+"""Where state lives: one folder, found from any working directory.
+
+A team adds two servers: a database and MLflow.
+"""
 
 import os
 from dataclasses import dataclass, field
@@ -19,13 +22,16 @@ _DATABASE_FORM, _REGISTRY_FORM = (
 
 @dataclass(frozen=True, kw_only=True)
 class Home:
-    """The folders under ``CONCORD_HOME`` and, for a team, the addresses of what several machines share."""
+    """The folders under ``CONCORD_HOME`` and, for a team, the addresses of its servers."""
 
     root: Path
     database: str | None = field(default=None, repr=False)
     """PostgreSQL URL of the ledger; without one it is a file below ``root``."""
     server: str | None = field(default=None, repr=False)
-    """URL of the MLflow server; without one the registry is a store below ``root``. Given if, and only if, ``database`` is."""
+    """URL of the MLflow server; without one the registry is a store below ``root``.
+
+    It is given if, and only if, ``database`` is.
+    """
 
     @property
     def steps(self) -> Path:
@@ -39,7 +45,7 @@ class Home:
 
     @property
     def checkpoints(self) -> Path:
-        """Training that has not finished."""
+        """Checkpoints of training runs, finished ones included."""
         return self.root / "checkpoints"
 
     @property
@@ -64,7 +70,9 @@ class Home:
 
 
 def find(root: Path | None = None) -> Home:
-    """The state folder: ``CONCORD_HOME``, else ``.concord`` in the checkout, else ``.concord`` in the user's home.
+    """Find the state folder.
+
+    It is ``CONCORD_HOME``, else ``.concord`` in the checkout, else ``.concord`` in the user's home.
 
     Raises:
         UsageError: the addresses of a team's servers are incomplete or wrong, or missing in a pod.
@@ -87,10 +95,15 @@ def in_cluster() -> bool:
 
 
 def missing_in_pod(*names: str) -> str:
-    """What to say in a pod that was given no servers: what is written there in files of SQLite is lost or shared wrongly."""
+    """Message for a pod without servers, where SQLite files would be lost or shared wrongly.
+
+    Args:
+        names: environment variables that are not set.
+    """
     return (
-        f"this is a pod, and {' and '.join(names)} {'is' if len(names) == 1 else 'are'} not set: in a cluster the flow needs "
-        f"servers, not SQLite; set {DATABASE} (from a secret), {REGISTRY} and {PREFECT} in the work pool's template "
+        f"this is a pod, and {' and '.join(names)} {'is' if len(names) == 1 else 'are'} not set: "
+        f"in a cluster the flow needs servers, not SQLite; set {DATABASE} (from a secret), "
+        f"{REGISTRY} and {PREFECT} in the work pool's template "
         "(infra/prefect/base-job-template.json; docs/kubernetes.md)"
     )
 
@@ -111,13 +124,13 @@ def _check(database: str | None, server: str | None) -> None:
         (DATABASE, REGISTRY, _REGISTRY_FORM) if database else (REGISTRY, DATABASE, _DATABASE_FORM)
     )
     raise UsageError(
-        f"{known} names a server and {other} does not: the ledger speaks of the registry's versions, so a team shares both; "
-        f"set {other} to {form}, or unset {known}"
+        f"{known} names a server and {other} does not: the ledger refers to versions of the "
+        f"registry, so a team shares both; set {other} to {form}, or unset {known}"
     )
 
 
 def writable(home: Home) -> Home:
-    """Make the state folder if needed and prove that it can be written.
+    """Make the state folder if needed and check that it can be written.
 
     Raises:
         UserError: it cannot be made or written.
@@ -130,6 +143,6 @@ def writable(home: Home) -> Home:
     except OSError as error:
         raise UserError(
             f"state folder {home.root} cannot be written ({error.strerror}); "
-            "free or mount it writable, or set CONCORD_HOME to a folder of yours"
+            "make it writable, or set CONCORD_HOME to a folder of yours"
         ) from error
     return home

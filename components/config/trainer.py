@@ -24,7 +24,7 @@ class LocalTrainer(Strict):
 
 
 class ExchangeConfig(Strict):
-    """What the run and its pods both reach: inputs by digest, checkpoints and results."""
+    """The place that the run and its pods share: inputs by digest, checkpoints, results."""
 
     uri: str
     """Folder (absolute, or relative to this file) or ``s3://bucket/prefix``, as the run sees it."""
@@ -55,13 +55,14 @@ class Volume(Strict):
         given = [n for n in ("claim", "host_path", "empty_dir") if getattr(self, n) is not None]
         if len(given) != 1:
             raise ValueError(
-                f"volume {self.name!r}: got {' and '.join(given) or 'no source'}, wanted one: claim, host_path or empty_dir"
+                f"volume {self.name!r}: got {' and '.join(given) or 'no source'}, "
+                "wanted one: claim, host_path or empty_dir"
             )
         return self
 
 
 class Toleration(Strict):
-    """A taint that training pods put up with."""
+    """A toleration of the training pods."""
 
     key: str | None = None
     operator: Literal["Equal", "Exists"] = "Equal"
@@ -73,12 +74,12 @@ class Toleration(Strict):
         if self.operator == "Exists" and self.value is not None:
             raise ValueError("operator Exists takes no value; drop one of the two")
         if self.key is None and self.operator == "Equal":
-            raise ValueError("operator Equal needs a key; give it, or say `operator: Exists`")
+            raise ValueError("operator Equal needs a key; give it, or set `operator: Exists`")
         return self
 
 
 class SecretEnv(Strict):
-    """An environment variable that Kubernetes fills from a Secret; its value never enters the configuration."""
+    """An environment variable from a Secret; its value never enters the configuration."""
 
     env: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
     secret: Name
@@ -86,55 +87,70 @@ class SecretEnv(Strict):
 
 
 class KubernetesTrainer(Strict):
-    """Training runs as Jobs of a cluster. Nothing here changes a result, so nothing here is part of a step's key."""
+    """Training runs as Jobs of a cluster.
+
+    Nothing here changes a result, so nothing here is part of a step's key.
+    """
 
     where: Literal["kubernetes"]
     exchange: ExchangeConfig
     image: Annotated[str, Field(min_length=1)]
     namespace: Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")] = "default"
     context: str | None = None
-    """Context of the kubeconfig; the current one where it is not given, the pod's own account inside a cluster."""
+    """Context of the kubeconfig.
+
+    Without it: the current context, or the pod's own account inside a cluster.
+    """
     image_pull_policy: Literal["Always", "IfNotPresent", "Never"] = "IfNotPresent"
     image_pull_secrets: list[Name] = Field(default_factory=list)
     service_account: Name | None = None
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    """``cuda``: a pod fails at once where it does not see the GPUs it was given. ``auto``: that with ``gpus``, else the CPU."""
+    """``cuda``: a pod that does not see its GPUs fails at once.
+
+    ``auto``: ``cuda`` if ``gpus`` is given, else ``cpu``.
+    """
     gpus: Annotated[int, Field(ge=0, le=64)] = 0
     """GPUs of each pod; one process for each."""
     gpu_resource: Annotated[str, Field(pattern=r"^[a-z0-9.-]+/[A-Za-z0-9._-]+$")] = "nvidia.com/gpu"
     gpu_product: str | None = None
     """Kind of GPU: value of the node label ``<gpu_resource>.product``."""
     nodes: Annotated[int, Field(ge=1, le=1024)] = 1
-    """Pods that train together, each on a node of its own where possible (with GPUs: always)."""
+    """Pods that train together, each on its own node where possible (always with GPUs)."""
     min_nodes: Annotated[int, Field(ge=1)] | None = None
-    """Elastic: training goes on with this many of ``nodes``."""
+    """Elastic training: it continues with as few as this many of ``nodes``."""
     cpu: Annotated[float, Field(gt=0)] = 1
     memory: Quantity = "4Gi"
-    """Request and limit: a pod that takes more is stopped and told so."""
+    """Request and limit: Kubernetes stops a pod that takes more."""
     user: Annotated[int, Field(ge=1)] = 65532
     """User and group id that pods run as and that mounted claims belong to."""
     node_selector: dict[str, str] = Field(default_factory=dict)
     tolerations: list[Toleration] = Field(default_factory=list)
     spot: bool | None = None
-    """``true``: only interruptible nodes (labels and taints of GKE, EKS, AKS and Karpenter), ``false``: none of them."""
+    """``true``: only interruptible nodes; ``false``: none of them.
+
+    They are known by the labels and taints of GKE, EKS, AKS and Karpenter.
+    """
     priority_class: Name | None = None
     queue: Name | None = None
-    """Kueue's LocalQueue: the Job is created suspended and waits for its turn, however long."""
+    """Kueue's LocalQueue: the Job is created suspended and waits until it is admitted."""
     volumes: list[Volume] = Field(default_factory=list)
     secrets: list[SecretEnv] = Field(default_factory=list)
     env: dict[str, str] = Field(default_factory=dict)
     time_budget_s: Annotated[int, Field(ge=1)] = 86_400
-    """Kubernetes ends the Job after this time, waiting for a node included (in a queue the clock stands)."""
+    """Kubernetes ends the Job after this time.
+
+    Waiting for a node counts, waiting in a queue does not.
+    """
     retries: Annotated[int, Field(ge=0, le=100)] = 3
-    """Failures that are neither a disruption nor the program's own fault."""
+    """Restarts after failures that are neither a disruption nor the program's own fault."""
     pending_timeout_s: Annotated[int, Field(ge=1)] = 3_600
-    """A pod that cannot start for so long ends the run with a diagnosis."""
+    """A pod that cannot start within this time ends the run with a diagnosis."""
     grace_period_s: Annotated[int, Field(ge=1, le=3_600)] = 30
     """Time to write a checkpoint before a pod is stopped."""
     checkpoint_steps: Annotated[int, Field(ge=1)] = 50
-    """At most so many optimiser steps are repeated after a disruption."""
+    """Steps between checkpoints: at most this many are repeated after a disruption."""
     shards: Annotated[int, Field(ge=1, le=10_000)] = 1
-    """Pods that encode or predict large data, each its own part."""
+    """Pods that encode or predict large data, each one part of it."""
     any_code: bool = False
     """Accept an image built from other code than this run's."""
 
@@ -145,7 +161,7 @@ class KubernetesTrainer(Strict):
 
     @property
     def together(self) -> bool:
-        """Whether one training is several processes."""
+        """Whether one training run has several processes."""
         return self.nodes > 1 or self.processes > 1
 
     @property
@@ -185,7 +201,8 @@ def _impossible_sizes(config: KubernetesTrainer) -> list[tuple[str, str]]:
         found.append(
             (
                 "grace_period_s",
-                f"got {config.grace_period_s}, wanted at most time_budget_s ({config.time_budget_s})",
+                f"got {config.grace_period_s}, "
+                f"wanted at most time_budget_s ({config.time_budget_s})",
             )
         )
     return found
@@ -204,7 +221,8 @@ def _impossible_env(config: KubernetesTrainer) -> list[tuple[str, str]]:
     found += [
         (
             f"env.{n}",
-            "looks like a secret, and configurations are stored; put it in a Secret and name that under `secrets`",
+            "looks like a secret, and configurations are stored; "
+            "put it in a Secret and name that under `secrets`",
         )
         for n, value in config.env.items()
         if _SECRET_ENV.search(n) or _SECRET_VALUE.search(value)
@@ -237,7 +255,8 @@ def _impossible_volumes(config: KubernetesTrainer) -> list[tuple[str, str]]:
             found.append(
                 (
                     f"volumes.{i}",
-                    f"{volume.name} at {volume.mount} is Concord's own; choose another name and place",
+                    f"{volume.name} at {volume.mount} is Concord's own; "
+                    "choose another name and place",
                 )
             )
     return found + _impossible_exchange(config)
@@ -264,7 +283,8 @@ def _impossible_exchange(config: KubernetesTrainer) -> list[tuple[str, str]]:
         return [
             (
                 where,
-                f"no volume is mounted at or above {inside}; name the claim that holds it under `volumes`",
+                f"no volume is mounted at or above {inside}; "
+                "name the claim that holds it under `volumes`",
             )
         ]
     volume = max(below, key=lambda v: len(v.mount))
@@ -273,7 +293,8 @@ def _impossible_exchange(config: KubernetesTrainer) -> list[tuple[str, str]]:
         return [
             (
                 where,
-                f"volume {volume.name!r} {what}; results would be lost: mount one that pods can write and that stays",
+                f"volume {volume.name!r} {what}; results would be lost: "
+                "mount one that pods can write and that stays",
             )
         ]
     return []
