@@ -46,6 +46,7 @@ class EncodePlan:
     Attributes:
         accepted: output of validate.
         data: the data set, where the media lie.
+        step: digest of the key of the step that encodes; parts made for another key are not used.
         modalities: options of each modality's kind.
         shards: parts wanted.
         chunk: rows that are written at once.
@@ -53,6 +54,7 @@ class EncodePlan:
 
     accepted: Ref
     data: Ref
+    step: str = ""
     modalities: dict[str, dict[str, Any]] = field(default_factory=dict)
     shards: int
     chunk: int = CHUNK
@@ -107,7 +109,7 @@ class EncodePlan:
 
     @property
     def _source(self) -> dict[str, str]:
-        return {"accepted": self.accepted.digest, "data": self.data.digest}
+        return {"accepted": self.accepted.digest, "data": self.data.digest, "step": self.step}
 
 
 @dataclass(frozen=True, kw_only=True)

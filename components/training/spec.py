@@ -20,6 +20,8 @@ class TrainSpec(Strict):
     """
 
     task: Task
+    step: str | None = None
+    """Digest of the key of the step that asks for this task; None outside a run."""
     features: Ref
     """Output of encode."""
     pseudo: Ref | None = None
@@ -56,7 +58,13 @@ class TrainSpec(Strict):
         return ref
 
     def digest(self) -> str:
-        """SHA-256 of all that shapes the weights: contents, not places."""
+        """SHA-256 of all that shapes the weights: contents, not places.
+
+        A step's key covers more than a spec can know: the version of the step, the source of the
+        chosen parts and the versions of the libraries. It counts alone where it is known.
+        """
+        if self.step is not None:
+            return digest_json([self.task, self.step])
         tree = self.model_dump(mode="json", exclude={"base", "parts"})
         for place in ("device", "checkpoint_every"):
             del tree["training"][place]

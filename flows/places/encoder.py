@@ -17,6 +17,7 @@ def encode(
     accepted: Ref,
     data: Ref,
     modalities: dict[str, dict[str, Any]],
+    step: str,
     cache: Path,
     out: Path,
     progress: Progress,
@@ -30,6 +31,7 @@ def encode(
         accepted: output of validate.
         data: the data set.
         modalities: options of each modality's kind.
+        step: digest of the step's key; parts of a Job belong to it.
         cache: folder of caches.
         out: an empty folder for the features.
         progress: told of records encoded.
@@ -63,7 +65,9 @@ def encode(
     build_modalities(
         Accepted.open(accepted.path).manifest, modalities
     )  # wrong options are said before anything is submitted
-    plan = EncodePlan(accepted=accepted, data=data, modalities=modalities, shards=trainer.shards)
+    plan = EncodePlan(
+        accepted=accepted, data=data, step=step, modalities=modalities, shards=trainer.shards
+    )
     parts = shards.run(
         plan, trainer=trainer, run_id=run, scratch=cache / "shards", progress=progress, say=say
     )

@@ -178,6 +178,7 @@ def _encode(call: Call) -> Cleanup | None:
         accepted=call.inputs["accepted"],
         data=call.inputs["data"],
         modalities=job.config.modalities,
+        step=call.key,
         cache=job.home.cache,
         out=call.out,
         progress=job.progress,
@@ -197,6 +198,7 @@ def train_spec(call: Call) -> "TrainSpec":
         {
             **call.inputs,
             "task": call.step.task,
+            "step": call.key or None,
             "model": config.model,
             "losses": config.losses,
             "training": config.training,
