@@ -23,7 +23,7 @@ from typing import Any
 from components.config.home import CHECKOUT
 from components.config.trainer import KubernetesTrainer
 from components.exchange.exchange import JOBS, Exchange
-from components.pods import handover as remote
+from components.pods import handover
 from components.pods.code import code_digest
 from components.training.spec import TrainSpec
 from flows.places.trainer import train
@@ -45,7 +45,7 @@ def bare(spec: TrainSpec, folder: Path) -> float:
     """Seconds from starting a process to its first step."""
     place = folder / f"bare-{spec.training.seed}"
     place.mkdir()
-    remote.prepare(spec, Exchange(str(place)), "bare")
+    handover.prepare(spec, Exchange(str(place)), "bare")
     where = f"{place}/{JOBS}/bare"
     command = [
         sys.executable,
@@ -115,9 +115,9 @@ def requests(folder: Path, trainer: dict[str, Any], seconds: float) -> float:
     config = KubernetesTrainer.model_validate(trainer)
     exchange, name = (
         Exchange(config.exchange.uri),
-        job_name("teach", remote.work_digest(spec), code_digest()),
+        job_name("teach", handover.work_digest(spec), code_digest()),
     )
-    remote.prepare(spec, exchange, name, config.exchange.pod_uri)
+    handover.prepare(spec, exchange, name, config.exchange.pod_uri)
     inside = f"{config.exchange.inside}/{JOBS}/{name}"
     work = Work(
         name=name,

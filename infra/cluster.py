@@ -11,13 +11,14 @@ from kubernetes.config.config_exception import ConfigException
 
 from components.config.trainer import KubernetesTrainer
 from components.core.errors import UserError
+from components.core.progress import Say
 from infra.failures import JobFailed, QuotaExceeded, Refused
 from infra.manifests import EXCHANGE, Work, job
 from infra.manifests_pod import Manifest
 from infra.pod_logs import PodLogs, Take
 from infra.services import delete, serve
 from infra.snapshot import Json, Pod, Snapshot
-from infra.transport import ApiError, Query, Say, Send, Transport
+from infra.transport import ApiError, Query, Send, Transport
 from infra.verdict import verdict
 from infra.watching import Outcome, Watching
 

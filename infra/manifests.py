@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from components.config.trainer import KubernetesTrainer
 from components.core.refs import digest_json
-from components.pods import exit_codes as exits
+from components.pods import exit_codes
 from infra.manifests_pod import CONTAINER, Manifest, template
 
 MANAGER = "concord"
@@ -29,7 +29,7 @@ class Work:
         config: URI of the specification, as pods see it.
         out: URI of the folder for checkpoints and results, as pods see it.
         code: digest of the submitting code.
-        kind: one training, or independent shards.
+        parts: number of independent parts, each an index of the Job; None where the pods train together.
     """
 
     name: str
@@ -38,7 +38,7 @@ class Work:
     config: str
     out: str
     code: str
-    kind: Literal["training", "shards"] = "training"
+    parts: int | None = None
 
 
 def job_name(task: str, spec_digest: str, code: str) -> str:
@@ -68,7 +68,7 @@ def labels(work: Work) -> dict[str, str]:
 
 def job(work: Work, config: KubernetesTrainer) -> Manifest:
     """The Job of a piece of work."""
-    together = work.kind == "training" and config.together
+    together = work.parts is None and config.together
     pod = template(
         config,
         command=_command(work, config),
@@ -104,7 +104,7 @@ def service(work: Work, config: KubernetesTrainer, owner: str) -> Manifest | Non
         config: the trainer block.
         owner: UID of the Job; the Service goes with it.
     """
-    if work.kind != "training" or not config.together:
+    if work.parts is not None or not config.together:
         return None
     reference = {
         "apiVersion": "batch/v1",
@@ -133,9 +133,7 @@ def service(work: Work, config: KubernetesTrainer, owner: str) -> Manifest | Non
 
 def _command(work: Work, config: KubernetesTrainer) -> Sequence[str]:
     between = ["--config", work.config, "--out", work.out]
-    if work.kind == "shards":
-        return ["python", "-m", "components.shards", *between]
-    if not config.together:
+    if work.parts is not None or not config.together:
         return ["python", "-m", "components.pods.entry", *between]
     nodes = f"{config.min_nodes}:{config.nodes}" if _elastic(config) else str(config.nodes)
     return [
@@ -149,14 +147,14 @@ def _command(work: Work, config: KubernetesTrainer) -> Sequence[str]:
 
 def _extent(work: Work, config: KubernetesTrainer) -> dict[str, Any]:
     """How many pods, and how many failures."""
-    if work.kind == "shards":
+    if work.parts is not None:
         return {
             "completionMode": "Indexed",
-            "completions": config.shards,
-            "parallelism": config.shards,
+            "completions": work.parts,
+            "parallelism": work.parts,
             "backoffLimitPerIndex": config.retries,
-            # More than a tenth is no bad luck of single shards; what is done stays done either way.
-            "maxFailedIndexes": config.shards // 10,
+            # Where more than a tenth fail, all would; finished parts are kept either way.
+            "maxFailedIndexes": work.parts // 10,
         }
     if not config.together:
         return {
@@ -189,7 +187,7 @@ def _rules() -> list[Manifest]:
             "onExitCodes": {
                 "containerName": CONTAINER,
                 "operator": "In",
-                "values": sorted(exits.NOT_COUNTED),
+                "values": sorted(exit_codes.NOT_COUNTED),
             },
         },
         {
@@ -197,7 +195,7 @@ def _rules() -> list[Manifest]:
             "onExitCodes": {
                 "containerName": CONTAINER,
                 "operator": "In",
-                "values": sorted(exits.FAIL_AT_ONCE),
+                "values": sorted(exit_codes.FAIL_AT_ONCE),
             },
         },
     ]

@@ -10,10 +10,10 @@ from typing import Any, NoReturn, Protocol
 import urllib3
 
 from components.core.errors import UserError
+from components.core.progress import Say
 
 Json = dict[str, Any]
 Query = Mapping[str, str | int]
-Say = Callable[[str], None]
 
 CONNECT_S, READ_S = 5.0, 15.0
 PATIENCE_S = 30.0

@@ -1,7 +1,7 @@
 """Why a Job failed, told from the ends of its pods; pure functions of a snapshot."""
 
 from components.config.trainer import KubernetesTrainer
-from components.pods import exit_codes as exits
+from components.pods import exit_codes
 from infra.failures import (
     JobFailed,
     OutOfMemory,
@@ -15,18 +15,18 @@ from infra.snapshot import End, Pod, Snapshot
 
 _LOST = 10
 _BY_CODE: dict[int, tuple[type[JobFailed], str, str]] = {
-    exits.USAGE: (
+    exit_codes.USAGE: (
         UserMistake,
         "the pod refused its command or specification",
         "mend what it names and run again",
     ),
-    exits.DATA: (UserMistake, "the pod refused its input", "mend what it names and run again"),
-    exits.PREFLIGHT: (
+    exit_codes.DATA: (UserMistake, "the pod refused its input", "mend what it names and run again"),
+    exit_codes.PREFLIGHT: (
         PreflightFailed,
         "the preflight of the pod failed",
         "mend what it names, or set trainer.device or any_code",
     ),
-    exits.BUG: (
+    exit_codes.BUG: (
         UserBug,
         "the program failed",
         "mend the error; it would come again, so nothing was retried",
@@ -52,7 +52,9 @@ def endless(snapshot: Snapshot, config: KubernetesTrainer, *, log: list[str]) ->
     reach each other.
     """
     lost = [
-        p for p in snapshot.failed if p.end and p.end.code in exits.NOT_COUNTED and not p.disruption
+        p
+        for p in snapshot.failed
+        if p.end and p.end.code in exit_codes.NOT_COUNTED and not p.disruption
     ]
     explained = config.nodes * (config.retries + 1 + sum(bool(p.disruption) for p in snapshot.pods))
     if len(lost) <= max(explained, _LOST):
@@ -133,5 +135,5 @@ def _one_end(pod: Pod) -> str:
         f" ({pod.end.reason})" if pod.end.reason not in ("", "Error") else ""
     )
     return f"{pod.name}: {code}" + (
-        ", exchange or peers not reached" if pod.end.code == exits.IO else ""
+        ", exchange or peers not reached" if pod.end.code == exit_codes.IO else ""
     )

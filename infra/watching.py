@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from components.config.trainer import KubernetesTrainer
+from components.core.progress import Say
 from infra.failures import JobDeleted
 from infra.pending import Diagnosis, diagnose
 from infra.pod_logs import PodLogs
 from infra.snapshot import Json, Pod, Snapshot
-from infra.transport import ApiError, Broken, Say, Transport
+from infra.transport import ApiError, Broken, Transport
 from infra.verdict import culprit, endless, memory_error, out_of_memory, verdict
 
 STEADY_S = 30.0

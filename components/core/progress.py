@@ -1,4 +1,4 @@
-"""How long work shows that it moves."""
+"""Callbacks through which work reports to whoever started it."""
 
 from collections.abc import Callable
 
@@ -7,6 +7,13 @@ Progress = Callable[[str, int, int], None]
 
 Log = Callable[[dict[str, float], int], None]
 """Called with named metrics and the step they belong to."""
+
+
+Say = Callable[[str], None]
+"""Receives messages for the user, one at a time."""
+
+Cleanup = Callable[[], None]
+"""Removes what work left elsewhere; called once its result is stored."""
 
 
 def silent(what: str, done: int, total: int) -> None:

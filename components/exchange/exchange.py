@@ -30,6 +30,7 @@ from components.exchange.store import Entry, Store, listed, listing_digest
 
 T = TypeVar("T")
 OBJECTS, JOBS, CHECKPOINTS, ATTEMPTS = "objects", "jobs", "checkpoints", "attempts"
+SPEC = "spec.json"
 WAITS = (1.0, 2.0, 4.0, 8.0, 15.0)
 """Seconds between tries: a store that is away for half a minute is waited for."""
 PATIENCE = sum(WAITS)
@@ -39,6 +40,10 @@ one try, which is a minute: what it was asked, it was asked twice (``exchange_st
 
 class ExchangeError(UserError):
     """The exchange cannot be reached, or does not hold what it should."""
+
+
+class Incomplete(UserError):
+    """A job whose result is not, or not yet, complete in the exchange."""
 
 
 @dataclass(frozen=True, kw_only=True)

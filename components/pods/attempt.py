@@ -1,4 +1,4 @@
-"""One attempt at a job: inputs from the exchange to the local disk, the training, the result under the attempt's token."""
+"""One attempt at a training job: inputs to the local disk, training, the result under the attempt's token."""
 
 import json
 import os
@@ -8,14 +8,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
-from components.core.errors import UsageError
 from components.core.refs import Ref
-from components.exchange.exchange import Exchange, ExchangeError, split
+from components.exchange.exchange import Exchange
 from components.features.store import Features
 from components.pods.code import code_digest
-from components.pods.handover import already_done, opened
+from components.pods.handover import already_done
 from components.pods.pod import Lines, Pod, Stop
 from components.training import tasks
 from components.training.checkpoint import Fenced
@@ -24,29 +21,26 @@ from components.training.loop import Control, placed
 from components.training.spec import TrainSpec
 
 
-def attempt(config: str, out: str, pod: Pod, stop: Stop) -> None:
-    """Do a job that no attempt has finished yet.
+def attempt(spec: TrainSpec, exchange: Exchange, job: str, pod: Pod, stop: Stop) -> None:
+    """Do a training job that no attempt has finished yet.
 
     Args:
-        config: URI of the spec.
-        out: URI of the job.
-        pod: what this attempt is called and may use.
-        stop: whether it is asked to stop.
+        spec: the task; its inputs are in the exchange.
+        exchange: inputs, checkpoints and results.
+        job: name of the job.
+        pod: name and means of this attempt.
+        stop: whether a signal has asked it to stop.
 
     Raises:
-        UsageError: a spec that cannot be done.
-        ExchangeError: no spec.
         UserError: inputs that are damaged, or nothing to learn from.
-        Interrupted: it was asked to stop and wrote a checkpoint.
+        Interrupted: stopped by a signal, with a checkpoint written.
     """
-    exchange, job = opened(out)
-    together = (
-        "RANK" in os.environ
-    )  # then the ranks must agree on it: a shared folder may show it to one before the other
+    # Ranks must agree on it: a shared folder may show a result to one rank before another.
+    together = "RANK" in os.environ
     if not together and already_done(exchange, job):
         return
     began = time.monotonic()
-    spec = _local(_spec(config), pod, exchange)
+    spec = _local(spec, pod, exchange)
     with joined(spec.training.device) as world, tempfile.TemporaryDirectory() as temporary:
         if together and world.any(world.rank == 0 and already_done(exchange, job)):
             return
@@ -59,27 +53,11 @@ def attempt(config: str, out: str, pod: Pod, stop: Stop) -> None:
                 json.dumps({name: value for name, value in about.items() if name != "history"})
                 + "\n"
             )
-        world.broadcast(b"")  # no rank is done before the result is written
-
-
-def _spec(config: str) -> TrainSpec:
-    root, below = split(config)
-    if not root:
-        raise UsageError(f"--config: got {config}, wanted EXCHANGE/jobs/JOB/spec.json")
-    try:
-        return TrainSpec.model_validate_json(Exchange(root).read(below))
-    except (
-        FileNotFoundError
-    ) as error:  # a mount that is missing on this node, or one that has not seen it yet
-        raise ExchangeError(
-            f"--config: nothing at {config}; see that the exchange is mounted, or submit the run again"
-        ) from error
-    except ValidationError as error:
-        raise UsageError(f"--config: {config} is no TrainSpec: {error}") from error
+        world.broadcast(b"")  # no rank ends before the result is written
 
 
 def _local(spec: TrainSpec, pod: Pod, exchange: Exchange) -> TrainSpec:
-    """The spec with its inputs on the local disk and the device that the pod is for."""
+    """The spec with its inputs on the local disk and the device of the pod."""
     updates: dict[str, Any] = {}
     for name, ref in spec.inputs.items():
         path = exchange.fetch(ref, ref.digest, pod.cache)

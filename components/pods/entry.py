@@ -1,78 +1,31 @@
-"""What a training pod runs: ``python -m components.pods.entry --config X/jobs/JOB/spec.json --out X/jobs/JOB``.
+"""What a pod runs: ``python -m components.pods.entry --config X/jobs/JOB/spec.json --out X/jobs/JOB``.
 
-Everything comes by URI and digest and is verified; nothing here knows an orchestrator, a registry or a service. How it ends
-says an exit code of ``components.pods.exit_codes``.
+The task of the spec selects the work: a training task, or one part of a data set. Everything comes by
+URI and digest and is verified; nothing here knows an orchestrator, a registry or a service. The exit
+code (``components.pods.exit_codes``) reports how it ended.
 """
 
 import os
 import sys
-from pathlib import Path
+from typing import Annotated
 
-from components.core.errors import UserError
-from components.core.progress import Log, Progress, silent, unlogged
-from components.core.refs import Ref, digest_folder
-from components.pods import exit_codes as exits
+from pydantic import Field, TypeAdapter, ValidationError
+
+from components.core.errors import UsageError
+from components.exchange.exchange import Exchange, ExchangeError, split
+from components.pods import exit_codes
+from components.pods.handover import opened
 from components.pods.pod import Parser, Pod, Stop, ended
+from components.shards.spec import ShardSpec
 from components.training.spec import TrainSpec
 
-
-def run(
-    spec: TrainSpec,
-    *,
-    out: Path,
-    checkpoints: Path | None = None,
-    log: Log = unlogged,
-    progress: Progress = silent,
-) -> dict[str, int]:
-    """Do one training task in this process, on local inputs.
-
-    Args:
-        spec: the task and its inputs.
-        out: an empty folder; see ``components.training.tasks`` for what it takes.
-        checkpoints: a folder that survives a kill; the same spec then goes on where it stopped.
-        log: takes figures of each epoch.
-        progress: told after every step.
-
-    Returns:
-        Optimiser steps behind the result (``steps``), and how many of them an interrupted run had done (``resumed_from``).
-
-    Raises:
-        UserError: an input is missing or not what its digest says, or there is nothing to learn from.
-    """
-    from components.features.store import Features
-    from components.training import tasks
-    from components.training.checkpoint import Folder
-
-    trainer = tasks.Trainer(
-        spec=spec,
-        features=Features.load(verified("features", spec.features)),
-        checkpoints=Folder(checkpoints) if checkpoints else None,
-        log=log,
-        progress=progress,
-    )
-    tasks.perform(trainer, lambda name: verified(name, spec.needed(name)), out)
-    return {"steps": trainer.steps, "resumed_from": trainer.resumed}
-
-
-def verified(name: str, ref: Ref) -> Path:
-    """The local folder behind a reference.
-
-    Raises:
-        UserError: nothing there, or other content than the digest says.
-    """
-    if not ref.path.is_dir():
-        raise UserError(f"{name}: no folder at {ref.uri}; run the step that writes it")
-    digest = digest_folder(ref.path)
-    if digest != ref.digest:
-        raise UserError(
-            f"{name}: {ref.uri} holds other content (digest {digest[:12]}) than was asked for ({ref.digest[:12]}); "
-            "run the step that writes it again"
-        )
-    return ref.path
+_SPEC: TypeAdapter[TrainSpec | ShardSpec] = TypeAdapter(
+    Annotated[TrainSpec | ShardSpec, Field(discriminator="task")]
+)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Do a job of an exchange, and put the result under this attempt's token; figures go to standard error as JSON lines."""
+    """Do a job of an exchange; the result is stored under this attempt's token, figures go to standard error as JSON lines."""
     stop = Stop()
     stop.listen()
 
@@ -80,12 +33,54 @@ def main(arguments: list[str] | None = None) -> int:
         given = Parser("python -m components.pods.entry", main.__doc__).parse_args(arguments)
         pod = Pod.read()
         pod.preflight()
-        from components.pods.attempt import attempt  # torch: after all that can be said without it
-
-        attempt(given.config, given.out, pod, stop)
-        return exits.DONE
+        perform(given.config, given.out, pod, stop)
+        return exit_codes.DONE
 
     return ended(work)
+
+
+def perform(config: str, out: str, pod: Pod, stop: Stop) -> None:
+    """Do what a spec asks for.
+
+    Args:
+        config: URI of the spec.
+        out: URI of the job.
+        pod: name and means of this attempt.
+        stop: whether a signal has asked it to stop.
+
+    Raises:
+        UsageError: a wrong URI or spec.
+        ExchangeError: no spec there.
+        UserError: inputs that are missing or damaged.
+        Interrupted: stopped by a signal, with a checkpoint written.
+    """
+    exchange, job = opened(out)
+    spec = _read(config)
+    # Imported last: they import torch, and the errors above must not wait for it.
+    if isinstance(spec, TrainSpec):
+        from components.pods.attempt import attempt
+
+        attempt(spec, exchange, job, pod, stop)
+    else:
+        from components.pods.part import do_part
+
+        do_part(spec, exchange, job, pod)
+
+
+def _read(config: str) -> TrainSpec | ShardSpec:
+    root, below = split(config)
+    if not root:
+        raise UsageError(f"--config: got {config}, wanted EXCHANGE/jobs/JOB/spec.json")
+    try:
+        return _SPEC.validate_json(Exchange(root).read(below))
+    except FileNotFoundError as error:
+        # The mount may be missing on this node, or a shared folder may show new files late.
+        raise ExchangeError(
+            f"--config: nothing at {config}; check that the exchange is mounted, "
+            "or submit the run again"
+        ) from error
+    except ValidationError as error:
+        raise UsageError(f"--config: {config} is not a valid spec: {error}") from error
 
 
 if __name__ == "__main__":
@@ -94,7 +89,8 @@ if __name__ == "__main__":
     except SystemExit as stopped:  # by a signal, before the first step
         code = int(stopped.code or 0)
     if code and "RANK" in os.environ:
-        # One of several ranks: nothing may delay its end, by which the launcher tells a cause from its consequences.
+        # One of several ranks: the launcher tells a cause from its consequences by which rank ends
+        # first, so nothing may delay the exit.
         sys.stdout.flush()
         os._exit(code)
     sys.exit(code)

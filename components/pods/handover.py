@@ -1,22 +1,20 @@
-"""A training handed to a pod and taken back: inputs and a user's own parts by digest, the result by attempt."""
+"""A training task handed to a pod: inputs and a user's own parts by digest, the result by attempt."""
 
 import shutil
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any
 
-from components.core.errors import UsageError, UserError
+from components.core.errors import UsageError
 from components.core.refs import Ref, digest_folder, digest_json
-from components.exchange.exchange import JOBS, Exchange, split
+from components.exchange.exchange import JOBS, SPEC, Exchange, Incomplete, split
 from components.parts.loading import is_own, source, source_digest
 from components.training.spec import TrainSpec
 
-SPEC = "spec.json"
-
 
 def work_digest(spec: TrainSpec) -> str:
-    """SHA-256 of all that a training is: the spec by content, and the sources of a user's own parts."""
+    """SHA-256 of all that shapes a training result: the spec by content, and the user's own parts."""
     base = Path(spec.base) if spec.base else None
     return digest_json(
         [spec.digest(), {name: source_digest(kind, name, base) for kind, name in own_parts(spec)}]
@@ -30,11 +28,11 @@ def prepare(spec: TrainSpec, exchange: Exchange, job: str, pod_uri: str | None =
         spec: names inputs by local folder.
         exchange: where they go.
         job: name of the job.
-        pod_uri: the exchange as pods call it, where they mount it elsewhere.
+        pod_uri: URI of the exchange in pods, if it differs.
 
     Raises:
-        UserError: an input is not what its digest says.
-        UsageError: a user's own part outside the folder of the run's config.
+        UserError: an input differs from its digest.
+        UsageError: a user's own part lies outside the folder of the run's config.
     """
     seen = (pod_uri or exchange.uri).rstrip("/")
 
@@ -52,25 +50,24 @@ def prepare(spec: TrainSpec, exchange: Exchange, job: str, pod_uri: str | None =
     return moved
 
 
-def collect(exchange: Exchange, job: str, token: str | None, out: Path) -> dict[str, Any]:
-    """Copy the result of an attempt, verified, into an empty folder; returns what it says of itself.
+def complete(exchange: Exchange, job: str, preferred: Sequence[str] = ()) -> str:
+    """The token of a complete attempt; every result of a job is of the same work.
 
     Args:
         exchange: where the job wrote.
         job: name of the job.
-        token: whose result; None, or a token without a complete one, takes the first complete one, since all are of the
-            same work.
-        out: takes the result.
+        preferred: tokens to choose from where one of them is complete, the first one first.
 
     Raises:
-        UserError: no attempt is complete.
+        Incomplete: no attempt is complete.
     """
-    complete = [attempt.token for attempt in exchange.attempts(job)]
-    if not complete:
-        raise UserError(
-            f"job {job}: no attempt has left a complete result in {exchange.uri}; submit the run again"
+    found = [attempt.token for attempt in exchange.attempts(job)]
+    if not found:
+        raise Incomplete(
+            f"job {job}: no attempt has left a complete result in {exchange.uri}; "
+            "submit the run again"
         )
-    return exchange.fetch_attempt(job, token if token in complete else complete[0], out)
+    return next((token for token in preferred if token in found), found[0])
 
 
 def opened(out: str) -> tuple[Exchange, str]:
@@ -78,7 +75,7 @@ def opened(out: str) -> tuple[Exchange, str]:
 
     Raises:
         UsageError: not the URI of a job.
-        ExchangeError: the exchange is not there.
+        ExchangeError: the exchange does not exist.
     """
     root, below = split(out)
     if not root or below.count("/") != 1:
@@ -89,7 +86,7 @@ def opened(out: str) -> tuple[Exchange, str]:
 
 
 def already_done(exchange: Exchange, job: str) -> bool:
-    """Whether an earlier attempt has left a complete result; every result of a job is of the same work."""
+    """Whether an earlier attempt has left a complete result."""
     found = exchange.attempts(job)
     if found:
         sys.stderr.write(
@@ -106,7 +103,7 @@ def own_parts(spec: TrainSpec) -> list[tuple[str, str]]:
 
 
 def _copied_parts(spec: TrainSpec, folder: Path) -> bool:
-    """Copy a user's own parts under their names; tells whether there are any."""
+    """Copy a user's own parts under their names; returns whether there are any."""
     base = Path(spec.base) if spec.base else Path.cwd()
     for kind, name in own_parts(spec):
         if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:

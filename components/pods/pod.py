@@ -17,7 +17,7 @@ from typing import NoReturn
 
 from components.core.errors import Interrupted, UsageError, UserError
 from components.exchange.exchange import ExchangeError
-from components.pods import exit_codes as exits
+from components.pods import exit_codes
 
 _MOST_MESSAGE = 4000
 """Kubernetes keeps 4096 bytes of a container's last message."""
@@ -110,11 +110,11 @@ class Pod:
 
 
 _CODES = (
-    (UsageError, exits.USAGE),
-    (PreflightError, exits.PREFLIGHT),
-    (ExchangeError, exits.IO),
-    (PeersError, exits.IO),
-    (UserError, exits.DATA),
+    (UsageError, exit_codes.USAGE),
+    (PreflightError, exit_codes.PREFLIGHT),
+    (ExchangeError, exit_codes.IO),
+    (PeersError, exit_codes.IO),
+    (UserError, exit_codes.DATA),
 )
 
 
@@ -138,9 +138,11 @@ class Parser(argparse.ArgumentParser):
 
 
 class Stop:
-    """Whether a signal has asked the training to stop.
+    """Whether a signal has asked the work to stop.
 
-    Before the first step the process ends at once; from then on it is the loop that stops, at the end of a step.
+    The process exits at once unless a training loop has begun to ask; the loop stops after a step and
+    writes a checkpoint. A part of a data set never asks: its finished chunks are in the exchange, and
+    the current one may take longer than the grace period.
     """
 
     def __init__(self) -> None:
@@ -159,8 +161,12 @@ class Stop:
     def _handle(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
         self._asked = True
         if not self._stepping:
-            message(f"stopped by {signal.Signals(number).name} before the first step", cause=False)
-            sys.exit(exits.INTERRUPTED)
+            message(
+                f"stopped by {signal.Signals(number).name}; finished work is kept, "
+                "and the next attempt resumes from it",
+                cause=False,
+            )
+            sys.exit(exit_codes.INTERRUPTED)
 
 
 class Lines:
@@ -217,7 +223,7 @@ def ended(work: Callable[[], int]) -> int:
         message(
             f"{stopped}; the checkpoint is written, the next attempt goes on there", cause=False
         )
-        return exits.INTERRUPTED
+        return exit_codes.INTERRUPTED
     except UserError as error:
         message(str(error))
         return next(code for kind, code in _CODES if isinstance(error, kind))
@@ -236,6 +242,6 @@ def _unexpected(error: Exception) -> int:
                 f"a peer of this training is gone ({first}); the next attempt goes on at the last checkpoint",
                 cause=False,
             )
-            return exits.INTERRUPTED
+            return exit_codes.INTERRUPTED
     message("".join(traceback.format_exception(error)))
-    return exits.BUG
+    return exit_codes.BUG

@@ -7,7 +7,7 @@ import sys
 
 from components.core.errors import UserError
 from components.exchange.exchange import Exchange
-from components.pods import exit_codes as exits
+from components.pods import exit_codes
 from components.pods.code import code_digest
 
 QUESTION, ANSWER = "question.json", "answer.json"
@@ -31,11 +31,11 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stderr.write(
             f"exchange: no {QUESTION} at {at}: the pod sees another place than the run does\n"
         )
-        return exits.IO
+        return exit_codes.IO
     except UserError as error:
         sys.stderr.write(f"{error}\n")
-        return exits.IO
-    return exits.DONE
+        return exit_codes.IO
+    return exit_codes.DONE
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from components.core.errors import UserError
 from components.core.files import read_json
 from components.core.progress import Progress, silent
-from components.exchange.exchange import Exchange
+from components.exchange.exchange import Exchange, Incomplete
 from components.features.encode import Accepted, Inputs, Previews, build_modalities
 from components.features.store import Features, FeaturesWriter, ModalitySpec
 from components.prediction.batch import Figures, schema, write
@@ -51,7 +51,8 @@ def accounted(spec: ShardSpec, parts: Sequence[PartResult]) -> list[tuple[int, C
     """All chunks in order of their rows, each with its index.
 
     Raises:
-        UserError: parts that are missing, double or not of this task, or rows that are missing or double; all at once.
+        Incomplete: parts that are missing, double or of another task, or rows that are missing or
+            double; the message lists all of them.
     """
     digest, wanted = spec.digest(), len(spec.parts)
     foreign = [p.index for p in parts if p.spec != digest or not 0 <= p.index < wanted]
@@ -70,7 +71,7 @@ def accounted(spec: ShardSpec, parts: Sequence[PartResult]) -> list[tuple[int, C
     if problems:
         rows = sum(c.stop - c.start for p in own for c in p.chunks)
         lines = "\n".join(f"  - {p}" for p in problems)
-        raise UserError(
+        raise Incomplete(
             f"{spec.task}: the parts do not make up the {spec.rows} rows ({rows} came in {len(parts)} parts):\n{lines}\n"
             "Nothing was joined. Run again: finished parts are kept, the others are done again."
         )

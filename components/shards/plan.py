@@ -26,8 +26,13 @@ class Plan(Protocol):
         ...
 
     @property
+    def rows(self) -> int:
+        """Rows of the data set."""
+        ...
+
+    @property
     def count(self) -> int:
-        """How many parts there are: at most as many as were asked for."""
+        """Number of parts: at most as many as were asked for."""
         ...
 
     def digest(self) -> str:

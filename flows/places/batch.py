@@ -1,19 +1,16 @@
 """Where all records of a data set are answered: here, in this process, or in parts as the indexes of a Job."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 from components.config.home import Home
 from components.config.trainer import KubernetesTrainer, LocalTrainer
 from components.core.errors import UserError
-from components.core.progress import Progress
+from components.core.progress import Progress, Say
 from components.core.refs import Ref
 from components.data.digest import data_digest
 from components.data.manifest import Manifest
 from components.prediction.batch import Figures
 from flows.runs.records import new_id
-
-Say = Callable[[str], None]
 
 
 def answer(
@@ -68,7 +65,7 @@ def answer(
     figures = join_answers(
         classes=predictor.classes,
         chunks=parts.folders,
-        count=parts.spec.rows,
+        count=parts.rows,
         out=out,
         progress=progress,
     )

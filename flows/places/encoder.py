@@ -1,15 +1,11 @@
 """Where records are encoded: here, in this process, or in parts as the indexes of a Job."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from components.config.trainer import KubernetesTrainer, LocalTrainer
-from components.core.progress import Progress
+from components.core.progress import Cleanup, Progress, Say
 from components.core.refs import Ref
-
-Say = Callable[[str], None]
-Clean = Callable[[], None]
 
 
 def encode(
@@ -24,7 +20,7 @@ def encode(
     trainer: LocalTrainer | KubernetesTrainer,
     run: str,
     say: Say,
-) -> Clean | None:
+) -> Cleanup | None:
     """Encode accepted records where the configuration says: one shard, the default, stays here, beside the feature cache.
 
     Args:

@@ -1,114 +1,145 @@
-"""What every Job of a flow has in common: handed over or found again, followed to its end, its results waited for a little."""
+"""A piece of work as a Job: submitted or found again, followed to its end, its result taken from the exchange."""
 
 import json
 import re
-import secrets
-import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
+from components.config.trainer import KubernetesTrainer
 from components.core.errors import UserError
-from components.core.files import write_atomically
-from components.exchange.exchange import JOBS, Exchange
+from components.core.progress import Cleanup, Say
+from components.exchange.exchange import JOBS, SPEC, Exchange, Incomplete
+from components.pods.code import code_digest
+from flows.places.lease import Lease
 from infra.cluster import Cluster
 from infra.failures import JobDeleted
-from infra.manifests import Work
+from infra.manifests import Work, job_name
 from infra.watching import Outcome
 
 T = TypeVar("T")
-Say = Callable[[str], None]
+T_co = TypeVar("T_co", covariant=True)
 
 _LINE = re.compile(r"^(?:\[\d+\] )?(\{.*\})$")
 _SEEN_S = 20.0
-"""How long results may take to be seen here after their Job is complete: shared folders remember what was not there."""
+"""How long to wait for the result of a complete Job: a shared folder may list old content."""
 
 
-def followed(
-    cluster: Cluster,
-    work: Work,
-    *,
-    claim: "Claim",
-    where: str,
-    usable: Callable[[], bool],
-    take: Say,
-    say: Say,
-) -> Outcome:
-    """Submit a Job, or find the one that does this work already, and follow it to its end; who interrupts cancels it.
+class Assignment(Protocol[T_co]):
+    """What one Job does; all else is the same for every Job."""
+
+    @property
+    def task(self) -> str:
+        """Part of the Job's name: ``teach``, ``encode`` and so on."""
+        ...
+
+    @property
+    def parts(self) -> int | None:
+        """How many independent parts; None where all pods work on one result."""
+        ...
+
+    def digest(self) -> str:
+        """SHA-256 of all that shapes the result."""
+        ...
+
+    def prepare(self, exchange: Exchange, job: str) -> None:
+        """Write what the pods read; the spec last."""
+        ...
+
+    def result(self, exchange: Exchange, job: str, succeeded: Mapping[str, int]) -> T_co:
+        """What the pods have written.
+
+        Args:
+            exchange: where it is.
+            job: name of the Job.
+            succeeded: UID to index of the pods that the cluster reports as successful, if known.
+
+        Raises:
+            Incomplete: not all of it is there.
+        """
+        ...
+
+    def take(self, line: str) -> None:
+        """Receives each line that a pod writes."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finished(Generic[T]):
+    """A Job whose result is complete."""
+
+    exchange: Exchange
+    job: str
+    result: T
+    clean: Cleanup
+    """To be called once the result is stored."""
+
+
+def run(
+    assignment: Assignment[T], *, config: KubernetesTrainer, run_id: str, state: Path, say: Say
+) -> Finished[T]:
+    """Have a Job do an assignment, or find the Job or the result of an earlier run.
 
     Args:
-        cluster: where.
-        work: what is to be done.
-        claim: of this run; a Job that others wait for too is not cancelled.
-        where: words for where that is.
-        usable: whether the results of a Job that is complete can still be had.
-        take: given the lines of its pods.
-        say: told what a person should know.
+        assignment: what to do.
+        config: where.
+        run_id: id of the run.
+        state: a folder of the run's state.
+        say: receives messages for the user.
 
     Raises:
-        UserError: no result; the message says why.
+        UserError: no result; the message gives the reason.
     """
-    uid, attached = cluster.submit(work, usable=lambda _: usable())
-    say(f"{'found' if attached else 'submitted'} Job {work.name} {where}")
-    try:
-        return cluster.watch(work.name, uid, take=take)
-    except JobDeleted:
-        if not usable():
-            raise
-        say(f"Job {work.name} is gone, and its result is here")
-        return Outcome(name=work.name, uid=uid, attempts={})
-    except KeyboardInterrupt:
-        try:
-            if claim.release():
-                say(
-                    f"cancelled: deleting Job {work.name}; what it has finished stays for the next time"
-                )
-                cluster.cancel(work.name, uid)
-            else:
-                say(f"cancelled: Job {work.name} goes on, another run waits for it")
-        except UserError as error:
-            say(f"cancelled, and Job {work.name} may go on: {error}")
-        raise
+    exchange = Exchange(config.exchange.uri)
+    exchange.check()
+    code = code_digest()
+    name = job_name(assignment.task, assignment.digest(), code)
+    lease = Lease(exchange, name, state)
+    lease.take()
+    cluster = Cluster(config, say=say)
+    uid, succeeded = None, {}
+    if cluster.exists(name) or not _complete(assignment, exchange, name):
+        assignment.prepare(exchange, name)
+        inside = f"{config.exchange.inside.rstrip('/')}/{JOBS}/{name}"
+        work = Work(
+            name=name,
+            task=assignment.task,
+            run=run_id,
+            config=f"{inside}/{SPEC}",
+            out=inside,
+            code=code,
+            parts=assignment.parts,
+        )
+        outcome = _followed(
+            cluster,
+            work,
+            lease=lease,
+            where=_where(assignment.parts, config),
+            usable=lambda: _complete(assignment, exchange, name),
+            take=assignment.take,
+            say=say,
+        )
+        uid, succeeded = outcome.uid, outcome.attempts
+    else:
+        say(f"Job {name} no longer exists; its result is in the exchange")
+    result = _awaited(lambda: assignment.result(exchange, name, succeeded))
 
+    def clean() -> None:
+        if lease.release():
+            cluster.cancel(name, uid, wait=False)
+            exchange.remove_job(name)
 
-class Claim:
-    """Says in the exchange that this state folder waits for a job, so that another one does not clean it away.
-
-    Args:
-        exchange: where the job's folder is.
-        job: name of the job.
-        state: a folder of the run's state; the next run on it has the same claim.
-    """
-
-    def __init__(self, exchange: Exchange, job: str, state: Path) -> None:
-        self._exchange, self._claims = exchange, f"{JOBS}/{job}/claims"
-        self._mine = f"{self._claims}/{_identity(state)}"
-
-    def make(self) -> None:
-        """Before the job is looked for."""
-        self._exchange.write_json(f"{self._mine}/claim.json", {"host": socket.gethostname()})
-
-    def release(self) -> bool:
-        """Once the result is stored; whether nobody else waits."""
-        self._exchange.remove(self._mine)
-        return not self._exchange.names(self._claims)
-
-
-def _identity(state: Path) -> str:
-    """Names a state folder wherever it is mounted: drawn once and kept in it."""
-    kept = state / "claimant"
-    if not kept.is_file():
-        write_atomically(kept, secrets.token_hex(8))
-    return kept.read_text(encoding="utf-8").strip()
+    return Finished(exchange=exchange, job=name, result=result, clean=clean)
 
 
 def figures(line: str) -> dict[str, Any]:
-    """The JSON object that a pod's line is, without the prefix of an Indexed Job's pod; empty where it is none.
+    """The JSON object in a pod's line, without the prefix of an Indexed Job's pod; else an empty one.
 
     >>> figures('[1] {"what": "teacher", "step": 3, "total": 60}')["step"]
     3
-    >>> figures("a word of yours")
+    >>> figures("a message of the user's own code")
     {}
     """
     found = _LINE.match(line)
@@ -118,9 +149,62 @@ def figures(line: str) -> dict[str, Any]:
         return {}
 
 
-def seen(look: Callable[[], T], enough: Callable[[T], bool]) -> T:
-    """What a look at the exchange finds, after a while at most; it need not be enough."""
+def _followed(
+    cluster: Cluster,
+    work: Work,
+    *,
+    lease: Lease,
+    where: str,
+    usable: Callable[[], bool],
+    take: Say,
+    say: Say,
+) -> Outcome:
+    """Submit or find a Job and follow it to its end; an interrupt cancels it unless others need it."""
+    uid, attached = cluster.submit(work, usable=lambda _: usable())
+    say(f"{'found' if attached else 'submitted'} Job {work.name} {where}")
+    try:
+        return cluster.watch(work.name, uid, take=take)
+    except JobDeleted:
+        if not usable():
+            raise
+        say(f"Job {work.name} was deleted after it had written its result")
+        return Outcome(name=work.name, uid=uid, attempts={})
+    except KeyboardInterrupt:
+        try:
+            if lease.release():
+                say(f"cancelled: deleting Job {work.name}; the next run resumes what it finished")
+                cluster.cancel(work.name, uid)
+            else:
+                say(f"cancelled: Job {work.name} keeps running, another run waits for it")
+        except UserError as error:
+            say(f"cancelled, but Job {work.name} may still run: {error}")
+        raise
+
+
+def _complete(assignment: Assignment[Any], exchange: Exchange, job: str) -> bool:
+    try:
+        assignment.result(exchange, job, {})
+    except Incomplete:
+        return False
+    return True
+
+
+def _awaited(result: Callable[[], T]) -> T:
+    """A result that may become visible a little later.
+
+    Raises:
+        Incomplete: it did not.
+    """
     end = time.monotonic() + _SEEN_S
-    while not enough(found := look()) and time.monotonic() < end:
-        time.sleep(1)
-    return found
+    while True:
+        try:
+            return result()
+        except Incomplete:
+            if time.monotonic() > end:
+                raise
+            time.sleep(1)
+
+
+def _where(parts: int | None, config: KubernetesTrainer) -> str:
+    namespace = f"in namespace {config.namespace}"
+    return namespace if parts is None else f"of {parts} parts {namespace}"

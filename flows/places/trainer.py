@@ -1,15 +1,15 @@
 """Where training runs: here, in this process, or as a Job of a Kubernetes cluster."""
 
-from collections.abc import Callable
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from components.config.trainer import KubernetesTrainer, LocalTrainer
-from components.core.progress import Progress
-from components.pods.entry import run as run_here
+from components.core.progress import Cleanup, Progress, Say
+from components.exchange.exchange import Exchange
+from components.pods import handover
+from components.training.run import run as run_here
 from components.training.spec import TrainSpec
-
-Say = Callable[[str], None]
-Clean = Callable[[], None]
 
 
 def train(
@@ -21,112 +21,72 @@ def train(
     trainer: LocalTrainer | KubernetesTrainer,
     run: str,
     say: Say,
-) -> Clean | None:
+) -> Cleanup | None:
     """Do one training task where the configuration says.
 
-    A killed task goes on where it was: here its checkpoints carry the spec's digest, on a cluster its Job does not end with
-    the run, and the same task finds it again.
+    A killed task resumes: here from its checkpoints; on a cluster its Job keeps running after the
+    run has ended, and the same task finds it again.
 
     Args:
         spec: the task and its inputs.
         out: an empty folder for the result.
-        checkpoints: of trainings in this process.
-        progress: told after every step.
+        checkpoints: folder of checkpoints of training in this process.
+        progress: called after every step.
         trainer: where.
         run: id of the run.
-        say: told what a person should know, and the pods' own lines.
+        say: receives messages for the user, and the pods' own lines.
 
     Returns:
-        What to do once the result is stored.
+        What to call once the result is stored.
 
     Raises:
-        UserError: no result; the message says why.
+        UserError: no result; the message gives the reason.
     """
     if isinstance(trainer, LocalTrainer):
         run_here(spec, out=out, checkpoints=checkpoints, progress=progress)
         return None
-    return _in_cluster(
-        spec, out=out, state=checkpoints, progress=progress, config=trainer, run=run, say=say
-    )
+    from flows.places import jobs
+
+    training = _Training(spec=spec, config=trainer, progress=progress, say=say)
+    done = jobs.run(training, config=trainer, run_id=run, state=checkpoints, say=say)
+    done.exchange.fetch_attempt(done.job, done.result, out)
+    return done.clean
 
 
-def _in_cluster(
-    spec: TrainSpec,
-    *,
-    out: Path,
-    state: Path,
-    progress: Progress,
-    config: KubernetesTrainer,
-    run: str,
-    say: Say,
-) -> Clean:
-    from components.exchange.exchange import JOBS, Exchange
-    from components.pods import handover as remote
-    from components.pods.code import code_digest
-    from flows.places.jobs import Claim, followed, seen
-    from infra.cluster import Cluster
-    from infra.manifests import Work, job_name
+@dataclass(frozen=True, kw_only=True)
+class _Training:
+    """A training task as the assignment of a Job; its result is the token of a complete attempt."""
 
-    exchange = Exchange(config.exchange.uri)
-    exchange.check()
-    code = code_digest()
-    name = job_name(spec.task, remote.work_digest(spec), code)
-    cluster = Cluster(config, say=say)
-    claim = Claim(exchange, name, state)
-    claim.make()
-    tokens: list[str] = []
-    uid: str | None = None
-    if cluster.exists(name) or not exchange.attempts(name):
-        remote.prepare(spec, exchange, name, config.exchange.pod_uri)
-        inside = f"{config.exchange.inside.rstrip('/')}/{JOBS}/{name}"
-        work = Work(
-            name=name,
-            task=spec.task,
-            run=run,
-            config=f"{inside}/{remote.SPEC}",
-            out=inside,
-            code=code,
-        )
-        outcome = followed(
-            cluster,
-            work,
-            claim=claim,
-            where=f"in namespace {config.namespace}",
-            usable=lambda: bool(exchange.attempts(name)),
-            take=_lines(progress, say),
-            say=say,
-        )
-        uid = outcome.uid
-        tokens = sorted(outcome.attempts, key=lambda token: outcome.attempts[token])
-    else:
-        say(f"Job {name} is gone and its result is here")
-    complete = seen(lambda: [a.token for a in exchange.attempts(name)], bool)
-    token = next((t for t in tokens if t in complete), None)
-    remote.collect(exchange, name, token, out)
+    spec: TrainSpec
+    config: KubernetesTrainer
+    progress: Progress
+    say: Say
+    parts: None = None
 
-    def clean() -> None:
-        if claim.release():
-            cluster.cancel(name, uid, wait=False)
-            exchange.remove_job(name)
+    @property
+    def task(self) -> str:
+        return self.spec.task
 
-    return clean
+    def digest(self) -> str:
+        return handover.work_digest(self.spec)
 
+    def prepare(self, exchange: Exchange, job: str) -> None:
+        handover.prepare(self.spec, exchange, job, self.config.exchange.pod_uri)
 
-def _lines(progress: Progress, say: Say) -> Say:
-    """Takes the lines of a pod: its progress moves the bar, all else is shown."""
-    from flows.places.jobs import figures
+    def result(self, exchange: Exchange, job: str, succeeded: Mapping[str, int]) -> str:
+        return handover.complete(exchange, job, sorted(succeeded, key=lambda t: succeeded[t]))
 
-    def take(line: str) -> None:
-        told = figures(line)
+    def take(self, line: str) -> None:
+        """Progress moves the bar; figures and all other lines are shown."""
+        from flows.places.jobs import figures
+
+        found = figures(line)
         try:
-            if "what" in told:
-                progress(str(told["what"]), int(told["step"]), int(told["total"]))
+            if "what" in found:
+                self.progress(str(found["what"]), int(found["step"]), int(found["total"]))
             else:
-                say(
-                    f"step {told.pop('step')}: "
-                    + ", ".join(f"{name} {value:.4g}" for name, value in told.items())
-                )
+                step = found.pop("step")
+                shown = (f"{name} {value:.4g}" for name, value in found.items())
+                self.say(f"step {step}: {', '.join(shown)}")
         except (ValueError, KeyError, TypeError):
-            say(line)
-
-    return take
+            self.say(line)

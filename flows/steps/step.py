@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 from components.config.home import Home
 from components.config.run import RunConfig
 from components.core.errors import UserError
-from components.core.progress import Progress, silent
+from components.core.progress import Cleanup, Progress, Say, silent
 from components.core.refs import Ref
 from components.data.digest import data_digest
 from components.data.manifest import Manifest, load_manifest
@@ -25,7 +25,6 @@ StepInputs = Mapping[str, Ref]
 """Input name of a step to the output that it reads."""
 Outputs = Mapping[str, Ref]
 """Name of a row (or ``data``) to what it wrote."""
-Cleanup = Callable[[], None]
 
 
 def _unheard(_message: str) -> None:
@@ -54,7 +53,7 @@ class Job:
     data: Ref
     progress: Progress = silent
     run: str = "bare"
-    say: Callable[[str], None] = _unheard
+    say: Say = _unheard
 
     @classmethod
     def opened(cls, config: RunConfig, *, base: Path, home: Home) -> Self:

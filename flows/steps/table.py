@@ -3,8 +3,9 @@
 from typing import TYPE_CHECKING, Any
 
 from components.config.run import RunConfig
+from components.core.progress import Cleanup
 from components.data.manifest import Manifest
-from flows.steps.step import Call, Cleanup, Step
+from flows.steps.step import Call, Step
 
 if TYPE_CHECKING:
     from components.training.spec import TrainSpec

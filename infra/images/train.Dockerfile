@@ -20,7 +20,7 @@ COPY components /app/components
 ARG CODE
 LABEL concord.code=${CODE}
 # The label tells the truth, and the bytecode of what is imported at start is written while files can be written.
-RUN test "$(python -m components.pods.code)" = "${CODE}" && python -c 'import components.pods.entry, components.training.tasks, s3fs'
+RUN test "$(python -m components.pods.code)" = "${CODE}" && python -c 'import components.pods.attempt, components.pods.entry, components.pods.part, s3fs'
 ENV PYTHONDONTWRITEBYTECODE=1
 USER 65532:65532
 CMD ["python", "-m", "components.pods.entry", "--help"]

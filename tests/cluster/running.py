@@ -10,9 +10,9 @@ import torch
 
 from components.config.trainer import KubernetesTrainer
 from components.exchange.exchange import Attempt, Exchange
-from components.pods import entry
-from components.pods import handover as remote
+from components.pods import handover
 from components.pods.code import code_digest
+from components.training.run import run
 from components.training.spec import TrainSpec
 from flows.places.trainer import train
 from infra.manifests import job_name
@@ -29,7 +29,7 @@ class Running:
 
     def __init__(self, spec: TrainSpec, block: dict[str, Any], out: Path) -> None:
         self.config = KubernetesTrainer.model_validate(block)
-        self.name = job_name(spec.task, remote.work_digest(spec), code_digest())
+        self.name = job_name(spec.task, handover.work_digest(spec), code_digest())
         self.exchange = Exchange(self.config.exchange.uri)
         self.said: list[str] = []
         self.step = 0
@@ -83,7 +83,7 @@ def here(spec: TrainSpec, out: Path) -> Path:
     torch.set_num_threads(1)
     try:
         out.mkdir(parents=True)
-        entry.run(spec, out=out)
+        run(spec, out=out)
     finally:
         torch.set_num_threads(threads)
     return out

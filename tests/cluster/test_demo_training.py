@@ -27,7 +27,7 @@ from components.core.refs import Ref
 from components.features.store import Features
 from components.model import network as models
 from components.model.inference import infer
-from components.pods import entry
+from components.training.run import run as run_here
 from flows.places.trainer import train
 from flows.steps.step import Call, Job, named, needed, walk
 from flows.steps.table import steps_for, train_spec
@@ -130,7 +130,7 @@ def rounding(here, tmp_path_factory):
     out, threads = tmp_path_factory.mktemp("threads"), torch.get_num_threads()
     torch.set_num_threads(1 if threads > 1 else 2)
     try:
-        entry.run(spec_of(here, out), out=out)
+        run_here(spec_of(here, out), out=out)
     finally:
         torch.set_num_threads(threads)
     return differences(here, out)

@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from components.config.trainer import KubernetesTrainer
-from components.pods import exit_codes as exits
+from components.pods import exit_codes
 from infra.manifests import Work, job, job_name, service
 from infra.pending import quantity
 
@@ -82,12 +82,12 @@ configs = st.fixed_dictionaries(
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(changes=configs, kind=st.sampled_from(["training", "shards"]), elastic=st.booleans())
-def test_every_manifest_fits_the_published_schemas(changes, kind, elastic):
+@given(changes=configs, parts=st.none() | st.integers(1, 100), elastic=st.booleans())
+def test_every_manifest_fits_the_published_schemas(changes, parts, elastic):
     if elastic:
         changes = changes | {"min_nodes": 1}
     config = trainer(**changes)
-    work = Work(**{**WORK.__dict__, "kind": kind})
+    work = Work(**{**WORK.__dict__, "parts": parts})
     manifests = [m for m in (job(work, config), service(work, config, "uid")) if m]
     for manifest in manifests:
         for version in VERSIONS:
@@ -114,8 +114,8 @@ def test_disruptions_are_looked_at_before_exit_codes_and_these_come_from_the_con
     rules = job(WORK, trainer())["spec"]["podFailurePolicy"]["rules"]
     assert [r["action"] for r in rules] == ["Ignore", "Ignore", "FailJob"]
     assert rules[0]["onPodConditions"] == [{"type": "DisruptionTarget", "status": "True"}]
-    assert rules[1]["onExitCodes"]["values"] == list(exits.NOT_COUNTED)
-    assert rules[2]["onExitCodes"]["values"] == sorted(exits.FAIL_AT_ONCE)
+    assert rules[1]["onExitCodes"]["values"] == list(exit_codes.NOT_COUNTED)
+    assert rules[2]["onExitCodes"]["values"] == sorted(exit_codes.FAIL_AT_ONCE)
     assert {r["onExitCodes"]["containerName"] for r in rules[1:]} == {
         pod(trainer())["containers"][0]["name"]
     }
@@ -169,7 +169,7 @@ def test_an_elastic_training_is_done_when_the_fewest_pods_are():
 
 
 def test_each_shard_has_its_own_retries():
-    spec = job(Work(**{**WORK.__dict__, "kind": "shards"}), trainer(shards=40, retries=2))["spec"]
+    spec = job(Work(**{**WORK.__dict__, "parts": 40}), trainer(retries=2))["spec"]
     assert (spec["completions"], spec["backoffLimitPerIndex"], spec["maxFailedIndexes"]) == (
         40,
         2,

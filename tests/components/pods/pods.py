@@ -9,7 +9,7 @@ from pathlib import Path
 from components.config.run import ModelConfig, Part, TrainingConfig
 from components.core.refs import Ref, digest_folder
 from components.exchange.exchange import Exchange
-from components.pods import handover as remote
+from components.pods import handover
 from components.training.spec import TrainSpec
 
 ROOT = Path(__file__).parents[3]
@@ -68,7 +68,7 @@ def job(home, spec, name="job"):
     """An exchange in a folder, with a job in it."""
     (home / "exchange").mkdir(exist_ok=True)
     exchange = Exchange(str(home / "exchange"), waits=())
-    remote.prepare(spec, exchange, name)
+    handover.prepare(spec, exchange, name)
     return exchange
 
 

@@ -7,10 +7,10 @@ import pytest
 from components.core.files import read_json
 from components.core.refs import digest_folder
 from components.exchange.exchange import Exchange
-from components.pods import handover as remote
-from components.pods.attempt import attempt
-from components.pods.entry import main, run
+from components.pods import handover
+from components.pods.entry import main, perform
 from components.pods.pod import Pod, Stop
+from components.training.run import run
 from tests.components.pods.pods import command, end, figures, job, start, teach_spec
 from tests.synthetic import records, write_features
 
@@ -33,7 +33,8 @@ def undisturbed(features, tmp_path_factory):
 
 
 def collected(exchange, tmp_path, token=None):
-    about = remote.collect(exchange, "job", token, tmp_path / "result")
+    token = handover.complete(exchange, "job", [token] if token else [])
+    about = exchange.fetch_attempt("job", token, tmp_path / "result")
     return about, digest_folder(tmp_path / "result")
 
 
@@ -43,8 +44,8 @@ def test_a_pod_gives_what_a_run_without_it_gives_and_says_how(
     """An in-memory fsspec store stands for an object store."""
     exchange = Exchange("memory://bucket/a")
     exchange.write("here", b"")
-    remote.prepare(teach_spec(features), exchange, "job")
-    attempt(
+    handover.prepare(teach_spec(features), exchange, "job")
+    perform(
         "memory://bucket/a/jobs/job/spec.json",
         "memory://bucket/a/jobs/job",
         Pod.read({"CONCORD_ATTEMPT": "t", "CONCORD_CACHE": str(tmp_path / "c")}),
@@ -62,7 +63,7 @@ def test_a_job_that_is_done_is_not_done_again(features, tmp_path, capsys):
     exchange = job(tmp_path, teach_spec(features))
     exchange.put_attempt("job", "earlier", features, {})
     where = f"{exchange.uri}/jobs/job"
-    attempt(
+    perform(
         f"{where}/spec.json",
         where,
         Pod.read({"CONCORD_ATTEMPT": "later", "CONCORD_CACHE": str(tmp_path / "c")}),
@@ -176,7 +177,7 @@ def test_the_ends_that_need_no_training(features, tmp_path, monkeypatch):
     assert code() == 64
     unlabelled = tmp_path / "unlabelled"
     write_features(unlabelled, records(40, labelled=0.0))
-    remote.prepare(teach_spec(unlabelled), exchange, "job")
+    handover.prepare(teach_spec(unlabelled), exchange, "job")
     assert code() == 65
     assert "visible label" in log.read_text()
     assert exchange.attempts("job") == []

@@ -1,12 +1,12 @@
 import pytest
 
 from components.config.run import ModelConfig, Part
-from components.core.errors import UsageError, UserError
+from components.core.errors import UsageError
 from components.core.refs import Ref
-from components.exchange.exchange import Exchange
-from components.pods.handover import collect, opened, prepare, work_digest
+from components.exchange.exchange import Exchange, Incomplete
+from components.pods.handover import complete, opened, prepare, work_digest
 from components.training.spec import TrainSpec
-from tests.components.pods.pods import ref, teach_spec
+from tests.components.pods.pods import teach_spec
 
 
 @pytest.fixture
@@ -69,16 +69,14 @@ def test_parts_outside_the_configs_folder_are_refused(features, exchange, tmp_pa
     assert exchange.names("jobs") == []
 
 
-def test_a_result_is_taken_from_the_named_attempt_else_from_any_complete_one(
-    features, exchange, tmp_path
-):
-    with pytest.raises(UserError, match="no attempt"):
-        collect(exchange, "job", None, tmp_path / "none")
-    for token in ("one", "other"):
-        exchange.put_attempt("job", token, features, {"steps": len(token)})
-    assert collect(exchange, "job", "other", tmp_path / "a")["steps"] == 5
-    assert collect(exchange, "job", "lost", tmp_path / "b")["steps"] == 3
-    assert ref(tmp_path / "a").digest == ref(features).digest
+def test_a_complete_attempt_is_a_preferred_one_else_any(features, exchange):
+    with pytest.raises(Incomplete, match="no attempt"):
+        complete(exchange, "job")
+    for token in ("one", "other", "third"):
+        exchange.put_attempt("job", token, features, {})
+    assert complete(exchange, "job") == "one"
+    assert complete(exchange, "job", ["lost", "third", "other"]) == "third"
+    assert complete(exchange, "job", ["lost"]) == "one"
 
 
 @pytest.mark.parametrize("out", ["/exchange/jobs", "/exchange/jobs/a/b", "elsewhere", "/jobs/a"])

@@ -9,8 +9,8 @@ import pytest
 from components.config.run import ModelConfig, Part
 from components.core.errors import UsageError
 from components.core.files import read_json
-from components.pods.entry import run
 from components.pods.launch import Shape
+from components.training.run import run
 from tests.components.pods.pods import command, end, figures, job, start, teach_spec
 from tests.components.training.test_distributed import free_port
 from tests.synthetic import records, write_features

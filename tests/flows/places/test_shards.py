@@ -16,7 +16,7 @@ from components.prediction.block import BLOCK
 from components.shards.plan import EncodePlan
 from components.shards.spec import ShardSpec
 from components.shards.work import run_index
-from flows.places import shards
+from flows.places import jobs
 from flows.places.encoder import encode
 from flows.steps.step import key, named
 from flows.steps.table import steps_for
@@ -56,6 +56,7 @@ class Here:
         if attached := self.exists(work.name) and usable(None):
             return self.jobs[work.name], attached
         self.submitted.append(work.name)
+        self.parts = work.parts
         self.jobs[work.name] = work.config
         return work.config, False
 
@@ -64,7 +65,7 @@ class Here:
             raise KeyboardInterrupt
         spec = ShardSpec.model_validate(self.exchange.read_json(f"jobs/{name}/spec.json"))
         assert uid == f"/inside/jobs/{name}/spec.json"
-        assert (self.config.shards, self.config.nodes) == (len(spec.parts), 1)
+        assert (self.parts, self.config.nodes) == (len(spec.parts), 1)
         for index in set(range(len(spec.parts))) - self.lost:
             cache = self.place / f"cache{index}"
             run_index(spec, index, exchange=self.exchange, job=name, attempt="pod", cache=cache)
@@ -88,7 +89,7 @@ def accepted(tmp_path_factory):
 def cluster(tmp_path, monkeypatch):
     (tmp_path / "exchange").mkdir()
     here = Here(Exchange(str(tmp_path / "exchange")), tmp_path)
-    monkeypatch.setattr(shards, "Cluster", here)
+    monkeypatch.setattr(jobs, "Cluster", here)
     monkeypatch.setattr("flows.places.jobs._SEEN_S", 0.0)
     return here
 
@@ -146,7 +147,7 @@ def test_one_shard_stays_here(accepted, cluster, tmp_path):
 
 def test_more_shards_than_blocks_of_rows_are_fewer_parts(accepted, cluster, tmp_path):
     run(accepted, tmp_path, "out", parts=100)
-    assert cluster.config.shards == -(-RECORDS // BLOCK)
+    assert cluster.parts == -(-RECORDS // BLOCK)
 
 
 def test_a_part_without_a_result_is_named_and_the_next_run_does_only_that_one(
@@ -173,7 +174,7 @@ def test_whole_parts_of_a_job_that_is_gone_are_used(accepted, cluster, tmp_path)
     said = []
     run(accepted, tmp_path, "again", said=said)
     assert len(cluster.submitted) == 1
-    assert "is gone and its parts are here" in said[0]
+    assert "no longer exists; its result is in the exchange" in said[0]
 
 
 def test_who_interrupts_cancels_the_job(accepted, cluster, tmp_path):

@@ -8,7 +8,7 @@ import pytest
 from components.config.trainer import KubernetesTrainer, LocalTrainer
 from components.core.refs import digest_folder
 from components.exchange.exchange import JOBS, Exchange
-from components.pods.attempt import attempt
+from components.pods.entry import perform
 from components.pods.pod import Pod, Stop
 from flows.places.trainer import train
 from infra import failures
@@ -70,7 +70,7 @@ def as_pod(api, name, job, *, train=True):
     if not train:
         return
     cache = Path(options["--out"]).parents[1] / "cache"
-    attempt(options["--config"], options["--out"], Pod(token="uid-pod", cache=cache), Stop())  # noqa: S106
+    perform(options["--config"], options["--out"], Pod(token="uid-pod", cache=cache), Stop())  # noqa: S106
     ended = {"terminated": {"exitCode": 0, "reason": "Completed"}}
     api.put(
         "pods",

@@ -7,8 +7,8 @@ from components.core.errors import UsageError, UserError
 from components.core.files import read_json
 from components.core.refs import Ref, digest_folder
 from components.model import network as models
-from components.pods.entry import run
 from components.training.pseudo_label import pseudo_label
+from components.training.run import run
 from components.training.spec import TrainSpec
 from tests.components.pods.pods import ref, teach_spec
 from tests.synthetic import CLASSES, records, write_features

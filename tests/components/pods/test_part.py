@@ -12,8 +12,8 @@ import pytest
 
 from components.core.refs import Ref, digest_folder
 from components.exchange.exchange import Exchange
+from components.pods.entry import main
 from components.prediction.block import BLOCK
-from components.shards.__main__ import main
 from components.shards.join import accounted, folders, join_features, results
 from components.shards.plan import EncodePlan
 from components.shards.work import chunk_job
@@ -36,8 +36,8 @@ def slow(self, raws):
     time.sleep(wait)
     return once(self, raws)
 image.ImageModality.encode = slow
-sys.argv = ["shards", "--config", where + "/spec.json", "--out", where]
-runpy.run_module("components.shards", run_name="__main__")
+sys.argv = ["entry", "--config", where + "/spec.json", "--out", where]
+runpy.run_module("components.pods.entry", run_name="__main__")
 """
 
 
@@ -99,7 +99,7 @@ def test_a_killed_and_a_stopped_index_go_on_and_no_chunk_is_done_twice(job, acce
     os.kill(stopped.pid, signal.SIGTERM)
     _, err = stopped.communicate(timeout=60)
     assert stopped.returncode == 75, err
-    assert "stopped by SIGTERM; finished chunks are kept" in (tmp_path / "stopped.end").read_text()
+    assert "stopped by SIGTERM; finished work is kept" in (tmp_path / "stopped.end").read_text()
     assert exchange.attempts("job") == []
     last = start(tmp_path, "last")
     out, err = last.communicate(timeout=60)
