@@ -1,4 +1,4 @@
-"""Effects on shared state: they run every time, cheaply and idempotently, and follow what the evidence says."""
+"""Effects on shared state: they run every time, cheaply and idempotently, and follow the evidence."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -96,7 +96,7 @@ def promote(session: Session, challenger: Standing, decision: Decision) -> None:
 
 
 def serve(session: Session, challenger: Standing, packed: Ref) -> None:
-    """Put the version's Bento where endpoints take it from; a running `concord serve` follows the champion by itself."""
+    """Install the version's Bento for endpoints; a running `concord serve` follows the champion."""
     endpoint.install(session.job.home, challenger, packed.path / "bento")
 
 

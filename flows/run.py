@@ -1,4 +1,4 @@
-"""One run from the command line: answer at once if nothing changed, else start the engines beside the first work."""
+"""One run from the command line: an answer at once if nothing changed, else engines and the flow."""
 
 import importlib
 import os
@@ -9,19 +9,19 @@ from pathlib import Path
 
 from components.config import run as configuration
 from components.config.home import find, writable
-from components.data.manifest import load_manifest
 from flows import engines
 from flows.display import console
 from flows.runs import records as runs
 from flows.runs.result import RunResult, from_record
 from flows.runs.session import unchanged
+from flows.steps.step import Job
 
 _HEAVY = ("prefect", "torch", "great_expectations", "mlflow")
 """Libraries that take seconds to import, in the order in which a run needs them."""
 
 
 def warm() -> None:
-    """Import the heavy libraries, while engines start; what they say of their own code is nothing to our users."""
+    """Import the heavy libraries while engines start, without their warnings about themselves."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for name in _HEAVY:
@@ -29,34 +29,41 @@ def warm() -> None:
 
 
 def run(path: Path, *, data: str | None = None, wait: bool = True) -> RunResult:
-    """Bring the model of a configuration up to date and say what came of it.
+    """Bring the model of a configuration up to date.
+
+    Args:
+        path: the run's YAML.
+        data: another place of the data set than the configuration's.
+        wait: wait for another run on the same state folder.
 
     Raises:
-        UserError: a mistake in the configuration or the data, or the state folder is in use and ``wait`` is false.
+        UserError: a mistake in the configuration or the data, or the state folder is in use and
+            ``wait`` is false.
     """
     engines.quiet()
-    config = configuration.load(path, data)
-    home = writable(find())
+    config, home = configuration.load(path, data), writable(find())
     with runs.exclusive(home, wait=wait, say=console.print):
-        if record := unchanged(path, config, home):
+        job = Job.opened(config, base=path.resolve().parent, home=home)
+        if record := unchanged(job):
             return from_record(record, nothing_changed=True)
         with engines.started(home) as running:
-            return retrain_with(running, path, data=data)
+            return retrain_with(running, path, job, data=data)
 
 
-def retrain_with(running: engines.Engines, path: Path, *, data: str | None) -> RunResult:
-    """Run the flow on engines that are starting or up."""
+def retrain_with(running: engines.Engines, path: Path, job: Job, *, data: str | None) -> RunResult:
+    """Run the flow on engines that are starting or up.
+
+    Args:
+        running: the engines.
+        path: the run's YAML.
+        job: what has been read of it.
+        data: another place of the data set than the configuration's.
+    """
     # Errors reach the user once, from the command; Prefect's server keeps its own record of them.
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
     start = time.monotonic()
-    config = configuration.load(path, data)
-    kinds = {
-        name: modality.kind
-        for name, modality in load_manifest(
-            config.data.uri, config.data.manifest
-        ).modalities.items()
-    }
-    configuration.check_parts(config, path.resolve().parent, kinds)
+    kinds = {name: modality.kind for name, modality in job.manifest.modalities.items()}
+    configuration.check_parts(job.config, job.base, kinds)
     warm()
     warmed = time.monotonic() - start
     running.wait_for_prefect()

@@ -1,4 +1,7 @@
-"""Serve the main flow as a deployment with a cron schedule: ``python -m flows.schedule conf/demo.yaml --cron "0 3 * * *"``."""
+"""Serves the main flow as a deployment with a cron schedule.
+
+``python -m flows.schedule conf/demo.yaml --cron "0 3 * * *"``
+"""
 
 import argparse
 from pathlib import Path
@@ -7,7 +10,10 @@ from flows import engines
 
 
 def main() -> None:
-    """Register the deployment and run it when it is due, until interrupted; schedules pause when this process stops."""
+    """Register the deployment and run it when it is due, until interrupted.
+
+    Schedules pause when this process stops.
+    """
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("config", type=Path)
     parser.add_argument(

@@ -72,8 +72,13 @@ def source(family: str, name: str, base: Path | None = None) -> Path:
 
 
 def source_digest(family: str, name: str, base: Path | None = None) -> str:
-    """SHA-256 of a part's source text: part of the key of every step that uses it."""
-    return digest_bytes(source(family, name, base).read_bytes())
+    """SHA-256 of a part's source text: part of the key of every step that uses it.
+
+    Private modules of the family that the part imports (``_minilm.py``) count as its own text.
+    """
+    path = source(family, name, base)
+    helpers = set() if is_own(name) else _helpers(family, path)
+    return digest_bytes(*(file.read_bytes() for file in [path, *sorted(helpers)]))
 
 
 def load(family: str, name: str, base: Path | None = None) -> types.ModuleType:
@@ -137,6 +142,27 @@ def configure(
     if problems:
         raise UsageError("\n".join(problems))
     return config
+
+
+def _helpers(family: str, path: Path) -> set[Path]:
+    """Private modules of a family that one of its files imports, themselves or through others."""
+    package = f"components.parts.{family}"
+    found: set[Path] = set()
+    todo = [path]
+    while todo:
+        text = todo.pop().read_bytes()
+        if package.encode() not in text:  # parsing takes milliseconds, for every part of every key
+            continue
+        for node in ast.walk(ast.parse(text)):
+            if not isinstance(node, ast.ImportFrom) or node.module is None:
+                continue
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+            for name in [node.module, *names]:
+                helper = _ROOT / family / f"{name.removeprefix(f'{package}.')}.py"
+                if helper.name.startswith("_") and helper.is_file() and helper not in found:
+                    found.add(helper)
+                    todo.append(helper)
+    return found
 
 
 def _own_source(noun: str, name: str, base: Path | None) -> Path:

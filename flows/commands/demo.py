@@ -19,6 +19,7 @@ from flows.run import retrain_with
 from flows.runs import records as runs
 from flows.runs.result import RunResult, from_record
 from flows.runs.session import unchanged
+from flows.steps.step import Job
 
 if TYPE_CHECKING:
     from components.parts.contracts import Raw
@@ -74,7 +75,7 @@ def demo(*, keep: bool) -> Answer:
 def _result(home: Home, config: configuration.RunConfig) -> RunResult:
     data = Path(config.data.uri)
     with runs.exclusive(home, wait=True, say=console.print):
-        if data.exists() and (record := unchanged(CONFIG, config, home)):
+        if data.exists() and (record := unchanged(_job(home, config))):
             return from_record(record, nothing_changed=True)
         with engines.started(home) as running:
             if not data.exists():
@@ -84,7 +85,11 @@ def _result(home: Home, config: configuration.RunConfig) -> RunResult:
                 with Display() as display:
                     make_glyphs(data, progress=display.show)
                 write_accuracies(data)
-            return retrain_with(running, CONFIG, data=None)
+            return retrain_with(running, CONFIG, _job(home, config), data=None)
+
+
+def _job(home: Home, config: configuration.RunConfig) -> Job:
+    return Job.opened(config, base=CONFIG.parent, home=home)
 
 
 def _ask(

@@ -1,4 +1,4 @@
-"""Measure a registered version on the test records of a data set as it is now."""
+"""Measures a registered version on the test records of today's data set."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -26,7 +26,7 @@ def measure(path: Path, *, version: str, data: str | None) -> dict[str, Any]:
         data: another place of the data set.
 
     Raises:
-        UserError: no such version, or no labelled test record.
+        UserError: the version does not exist, or the data set has no labelled test record.
     """
     from components.evaluation import standing
     from components.evaluation.classification import accuracy, macro_f1
@@ -71,7 +71,7 @@ def registered(home: Home, name: str, version: str) -> Standing:
         version: a number, ``champion`` or ``challenger``.
 
     Raises:
-        UserError: there is no such version.
+        UserError: the version does not exist.
     """
     known = {str(v.version): v for v in promotion.versions(home, name)}
     if champion := promotion.champion(home, name):

@@ -1,4 +1,4 @@
-"""Run records: what a run was asked, which steps ran or were skipped and why, and what came of it."""
+"""Run records: the request, which steps ran or were skipped and why, and the outcome."""
 
 import fcntl
 import os
@@ -20,12 +20,13 @@ from components.core.errors import UserError, unknown_name
 from components.core.files import read_json, write_json
 from flows.steps.store import StepResult
 
-_LOCK, _HOLDER = "run.lock", "run.holder"  # of a home: one run at a time changes it
+_LOCK, _HOLDER = "run.lock", "run.holder"
+"""Files of a home: the lock, and the process that holds it. One run at a time changes a home."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunRecord:
-    """One run as it is written to ``runs/<run_id>/run.json`` after every step."""
+    """One run; written to ``runs/<run_id>/run.json`` after every step."""
 
     run_id: str
     name: str
@@ -40,14 +41,17 @@ class RunRecord:
     """Git revision and ``dvc.lock`` digest of the data, where the data set is under DVC."""
     finished: str | None = None
     status: str = "running"
-    """``running``, ``finished``, ``failed`` or ``cancelled``; ``interrupted`` is derived (its process or pod is gone)."""
+    """``running``, ``finished``, ``failed`` or ``cancelled``.
+
+    A running record whose process or pod has ended is read as ``interrupted``.
+    """
     error: str | None = None
     flow_run: str | None = None
     verdict: str | None = None
     reasons: list[str] = field(default_factory=list)
     model_version: int | None = None
     settled: str | None = None
-    """What determined the outcome; the same digest again means nothing changed."""
+    """Digest of all that the verdict depends on; the same digest again means nothing changed."""
     engine_seconds: float = 0.0
     steps: list[dict[str, Any]] = field(default_factory=list)
 
@@ -70,7 +74,7 @@ class Runs:
         self._home = home
 
     def write(self, record: RunRecord) -> RunRecord:
-        """Store a record in place of its earlier form."""
+        """Write a record over its earlier form."""
         write_json(self.folder / record.run_id / "run.json", asdict(record))
         return record
 
@@ -79,10 +83,10 @@ class Runs:
         return [self._read(p) for p in sorted(self.folder.glob("*/run.json"), reverse=True)]
 
     def get(self, run_id: str) -> RunRecord:
-        """One run by id, by an unambiguous start of it, or ``latest``.
+        """One run by id, by an unambiguous prefix of it, or ``latest``.
 
         Raises:
-            UserError: no such run, or several.
+            UserError: no run matches, or several do.
         """
         records = self.all()
         found = (
@@ -99,7 +103,7 @@ class Runs:
         return found[0]
 
     def settled(self, name: str, digest: str) -> RunRecord | None:
-        """The newest finished run of a name with the same outcome digest."""
+        """The newest finished run of a model whose verdict depends on the same digest."""
         return next(
             (
                 r
@@ -122,8 +126,8 @@ class Runs:
             )
         if not _is_here(record):
             raise UserError(
-                f"run {record.run_id} is a process of {record.host}, not of this machine; cancel it there, or with "
-                f"`prefect flow-run cancel {record.flow_run}`"
+                f"run {record.run_id} is a process of {record.host}, not of this machine; "
+                f"cancel it there, or with `prefect flow-run cancel {record.flow_run}`"
             )
         os.kill(record.pid, signal.SIGINT)
         return record
@@ -138,7 +142,7 @@ class Runs:
             return replace(
                 record,
                 status="interrupted",
-                error="its process is gone; run the same configuration again to go on",
+                error="its process has ended; run the same configuration again to resume it",
             )
         return record
 
@@ -150,10 +154,10 @@ def exclusive(home: Home, *, wait: bool, say: Any = None) -> Iterator[None]:  # 
     Args:
         home: the state folder.
         wait: wait for the holder, or fail at once.
-        say: called with one sentence while waiting.
+        say: receives one message if the lock has to be waited for.
 
     Raises:
-        UserError: someone else holds it and ``wait`` is false.
+        UserError: another process holds it and ``wait`` is false.
     """
     holder = home.root / _HOLDER
     lock = FileLock(home.root / _LOCK, is_singleton=True, thread_local=False)
@@ -163,7 +167,8 @@ def exclusive(home: Home, *, wait: bool, say: Any = None) -> Iterator[None]:  # 
         who = holder.read_text(encoding="utf-8").strip() if holder.is_file() else "another process"
         if not wait:
             raise UserError(
-                f"{home.root} is in use by {who}; wait for it, cancel it with `concord runs cancel`, or drop --no-wait"
+                f"{home.root} is in use by {who}; "
+                "wait for it, cancel it with `concord runs cancel`, or drop --no-wait"
             ) from None
         if say:
             say(f"waiting for {who}, which holds {home.root}")
@@ -191,12 +196,12 @@ def _process(pid: int, host: str) -> str:
 
 
 def _is_here(record: RunRecord) -> bool:
-    """Whether a run's process is one of this machine or pod; records of old name none, and were of one machine."""
+    """Whether a run's process belongs to this machine or pod; early records name no host."""
     return record.host in ("", socket.gethostname())
 
 
 def _is_alive(record: RunRecord, home: Home) -> bool:
-    """Whether a run's process still is: asked of the system here, of the lock's holder elsewhere."""
+    """Whether a run's process is alive: by its id on this machine, by the lock elsewhere."""
     if not _is_here(record):
         return _holds(record, home)
     try:
@@ -209,9 +214,10 @@ def _is_alive(record: RunRecord, home: Home) -> bool:
 
 
 def _holds(record: RunRecord, home: Home) -> bool:
-    """Whether a process of another machine holds the home: its name is with the lock, and the lock is not free.
+    """Whether a process of another machine holds the home.
 
-    A number says nothing there: the same one may be another process of ours. Files are locked through the shared volume.
+    It does if the holder file names it and the lock is taken. Its process id alone proves nothing,
+    because a process here may have the same one. The lock works through the shared volume.
     """
     holder = home.root / _HOLDER
     if not holder.is_file() or not holder.read_text(encoding="utf-8").startswith(

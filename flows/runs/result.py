@@ -1,4 +1,4 @@
-"""What ``concord run --json`` prints: exactly this object."""
+"""The object that ``concord run --json`` prints."""
 
 from pathlib import Path
 from typing import Literal
@@ -45,7 +45,12 @@ class RunResult(BaseModel):
 
 
 def from_record(record: RunRecord, *, nothing_changed: bool = False) -> RunResult:
-    """The result of a finished run; with ``nothing_changed`` every step reads as skipped."""
+    """The result of a finished run.
+
+    Args:
+        record: the run.
+        nothing_changed: whether it answers for a later request; then every step counts as skipped.
+    """
     outputs = {step["name"]: Path(step["output"]) for step in record.steps}
     metrics = Metrics.model_validate(read_json(outputs["evaluate"] / "metrics.json"))
     steps = [StepLine(**{k: step[k] for k in StepLine.model_fields}) for step in record.steps]

@@ -1,4 +1,4 @@
-"""Which revision of the data a run saw: the Git commit, and the hash that DVC knows the data by."""
+"""Revision of a run's data: the Git commit, and DVC's hash of the data."""
 
 import hashlib
 import json
@@ -11,7 +11,7 @@ from components.config.home import CHECKOUT
 
 
 def data_revision(data: Path, checkout: Path = CHECKOUT) -> str | None:
-    """``<commit>:<md5>`` of a data set that ``dvc.lock`` lists and that still is what DVC made; else None."""
+    """``<commit>:<md5>`` of a data set under DVC; None if ``dvc.lock`` lacks it or it changed."""
     lock = checkout / "dvc.lock"
     if not lock.is_file() or not data.is_dir() or not data.is_relative_to(checkout):
         return None
@@ -37,7 +37,7 @@ def data_revision(data: Path, checkout: Path = CHECKOUT) -> str | None:
 def dvc_hash(folder: Path) -> str:
     """DVC's hash of a folder: MD5 over the sorted list of its files with their MD5, and ``.dir``.
 
-    Source: ``dvc_data.hashfile.tree.Tree.as_bytes``; a test compares it with what DVC itself writes.
+    Source: ``dvc_data.hashfile.tree.Tree.as_bytes``; a test compares it with DVC's own hash.
     """
     files = sorted((p.relative_to(folder).as_posix(), p) for p in folder.rglob("*") if p.is_file())
     listed = [{"md5": _md5(path.read_bytes()), "relpath": name} for name, path in files]

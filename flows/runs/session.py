@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from components.config import run as configuration
-from components.config.home import Home, find, writable
+from components.config.home import find, writable
 from components.core.refs import Ref, digest_json
 from components.registry.ledger import Ledger
 from flows.display import Display, console
@@ -134,14 +134,14 @@ class Session:
         self.record = self._runs.write(replace(self.record, **changes))  # type: ignore[arg-type]
 
 
-def unchanged(path: Path, config: configuration.RunConfig, home: Home) -> runs.RunRecord | None:
+def unchanged(job: Job) -> runs.RunRecord | None:
     """The earlier run whose verdict still stands; None if there is work to do.
 
     Step keys and the ledger are enough to find it: no engine starts, and no torch is imported.
     """
-    job = Job.opened(config, base=path.resolve().parent, home=home)
-    rows = table.steps_for(config, job.manifest)
+    rows = table.steps_for(job.config, job.manifest)
     results = list(finished(rows, job))
     if len(results) < len(rows):
         return None
-    return runs.Runs(home).settled(config.name, settlement(config, results, Ledger(home.ledger)))
+    digest = settlement(job.config, results, Ledger(job.home.ledger))
+    return runs.Runs(job.home).settled(job.config.name, digest)
