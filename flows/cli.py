@@ -454,11 +454,13 @@ def runs_cancel(
 def runs_clean(
     keep: Annotated[
         int,
-        typer.Option(min=1, help="How many of the newest runs of each model keep their outputs."),
+        typer.Option(min=1, help="How many of the newest runs of each model keep their content."),
     ] = 3,
     as_json: AsJson = False,
 ) -> None:
-    """Free disk: outputs of old runs. Registered versions stay, with all that serving and rollback need.
+    """Free disk: remove what only old runs needed: step outputs, cached features, checkpoints, fetched packages.
+
+    Registered versions stay, with all that serving and rollback need.
 
     Example: concord runs clean --keep 3
     """

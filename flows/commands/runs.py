@@ -4,8 +4,8 @@ from dataclasses import asdict
 
 from components.config.home import find
 from flows.commands.answer import Answer, table
+from flows.runs.cleaning import free_except
 from flows.runs.records import RunRecord, Runs, exclusive
-from flows.steps.store import StepStore
 
 _EMPTY = "there are no runs yet"
 
@@ -59,15 +59,14 @@ def cancel(run_id: str) -> Answer:
 
 
 def clean(keep: int) -> Answer:
-    """Remove what only old runs need."""
+    """Remove the content and records of old runs."""
     home = find()
     if not home.root.is_dir():
         return Answer(value={"freed_bytes": 0, "runs_removed": []}, text=_EMPTY)
     with exclusive(home, wait=True):
         store = Runs(home)
         kept, old = _newest(store.all(), keep)
-        keys = {s["key"] for r in kept for s in r.steps}
-        freed = StepStore(home.steps).remove_except(keys)
+        freed = free_except(home, kept)
         for record in old:
             store.remove(record)
     value = {"freed_bytes": freed, "runs_removed": [r.run_id for r in old]}

@@ -33,7 +33,7 @@ class Lease:
 
 def _identity(state: Path) -> str:
     """A random name for a state folder, kept in it: the same wherever the folder is mounted."""
-    kept = state / "leaseholder"
+    kept = state / ".leaseholder"
     if not kept.is_file():
         write_atomically(kept, secrets.token_hex(8))
     return kept.read_text(encoding="utf-8").strip()

@@ -1,13 +1,13 @@
 """The step store: one output folder per step key, written once and found again by later runs."""
 
 import importlib.metadata
-import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from components.core.content import free, stored
 from components.core.files import read_json, write_json, written_aside
 from components.core.refs import Ref, digest_folder, digest_json
 
@@ -147,19 +147,9 @@ class StepStore:
             or "its output was removed"
         )
 
-    def remove_except(self, keep: set[str]) -> int:
-        """Delete every output whose key is not in ``keep``; return the bytes freed."""
-        freed = 0
-        for record in self.root.glob("*/*.json"):
-            if record.stem in keep:
-                continue
-            folder = record.with_suffix("")
-            freed += sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
-            record.unlink()
-            shutil.rmtree(folder, ignore_errors=True)
-        for part in self.root.glob("*/.*.part"):
-            shutil.rmtree(part, ignore_errors=True)
-        return freed
+    def remove_except(self, keep: Container[str]) -> int:
+        """Delete every output whose key is not kept; returns the bytes freed."""
+        return free(entry for entry in stored(self.root, depth=2) if entry.key not in keep)
 
     def _places(self, key: StepKey) -> tuple[Path, Path]:
         folder = self.root / key.step / key.digest()

@@ -1,0 +1,33 @@
+"""What ``concord runs clean`` removes from the state folder: content that only old runs needed."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from components.config.home import Home
+from components.core.content import Stored, free, stored
+from flows.runs.records import RunRecord
+from flows.steps.store import StepStore
+
+
+def free_except(home: Home, kept: Sequence[RunRecord]) -> int:
+    """Remove content that the kept runs do not need; returns the bytes freed.
+
+    Step outputs stay if a kept run names their key; everything else, which can be made or fetched
+    again, if it was written since the first kept run began or a kept output names it.
+    """
+    keys = {step["key"] for record in kept for step in record.steps}
+    freed = StepStore(home.steps).remove_except(keys)
+    since = min((datetime.fromisoformat(r.started).timestamp() for r in kept), default=float("inf"))
+    named = _named(home)
+
+    def unused(entry: Stored) -> bool:
+        return entry.used < since and entry.key not in named
+
+    for root in (home.cache / "features", home.packages, home.checkpoints):
+        freed += free(entry for entry in stored(root) if unused(entry))
+    return freed
+
+
+def _named(home: Home) -> str:
+    """What features that are still stored say about their encoders, as text."""
+    return "".join(p.read_text(encoding="utf-8") for p in home.steps.glob("*/*/features.json"))

@@ -1,0 +1,72 @@
+"""Which content stays when old runs are cleaned away."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from components.config.home import Home
+from flows.runs.cleaning import free_except
+from flows.runs.records import RunRecord
+
+BEFORE, START, AFTER = 1_000_000.0, 2_000_000.0, 3_000_000.0
+ENCODER = "e" * 64
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home(root=tmp_path)
+
+
+def kept(*keys: str) -> RunRecord:
+    """A run that began at ``START``."""
+    return RunRecord(
+        run_id="r",
+        name="m",
+        started="1970-01-24T03:33:20+00:00",
+        pid=os.getpid(),
+        config={},
+        config_path="c.yaml",
+        data_digest="d",
+        steps=[{"key": key} for key in keys],
+    )
+
+
+def written(folder: Path, at: float, text: str = "1234", name: str = "file") -> Path:
+    folder.mkdir(parents=True)
+    (folder / name).write_text(text)
+    for place in (folder / name, folder):
+        os.utime(place, (at, at))
+    return folder
+
+
+@pytest.mark.parametrize("store", ["cache/features", "packages", "checkpoints"])
+def test_what_was_written_before_the_first_kept_run_goes(home: Home, store: str) -> None:
+    old = written(home.root / store / "old", BEFORE)
+    new = written(home.root / store / "new", AFTER)
+    assert free_except(home, [kept()]) == 4
+    assert (old.exists(), new.exists()) == (False, True)
+
+
+def test_step_outputs_stay_by_key_whatever_their_age(home: Home) -> None:
+    named = written(home.steps / "teach" / "named", BEFORE)
+    other = written(home.steps / "teach" / "other", AFTER)
+    free_except(home, [kept("named")])
+    assert (named.exists(), other.exists()) == (True, False)
+
+
+def test_cached_features_of_an_output_that_stays_are_kept(home: Home) -> None:
+    used = written(home.cache / "features" / ENCODER, BEFORE)
+    meta = f'{{"modalities": {{"text": {{"digest": "{ENCODER}"}}}}}}'
+    written(home.steps / "encode" / "key", BEFORE, meta, name="features.json")
+    free_except(home, [kept("key")])
+    assert used.exists()
+    free_except(home, [kept()])
+    assert not used.exists()
+
+
+def test_the_memo_of_file_digests_stays(home: Home) -> None:
+    memo = home.cache / "digests.json"
+    written(home.cache, BEFORE, name="digests.json")
+    free_except(home, [kept()])
+    assert memo.exists()
