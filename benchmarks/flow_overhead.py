@@ -39,12 +39,12 @@ def main() -> None:
         with engines.started(Home(root=root / "engines")) as running:
             warm()
             running.wait_for_prefect()
-            from components.registry.mlflow_store import Registry
+            from components.registry.mlflow_client import Store
             from flows.retrain import retrain
 
             for name in ("bare", "flow"):
                 (root / name).mkdir()
-                Registry(Home(root=root / name)).prepare()
+                Store(Home(root=root / name)).prepare()
             alone = bare(path, root / "bare")
             os.environ["CONCORD_HOME"] = str(root / "flow")
             start = time.perf_counter()

@@ -10,10 +10,11 @@ from components.config.run import RunConfig
 from components.core.files import read_json
 from components.core.refs import Ref, digest_folder
 from components.features.store import Features
-from components.registry import promotion
-from components.registry.gate import Answers, Decision, Rows, decide, evidence_digest
-from components.registry.mlflow_store import Registry
-from components.registry.promotion import Standing
+from components.registry.gate import ClassNames, Decision, Rows, decide, evidence_digest
+from components.registry.mlflow_client import Store
+from components.registry.mlflow_runs import record_run
+from components.registry.promotion import Promotion
+from components.registry.versions import RegisteredVersion
 from flows.runs.records import now
 from flows.runs.session import Session
 from flows.steps import table
@@ -21,12 +22,13 @@ from flows.steps.step import execute, named
 from serving import endpoint
 
 
-def register(session: Session, packed: Ref, results: Ref) -> Standing:
+def register(session: Session, packed: Ref, results: Ref) -> RegisteredVersion:
     """Record the run in MLflow and register its package; the same package keeps its version."""
     job, record = session.job, session.record
     package = packed.path / "package"
     metrics = read_json(results.path / "metrics.json")
-    run = Registry(job.home).record_run(
+    run = record_run(
+        Store(job.home),
         job.config.name,
         record.run_id,
         params=job.config.model_dump(mode="json"),
@@ -43,9 +45,7 @@ def register(session: Session, packed: Ref, results: Ref) -> Standing:
             "data_docs": session.output("validate").path / "data_docs",
         },
     )
-    standing = promotion.register(
-        job.home,
-        job.config.name,
+    version = Promotion(job.home, job.config.name).register(
         package,
         package_digest=digest_folder(package),
         run=run,
@@ -60,52 +60,51 @@ def register(session: Session, packed: Ref, results: Ref) -> Standing:
             "run": record.run_id,
         },
     )
-    session.update(model_version=standing.version)
-    return standing
+    session.update(model_version=version.version)
+    return version
 
 
-def gate(session: Session, challenger: Standing, results: Ref) -> Decision:
+def gate(session: Session, challenger: RegisteredVersion, results: Ref) -> Decision:
     """Compare the challenger with the champion on the same held-out rows."""
-    job, name = session.job, session.job.config.name
-    champion = promotion.champion(job.home, name)
+    job = session.job
+    promotion = Promotion(job.home, job.config.name)
+    champion = promotion.champion()
     mine, theirs, terms = (
         challenger.package_digest,
         champion.package_digest if champion else None,
         job.config.gate,
     )
     digest = evidence_digest(challenger=mine, champion=theirs, rows=results.digest, config=terms)
-    if (before := promotion.settled(job.home, name, challenger, digest)) is not None:
+    if (before := promotion.settled(challenger, digest)) is not None:
         return Decision(verdict=before.verdict, reasons=before.reasons, evidence_digest=digest)
-    rows, looks = _rows(session, results, champion), session.ledger.looks(name)
     return decide(
-        rows,
+        _rows(session, results, champion),
         challenger=mine,
         champion=theirs,
         rows_digest=results.digest,
         config=terms,
-        looks=looks,
+        looks=promotion.versions().history.looks(),
     )
 
 
-def promote(session: Session, challenger: Standing, decision: Decision) -> None:
+def promote(session: Session, challenger: RegisteredVersion, decision: Decision) -> None:
     """Write the decision into the ledger and let the champion alias follow."""
-    outcome = promotion.apply(
-        session.job.home, session.job.config.name, decision, challenger, time=now()
-    )
+    promotion = Promotion(session.job.home, session.job.config.name)
+    outcome = promotion.apply(decision, challenger, time=now())
     session.update(verdict=outcome.verdict, reasons=outcome.reasons)
 
 
-def serve(session: Session, challenger: Standing, packed: Ref) -> None:
+def serve(session: Session, challenger: RegisteredVersion, packed: Ref) -> None:
     """Install the version's Bento for endpoints; a running `concord serve` follows the champion."""
     endpoint.install(session.job.home, challenger, packed.path / "bento")
 
 
-def _rows(session: Session, results: Ref, champion: Standing | None) -> Rows:
+def _rows(session: Session, results: Ref, champion: RegisteredVersion | None) -> Rows:
     config = session.job.config
     table = pq.read_table(results.path / "comparisons.parquet")
     keep = np.array(table["split"].to_pylist()) == config.gate.split
     answers = {c: np.array(table[c].to_pylist(), dtype=np.str_)[keep] for c in table.column_names}
-    theirs: Answers | None = None
+    theirs: ClassNames | None = None
     if champion is not None:
         known = _champion_answers(session, champion)
         theirs = np.array([known.get(i, "") for i in answers["id"]], dtype=np.str_)
@@ -118,12 +117,12 @@ def _rows(session: Session, results: Ref, champion: Standing | None) -> Rows:
     )
 
 
-def _champion_answers(session: Session, champion: Standing) -> dict[str, str]:
+def _champion_answers(session: Session, champion: RegisteredVersion) -> dict[str, str]:
     from components.evaluation import standing
 
     features, package = (
         Features.load(session.output("encode").path),
-        promotion.package_of(session.job.home, champion),
+        Promotion(session.job.home, champion.model).package_of(champion),
     )
     if not standing.is_compatible(package, features):
         features = Features.load(_encoded_for(session, package).path)

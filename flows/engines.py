@@ -79,7 +79,7 @@ class Engines:
                 [
                     sys.executable,
                     "-m",
-                    "components.registry.mlflow_store",
+                    "components.registry.mlflow_client",
                     "--prepare",
                     str(self.home.root),
                 ],

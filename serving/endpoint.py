@@ -26,8 +26,8 @@ from components.config.home import Home
 from components.core.errors import UsageError, UserError, unknown_name
 from components.core.files import written_aside
 from components.core.refs import digest_folder
-from components.registry import promotion
-from components.registry.promotion import Standing
+from components.registry.promotion import Promotion, no_champion
+from components.registry.versions import RegisteredVersion, models
 from serving.bento import build, link
 
 _READY_SECONDS = 120.0
@@ -175,14 +175,15 @@ def supervise(
     Raises:
         UserError: no such model, no champion, or its Bento does not start.
     """
-    standing = promotion.champion(home, model)
-    if standing is None:
-        known = promotion.models(home)
+    promotion = Promotion(home, model)
+    version = promotion.champion()
+    if version is None:
+        known = models(home)
         if model not in known and known:
             raise UserError(
                 f"{unknown_name('model', model, known)}; `concord run CONFIG` registers one"
             )
-        raise UserError(promotion.no_champion(model))
+        raise UserError(no_champion(model))
     check_port(_address(host), port)
     stopping = threading.Event()
     before = {
@@ -191,21 +192,21 @@ def supervise(
     }
     endpoint: Endpoint | None = None
     try:
-        endpoint = _serve(home, standing, host, port)
-        told(f"serving {model} version {standing.version} at {endpoint.url}")
-        refused: Standing | None = None
+        endpoint = _serve(home, version, host, port)
+        told(f"serving {model} version {version.version} at {endpoint.url}")
+        refused: RegisteredVersion | None = None
         while not stopping.wait(poll_seconds):
-            wanted = promotion.champion(home, model)
+            wanted = promotion.champion()
             if (code := endpoint.process.poll()) is not None:
                 told(
                     f"the server ended by itself (exit code {code}); starting it again, log: {endpoint.log}"
                 )
-            elif wanted is None or wanted in (standing, refused):
+            elif wanted is None or wanted in (version, refused):
                 continue
-            following = standing if wanted is None or wanted == refused else wanted
-            endpoint, served = _swap(home, endpoint, standing, following, host, port, told)
+            following = version if wanted is None or wanted == refused else wanted
+            endpoint, served = _swap(home, endpoint, version, following, host, port, told)
             refused = following if served != following else None
-            standing = served
+            version = served
     except _Stopped:
         pass
     finally:
@@ -227,13 +228,13 @@ def _interrupt(stopping: threading.Event) -> None:
     raise _Stopped
 
 
-def install(home: Home, standing: Standing, bento: Path) -> None:
+def install(home: Home, version: RegisteredVersion, bento: Path) -> None:
     """Put a version's Bento, which a run has built, where `supervise` finds it; the same one again changes nothing.
 
     Raises:
         UserError: the state folder cannot be written.
     """
-    target = _bentos(home, standing)
+    target = _bentos(home, version)
     with _writing(home):
         if (target / "bento.yaml").is_file() and _code(target) == _code(bento):
             return
@@ -241,7 +242,7 @@ def install(home: Home, standing: Standing, bento: Path) -> None:
             shutil.copytree(bento, aside / "bento", copy_function=link)
 
 
-def bento_of(home: Home, standing: Standing) -> Path:
+def bento_of(home: Home, version: RegisteredVersion) -> Path:
     """The Bento of a registered version, built from its package where no run has installed one.
 
     It is made aside and renamed, so that a killed build leaves nothing half.
@@ -249,12 +250,12 @@ def bento_of(home: Home, standing: Standing) -> Path:
     Raises:
         UserError: the version's package is gone, BentoML refused, or the state folder cannot be written.
     """
-    target = _bentos(home, standing)
+    target = _bentos(home, version)
     if not (target / "bento.yaml").is_file():
-        package = promotion.package_of(home, standing)
+        package = Promotion(home, version.model).package_of(version)
         if not package.is_dir():
             raise UserError(
-                f"the package of {standing.model} version {standing.version} is gone from {package}; "
+                f"the package of {version.model} version {version.version} is gone from {package}; "
                 "run its configuration again, or roll back to another version"
             )
         with _writing(home), written_aside(target.parent) as aside:
@@ -262,8 +263,8 @@ def bento_of(home: Home, standing: Standing) -> Path:
     return target
 
 
-def _bentos(home: Home, standing: Standing) -> Path:
-    return home.root / "bentos" / standing.package_digest[:12] / "bento"
+def _bentos(home: Home, version: RegisteredVersion) -> Path:
+    return home.root / "bentos" / version.package_digest[:12] / "bento"
 
 
 def _code(bento: Path) -> str:
@@ -284,20 +285,20 @@ def _writing(home: Home) -> Iterator[None]:
         ) from error
 
 
-def _serve(home: Home, standing: Standing, host: str, port: int) -> Endpoint:
-    log = home.engines / f"serve-{standing.model}-{port}.log"
-    return start(bento_of(home, standing), host=host, port=port, version=standing.version, log=log)
+def _serve(home: Home, version: RegisteredVersion, host: str, port: int) -> Endpoint:
+    log = home.engines / f"serve-{version.model}-{port}.log"
+    return start(bento_of(home, version), host=host, port=port, version=version.version, log=log)
 
 
 def _swap(
     home: Home,
     endpoint: Endpoint,
-    now: Standing,
-    wanted: Standing,
+    now: RegisteredVersion,
+    wanted: RegisteredVersion,
     host: str,
     port: int,
     told: Callable[[str], None],
-) -> tuple[Endpoint, Standing]:
+) -> tuple[Endpoint, RegisteredVersion]:
     """Serve ``wanted`` in the place of ``now``; if it does not start, serve ``now`` again."""
     try:
         bento_of(home, wanted)

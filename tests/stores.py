@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def prepare(home: Path) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "components.registry.mlflow_store", "--prepare", str(home)]
+    command = [sys.executable, "-m", "components.registry.mlflow_client", "--prepare", str(home)]
     return subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )

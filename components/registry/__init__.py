@@ -1,10 +1,11 @@
-"""Which version users get and why: gate, ledger, promotion; one module speaks MLflow."""
+"""Which version users get and why: gate, ledger, promotion; the modules ``mlflow_*`` use MLflow."""
 
+from pathlib import Path
 from typing import Any
 
 
 def _load_pyfunc(path: str) -> Any:  # noqa: ANN401
-    """What MLflow calls to load a version: registered versions name this module as their loader."""
-    from components.registry.mlflow_store import load_pyfunc
+    """Load a version for MLflow: registered versions name this module as their loader."""
+    from components.registry.mlflow_pyfunc import PyfuncModel
 
-    return load_pyfunc(path)
+    return PyfuncModel(Path(path))

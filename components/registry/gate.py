@@ -33,7 +33,7 @@ from components.core.errors import UserError
 from components.core.refs import digest_json
 
 Verdict = Literal["promote", "keep", "inconclusive"]
-Answers = NDArray[np.str_]
+ClassNames = NDArray[np.str_]
 """Class names ``(n,)``, one for each row."""
 
 
@@ -41,13 +41,13 @@ Answers = NDArray[np.str_]
 class Rows:
     """What is true and what everybody answers on the held-out rows of one split, in one order."""
 
-    labels: Answers
-    challenger: Answers
-    champion: Answers | None = None
+    labels: ClassNames
+    challenger: ClassNames
+    champion: ClassNames | None = None
     """``None`` where there is no champion."""
-    majority: Answers | None = None
+    majority: ClassNames | None = None
     """The most frequent visible training label, repeated; needed without a champion."""
-    best_single: Answers | None = None
+    best_single: ClassNames | None = None
     """Needed without a champion, where there are several modalities."""
 
 
@@ -120,7 +120,7 @@ def decide(
     return Decision(verdict=verdict, reasons=reasons, evidence=evidence, evidence_digest=digest)
 
 
-def _opponents(rows: Rows, champion: str | None) -> list[tuple[str, Answers]]:
+def _opponents(rows: Rows, champion: str | None) -> list[tuple[str, ClassNames]]:
     if champion is not None:
         assert rows.champion is not None, "there is a champion: its answers are needed"
         return [("champion", rows.champion)]
@@ -130,7 +130,7 @@ def _opponents(rows: Rows, champion: str | None) -> list[tuple[str, Answers]]:
 
 
 def _judge(
-    against: str, other: Answers, rows: Rows, config: GateConfig, comparisons: dict[str, Any]
+    against: str, other: ClassNames, rows: Rows, config: GateConfig, comparisons: dict[str, Any]
 ) -> tuple[Verdict, str]:
     """Compare with one opponent, note the figures, and say what follows."""
     from components.evaluation.comparison import mcnemar, paired_bootstrap

@@ -1,32 +1,20 @@
-"""One line of the ledger: what it must say, and how it is a row of a table."""
+"""One entry of the ledger: which fields it has, which its kind requires, and how it is stored as a row."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, get_args
 
 Kind = Literal["look", "registration", "promotion", "refusal", "rollback"]
 KINDS: tuple[str, ...] = get_args(Kind)
-COLUMNS = (
-    "time",
-    "model",
-    "kind",
-    "version",
-    "package_digest",
-    "evidence_digest",
-    "actor",
-    "details",
-)
-REFUSED = "the ledger is append-only"
-"""What a database answers to whoever changes or removes an entry."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """One line of the ledger.
+    """One entry of the ledger.
 
-    ``version`` and ``package_digest`` name the version that the entry speaks of: registered, looked at, refused, or, for a
-    ``promotion`` and a ``rollback``, the one that is champion from then on.
+    ``version`` and ``package_digest`` name the version that was registered, looked at or refused;
+    for a ``promotion`` and a ``rollback``, the one that is champion from then on.
     """
 
     time: str
@@ -39,34 +27,32 @@ class Entry:
     actor: str
     details: dict[str, Any] = field(default_factory=dict)
     seq: int = 0
-    """Place in the ledger from 1; 0 as long as it is not written."""
+    """Place in the ledger, from 1; 0 until it is written."""
 
 
 def check(entry: Entry) -> None:
     """Refuse an entry that could not be replayed.
 
     Raises:
-        ValueError: unknown kind, or what its kind needs is missing (a mistake of the caller).
+        ValueError: an unknown kind, or a missing field that its kind requires; a mistake of the
+            caller.
     """
     if entry.kind not in KINDS:
         raise ValueError(f"kind: got {entry.kind!r}, wanted one of {KINDS}")
     if entry.kind in ("promotion", "rollback") and (
         entry.version is None or entry.package_digest is None
     ):
-        raise ValueError(
-            f"a {entry.kind} must name version and package_digest of the champion from now on"
-        )
+        raise ValueError(f"a {entry.kind} must name version and package_digest of the new champion")
     if entry.kind == "rollback" and not isinstance(entry.details.get("from_package_digest"), str):
         raise ValueError("a rollback must name details['from_package_digest']")
 
 
-def row(entry: Entry) -> tuple[object, ...]:
-    """The values of an entry in the order of ``COLUMNS``."""
+def to_row(entry: Entry) -> dict[str, Any]:
+    """Column to value; the details are JSON text."""
     details = json.dumps(entry.details, sort_keys=True, ensure_ascii=False)
-    return (*(getattr(entry, name) for name in COLUMNS[:-1]), details)
+    return {**asdict(entry), "details": details}
 
 
-def from_row(values: Sequence[Any]) -> Entry:
-    """The entry behind the values of ``COLUMNS`` and its place."""
-    *values, details, seq = values
-    return Entry(**dict(zip(COLUMNS, values, strict=False)), details=json.loads(details), seq=seq)
+def from_row(row: Mapping[str, Any]) -> Entry:
+    """The entry of a row that `to_row` wrote."""
+    return Entry(**{**row, "details": json.loads(row["details"])})

@@ -1,4 +1,4 @@
-"""What went wrong below MLflow: the file system, SQLite or the way to a server, found in a chain of errors."""
+"""The cause of an error of MLflow, found in the chain behind it: a file system, SQLite, or the way to a server."""
 
 import errno
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ _SERVER = (
 
 
 def storage_trouble(error: BaseException) -> str | None:
-    """The one clear line behind a refusal to write: SQLAlchemy and MLflow wrap it in pages."""
+    """The one clear line behind a refused write, which SQLAlchemy and MLflow wrap in pages."""
     chain = list(_chain(error))
     refused = any(
         (isinstance(e, OSError) and e.errno in _REFUSALS) or any(w in str(e) for w in _STORAGE)
@@ -38,7 +38,7 @@ def storage_trouble(error: BaseException) -> str | None:
 
 
 def server_trouble(error: BaseException) -> str | None:
-    """The one clear line behind a server that does not answer, or does not let us in."""
+    """The one clear line behind a server that does not answer or refuses the login."""
     chain = list(_chain(error))
     away = any(
         isinstance(e, ConnectionError | TimeoutError) or type(e).__module__ == "requests.exceptions"
@@ -49,7 +49,7 @@ def server_trouble(error: BaseException) -> str | None:
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """An error and those behind it, the one that began it last."""
+    """An error and the errors behind it; the first cause comes last."""
     found: BaseException | None = error
     while found is not None:
         yield found

@@ -8,7 +8,7 @@ from components.config.home import find, writable
 from components.config.trainer import LocalTrainer
 from components.core.errors import UsageError
 from components.data.manifest import load_manifest
-from components.registry import promotion
+from components.registry.promotion import Promotion
 from flows.commands.answer import Answer
 from flows.commands.registry import only_model
 from flows.display import Display, console
@@ -54,7 +54,6 @@ def classify_all(
         raise UsageError(f"--out: {out} is a folder, wanted a file")
     from flows.engines import quiet
     from flows.places.batch import answer
-    from flows.runs.evaluation import registered
 
     quiet()
     run = configuration.load(config, data) if config else None
@@ -67,10 +66,11 @@ def classify_all(
     )
     home = writable(find())
     name = only_model(home, model or (run.name if run else None))
-    chosen = registered(home, name, version)
+    promotion = Promotion(home, name)
+    chosen = promotion.versions().named(version)
     with Display() as display:
         figures = answer(
-            package=promotion.package_of(home, chosen),
+            package=promotion.package_of(chosen),
             data_uri=uri,
             manifest=load_manifest(uri, run.data.manifest if run else None),
             out=out,

@@ -10,7 +10,7 @@ import numpy as np
 from components.config import run as configuration
 from components.config.home import CHECKOUT, Home, find, writable
 from components.core.errors import UserError
-from components.registry import promotion
+from components.registry.promotion import Promotion
 from flows import engines
 from flows.commands.answer import Answer, table
 from flows.commands.run import screen
@@ -98,7 +98,7 @@ def _ask(
     from serving import endpoint
     from serving.client import Client
 
-    champion = promotion.champion(home, config.name)
+    champion = Promotion(home, config.name).champion()
     if champion is None:
         raise UserError(
             f"there is no champion to ask: the verdict was {result.verdict!r} ({'; '.join(result.reasons)})"

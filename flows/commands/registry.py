@@ -6,9 +6,9 @@ from pathlib import Path
 
 from components.config.home import Home, find, writable
 from components.core.errors import UserError, unknown_name
-from components.registry import promotion
 from components.registry.ledger import Ledger
-from components.registry.promotion import Standing
+from components.registry.promotion import Promotion
+from components.registry.versions import RegisteredVersion, models
 from flows.commands.answer import Answer, table
 from flows.runs.records import now
 
@@ -17,18 +17,18 @@ def promote(model: str | None, version: int, reason: str) -> Answer:
     """Make a version champion by hand."""
     home = writable(find())
     name = only_model(home, model)
-    standing = promotion.promote(
-        home, name, version, actor=getpass.getuser(), reason=reason, time=now()
-    )
-    return _changed(standing, f"version {standing.version} of {name} is champion")
+    promotion = Promotion(home, name)
+    champion = promotion.promote(version, actor=getpass.getuser(), reason=reason, time=now())
+    return _changed(champion, f"version {champion.version} of {name} is champion")
 
 
 def rollback(model: str | None, reason: str) -> Answer:
     """Give the previous champion its place back."""
     home = writable(find())
     name = only_model(home, model)
-    standing = promotion.rollback(home, name, actor=getpass.getuser(), reason=reason, time=now())
-    return _changed(standing, f"version {standing.version} of {name} is champion again")
+    promotion = Promotion(home, name)
+    champion = promotion.rollback(actor=getpass.getuser(), reason=reason, time=now())
+    return _changed(champion, f"version {champion.version} of {name} is champion again")
 
 
 def ledger(model: str | None) -> Answer:
@@ -65,7 +65,7 @@ def only_model(home: Home, name: str | None) -> str:
     Raises:
         UserError: none is registered, several are and none was named, or the named one is unknown.
     """
-    names = promotion.models(home)
+    names = models(home)
     if not names:
         raise UserError(
             f"no model is registered in {home.root}; make one with `concord run CONFIG`, or see `concord demo`"
@@ -79,11 +79,11 @@ def only_model(home: Home, name: str | None) -> str:
     return name or names[0]
 
 
-def _changed(standing: Standing, text: str) -> Answer:
+def _changed(champion: RegisteredVersion, text: str) -> Answer:
     value = {
-        "model": standing.model,
-        "champion": standing.version,
-        "package_digest": standing.package_digest,
+        "model": champion.model,
+        "champion": champion.version,
+        "package_digest": champion.package_digest,
     }
     return Answer(
         value=value, text=text, then="concord ledger; a running `concord serve` follows by itself"

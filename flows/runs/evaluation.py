@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 
 from components.config import run as configuration
-from components.config.home import Home, find, writable
+from components.config.home import find, writable
 from components.core.errors import UserError
-from components.registry import promotion
-from components.registry.promotion import Standing
+from components.registry.promotion import Promotion
 from flows.display import Display, console
 from flows.runs import records as runs
 from flows.steps import table
@@ -34,8 +33,9 @@ def measure(path: Path, *, version: str, data: str | None) -> dict[str, Any]:
     from components.model import network as models
 
     config, home = configuration.load(path, data), writable(find())
-    chosen = registered(home, config.name, version)
-    package = promotion.package_of(home, chosen)
+    promotion = Promotion(home, config.name)
+    chosen = promotion.versions().named(version)
+    package = promotion.package_of(chosen)
     options = {name: spec.options for name, spec in models.load(package).specs.items()}
     with runs.exclusive(home, wait=True, say=console.print), Display() as display:
         asked = config.model_copy(update={"modalities": options})
@@ -60,28 +60,3 @@ def measure(path: Path, *, version: str, data: str | None) -> dict[str, Any]:
         "accuracy": accuracy(truth, said),
         "macro_f1": macro_f1(truth, said),
     }
-
-
-def registered(home: Home, name: str, version: str) -> Standing:
-    """A registered version of a model.
-
-    Args:
-        home: the state folder.
-        name: of the model.
-        version: a number, ``champion`` or ``challenger``.
-
-    Raises:
-        UserError: the version does not exist.
-    """
-    known = {str(v.version): v for v in promotion.versions(home, name)}
-    if champion := promotion.champion(home, name):
-        known["champion"] = champion
-    if known:
-        known["challenger"] = promotion.versions(home, name)[-1]
-    if version not in known:
-        if not known:
-            raise UserError(f"no version of {name!r} is registered; make one with `concord run`")
-        raise UserError(
-            f"unknown version {version!r} of {name!r}; there are: {', '.join(sorted(known))}"
-        )
-    return known[version]

@@ -7,9 +7,9 @@ import pytest
 import yaml
 
 from components.core.refs import digest_folder
-from components.registry import promotion
 from components.registry.ledger import Ledger
 from components.registry.mlflow_store import Registry
+from components.registry.promotion import Promotion
 from serving import endpoint
 from tests import tiny
 from tests.cluster import flow_pod
@@ -51,7 +51,7 @@ def test_the_flow_in_a_pod_makes_a_champion_in_the_teams_ledger_and_registry(tea
     (version,) = Registry(team.home).versions("tiny")
     assert version.aliases == ["challenger", "champion"]
     assert version.package_digest == entries[-1].package_digest
-    package = promotion.package_of(team.home, promotion.champion(team.home, "tiny"))
+    package = Promotion(team.home, "tiny").package_of(Promotion(team.home, "tiny").champion())
     assert digest_folder(package) == version.package_digest
 
 
@@ -180,5 +180,5 @@ def test_a_pod_that_was_given_no_servers_makes_no_database_and_says_what_is_miss
 @pytest.mark.usefixtures("first")
 def test_another_machine_of_the_team_builds_what_it_serves_from_the_registry(team, tmp_path):
     laptop = replace(team.home, root=tmp_path / "laptop")
-    bento = endpoint.bento_of(laptop, promotion.champion(laptop, "tiny"))
+    bento = endpoint.bento_of(laptop, Promotion(laptop, "tiny").champion())
     assert (bento / "bento.yaml").is_file()

@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from components.config.home import Home
-from components.registry import promotion
 from components.registry.ledger import Ledger
+from components.registry.promotion import Promotion
 from flows.runs.result import RunResult
 from tests import tiny
 from tests.loop import outcome
@@ -37,7 +37,7 @@ def test_a_first_run_runs_every_step_and_makes_a_champion(first):
     _, home, result = first
     assert ran(result) == STEPS
     assert result.verdict == "promote"
-    assert promotion.champion(Home(root=home), "tiny").version == result.model_version == 1
+    assert Promotion(Home(root=home), "tiny").champion().version == result.model_version == 1
     assert Path(result.report).is_file()
     assert Path(result.data_docs).is_file()
     assert result.flow_run
@@ -111,18 +111,16 @@ def test_a_version_that_was_rolled_back_is_not_promoted_by_the_same_run(again):
     other = {"labeller: {name: fixed}": "labeller: null"}
     home = Home(root=again / "home")
     second = changed(again, other)
-    promotion.promote(
-        home,
-        "tiny",
+    Promotion(home, "tiny").promote(
         second.model_version,
         actor="test",
         reason="try it",
         time="2026-01-01T00:00:00+00:00",
     )
-    promotion.rollback(home, "tiny", actor="test", reason="no", time="2026-01-02T00:00:00+00:00")
+    Promotion(home, "tiny").rollback(actor="test", reason="no", time="2026-01-02T00:00:00+00:00")
     result = changed(again, other)
     assert result.verdict != "promote"
-    assert promotion.champion(home, "tiny").version == 1
+    assert Promotion(home, "tiny").champion().version == 1
 
 
 @pytest.mark.parametrize("step", ["encode", "train"])

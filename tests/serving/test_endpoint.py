@@ -16,8 +16,8 @@ from components.config.home import find
 from components.core.errors import UsageError, UserError
 from components.core.refs import digest_folder
 from components.prediction.predictor import Predictor
-from components.registry import promotion
 from components.registry.ledger import Entry, Ledger
+from components.registry.promotion import Promotion
 from serving import endpoint as endpoints
 from serving.client import Client
 from tests.packaged import packed
@@ -172,7 +172,7 @@ def test_supervise_follows_the_champion_and_ends_clean(tmp_path, bento):
     """The first Bento is installed as a run does it, the second one is built."""
     home, port = find(tmp_path / ".concord"), free_port()
     registered(home, "1" * 64, "2" * 64)
-    endpoints.install(home, promotion.versions(home, "tiny")[0], bento)
+    endpoints.install(home, Promotion(home, "tiny").versions().all()[0], bento)
     promoted(home, 1, "1" * 64)
     process = supervisor(home, port)
     try:
@@ -218,16 +218,16 @@ def test_no_server_outlives_a_launcher_that_was_killed(bento, tmp_path):
 def test_installing_a_bento_twice_changes_nothing_and_new_code_replaces_it(tmp_path, bento):
     home = find(tmp_path / ".concord")
     registered(home, "1" * 64)
-    (standing,) = promotion.versions(home, "tiny")
-    endpoints.install(home, standing, bento)
-    installed = endpoints.bento_of(home, standing)
+    (version,) = Promotion(home, "tiny").versions().all()
+    endpoints.install(home, version, bento)
+    installed = endpoints.bento_of(home, version)
     assert digest_folder(installed) == digest_folder(bento)
     before = installed.stat().st_ino
-    endpoints.install(home, standing, bento)
+    endpoints.install(home, version, bento)
     assert installed.stat().st_ino == before
     shutil.copytree(bento, tmp_path / "other")
     (tmp_path / "other" / "src" / "serving" / "app.py").write_text("# another version")
-    endpoints.install(home, standing, tmp_path / "other")
+    endpoints.install(home, version, tmp_path / "other")
     assert digest_folder(installed) == digest_folder(tmp_path / "other")
 
 

@@ -60,9 +60,7 @@ def place(anew):
 def test_a_missing_ledger_reads_as_empty_and_reading_makes_nothing(place, tmp_path):
     ledger = Ledger(place)
     assert ledger.entries() == []
-    assert ledger.decided("m", "e") is None
-    assert ledger.rolled_back("m") == set()
-    assert ledger.looks("m") == 0
+    assert ledger.history("m").succession() == []
     assert list(tmp_path.iterdir()) == []
 
 
@@ -79,13 +77,13 @@ def test_it_gives_back_what_was_appended_in_order(anew, entries, data):
     assert ledger.entries("m", "look") == [
         e for e in written if e.model == "m" and e.kind == "look"
     ]
-    assert ledger.looks("n") == sum(e.model == "n" and e.kind == "look" for e in entries)
+    assert ledger.history("n").looks() == sum(e.model == "n" and e.kind == "look" for e in entries)
     decided = [
         e
         for e in written
         if e.model == "m" and e.kind in ("promotion", "refusal") and e.evidence_digest == "e1"
     ]
-    assert ledger.decided("m", "e1") == (decided[-1] if decided else None)
+    assert ledger.history("m").decided("e1") == (decided[-1] if decided else None)
 
 
 @pytest.mark.parametrize(
@@ -130,12 +128,13 @@ def test_the_table_itself_refuses_to_forget(statement):
 def test_a_package_stays_rolled_back_until_somebody_promotes_it_again(place):
     ledger = Ledger(place)
     ledger.append(entry("promotion", 1, "a"), entry("promotion", 2, "b"))
-    ledger.append(entry("rollback", 1, "a", from_package_digest="b", from_version=2))
-    assert ledger.rolled_back("m") == {"b"}
-    assert [e.version for e in ledger.succession("m")] == [1]
+    (rollback,) = ledger.append(entry("rollback", 1, "a", from_package_digest="b", from_version=2))
+    assert ledger.history("m").rollback_of("b") == rollback
+    assert ledger.history("m").rollback_of("a") is None
+    assert [e.version for e in ledger.history("m").succession()] == [1]
     ledger.append(entry("promotion", 2, "b"))
-    assert ledger.rolled_back("m") == set()
-    assert [e.version for e in ledger.succession("m")] == [1, 2]
+    assert ledger.history("m").rollback_of("b") is None
+    assert [e.version for e in ledger.history("m").succession()] == [1, 2]
 
 
 def test_entries_that_cannot_be_replayed_are_refused(place):
@@ -155,7 +154,8 @@ _PLACE = "place = sys.argv[1] if '://' in sys.argv[1] else Path(sys.argv[1])\n"
 def test_many_processes_append_without_losing_or_mixing_entries(place):
     """Each process writes pairs; a pair is one transaction, so its two entries are neighbours."""
     script = (
-        f"import sys; from pathlib import Path; from components.registry.ledger import Entry, Ledger\n{_PLACE}ledger = Ledger(place)\n"
+        f"import sys; from pathlib import Path\nfrom components.registry.ledger import Entry, Ledger\n{_PLACE}"
+        "ledger = Ledger(place)\n"
         "for i in range(20):\n"
         "    e = Entry(time='t', model='m', kind='look', actor=sys.argv[2], details={'i': i})\n"
         "    ledger.append(e, e)\n"
@@ -176,7 +176,8 @@ def test_many_processes_append_without_losing_or_mixing_entries(place):
 @pytest.mark.parametrize("after", [0.0, 0.01, 0.03, 0.1])
 def test_what_was_reported_survives_sigkill_and_nothing_half_is_seen(place, after):
     script = (
-        f"import sys; from pathlib import Path; from components.registry.ledger import Entry, Ledger\n{_PLACE}ledger = Ledger(place)\n"
+        f"import sys; from pathlib import Path\nfrom components.registry.ledger import Entry, Ledger\n{_PLACE}"
+        "ledger = Ledger(place)\n"
         "for i in range(10**6):\n"
         "    e = Entry(time='t', model='m', kind='look', actor='me', details={'i': i})\n"
         "    sys.stdout.write(f'{ledger.append(e, e)[-1].seq}\\n'); sys.stdout.flush()\n"
@@ -207,7 +208,8 @@ def test_a_read_only_home_can_be_read_and_says_why_it_cannot_be_written():
     """Run as an ordinary user, because the superuser may write anywhere."""
     script = (
         "import os, sys; sys.path.insert(0, sys.argv[2])\n"
-        "from pathlib import Path; from components.core.errors import UserError; from components.registry.ledger import Entry, Ledger\n"
+        "from pathlib import Path; from components.core.errors import UserError\n"
+        "from components.registry.ledger import Entry, Ledger\n"
         "if os.getuid() == 0: os.setgid(65534); os.setuid(65534)\n"
         "home = Path(sys.argv[1]); ledger = Ledger(home / 'ledger.db')\n"
         "assert [e.actor for e in ledger.entries()] == ['me']\n"
@@ -269,7 +271,9 @@ def test_who_lost_the_lock_with_its_connection_cannot_write():
             other.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'"
             )
-        ledger.append(entry())
+        with pytest.raises(UserError, match="cannot write the ledger"):
+            ledger.append(entry())
+        ledger.append(entry())  # not over a new connection either
     assert len(Ledger(place).entries()) == 1
 
 
@@ -296,8 +300,10 @@ def test_a_database_that_cannot_be_used_is_one_sentence_without_the_password(cha
 
 def test_psycopg_is_imported_for_a_database_only(tmp_path):
     code = (
-        "import sys; from pathlib import Path; from components.registry import promotion; from components.config.home import Home\n"
-        "assert promotion.champion(Home(root=Path(sys.argv[1])), 'm') is None; assert 'psycopg' not in sys.modules\n"
+        "import sys; from pathlib import Path; from components.config.home import Home\n"
+        "from components.registry.promotion import Promotion\n"
+        "assert Promotion(Home(root=Path(sys.argv[1])), 'm').champion() is None\n"
+        "assert 'psycopg' not in sys.modules\n"
         "sys.modules['psycopg'] = None\n"
         "from components.core.errors import UsageError; from components.registry.ledger import Ledger\n"
         "try: Ledger('postgresql://u@h/d').entries()\n"

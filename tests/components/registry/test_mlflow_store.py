@@ -11,7 +11,10 @@ import yaml
 
 from components.config.home import Home
 from components.core.errors import UserError
-from components.registry.mlflow_store import CHALLENGER, CHAMPION, Registry
+from components.registry.mlflow_client import Store
+from components.registry.mlflow_runs import record_run
+from components.registry.mlflow_store import Registry
+from components.registry.versions import CHAMPION
 from tests.packaged import packed
 from tests.stores import prepared, state
 
@@ -47,7 +50,7 @@ def record(registry, run_id="run-1", **changes):
         "tags": {},
         "artifacts": {},
     } | changes
-    return registry.record_run("things", run_id, **parts)
+    return record_run(registry.store, "things", run_id, **parts)
 
 
 def register(registry, package, digest, run=None):
@@ -65,7 +68,7 @@ def test_two_processes_prepare_one_store_and_a_killed_one_leaves_nothing_half():
     connection.close()
     assert not list((home / "mlflow").glob(".mlflow*"))
     started = time.monotonic()
-    Registry(Home(root=home)).prepare()
+    Store(Home(root=home)).prepare()
     assert time.monotonic() - started < 1
 
 
@@ -97,7 +100,7 @@ def test_a_run_is_recorded_once_with_its_figures_and_files(registry, tmp_path):
     }
     first, second = record(registry, **changes), record(registry, **changes)
     assert first == second != record(registry, "run-2")
-    run = MlflowClient(registry.uri, registry.uri).get_run(first)
+    run = MlflowClient(registry.store.uri, registry.store.uri).get_run(first)
     assert run.data.params["model.fusion.name"] == "gated"
     assert len(run.data.params) == 152
     assert run.data.metrics == {
@@ -120,7 +123,7 @@ def test_a_run_whose_recording_was_cut_off_is_completed(registry, monkeypatch):
         record(registry)
     monkeypatch.undo()
     again = record(registry)
-    client = MlflowClient(registry.uri, registry.uri)
+    client = MlflowClient(registry.store.uri, registry.store.uri)
     experiment = client.get_experiment_by_name("things").experiment_id
     assert [r.info.run_id for r in client.search_runs([experiment])] == [again]
     assert client.get_run(again).info.status == "FINISHED"
@@ -133,12 +136,12 @@ def test_a_package_becomes_one_version_with_signature_and_without_pickle(registr
     one, two = registry.versions("things")
     assert (one.package_digest, two.package_digest) == ("one", "two")
     assert one.tags["data"] == "d"
-    assert (one.aliases, two.aliases) == ([], [CHALLENGER])
+    assert one.aliases == two.aliases == []
     assert sorted(p.name for p in one.package.rglob("*") if p.is_file()) == [
         "ids.parquet",
         "weights.safetensors",
     ]
-    assert not [p for p in registry.artifacts.rglob("*.pkl")]
+    assert not [p for p in registry.store.artifacts.rglob("*.pkl")]
     described = yaml.safe_load((one.package.parent / "MLmodel").read_text())
     assert described["flavors"]["python_function"]["loader_module"] == "components.registry"
     signature = get_model_info(str(one.package.parent)).signature
@@ -155,7 +158,7 @@ def test_aliases_move_and_mlflow_itself_sees_them(registry, package):
     for version in (1, 2, 1):
         registry.set_alias("things", CHAMPION, version)
         assert registry.champion("things").version == version
-        seen = MlflowClient(registry.uri, registry.uri).get_model_version_by_alias(
+        seen = MlflowClient(registry.store.uri, registry.store.uri).get_model_version_by_alias(
             "things", "champion"
         )
         assert int(seen.version) == version
@@ -166,7 +169,7 @@ def test_aliases_move_and_mlflow_itself_sees_them(registry, package):
 def test_a_home_that_cannot_be_written_is_one_clear_sentence(tmp_path):
     (tmp_path / "home").write_text("a file")
     with pytest.raises(UserError, match="CONCORD_HOME"):
-        Registry(Home(root=tmp_path / "home")).prepare()
+        Store(Home(root=tmp_path / "home")).prepare()
 
 
 def test_importing_the_registry_does_not_import_mlflow():

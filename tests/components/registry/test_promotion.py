@@ -14,11 +14,13 @@ import pytest
 from components.config.home import find
 from components.config.run import GateConfig
 from components.core.errors import UserError
-from components.registry import promotion
 from components.registry.gate import Rows, decide
 from components.registry.ledger import Ledger
+from components.registry.mlflow_client import Store
+from components.registry.mlflow_runs import record_run
 from components.registry.mlflow_store import Registry
-from components.registry.promotion import ChampionChanged
+from components.registry.promotion import ChampionChanged, Promotion
+from components.registry.versions import models
 from tests.stores import ROOT, state
 
 pytestmark = [
@@ -37,16 +39,18 @@ def home(tmp_path):
     return state(tmp_path / "home")
 
 
+def things(home):
+    return Promotion(home, "things")
+
+
 def registered(home, *digests):
     """Versions 1, 2, ... of the model `things`."""
     package = home.root / "package"
     package.mkdir(exist_ok=True)
     (package / "weights.safetensors").write_bytes(b"weights")
-    run = Registry(home).record_run("things", "run", params={}, metrics={}, tags={}, artifacts={})
+    run = record_run(Store(home), "things", "run", params={}, metrics={}, tags={}, artifacts={})
     return [
-        promotion.register(
-            home,
-            "things",
+        things(home).register(
             package,
             package_digest=d,
             run=run,
@@ -77,14 +81,14 @@ def kinds(home):
 
 def test_the_same_evidence_twice_decides_once(home):
     (one,) = registered(home, "one")
-    first = promotion.apply(home, "things", decision("one", None), one, time=NOW)
+    first = things(home).apply(decision("one", None), one, time=NOW)
     assert (first.verdict, first.changed, first.recorded, first.champion.version) == (
         "promote",
         True,
         True,
         1,
     )
-    second = promotion.apply(home, "things", decision("one", None), one, time=NOW)
+    second = things(home).apply(decision("one", None), one, time=NOW)
     assert (second.changed, second.recorded, second.champion.version) == (False, False, 1)
     assert kinds(home) == ["look", "promotion"]
     assert alias(home) == 1
@@ -92,50 +96,48 @@ def test_the_same_evidence_twice_decides_once(home):
 
 def test_a_refusal_is_remembered_and_another_margin_decides_again(home):
     one, two = registered(home, "one", "two")
-    promotion.apply(home, "things", decision("one", None), one, time=NOW)
+    things(home).apply(decision("one", None), one, time=NOW)
     for _ in range(2):
-        refused = promotion.apply(
-            home, "things", decision("two", "one", better=False), two, time=NOW
-        )
+        refused = things(home).apply(decision("two", "one", better=False), two, time=NOW)
         assert (refused.verdict, refused.changed) == ("keep", False)
     assert kinds(home) == ["look", "promotion", "look", "refusal"]
-    again = promotion.apply(home, "things", decision("two", "one", margin=0.1), two, time=NOW)
+    again = things(home).apply(decision("two", "one", margin=0.1), two, time=NOW)
     assert (again.verdict, again.champion.version) == ("promote", 2)
-    assert Ledger(home.ledger).looks("things") == 3
+    assert things(home).versions().history.looks() == 3
     assert alias(home) == 2
 
 
 def test_a_rolled_back_version_is_promoted_again_by_a_person_only(home):
     one, two = registered(home, "one", "two")
-    promotion.apply(home, "things", decision("one", None), one, time=NOW)
-    promotion.apply(home, "things", decision("two", "one"), two, time=NOW)
-    assert promotion.rollback(home, "things", actor="ada", reason="smells", time=NOW) == one
+    things(home).apply(decision("one", None), one, time=NOW)
+    things(home).apply(decision("two", "one"), two, time=NOW)
+    assert things(home).rollback(actor="ada", reason="smells", time=NOW) == one
     assert alias(home) == 1
     for recorded in (True, False):
-        outcome = promotion.apply(home, "things", decision("two", "one"), two, time=NOW)
+        outcome = things(home).apply(decision("two", "one"), two, time=NOW)
         assert (outcome.verdict, outcome.recorded, outcome.champion) == ("keep", recorded, one)
         assert "rolled back by ada" in outcome.reasons[0]
-    assert promotion.promote(home, "things", 2, **PERSON) == two
-    assert promotion.champion(home, "things") == two
+    assert things(home).promote(2, **PERSON) == two
+    assert things(home).champion() == two
     assert alias(home) == 2
 
 
 def test_a_person_who_chose_another_version_is_not_overruled_by_old_evidence(home):
     one, two = registered(home, "one", "two")
-    promotion.apply(home, "things", decision("one", None), one, time=NOW)
-    promotion.apply(home, "things", decision("two", "one"), two, time=NOW)
-    promotion.promote(home, "things", 1, **PERSON)
-    outcome = promotion.apply(home, "things", decision("two", "one"), two, time=NOW)
+    things(home).apply(decision("one", None), one, time=NOW)
+    things(home).apply(decision("two", "one"), two, time=NOW)
+    things(home).promote(1, **PERSON)
+    outcome = things(home).apply(decision("two", "one"), two, time=NOW)
     assert (outcome.verdict, outcome.recorded, outcome.champion) == ("keep", False, one)
 
 
 def test_a_decision_against_a_champion_that_is_gone_is_not_applied(home):
     one, two, three = registered(home, "one", "two", "three")
-    promotion.apply(home, "things", decision("one", None), one, time=NOW)
+    things(home).apply(decision("one", None), one, time=NOW)
     late = decision("three", "one")
-    promotion.apply(home, "things", decision("two", "one"), two, time=NOW)
+    things(home).apply(decision("two", "one"), two, time=NOW)
     with pytest.raises(ChampionChanged, match="became version 2"):
-        promotion.apply(home, "things", late, three, time=NOW)
+        things(home).apply(late, three, time=NOW)
     assert alias(home) == 2
 
 
@@ -145,10 +147,11 @@ def test_registration_is_idempotent_and_needs_no_mlflow_the_second_time(home):
     assert one.package.is_dir()
     assert home.root in one.package.parents
     code = (
-        "import sys; from pathlib import Path; from components.registry import promotion; from components.config.home import find\n"
-        "home = find(Path(sys.argv[1]))\n"
-        "s = promotion.register(home, 'things', Path('x'), package_digest='two', run='r', modalities={}, time='t')\n"
-        "promotion.reconcile(home, 'things') if sys.argv[2] == 'again' else None\n"
+        "import sys; from pathlib import Path; from components.config.home import find\n"
+        "from components.registry.promotion import Promotion\n"
+        "things = Promotion(find(Path(sys.argv[1])), 'things')\n"
+        "s = things.register(Path('x'), package_digest='two', run='r', modalities={}, time='t')\n"
+        "things.reconcile() if sys.argv[2] == 'again' else None\n"
         "sys.exit(10 * s.version + ('mlflow' in sys.modules))"
     )
     assert (
@@ -157,7 +160,7 @@ def test_registration_is_idempotent_and_needs_no_mlflow_the_second_time(home):
         ).returncode
         == 20
     )
-    promotion.promote(home, "things", 2, **PERSON)
+    things(home).promote(2, **PERSON)
     assert (
         subprocess.run(
             [sys.executable, "-c", code, str(home.root), "again"], cwd=ROOT, check=False
@@ -174,7 +177,7 @@ def test_registration_is_idempotent_and_needs_no_mlflow_the_second_time(home):
 def test_a_package_whose_files_were_deleted_is_put_back_by_registering_it_again(home):
     (one,) = registered(home, "one")
     shutil.rmtree(one.package)
-    assert registered(home, "one") == promotion.versions(home, "things") == [one]
+    assert registered(home, "one") == things(home).versions().all() == [one]
     assert (one.package / "weights.safetensors").read_bytes() == b"weights"
 
 
@@ -199,34 +202,36 @@ def crash(monkeypatch, cls, name, *, before):
 )
 def test_a_crash_around_any_write_is_mended_by_the_next_call(home, monkeypatch, cls, name, before):
     registered(home, "one", "two")
-    promotion.promote(home, "things", 1, **PERSON)
+    things(home).promote(1, **PERSON)
     crash(monkeypatch, cls, name, before=before)
     with pytest.raises(_Crash):
-        promotion.promote(home, "things", 2, **PERSON)
+        things(home).promote(2, **PERSON)
     monkeypatch.undo()
-    assert promotion.champion(home, "things").version == (1 if cls is Ledger else 2)
-    promotion.reconcile(home, "things")
-    assert alias(home) == promotion.champion(home, "things").version
-    assert promotion.promote(home, "things", 2, **PERSON).version == alias(home) == 2
+    assert things(home).champion().version == (1 if cls is Ledger else 2)
+    things(home).reconcile()
+    assert alias(home) == things(home).champion().version
+    assert things(home).promote(2, **PERSON).version == alias(home) == 2
     assert kinds(home) == ["promotion", "promotion"]
 
 
 def test_sigkill_between_ledger_and_alias_is_mended_and_frees_the_lock(home):
     registered(home, "one", "two")
-    promotion.promote(home, "things", 1, **PERSON)
+    things(home).promote(1, **PERSON)
     code = (
-        "import os, signal, sys; from pathlib import Path; from components.registry import promotion; from components.registry import mlflow_store as registry\n"
-        "from components.config.home import find\n"
-        "registry.Registry.champion = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
-        "promotion.promote(find(Path(sys.argv[1])), 'things', 2, actor='ada', reason='r', time='t')\n"
+        "import os, signal, sys; from pathlib import Path; from components.config.home import find\n"
+        "from components.registry.mlflow_store import Registry\n"
+        "from components.registry.promotion import Promotion\n"
+        "Registry.champion = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "things = Promotion(find(Path(sys.argv[1])), 'things')\n"
+        "things.promote(2, actor='ada', reason='r', time='t')\n"
     )
     died = subprocess.run(
         [sys.executable, "-c", code, str(home.root)], cwd=ROOT, capture_output=True, check=False
     )
     assert died.returncode == -signal.SIGKILL, died.stderr
-    assert promotion.champion(home, "things").version == 2
+    assert things(home).champion().version == 2
     assert alias(home) == 1
-    assert promotion.reconcile(home, "things")
+    assert things(home).reconcile()
     assert alias(home) == 2
 
 
@@ -237,12 +242,12 @@ def test_any_walk_of_promotions_and_rollbacks_keeps_ledger_and_alias_together(ho
     for _ in range(25):
         if walk.random() < 0.6 or len(stack) < 2:
             version = walk.randint(1, 3)
-            promotion.promote(home, "things", version, **PERSON)
+            things(home).promote(version, **PERSON)
             stack += [version] if stack[-1:] != [version] else []
         else:
-            promotion.rollback(home, "things", **PERSON)
+            things(home).rollback(**PERSON)
             stack.pop()
-        assert promotion.champion(home, "things").version == stack[-1]
+        assert things(home).champion().version == stack[-1]
         assert alias(home) == stack[-1]
 
 
@@ -251,36 +256,36 @@ def test_two_at_once_leave_one_champion(home):
 
     def promote_often(version):
         for _ in range(5):
-            promotion.promote(home, "things", version, **PERSON)
+            things(home).promote(version, **PERSON)
 
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(promote_often, (1, 2)))
     promoted = [e.version for e in Ledger(home.ledger).entries("things", "promotion")]
     assert all(a != b for a, b in pairwise(promoted))
-    assert alias(home) == promotion.champion(home, "things").version == promoted[-1]
+    assert alias(home) == things(home).champion().version == promoted[-1]
 
 
 def test_what_cannot_be_done_says_what_to_do(home, tmp_path):
     with pytest.raises(UserError, match="concord run"):
-        promotion.promote(home, "things", 1, **PERSON)
+        things(home).promote(1, **PERSON)
     registered(home, "one")
     with pytest.raises(UserError, match="did you mean 'things'"):
-        promotion.rollback(home, "thing", **PERSON)
-    with pytest.raises(UserError, match=r"no champion.*concord promote things"):
-        promotion.rollback(home, "things", **PERSON)
+        Promotion(home, "thing").rollback(**PERSON)
+    with pytest.raises(UserError, match=r"no champion.*`concord promote VERSION --model things`"):
+        things(home).rollback(**PERSON)
     with pytest.raises(UserError, match="no version 7; registered: 1"):
-        promotion.promote(home, "things", 7, **PERSON)
-    promotion.promote(home, "things", 1, **PERSON)
+        things(home).promote(7, **PERSON)
+    things(home).promote(1, **PERSON)
     with pytest.raises(UserError, match="no champion before version 1"):
-        promotion.rollback(home, "things", **PERSON)
+        things(home).rollback(**PERSON)
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="CONCORD_HOME"):
-        promotion.promote(find(tmp_path / "file" / "home"), "things", 1, **PERSON)
+        things(find(tmp_path / "file" / "home")).promote(1, **PERSON)
     assert alias(home) == 1
 
 
 def test_reading_an_empty_state_makes_nothing(tmp_path):
     home = find(tmp_path / "home")
-    assert promotion.champion(home, "things") is None
-    assert promotion.versions(home, "things") == promotion.models(home) == []
+    assert things(home).champion() is None
+    assert things(home).versions().all() == models(home) == []
     assert not home.root.exists()

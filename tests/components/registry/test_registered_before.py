@@ -12,8 +12,8 @@ import pytest
 
 from components.config.home import find
 from components.prediction.predictor import Predictor
-from components.registry import promotion
 from components.registry.ledger import Ledger
+from components.registry.promotion import Promotion
 
 OLD = Path(__file__).parent / "registered_6fc2a22"
 PACKAGE = OLD / "model" / "package"
@@ -64,7 +64,7 @@ def test_it_is_the_champion_of_the_old_state_folder_and_the_old_ledger_continues
     registration, look, promoted = ledger.entries("tiny")
     assert [e.kind for e in (registration, look, promoted)] == ["registration", "look", "promotion"]
     shutil.copytree(PACKAGE, tmp_path / registration.details["package"])
-    champion = promotion.champion(home, "tiny")
+    champion = Promotion(home, "tiny").champion()
     assert Predictor.load(champion.package).digest == champion.package_digest
     assert ledger.append(look)[0].seq == 4
     assert [e.seq for e in Ledger(home.ledger).entries()] == [1, 2, 3, 4]

@@ -10,9 +10,11 @@ import pytest
 from components.config.home import Home, find
 from components.core.errors import UserError
 from components.core.refs import digest_folder
-from components.registry import promotion
 from components.registry.ledger import Ledger
+from components.registry.mlflow_client import Store
+from components.registry.mlflow_runs import record_run
 from components.registry.mlflow_store import Registry
+from components.registry.promotion import Promotion
 from tests import servers
 from tests.postgres import postgres
 
@@ -53,13 +55,19 @@ def packages(folder, *contents):
 
 def registered(home, name, made):
     """Versions 1, 2, ... of a model; a name of its own for each test, since the server is one."""
-    run = Registry(home).record_run(
-        name, name, params={"a": 1}, metrics={"b": 0.5}, tags={}, artifacts={"report": made[0]}
+    run = record_run(
+        Store(home),
+        name,
+        name,
+        params={"a": 1},
+        metrics={"b": 0.5},
+        tags={},
+        artifacts={"report": made[0]},
     )
     modalities = {"name": "text"}
     return [
-        promotion.register(
-            home, name, p, package_digest=digest_folder(p), run=run, modalities=modalities, time=NOW
+        Promotion(home, name).register(
+            p, package_digest=digest_folder(p), run=run, modalities=modalities, time=NOW
         )
         for p in made
     ]
@@ -72,24 +80,24 @@ def test_what_one_machine_registers_another_fetches_verified_and_its_promotion_i
     made = packages(tmp_path, "one", "two")
     one, two = registered(here, "fetched", made)
     assert (one.version, two.version) == (1, 2)
-    assert [v.version for v in promotion.versions(there, "fetched")] == [1, 2]
-    assert registered(there, "fetched", made) == promotion.versions(
-        there, "fetched"
+    assert [v.version for v in Promotion(there, "fetched").versions().all()] == [1, 2]
+    assert (
+        registered(there, "fetched", made) == Promotion(there, "fetched").versions().all()
     )  # the same packages keep their versions
-    promotion.promote(here, "fetched", 2, **PERSON)
-    promotion.promote(there, "fetched", 1, **PERSON)
+    Promotion(here, "fetched").promote(2, **PERSON)
+    Promotion(there, "fetched").promote(1, **PERSON)
     assert (
         Registry(here).champion("fetched").version
-        == promotion.champion(here, "fetched").version
+        == Promotion(here, "fetched").champion().version
         == 1
     )
-    assert promotion.rollback(here, "fetched", **PERSON) == two
-    fetched = promotion.package_of(there, promotion.champion(there, "fetched"))
+    assert Promotion(here, "fetched").rollback(**PERSON) == two
+    fetched = Promotion(there, "fetched").package_of(Promotion(there, "fetched").champion())
     assert digest_folder(fetched) == digest_folder(made[1])
     assert there.root in fetched.parents
     shutil.rmtree(tmp_path / "two")
     assert (
-        promotion.package_of(there, promotion.champion(there, "fetched")) == fetched
+        Promotion(there, "fetched").package_of(Promotion(there, "fetched").champion()) == fetched
     )  # not loaded again
     for entry in Ledger(here.ledger).entries("fetched"):
         assert str(tmp_path) not in str(entry)
@@ -103,24 +111,23 @@ def test_what_one_machine_registers_another_fetches_verified_and_its_promotion_i
 
 def test_an_artifact_that_is_not_what_was_registered_is_refused_and_not_kept(machines, tmp_path):
     here, there = machines
-    run = Registry(here).record_run("wrong", "wrong", params={}, metrics={}, tags={}, artifacts={})
+    run = record_run(Store(here), "wrong", "wrong", params={}, metrics={}, tags={}, artifacts={})
     (package,) = packages(tmp_path, "right")
-    standing = promotion.register(
-        here, "wrong", package, package_digest="0" * 64, run=run, modalities={"name": "text"}, time=NOW
+    version = Promotion(here, "wrong").register(package, package_digest="0" * 64, run=run, modalities={"name": "text"}, time=NOW
     )  # fmt: skip
     with pytest.raises(UserError, match=f"its digest is {digest_folder(package)}, wanted 0000"):
-        promotion.package_of(there, standing)
+        Promotion(there, "wrong").package_of(version)
     assert not list(there.root.rglob("weights.safetensors"))
 
 
 def test_an_alias_that_another_machine_left_behind_is_mended(machines, tmp_path):
     here, there = machines
     registered(here, "mended", packages(tmp_path, "one", "two"))
-    promotion.promote(here, "mended", 1, **PERSON)
-    promotion.promote(here, "mended", 2, **PERSON)
+    Promotion(here, "mended").promote(1, **PERSON)
+    Promotion(here, "mended").promote(2, **PERSON)
     Registry(there).set_alias("mended", "champion", 1)
-    assert promotion.reconcile(here, "mended")
-    assert not promotion.reconcile(there, "mended")
+    assert Promotion(here, "mended").reconcile()
+    assert not Promotion(there, "mended").reconcile()
     assert Registry(here).champion("mended").version == 2
 
 
@@ -129,7 +136,7 @@ def test_two_machines_at_once_leave_one_champion(machines, tmp_path):
 
     def promote_often(number):
         for _ in range(3):
-            promotion.promote(machines[number], "raced", number + 1, **PERSON)
+            Promotion(machines[number], "raced").promote(number + 1, **PERSON)
 
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(promote_often, (0, 1)))
@@ -150,5 +157,5 @@ def test_a_server_that_does_not_answer_is_one_sentence_without_its_password(mach
 
 
 def test_a_server_needs_no_preparing(tmp_path):
-    Registry(Home(root=tmp_path / "home", database="x", server="http://127.0.0.1:1")).prepare()
+    Store(Home(root=tmp_path / "home", database="x", server="http://127.0.0.1:1")).prepare()
     assert not (tmp_path / "home").exists()

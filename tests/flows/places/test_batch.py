@@ -6,7 +6,7 @@ import pytest
 from components.config.home import Home
 from components.core.errors import UsageError
 from components.prediction.predictor import Predictor
-from components.registry import promotion
+from components.registry.promotion import Promotion
 from flows.commands.batch import classify_all, one_of_both
 from tests import synthetic
 
@@ -32,7 +32,7 @@ def test_the_champion_answers_every_record(first, home, tmp_path):
     found = pq.read_table(out).to_pylist()
     source = synthetic.records()
     assert [row["id"] for row in found] == source.ids[:240]
-    champion = promotion.champion(home, "tiny")
+    champion = Promotion(home, "tiny").champion()
     (wanted,) = Predictor.load(champion.package).predict([source.raw(7)])
     assert found[7]["label"] == wanted.label
     assert found[7]["confidence"] == pytest.approx(wanted.confidence, abs=1e-6)

@@ -1,0 +1,94 @@
+"""The ``pyfunc`` flavour of a version: how MLflow loads a model package and what it takes and returns.
+
+A version is an MLflow logged model that holds the package and a file ``MLmodel``. MLflow shows its
+signature and answers with it; nothing is pickled.
+"""
+
+import tempfile
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mlflow.entities import LoggedModel
+    from mlflow.models import ModelSignature
+
+PACKAGE = "package"
+"""Folder of the model package below a logged model."""
+_LOADER = "components.registry"  # its `_load_pyfunc`; registered versions hold this name
+
+
+def write(logged: "LoggedModel", package: Path, modalities: Mapping[str, str]) -> None:
+    """Write the package and its ``MLmodel`` to the place of a logged model.
+
+    Args:
+        logged: a logged model that was just made.
+        package: folder of the package.
+        modalities: modality name to its kind.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # MLflow warns of its own type hints when it is imported
+        from mlflow import pyfunc
+        from mlflow.models import Model
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+    model = Model(
+        artifact_path=logged.artifact_location,
+        model_uuid=logged.model_id,
+        model_id=logged.model_id,
+        run_id=logged.source_run_id,
+        signature=_signature(modalities),
+    )
+    pyfunc.add_to_model(model, loader_module=_LOADER, data=PACKAGE)
+    repository = get_artifact_repository(logged.artifact_location)
+    repository.log_artifacts(str(package), PACKAGE)
+    with tempfile.TemporaryDirectory() as folder:
+        model.save(str(Path(folder) / "MLmodel"))
+        repository.log_artifacts(folder)
+
+
+def _signature(modalities: Mapping[str, str]) -> "ModelSignature":
+    """Columns that a version takes, any subset of the modalities, and those that it returns."""
+    from mlflow.models import ModelSignature
+    from mlflow.types import DataType
+    from mlflow.types.schema import AnyType, ColSpec, Map, Schema
+
+    types = {
+        "image": DataType.binary,
+        "audio": DataType.binary,
+        "text": DataType.string,
+        "tabular": Map(AnyType()),
+    }
+    inputs = Schema(
+        [ColSpec(types[kind], name, required=False) for name, kind in sorted(modalities.items())]
+    )
+    outputs = Schema(
+        [
+            ColSpec(DataType.string, "label"),
+            ColSpec(DataType.double, "confidence"),
+            ColSpec(Map(DataType.double), "probabilities"),
+        ]
+    )
+    return ModelSignature(inputs=inputs, outputs=outputs)
+
+
+class PyfuncModel:
+    """The model that MLflow calls: a row of the data frame is a record, an empty cell a missing modality."""
+
+    def __init__(self, package: Path) -> None:
+        from components.prediction.predictor import Predictor
+
+        self._predictor = Predictor.load(package)
+
+    def predict(self, model_input: Any, params: object = None) -> Any:  # noqa: ANN401, ARG002 - MLflow's protocol
+        """Label, confidence and probabilities of each row, as a data frame."""
+        import pandas as pd
+
+        rows: Sequence[Mapping[str, Any]] = model_input.to_dict("records")
+        records = [
+            {k: v for k, v in row.items() if isinstance(v, bytes | str | dict)} for row in rows
+        ]
+        answers = self._predictor.predict(records)
+        columns = ("label", "confidence", "probabilities")
+        return pd.DataFrame([{c: getattr(a, c) for c in columns} for a in answers], columns=columns)
