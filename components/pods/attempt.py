@@ -11,11 +11,11 @@ from typing import Any
 from components.core.refs import Ref
 from components.exchange.exchange import Exchange
 from components.features.store import Features
+from components.pods.checkpoints import Fenced
 from components.pods.code import code_digest
 from components.pods.handover import already_done
 from components.pods.pod import Lines, Pod, Stop
 from components.training import tasks
-from components.training.checkpoint import Fenced
 from components.training.distributed import Shared, World, joined
 from components.training.loop import Control, placed
 from components.training.spec import TrainSpec

@@ -7,10 +7,9 @@ gradients of all ranks. The gradient of a rank's rows is therefore multiplied by
 ranks, and the average becomes the sum, which is one device's gradient. A loss's own parameters
 have their whole gradient on each rank, and keep it.
 
-``torch.distributed.nn.functional.all_gather`` would compute the same, but with a second exchange
-within the backward pass. Its order among DDP's own exchanges depends on which parameters a rank
-used, and ranks that use different ones (a modality that none of their rows has) would wait for
-each other.
+``torch.distributed.nn.functional.all_gather`` computes the same, but with a second exchange in the
+backward pass. Its order among DDP's own depends on which parameters a rank used, and ranks may
+differ in that (a modality that none of their rows has): with buckets of 1 kB three ranks hung.
 
 Source: Li et al. 2020, PyTorch Distributed (arXiv:2006.15704); negatives over all devices, Radford
 et al. 2021 (arXiv:2103.00020).

@@ -21,7 +21,7 @@ def run(
     Args:
         spec: the task and its inputs.
         out: an empty folder; ``components.training.tasks`` lists what is written there.
-        checkpoints: a folder that survives a kill; the same spec then resumes from it.
+        checkpoints: a folder of this task alone that survives a kill; the same spec resumes from it.
         log: receives the figures of each epoch.
         progress: called after every step.
 

@@ -1,7 +1,9 @@
 """Where training runs: here, in this process, or as a Job of a Kubernetes cluster."""
 
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from components.config.trainer import KubernetesTrainer, LocalTrainer
@@ -21,7 +23,7 @@ def train(
     trainer: LocalTrainer | KubernetesTrainer,
     run: str,
     say: Say,
-) -> Cleanup | None:
+) -> Cleanup:
     """Do one training task where the configuration says.
 
     A killed task resumes: here from its checkpoints; on a cluster its Job keeps running after the
@@ -30,7 +32,7 @@ def train(
     Args:
         spec: the task and its inputs.
         out: an empty folder for the result.
-        checkpoints: folder of checkpoints of training in this process.
+        checkpoints: folder of the checkpoints of all tasks that run in this process.
         progress: called after every step.
         trainer: where.
         run: id of the run.
@@ -43,8 +45,9 @@ def train(
         UserError: no result; the message gives the reason.
     """
     if isinstance(trainer, LocalTrainer):
-        run_here(spec, out=out, checkpoints=checkpoints, progress=progress)
-        return None
+        own = checkpoints / spec.digest()
+        run_here(spec, out=out, checkpoints=own, progress=progress)
+        return partial(shutil.rmtree, own, ignore_errors=True)
     from flows.places import jobs
 
     training = _Training(spec=spec, config=trainer, progress=progress, say=say)

@@ -8,7 +8,8 @@ import torch
 
 from components.core.refs import digest_folder
 from components.exchange.exchange import Exchange, ExchangeError
-from components.training.checkpoint import Checkpoint, Fenced
+from components.pods.checkpoints import Fenced
+from components.training.checkpoint import Checkpoint
 from tests.cluster.s3_server import serving
 
 pytestmark = pytest.mark.cluster

@@ -145,6 +145,74 @@ def test_the_result_is_the_one_of_a_training_here_and_nothing_is_left_but_the_ob
     assert Exchange(str(run.exchange)).names("objects")
 
 
+class Local:
+    """Training steps of runs in this process, which share the state folder."""
+
+    def __init__(self, folder):
+        self.folder, self.checkpoints = folder, folder / "checkpoints"
+        self.count = 0
+
+    def train(self, spec, stop_at=None):
+        """The steps done, the output and the clean-up; a stop leaves what a kill would leave."""
+        self.count += 1
+        out, steps = self.folder / f"out-{self.count}", []
+        out.mkdir()
+
+        def progress(_what, step, _total):
+            steps.append(step)
+            if step == stop_at:
+                raise KeyboardInterrupt
+
+        try:
+            clean = train(
+                spec,
+                out=out,
+                checkpoints=self.checkpoints,
+                progress=progress,
+                trainer=LocalTrainer(),
+                run="r",
+                say=print,
+            )
+        except KeyboardInterrupt:
+            clean = None
+        return steps, out, clean
+
+
+@pytest.fixture
+def of_step(spec):
+    """A task of four steps, each an epoch."""
+    training = spec.training.model_copy(update={"teacher_epochs": 4})
+    return spec.model_copy(update={"step": "1" * 64, "training": training})
+
+
+def test_an_interrupted_training_step_resumes(of_step, tmp_path):
+    runs = Local(tmp_path)
+    (one, *_), (two, *_) = runs.train(of_step, stop_at=3), runs.train(of_step)
+    assert (one, two) == ([1, 2, 3], [3, 4])
+
+
+def test_no_other_step_key_resumes_or_overwrites_a_checkpoint(of_step, tmp_path):
+    """Another version of the step, other libraries and another configuration give another key."""
+    runs = Local(tmp_path)
+    runs.train(of_step, stop_at=3)
+    other, *_ = runs.train(of_step.model_copy(update={"step": "2" * 64}), stop_at=3)
+    assert other == [1, 2, 3]
+    resumed, *_ = runs.train(of_step)
+    assert resumed == [3, 4]
+
+
+def test_a_finished_training_step_keeps_its_checkpoint_until_the_result_is_stored(
+    of_step, tmp_path
+):
+    runs = Local(tmp_path)
+    first, wanted, _ = runs.train(of_step)  # and killed before it stored the result
+    again, found, clean = runs.train(of_step)
+    assert (len(first), again) == (4, [])
+    assert digest_folder(found) == digest_folder(wanted)
+    clean()
+    assert not list(runs.checkpoints.rglob("*"))
+
+
 @pytest.mark.usefixtures("kubelet")
 def test_a_result_whose_job_is_gone_is_taken_without_a_second_job(api, spec, tmp_path):
     Run(tmp_path, spec).call()  # and killed before it stored anything
