@@ -170,11 +170,11 @@ def check_parts(config: RunConfig, base: Path, kinds: Mapping[str, str]) -> None
     Raises:
         UsageError: every wrong option, one line each.
     """
-    chosen = _chosen_parts(config.model_dump())
+    chosen = chosen_parts(config.model_dump())
     problems: list[str] = []
     for name, options in config.modalities.items():
         if name in kinds:
-            chosen.append(_Chosen(f"modalities.{name}", "kinds", kinds[name], options))
+            chosen.append(ChosenPart(f"modalities.{name}", "kinds", kinds[name], options))
         else:
             problems.append(
                 f"modalities: {unknown_name('modality', name, kinds)} (those of the data set's manifest)"
@@ -211,7 +211,7 @@ def _absolute_trainer(
     return trainer.model_copy(update={"exchange": trainer.exchange.model_copy(update={"uri": uri})})
 
 
-class _Chosen(NamedTuple):
+class ChosenPart(NamedTuple):
     """A part that a run's YAML names."""
 
     where: str
@@ -221,10 +221,12 @@ class _Chosen(NamedTuple):
     options: dict[str, Any]
 
 
-def _chosen_parts(tree: Mapping[str, Any]) -> list[_Chosen]:
-    """All parts that a run's YAML names, kinds aside: the data set's manifest names those.
+def chosen_parts(tree: Mapping[str, Any]) -> list[ChosenPart]:
+    """All parts that a run's YAML names; kinds are named by the data set's manifest.
 
-    The tree may be unchecked: sections of a wrong shape are passed over.
+    Args:
+        tree: the YAML, or some of its sections. It may be unchecked: sections of a wrong shape are
+            passed over.
     """
     model, losses = tree.get("model"), tree.get("losses")
     single = {
@@ -235,18 +237,18 @@ def _chosen_parts(tree: Mapping[str, Any]) -> list[_Chosen]:
     for (where, family), part in single.items():
         options = dict(part) if isinstance(part, dict) else {"name": part}
         if isinstance(name := options.pop("name", None), str):
-            found.append(_Chosen(where, family, name, options))
+            found.append(ChosenPart(where, family, name, options))
     for name, given in losses.items() if isinstance(losses, dict) else ():
         options = dict(given) if isinstance(given, dict) else {}
         options.pop("weight", None)
-        found.append(_Chosen(f"losses.{name}", "losses", str(name), options))
+        found.append(ChosenPart(f"losses.{name}", "losses", str(name), options))
     return found
 
 
 def _part_names(tree: Mapping[str, Any], base: Path) -> list[str]:
     """Unknown part names, found without importing any part."""
     problems = []
-    for part in _chosen_parts(tree):
+    for part in chosen_parts(tree):
         try:
             parts.source(part.family, part.name, base)
         except UsageError as error:

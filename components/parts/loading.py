@@ -13,10 +13,11 @@ import ast
 import dataclasses
 import importlib
 import pkgutil
+import shutil
 import sys
 import traceback
 import types
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -35,6 +36,8 @@ FAMILIES = {
     "index": "index",
 }
 """Folder of a family to what messages call one of its parts."""
+OWN = "parts"
+"""Folder in a step's output or a package with copies of a user's own files, under their names."""
 _ROOT = Path(__file__).parent
 
 
@@ -165,14 +168,36 @@ def _helpers(family: str, path: Path) -> set[Path]:
     return found
 
 
+def carry(chosen: Iterable[tuple[str, str]], base: Path | None, folder: Path) -> list[str]:
+    """Copy a user's own files into a folder that then serves as ``base``.
+
+    Args:
+        chosen: family and name of each part; names that are no paths are passed over.
+        base: folder that holds the files.
+        folder: takes them under their names; made if needed.
+
+    Returns:
+        The names of the copied files.
+
+    Raises:
+        UsageError: a file is missing, or lies outside ``base``.
+    """
+    own = [(family, name) for family, name in chosen if is_own(name)]
+    for family, name in own:
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source(family, name, base), target)
+    return [name for _, name in own]
+
+
 def _own_source(noun: str, name: str, base: Path | None) -> Path:
     """A user's own file, below ``base``: pods and packages carry nothing from outside it."""
     if base is None:
         raise UsageError(f"{noun} {name!r}: own files need the folder of the run's configuration")
     if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
         raise UsageError(
-            f"{noun} {name!r}: got a path that leaves the configuration's folder, wanted a file"
-            f" in {base}; copy it there"
+            f"{noun} {name!r}: got a path that leaves the folder of the configuration,"
+            f" wanted a file in {base}; copy it there"
         )
     path = base / name
     if not path.is_file():

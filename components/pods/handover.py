@@ -1,24 +1,29 @@
-"""A training task handed to a pod: inputs and a user's own parts by digest, the result by attempt."""
+"""A training task handed to a pod and its result taken back.
 
-import shutil
+Inputs and a user's own parts travel by digest, results by attempt.
+"""
+
 import sys
 import tempfile
 from collections.abc import Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
+from components.config.run import chosen_parts
 from components.core.errors import UsageError
 from components.core.refs import Ref, digest_folder, digest_json
 from components.exchange.exchange import JOBS, SPEC, Exchange, Incomplete, split
-from components.parts.loading import is_own, source, source_digest
+from components.parts.loading import carry, is_own, source_digest
 from components.training.spec import TrainSpec
 
 
 def work_digest(spec: TrainSpec) -> str:
-    """SHA-256 of all that shapes a training result: the spec by content, and the user's own parts."""
-    base = Path(spec.base) if spec.base else None
-    return digest_json(
-        [spec.digest(), {name: source_digest(kind, name, base) for kind, name in own_parts(spec)}]
-    )
+    """SHA-256 of a training task: the spec by content, and the sources of a user's own parts."""
+    own = {name: source_digest(family, name, _base(spec)) for family, name in own_parts(spec)}
+    return digest_json([spec.digest(), own])
+
+
+def _base(spec: TrainSpec) -> Path | None:
+    return Path(spec.base) if spec.base else None
 
 
 def prepare(spec: TrainSpec, exchange: Exchange, job: str, pod_uri: str | None = None) -> TrainSpec:
@@ -43,7 +48,7 @@ def prepare(spec: TrainSpec, exchange: Exchange, job: str, pod_uri: str | None =
 
     refs = {name: there(ref.path, ref.digest) for name, ref in spec.inputs.items()}
     with tempfile.TemporaryDirectory() as temporary:
-        if named := _copied_parts(spec, Path(temporary)):
+        if named := carry(own_parts(spec), _base(spec), Path(temporary)):
             refs["parts"] = there(Path(temporary), digest_folder(Path(temporary)))
     moved = spec.model_copy(update={**refs, "base": None, **({} if named else {"parts": None})})
     exchange.write_json(f"{JOBS}/{job}/{SPEC}", moved.model_dump(mode="json"))
@@ -96,21 +101,9 @@ def already_done(exchange: Exchange, job: str) -> bool:
 
 
 def own_parts(spec: TrainSpec) -> list[tuple[str, str]]:
-    """Kind and name of each part that a user gave by path."""
-    named = [("losses", name) for name in sorted(spec.losses)]
-    named.append(("fusion", spec.model.fusion.name))
-    return [(family, name) for family, name in named if is_own(name)]
+    """Family and name of each part of the spec that a user gave by path.
 
-
-def _copied_parts(spec: TrainSpec, folder: Path) -> bool:
-    """Copy a user's own parts under their names; returns whether there are any."""
-    base = Path(spec.base) if spec.base else Path.cwd()
-    for kind, name in own_parts(spec):
-        if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
-            raise UsageError(
-                f"{kind} {name!r}: got a path that leaves the folder of the config, wanted one inside {base}"
-            )
-        target = folder / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source(kind, name, base), target)
-    return bool(own_parts(spec))
+    Kinds and encoders are not among them: the features folder carries its own.
+    """
+    chosen = chosen_parts(spec.model_dump())
+    return sorted({(part.family, part.name) for part in chosen if is_own(part.name)})

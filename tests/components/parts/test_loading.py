@@ -93,7 +93,7 @@ def test_an_own_file_is_loaded_once_and_again_after_an_edit_of_the_same_size(own
 @pytest.mark.parametrize("name", ["../mine.py", "/tmp/mine.py", "a/../../mine.py"])  # noqa: S108
 def test_an_own_file_outside_the_folder_is_never_opened(own, name):
     (own / "conf").mkdir()
-    with pytest.raises(UsageError, match="leaves the configuration's folder"):
+    with pytest.raises(UsageError, match="leaves the folder"):
         parts.source("losses", name, own / "conf")
 
 
