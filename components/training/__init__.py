@@ -1,1 +1,1 @@
-"""The training loop, checkpoints and the entry that a pod runs."""
+"""How models learn: data, objective, loop, checkpoints, the tasks, several processes."""

@@ -74,7 +74,7 @@ def encode(checkpoint: Checkpoint, key: str) -> bytes:
 
 
 def decode(data: bytes, key: str) -> Checkpoint | None:
-    """The checkpoint in a file; None for one with another key or a damaged one, which is not used."""
+    """The checkpoint in a file; None if the file is damaged or has another key."""
     try:
         state = load(data)
         length = int.from_bytes(data[:LENGTH_BYTES], "little")

@@ -1,4 +1,4 @@
-"""What a model learns from: rows, their targets, and batches of both."""
+"""Training records: rows, their targets, and batches of both."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,10 +18,10 @@ class Batch:
     """Some records on the device.
 
     Attributes:
-        inputs: modality name to cached inputs ``(rows, *shape)`` of the rows that this process runs: all, or its part.
-        present: ``(batch, modalities)``.
-        labels: ``(batch,)``, -1 where there is none.
-        weights: ``(batch,)``, 0 where there is none.
+        inputs: modality name to cached inputs ``(rows, *shape)`` of this process's rows.
+        present: ``(batch, modalities)`` bool.
+        labels: ``(batch,)`` class numbers, -1 without a label.
+        weights: ``(batch,)``, 0 without a label.
     """
 
     inputs: Inputs
@@ -32,13 +32,13 @@ class Batch:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingData:
-    """Records, as one model sees them; ``n`` is all records of the features, also those that it never reads.
+    """Records as one model sees them; ``n`` counts all records of the features, unread ones too.
 
     Attributes:
         names: the model's modalities, sorted.
         arrays: modality name to cached inputs ``(n, *shape)``.
-        present: ``(n, modalities)`` for these modalities.
-        labels: class number ``(n,)``, -1 where there is none.
+        present: ``(n, modalities)`` bool, for these modalities.
+        labels: class number ``(n,)``, -1 without a label.
         weights: ``(n,)`` float32.
         supervised: rows with a label to learn.
         unlabelled: further rows, for losses that read no labels.
@@ -55,7 +55,13 @@ class TrainingData:
     def batch(
         self, rows: NDArray[np.int64], device: torch.device, part: tuple[int, int] | None = None
     ) -> Batch:
-        """Read rows onto a device; the inputs only of a part of them where one is given, from start to stop."""
+        """Copy rows onto a device.
+
+        Args:
+            rows: of the whole batch, ``(batch,)``.
+            device: where the batch goes.
+            part: start and stop within ``rows`` of those whose inputs are read; None reads all.
+        """
         own = rows if part is None else rows[slice(*part)]
 
         def there(array: NDArray[Any], rows: NDArray[np.int64] = rows) -> Tensor:
@@ -69,14 +75,15 @@ class TrainingData:
         )
 
     def batches(self, batch_size: int, seed: int, epoch: int) -> list[NDArray[np.int64]]:
-        """Rows of each batch of an epoch: shuffled, all used once, supervised ones spread evenly.
+        """Rows ``(batch,)`` of each batch of an epoch.
 
-        A pure function of seed and epoch, so a resumed run sees what it would have seen.
+        They are shuffled, each is used once, and supervised ones are spread evenly. The result
+        depends on the arguments alone, so a resumed run gets the batches of an undisturbed one.
         """
         rng = np.random.default_rng([seed, epoch])
         steps = max(1, -(-(len(self.supervised) + len(self.unlabelled)) // batch_size))
         first = np.array_split(rng.permutation(self.supervised), steps)
-        # The longer shares come first in one list and last in the other, so that all batches are of nearly one size.
+        # Longer shares come first in one list and last in the other: batches of nearly one size.
         second = np.array_split(rng.permutation(self.unlabelled), steps)[::-1]
         return [np.concatenate(pair) for pair in zip(first, second, strict=True)]
 
@@ -88,7 +95,7 @@ def training_data(
     pseudo: Mapping[str, tuple[str, float]] | None = None,
     unlabelled: bool = False,
 ) -> TrainingData:
-    """Choose what to learn from among the training records.
+    """Choose among the training records of a data set.
 
     Args:
         features: the encoded data set; labels of validation and test records are never read.

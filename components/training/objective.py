@@ -1,4 +1,4 @@
-"""What a step minimises: the losses of a batch, on targets that are smoothed and with whole modalities hidden now and then.
+"""What a step minimises: the losses of a batch, with smoothed targets and hidden modalities.
 
 Source: modality dropout, Neverova et al. 2016, ModDrop (arXiv:1501.00102).
 """
@@ -20,44 +20,47 @@ from components.training.distributed import World
 from components.training.randomness import drawn_aside
 
 Loss = Callable[[ModelOutput, Tensor, Tensor, Tensor], Tensor]
-"""``(output, targets (batch, classes), weights (batch,), present (batch, modalities))`` to a scalar."""
+"""Scalar of ``(output, targets, weights, present)``; the last three are ``(batch, classes)``,
+``(batch,)`` and ``(batch, modalities)``."""
 
 
 def built(
     losses: Mapping[str, Mapping[str, Any]], modalities: int, base: Path | None
 ) -> tuple[dict[str, tuple[float, Loss]], bool]:
-    """The losses of a configuration for a model of so many modalities, with their weights.
+    """The losses of a configuration for a model with this number of modalities.
+
+    A loss of weight 0, or one that needs more modalities, is left out.
 
     Args:
-        losses: name to options, ``weight`` among them; one of weight 0, or for more modalities, is left out.
-        modalities: how many the model has.
-        base: where a user's own files are looked for.
+        losses: name to options, ``weight`` among them.
+        modalities: number of the model's modalities.
+        base: folder that a user's own files are relative to.
 
     Returns:
-        Name to weight and loss, and whether one of them learns from records without a label.
+        Name to weight and loss, and whether one of them uses records without a label.
     """
     found: dict[str, tuple[float, Loss]] = {}
-    reads_all = False
+    unlabelled = False
     for name, options in sorted(losses.items()):
         weight = float(options.get("weight", 1.0))
         module = parts.load("losses", name, base)
-        if weight == 0 or modalities < getattr(module, "LEAST_MODALITIES", 1):
+        if weight == 0 or modalities < getattr(module, "MIN_MODALITIES", 1):
             continue
         own = {k: v for k, v in options.items() if k != "weight"}
         found[name] = weight, module.build(parts.configure("losses", name, own, base))
-        reads_all |= bool(getattr(module, "WITHOUT_LABELS", False))
-    return found, reads_all
+        unlabelled |= bool(getattr(module, "USES_UNLABELLED", False))
+    return found, unlabelled
 
 
 class Objective(nn.Module):
-    """A model and the losses that teach it; its parameters are all that is learned.
+    """A model and its losses; the parameters of both are learned.
 
     Args:
         model: the model.
         losses: name to weight and loss.
-        config: smoothing, hiding and augmentation.
+        config: label smoothing, modality dropout and augmentation.
         precision: number type of the model's products.
-        world: who shares a batch.
+        world: the processes that share a batch.
     """
 
     def __init__(
@@ -112,7 +115,12 @@ class Objective(nn.Module):
 def hide_modalities(present: Tensor, probability: float) -> Tensor:
     """Which present modalities ``(batch, modalities)`` to hide; every record keeps at least one.
 
-    Each present modality is hidden with the given probability; where all would be, one of them, drawn evenly, stays.
+    Each present modality is hidden with the given probability. Where that would hide all of them,
+    one that is drawn evenly stays.
+
+    Args:
+        present: ``(batch, modalities)`` bool.
+        probability: of hiding.
     """
     draws = torch.rand(present.shape, device=present.device).masked_fill(~present, -1.0)
     kept = torch.zeros_like(present).scatter_(1, draws.argmax(dim=1, keepdim=True), value=True)
@@ -120,7 +128,13 @@ def hide_modalities(present: Tensor, probability: float) -> Tensor:
 
 
 def smoothed(labels: Tensor, classes: int, smoothing: float) -> Tensor:
-    """Distributions ``(batch, classes)``: ``1 - smoothing`` on the label, the rest even; -1 gives an even one."""
+    """Distributions ``(batch, classes)``: ``1 - smoothing`` on the label, the rest spread evenly.
+
+    Args:
+        labels: ``(batch,)`` class numbers; -1 gives an even distribution.
+        classes: number of classes.
+        smoothing: share that is spread evenly.
+    """
     even = torch.full((len(labels), classes), smoothing / classes, device=labels.device)
     even[labels < 0] = 1.0 / classes
     sure = (labels >= 0).to(even.dtype)[:, None] * (1 - smoothing)

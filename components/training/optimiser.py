@@ -38,7 +38,7 @@ def adamw(parameters: Iterable[tuple[str, nn.Parameter]], lr: float, weight_deca
 
 
 def lr_factor(step: int, steps: int) -> float:
-    """Share of the highest learning rate: a linear rise over the first twentieth, then half a cosine.
+    """Share of the highest learning rate: a linear rise over a twentieth, then half a cosine.
 
     >>> [round(lr_factor(s, 42), 3) for s in (0, 1, 2, 22, 42)]
     [0.5, 1.0, 1.0, 0.5, 0.0]

@@ -1,4 +1,4 @@
-"""The pseudo-label step: a calibrated teacher's answers on unlabelled records, and which of them to trust."""
+"""The pseudo-label step: a calibrated teacher labels records, and a labeller accepts some."""
 
 from pathlib import Path
 
@@ -40,8 +40,9 @@ def pseudo_label(
 ) -> None:
     """Label the training records that have no visible label.
 
-    Writes ``pseudo.parquet`` (one row for each such record) and ``summary.json``. The teacher's temperatures, one for the fused
-    answer and one for each modality alone, are fitted on the validation split.
+    Writes ``pseudo.parquet`` (one row for each such record) and ``summary.json``. The teacher's
+    temperatures, one for the fused logits and one for each modality alone, are fitted on the
+    validation split.
 
     Args:
         features: output of encode.
@@ -49,7 +50,7 @@ def pseudo_label(
         labeller: the part that decides; None switches pseudo-labels off.
         base: folder that a labeller given by path is relative to.
         out: an empty folder.
-        progress: told of each stage.
+        progress: called after each stage.
     """
     if labeller is None:
         pq.write_table(_SCHEMA.empty_table(), out / "pseudo.parquet")

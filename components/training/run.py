@@ -21,7 +21,7 @@ def run(
     Args:
         spec: the task and its inputs.
         out: an empty folder; ``components.training.tasks`` lists what is written there.
-        checkpoints: a folder of this task alone that survives a kill; the same spec resumes from it.
+        checkpoints: a folder of this task alone, which survives a kill; the task resumes from it.
         log: receives the figures of each epoch.
         progress: called after every step.
 
@@ -30,7 +30,7 @@ def run(
         done (``resumed_from``).
 
     Raises:
-        UserError: an input is missing or differs from its digest, or there is nothing to learn from.
+        UserError: an input is missing or differs from its digest, or no record has a label.
     """
     from components.features.store import Features
     from components.training import tasks

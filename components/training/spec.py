@@ -1,4 +1,4 @@
-"""What to train, as JSON: everything by place and digest, so that it runs the same here and in a pod."""
+"""What to train, as JSON: inputs by URI and digest, so that it runs the same here and in a pod."""
 
 from typing import Any, Literal
 
@@ -15,8 +15,9 @@ Task = Literal["teach", "train", "baselines"]
 class TrainSpec(Strict):
     """One training task.
 
-    ``teach`` fits on visible labels alone. ``train`` fits the student, also on pseudo-labels, and keeps the better of
-    student and teacher. ``baselines`` fits the models that the chosen one must be compared with, on the same targets.
+    ``teach`` fits on visible labels alone. ``train`` fits the student, also on pseudo-labels, and
+    keeps the better of student and teacher. ``baselines`` fits the models that the kept one is
+    compared with, on the same targets.
     """
 
     task: Task

@@ -1,4 +1,4 @@
-"""The three training tasks: the teacher, the student that must beat it, and what both are compared with."""
+"""The three training tasks: the teacher, the student that must beat it, and their baselines."""
 
 import shutil
 from collections.abc import Callable, Mapping
@@ -28,17 +28,17 @@ Pseudo = Mapping[str, tuple[str, float]]
 
 @dataclass(kw_only=True)
 class Trainer:
-    """Fits models for one spec, and counts the steps of all of them.
+    """Fits the models of one spec and counts their steps.
 
     Attributes:
         spec: what to train.
         features: its opened features.
-        checkpoints: keeps unfinished trainings.
-        log: takes figures.
-        progress: told after every step.
-        control: who trains along, when to stop, and how often to write a checkpoint.
-        steps: optimiser steps behind the models fitted so far.
-        resumed: those of them that an earlier, interrupted run had done.
+        checkpoints: where interrupted runs are kept and resumed from.
+        log: receives the figures of each epoch.
+        progress: called after every step.
+        control: processes, when to stop, and how often to write a checkpoint.
+        steps: optimiser steps of the models fitted so far.
+        resumed: how many of these were done before an interruption.
         history: figures of each epoch of the models fitted so far, by name.
     """
 
@@ -64,11 +64,11 @@ class Trainer:
         """Fit one model and write its folder.
 
         Args:
-            name: how progress, log and checkpoint call it.
+            name: of the model in progress, log and checkpoints.
             pseudo: pseudo-labels; None fits on visible labels only, for ``teacher_epochs``.
             alone: the only modality it may use.
-            fusion: another fusion than the spec's.
-            out: takes the model and ``history.json``.
+            fusion: in place of the spec's fusion.
+            out: folder for the model and ``history.json``.
         """
         config, training = self.spec.model, self.spec.training
         config = config if fusion is None else config.model_copy(update={"fusion": fusion})
@@ -109,7 +109,7 @@ class Trainer:
         return model
 
     def accuracy(self, model: Model) -> float | None:
-        """Share of right answers among labelled validation records that the model can answer; None without any."""
+        """Accuracy on the labelled validation records that the model can answer, or None."""
         data = self._view(model)
         rows = self.features.rows("val", labelled=True)
         rows = rows[data.present[rows].any(axis=1)]
@@ -130,7 +130,11 @@ class Trainer:
         return models.build(config, classes=self.features.classes, specs=specs, base=self._base)
 
     def _key(self, name: str, config: ModelConfig) -> str:
-        """What a checkpoint belongs to: the spec, the model in it, and the source of the parts it is made of."""
+        """Key of a model's checkpoints: the spec, the model's name and the source of its parts.
+
+        In a run the spec's digest is that of the step's key, and covers all of this; outside of
+        one it does not cover the source of parts.
+        """
         sources = [
             parts.source_digest("losses", loss, self._base) for loss in sorted(self.spec.losses)
         ]
@@ -153,7 +157,7 @@ def perform(trainer: Trainer, place: Callable[[str], Path], out: Path) -> None:
 
     Args:
         trainer: fits its models.
-        place: input name to its local folder.
+        place: maps the name of an input to its local folder.
         out: an empty folder.
     """
     if trainer.spec.task == "teach":
@@ -170,10 +174,10 @@ def teach(trainer: Trainer, out: Path) -> None:
 
 
 def train(trainer: Trainer, *, teacher: Path, pseudo: Path, out: Path) -> None:
-    """Fit the student and keep it only if it is right more often than the teacher on the validation split.
+    """Fit the student, and keep it only if it beats the teacher's accuracy on the validation split.
 
-    Writes ``model/`` (the kept one), ``student/`` and ``selection.json``. Where the labeller was switched off there is no
-    student, and the teacher is kept.
+    Writes ``model/`` (the kept one), ``student/`` and ``selection.json``. Without a labeller there
+    is no student, and the teacher is kept.
     """
     before = trainer.accuracy(models.load(teacher))
     labels = read_pseudo(pseudo)
@@ -193,9 +197,10 @@ def train(trainer: Trainer, *, teacher: Path, pseudo: Path, out: Path) -> None:
 
 
 def baselines(trainer: Trainer, *, student: Path, pseudo: Path, out: Path) -> None:
-    """Fit one model for each modality alone, and plain concatenation where the chosen fusion is another.
+    """Fit one model for each modality alone, and one with plain concatenation.
 
-    They get the targets and epochs of the model that ``train`` kept. Writes a model folder each and ``baselines.json``.
+    The latter is left out where concatenation is the chosen fusion. Targets and epochs are those of
+    the model that ``train`` kept. Writes a model folder for each and ``baselines.json``.
     """
     kept = read_json(student / "selection.json")["kept"]
     labels = read_pseudo(pseudo) if kept == "student" else None
@@ -215,7 +220,7 @@ def baselines(trainer: Trainer, *, student: Path, pseudo: Path, out: Path) -> No
 
 
 def read_pseudo(folder: Path) -> Pseudo | None:
-    """Accepted pseudo-labels and their weights by record id; None where the labeller was switched off."""
+    """Accepted pseudo-labels and their weights by record id; None without a labeller."""
     if read_json(folder / "summary.json")["labeller"] is None:
         return None
     table = pq.read_table(

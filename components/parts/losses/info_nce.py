@@ -16,11 +16,11 @@ from torch.nn import functional as F
 
 from components.parts.contracts import ModelOutput
 
-WITHOUT_LABELS = True
+USES_UNLABELLED = True
 """Records without a label contribute too."""
-LEAST_MODALITIES = 2
+MIN_MODALITIES = 2
 """A model of fewer modalities has nothing to contrast."""
-HIGHEST = math.log(100.0)
+MAX_LOGIT_SCALE = math.log(100.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +63,7 @@ class InfoNCE(nn.Module):
             weights: ``(batch,)``, not read.
             present: ``(batch, modalities)``, modalities sorted by name.
         """
-        scale = self.log_scale.clamp(max=HIGHEST).exp()
+        scale = self.log_scale.clamp(max=MAX_LOGIT_SCALE).exp()
         losses = []
         for (i, first), (j, second) in combinations(enumerate(sorted(output.embeddings)), 2):
             both = (present[:, i] & present[:, j]).nonzero().squeeze(1)

@@ -217,7 +217,7 @@ def test_nothing_to_learn_from_is_said(features):
         trained(features, data=data)
 
 
-def test_a_training_that_falls_apart_is_said(features):
+def test_a_training_run_that_diverges_names_the_learning_rate(features):
     with pytest.raises(UserError, match="learning_rate"):
         trained(features, config=CONFIG.model_copy(update={"learning_rate": 1e30}))
 

@@ -1,0 +1,160 @@
+"""A training run between two steps: weights, optimiser, position, and the step itself."""
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from components.config.run import TrainingConfig
+from components.core.errors import UserError
+from components.model.network import Model
+from components.parts.contracts import Encoder
+from components.training.checkpoint import Checkpoint
+from components.training.data import TrainingData
+from components.training.distributed import World
+from components.training.objective import Loss, Objective
+from components.training.optimiser import adamw, load_named_state, named_state, schedule
+from components.training.randomness import epoch_seed, rank_seeds
+
+MAX_GRAD_NORM = 1.0
+"""The gradient of all parameters together is scaled down to this norm where it is larger."""
+_FIT_ROWS = 50_000
+"""At most this many training records set means and scales."""
+_OPTIMISER, _POSITION = "optimiser/", "position/"
+"""Prefixes of the tensors in a checkpoint that are not weights."""
+
+
+class TrainState:
+    """State of one training run between its steps.
+
+    Args:
+        model: fresh weights.
+        losses: name to weight and loss.
+        data: records and targets.
+        config: learning rate, sizes and seed.
+        epochs: passes over the data.
+        placement: device, and number type of the model's products.
+        world: the processes that train together.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        losses: Mapping[str, tuple[float, Loss]],
+        data: TrainingData,
+        config: TrainingConfig,
+        *,
+        epochs: int,
+        placement: tuple[torch.device, torch.dtype],
+        world: World,
+    ) -> None:
+        self.device, precision = placement
+        self.data, self.config, self.world = data, config, world
+        self.names, self.weights = list(losses), [weight for weight, _ in losses.values()]
+        self.history: list[dict[str, float]] = []
+        self.epoch = self.batch = self.step = 0
+        self.batches: list[NDArray[np.int64]] = data.batches(config.batch_size, config.seed, 0)
+        # Sums stay on the device, so that a step never waits for the one before.
+        self.sums = torch.zeros(1 + len(losses), device=self.device)
+        self.steps = epochs * len(self.batches)
+        _fit_encoders(model, data, config.seed)
+        self.whole = Objective(model, losses, config, precision, world).to(self.device).train()
+        self.forward = world.wrapped(self.whole)
+        self.optimiser = adamw(
+            self.whole.named_parameters(), config.learning_rate, config.weight_decay
+        )
+        self.schedule = schedule(self.optimiser, self.steps)
+
+    def resume(self, found: Checkpoint) -> None:
+        """Restore what an interrupted run left."""
+        parts: dict[str, dict[str, Tensor]] = {_OPTIMISER: {}, _POSITION: {}, "": {}}
+        for name, tensor in found.state.items():
+            prefix = next(p for p in parts if name.startswith(p))
+            parts[prefix][name.removeprefix(prefix)] = tensor
+        self.whole.load_state_dict(parts[""])
+        load_named_state(self.optimiser, parts[_OPTIMISER])
+        self.history, self.step = list(found.history), found.step
+        self.schedule = schedule(self.optimiser, self.steps, done=self.step)
+        self.epoch, self.batch = found.epoch, found.batch
+        if self.batch:
+            self.batches = self.data.batches(self.config.batch_size, self.config.seed, self.epoch)
+            self.sums = parts[_POSITION]["sums"].to(self.device)
+            torch.set_rng_state(parts[_POSITION]["cpu"])
+            if self.device.type == "cuda" and "cuda" in parts[_POSITION]:
+                torch.cuda.set_rng_state(parts[_POSITION]["cuda"], self.device)
+
+    def checkpoint(self) -> Checkpoint:
+        """All that the next step needs; between epochs the generators are seeded anew."""
+        state = {
+            **self.whole.state_dict(),
+            **{f"{_OPTIMISER}{n}": t for n, t in named_state(self.optimiser).items()},
+        }
+        if self.batch:
+            state |= {f"{_POSITION}sums": self.sums, f"{_POSITION}cpu": torch.get_rng_state()}
+            if self.device.type == "cuda":
+                state[f"{_POSITION}cuda"] = torch.cuda.get_rng_state(self.device)
+        return Checkpoint(
+            epoch=self.epoch, batch=self.batch, step=self.step, history=self.history, state=state
+        )
+
+    def advance(self) -> None:
+        """Do one step, and what precedes and follows the steps of an epoch."""
+        if self.batch == 0:
+            self.batches = self.data.batches(self.config.batch_size, self.config.seed, self.epoch)
+            torch.manual_seed(epoch_seed(self.config.seed, self.epoch))
+            self.sums = torch.zeros_like(self.sums)
+        lr = float(self.schedule.get_last_lr()[0])
+        self.sums += self._minimise(self.batches[self.batch])
+        self.step += 1
+        self.batch += 1
+        if self.batch == len(self.batches):
+            self._end_epoch(lr)
+
+    def _minimise(self, rows: NDArray[np.int64]) -> Tensor:
+        """Update all parameters; returns the total loss and each loss, ``(1 + losses,)``."""
+        batch = self.data.batch(rows, self.device, self.world.bounds(len(rows)))
+        values = self.forward(batch, self._own_seeds())
+        total = (values.new_tensor(self.weights) * values).sum()
+        self.optimiser.zero_grad()
+        total.backward()
+        nn.utils.clip_grad_norm_(self.whole.parameters(), MAX_GRAD_NORM)
+        self.optimiser.step()
+        self.schedule.step()
+        return torch.cat([total.detach()[None], values.detach()])
+
+    def _own_seeds(self) -> tuple[int, int] | None:
+        if self.world.size == 1:
+            return None
+        return rank_seeds(self.config.seed, self.epoch, self.batch, self.world.rank)
+
+    def _end_epoch(self, lr: float) -> None:
+        means = (self.sums / len(self.batches)).tolist()
+        self.epoch, self.batch = self.epoch + 1, 0
+        if not math.isfinite(means[0]):
+            raise UserError(
+                f"training diverged in epoch {self.epoch}: the loss is {means[0]}; "
+                "lower training.learning_rate"
+            )
+        self.history.append(
+            {
+                "loss": means[0],
+                **dict(zip(self.names, means[1:], strict=True)),
+                "learning_rate": lr,
+            }
+        )
+
+
+def _fit_encoders(model: Model, data: TrainingData, seed: int) -> None:
+    """Set means and scales from the training records that have each modality."""
+    rows = np.sort(np.concatenate([data.supervised, data.unlabelled]))
+    if len(rows) > _FIT_ROWS:
+        rows = np.sort(np.random.default_rng(seed).choice(rows, _FIT_ROWS, replace=False))
+    for column, name in enumerate(data.names):
+        encoder = model.encoders[name]
+        assert isinstance(encoder, Encoder)
+        has = rows[data.present[rows, column]]
+        with torch.no_grad():
+            encoder.fit(torch.from_numpy(data.arrays[name][has]))
