@@ -1,4 +1,7 @@
-"""What ``concord doctor --cluster`` asks the API server: rights, quota, GPUs. Nothing here changes anything."""
+"""What ``concord doctor --cluster CONFIG`` asks the API server: rights, quota, GPUs.
+
+Nothing here changes anything.
+"""
 
 from collections.abc import Iterable
 from typing import Any

@@ -217,7 +217,10 @@ class Cluster:
                 remedy=remedy,
             )
         if error.status in (401, 403):
-            remedy = "`concord doctor --cluster` tells which rights are missing; check trainer.context and namespace too"
+            remedy = (
+                "`concord doctor --cluster CONFIG` lists missing rights; "
+                "check trainer.context and namespace too"
+            )
         elif error.status == 404:
             remedy = "check trainer.namespace and context"
         else:

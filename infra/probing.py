@@ -1,4 +1,4 @@
-"""A tiny pod of ``concord doctor --cluster``: runs the image, and hands a question back through the exchange.
+"""A tiny pod of ``concord doctor --cluster CONFIG``: runs the image, and hands a question back through the exchange.
 
 It is a Job like any other, with the trainer's image, volumes, secrets and tolerations but little CPU and memory and no GPU, so
 that what stops it would stop a training too. It ends within `SECONDS`, and nothing of it is left.

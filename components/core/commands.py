@@ -4,7 +4,7 @@ import shlex
 
 
 def concord(*words: object, **options: object) -> str:
-    """A command in backticks, ready to be copied.
+    """A command line, quoted for a shell.
 
     A test parses every command of the sources, docs and README with the command line's own parser.
 
@@ -13,8 +13,8 @@ def concord(*words: object, **options: object) -> str:
         options: long options by name; ``None`` leaves one out.
 
     >>> concord("promote", 3, model="my things", reason=None)
-    "`concord promote 3 --model 'my things'`"
+    "concord promote 3 --model 'my things'"
     """
     given = ((name, value) for name, value in options.items() if value is not None)
     flags = (part for name, value in given for part in (f"--{name.replace('_', '-')}", value))
-    return f"`{shlex.join(['concord', *map(str, words), *map(str, flags)])}`"
+    return shlex.join(["concord", *map(str, words), *map(str, flags)])

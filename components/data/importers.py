@@ -225,7 +225,8 @@ def _manifest(roles: dict[str, str], kinds: dict[str, str], table: pa.Table, sou
     label = table[roles["label"]]
     classes = pc.count_distinct(label).as_py()
     lines = [
-        f"# Guessed from {source.name}: please read it, mend it, then run `concord data check` on this folder.",
+        f"# Guessed from {source.name}: please read and correct it, then run "
+        "`concord data check DIR` with this folder.",
         f"id: {_yaml(roles['id'])}",
         f"target: {{column: {_yaml(roles['label'])}, kind: single}}    # {classes} classes, {label.null_count} unlabelled",
         f"group: {_yaml(roles['group'])}"

@@ -327,7 +327,7 @@ def _no_manifest(folder: Path) -> str:
     if not folder.is_dir():
         return (
             f"no data set at {folder}: no such folder; give another `data.uri`, or make one with "
-            "`concord data import`"
+            "`concord data import SRC DIR`"
         )
     return (
         f"no manifest in {folder}; write {FILE} there (what each column means), name one with "

@@ -1,4 +1,7 @@
-"""What ``concord doctor --cluster`` runs in a pod: tells the code of its image, and answers a question through the exchange."""
+"""What ``concord doctor --cluster CONFIG`` runs in a pod.
+
+It reports the code of its image, and answers a question through the exchange.
+"""
 
 import argparse
 import json

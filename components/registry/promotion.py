@@ -232,7 +232,7 @@ class Promotion:
     def _check_known(self, versions: Versions) -> None:
         if not versions.all():
             unknown = unknown_name("model", self.model, models(self._home))
-            raise UserError(f"{unknown}; {concord('run', 'CONFIG')} registers one")
+            raise UserError(f"{unknown}; `concord run CONFIG` registers one")
 
     def _stored(self, number: int) -> str:
         """Where MLflow keeps a version's package, below the state folder."""
@@ -251,20 +251,20 @@ class Promotion:
 def no_champion(model: str) -> str:
     """The message where a model has no champion."""
     return (
-        f"{model!r} has no champion to serve: run {concord('run', 'CONFIG')} until the gate "
+        f"{model!r} has no champion to serve: run `concord run CONFIG` until the gate "
         f"promotes a version, or choose one with {_promote_by_hand(model)}"
     )
 
 
 def _promote_by_hand(model: str) -> str:
-    return concord("promote", "VERSION", model=model)
+    return f"`{concord('promote', 'VERSION', model=model)}`"
 
 
 def _rolled_back(challenger: RegisteredVersion, rollback: Entry) -> str:
     return (
         f"version {challenger.version} was rolled back by {rollback.actor} on {rollback.time} "
         f"({rollback.details['reason']}); only a person can promote it again: "
-        f"{concord('promote', challenger.version, model=challenger.model)}"
+        f"`{concord('promote', challenger.version, model=challenger.model)}`"
     )
 
 

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from components.config.home import Home
-from components.core.commands import concord
 from components.core.errors import UserError
 from components.registry.history import History
 from components.registry.ledger import Ledger
@@ -68,7 +67,7 @@ class Versions:
         model, versions = self.history.model, self.all()
         if not versions:
             raise UserError(
-                f"no version of {model!r} is registered; {concord('run', 'CONFIG')} registers one"
+                f"no version of {model!r} is registered; `concord run CONFIG` registers one"
             )
         known = {str(v.version): v for v in versions} | {CHALLENGER: versions[-1]}
         if champion := self.champion():

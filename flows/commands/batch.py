@@ -1,4 +1,4 @@
-"""``concord classify --data``: all records of a data set."""
+"""``concord classify --data DIR``: all records of a data set."""
 
 import os
 from pathlib import Path

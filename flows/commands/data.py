@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from components.config.home import find, writable
+from components.core.commands import concord
 from components.core.files import read_json
 from flows import engines
 from flows.commands.answer import Answer, table
@@ -36,9 +37,8 @@ def import_(source: Path, folder: Path) -> Answer:
         import_dataset(source, folder, display.show)
     manifest = (folder / "dataset.yaml").read_text(encoding="utf-8")
     text = f"made {folder}; its manifest, guessed from {source}, is yours to mend:\n\n{manifest}"
-    return Answer(
-        value={"folder": str(folder.absolute())}, text=text, then=f"concord data check {folder}"
-    )
+    value = {"folder": str(folder.absolute())}
+    return Answer(value=value, text=text, then=concord("data", "check", folder))
 
 
 def check(folder: str, manifest: str | None) -> Answer:

@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from components.config.home import CHECKOUT, find, writable
+from components.core.commands import concord
 from components.core.errors import UsageError
 from components.core.finding import Finding
 from flows.commands.answer import Answer, table
@@ -28,7 +29,7 @@ def doctor(cluster: Path | None = None) -> Answer:
         return _answer([look() for look in _LOOKS], "concord demo")
     from flows.commands import doctor_cluster
 
-    return _answer(doctor_cluster.look(cluster), f"concord run {cluster}")
+    return _answer(doctor_cluster.look(cluster), concord("run", cluster))
 
 
 def _answer(findings: list[Finding], then: str) -> Answer:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from components.config import run as configuration
 from components.config.home import Home, find, writable
 from components.config.run import RunConfig
+from components.core.commands import concord
 from components.core.errors import UsageError
 from components.core.progress import Progress
 from components.core.refs import Ref
@@ -65,9 +66,9 @@ def plan(
     if save_profile is not None:
         text += f"\n\nrates are kept in {save_profile}"
     then = (
-        f"concord run {path}"
+        concord("run", path)
         if save_profile is None
-        else f"concord plan {path} --profile {save_profile}"
+        else concord("plan", path, profile=save_profile)
     )
     return Answer(value=value, text=text, then=then)
 

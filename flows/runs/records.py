@@ -168,7 +168,7 @@ def exclusive(home: Home, *, wait: bool, say: Any = None) -> Iterator[None]:  # 
         if not wait:
             raise UserError(
                 f"{home.root} is in use by {who}; "
-                "wait for it, cancel it with `concord runs cancel`, or drop --no-wait"
+                "wait for it, cancel it with `concord runs cancel latest`, or drop --no-wait"
             ) from None
         if say:
             say(f"waiting for {who}, which holds {home.root}")

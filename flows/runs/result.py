@@ -1,4 +1,4 @@
-"""The object that ``concord run --json`` prints."""
+"""The object that ``concord run CONFIG --json`` prints."""
 
 from pathlib import Path
 from typing import Literal

@@ -1,4 +1,4 @@
-"""What ``concord doctor --cluster`` makes of an API server's answers; the server's side is as Kubernetes answers."""
+"""What ``concord doctor --cluster CONFIG`` makes of an API server's answers; the server's side is as Kubernetes answers."""
 
 import json
 from collections.abc import Callable
