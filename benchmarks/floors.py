@@ -129,7 +129,7 @@ def _steps(name: str, data: Path, draw: str) -> tuple[dict[str, Path], dict[str,
         path.unlink()
     job = Job.opened(config, base=ROOT / "conf", home=writable(find()))
     outputs = {}
-    for result in walk(needed(steps_for(config, job.manifest), "evaluate"), job):
+    for result in walk(needed(steps_for(config, job.manifest, job.base), "evaluate"), job):
         outputs[result.name] = result.ref.path
         sys.stderr.write(f"{name} {draw} {result.name}: {result.status} {result.seconds:.1f} s\n")
     return outputs, tree

@@ -95,7 +95,7 @@ def measure(path: Path, data: Path, home: Path) -> dict[str, dict[str, float]]:
         data=known["data"],
     )
     found = {}
-    for step in steps_for(config, job.manifest):
+    for step in steps_for(config, job.manifest, job.base):
         out = home / "out" / step.name
         out.mkdir(parents=True)
         start = {name: now() for name, now in CLOCKS.items()}

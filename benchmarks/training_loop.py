@@ -14,7 +14,7 @@ import torch
 
 from benchmarks._timing import report
 from components.config.run import ModelConfig, TrainingConfig
-from components.features.store import ModalitySpec, build_modality, spec_of
+from components.features.spec import ModalitySpec, build_modality
 from components.model import network as models
 from components.model.network import Model
 from components.parts import loading as parts
@@ -30,18 +30,16 @@ CONFIG = TrainingConfig(batch_size=128, device="cpu", checkpoint_every=1)
 def data(rng: np.random.Generator) -> tuple[TrainingData, dict[str, ModalitySpec]]:
     """Random 32 x 32 grey pictures and 384 numbers of text, all present, all labelled."""
     options: dict[str, dict[str, Any]] = {
-        "image": {"size": [32, 32], "colour": False},
-        "text": {"encoder": "minilm"},
+        "image": {"encoders": {"name": "cnn", "colour": False}},
+        "text": {"encoders": "minilm"},
     }
-    specs = {}
-    for name, given in options.items():
-        specs[name] = spec_of(build_modality(name, name, given, {}), given, {})
+    specs = {name: build_modality(name, name, given, {}).spec for name, given in options.items()}
     every = np.arange(RECORDS)
     found = TrainingData(
         names=("image", "text"),
         arrays={
-            "image": rng.integers(0, 255, (RECORDS, 32, 32, 1)).astype(np.uint8),
-            "text": rng.normal(size=(RECORDS, 384)).astype(np.float32),
+            "image/cnn": rng.integers(0, 255, (RECORDS, 32, 32, 1)).astype(np.uint8),
+            "text/minilm": rng.normal(size=(RECORDS, 384)).astype(np.float32),
         },
         present=np.ones((RECORDS, 2), bool),
         labels=rng.integers(0, CLASSES, RECORDS),
@@ -86,7 +84,7 @@ def minimal(given: TrainingData, specs: dict[str, ModalitySpec]) -> float:
         for p in loss.parameters()
     ]
     optimiser = torch.optim.AdamW([*fresh.parameters(), *own], lr=2e-3, fused=True)
-    images, texts = torch.from_numpy(given.arrays["image"]), torch.from_numpy(given.arrays["text"])
+    arrays = {view: torch.from_numpy(array) for view, array in given.arrays.items()}
     targets = torch.nn.functional.one_hot(torch.from_numpy(given.labels), CLASSES).float()
     present = torch.ones(CONFIG.batch_size, 2, dtype=torch.bool)
     weights = torch.ones(CONFIG.batch_size)
@@ -94,7 +92,7 @@ def minimal(given: TrainingData, specs: dict[str, ModalitySpec]) -> float:
     start = time.perf_counter()
     for _ in range(EPOCHS):
         for rows in torch.randperm(RECORDS).split(CONFIG.batch_size):
-            inputs = fresh.augment({"image": images[rows], "text": texts[rows]})
+            inputs = fresh.augment({view: array[rows] for view, array in arrays.items()})
             output = fresh(inputs, present)
             loss = sum(
                 weight * term(output, targets[rows], weights, present)

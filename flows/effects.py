@@ -50,7 +50,7 @@ def register(session: Session, packed: Ref, results: Ref) -> RegisteredVersion:
         package_digest=digest_folder(package),
         run=run,
         modalities={
-            name: spec.kind
+            name: spec.raw
             for name, spec in Features.load(session.output("encode").path).specs.items()
         },
         time=now(),
@@ -137,7 +137,7 @@ def _encoded_for(session: Session, package: Path) -> Ref:
     from components.model import network as models
 
     job = session.job
-    options = {name: spec.options for name, spec in models.load(package).specs.items()}
+    options = {name: spec.choice for name, spec in models.load(package).specs.items()}
     config: RunConfig = job.config.model_copy(update={"modalities": options})
-    encode = named(table.steps_for(config, job.manifest), "encode")
+    encode = named(table.steps_for(config, job.manifest, job.base), "encode")
     return execute(encode, session.inputs(encode), replace(job, config=config)).ref

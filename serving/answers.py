@@ -12,13 +12,6 @@ if TYPE_CHECKING:  # importing torch takes seconds that the builder of a Bento a
     from components.parts.contracts import Raw
     from components.prediction.predictor import Hit, Predictor
 
-_PICTURES = {
-    b"\x89PNG": "image/png",
-    b"\xff\xd8\xff": "image/jpeg",
-    b"GIF8": "image/gif",
-    b"RIFF": "image/webp",
-}
-
 
 class NotThere(BadInput):
     """A record, or a modality of one, that the index does not have."""
@@ -98,23 +91,16 @@ class Answers:
         Raises:
             NotThere: no such record, or it lacks this modality.
         """
-        kinds = self._limits.kinds
-        if modality not in kinds:
-            raise NotThere("modality", repr(modality), unknown_name("modality", modality, kinds))
+        known = self._limits.modalities
+        if modality not in known:
+            raise NotThere("modality", repr(modality), unknown_name("modality", modality, known))
         found = self._predictor.preview(record, modality)
         if found is None:
             raise NotThere(
                 "id", repr(record), f"a record of the index that has the modality {modality!r}"
             )
-        if isinstance(found, bytes):
-            kind = next(
-                (k for head, k in _PICTURES.items() if found.startswith(head)),
-                "application/octet-stream",
-            )
-            return found, kind
-        return found.encode(), "application/json" if kinds[
-            modality
-        ] == "tabular" else "text/plain; charset=utf-8"
+        content = found if isinstance(found, bytes) else found.encode()
+        return content, known[modality].preview_type(found)
 
     def info(self) -> schemas.ModelInfo:
         """What ``GET /v1/model`` tells."""

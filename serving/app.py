@@ -174,14 +174,13 @@ def raw_record(record: BaseModel, limits: Limits, where: str) -> "dict[str, Raw]
     for name, value in record.model_dump().items():
         if value is None:
             continue
-        most = limits.options[name].get("max_bytes")
+        modality = limits.modalities[name]
+        most = modality.options.get("max_bytes")
         raw[name] = (
-            _from_base64(value, f"{where}.{name}", most)
-            if limits.kinds[name] in ("image", "audio")
-            else value
+            _from_base64(value, f"{where}.{name}", most) if modality.raw == "bytes" else value
         )
     if not raw:
-        raise BadInput(where, "no modality", f"at least one of {', '.join(sorted(limits.kinds))}")
+        raise BadInput(where, "no modality", f"at least one of {', '.join(limits.modalities)}")
     return raw
 
 

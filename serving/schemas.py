@@ -4,24 +4,21 @@ The fields of a record are the modalities of the package, so the request types a
 read without importing torch.
 """
 
-import base64
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, create_model
 
 from components.core.files import read_json
+from components.features.spec import ModalitySpec
+from components.parts import loading as parts
 
 MOST_HITS = 100
-_MEDIA_KINDS = ("image", "audio")
 _DEFAULT_BATCH = 64
 _MEBIBYTE = 1 << 20
-# A white pixel, small enough to read in the page of the interface.
-_PIXEL = base64.b64decode(
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8/5+hHgAHggJ/PchI7wAAAABJRU5ErkJggg=="
-)
 
 Number = int | float
 FieldValue = Number | str | bool | list[str | Number] | None
@@ -33,14 +30,48 @@ class _Strict(BaseModel):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ServedModality:
+    """What the service accepts as one modality of a record."""
+
+    kind: str
+    raw: str
+    """``bytes`` (base64 over HTTP), ``text`` or ``fields``."""
+    accepts: str
+    schema: dict[str, Any]
+    """JSON schema of a value over HTTP."""
+    example: Any
+    options: dict[str, Any]
+    """Of the kind: its limits."""
+    columns: list[str] | None
+    """Of a modality of fields."""
+    preview_type: Callable[[bytes | str], str]
+    """Media type of a preview."""
+
+    @classmethod
+    def of(cls, name: str, spec: ModalitySpec, package: Path) -> "ServedModality":
+        """Ask the kind of a modality; this imports no torch."""
+        module = parts.load("kinds", spec.kind, package)
+        config = parts.configure("kinds", spec.kind, spec.options, package)
+        kind = module.build(config, name=name, columns=spec.columns)
+        columns = spec.columns.get("columns")
+        return cls(
+            kind=spec.kind,
+            raw=spec.raw,
+            accepts=module.ACCEPTS,
+            schema=kind.schema(),
+            example=kind.example(),
+            options=spec.options,
+            columns=sorted(columns) if columns else None,
+            preview_type=module.preview_type,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class Limits:
     """What the service accepts of one model package."""
 
-    kinds: dict[str, str]
-    """Modality name to kind."""
-    options: dict[str, dict[str, Any]]
-    columns: dict[str, list[str]]
-    """Columns of each tabular modality."""
+    modalities: dict[str, ServedModality]
+    """By name, sorted."""
     classes: list[str]
     max_batch: int
     max_request_bytes: int
@@ -48,19 +79,14 @@ class Limits:
     @classmethod
     def read(cls, package: Path) -> "Limits":
         """Read a package's ``model.json`` and ``config.yaml``."""
-        modalities: dict[str, Any] = read_json(package / "model.json")["modalities"]  # type: ignore[assignment]
+        description: dict[str, Any] = read_json(package / "model.json")
         config = yaml.safe_load((package / "config.yaml").read_text(encoding="utf-8"))
-        options = {name: dict(spec["options"]) for name, spec in modalities.items()}
-        media = max((int(o.get("max_bytes", 0)) for o in options.values()), default=0)
+        specs = {n: ModalitySpec.parse(s) for n, s in sorted(description["modalities"].items())}
+        modalities = {n: ServedModality.of(n, spec, package) for n, spec in specs.items()}
+        media = max(int(m.options.get("max_bytes", 0)) for m in modalities.values())
         return cls(
-            kinds={name: str(spec["kind"]) for name, spec in modalities.items()},
-            options=options,
-            columns={
-                n: sorted(s["columns"]["columns"])
-                for n, s in modalities.items()
-                if s["kind"] == "tabular"
-            },
-            classes=[str(c) for c in read_json(package / "model.json")["classes"]],  # type: ignore[attr-defined]
+            modalities=modalities,
+            classes=[str(c) for c in description["classes"]],
             max_batch=int((config.get("serving") or {}).get("max_batch", _DEFAULT_BATCH)),
             # One largest picture in base64 always passes; many small ones share the rest.
             max_request_bytes=max(32 * _MEBIBYTE, media * 4 // 3 + _MEBIBYTE),
@@ -68,48 +94,34 @@ class Limits:
 
     def example(self) -> dict[str, Any]:
         """A record that the service can answer."""
-        made: dict[str, Any] = {}
-        for name, kind in sorted(self.kinds.items()):
-            if kind in _MEDIA_KINDS:
-                made[name] = base64.b64encode(_PIXEL).decode()
-            else:
-                made[name] = (
-                    "a few words about the record"
-                    if kind == "text"
-                    else dict.fromkeys(self.columns[name])
-                )
-        return made
+        return {name: modality.example for name, modality in self.modalities.items()}
+
+    def first(self, raw: str) -> str:
+        """The first modality with this type of raw value, else the first of all."""
+        return min(self.modalities, key=lambda n: (self.modalities[n].raw != raw, n))
 
     def described(self) -> list["ModalityInfo"]:
         """The modalities as ``GET /v1/model`` tells them."""
         return [
             ModalityInfo(
                 name=name,
-                kind=kind,
-                accepts=_ACCEPTS[kind],
-                columns=self.columns.get(name),
-                limits={
-                    k: v for k, v in sorted(self.options[name].items()) if k.startswith("max_")
-                },
+                kind=modality.kind,
+                accepts=modality.accepts,
+                columns=modality.columns,
+                limits={k: v for k, v in sorted(modality.options.items()) if k.startswith("max_")},
             )
-            for name, kind in sorted(self.kinds.items())
+            for name, modality in self.modalities.items()
         ]
-
-
-_ACCEPTS = {
-    "image": "an encoded picture (PNG, JPEG, WEBP, GIF, BMP or TIFF) in base64",
-    "audio": "an encoded sound in base64",
-    "text": "text",
-    "tabular": "an object of fields; a field that is left out or null is missing",
-}
 
 
 def record_type(limits: Limits) -> type[BaseModel]:
     """The type of one record: any subset of the package's modalities, and nothing else."""
     fields: dict[str, Any] = {}
-    for name, kind in sorted(limits.kinds.items()):
-        hint = dict[str, FieldValue] if kind == "tabular" else str
-        fields[name] = (hint | None, Field(default=None, description=_ACCEPTS[kind]))
+    for name, modality in limits.modalities.items():
+        hint: Any = dict[str, FieldValue] if modality.raw == "fields" else str
+        shown = WithJsonSchema({"anyOf": [modality.schema, {"type": "null"}]})
+        described = Field(default=None, description=modality.accepts)
+        fields[name] = (Annotated[hint | None, shown], described)
     config = ConfigDict(
         extra="forbid", strict=True, json_schema_extra={"examples": [limits.example()]}
     )
@@ -137,8 +149,7 @@ def classify_type(limits: Limits) -> type[BaseModel]:
 
 def search_type(limits: Limits) -> type[BaseModel]:
     """The request of ``POST /v1/search``."""
-    name = sorted(limits.kinds, key=lambda n: (limits.kinds[n] != "text", n))[0]
-    target = sorted(limits.kinds, key=lambda n: (limits.kinds[n] != "image", n))[0]
+    name, target = limits.first("text"), limits.first("bytes")
     example: Any = {"query": {name: limits.example()[name]}, "target": target, "k": 5}
     made: type[BaseModel] = create_model(
         "SearchRequest",
@@ -171,7 +182,7 @@ def _described(made: type[BaseModel], words: str) -> type[BaseModel]:
 
 def targets(limits: Limits) -> list[str]:
     """What can be searched: each modality, and the fused vector of all that a record has."""
-    return [*sorted(limits.kinds), "fused"]
+    return [*limits.modalities, "fused"]
 
 
 class Filter(_Strict):

@@ -59,9 +59,10 @@ def fit(features: Features, names: tuple[str, ...], *, seed: int, steps: int = 4
     rows = features.rows("train", labelled=True)
     columns = [features.names.index(n) for n in model.names]
     rows = rows[features.present[rows][:, columns].any(axis=1)]
-    inputs = {n: torch.from_numpy(features.arrays[n][rows]) for n in model.names}
-    for n in model.names:
-        model.encoders[n].fit(inputs[n])
+    arrays = features.views(model.names)
+    inputs = {view: torch.from_numpy(array[rows]) for view, array in arrays.items()}
+    for view, values in inputs.items():
+        model.encoders[view].fit_statistics(values)
     present, labels = (
         torch.from_numpy(features.present[rows][:, columns]),
         torch.from_numpy(features.labels[rows]),

@@ -25,7 +25,7 @@ def run_all(folder: Path) -> dict[str, Path]:
     """Run every step bare on the tiny data set; step name to its output."""
     path = tiny.config(folder, tiny.make(folder / "data"))
     job = Job.opened(configuration.load(path), base=folder, home=Home(root=folder / "home"))
-    rows = table.steps_for(job.config, job.manifest)
+    rows = table.steps_for(job.config, job.manifest, job.base)
     return {result.name: result.ref.path for result in walk(rows, job)}
 
 

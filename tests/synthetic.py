@@ -9,8 +9,9 @@ import numpy as np
 import pyarrow as pa
 from PIL import Image
 
-from components.features.store import Features, FeaturesWriter, build_modality, spec_of
-from components.parts.contracts import Modality, Raw
+from components.features.spec import Modality, build_modality
+from components.features.store import Features, FeaturesWriter
+from components.parts.contracts import Raw
 
 CLASSES = ["circle", "cross", "line", "square"]
 COLUMNS = {
@@ -26,9 +27,20 @@ COLUMNS = {
     },
 }
 OPTIONS: dict[str, dict[str, Any]] = {
-    "image": {"size": [8, 8], "colour": False, "widths": [8, 16], "strides": [1, 2], "squeeze": 8},
-    "text": {"encoder": "hashing", "buckets": 16},
-    "facts": {"buckets": 8, "width": 16},
+    "image": {
+        "encoders": [
+            {
+                "name": "cnn",
+                "size": [8, 8],
+                "colour": False,
+                "widths": [8, 16],
+                "strides": [1, 2],
+                "squeeze": 8,
+            }
+        ]
+    },
+    "text": {"encoders": [{"name": "hashing", "buckets": 16}]},
+    "facts": {"encoders": [{"name": "fields", "buckets": 8, "width": 16}]},
 }
 WORDS = {
     "circle": ["round", "ring", "ball", "disc"],
@@ -115,14 +127,19 @@ def write_features(
     source = source or records()
     built = modalities(names)
     out.mkdir(parents=True, exist_ok=True)
-    specs = {n: spec_of(m, OPTIONS[n], COLUMNS[n]) for n, m in built.items()}
+    specs = {n: m.spec for n, m in built.items()}
     writer = FeaturesWriter(out, specs, len(source.ids))
     inputs, previews = {}, {}
     for name, modality in built.items():
         values = source.raws[name]
         at = np.array([i for i, v in enumerate(values) if v is not None], dtype=np.int64)
-        inputs[name] = (at, modality.encode([v for v in values if v is not None]))
-        previews[name] = [None if v is None else modality.preview(v) for v in values]
+        read = [None if v is None else modality.kind.decode(v) for v in values]
+        for view, encoder in modality.encoders.items():
+            inputs[view] = (at, encoder.encode([v for v in read if v is not None]))
+        previews[name] = [
+            None if v is None else modality.kind.preview(v, d)
+            for v, d in zip(values, read, strict=True)
+        ]
     table = pa.table(
         {
             "id": source.ids,

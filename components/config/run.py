@@ -11,6 +11,7 @@ from components.config.trainer import KubernetesTrainer, LocalTrainer, TrainerCo
 from components.core.errors import UsageError, UserError, unknown_name
 from components.core.strict import Strict, all_at_once, explain, read_yaml
 from components.parts import loading as parts
+from components.parts.loading import chosen_encoders
 
 
 class Part(BaseModel):
@@ -116,7 +117,8 @@ class RunConfig(Strict):
     """Registered model name: lower case letters, digits and dashes."""
     data: DataConfig
     modalities: dict[str, dict[str, Any]] = Field(default_factory=dict)
-    """Options of each modality's kind (``encoder`` and more); a modality of the manifest that is not named uses its defaults.
+    """Options of each modality: its kind's limits, and ``encoders`` (a name, a name with options, or a list of both: one view
+    each); a modality of the manifest that is not named uses its defaults.
     ``null`` is not allowed: to leave a modality out, use a manifest without it."""
     model: ModelConfig = ModelConfig()
     losses: dict[str, dict[str, Any]] = Field(
@@ -174,7 +176,18 @@ def check_parts(config: RunConfig, base: Path, kinds: Mapping[str, str]) -> None
     problems: list[str] = []
     for name, options in config.modalities.items():
         if name in kinds:
-            chosen.append(ChosenPart(f"modalities.{name}", "kinds", kinds[name], options))
+            own = {k: v for k, v in options.items() if k != "encoders"}
+            chosen.append(ChosenPart(f"modalities.{name}", "kinds", kinds[name], own))
+            try:
+                default = parts.load("kinds", kinds[name], base).ENCODERS
+                encoders = chosen_encoders(options.get("encoders"), default)
+            except UserError as error:
+                problems += [f"modalities.{name}: {line}" for line in str(error).splitlines()]
+            else:
+                where = f"modalities.{name}.encoders"
+                chosen += [
+                    ChosenPart(where, "encoders", encoder, given) for encoder, given in encoders
+                ]
         else:
             problems.append(
                 f"modalities: {unknown_name('modality', name, kinds)} (those of the data set's manifest)"

@@ -1,6 +1,7 @@
 """Other people's files made into a data set: a table with media paths, or a folder with one sub-folder per class."""
 
 import json
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import pyarrow as pa
@@ -13,13 +14,12 @@ from components.core.files import written_aside
 from components.core.progress import Progress, silent
 from components.data.manifest import RESERVED
 from components.data.packed import PackedMedia
+from components.parts import loading as parts
+from components.parts.guess import Column
 
-_PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff")
 _TABLES = (".csv", ".tsv", ".parquet")
 _SAMPLE = 1000
 """Cells that a guess looks at."""
-_MOST_CATEGORIES = 50
-_WORDS_OF_TEXT = 3
 _NAMES = {
     "id": ("id", "record_id", "key", "uid"),
     "label": ("label", "class", "target", "category", "y"),
@@ -52,25 +52,25 @@ def import_dataset(source: Path, target: Path, progress: Progress = silent) -> N
     if table.num_rows == 0:
         raise UserError(f"{source} has no records")
     roles = _roles(table, source)
-    kinds = {
-        c: kind
+    uses = {
+        c: use
         for c in table.column_names
-        if c not in {*roles.values(), *RESERVED} and (kind := _kind(table[c], base)) is not None
+        if c not in {*roles.values(), *RESERVED} and (use := _use(table[c], base)) is not None
     }
-    if not kinds:
+    if not uses:
         raise UserError(
             f"{source}: got columns {table.column_names}, none of which reads as pictures, text, numbers or categories"
         )
     if "id" not in roles:
         table, roles["id"] = _numbered(table), "id"
     with written_aside(target) as folder:
-        for column in (
-            c for c, kind in kinds.items() if kind == "image" and not _is_bytes(table[c])
-        ):
-            table = _pack(table, column, base, folder / "media", progress)
+        for column, use in uses.items():
+            if use.kind in _kinds("bytes") and not _is_bytes(table[column]):
+                suffixes = parts.load("kinds", use.kind).SUFFIXES
+                table = _pack(table, column, suffixes, base, folder / "media", progress)
         pq.write_table(table, folder / "records.parquet", row_group_size=50_000)
         (folder / "dataset.yaml").write_text(
-            _manifest(roles, kinds, table, source), encoding="utf-8"
+            _manifest(roles, uses, table, source), encoding="utf-8"
         )
 
 
@@ -93,20 +93,28 @@ def _table(source: Path) -> pa.Table:
 
 
 def _folder(source: Path) -> tuple[pa.Table, Path]:
-    """One record for each picture in ``source/<class>/``; its path is its id."""
+    """One record for each media file in ``source/<class>/``; its path is its id, its kind names the column."""
+    kind_of = {s: name for name in _kinds("bytes") for s in parts.load("kinds", name).SUFFIXES}
     classes = sorted(p for p in source.iterdir() if p.is_dir() and not p.name.startswith("."))
     files = [
-        (c.name, p)
+        (c.name, p, kind_of[p.suffix.lower()])
         for c in classes
         for p in sorted(c.rglob("*"))
-        if p.suffix.lower() in _PICTURES and p.is_file()
+        if p.suffix.lower() in kind_of and p.is_file()
     ]
-    if len({c for c, _ in files}) < 2:
+    if len({c for c, _, _ in files}) < 2:
         raise UserError(
-            f"{source}: got {len(classes)} sub-folders with {len(files)} pictures, wanted a folder of pictures per class"
+            f"{source}: got {len(classes)} sub-folders with {len(files)} media files, "
+            f"wanted a folder per class with files of {', '.join(sorted(kind_of))}"
         )
-    paths = [p.relative_to(source).as_posix() for _, p in files]
-    return pa.table({"id": paths, "label": [c for c, _ in files], "image": paths}), source
+    paths = [p.relative_to(source).as_posix() for _, p, _ in files]
+    columns = {
+        kind: [
+            path if its == kind else None for path, (_, _, its) in zip(paths, files, strict=True)
+        ]
+        for kind in dict.fromkeys(kind for _, _, kind in files)
+    }
+    return pa.table({"id": paths, "label": [c for c, _, _ in files], **columns}), source
 
 
 def _roles(table: pa.Table, source: Path) -> dict[str, str]:
@@ -146,40 +154,56 @@ def _numbered(table: pa.Table) -> pa.Table:
     )
 
 
-def _kind(column: pa.ChunkedArray, base: Path) -> str | None:
-    """``image``, ``text``, ``number`` or ``category``; None for a column that says nothing or is of no known form."""
-    kind = column.type
+@dataclass(frozen=True)
+class _Use:
+    """How a column is used: as a modality of a kind by itself, or as a field of a kind of fields."""
+
+    kind: str
+    type: str
+    """``modality``, or the type of the field."""
+
+
+def _kinds(*raws: str) -> list[str]:
+    """Names of the offered kinds with one of these raw types, in the order of the types."""
+    offered = {name: parts.load("kinds", name).RAW for name in parts.available("kinds")}
+    return [name for raw in raws for name, its in offered.items() if its == raw]
+
+
+def _use(column: pa.ChunkedArray, base: Path) -> _Use | None:
+    """How the first kind that knows a column would use it; None for a column without values or that no kind knows.
+
+    Media are asked first, then fields, since a column of a few short texts that come again is rather a category than text.
+    """
     if column.null_count == len(column):
         return None
-    if _is_bytes(column):
-        return "image"
+    seen = _seen(column, base)
+    for name in _kinds("bytes", "fields", "text"):
+        if (found := parts.load("kinds", name).guess(seen)) is not None:
+            return _Use(name, found)
+    return None
+
+
+def _seen(column: pa.ChunkedArray, base: Path) -> Column:
+    kind = column.type
     if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_dictionary(kind):
-        return _kind_of_text(
-            [str(v) for v in column.drop_null().slice(0, _SAMPLE).to_pylist()], base
-        )
+        texts = tuple(str(v) for v in column.drop_null().slice(0, _SAMPLE).to_pylist())
+        return Column(texts=texts, is_file=lambda v: (base / v).is_file())
     numeric = (pa.types.is_boolean, pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal)
-    return "number" if any(test(kind) for test in numeric) else None
-
-
-def _kind_of_text(sample: list[str], base: Path) -> str | None:
-    """What a column of text holds; one distinct word each is a name or a code, and nothing to learn from."""
-    if sum(v.lower().endswith(_PICTURES) for v in sample) > len(sample) / 2 and any(
-        (base / v).is_file() for v in sample
-    ):
-        return "image"
-    words = sum(len(v.split()) for v in sample) / len(sample)
-    if words < _WORDS_OF_TEXT and len(set(sample)) <= min(
-        _MOST_CATEGORIES, max(2, len(sample) // 2)
-    ):
-        return "category"
-    return "text" if words >= 2 else None
+    return Column(is_bytes=_is_bytes(column), is_number=any(test(kind) for test in numeric))
 
 
 def _is_bytes(column: pa.ChunkedArray) -> bool:
     return bool(pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type))
 
 
-def _pack(table: pa.Table, column: str, base: Path, folder: Path, progress: Progress) -> pa.Table:
+def _pack(
+    table: pa.Table,
+    column: str,
+    suffixes: tuple[str, ...],
+    base: Path,
+    folder: Path,
+    progress: Progress,
+) -> pa.Table:
     """Pack the files a column names; returns the table with their paths inside the set.
 
     A path that leads to no file stays as it is: checking the set puts such a record into quarantine and says why.
@@ -194,7 +218,7 @@ def _pack(table: pa.Table, column: str, base: Path, folder: Path, progress: Prog
     files = [
         (n, base / p)
         for p, n in known.items()
-        if p.lower().endswith(_PICTURES) and (base / p).is_file()
+        if p.lower().endswith(suffixes) and (base / p).is_file()
     ]
     with PackedMedia(folder, column) as packed:
         for done, (name, file) in enumerate(files, 1):
@@ -220,7 +244,7 @@ def _inside(path: str, column: str, taken: set[str]) -> str:
     return name
 
 
-def _manifest(roles: dict[str, str], kinds: dict[str, str], table: pa.Table, source: Path) -> str:
+def _manifest(roles: dict[str, str], uses: dict[str, _Use], table: pa.Table, source: Path) -> str:
     """The guessed manifest, with a comment where a person should look."""
     label = table[roles["label"]]
     classes = pc.count_distinct(label).as_py()
@@ -241,23 +265,27 @@ def _manifest(roles: dict[str, str], kinds: dict[str, str], table: pa.Table, sou
         )
     lines.append("modalities:")
     used: dict[str, int] = {}
-    for column, kind in kinds.items():
-        if kind in ("image", "text"):
-            used[kind] = used.get(kind, 0) + 1
-            name = kind if used[kind] == 1 else f"{kind}{used[kind]}"
-            lines.append(f"  {name}: {{kind: {kind}, column: {_yaml(column)}}}")
-    fields = {c: k for c, k in kinds.items() if k in ("number", "category")}
-    if fields:
+    for column, use in uses.items():
+        if use.type == "modality":
+            used[use.kind] = used.get(use.kind, 0) + 1
+            name = use.kind if used[use.kind] == 1 else f"{use.kind}{used[use.kind]}"
+            lines.append(f"  {name}: {{kind: {use.kind}, column: {_yaml(column)}}}")
+    fields = {c: use for c, use in uses.items() if use.type != "modality"}
+    for kind in dict.fromkeys(use.kind for use in fields.values()):
         lines += [
             "  facts:    # remove columns that give the class away",
-            "    kind: tabular",
+            f"    kind: {kind}",
             "    columns:",
         ]
-        lines += [f"      {_yaml(c)}: {{type: {k}, null: missing}}" for c, k in fields.items()]
+        lines += [
+            f"      {_yaml(c)}: {{type: {use.type}, null: missing}}"
+            for c, use in fields.items()
+            if use.kind == kind
+        ]
         lines.append(
             "      # an empty cell that means a value: {type: number, null: {default: 0}}; a list: {type: set, separator: ','}"
         )
-    unused = [c for c in table.column_names if c not in kinds and c not in roles.values()]
+    unused = [c for c in table.column_names if c not in uses and c not in roles.values()]
     if unused:
         lines.append(f"# not used: {', '.join(unused)}")
     return "\n".join(lines) + "\n"

@@ -16,12 +16,11 @@ from components.core.errors import UsageError, unknown_name
 from components.core.refs import digest_json
 from components.core.strict import Mistakes, Strict, all_at_once, explain, read_yaml
 from components.parts import loading as parts
+from components.parts.contracts import RawType
 
 FILE = "dataset.yaml"
 RESERVED = ("id", "group", "split", "label")
 """Names that the accepted records give to these four roles, whatever the columns were called."""
-MEDIA = ("image", "audio")
-"""Kinds whose text values are paths of files."""
 _DECLARED = ("image", "text", "audio", "tabular")
 """Kinds of the contract, offered or not yet."""
 _DEFAULTS = {"number": int | float, "category": str | bool | int, "set": str | list}
@@ -137,18 +136,25 @@ class Modality(Strict):
     column: str | None = None
     columns: dict[str, Annotated[Column, BeforeValidator(_yaml_null)]] | None = None
 
+    raw: RawType = "text"
+    """What its raw values are, as the kind declares; media (``bytes``) may be named by path. Nobody writes it by hand."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_the_kind_declares(cls, tree: object) -> object:
+        if isinstance(tree, dict) and tree.get("kind") in parts.available("kinds"):
+            return {**tree, "raw": parts.load("kinds", tree["kind"]).RAW}
+        return tree
+
     @model_validator(mode="after")
     def _column_or_columns(self) -> "Modality":
         if (self.column is None) == (self.columns is None):
+            raise ValueError("wanted either `column` or `columns` with their types, exactly one")
+        if self.raw == "fields" and self.columns is None:
             raise ValueError(
-                "wanted either `column` (image, text) or `columns` with their types (tabular), "
-                "exactly one"
+                f"a {self.kind} modality wants `columns: {{NAME: {{type: number}}}}`, not `column`"
             )
-        if self.kind == "tabular" and self.columns is None:
-            raise ValueError(
-                "a tabular modality wants `columns: {NAME: {type: number}}`, not `column`"
-            )
-        if self.kind in ("image", "text", "audio") and self.column is None:
+        if self.raw != "fields" and self.column is None:
             raise ValueError(
                 f"a modality of kind {self.kind} lies in one `column`, not in `columns`"
             )
@@ -240,6 +246,11 @@ class Manifest(Strict):
         return self
 
     @property
+    def media(self) -> list[str]:
+        """Names of the modalities whose values may be files, sorted."""
+        return [name for name, m in sorted(self.modalities.items()) if m.raw == "bytes"]
+
+    @property
     def feature_columns(self) -> list[str]:
         """Columns that some modality reads, each once."""
         return list(
@@ -274,20 +285,45 @@ class Manifest(Strict):
         return digest_json(self.resolved())
 
 
-def parse(tree: object, where: Path | str = FILE) -> Manifest:
+def parse(tree: object, where: Path | str = FILE, base: Path | None = None) -> Manifest:
     """Check a manifest given as a mapping.
+
+    Args:
+        tree: the mapping.
+        where: what messages call it.
+        base: folder that a user's own kinds are relative to.
 
     Raises:
         UsageError: every mistake, one line each with its path and the nearest valid name.
     """
     try:
-        return Manifest.model_validate(tree)
+        return Manifest.model_validate(_with_own_kinds(tree, base))
     except ValidationError as error:
         raise all_at_once(where, explain(error, Manifest)) from error
 
 
-def load_manifest(data_uri: str, manifest_path: str | Path | None = None) -> Manifest:
+def _with_own_kinds(tree: object, base: Path | None) -> object:
+    """The mapping with what a user's own kinds declare."""
+    modalities = tree.get("modalities") if isinstance(tree, dict) else None
+    if not isinstance(tree, dict) or not isinstance(modalities, dict):
+        return tree
+    known = {}
+    for name, modality in modalities.items():
+        kind = modality.get("kind") if isinstance(modality, dict) else None
+        if isinstance(kind, str) and parts.is_own(kind):
+            known[name] = {**modality, "raw": parts.load("kinds", kind, base).RAW}
+    return {**tree, "modalities": {**modalities, **known}}
+
+
+def load_manifest(
+    data_uri: str, manifest_path: str | Path | None = None, base: Path | None = None
+) -> Manifest:
     """Read the manifest that a run's configuration names, else ``dataset.yaml`` in the data set.
+
+    Args:
+        data_uri: the data set.
+        manifest_path: the manifest that the configuration names.
+        base: folder of the configuration, which a user's own kinds are relative to.
 
     Raises:
         UsageError: no manifest, or mistakes in it, all at once.
@@ -299,13 +335,14 @@ def load_manifest(data_uri: str, manifest_path: str | Path | None = None) -> Man
                 f"no manifest at {path}; `data.manifest` names a YAML file relative to the run's "
                 "configuration"
             )
-        return parse(read_yaml(path), path)
+        return parse(read_yaml(path), path, base)
     if "://" not in data_uri:
         path = Path(data_uri) / FILE
         if not path.is_file():
             raise UsageError(_no_manifest(Path(data_uri)))
-        return parse(read_yaml(path), path)
-    return parse(_read_remote(f"{data_uri.rstrip('/')}/{FILE}"), f"{data_uri.rstrip('/')}/{FILE}")
+        return parse(read_yaml(path), path, base)
+    place = f"{data_uri.rstrip('/')}/{FILE}"
+    return parse(_read_remote(place), place, base)
 
 
 def _read_remote(uri: str) -> object:

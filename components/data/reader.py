@@ -3,18 +3,16 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from components.core.errors import BadInput, UserError, unknown_name
-from components.data.manifest import MEDIA, Column, Manifest, Modality
+from components.data.manifest import Column, Manifest, Modality
 from components.data.media import Media
-
-if TYPE_CHECKING:  # contracts import torch, and records are read without it
-    from components.parts.contracts import Raw
+from components.parts.contracts import Raw
 
 ROWS = 2048
 """Records in a batch where nothing else is said: small enough for media in memory, large enough for speed."""
@@ -125,7 +123,7 @@ def raws(
     manifest: Manifest,
     media: Media | None,
     faults: list[Fault] | None = None,
-) -> "dict[str, list[Raw | None]]":
+) -> dict[str, list[Raw | None]]:
     """Raw values of each modality of a batch, None where a record does not have it.
 
     Image: encoded bytes. Text: str (blank text is absent). Tabular: column name to value: float for a number, str for a
@@ -146,7 +144,7 @@ def raws(
         modality = manifest.modalities[name]
         if modality.columns:
             result[name] = _tabular(batch, modality.columns)
-        elif modality.kind in MEDIA:
+        elif modality.raw == "bytes":
             result[name] = _media(batch, name, modality, media, faults)
         else:
             values = batch.column(str(modality.column)).to_pylist()
@@ -165,7 +163,7 @@ def _media(
     modality: Modality,
     media: Media | None,
     faults: list[Fault] | None,
-) -> "list[Raw | None]":
+) -> list[Raw | None]:
     values = batch.column(str(modality.column)).to_pylist()
     if not any(isinstance(v, str) for v in values):
         return list(values)  # bytes columns
@@ -185,7 +183,7 @@ def _media(
     return found
 
 
-def _tabular(batch: pa.RecordBatch | pa.Table, columns: dict[str, Column]) -> "list[Raw | None]":
+def _tabular(batch: pa.RecordBatch | pa.Table, columns: dict[str, Column]) -> list[Raw | None]:
     cells = {
         name: [_cell(v, spec) for v in batch.column(name).to_pylist()]
         for name, spec in columns.items()

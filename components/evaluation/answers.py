@@ -103,7 +103,7 @@ class Encoded:
 
     Attributes:
         model: the model with encoders that pass on what they get.
-        arrays: modality name to features ``(n, out_dim)``; absent rows are zeros.
+        arrays: view name to features ``(n, out_dim)``; absent rows are zeros.
         present: ``(n, modalities of the model)``.
     """
 
@@ -117,18 +117,19 @@ class Encoded:
         columns = [held_out.features.names.index(name) for name in model.names]
         present = held_out.present[:, columns]
         arrays = {
-            name: _encode(
-                model.encoders[name],
-                held_out.features.arrays[name],
+            view: _encode(
+                model.encoders[view],
+                held_out.features.arrays[view],
                 held_out.rows,
                 present[:, column],
             )
             for column, name in enumerate(model.names)
+            for view in model.views[name]
         }
         # A shallow copy: projectors, fusion and heads are the model's own, only the table of modules is new.
         shell = copy.copy(model)
         shell.__dict__["_modules"] = dict(model._modules)
-        shell.encoders = nn.ModuleDict({name: nn.Identity() for name in model.names})
+        shell.encoders = nn.ModuleDict({view: nn.Identity() for view in model.encoders})
         return cls(model=shell, arrays=arrays, present=present)
 
     def infer(self, at: Rows | None = None, subset: Sequence[str] | None = None) -> Inference:
@@ -159,7 +160,7 @@ def infer_rows(model: models.Model, features: Features, rows: Rows) -> Inference
     columns = [features.names.index(name) for name in model.names]
     return infer(
         model,
-        {name: features.arrays[name] for name in model.names},
+        features.views(model.names),
         features.present[:, columns],
         rows,
     )

@@ -83,7 +83,7 @@ class Previews:
             return Markup('<span class="none">{}</span>').format(_NONE)
         if isinstance(value, bytes):
             return picture(value, f"{modality} of record {self.features.ids[row]}")
-        if self.features.specs[modality].kind == "tabular":
+        if self.features.specs[modality].raw == "fields":
             return _fields(value, self.words)
         return Markup('<span class="words">{}</span>').format(_cut(value, self.words))
 
@@ -245,15 +245,15 @@ def _environment() -> Environment:
 def _galleries(
     held_out: HeldOut, test: NDArray[np.int64], vectors: Inference, previews: Previews
 ) -> list[Gallery]:
-    """Search of test records among test records: between a text and a picture, and among pictures, where there are such."""
-    specs = held_out.features.specs
-    of_kind = {
-        kind: [n for n in held_out.features.names if specs[n].kind == kind]
-        for kind in ("image", "text", "tabular")
+    """Search of test records among test records: between text and media, and among media, where there are such."""
+    features = held_out.features
+    of_type = {
+        raw: [n for n in features.names if features.specs[n].raw == raw]
+        for raw in ("text", "bytes", "fields")
     }
-    firsts = [names[0] for kind in ("text", "image", "tabular") if (names := of_kind[kind])][:2]
+    firsts = [names[0] for names in of_type.values() if names][:2]
     pairs = [(a, b) for a in firsts for b in firsts if a != b]
-    last = (of_kind["image"] or firsts)[0]
+    last = (of_type["bytes"] or firsts)[0]
     return [_gallery(held_out, test, vectors, previews, a, b) for a, b in [*pairs, (last, last)]]
 
 
@@ -317,10 +317,7 @@ def _pseudo(pseudo: Path, features: Features, previews: Previews) -> dict[str, A
     table = pq.read_table(pseudo / "pseudo.parquet")
     row_of = {record: row for row, record in enumerate(features.ids)}
     order = sorted(
-        features.names,
-        key=lambda n: (
-            ["image", "text"].index(k) if (k := features.specs[n].kind) in ("image", "text") else 2
-        ),
+        features.names, key=lambda n: ("bytes", "text", "fields").index(features.specs[n].raw)
     )
     accepted = np.array(table["accepted"].to_pylist(), dtype=bool)
     result: dict[str, Any] = {}

@@ -13,7 +13,7 @@ def is_compatible(package: Path, features: Features) -> bool:
     """Whether these features are made as the version's own inputs were, so that it can answer from them."""
     specs = models.load(package).specs
     return all(
-        name in features.specs and features.specs[name].digest == spec.digest
+        name in features.specs and features.specs[name].digest() == spec.digest()
         for name, spec in specs.items()
     )
 

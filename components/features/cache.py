@@ -1,13 +1,14 @@
-"""The feature cache: encoder outputs stored once per content and encoder, shared by runs and processes.
+"""The feature cache: what encoders make of a content, stored once per content and encoder, shared by runs and processes.
 
-One folder per modality digest. New rows go into a new shard of two files: ``<shard>.npy`` (the inputs) and ``<shard>.json``
-(whose they are, and the length and SHA-256 of the other file). Both are written aside and renamed, the second after the first,
-and a shard that does not fit its description is not there: a kill at any moment loses at most one shard.
+One folder per digest. New rows go into a new shard of two files: ``<shard>.npy`` (the rows) and ``<shard>.json`` (whose they
+are, and the length and SHA-256 of the other file). Both are written aside and renamed, the second after the first, and a shard
+that does not fit its description is ignored: a kill at any moment loses at most one shard.
 """
 
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -19,106 +20,155 @@ from components.core.errors import UserError
 from components.core.files import write_atomically
 from components.core.refs import digest_bytes
 
+About = dict[str, Any]
 
-class FeatureCache:
-    """Inputs of one modality by the digest of their raw content.
 
-    Args:
-        folder: the cache of all modalities.
-        digest: that of the modality.
-        shape: shape of one input.
-        dtype: its number type.
-    """
+class _Shards:
+    """The shards of one folder, and where in them the row of a key is."""
 
-    def __init__(
-        self, folder: Path, digest: str, shape: tuple[int, ...], dtype: np.dtype[Any]
-    ) -> None:
-        self._folder = folder / digest
-        self._shape, self._dtype = shape, dtype
-        self._shards: dict[str, NDArray[Any]] = {}
-        self._place: dict[str, tuple[str, int]] = {}
+    def __init__(self, folder: Path, fits: Callable[[NDArray[Any], About], bool]) -> None:
+        self._folder, self._fits = folder, fits
         self._seen: set[str] = set()
+        self.place: dict[str, tuple[NDArray[Any], About, int]] = {}
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UserError(
-                f"the feature cache {folder} cannot be written ({error}); choose another CONCORD_HOME"
+                f"the feature cache {folder.parent} cannot be written ({error}); "
+                "choose another CONCORD_HOME"
             ) from error
-        self._lock = FileLock(self._folder / "lock")
+        self.lock = FileLock(folder / "lock")
 
-    def get(
-        self, keys: list[str], encode: Callable[[list[int]], NDArray[Any]]
-    ) -> tuple[NDArray[Any], int]:
-        """Inputs ``(len(keys), *shape)``, and how many were encoded now.
-
-        Args:
-            keys: ``content_key`` of each raw value.
-            encode: makes the inputs of some positions in ``keys``; called at most once, under the lock of this modality, so
-                that two processes never encode the same content.
-        """
-        fresh = 0
-        if any(key not in self._place for key in keys):
-            with self._lock:
-                self._look()
-                first = {
-                    key: at for at, key in reversed(list(enumerate(keys))) if key not in self._place
-                }
-                if first:
-                    positions = sorted(first.values())
-                    self._add([keys[at] for at in positions], encode(positions))
-                    fresh = len(positions)
-        out = np.empty((len(keys), *self._shape), self._dtype)
-        for at, key in enumerate(keys):
-            shard, row = self._place[key]
-            out[at] = self._shards[shard][row]
-        return out, fresh
-
-    def _look(self) -> None:
-        """Read descriptions of shards that have come since."""
+    def refresh(self) -> None:
+        """Read the shards that other processes have added."""
         for path in sorted(self._folder.glob("*.json")):
-            if path.stem not in self._seen and (keys := self._open(path)) is not None:
-                for row, key in enumerate(keys):
-                    self._place.setdefault(key, (path.stem, row))
-                self._seen.add(path.stem)
+            if path.stem not in self._seen and (found := self._open(path)) is not None:
+                self._note(path.stem, *found)
 
-    def _open(self, path: Path) -> list[str] | None:
-        """Keys of a shard, or None if it is not whole."""
-        try:
-            about = json.loads(path.read_text())
-            data = path.with_suffix(".npy")
-            # The whole file is hashed only where its length already fits: this also finds a torn or overwritten page.
-            if (
-                data.stat().st_size != about["bytes"]
-                or digest_bytes(data.read_bytes()) != about["sha256"]
-            ):
-                return None
-            array = np.load(data, mmap_mode="r")
-            if array.shape != (len(about["keys"]), *self._shape) or array.dtype != self._dtype:
-                return None
-        except (OSError, ValueError, KeyError):
-            return None
-        self._shards[path.stem] = array
-        keys: list[str] = about["keys"]
-        return keys
+    def add(self, keys: Sequence[str], rows: NDArray[Any], **about: Any) -> None:  # noqa: ANN401
+        """Write a shard.
 
-    def _add(self, keys: list[str], inputs: NDArray[Any]) -> None:
-        assert inputs.shape == (len(keys), *self._shape), (inputs.shape, len(keys), self._shape)
+        Raises:
+            UserError: the cache cannot be written.
+        """
         buffer = io.BytesIO()
-        np.save(buffer, np.ascontiguousarray(inputs, dtype=self._dtype))
+        np.save(buffer, np.ascontiguousarray(rows))
         data = buffer.getvalue()
         name = digest_bytes(*(key.encode() for key in keys))[:32]
-        about = {"bytes": len(data), "sha256": digest_bytes(data), "keys": keys}
+        about |= {"bytes": len(data), "sha256": digest_bytes(data), "keys": list(keys)}
         try:
             write_atomically(self._folder / f"{name}.npy", data)
             write_atomically(self._folder / f"{name}.json", json.dumps(about))
         except OSError as error:
             raise UserError(
-                f"the feature cache {self._folder} cannot be written ({error}); free disk, then run again"
+                f"the feature cache {self._folder} cannot be written ({error}); "
+                "free disk, then run again"
             ) from error
-        self._shards[name] = np.load(self._folder / f"{name}.npy", mmap_mode="r")
+        self._note(name, np.load(self._folder / f"{name}.npy", mmap_mode="r"), about)
+
+    def _note(self, name: str, rows: NDArray[Any], about: About) -> None:
         self._seen.add(name)
-        for row, key in enumerate(keys):
-            self._place[key] = (name, row)
+        for row, key in enumerate(about["keys"]):
+            self.place.setdefault(key, (rows, about, row))
+
+    def _open(self, path: Path) -> tuple[NDArray[Any], About] | None:
+        """Rows and description of a shard, or None if it is not whole."""
+        try:
+            about = json.loads(path.read_text())
+            data = path.with_suffix(".npy")
+            # The whole file is hashed only where its length already fits: this also finds a torn or overwritten page.
+            size_fits = data.stat().st_size == about["bytes"]
+            if not size_fits or digest_bytes(data.read_bytes()) != about["sha256"]:
+                return None
+            rows = np.load(data, mmap_mode="r")
+            return (rows, about) if self._fits(rows, about) else None
+        except (OSError, ValueError, KeyError):
+            return None
+
+
+class FeatureCache:
+    """Rows of one view by the digest of the raw content that they were made of.
+
+    Args:
+        folder: the cache of all views.
+        digest: of the view.
+        shape: of one row.
+        dtype: its number type.
+
+    Attributes:
+        lock: held by whoever adds rows, so that two processes never encode the same content.
+    """
+
+    def __init__(
+        self, folder: Path, digest: str, shape: tuple[int, ...], dtype: np.dtype[Any]
+    ) -> None:
+        self._shape, self._dtype = shape, dtype
+        self._shards = _Shards(
+            folder / digest,
+            lambda rows, about: rows.shape == (len(about["keys"]), *shape) and rows.dtype == dtype,
+        )
+        self.lock, self.refresh = self._shards.lock, self._shards.refresh
+
+    def missing(self, keys: Sequence[str]) -> set[str]:
+        """Those of the keys that have no row yet."""
+        return {key for key in keys if key not in self._shards.place}
+
+    def take(self, keys: Sequence[str]) -> NDArray[Any]:
+        """Rows ``(len(keys), *shape)`` of keys that all have one."""
+        out = np.empty((len(keys), *self._shape), self._dtype)
+        for at, key in enumerate(keys):
+            rows, _, row = self._shards.place[key]
+            out[at] = rows[row]
+        return out
+
+    def add(self, keys: Sequence[str], rows: NDArray[Any]) -> None:
+        """Store the rows ``(len(keys), *shape)`` of keys that have none.
+
+        Raises:
+            UserError: the cache cannot be written.
+        """
+        assert rows.shape == (len(keys), *self._shape), (rows.shape, len(keys), self._shape)
+        if keys:
+            self._shards.add(keys, rows.astype(self._dtype, copy=False))
+
+
+class PreviewCache:
+    """Small forms of media by content, each of its own length.
+
+    Args:
+        folder: the cache.
+        digest: of what makes the previews.
+    """
+
+    def __init__(self, folder: Path, digest: str) -> None:
+        self._shards = _Shards(
+            folder / digest,
+            lambda rows, about: rows.shape == (about["ends"][-1],) and rows.dtype == np.uint8,
+        )
+        self.lock, self.refresh = self._shards.lock, self._shards.refresh
+
+    def missing(self, keys: Sequence[str]) -> set[str]:
+        """Those of the keys that have no preview yet."""
+        return {key for key in keys if key not in self._shards.place}
+
+    def take(self, keys: Sequence[str]) -> list[bytes]:
+        """Previews of keys that all have one."""
+        return [self._one(*self._shards.place[key]) for key in keys]
+
+    def add(self, keys: Sequence[str], previews: Sequence[bytes]) -> None:
+        """Store the previews of keys that have none.
+
+        Raises:
+            UserError: the cache cannot be written.
+        """
+        if keys:
+            rows = np.frombuffer(b"".join(previews), np.uint8)
+            self._shards.add(keys, rows, ends=list(accumulate(map(len, previews))))
+
+    @staticmethod
+    def _one(rows: NDArray[Any], about: About, row: int) -> bytes:
+        start = about["ends"][row - 1] if row else 0
+        return bytes(rows[start : about["ends"][row]])
 
 
 def content_key(content: bytes) -> str:

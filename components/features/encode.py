@@ -10,27 +10,20 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from components.core.errors import UsageError, UserError, unknown_name
 from components.core.files import read_json
 from components.core.progress import Progress, silent
-from components.data.manifest import MEDIA, Manifest
+from components.data.manifest import Manifest
 from components.data.media import Media
 from components.data.reader import raws
-from components.features.cache import FeatureCache, content_key
-from components.features.store import (
-    RECORD_COLUMNS,
-    FeaturesWriter,
-    ModalitySpec,
-    build_modality,
-    spec_of,
-)
-from components.parts.contracts import Modality, Raw
+from components.features.examine import Examiner, has_media
+from components.features.spec import build_modalities
+from components.features.store import RECORD_COLUMNS, FeaturesWriter
 
 _ROWS = 2048
 """Records in a batch; also the largest shard of the cache."""
 
 Inputs = dict[str, tuple[NDArray[np.int64], NDArray[Any]]]
-"""Modality name to positions in a batch that have it, and their inputs ``(positions, *shape)``."""
+"""View name to positions in a batch that have it, and their inputs ``(positions, *shape)``."""
 Previews = dict[str, list[bytes | str | None]]
 
 
@@ -73,19 +66,20 @@ class Accepted:
         return table.select(columns)
 
 
-class Encoder:
+class BatchEncoder:
     """Encodes batches of accepted records.
 
     Args:
         manifest: what their columns mean.
-        options: options of each modality's kind; one that is not named uses its defaults.
+        options: of each modality: its kind's, and its ``encoders``; one that is not named uses its defaults.
         data_uri: where the media lie.
         cache: folder of the feature cache.
+        base: folder that a user's own files are relative to.
         media: opens them.
 
     Attributes:
         specs: what was built, by modality name.
-        fresh: modality name to how many records were encoded, not taken from the cache.
+        fresh: view name to how many records were encoded, not taken from the cache.
     """
 
     def __init__(
@@ -94,37 +88,39 @@ class Encoder:
         options: Mapping[str, Mapping[str, Any]],
         data_uri: str,
         cache: Path,
+        *,
+        base: Path | None = None,
         media: Callable[[str], Media] = Media,
     ) -> None:
-        self.specs, self.built = build_modalities(manifest, options)
-        self.fresh = dict.fromkeys(self.built, 0)
+        built = build_modalities(manifest, options, base)
+        self.specs = {name: modality.spec for name, modality in built.items()}
         self._manifest = manifest
-        self._caches = {
-            name: FeatureCache(cache, m.digest(), m.shape, m.dtype)
-            for name, m in self.built.items()
-        }
-        self._media = (
-            media(data_uri) if any(m.kind in MEDIA for m in manifest.modalities.values()) else None
-        )
+        self._examiners = {name: Examiner(m, cache) for name, m in built.items()}
+        self._media = media(data_uri) if has_media(built) else None
+
+    @property
+    def fresh(self) -> dict[str, int]:
+        """View name to how many records were encoded so far, not taken from the cache."""
+        return {v: n for e in self._examiners.values() for v, n in e.fresh.items()}
 
     def encode(self, batch: pa.RecordBatch | pa.Table) -> tuple[Inputs, Previews]:
         """Inputs and previews of a batch.
 
         Raises:
-            UserError: media that are gone, or a cache that cannot be written.
+            BadInput: a value that cannot be used, although it was accepted.
+            UserError: missing media, or a cache that cannot be written.
         """
         raw = raws(batch, self._manifest, self._media)
         inputs: Inputs = {}
         previews: Previews = {}
-        for name, modality in self.built.items():
+        for name, examiner in self._examiners.items():
             at = [row for row, value in enumerate(raw[name]) if value is not None]
-            values = [value for value in raw[name] if value is not None]
-            found, new = _through_cache(self._caches[name], modality, values)
-            self.fresh[name] += new
-            inputs[name] = (np.array(at, dtype=np.int64), found)
-            previews[name] = [
-                None if value is None else modality.preview(value) for value in raw[name]
-            ]
+            found = examiner.examine([value for value in raw[name] if value is not None])
+            for fault in found.faults.values():
+                raise fault
+            inputs |= {view: (np.array(at, dtype=np.int64), a) for view, a in found.inputs.items()}
+            shown = dict(zip(at, found.previews, strict=True))
+            previews[name] = [shown.get(row) for row in range(len(raw[name]))]
         return inputs, previews
 
 
@@ -135,6 +131,7 @@ def encode(
     modalities: Mapping[str, Mapping[str, Any]],
     cache: Path,
     out: Path,
+    base: Path | None = None,
     progress: Progress = silent,
 ) -> dict[str, int]:
     """Encode accepted records; content that the cache knows is not encoded again.
@@ -142,20 +139,21 @@ def encode(
     Args:
         accepted: output of validate.
         data_uri: where the media lie.
-        modalities: options of each modality's kind; one that is not named uses its defaults.
+        modalities: options of each modality: its kind's, and its ``encoders``.
         cache: folder of the feature cache.
-        out: an empty folder; takes ``records.parquet``, ``<modality>.npy``, ``present.npy``, ``previews.parquet`` and
-            ``features.json``.
-        progress: told after every batch.
+        out: an empty folder; takes ``records.parquet``, ``<modality>/<encoder>.npy``, ``present.npy``,
+            ``previews.parquet`` and ``features.json``.
+        base: folder that a user's own files are relative to.
+        progress: called after every batch.
 
     Returns:
-        Modality name to how many records were encoded now, not taken from the cache.
+        View name to how many records were encoded now, not taken from the cache.
 
     Raises:
-        UserError: a wrong option, media that are gone, or a cache that cannot be written.
+        UserError: a wrong option, missing media, or a cache that cannot be written.
     """
     records = Accepted.open(accepted)
-    encoder = Encoder(records.manifest, modalities, data_uri, cache)
+    encoder = BatchEncoder(records.manifest, modalities, data_uri, cache, base=base)
     writer = FeaturesWriter(out, encoder.specs, records.count)
     done = 0
     for batch in records.batches():
@@ -164,37 +162,3 @@ def encode(
         progress("encode", done, records.count)
     writer.close(records.classes)
     return encoder.fresh
-
-
-def build_modalities(
-    manifest: Manifest, options: Mapping[str, Mapping[str, Any]]
-) -> tuple[dict[str, ModalitySpec], dict[str, Modality]]:
-    """Every modality of a manifest, with all its options.
-
-    Raises:
-        UsageError: options for a modality that the manifest lacks, or wrong ones; all at once.
-    """
-    problems = [
-        f"modalities.{n}: {unknown_name('modality', n, manifest.modalities)}"
-        for n in options
-        if n not in manifest.modalities
-    ]
-    specs, built = {}, {}
-    for name, described in sorted(manifest.modalities.items()):
-        columns = described.model_dump(mode="json", by_alias=True)
-        try:
-            built[name] = build_modality(name, described.kind, options.get(name, {}), columns)
-        except UserError as error:
-            problems += [f"modalities.{name}: {line}" for line in str(error).splitlines()]
-        else:
-            specs[name] = spec_of(built[name], options.get(name, {}), columns)
-    if problems:
-        raise UsageError("\n".join(problems))
-    return specs, built
-
-
-def _through_cache(
-    cache: FeatureCache, modality: Modality, values: list[Raw]
-) -> tuple[NDArray[Any], int]:
-    keys = [content_key(modality.content(value)) for value in values]
-    return cache.get(keys, lambda positions: modality.encode([values[at] for at in positions]))

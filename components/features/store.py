@@ -1,7 +1,7 @@
-"""Cached inputs of every record: one memory-mapped array per modality, read by training, evaluation and packaging."""
+"""Cached inputs of every record: one memory-mapped array per view, read by training, evaluation and packaging."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,76 +12,9 @@ from numpy.typing import NDArray
 
 from components.core.errors import UserError
 from components.core.files import read_json, write_json
-from components.parts import loading as parts
-from components.parts.contracts import Modality
+from components.features.spec import ModalitySpec
 
 RECORD_COLUMNS = ("id", "group", "split", "label")
-
-
-@dataclass(frozen=True, kw_only=True)
-class ModalitySpec:
-    """What is needed to build a modality again, and to trust inputs that it made.
-
-    ``options`` is the full Config of the kind, ``columns`` the manifest's description, ``digest`` that of ``Modality.digest``.
-    """
-
-    kind: str
-    options: dict[str, Any]
-    columns: dict[str, Any]
-    digest: str
-    shape: tuple[int, ...]
-    dtype: str
-
-    @classmethod
-    def parse(cls, value: Mapping[str, Any]) -> "ModalitySpec":
-        """From the JSON form."""
-        return cls(**{**value, "shape": tuple(value["shape"])})
-
-    def to_json(self) -> dict[str, Any]:
-        """The JSON form."""
-        return {**asdict(self), "shape": list(self.shape)}
-
-    def build(self, name: str) -> Modality:
-        """The modality itself.
-
-        Raises:
-            UserError: the kind now decodes differently than when these inputs were made.
-        """
-        modality = build_modality(name, self.kind, self.options, self.columns)
-        if modality.digest() != self.digest:
-            raise UserError(
-                f"modality {name!r} ({self.kind}): its inputs were made with another version of the decoder or of its frozen "
-                f"weights (digest {self.digest[:12]}, now {modality.digest()[:12]}); run the encode step again"
-            )
-        return modality
-
-
-def build_modality(
-    name: str, kind: str, options: Mapping[str, Any], columns: Mapping[str, Any]
-) -> Modality:
-    """Build a modality of a kind from its options and the manifest's columns.
-
-    Raises:
-        UsageError: unknown kind or wrong options.
-    """
-    config = parts.configure("kinds", kind, options)
-    modality: Modality = parts.load("kinds", kind).build(config, name=name, columns=dict(columns))
-    return modality
-
-
-def spec_of(
-    modality: Modality, options: Mapping[str, Any], columns: Mapping[str, Any]
-) -> ModalitySpec:
-    """Describe a built modality; ``options`` are completed with the defaults of its kind."""
-    config = parts.configure("kinds", modality.kind, options)
-    return ModalitySpec(
-        kind=modality.kind,
-        options={k: list(v) if isinstance(v, tuple) else v for k, v in asdict(config).items()},
-        columns=dict(columns),
-        digest=modality.digest(),
-        shape=tuple(modality.shape),
-        dtype=np.dtype(modality.dtype).name,
-    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +30,7 @@ class Features:
         classes: sorted class names.
         names: sorted modality names.
         present: ``(n, m)`` bool.
-        arrays: modality name to ``(n, *shape)``, memory-mapped; absent rows are zeros.
+        arrays: view name to ``(n, *shape)``, memory-mapped; absent rows are zeros.
         specs: modality name to what builds it.
         target: kind of target.
     """
@@ -130,12 +63,14 @@ class Features:
             }
             names = sorted(specs)
             arrays: dict[str, NDArray[Any]] = {
-                name: np.load(path / f"{name}.npy", mmap_mode="r") for name in names
+                view: np.load(path / f"{view}.npy", mmap_mode="r")
+                for name in names
+                for view in specs[name].names(name)
             }
             present = np.load(path / "present.npy")
         except (OSError, pa.ArrowInvalid, KeyError) as error:
             raise UserError(
-                f"{path} is no complete features folder ({error}); run the encode step again"
+                f"{path} is not a complete features folder ({error}); run the encode step again"
             ) from error
         classes = [str(c) for c in _list(meta["classes"])]
         number = {c: i for i, c in enumerate(classes)}
@@ -154,9 +89,10 @@ class Features:
             target=str(meta["target"]),
         )
 
-    def modality(self, name: str) -> Modality:
-        """Build the modality that made these inputs."""
-        return self.specs[name].build(name)
+    def views(self, names: Iterable[str] | None = None) -> dict[str, NDArray[Any]]:
+        """The arrays of some modalities, all by default, by view name."""
+        wanted = self.names if names is None else names
+        return {view: self.arrays[view] for name in wanted for view in self.specs[name].names(name)}
 
     def rows(self, split: str | None = None, labelled: bool | None = None) -> NDArray[np.int64]:
         """Row numbers of a split (all by default), with or without a label (both by default)."""
@@ -187,19 +123,23 @@ class FeaturesWriter:
 
     def __init__(self, out: Path, specs: Mapping[str, ModalitySpec], count: int) -> None:
         self._out, self._specs, self._names = out, dict(specs), sorted(specs)
+        for name in self._names:
+            (out / name).mkdir()
         self._arrays = {
-            name: np.lib.format.open_memmap(
-                out / f"{name}.npy",
-                mode="w+",
-                dtype=np.dtype(specs[name].dtype),
-                shape=(count, *specs[name].shape),
-            )
+            name: {
+                f"{name}/{view.name}": np.lib.format.open_memmap(
+                    out / name / f"{view.name}.npy",
+                    mode="w+",
+                    dtype=np.dtype(view.dtype),
+                    shape=(count, *view.shape),
+                )
+                for view in specs[name].views
+            }
             for name in self._names
         }
         self._present = np.zeros((count, len(self._names)), dtype=np.bool_)
         preview_types = {
-            name: pa.binary() if specs[name].kind == "image" else pa.string()
-            for name in self._names
+            name: pa.binary() if specs[name].raw == "bytes" else pa.string() for name in self._names
         }
         self._preview_schema = pa.schema([("id", pa.string()), *preview_types.items()])
         self._previews = pq.ParquetWriter(out / "previews.parquet", self._preview_schema)
@@ -216,14 +156,15 @@ class FeaturesWriter:
 
         Args:
             records: ``id``, ``group``, ``split``, ``label`` and slices of the batch.
-            inputs: modality name to positions in the batch that have it, and their inputs ``(positions, *shape)``.
+            inputs: view name to positions in the batch that have it, and their inputs ``(positions, *shape)``.
             previews: modality name to one preview for each record of the batch.
         """
         for column, name in enumerate(self._names):
-            positions, values = inputs[name]
-            if len(positions):
-                self._arrays[name][self._row + positions] = values
-                self._present[self._row + positions, column] = True
+            for view, array in self._arrays[name].items():
+                positions, values = inputs[view]
+                if len(positions):
+                    array[self._row + positions] = values
+                    self._present[self._row + positions, column] = True
         columns = {
             "id": records["id"],
             **{
@@ -245,8 +186,9 @@ class FeaturesWriter:
         assert self._records is not None
         self._records.close()
         self._previews.close()
-        for array in self._arrays.values():
-            array.flush()
+        for arrays in self._arrays.values():
+            for array in arrays.values():
+                array.flush()
         np.save(self._out / "present.npy", self._present)
         modalities = {name: self._specs[name].to_json() for name in self._names}
         write_json(

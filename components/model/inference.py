@@ -40,7 +40,7 @@ def infer(
 
     Args:
         model: the model; its device is used, and its mode is restored.
-        arrays: modality name to cached inputs ``(records, *shape)``, in memory or memory-mapped.
+        arrays: view name to cached inputs ``(records, *shape)``, in memory or memory-mapped.
         present: ``(records, modalities)`` with modalities sorted by name.
         rows: which records, in this order; all by default.
         subset: only these modalities are used; all by default.
@@ -65,7 +65,9 @@ def infer(
         for start in range(0, len(answerable), batch):
             at = answerable[start : start + batch]
             inputs = {
-                m: torch.from_numpy(np.asarray(arrays[m][rows[at]])).to(device) for m in names
+                view: torch.from_numpy(np.asarray(arrays[view][rows[at]])).to(device)
+                for m in names
+                for view in model.views[m]
             }
             output = model(inputs, torch.from_numpy(usable[at]).to(device))
             result.logits[at] = output.logits.float().cpu().numpy()

@@ -13,11 +13,13 @@ from torch.nn import functional as F
 from components.config.run import ModelConfig, Part
 from components.core.errors import BadInput, UserError
 from components.core.files import read_json, write_json
-from components.features.store import ModalitySpec
+from components.features.format_1 import upgraded_weights
+from components.features.spec import ModalitySpec
 from components.parts import loading as parts
-from components.parts.contracts import Encoder, Inputs, Modality, ModelOutput
+from components.parts.network import Inputs, ModelOutput, ViewNetwork
 
-FORMAT = 1
+FORMAT = 2
+"""2: a modality has views, each with an encoder; format 1 is still read."""
 WEIGHTS, DESCRIPTION = "weights.safetensors", "model.json"
 
 
@@ -28,7 +30,7 @@ class Model(nn.Module):
         config: its shape.
         classes: class names, in the order of the logits.
         specs: what builds each modality again.
-        encoders: modality name to encoder.
+        encoders: view name to the network that reads it.
         fusion: ``({name: (batch, dim)}, present) -> (batch, dim)``.
         fusion_file: the user's own file behind the fusion, which is saved with the model.
     """
@@ -39,7 +41,7 @@ class Model(nn.Module):
         config: ModelConfig,
         classes: Sequence[str],
         specs: Mapping[str, ModalitySpec],
-        encoders: Mapping[str, Encoder],
+        encoders: Mapping[str, ViewNetwork],
         fusion: nn.Module,
         fusion_file: Path | None = None,
     ) -> None:
@@ -48,12 +50,12 @@ class Model(nn.Module):
         self.fusion_file = fusion_file
         self.names = sorted(specs)
         self.dim = self.fused_dim = config.dim
-        self.encoders = nn.ModuleDict({name: encoders[name] for name in self.names})
+        self.views = {name: specs[name].names(name) for name in self.names}
+        self.encoders = nn.ModuleDict({v: encoders[v] for n in self.names for v in self.views[n]})
+        widths = {n: sum(encoders[v].out_dim for v in self.views[n]) for n in self.names}
         self.projectors = nn.ModuleDict(
             {
-                name: nn.Sequential(
-                    nn.Linear(encoders[name].out_dim, config.dim), nn.LayerNorm(config.dim)
-                )
+                name: nn.Sequential(nn.Linear(widths[name], config.dim), nn.LayerNorm(config.dim))
                 for name in self.names
             }
         )
@@ -71,7 +73,7 @@ class Model(nn.Module):
         """Answer for a batch.
 
         Args:
-            inputs: modality name to cached inputs ``(batch, *shape)``; absent rows are never read.
+            inputs: view name to cached inputs ``(batch, *shape)``; absent rows are never read.
             present: ``(batch, modalities)`` bool, modalities sorted by name.
             hidden: ``(batch, modalities)`` bool: present, but kept from the fusion (whole-modality masking).
 
@@ -84,7 +86,7 @@ class Model(nn.Module):
             )
         projected, embeddings, modality_logits = {}, {}, {}
         for column, name in enumerate(self.names):
-            found = self._one(name, inputs[name], present[:, column])
+            found = self._one(name, inputs, present[:, column])
             projected[name], embeddings[name], modality_logits[name] = found
         visible = present if hidden is None else present & ~hidden
         seen = {
@@ -103,22 +105,14 @@ class Model(nn.Module):
             fused=F.normalize(fused.float(), dim=1),
         )
 
-    def embed(self, name: str, inputs: Tensor) -> Tensor:
-        """Unit vectors ``(batch, dim)`` of one modality that every row has."""
-        return F.normalize(self.projectors[name](self.encoders[name](inputs)).float(), dim=1)
-
     def augment(self, inputs: Inputs) -> Inputs:
-        """A training view of every modality."""
+        """A training view of every input."""
         return {
-            name: cast(Encoder, self.encoders[name]).augment(values)
+            name: cast(ViewNetwork, self.encoders[name]).augment(values)
             for name, values in inputs.items()
         }
 
-    def modality(self, name: str) -> Modality:
-        """The modality that decodes raw values for this model."""
-        return self.specs[name].build(name)
-
-    def _one(self, name: str, inputs: Tensor, present: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _one(self, name: str, inputs: Inputs, present: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Projected part, unit embedding and own logits of one modality.
 
         Only rows that have it are computed; the others are zero.
@@ -128,7 +122,11 @@ class Model(nn.Module):
         if not len(rows):
             zeros = self.absent[name].new_zeros(len(present), self.dim)
             return zeros, zeros.float(), self.head.weight.new_zeros(len(present), len(self.classes))
-        part = self.projectors[name](self.encoders[name](inputs if everywhere else inputs[rows]))
+        read = [
+            self.encoders[view](inputs[view] if everywhere else inputs[view][rows])
+            for view in self.views[name]
+        ]
+        part = self.projectors[name](read[0] if len(read) == 1 else torch.cat(read, dim=1))
         found = (
             part,
             F.normalize(part.float(), dim=1),
@@ -167,7 +165,11 @@ def build(
         config=config,
         classes=classes,
         specs=specs,
-        encoders={n: specs[n].build(n).encoder() for n in names},
+        encoders={
+            view: encoder.network()
+            for n in names
+            for view, encoder in specs[n].build(n, base).encoders.items()
+        },
         fusion=fusion,
         fusion_file=parts.source("fusion", name, base) if name.endswith(".py") else None,
     )
@@ -203,9 +205,9 @@ def load(folder: Path) -> Model:
         weights = load_file(folder / WEIGHTS)
     except OSError as error:
         raise UserError(
-            f"{folder} is no model folder ({error}); name one that a run has written"
+            f"{folder} is not a model folder ({error}); name one that a run has written"
         ) from error
-    if description["format"] != FORMAT:
+    if description["format"] not in (1, FORMAT):
         raise UserError(
             f"{folder}: got model format {description['format']}, wanted {FORMAT}; use the version that wrote it"
         )
@@ -214,5 +216,7 @@ def load(folder: Path) -> Model:
     specs = {name: ModalitySpec.parse(spec) for name, spec in description["modalities"].items()}
     with torch.random.fork_rng(devices=[]):
         model = build(config, classes=description["classes"], specs=specs, base=folder)
+    if description["format"] == 1:
+        weights = upgraded_weights(weights, specs)
     model.load_state_dict(weights)
     return model.eval()

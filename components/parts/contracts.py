@@ -1,78 +1,116 @@
-"""Shapes that cross borders inside Concord: raw values, modality kinds, model outputs."""
+"""Raw values, and what turns them into features: the protocols of kinds and encoders, without torch."""
 
-from dataclasses import dataclass
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-from torch import Tensor, nn
+from components.core.errors import BadInput
+
+if TYPE_CHECKING:  # a manifest is read before numpy is needed
+    import numpy as np
+    from numpy.typing import NDArray
 
 Raw = bytes | str | dict[str, Any]
-"""One modality of one record: encoded media (image, audio), text, or fields (tabular)."""
-
-Inputs = dict[str, Tensor]
-"""Modality name to ``(batch, *shape)``; absent rows are zeros and are never read."""
-
-
-class Modality(Protocol):
-    """One modality of one data set: decodes, checks limits, and builds the trained part of its encoder."""
-
-    name: str
-    kind: str
-    shape: tuple[int, ...]
-    """Shape of one cached input."""
-    dtype: np.dtype[Any]
-
-    def digest(self) -> str:
-        """SHA-256 of all that shapes a cached input: kind, options, limits, digest of frozen weights."""
-        ...
-
-    def content(self, raw: Raw) -> bytes:
-        """The bytes of a raw value that identify it in the feature cache."""
-        ...
-
-    def check(self, raw: Raw) -> None:
-        """Raise ``BadInput`` if the value breaks a limit or cannot be decoded."""
-        ...
-
-    def encode(self, raws: list[Raw]) -> NDArray[Any]:
-        """Cached inputs ``(len(raws), *shape)``: decoded values, or features of a frozen encoder."""
-        ...
-
-    def preview(self, raw: Raw) -> bytes | str:
-        """A small form to show: encoded picture of at most 96 pixels, text, or JSON of the fields."""
-        ...
-
-    def encoder(self) -> "Encoder":
-        """A new trainable encoder for these cached inputs."""
-        ...
+"""One modality of one record: encoded media, text, or fields."""
+RawType = Literal["bytes", "text", "fields"]
+"""What a raw value is: the content of a media file, a text, or fields by column name."""
 
 
-class Encoder(nn.Module):
-    """Maps cached inputs ``(batch, *shape)`` to features ``(batch, out_dim)``."""
+class Kind(Protocol):
+    """The raw values of one modality: what they may be, and how they are decoded.
 
-    out_dim: int
+    A file in ``kinds/`` exports ``Config`` (the limits), ``build(config, *, name, columns) -> Kind`` and declares
 
-    def fit(self, inputs: Tensor) -> None:
-        """Set buffers (means, scales) from the training inputs ``(n, *shape)``; nothing by default."""
-
-    def augment(self, inputs: Tensor) -> Tensor:
-        """A training view of inputs; the identity by default. Randomness comes from torch's global generator."""
-        return inputs
-
-
-@dataclass(frozen=True, kw_only=True)
-class ModelOutput:
-    """What the model says of a batch.
-
-    Attributes:
-        logits: ``(batch, classes)`` of the fused vector.
-        modality_logits: modality name to ``(batch, classes)``; rows where it is absent mean nothing.
-        embeddings: modality name to unit vectors ``(batch, dim)``; rows where it is absent are zero.
-        fused: unit vectors ``(batch, dim)``.
+    - ``RAW``: a ``RawType``; media (``bytes``) may be named by path in the records,
+    - ``VERSION``: raised when the same raw value decodes to another value,
+    - ``LIBRARIES``: the distributions that decode,
+    - ``ENCODERS``: the encoders of a modality for which none is chosen,
+    - ``SUFFIXES`` and ``MEDIA_TYPES``: of its files; a media type for every suffix,
+    - ``ACCEPTS``: one phrase for people: what a value over HTTP is,
+    - ``guess(column) -> str | None``: how an importer may use a column of a table (see ``parts.guess``),
+    - ``preview_type(preview) -> str``: the media type of a preview.
     """
 
-    logits: Tensor
-    modality_logits: dict[str, Tensor]
-    embeddings: dict[str, Tensor]
-    fused: Tensor
+    name: str
+    """Of the modality."""
+
+    def content(self, raw: Raw) -> bytes:
+        """Bytes that tell a raw value from every other one.
+
+        Raises:
+            BadInput: not a raw value of this kind, or larger than its limits.
+        """
+        ...
+
+    def decode(self, raw: Raw, detail: int = 0) -> Any:  # noqa: ANN401
+        """The value in the form that encoders of this kind read.
+
+        Args:
+            raw: the raw value.
+            detail: the finest resolution that anyone reads, in the kind's own unit; 0 keeps all.
+
+        Raises:
+            BadInput: the value cannot be decoded or breaks a limit.
+        """
+        ...
+
+    def preview(self, raw: Raw, value: Any) -> bytes | str:  # noqa: ANN401
+        """A small form to show, of a raw value and what it decodes to."""
+        ...
+
+    def schema(self) -> dict[str, Any]:
+        """JSON schema of a value over HTTP; media are base64 text."""
+        ...
+
+    def example(self) -> Any:  # noqa: ANN401
+        """A value over HTTP that can be answered."""
+        ...
+
+
+class Encoder(Protocol):
+    """Maps decoded values of one kind to the inputs of the network: features, or decoded tensors.
+
+    A file in ``encoders/`` exports ``Config``, ``build(config, *, kind) -> Encoder`` and declares ``KIND`` (the raw type or
+    the name of the kind it reads), ``LIBRARIES`` and ``VERSION``. It imports torch only where it computes with it.
+    """
+
+    shape: tuple[int, ...]
+    """Of the input of one record."""
+    dtype: "np.dtype[Any]"
+    detail: int
+    """The finest resolution that it reads, in the unit of the kind; 0 where it reads all."""
+
+    def digest(self) -> str:
+        """SHA-256 of all that shapes an input beside the decoded value: options, version, frozen weights."""
+        ...
+
+    def encode(self, values: Sequence[Any]) -> "NDArray[Any]":
+        """Inputs ``(len(values), *shape)``."""
+        ...
+
+    def network(self) -> Any:  # noqa: ANN401 - a `components.parts.network.ViewNetwork`, which needs torch
+        """A new trainable network that reads these inputs."""
+        ...
+
+
+def decoded(
+    kind: Kind,
+    raws: Iterable[Raw],
+    detail: int = 0,
+    map_: Callable[..., Iterable[Any]] = map,
+) -> list[Any]:
+    """Decode values; in the place of one that cannot be used stands the ``BadInput`` that says why.
+
+    Args:
+        kind: decodes.
+        raws: the raw values.
+        detail: the finest resolution that is read.
+        map_: ``map``, or that of a pool of threads.
+    """
+
+    def one(raw: Raw) -> Any:  # noqa: ANN401
+        try:
+            return kind.decode(raw, detail)
+        except BadInput as error:
+            return error
+
+    return list(map_(one, raws))

@@ -17,7 +17,7 @@ import shutil
 import sys
 import traceback
 import types
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -33,6 +33,7 @@ FAMILIES = {
     "losses": "loss",
     "labellers": "labeller",
     "kinds": "kind",
+    "encoders": "encoder",
     "index": "index",
 }
 """Folder of a family to what messages call one of its parts."""
@@ -188,6 +189,29 @@ def carry(chosen: Iterable[tuple[str, str]], base: Path | None, folder: Path) ->
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source(family, name, base), target)
     return [name for _, name in own]
+
+
+def chosen_encoders(given: Any, default: Sequence[str]) -> list[tuple[str, dict[str, Any]]]:  # noqa: ANN401
+    """Names and options of the encoders that a configuration chooses, in its order.
+
+    >>> chosen_encoders(None, ("minilm",))
+    [('minilm', {})]
+    >>> chosen_encoders(["minilm", {"name": "hashing", "buckets": 64}], ())
+    [('minilm', {}), ('hashing', {'buckets': 64})]
+
+    Raises:
+        UsageError: neither a name nor a mapping with a name.
+    """
+    wanted = list(default) if given is None else given if isinstance(given, list) else [given]
+    found = []
+    for one in wanted:
+        options = {"name": one} if isinstance(one, str) else one
+        if not isinstance(options, Mapping) or not isinstance(options.get("name"), str):
+            raise UsageError(
+                f"encoders: got {one!r}, wanted a name, or a mapping with `name` and options"
+            )
+        found.append((options["name"], {k: v for k, v in options.items() if k != "name"}))
+    return found
 
 
 def _own_source(noun: str, name: str, base: Path | None) -> Path:

@@ -12,11 +12,12 @@ from components.config.trainer import LocalTrainer
 from components.core.errors import UserError
 from components.core.progress import Progress, silent
 from components.core.refs import Ref, digest_folder
-from components.data.manifest import MEDIA, load_manifest
+from components.data.manifest import load_manifest
 from components.data.media import Media
 from components.data.reader import Dataset, raws
+from components.features.spec import Modality
 from components.features.store import Features
-from components.parts.contracts import Raw
+from components.parts.contracts import Raw, decoded
 from components.plan import machine, sample, steps
 from components.plan.profile import Line, Profile, Stage, shape_of
 from components.plan.survey import Survey
@@ -173,16 +174,20 @@ def _walk(
 def _encoder_seconds(cut: sample.Sample, features: Features, now: steps.Now) -> dict[str, float]:
     """Seconds of each modality's encoder for one record that has it."""
     manifest = load_manifest(cut.data.uri)
-    media = (
-        Media(cut.data.uri) if any(m.kind in MEDIA for m in manifest.modalities.values()) else None
-    )
+    media = Media(cut.data.uri) if manifest.media else None
     values: dict[str, list[Raw]] = {name: [] for name in manifest.modalities}
     for batch in Dataset(cut.data.uri, manifest).batches():
         for name, column in raws(batch, manifest, media, []).items():
             values[name] += [v for v in column if v is not None]
     found = {}
     for name, raw in sorted(values.items()):
-        modality = features.modality(name)
-        modality.encode(raw[:8])
-        found[name] = machine.seconds(lambda m=modality, r=raw: m.encode(r), now) / max(1, len(raw))  # type: ignore[misc]
+        modality = features.specs[name].build(name)
+
+        def encode(raw: list[Raw] = raw, modality: Modality = modality) -> None:
+            values = decoded(modality.kind, raw, modality.detail)
+            for encoder in modality.encoders.values():
+                encoder.encode(values)
+
+        encode(raw[:8])
+        found[name] = machine.seconds(encode, now) / max(1, len(raw))
     return found

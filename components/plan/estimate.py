@@ -7,7 +7,7 @@ from typing import Any
 
 from components.config.run import RunConfig
 from components.config.trainer import KubernetesTrainer
-from components.features.store import ModalitySpec
+from components.features.spec import ModalitySpec
 from components.plan import sizes, steps
 from components.plan.profile import Line, Profile, Stage
 from components.plan.survey import Survey

@@ -10,7 +10,7 @@ from components.core.errors import UsageError
 from components.core.files import write_json
 from components.core.refs import digest_json
 from components.core.strict import Strict, explain
-from components.features.store import ModalitySpec
+from components.features.spec import ModalitySpec
 
 FORMAT = 1
 
@@ -97,7 +97,7 @@ def shape_of(config: RunConfig, specs: dict[str, ModalitySpec], classes: int) ->
     training = config.training
     return {
         "modalities": {
-            name: {"kind": s.kind, "options": s.options, "shape": list(s.shape)}
+            name: {"kind": s.kind, **s.choice, "shapes": [list(v.shape) for v in s.views]}
             for name, s in specs.items()
         },
         "model": config.model.model_dump(mode="json"),

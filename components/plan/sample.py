@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from components.config.run import DataConfig
 from components.core.errors import BadInput, UserError
-from components.data.manifest import FILE, MEDIA, Manifest, load_manifest
+from components.data.manifest import FILE, Manifest, load_manifest
 from components.data.media import Media
 from components.data.reader import Dataset
 from components.plan.survey import Survey
@@ -155,5 +155,5 @@ def _write_media(data: DataConfig, manifest: Manifest, table: pa.Table, folder: 
 
 def _media_columns(manifest: Manifest) -> Iterator[tuple[str, str]]:
     for name, modality in sorted(manifest.modalities.items()):
-        if modality.kind in MEDIA:
+        if modality.raw == "bytes":
             yield name, str(modality.column)

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from components.features.store import ModalitySpec
+from components.features.spec import ModalitySpec
 from components.model.network import Model
 from components.plan.survey import Survey
 
@@ -28,13 +28,15 @@ _POINTER = 8
 
 
 def input_bytes(spec: ModalitySpec) -> int:
-    """One cached input."""
-    return prod(spec.shape) * np.dtype(spec.dtype).itemsize
+    """The cached inputs of one record."""
+    return sum(prod(v.shape) * np.dtype(v.dtype).itemsize for v in spec.views)
 
 
 def feature_bytes(specs: Mapping[str, ModalitySpec], records: int) -> int:
     """All ``<modality>.npy`` and ``present.npy`` of a features folder."""
-    arrays = sum(NPY_HEADER + records * input_bytes(spec) for spec in specs.values())
+    arrays = sum(
+        len(spec.views) * NPY_HEADER + records * input_bytes(spec) for spec in specs.values()
+    )
     return arrays + NPY_HEADER + records * len(specs)
 
 

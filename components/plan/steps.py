@@ -11,7 +11,8 @@ import torch
 from numpy.typing import NDArray
 
 from components.config.run import Part, RunConfig
-from components.features.store import Features, ModalitySpec
+from components.features.spec import ModalitySpec
+from components.features.store import Features
 from components.model import network as models
 from components.model.network import Model
 from components.plan.profile import Line

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from components.config.run import DataConfig
 from components.core.errors import UserError
 from components.data.labels import visible_ids
-from components.data.manifest import MEDIA, Manifest, Modality, load_manifest
+from components.data.manifest import Manifest, Modality, load_manifest
 from components.data.reader import Dataset
 from components.validation import rules
 
@@ -110,7 +110,7 @@ def survey(data: DataConfig) -> Survey:
         id_length=found.lengths["id"] / found.records,
         group_length=found.lengths["group"] / found.records,
         media_by_path=any(
-            m.kind in MEDIA and _is_text(dataset.schema.field(str(m.column)).type)
+            m.raw == "bytes" and _is_text(dataset.schema.field(str(m.column)).type)
             for m in manifest.modalities.values()
         ),
     )
@@ -163,7 +163,7 @@ def _present(batch: pa.RecordBatch | pa.Table, modality: Modality) -> NDArray[np
     column = batch.column(str(modality.column))
     there = _given(column)
     if _is_text(column.type):
-        said = column if modality.kind in MEDIA else pc.utf8_trim_whitespace(column)
+        said = column if modality.raw == "bytes" else pc.utf8_trim_whitespace(column)
         there &= np.asarray(pc.fill_null(pc.greater(pc.utf8_length(said), 0), False))
     return there
 

@@ -15,10 +15,10 @@ import pyarrow.parquet as pq
 from components.core.errors import BadInput, UserError
 from components.core.files import file_aside
 from components.core.progress import Progress, silent
-from components.data.manifest import MEDIA, Manifest
+from components.data.manifest import Manifest
 from components.data.media import Media
 from components.data.reader import ROWS, Dataset, Fault, raws
-from components.parts.contracts import Raw
+from components.parts.contracts import Raw, decoded
 from components.prediction.block import BLOCK
 from components.prediction.predictor import Prediction, Predictor
 
@@ -54,12 +54,8 @@ class Answers:
         media: Callable[[str], Media] = Media,
     ) -> None:
         self._predictor = predictor
-        self.manifest = usable(manifest, {name: m.kind for name, m in predictor.modalities.items()})
-        self._media = (
-            media(data_uri)
-            if any(m.kind in MEDIA for m in self.manifest.modalities.values())
-            else None
-        )
+        self.manifest = usable(manifest, predictor.kinds)
+        self._media = media(data_uri) if self.manifest.media else None
         self.schema = schema(predictor.classes)
 
     def table(self, records: pa.Table) -> pa.Table:
@@ -94,19 +90,14 @@ class Answers:
         self, records: list[dict[str, Raw]], reasons: list[list[str]]
     ) -> dict[int, Prediction]:
         """Row to answer; values that the model cannot take are left out, and why goes to ``reasons``."""
-        rows = [row for row, record in enumerate(records) if record]
-        try:
-            return dict(
-                zip(rows, self._predictor.predict([records[row] for row in rows]), strict=True)
-            )
-        except BadInput:
-            for row in rows:
-                for name in sorted(records[row]):
-                    try:
-                        self._predictor.modalities[name].encode([records[row][name]])
-                    except BadInput as error:
-                        del records[row][name]
-                        reasons[row].append(str(error))
+        for name, modality in self._predictor.modalities.items():
+            rows = [row for row, record in enumerate(records) if name in record]
+            given = [records[row][name] for row in rows]
+            values = decoded(modality.kind, given, modality.detail)
+            for row, value in zip(rows, values, strict=True):
+                if isinstance(value, BadInput):
+                    del records[row][name]
+                    reasons[row].append(str(value))
         rows = [row for row, record in enumerate(records) if record]
         return dict(zip(rows, self._predictor.predict([records[row] for row in rows]), strict=True))
 

@@ -92,7 +92,7 @@ def _write_index(folder: Path, model: models.Model, data: Features, progress: Pr
     vectors = {name: np.zeros((n, model.dim), np.float32) for name in model.names}
     vectors["fused"] = np.zeros((n, model.fused_dim), np.float32)
     predicted = np.full(n, -1)
-    arrays = {name: data.arrays[name] for name in model.names}
+    arrays = data.views(model.names)
     for start in range(0, n, _BATCH):
         progress("index", start, n)
         rows = np.arange(start, min(n, start + _BATCH))

@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from components.core.errors import BadInput, UserError, unknown_name
 from components.core.files import read_json
 from components.core.refs import digest_file, digest_listing
+from components.features.spec import Modality
 from components.model import network as models
 from components.model.calibration import softmax
 from components.model.inference import Inference, infer
 from components.model.subsets import patterns
 from components.parts import loading as parts
-from components.parts.contracts import Modality, Raw
+from components.parts.contracts import Raw, decoded
 from components.prediction.package import FILES, PREVIEW_ROWS, read_files
 
 FUSED = "fused"
@@ -82,7 +83,7 @@ class Predictor:
         self._model = models.load(path)
         self.classes: list[str] = self._model.classes
         self.modalities: dict[str, Modality] = {
-            name: self._model.modality(name) for name in self._model.names
+            name: self._model.specs[name].build(name, path) for name in self._model.names
         }
         self.temperatures = {
             key: float(str(value)) for key, value in read_json(path / "calibration.json").items()
@@ -271,10 +272,9 @@ class Predictor:
             self._check_names(record, _place(where, number))
         names = self._model.names
         present = np.array([[name in record for name in names] for record in records])
-        arrays = {
-            name: self._encode(name, records, present[:, column], where)
-            for column, name in enumerate(names)
-        }
+        arrays: dict[str, NDArray[Any]] = {}
+        for column, name in enumerate(names):
+            arrays |= self._encode(name, records, present[:, column], where)
         return infer(self._model, arrays, present), present
 
     def _check_names(self, record: Record, place: str) -> None:
@@ -289,26 +289,26 @@ class Predictor:
 
     def _encode(
         self, name: str, records: Sequence[Record], has: NDArray[np.bool_], where: str | None
-    ) -> NDArray[Any]:
+    ) -> dict[str, NDArray[Any]]:
+        """View name to inputs ``(records, *shape)``; rows without the modality are zeros."""
         modality = self.modalities[name]
-        array = np.zeros((len(records), *modality.shape), dtype=modality.dtype)
         at: list[int] = np.flatnonzero(has).tolist()
-        if not at:
-            return array
-        try:
-            array[at] = modality.encode([records[i][name] for i in at])
-        except BadInput:
-            # Encoding a batch does not say which record was wrong: look at each.
-            for i in at:
-                try:
-                    modality.encode([records[i][name]])
-                except BadInput as error:
-                    field = error.field.removeprefix(name)
-                    raise BadInput(
-                        f"{_place(where, i)}{name}{field}", error.got, error.wanted
-                    ) from error
-            raise
-        return array
+        values = decoded(modality.kind, [records[i][name] for i in at], modality.detail)
+        for i, value in zip(at, values, strict=True):
+            if isinstance(value, BadInput):
+                field = value.field.removeprefix(name)
+                raise BadInput(f"{_place(where, i)}{name}{field}", value.got, value.wanted)
+        arrays = {}
+        for view, encoder in modality.encoders.items():
+            arrays[view] = np.zeros((len(records), *encoder.shape), dtype=encoder.dtype)
+            if at:
+                arrays[view][at] = encoder.encode(values)
+        return arrays
+
+    @property
+    def kinds(self) -> dict[str, str]:
+        """Modality name to kind."""
+        return {name: modality.spec.kind for name, modality in self.modalities.items()}
 
 
 def check_package(package: Path, verify: bool = True) -> str:

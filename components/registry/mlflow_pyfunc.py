@@ -54,14 +54,9 @@ def _signature(modalities: Mapping[str, str]) -> "ModelSignature":
     from mlflow.types import DataType
     from mlflow.types.schema import AnyType, ColSpec, Map, Schema
 
-    types = {
-        "image": DataType.binary,
-        "audio": DataType.binary,
-        "text": DataType.string,
-        "tabular": Map(AnyType()),
-    }
+    types = {"bytes": DataType.binary, "text": DataType.string, "fields": Map(AnyType())}
     inputs = Schema(
-        [ColSpec(types[kind], name, required=False) for name, kind in sorted(modalities.items())]
+        [ColSpec(types[raw], name, required=False) for name, raw in sorted(modalities.items())]
     )
     outputs = Schema(
         [

@@ -66,7 +66,7 @@ class Registry:
             package: folder of the package; it is copied.
             package_digest: a package that is registered already keeps its version.
             run: MLflow's id of the run that made it.
-            modalities: modality name to its kind; they shape the signature.
+            modalities: modality name to the type of its raw values; they shape the signature.
             tags: more to find the version by (data digest, Bento, run).
 
         Raises:

@@ -17,7 +17,7 @@ from components.core.errors import UserError
 from components.core.files import write_json
 from components.core.progress import Progress, silent
 from components.core.refs import digest_folder
-from components.data.manifest import MEDIA, Manifest
+from components.data.manifest import Manifest
 from components.data.media import Media
 from components.data.packed import PackedMedia
 from components.exchange.exchange import Exchange
@@ -99,7 +99,7 @@ def cut(
 def _write(
     folder: Path, tables: Iterator[pa.Table], manifest: Manifest, media: Media | None
 ) -> None:
-    columns = [str(m.column) for m in manifest.modalities.values() if m.kind in MEDIA]
+    columns = [str(manifest.modalities[name].column) for name in manifest.media]
     seen: set[str] = set()
     with ExitStack() as stack:
         packed = stack.enter_context(PackedMedia(folder / "media", "part"))

@@ -15,8 +15,9 @@ from components.core.errors import UserError
 from components.core.files import read_json
 from components.core.progress import Progress, silent
 from components.exchange.exchange import Exchange, Incomplete
-from components.features.encode import Accepted, Inputs, Previews, build_modalities
-from components.features.store import Features, FeaturesWriter, ModalitySpec
+from components.features.encode import Accepted, Inputs, Previews
+from components.features.spec import ModalitySpec, build_modalities
+from components.features.store import Features, FeaturesWriter
 from components.prediction.batch import Figures, schema, write
 from components.shards.spec import ShardSpec
 from components.shards.work import ANSWERS, RESULT, Chunk, PartResult, chunk_job
@@ -126,7 +127,7 @@ def join_features(
 
     Args:
         accepted: output of validate.
-        modalities: options of each modality's kind.
+        modalities: options of each modality.
         chunks: folders of all chunks, in order.
         out: an empty folder.
         progress: told after every batch.
@@ -135,7 +136,8 @@ def join_features(
         UserError: chunks of other records, or encoded with other code or weights than are here.
     """
     records = Accepted.open(accepted)
-    specs, _ = build_modalities(records.manifest, modalities)
+    built = build_modalities(records.manifest, modalities)
+    specs = {name: modality.spec for name, modality in built.items()}
     writer = FeaturesWriter(out, specs, records.count)
     rows, done = _Rows(chunks, specs), 0
     for batch in records.batches():
@@ -205,8 +207,9 @@ class _Rows:
         previews: Previews = {}
         for column, name in enumerate(sorted(self._specs)):
             present = np.concatenate([p.features.present[p.rows, column] for p in pieces])
-            values = np.concatenate([p.features.arrays[name][p.rows] for p in pieces])
-            inputs[name] = (np.flatnonzero(present), values[present])
+            for view in self._specs[name].names(name):
+                values = np.concatenate([p.features.arrays[view][p.rows] for p in pieces])
+                inputs[view] = (np.flatnonzero(present), values[present])
             previews[name] = [v for p in pieces for v in p.previews[name][p.rows].to_pylist()]
         return inputs, previews
 

@@ -7,7 +7,7 @@ from typing import Any, Literal, Protocol
 from components.core.files import read_json
 from components.core.progress import Progress, silent
 from components.core.refs import Ref
-from components.data.manifest import MEDIA, Manifest
+from components.data.manifest import Manifest
 from components.data.media import Media
 from components.data.reader import ROWS, Dataset
 from components.exchange.exchange import Exchange
@@ -199,5 +199,5 @@ class PredictPlan:
 
 def _packed(data_uri: str, store: str | None, manifest: Manifest) -> Media | None:
     """The media that go into the parts."""
-    needed = store is None and any(m.kind in MEDIA for m in manifest.modalities.values())
+    needed = store is None and bool(manifest.media)
     return Media(data_uri) if needed else None

@@ -18,7 +18,7 @@ from components.data.manifest import Manifest
 from components.data.media import Media
 from components.exchange.exchange import OBJECTS, Exchange, ExchangeError
 from components.exchange.store import Store
-from components.features.encode import Accepted, Encoder
+from components.features.encode import Accepted, BatchEncoder
 from components.features.store import FeaturesWriter
 from components.prediction.batch import Answers, regrouped
 from components.prediction.predictor import Predictor
@@ -62,8 +62,8 @@ class Encode:
     def __init__(self, spec: ShardSpec, folder: Path, cache: Path) -> None:
         self._records = Accepted.open(folder)
         place, opened = _media_of(spec, folder)
-        self._encoder = Encoder(
-            self._records.manifest, spec.modalities, place, cache / "features", opened
+        self._encoder = BatchEncoder(
+            self._records.manifest, spec.modalities, place, cache / "features", media=opened
         )
 
     def chunk(self, records: pa.Table, out: Path) -> None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from components.features.store import Features
-from components.parts.contracts import Inputs
+from components.parts.network import Inputs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,7 +18,7 @@ class Batch:
     """Some records on the device.
 
     Attributes:
-        inputs: modality name to cached inputs ``(rows, *shape)`` of this process's rows.
+        inputs: view name to cached inputs ``(rows, *shape)`` of this process's rows.
         present: ``(batch, modalities)`` bool.
         labels: ``(batch,)`` class numbers, -1 without a label.
         weights: ``(batch,)``, 0 without a label.
@@ -36,7 +36,7 @@ class TrainingData:
 
     Attributes:
         names: the model's modalities, sorted.
-        arrays: modality name to cached inputs ``(n, *shape)``.
+        arrays: view name to cached inputs ``(n, *shape)``.
         present: ``(n, modalities)`` bool, for these modalities.
         labels: class number ``(n,)``, -1 without a label.
         weights: ``(n,)`` float32.
@@ -68,7 +68,7 @@ class TrainingData:
             return torch.from_numpy(array[rows]).to(device, non_blocking=True)
 
         return Batch(
-            inputs={name: there(self.arrays[name], own) for name in self.names},
+            inputs={view: there(array, own) for view, array in self.arrays.items()},
             present=there(self.present),
             labels=there(self.labels),
             weights=there(self.weights),
@@ -117,7 +117,7 @@ def training_data(
     usable = train & present.any(axis=1)
     return TrainingData(
         names=names,
-        arrays={name: features.arrays[name] for name in names},
+        arrays=features.views(names),
         present=present,
         labels=labels,
         weights=weights,

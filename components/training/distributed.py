@@ -27,7 +27,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from components.parts.contracts import ModelOutput
+from components.parts.network import ModelOutput
 from components.training.checkpoint import Checkpoint, Store, decode, encode
 
 START = timedelta(hours=1)

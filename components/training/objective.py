@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from components.config.run import TrainingConfig
 from components.model.network import Model
 from components.parts import loading as parts
-from components.parts.contracts import ModelOutput
+from components.parts.network import ModelOutput
 from components.training.data import Batch
 from components.training.distributed import World
 from components.training.randomness import drawn_aside

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from components.config.run import TrainingConfig
 from components.core.errors import UserError
 from components.model.network import Model
-from components.parts.contracts import Encoder
+from components.parts.network import ViewNetwork
 from components.training.checkpoint import Checkpoint
 from components.training.data import TrainingData
 from components.training.distributed import World
@@ -153,8 +153,9 @@ def _fit_encoders(model: Model, data: TrainingData, seed: int) -> None:
     if len(rows) > _FIT_ROWS:
         rows = np.sort(np.random.default_rng(seed).choice(rows, _FIT_ROWS, replace=False))
     for column, name in enumerate(data.names):
-        encoder = model.encoders[name]
-        assert isinstance(encoder, Encoder)
         has = rows[data.present[rows, column]]
-        with torch.no_grad():
-            encoder.fit(torch.from_numpy(data.arrays[name][has]))
+        for view in model.views[name]:
+            network = model.encoders[view]
+            assert isinstance(network, ViewNetwork)
+            with torch.no_grad():
+                network.fit_statistics(torch.from_numpy(data.arrays[view][has]))

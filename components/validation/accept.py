@@ -22,7 +22,7 @@ from components.data.manifest import RESERVED, Manifest, load_manifest
 from components.data.reader import Dataset
 from components.data.splits import SPLITS
 from components.validation import rules
-from components.validation.examine import Chunk, build_checks, joined, read
+from components.validation.examine import Check, Chunk, build_checks, joined, read
 from components.validation.rules import OCCURRENCE, PRESENT, Rule, Tally
 
 VERSION = 1
@@ -48,6 +48,8 @@ def validate(
     manifest: Manifest | None = None,
     modalities: Mapping[str, dict[str, Any]] | None = None,
     out: Path,
+    base: Path | None = None,
+    checks: Mapping[str, Check] | None = None,
     progress: Progress = silent,
 ) -> None:
     """Check a data set and write what may be used of it.
@@ -59,9 +61,11 @@ def validate(
     Args:
         data: where the records are and which labels may be seen.
         manifest: what the columns mean, where it has been read before.
-        modalities: options of each modality's kind, by modality name; they carry the limits.
+        modalities: options of each modality, by name; those of its kind carry the limits.
         out: an empty folder.
-        progress: told of records checked.
+        base: folder that a user's own files are relative to.
+        checks: of some modalities, in place of decoding their values and forgetting them.
+        progress: called after every batch.
 
     Raises:
         UserError: the set cannot be used (severity ``stop``): every reason, and what to do.
@@ -73,14 +77,16 @@ def validate(
     if dataset.rows == 0:
         raise UserError(f"{data.uri}: the records are empty; wanted at least a few of each class")
     seen = visible_ids(data.uri, data.labels, manifest.id)
-    checks, limits = build_checks(manifest, modalities or {})
+    decoding, limits = build_checks(manifest, modalities or {}, base)
     from components.validation.expectations import Suite
 
     demands = rules.rules_for(manifest)
     outcome = _Outcome()
     suite: Suite | None = None
     with _Writers(out, dataset.schema, manifest) as writers:
-        for chunk in joined(read(dataset, checks, seen, progress), data.uri):
+        for chunk in joined(
+            read(dataset, {**decoding, **(checks or {})}, seen, progress), data.uri
+        ):
             suite = suite or Suite(demands, limits)
             bad = _judge(suite, chunk, manifest, demands, outcome)
             _divide(chunk, bad, writers, outcome, seen)

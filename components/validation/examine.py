@@ -1,23 +1,22 @@
 """Records read in order, each batch with what was found out about it; hidden labels end here."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any, Protocol
 
 import pyarrow as pa
 
 from components.core.errors import BadInput, UsageError, UserError, unknown_name
 from components.core.progress import Progress
-from components.data.manifest import MEDIA, Manifest
+from components.data.manifest import Manifest
 from components.data.media import Media
 from components.data.reader import ROWS, Dataset, Fault, raws
 from components.parts import loading as parts
+from components.parts.contracts import Kind, Raw, decoded
 from components.validation import rules
-
-if TYPE_CHECKING:
-    from components.parts.contracts import Modality, Raw
 
 _FRAME_ROWS = 50_000
 _FRAME_BYTES = 256 << 20
@@ -40,10 +39,38 @@ class Chunk:
     """Modality to, for each row: nothing, the reason why not, or None where absent."""
 
 
+class Check(Protocol):
+    """Finds out which raw values of one modality can be used."""
+
+    def faults(
+        self, raws: Sequence[Raw], map_: Callable[..., Iterable[Any]]
+    ) -> Mapping[int, BadInput]:
+        """Position to why the value cannot be used; ``map_`` is that of a pool of threads."""
+        ...
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """Checks values by decoding them, as coarsely as can be, and forgets what they decode to."""
+
+    kind: Kind
+
+    def faults(
+        self, raws: Sequence[Raw], map_: Callable[..., Iterable[Any]]
+    ) -> Mapping[int, BadInput]:
+        """See ``Check``."""
+        values = decoded(self.kind, raws, 1, map_)
+        return {row: value for row, value in enumerate(values) if isinstance(value, BadInput)}
+
+
 def build_checks(
-    manifest: Manifest, options: Mapping[str, dict[str, Any]]
-) -> tuple[dict[str, "Modality"], dict[str, dict[str, Any]]]:
-    """Each modality built from its kind and options (only its ``check`` is used here), and its limits by frame column."""
+    manifest: Manifest, options: Mapping[str, Mapping[str, Any]], base: Path | None = None
+) -> tuple[dict[str, Check], dict[str, dict[str, Any]]]:
+    """A check of each modality by name, and the modalities' limits by frame column.
+
+    Raises:
+        UsageError: an unknown modality, or wrong options of a kind.
+    """
     if strange := [name for name in options if name not in manifest.modalities]:
         raise UsageError(
             "\n".join(
@@ -51,24 +78,26 @@ def build_checks(
                 for name in strange
             )
         )
-    built, limits = {}, {}
+    checks: dict[str, Check] = {}
+    limits = {}
     for name, spec in sorted(manifest.modalities.items()):
-        config = parts.configure("kinds", spec.kind, options.get(name, {}))
+        own = {key: value for key, value in options.get(name, {}).items() if key != "encoders"}
+        config = parts.configure("kinds", spec.kind, own, base)
+        kind = parts.load("kinds", spec.kind, base)
         columns = spec.model_dump(mode="json")
-        built[name] = parts.load("kinds", spec.kind).build(config, name=name, columns=columns)
+        checks[name] = Decoding(kind.build(config, name=name, columns=columns))
         limits[rules.readable(name)] = {
             k: v for k, v in asdict(config).items() if k.startswith("max_")
         }
-    return built, limits
+    return checks, limits
 
 
 def read(
-    dataset: Dataset, checks: dict[str, "Modality"], seen: frozenset[str] | None, progress: Progress
+    dataset: Dataset, checks: Mapping[str, Check], seen: frozenset[str] | None, progress: Progress
 ) -> Iterator[Chunk]:
     """The records in order, each batch with what was found out about it; hidden labels end here."""
     manifest, before, first = dataset.manifest, Counter[str](), 0
-    needs_media = any(m.kind in MEDIA for m in manifest.modalities.values())
-    media = dataset.media() if needs_media else None
+    media = dataset.media() if manifest.media else None
     with ThreadPoolExecutor() as pool:
         for batch in dataset.batches(ROWS):
             ids = rules.texts(batch.column(manifest.id).to_pylist())
@@ -105,31 +134,21 @@ def _readable(
     batch: pa.RecordBatch,
     manifest: Manifest,
     media: Media | None,
-    checks: dict[str, "Modality"],
+    checks: Mapping[str, Check],
     pool: ThreadPoolExecutor,
 ) -> dict[str, list[str | None]]:
-    faults: list[Fault] = []
-    values = raws(batch, manifest, media, faults)
-    result = {}
-    for name, column in values.items():
-        check = checks[name]
-
-        def said(raw: "Raw | None", check: "Modality" = check) -> str | None:
-            if raw is None:
-                return None
-            try:
-                check.check(raw)
-            except BadInput as error:
-                return str(error)
-            return ""
-
-        result[name] = (
-            list(pool.map(said, column))
-            if manifest.modalities[name].kind in MEDIA
-            else [said(r) for r in column]
-        )
-    for fault in faults:
-        result[fault.modality][fault.row] = str(fault.error)
+    unfetched: list[Fault] = []
+    result: dict[str, list[str | None]] = {}
+    for name, column in raws(batch, manifest, media, unfetched).items():
+        at = [row for row, raw in enumerate(column) if raw is not None]
+        given = [raw for raw in column if raw is not None]
+        map_ = pool.map if name in manifest.media else map
+        faults = checks[name].faults(given, map_)
+        result[name] = [None if raw is None else "" for raw in column]
+        for position, fault in faults.items():
+            result[name][at[position]] = str(fault)
+    for lost in unfetched:
+        result[lost.modality][lost.row] = str(lost.error)
     return result
 
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
-from components.data.manifest import MEDIA, Manifest
+from components.data.manifest import Manifest
 from components.data.splits import SPLITS, assign
 
 Severity = Literal["stop", "quarantine", "warn"]
@@ -141,14 +141,14 @@ def schema_problems(schema: pa.Schema, manifest: Manifest) -> list[str]:
     if manifest.split.column is not None:
         demand(manifest.split.column, text(manifest.split.column), f"text: {', '.join(SPLITS)}")
     for modality in manifest.modalities.values():
-        if modality.kind in MEDIA:
+        if modality.raw == "bytes":
             column = str(modality.column)
             demand(
                 column,
                 text(column) or _is_bytes(schema.field(column).type),
                 "paths (text) or bytes",
             )
-        elif modality.kind == "text":
+        elif modality.raw == "text":
             demand(str(modality.column), text(str(modality.column)), "text")
         for column, spec in (modality.columns or {}).items():
             kind = schema.field(column).type

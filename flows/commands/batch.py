@@ -72,7 +72,11 @@ def classify_all(
         figures = answer(
             package=promotion.package_of(chosen),
             data_uri=uri,
-            manifest=load_manifest(uri, run.data.manifest if run else None),
+            manifest=load_manifest(
+                uri,
+                run.data.manifest if run else None,
+                config.resolve().parent if config else None,
+            ),
             out=out,
             home=home,
             trainer=run.trainer if run else LocalTrainer(),

@@ -43,7 +43,7 @@ def plan(
     engines.quiet()
     config = configuration.load(path, data)
     base = path.resolve().parent
-    manifest = load_manifest(config.data.uri, config.data.manifest)
+    manifest = load_manifest(config.data.uri, config.data.manifest, base)
     configuration.check_parts(
         config, base, {name: m.kind for name, m in manifest.modalities.items()}
     )
@@ -84,7 +84,7 @@ def stages(base: Path) -> "Run":
         out: Path,
         progress: Progress,
     ) -> None:
-        manifest = load_manifest(config.data.uri, config.data.manifest)
+        manifest = load_manifest(config.data.uri, config.data.manifest, base)
         step = named(table.steps_for(config, manifest), name)
         job = Job(
             config=config,
@@ -103,14 +103,15 @@ def _planner(
     config: RunConfig, base: Path, manifest: Manifest, profile: Path | None, save: Path | None
 ) -> tuple["Planner", str]:
     """A planner with rates, and a sentence on where they come from."""
-    from components.features.encode import build_modalities
+    from components.features.spec import build_modalities
     from components.plan import estimate
     from components.plan import profile as profiles
     from components.plan.calibrate import calibrate
     from components.plan.survey import survey
 
     surveyed = survey(config.data)
-    specs, _ = build_modalities(manifest, config.modalities)
+    built = build_modalities(manifest, config.modalities)
+    specs = {name: modality.spec for name, modality in built.items()}
     if profile is not None:
         shape = profiles.shape_of(config, specs, len(surveyed.classes))
         rates, said = profiles.load(profile, shape), f"rates of {profile}"

@@ -53,7 +53,7 @@ def answer(
 
     plan = PredictPlan(
         package=Ref(uri=str(package), digest=predictor.digest),
-        kinds={name: modality.kind for name, modality in predictor.modalities.items()},
+        kinds=predictor.kinds,
         data=Ref(uri=data_uri, digest=data_digest(data_uri, manifest, cache=home.cache)),
         manifest=manifest,
         shards=trainer.shards,

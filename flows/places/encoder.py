@@ -16,6 +16,7 @@ def encode(
     step: str,
     cache: Path,
     out: Path,
+    base: Path | None = None,
     progress: Progress,
     trainer: LocalTrainer | KubernetesTrainer,
     run: str,
@@ -26,10 +27,11 @@ def encode(
     Args:
         accepted: output of validate.
         data: the data set.
-        modalities: options of each modality's kind.
+        modalities: options of each modality.
         step: digest of the step's key; parts of a Job belong to it.
         cache: folder of caches.
         out: an empty folder for the features.
+        base: folder that a user's own files are relative to.
         progress: told of records encoded.
         trainer: where, and in how many parts.
         run: id of the run.
@@ -50,10 +52,12 @@ def encode(
             modalities=modalities,
             cache=cache / "features",
             out=out,
+            base=base,
             progress=progress,
         )
         return None
-    from components.features.encode import Accepted, build_modalities
+    from components.features.encode import Accepted
+    from components.features.spec import build_modalities
     from components.shards.join import join_features
     from components.shards.plan import EncodePlan
     from flows.places import shards

@@ -36,11 +36,11 @@ def measure(path: Path, *, version: str, data: str | None) -> dict[str, Any]:
     promotion = Promotion(home, config.name)
     chosen = promotion.versions().named(version)
     package = promotion.package_of(chosen)
-    options = {name: spec.options for name, spec in models.load(package).specs.items()}
+    options = {name: spec.choice for name, spec in models.load(package).specs.items()}
     with runs.exclusive(home, wait=True, say=console.print), Display() as display:
         asked = config.model_copy(update={"modalities": options})
         job = Job.opened(asked, base=path.resolve().parent, home=home)
-        before = needed(table.steps_for(asked, job.manifest), "encode")
+        before = needed(table.steps_for(asked, job.manifest, job.base), "encode")
         *_, encoded = walk(before, replace(job, progress=display.show))
         features = Features.load(encoded.ref.path)
         answers = standing.answers(package, features)

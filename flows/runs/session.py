@@ -44,7 +44,7 @@ class Session:
 
     def __init__(self, job: Job, record: runs.RunRecord) -> None:
         self.job = job
-        self.table = table.steps_for(job.config, job.manifest)
+        self.table = table.steps_for(job.config, job.manifest, job.base)
         self.record = record
         self.results: list[StepResult] = []
         self.ledger = Ledger(job.home.ledger)
@@ -139,7 +139,7 @@ def unchanged(job: Job) -> runs.RunRecord | None:
 
     Step keys and the ledger are enough to find it: no engine starts, and no torch is imported.
     """
-    rows = table.steps_for(job.config, job.manifest)
+    rows = table.steps_for(job.config, job.manifest, job.base)
     results = list(finished(rows, job))
     if len(results) < len(rows):
         return None

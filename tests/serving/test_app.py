@@ -129,7 +129,9 @@ def test_the_model_tells_its_limits_and_figures(client, limits):
     assert body["metrics"]["accuracy"] == METRICS["accuracy"]
     by_name = {m["name"]: m for m in body["modalities"]}
     assert by_name["facts"]["columns"] == ["colour", "tags", "weight"]
-    assert by_name["image"]["limits"]["max_bytes"] == limits.options["image"]["max_bytes"]
+    assert (
+        by_name["image"]["limits"]["max_bytes"] == limits.modalities["image"].options["max_bytes"]
+    )
     assert body["max_batch"] == MAX_BATCH
 
 

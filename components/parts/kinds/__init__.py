@@ -1,1 +1,1 @@
-"""Modality kinds: one file each, its name is the kind."""
+"""Kinds: what a modality's raw values are; one file each, its name is the kind."""

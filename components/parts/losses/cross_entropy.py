@@ -13,7 +13,7 @@ from typing import Annotated
 from pydantic import Field
 from torch import Tensor
 
-from components.parts.contracts import ModelOutput
+from components.parts.network import ModelOutput
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from components.parts.contracts import ModelOutput
+from components.parts.network import ModelOutput
 
 USES_UNLABELLED = True
 """Records without a label contribute too."""

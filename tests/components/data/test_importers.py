@@ -125,5 +125,5 @@ def test_a_missing_source_and_an_empty_folder_are_refused(tmp_path: Path):
     with pytest.raises(UserError, match="no file or folder"):
         import_dataset(tmp_path / "nothing", tmp_path / "set")
     (tmp_path / "src" / "only").mkdir(parents=True)
-    with pytest.raises(UserError, match="a folder of pictures per class"):
+    with pytest.raises(UserError, match="wanted a folder per class"):
         import_dataset(tmp_path / "src", tmp_path / "set")

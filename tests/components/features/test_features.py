@@ -3,6 +3,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -10,14 +11,19 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from components.core.errors import UsageError, UserError
 from components.core.files import write_json
 from components.core.refs import digest_folder
-from components.features.cache import FeatureCache
+from components.features.cache import FeatureCache, PreviewCache, content_key
 from components.features.encode import encode
+from components.features.examine import Examiner
 from components.features.store import Features
-from tests.synthetic import CLASSES, COLUMNS, OPTIONS, records, write_features
+from components.parts.encoders.hashing import HashingEncoder
+from components.parts.kinds.image import ImageKind
+from tests.synthetic import CLASSES, COLUMNS, OPTIONS, modalities, records, write_features
 
 ROOT = Path(__file__).parents[3]
 
@@ -72,13 +78,11 @@ def test_encode_gives_what_the_modalities_give(accepted, tmp_path):
     assert found.ids == wanted.ids
     assert found.labels.tolist() == wanted.labels.tolist()
     assert np.array_equal(found.present, wanted.present) or _only_empty_facts(found, wanted)
-    for name in found.names:
-        assert (
-            np.array_equal(found.arrays[name], wanted.arrays[name], equal_nan=True)
-            or name == "facts"
-        )
+    for view in found.arrays:
+        same = np.array_equal(found.arrays[view], wanted.arrays[view], equal_nan=True)
+        assert same or view == "facts/fields"
     assert found.previews().drop(["facts"]).equals(wanted.previews().drop(["facts"]))
-    assert found.modality("image").shape == (8, 8, 1)
+    assert found.specs["image"].views[0].shape == (8, 8, 1)
 
 
 def _only_empty_facts(found, wanted):
@@ -94,7 +98,7 @@ def test_absent_rows_are_zeros_and_have_no_preview(accepted, tmp_path):
     for column, name in enumerate(found.names):
         absent = ~found.present[:, column]
         assert absent.any()
-        assert not found.arrays[name][absent].any()
+        assert all(not array[absent].any() for array in found.views([name]).values())
         assert [v is None for v in shown[name].to_pylist()] == absent.tolist()
 
 
@@ -116,8 +120,9 @@ def test_added_records_encode_only_themselves(accepted, tmp_path):
     more = write_accepted(tmp_path / "more", records(80))
     fresh = run(more, tmp_path / "cache", tmp_path / "b")
     a, b = (_contents(Features.load(tmp_path / x)) for x in "ab")
-    for name in fresh:
-        assert fresh[name] == len(b[name] - a[name])
+    for view, count in fresh.items():
+        name = view.partition("/")[0]
+        assert count == len(b[name] - a[name])
 
 
 def _contents(found):
@@ -130,7 +135,7 @@ def test_changed_options_encode_only_that_modality(accepted, tmp_path):
     run(accepted, tmp_path / "cache", tmp_path / "a")
     out = tmp_path / "b"
     out.mkdir()
-    options = OPTIONS | {"text": {"encoder": "hashing", "buckets": 8}}
+    options = OPTIONS | {"text": {"encoders": {"name": "hashing", "buckets": 8}}}
     fresh = encode(
         accepted=accepted,
         data_uri=str(accepted),
@@ -138,13 +143,14 @@ def test_changed_options_encode_only_that_modality(accepted, tmp_path):
         cache=tmp_path / "cache",
         out=out,
     )
-    assert fresh["text"] > 0 == fresh["image"] == fresh["facts"]
+    assert fresh["text/hashing"] > 0 == fresh["image/cnn"] == fresh["facts/fields"]
 
 
 def test_a_trained_part_of_an_encoder_is_not_in_the_cache_key(accepted, tmp_path):
     run(accepted, tmp_path / "cache", tmp_path / "a")
     (tmp_path / "b").mkdir()
-    options = OPTIONS | {"image": OPTIONS["image"] | {"widths": [16, 16]}}
+    cnn = OPTIONS["image"]["encoders"][0] | {"widths": [16, 16]}
+    options = OPTIONS | {"image": {"encoders": cnn}}
     fresh = encode(
         accepted=accepted,
         data_uri=str(accepted),
@@ -157,7 +163,11 @@ def test_a_trained_part_of_an_encoder_is_not_in_the_cache_key(accepted, tmp_path
 
 def test_all_wrong_options_are_said_at_once(accepted, tmp_path):
     tmp_path.joinpath("out").mkdir()
-    wrong = {"imaeg": {}, "text": {"encoder": "bert", "bucketts": 3}}
+    wrong = {
+        "imaeg": {},
+        "text": {"encoders": "bert"},
+        "facts": {"encoders": {"name": "fields", "bucketts": 3}},
+    }
     with pytest.raises(UsageError) as caught:
         encode(
             accepted=accepted,
@@ -172,8 +182,8 @@ def test_all_wrong_options_are_said_at_once(accepted, tmp_path):
 def test_features_made_by_another_decoder_are_refused(tmp_path, monkeypatch):
     found = write_features(tmp_path / "f", records(8))
     monkeypatch.setattr("components.parts.kinds.image.VERSION", 999)
-    with pytest.raises(UserError, match="run the encode step again"):
-        found.modality("image")
+    with pytest.raises(UserError, match="another version of the decoder"):
+        found.specs["image"].build("image")
 
 
 def test_an_unfinished_folder_is_refused(tmp_path):
@@ -185,14 +195,14 @@ SLOW = """
 import sys, time
 from pathlib import Path
 from components.features import encode as encoding
-from components.parts.kinds import image
 encoding._ROWS = 8
-once = image.ImageModality.encode
-def slow(self, raws):
-    Path(sys.argv[4]).open("a").write(f"{len(raws)}\\n")
+from components.parts.encoders import cnn
+once = cnn.CnnEncoder.encode
+def slow(self, values):
+    Path(sys.argv[4]).open("a").write(f"{len(values)}\\n")
     time.sleep(0.15)
-    return once(self, raws)
-image.ImageModality.encode = slow
+    return once(self, values)
+cnn.CnnEncoder.encode = slow
 from tests.synthetic import OPTIONS
 out = Path(sys.argv[3]); out.mkdir()
 encoding.encode(accepted=Path(sys.argv[1]), data_uri="", modalities=OPTIONS, cache=Path(sys.argv[2]), out=out)
@@ -218,7 +228,7 @@ def test_a_killed_run_goes_on_where_it_was(accepted, tmp_path):
     before = sum(calls(log)[:3])
     fresh = run(accepted, tmp_path / "cache", tmp_path / "b")
     total = sum(v is not None for v in records(60).raws["image"])
-    assert 0 < fresh["image"] <= total - before
+    assert 0 < fresh["image/cnn"] <= total - before
     run(accepted, tmp_path / "clean", tmp_path / "c")
     assert digest_folder(tmp_path / "b") == digest_folder(tmp_path / "c")
 
@@ -235,16 +245,16 @@ def rows(n):
     return np.arange(n * 3, dtype=np.float32).reshape(n, 3)
 
 
-def filled(folder):
-    cache = FeatureCache(folder, "d", (3,), np.dtype(np.float32))
-    keys = [f"{i:032x}" for i in range(4)]
-    cache.get(keys, lambda at: rows(4)[at])
-    return keys
+KEYS = [f"{i:032x}" for i in range(4)]
+
+
+def cache_in(folder):
+    return FeatureCache(folder, "d", (3,), np.dtype(np.float32))
 
 
 @pytest.mark.parametrize("damage", ["cut", "flip", "no data", "cut description", "other shape"])
 def test_a_damaged_shard_is_not_there(tmp_path, damage):
-    keys = filled(tmp_path)
+    cache_in(tmp_path).add(KEYS, rows(4))
     data, about = next(tmp_path.glob("d/*.npy")), next(tmp_path.glob("d/*.json"))
     if damage == "cut":
         data.write_bytes(data.read_bytes()[:-5])
@@ -257,28 +267,57 @@ def test_a_damaged_shard_is_not_there(tmp_path, damage):
     else:
         shutil.copy(data, data.with_name("x.npy"))
         np.save(data, np.zeros((2, 2)))
-    again = FeatureCache(tmp_path, "d", (3,), np.dtype(np.float32))
-    found, fresh = again.get(keys, lambda at: rows(4)[at])
-    assert fresh == 4
-    assert np.array_equal(found, rows(4))
-    assert (
-        FeatureCache(tmp_path, "d", (3,), np.dtype(np.float32)).get(keys, lambda at: rows(4)[at])[1]
-        == 0
-    )
+    again = cache_in(tmp_path)
+    again.refresh()
+    assert again.missing(KEYS) == set(KEYS)
+    again.add(KEYS, rows(4))
+    later = cache_in(tmp_path)
+    later.refresh()
+    assert np.array_equal(later.take(KEYS), rows(4))
 
 
-def test_equal_content_in_one_batch_is_encoded_once(tmp_path):
-    cache = FeatureCache(tmp_path, "d", (3,), np.dtype(np.float32))
+def test_equal_content_in_one_batch_is_encoded_once(tmp_path, monkeypatch):
     seen = []
+    once = HashingEncoder.encode
+    monkeypatch.setattr(HashingEncoder, "encode", lambda s, v: seen.extend(v) or once(s, v))
+    examiner = Examiner(modalities(("text",))["text"], tmp_path)
+    found = examiner.examine(["a ring", "a box", "a ring"])
+    assert seen == ["a ring", "a box"]
+    assert examiner.fresh == {"text/hashing": 2}
+    vectors = found.inputs["text/hashing"]
+    assert np.array_equal(vectors[0], vectors[2])
 
-    def make(at):
-        seen.extend(at)
-        return rows(3)[at]
 
-    found, fresh = cache.get(["a", "b", "a"], make)
-    assert seen == [0, 1]
-    assert fresh == 2
-    assert np.array_equal(found, rows(3)[[0, 1, 0]])
+def test_a_medium_is_decoded_once_for_a_check_its_views_and_its_preview(tmp_path, monkeypatch):
+    seen = []
+    once = ImageKind.decode
+    monkeypatch.setattr(ImageKind, "decode", lambda s, *a: seen.append(1) or once(s, *a))
+    pictures = [v for v in records(40).raws["image"] if v is not None]
+    modality = modalities(("image",))["image"]
+    assert not Examiner(modality, tmp_path).faults(pictures, map)
+    found = Examiner(modality, tmp_path).examine(pictures)
+    assert len(seen) == len(set(pictures))
+    assert found.previews == pictures
+
+
+def test_a_value_that_cannot_be_decoded_is_named_and_keeps_its_neighbours(tmp_path):
+    pictures = [v for v in records(8).raws["image"] if v is not None][:2]
+    given = [pictures[0], b"no picture", 3, pictures[1]]
+    found = Examiner(modalities(("image",))["image"], tmp_path).examine(given)
+    assert sorted(found.faults) == [1, 2]
+    assert not found.inputs["image/cnn"][1:3].any()
+    assert found.inputs["image/cnn"][[0, 3]].any(axis=(1, 2, 3)).all()
+    assert [p is None for p in found.previews] == [False, True, True, False]
+
+
+@given(st.lists(st.binary(max_size=20), min_size=1, max_size=6, unique=True))
+def test_previews_of_any_length_come_back(previews):
+    with tempfile.TemporaryDirectory() as folder:
+        keys = [content_key(p) for p in previews]
+        PreviewCache(Path(folder), "p").add(keys, previews)
+        again = PreviewCache(Path(folder), "p")
+        again.refresh()
+        assert again.take(keys[::-1]) == previews[::-1]
 
 
 def test_a_cache_that_cannot_be_written_says_what_to_do(tmp_path):

@@ -1,18 +1,26 @@
 """What every part must hold, whichever file it is: a new file is picked up by itself."""
 
+import base64
 import functools
+import importlib.metadata
 import itertools
+import subprocess
+import sys
 
+import jsonschema
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import load, save
 from torch import nn
 
+from components.core.errors import BadInput
 from components.parts import loading as parts
-from components.parts.contracts import ModelOutput
+from components.parts.contracts import decoded
+from components.parts.guess import Column
 from components.parts.labelling import Evidence
-from tests.synthetic import COLUMNS, OPTIONS, modalities, records
+from components.parts.network import ModelOutput
+from tests.synthetic import COLUMNS, modalities, records
 
 NAMES = ("audio", "image", "text")
 B, DIM, K = 12, 8, 5
@@ -235,52 +243,105 @@ class TestLabeller:
 
 
 @pytest.mark.parametrize("name", parts.available("kinds"))
-class TestModality:
+class TestKind:
     def made(self, name):
         key = next(k for k, c in COLUMNS.items() if c["kind"] == name)
         values = [v for v in records(40).raws[key] if v is not None]
-        return modalities((key,))[key], values, OPTIONS[key]
+        return modalities((key,))[key].kind, values
 
-    def test_inputs_have_the_promised_shape_and_feed_the_encoder(self, name):
-        modality, values, _ = self.made(name)
-        found = modality.encode(values)
-        assert found.shape == (len(values), *modality.shape)
-        assert found.dtype == modality.dtype
-        assert modality.encode([]).shape == (0, *modality.shape)
-        encoder = modality.encoder()
-        inputs = torch.from_numpy(found)
-        encoder.fit(inputs)
-        assert encoder(inputs).shape == (len(values), encoder.out_dim)
-        assert encoder.augment(inputs).shape == inputs.shape
-        encoder.fit(inputs[:0])
-        if list(encoder.parameters()):
-            encoder(inputs).square().sum().backward()
-        assert all(torch.isfinite(p.grad).all() for p in encoder.parameters())
+    def test_it_declares_all_that_others_ask_for(self, name):
+        module = parts.load("kinds", name)
+        assert module.RAW in ("bytes", "text", "fields")
+        assert isinstance(module.VERSION, int)
+        assert module.ACCEPTS
+        assert all(suffix.startswith(".") for suffix in module.SUFFIXES)
+        assert set(module.MEDIA_TYPES) == set(module.SUFFIXES)
+        assert all(parts.source("encoders", encoder) for encoder in module.ENCODERS)
+        assert module.guess(Column()) is None
+        for library in module.LIBRARIES:
+            assert importlib.metadata.version(library)
+
+    def test_content_tells_values_apart(self, name):
+        kind, values = self.made(name)
+        other = next(v for v in values if v != values[0])
+        assert kind.content(values[0]) == self.made(name)[0].content(values[0])
+        assert kind.content(values[0]) != kind.content(other)
+
+    def test_a_value_of_another_type_is_refused_with_its_field(self, name):
+        kind, _ = self.made(name)
+        for wrong in (3.5, None, [1]):
+            with pytest.raises(BadInput) as caught:
+                kind.decode(wrong)
+            assert caught.value.field.startswith(kind.name)
+
+    def test_faults_stand_in_the_place_of_their_values(self, name):
+        kind, values = self.made(name)
+        found = decoded(kind, [values[0], 3.5, values[1]])
+        assert [isinstance(v, BadInput) for v in found] == [False, True, False]
+
+    def test_a_preview_has_a_media_type(self, name):
+        kind, values = self.made(name)
+        preview = kind.preview(values[0], kind.decode(values[0]))
+        assert "/" in parts.load("kinds", name).preview_type(preview)
+
+    def test_the_example_fits_the_schema_and_can_be_decoded(self, name):
+        kind, _ = self.made(name)
+        jsonschema.validate(kind.example(), kind.schema())
+        raw = kind.example()
+        if parts.load("kinds", name).RAW == "bytes":
+            raw = base64.b64decode(raw)
+        kind.decode(raw)
+
+    def test_it_imports_no_torch(self, name):
+        code = f"import sys, components.parts.kinds.{name}; assert 'torch' not in sys.modules"
+        assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("name", parts.available("encoders"))
+class TestEncoder:
+    def made(self, name):
+        """The encoder, values that it reads, decoded, and their inputs."""
+        module = parts.load("encoders", name)
+        key = next(k for k, c in COLUMNS.items() if c["kind"] == module.KIND)
+        kind = modalities((key,))[key].kind
+        encoder = module.build(parts.configure("encoders", name, {}), kind=kind)
+        values = [kind.decode(v) for v in records(40).raws[key] if v is not None]
+        return encoder, values, torch.from_numpy(encoder.encode(values))
+
+    def test_inputs_have_the_promised_shape_and_feed_the_network(self, name):
+        encoder, values, inputs = self.made(name)
+        assert inputs.shape == (len(values), *encoder.shape)
+        assert inputs.numpy().dtype == encoder.dtype
+        assert encoder.encode([]).shape == (0, *encoder.shape)
+        network = encoder.network()
+        network.fit_statistics(inputs)
+        assert network(inputs).shape == (len(values), network.out_dim)
+        assert network.augment(inputs).shape == inputs.shape
+        network.fit_statistics(inputs[:0])
+        if list(network.parameters()):
+            network(inputs).square().sum().backward()
+        assert all(torch.isfinite(p.grad).all() for p in network.parameters())
 
     def test_a_value_encodes_alone_as_among_others(self, name):
-        modality, values, _ = self.made(name)
-        assert np.allclose(
-            modality.encode(values)[3:4], modality.encode(values[3:4]), atol=1e-6, equal_nan=True
-        )
+        encoder, values, inputs = self.made(name)
+        alone = encoder.encode(values[3:4])
+        assert np.allclose(inputs[3:4].numpy(), alone, atol=1e-6, equal_nan=True)
 
-    def test_content_tells_values_apart_and_the_digest_is_stable(self, name):
-        modality, values, _ = self.made(name)
-        again = self.made(name)[0]
-        assert modality.digest() == again.digest()
-        assert modality.content(values[0]) == again.content(values[0])
-        assert modality.content(values[0]) != modality.content(
-            next(v for v in values if v != values[0])
-        )
+    def test_the_digest_is_stable(self, name):
+        assert self.made(name)[0].digest() == self.made(name)[0].digest()
 
-    def test_a_record_does_not_depend_on_the_others_in_the_encoder(self, name):
-        modality, values, _ = self.made(name)
-        inputs, encoder = torch.from_numpy(modality.encode(values)), modality.encoder().eval()
-        assert torch.allclose(encoder(inputs)[2:3], encoder(inputs[2:3]), atol=1e-5)
+    def test_a_record_does_not_depend_on_the_others_in_the_network(self, name):
+        encoder, _, inputs = self.made(name)
+        network = encoder.network().eval()
+        assert torch.allclose(network(inputs)[2:3], network(inputs[2:3]), atol=1e-5)
 
-    def test_an_encoder_survives_bytes(self, name):
-        modality, values, _ = self.made(name)
-        inputs, encoder = torch.from_numpy(modality.encode(values)), modality.encoder()
-        encoder.fit(inputs)
-        other = modality.encoder()
-        other.load_state_dict(load(save(encoder.state_dict())))
-        assert torch.equal(other(inputs), encoder(inputs))
+    def test_a_network_survives_bytes(self, name):
+        encoder, _, inputs = self.made(name)
+        network, other = encoder.network(), encoder.network()
+        network.fit_statistics(inputs)
+        other.load_state_dict(load(save(network.state_dict())))
+        assert torch.equal(other(inputs), network(inputs))
+
+    def test_it_imports_no_torch_until_it_computes_with_it(self, name):
+        code = f"import sys, components.parts.encoders.{name}; assert 'torch' not in sys.modules"
+        assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

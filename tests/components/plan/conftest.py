@@ -7,7 +7,8 @@ import pytest
 
 from components.config import run as configuration
 from components.config.run import RunConfig
-from components.features.encode import build_modalities, encode
+from components.features.encode import encode
+from components.features.spec import build_modalities
 from components.features.store import Features
 from components.plan import estimate, steps, work
 from components.plan.profile import Disk, Line, Machine, Profile, Stage, shape_of
@@ -92,4 +93,5 @@ def real(tmp_path_factory) -> Real:
 def modalities(real):
     from components.data.manifest import load_manifest
 
-    return build_modalities(load_manifest(real.config.data.uri), real.config.modalities)
+    built = build_modalities(load_manifest(real.config.data.uri), real.config.modalities)
+    return {name: m.spec for name, m in built.items()}, built

@@ -15,7 +15,7 @@ from components.training.objective import built
 
 def test_feature_bytes_are_those_of_the_files(real):
     folder = real.features.path
-    files = sum(f.stat().st_size for f in folder.glob("*.npy"))
+    files = sum(f.stat().st_size for f in folder.rglob("*.npy"))
     assert sizes.feature_bytes(real.features.specs, len(real.features.ids)) == files
 
 

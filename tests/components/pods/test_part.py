@@ -30,12 +30,12 @@ class Blocker:
         if name.split(".")[0] in absent:
             raise ImportError(name + " is not in this image")
 sys.meta_path.insert(0, Blocker())
-from components.parts.kinds import image
-once, where, wait = image.ImageModality.encode, sys.argv[1] + "/jobs/job", float(sys.argv[2])
+from components.parts.encoders import cnn
+once, where, wait = cnn.CnnEncoder.encode, sys.argv[1] + "/jobs/job", float(sys.argv[2])
 def slow(self, raws):
     time.sleep(wait)
     return once(self, raws)
-image.ImageModality.encode = slow
+cnn.CnnEncoder.encode = slow
 sys.argv = ["entry", "--config", where + "/spec.json", "--out", where]
 runpy.run_module("components.pods.entry", run_name="__main__")
 """

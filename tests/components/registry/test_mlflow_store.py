@@ -26,7 +26,7 @@ pytestmark = [
 ]
 
 ROOT = Path(__file__).parents[3]
-MODALITIES = {"picture": "image", "name": "text", "facts": "tabular"}
+MODALITIES = {"picture": "bytes", "name": "text", "facts": "fields"}
 
 
 @pytest.fixture
@@ -185,7 +185,7 @@ def test_mlflow_itself_answers_with_a_version_as_the_package_does(registry):
 
     source, package = packed().source, packed().package
     rows = [source.raw(row) for row in range(6)]
-    modalities = {"image": "image", "text": "text", "facts": "tabular"}
+    modalities = {"image": "bytes", "text": "text", "facts": "fields"}
     registry.register(
         "things", package, package_digest="p", run=record(registry), modalities=modalities
     )

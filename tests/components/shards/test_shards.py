@@ -336,7 +336,7 @@ def predict_plan(answers, shards, chunk=BLOCK):
     root, predictor, manifest, _ = answers
     return PredictPlan(
         package=Ref(uri=str(predictor.path), digest=check_package(predictor.path)),
-        kinds={name: m.kind for name, m in predictor.modalities.items()},
+        kinds=predictor.kinds,
         data=Ref(uri=str(root / "data"), digest="d" * 64),
         manifest=manifest,
         shards=shards,

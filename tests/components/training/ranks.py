@@ -16,8 +16,8 @@ from components.features.store import Features
 from components.model import network as models
 from components.model.inference import infer
 from components.parts import loading as parts
-from components.parts.contracts import ModelOutput
 from components.parts.losses.info_nce import InfoNCE
+from components.parts.network import ModelOutput
 from components.training.data import training_data
 from components.training.distributed import ALONE, World, joined
 from components.training.loop import Control, fit
@@ -54,7 +54,13 @@ def trained(
     torch.manual_seed(5)
     specs = {
         name: dataclasses.replace(
-            spec, options={**spec.options, "dropout": dropout} if name != "image" else spec.options
+            spec,
+            views=tuple(
+                dataclasses.replace(view, options={**view.options, "dropout": dropout})
+                if "dropout" in view.options
+                else view
+                for view in spec.views
+            ),
         )
         for name, spec in features.specs.items()
     }

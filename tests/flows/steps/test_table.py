@@ -22,9 +22,9 @@ def copied(call: Call) -> None:
     shutil.copytree(call.inputs["accepted"].path, call.out, dirs_exist_ok=True)
 
 
-def longer(config, manifest) -> tuple[Step, ...]:
+def longer(config, manifest, base=None) -> tuple[Step, ...]:
     """The table with a step between validate and encode, and a second round of train."""
-    rows = steps_for(config, manifest)
+    rows = steps_for(config, manifest, base)
     clean = Step(
         name="clean",
         version=1,

@@ -9,8 +9,8 @@ from scipy.special import log_softmax
 
 from components.core.errors import UsageError
 from components.parts import loading as parts
-from components.parts.contracts import ModelOutput
 from components.parts.losses import cross_entropy, info_nce
+from components.parts.network import ModelOutput
 
 RNG = np.random.default_rng(0)
 

@@ -1,0 +1,211 @@
+"""Raw values of one modality, decoded once for everyone who reads them: encoders, previews and validation."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from components.core.errors import BadInput
+from components.core.refs import digest_json
+from components.data.manifest import Manifest
+from components.features.cache import FeatureCache, PreviewCache, content_key
+from components.features.spec import Modality, build_modalities
+from components.parts.contracts import Raw, decoded
+
+_MEDIA_AT_ONCE = 64
+"""Decoded media held in memory."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Examined:
+    """What was made of ``n`` raw values.
+
+    Attributes:
+        inputs: view name to ``(n, *shape)``; rows of values with a fault are zeros.
+        previews: small forms to show; None for values with a fault.
+        faults: position to why the value cannot be used.
+    """
+
+    inputs: dict[str, NDArray[Any]]
+    previews: list[bytes | str | None]
+    faults: dict[int, BadInput]
+
+
+class Examiner:
+    """Encodes raw values of one modality through the feature cache.
+
+    A medium is decoded only where the cache lacks one of its views or its preview. Texts and fields are decoded each time,
+    which costs no more than looking them up.
+
+    Args:
+        modality: decodes and encodes.
+        cache: folder of the feature cache.
+
+    Attributes:
+        fresh: view name to how many values were encoded so far, not taken from the cache.
+    """
+
+    def __init__(self, modality: Modality, cache: Path) -> None:
+        self._modality = modality
+        self._views = {
+            name: FeatureCache(cache, view.digest, encoder.shape, np.dtype(encoder.dtype))
+            for (name, encoder), view in zip(
+                modality.encoders.items(), modality.spec.views, strict=True
+            )
+        }
+        self._previews: PreviewCache | None = None
+        if modality.spec.raw == "bytes":
+            made_by = digest_json(["preview", modality.decoding, modality.detail])
+            self._previews = PreviewCache(cache, made_by)
+        self._caches: list[FeatureCache | PreviewCache] = list(self._views.values())
+        if self._previews:
+            self._caches.append(self._previews)
+        self.fresh = dict.fromkeys(self._views, 0)
+
+    def examine(self, raws: Sequence[Raw], map_: Callable[..., Iterable[Any]] = map) -> Examined:
+        """Encode values; content that the cache knows is neither decoded nor encoded.
+
+        Args:
+            raws: the values.
+            map_: ``map``, or that of a pool of threads, to decode with.
+
+        Raises:
+            UserError: the cache cannot be written.
+        """
+        faults: dict[int, BadInput] = {}
+        keys: list[str | None] = []
+        for row, raw in enumerate(raws):
+            try:
+                keys.append(content_key(self._modality.kind.content(raw)))
+            except BadInput as error:
+                faults[row] = error
+                keys.append(None)
+        first = {key: row for row, key in reversed(list(enumerate(keys))) if key is not None}
+        broken = self._fill(first, raws, map_)
+        faults |= {row: broken[key] for row, key in enumerate(keys) if key in broken}
+        good = [row for row in range(len(raws)) if row not in faults]
+        found = [key for row in good if (key := keys[row]) is not None]
+        inputs = {}
+        for name, cache in self._views.items():
+            encoder = self._modality.encoders[name]
+            inputs[name] = np.zeros((len(raws), *encoder.shape), encoder.dtype)
+            inputs[name][good] = cache.take(found)
+        shown = dict(zip(good, self._shown(found, [raws[row] for row in good]), strict=True))
+        previews = [shown.get(row) for row in range(len(raws))]
+        return Examined(inputs=inputs, previews=previews, faults=faults)
+
+    def faults(
+        self, raws: Sequence[Raw], map_: Callable[..., Iterable[Any]]
+    ) -> Mapping[int, BadInput]:
+        """Which values cannot be used: a check of ``validate`` that keeps what it has decoded."""
+        return self.examine(raws, map_).faults
+
+    def _fill(
+        self, first: Mapping[str, int], raws: Sequence[Raw], map_: Callable[..., Iterable[Any]]
+    ) -> dict[str, BadInput]:
+        """Bring the caches to hold every key; returns the keys of values that cannot be decoded."""
+        keys = list(first)
+        if not any(cache.missing(keys) for cache in self._caches):
+            return {}
+        broken: dict[str, BadInput] = {}
+        with ExitStack() as held:
+            for cache in self._caches:
+                held.enter_context(cache.lock)
+                cache.refresh()
+            new = sorted(
+                set[str]().union(*(cache.missing(keys) for cache in self._caches)),
+                key=first.__getitem__,
+            )
+            if not new:
+                return {}
+            made = _Made(self._modality, self._views, self._previews, new)
+            step = _MEDIA_AT_ONCE if self._previews else max(1, len(new))
+            for start in range(0, len(new), step):
+                part = new[start : start + step]
+                given = [raws[first[key]] for key in part]
+                values = decoded(self._modality.kind, given, self._modality.detail, map_)
+                broken |= made.take(part, given, values)
+            for name, count in made.store().items():
+                self.fresh[name] += count
+        return broken
+
+    def _shown(self, keys: Sequence[str], raws: Sequence[Raw]) -> Sequence[bytes | str]:
+        if self._previews:
+            return self._previews.take(keys)
+        kind = self._modality.kind
+        return [kind.preview(raw, kind.decode(raw)) for raw in raws]
+
+
+class _Made:
+    """What is made of new content, view by view, until it is stored; the caches' locks are held meanwhile."""
+
+    def __init__(
+        self,
+        modality: Modality,
+        views: Mapping[str, FeatureCache],
+        previews: PreviewCache | None,
+        new: Sequence[str],
+    ) -> None:
+        self._modality, self._views, self._previews = modality, views, previews
+        self._wanted = {name: cache.missing(new) for name, cache in views.items()}
+        self._rows: dict[str, list[NDArray[Any]]] = {name: [] for name in views}
+        self._keys: dict[str, list[str]] = {name: [] for name in views}
+        self._unshown = previews.missing(new) if previews else set()
+        self._shown: dict[str, bytes] = {}
+
+    def take(
+        self, keys: Sequence[str], raws: Sequence[Raw], values: Sequence[Any]
+    ) -> dict[str, BadInput]:
+        """Encode decoded values; returns the keys of those that could not be decoded."""
+        broken = {k: v for k, v in zip(keys, values, strict=True) if isinstance(v, BadInput)}
+        usable = {k: v for k, v in zip(keys, values, strict=True) if k not in broken}
+        for name, encoder in self._modality.encoders.items():
+            wanted = [key for key in usable if key in self._wanted[name]]
+            self._rows[name].append(encoder.encode([usable[key] for key in wanted]))
+            self._keys[name] += wanted
+        for key, raw in zip(keys, raws, strict=True):
+            if key in self._unshown and key in usable:
+                preview = self._modality.kind.preview(raw, usable[key])
+                assert isinstance(preview, bytes), "a preview of media is bytes"
+                self._shown[key] = preview
+        return broken
+
+    def store(self) -> dict[str, int]:
+        """Add all to the caches; view name to how many rows."""
+        for name, cache in self._views.items():
+            cache.add(self._keys[name], np.concatenate(self._rows[name]))
+        if self._previews:
+            self._previews.add(list(self._shown), list(self._shown.values()))
+        return {name: len(keys) for name, keys in self._keys.items()}
+
+
+def media_checks(
+    manifest: Manifest,
+    options: Mapping[str, Mapping[str, Any]],
+    cache: Path,
+    base: Path | None = None,
+) -> dict[str, Examiner]:
+    """Checks for ``validate`` that put what they decode into the feature cache, for the encode step to find.
+
+    Only of modalities whose values are media: to decode those is most of the work.
+
+    Args:
+        manifest: what the columns mean.
+        options: of each modality.
+        cache: folder of the feature cache.
+        base: folder that a user's own files are relative to.
+
+    Raises:
+        UserError: wrong options, or a cache that cannot be written.
+    """
+    built = build_modalities(manifest, options, base)
+    return {n: Examiner(m, cache) for n, m in built.items() if m.spec.raw == "bytes"}
+
+
+def has_media(modalities: Mapping[str, Modality]) -> bool:
+    """Whether a modality's raw values may be files that the records name by path."""
+    return any(modality.spec.raw == "bytes" for modality in modalities.values())

@@ -1,0 +1,233 @@
+"""What a modality of a data set is made of: its kind, and its encoders with the views that they make."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+
+from components.core.errors import UsageError, UserError, unknown_name
+from components.core.refs import digest_json
+from components.data.manifest import Manifest
+from components.parts import loading as parts
+from components.parts.contracts import Encoder, Kind
+from components.parts.loading import chosen_encoders
+
+
+@dataclass(frozen=True, kw_only=True)
+class ViewSpec:
+    """One modality through one encoder.
+
+    Attributes:
+        encoder: the part's name.
+        options: its full Config.
+        digest: of all that shapes an input: the kind's decoding and the encoder.
+        shape: of the input of one record.
+        dtype: its number type.
+    """
+
+    encoder: str
+    options: dict[str, Any]
+    digest: str
+    shape: tuple[int, ...]
+    dtype: str
+
+    @property
+    def name(self) -> str:
+        """The encoder's name without folder and suffix: a user's own file is called by its stem."""
+        return PurePosixPath(self.encoder).stem if self.encoder.endswith(".py") else self.encoder
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModalitySpec:
+    """What is needed to build a modality again, and to trust inputs that it made.
+
+    Attributes:
+        kind: the part's name.
+        raw: what its raw values are: ``bytes``, ``text`` or ``fields``.
+        options: the kind's full Config.
+        columns: the manifest's description of the modality.
+        views: one for each encoder, in the order in which the network joins them.
+    """
+
+    kind: str
+    raw: str
+    options: dict[str, Any]
+    columns: dict[str, Any]
+    views: tuple[ViewSpec, ...]
+
+    @classmethod
+    def parse(cls, value: Mapping[str, Any]) -> "ModalitySpec":
+        """From the JSON form, also that of an earlier format."""
+        if "views" not in value:
+            from components.features.format_1 import upgraded
+
+            return upgraded(value)
+        views = tuple(ViewSpec(**{**v, "shape": tuple(v["shape"])}) for v in value["views"])
+        return cls(**{**value, "views": views})
+
+    def to_json(self) -> dict[str, Any]:
+        """The JSON form."""
+        views = [{**asdict(view), "shape": list(view.shape)} for view in self.views]
+        return {**asdict(self), "views": views}
+
+    def digest(self) -> str:
+        """SHA-256 of what shapes the inputs of all views."""
+        return digest_json([view.digest for view in self.views])
+
+    def names(self, modality: str) -> list[str]:
+        """Names of the views, such as ``title/minilm``."""
+        return [f"{modality}/{view.name}" for view in self.views]
+
+    @property
+    def choice(self) -> dict[str, Any]:
+        """The options of a configuration that give this modality again."""
+        encoders = [{"name": view.encoder, **view.options} for view in self.views]
+        return {**self.options, "encoders": encoders}
+
+    def build(self, name: str, base: Path | None = None) -> "Modality":
+        """The modality itself.
+
+        Raises:
+            UserError: its raw values are now decoded or encoded differently than when its inputs were made.
+        """
+        modality = build_modality(name, self.kind, self.choice, self.columns, base)
+        for made, now in zip(self.views, modality.spec.views, strict=True):
+            if made.digest != now.digest:
+                raise UserError(
+                    f"modality {name!r} ({self.kind}/{made.name}): its inputs were made with another version of the "
+                    f"decoder or of the frozen weights (digest {made.digest[:12]}, now {now.digest[:12]}); "
+                    "run again"
+                )
+        return modality
+
+
+@dataclass(frozen=True, kw_only=True)
+class Modality:
+    """One modality of one data set, built: decodes its raw values and encodes them into views.
+
+    Attributes:
+        name: of the modality.
+        spec: what builds it again.
+        decoding: digest of the kind and its version: of what shapes a decoded value.
+        kind: decodes.
+        encoders: by view name, in the order of the spec.
+    """
+
+    name: str
+    spec: ModalitySpec
+    decoding: str
+    kind: Kind
+    encoders: dict[str, Encoder]
+
+    @property
+    def detail(self) -> int:
+        """The finest resolution that an encoder reads; 0 where one reads all."""
+        wanted = [encoder.detail for encoder in self.encoders.values()]
+        return max(wanted) if all(wanted) else 0
+
+
+def build_modality(
+    name: str,
+    kind: str,
+    options: Mapping[str, Any],
+    columns: Mapping[str, Any],
+    base: Path | None = None,
+) -> Modality:
+    """Build a modality from its options and the manifest's columns.
+
+    Args:
+        name: of the modality.
+        kind: the part that decodes.
+        options: those of the kind, and ``encoders``: a name, a name with options, or a list of both; the kind's own
+            choice where there are none.
+        columns: the manifest's description of the modality.
+        base: folder that a user's own files are relative to.
+
+    Raises:
+        UsageError: an unknown kind or encoder, an encoder of another kind, or wrong options.
+    """
+    own = {key: value for key, value in options.items() if key != "encoders"}
+    module = parts.load("kinds", kind, base)
+    config = parts.configure("kinds", kind, own, base)
+    built: Kind = module.build(config, name=name, columns=dict(columns))
+    decoding = _decoding(kind, module.VERSION, base)
+    views, encoders = [], {}
+    for encoder, given in chosen_encoders(options.get("encoders"), module.ENCODERS):
+        view, made = _view(encoder, given, kind, module.RAW, built, decoding, base)
+        views.append(view)
+        encoders[f"{name}/{view.name}"] = made
+    if len(encoders) < len(views):
+        raise UsageError(f"encoders: got {[v.name for v in views]}, wanted each of them once")
+    spec = ModalitySpec(
+        kind=kind,
+        raw=module.RAW,
+        options=_plain(config),
+        columns=dict(columns),
+        views=tuple(views),
+    )
+    return Modality(name=name, spec=spec, decoding=decoding, kind=built, encoders=encoders)
+
+
+def _decoding(kind: str, version: int, base: Path | None) -> str:
+    return digest_json([PurePosixPath(kind).stem, version, *_own_source("kinds", kind, base)])
+
+
+def _own_source(family: str, name: str, base: Path | None) -> list[str]:
+    """A user's own file counts by its text, since nobody raises its version."""
+    return [parts.source_digest(family, name, base)] if name.endswith(".py") else []
+
+
+def _view(
+    encoder: str,
+    options: Mapping[str, Any],
+    kind: str,
+    raw: str,
+    built: Kind,
+    decoding: str,
+    base: Path | None,
+) -> tuple[ViewSpec, Encoder]:
+    module = parts.load("encoders", encoder, base)
+    if module.KIND not in (kind, PurePosixPath(kind).stem, raw):
+        raise UsageError(f"encoder {encoder!r} reads {module.KIND}, wanted one that reads {kind}")
+    config = parts.configure("encoders", encoder, options, base)
+    made: Encoder = module.build(config, kind=built)
+    view = ViewSpec(
+        encoder=encoder,
+        options=_plain(config),
+        digest=digest_json([decoding, made.digest(), *_own_source("encoders", encoder, base)]),
+        shape=tuple(made.shape),
+        dtype=np.dtype(made.dtype).name,
+    )
+    return view, made
+
+
+def build_modalities(
+    manifest: Manifest, options: Mapping[str, Mapping[str, Any]], base: Path | None = None
+) -> dict[str, Modality]:
+    """Every modality of a manifest, sorted by name, with all its options.
+
+    Raises:
+        UsageError: options for a modality that the manifest lacks, or wrong ones; all at once.
+    """
+    problems = [
+        f"modalities.{n}: {unknown_name('modality', n, manifest.modalities)}"
+        for n in options
+        if n not in manifest.modalities
+    ]
+    built = {}
+    for name, described in sorted(manifest.modalities.items()):
+        columns = described.model_dump(mode="json", by_alias=True)
+        given = options.get(name, {})
+        try:
+            built[name] = build_modality(name, described.kind, given, columns, base)
+        except UserError as error:
+            problems += [f"modalities.{name}: {line}" for line in str(error).splitlines()]
+    if problems:
+        raise UsageError("\n".join(problems))
+    return built
+
+
+def _plain(config: Any) -> dict[str, Any]:  # noqa: ANN401
+    return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(config).items()}

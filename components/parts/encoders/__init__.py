@@ -1,0 +1,1 @@
+"""Encoders: decoded values to features; one file each, its name is the name in YAML."""

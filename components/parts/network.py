@@ -1,0 +1,63 @@
+"""What crosses borders between the network and its parts; the file of protocols that needs torch."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+Inputs = dict[str, Tensor]
+"""View name to ``(batch, *shape)``; absent rows are zeros and are never read."""
+
+
+class ViewNetwork(nn.Module):
+    """Reads the inputs of one view ``(batch, *shape)`` and gives features ``(batch, out_dim)``."""
+
+    out_dim: int
+
+    def fit_statistics(self, inputs: Tensor) -> None:
+        """Set buffers (means, scales) from the training inputs ``(n, *shape)``; nothing by default."""
+
+    def augment(self, inputs: Tensor) -> Tensor:
+        """A training view of inputs; the identity by default. Randomness comes from torch's global generator."""
+        return inputs
+
+
+class CentredNetwork(ViewNetwork):
+    """Centres the vectors of a frozen encoder and gives their numbers unit deviation on average."""
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, dim: int, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.out_dim, self._dropout = dim, dropout
+        self.register_buffer("mean", torch.zeros(dim))
+        self.register_buffer("scale", torch.ones(()))
+
+    def fit_statistics(self, inputs: Tensor) -> None:
+        """Take each number's mean, and one deviation for all, from ``inputs (n, dim)``."""
+        if len(inputs):
+            self.mean.copy_(inputs.mean(0))
+            self.scale.copy_((inputs - self.mean).square().mean().sqrt().clamp_min(1e-6))
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """``(batch, dim)`` to ``(batch, dim)``."""
+        return F.dropout((inputs - self.mean) / self.scale, self._dropout, self.training)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelOutput:
+    """What the network gives for a batch.
+
+    Attributes:
+        logits: ``(batch, classes)`` of the fused vector.
+        modality_logits: modality name to ``(batch, classes)``; rows where it is absent mean nothing.
+        embeddings: modality name to unit vectors ``(batch, dim)``; rows where it is absent are zero.
+        fused: unit vectors ``(batch, dim)``.
+    """
+
+    logits: Tensor
+    modality_logits: dict[str, Tensor]
+    embeddings: dict[str, Tensor]
+    fused: Tensor
