@@ -10,10 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from components.core.errors import BadInput
+from components.core.libraries import library_versions
 from components.core.refs import digest_json
 from components.data.manifest import Manifest
 from components.features.cache import FeatureCache, PreviewCache, content_key
-from components.features.spec import Modality, build_modalities
+from components.features.spec import ENCODING, Modality, build_modalities
+from components.parts import loading as parts
 from components.parts.contracts import Raw, decoded
 
 _MEDIA_AT_ONCE = 64
@@ -35,6 +37,33 @@ class Examined:
     faults: dict[int, BadInput]
 
 
+def cache_keys(modality: Modality) -> dict[str, str]:
+    """Names of a modality's folders in the feature cache.
+
+    A name begins with the digest that features record of a view, and ends with that of all code
+    that makes the view: the version of the encode step, the source of kind and encoder, and the
+    versions of their libraries.
+
+    Returns:
+        View name to the name of its folder; under the modality's own name, that of its previews.
+    """
+    kind = ("kinds", modality.spec.kind)
+    shown = digest_json(["preview", modality.decoding, modality.detail])
+    names = {modality.name: f"{shown}-{_code([kind], modality.base)}"}
+    for name, view in zip(modality.encoders, modality.spec.views, strict=True):
+        code = _code([kind, ("encoders", view.encoder)], modality.base)
+        names[name] = f"{view.digest}-{code}"
+    return names
+
+
+def _code(made_by: Sequence[tuple[str, str]], base: Path | None) -> str:
+    sources = [parts.source_digest(family, name, base) for family, name in made_by]
+    libraries = {"numpy"}
+    for family, name in made_by:
+        libraries |= set(getattr(parts.load(family, name, base), "LIBRARIES", ()))
+    return digest_json([ENCODING, sources, library_versions(libraries)])[:16]
+
+
 class Examiner:
     """Encodes raw values of one modality through the feature cache.
 
@@ -51,16 +80,14 @@ class Examiner:
 
     def __init__(self, modality: Modality, cache: Path) -> None:
         self._modality = modality
+        keys = cache_keys(modality)
         self._views = {
-            name: FeatureCache(cache, view.digest, encoder.shape, np.dtype(encoder.dtype))
-            for (name, encoder), view in zip(
-                modality.encoders.items(), modality.spec.views, strict=True
-            )
+            name: FeatureCache(cache, keys[name], encoder.shape, np.dtype(encoder.dtype))
+            for name, encoder in modality.encoders.items()
         }
         self._previews: PreviewCache | None = None
         if modality.spec.raw == "bytes":
-            made_by = digest_json(["preview", modality.decoding, modality.detail])
-            self._previews = PreviewCache(cache, made_by)
+            self._previews = PreviewCache(cache, keys[modality.name])
         self._caches: list[FeatureCache | PreviewCache] = list(self._views.values())
         if self._previews:
             self._caches.append(self._previews)

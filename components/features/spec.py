@@ -14,6 +14,12 @@ from components.parts import loading as parts
 from components.parts.contracts import Encoder, Kind
 from components.parts.loading import chosen_encoders
 
+ENCODING = 2
+"""Version of the encode step: raise it when code of this room changes what the step writes.
+
+The feature cache is then filled anew as well. 2: a modality has views, one for each encoder.
+"""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ViewSpec:
@@ -113,6 +119,7 @@ class Modality:
         decoding: digest of the kind and its version: of what shapes a decoded value.
         kind: decodes.
         encoders: by view name, in the order of the spec.
+        base: folder that a user's own files are relative to.
     """
 
     name: str
@@ -120,6 +127,7 @@ class Modality:
     decoding: str
     kind: Kind
     encoders: dict[str, Encoder]
+    base: Path | None = None
 
     @property
     def detail(self) -> int:
@@ -167,7 +175,9 @@ def build_modality(
         columns=dict(columns),
         views=tuple(views),
     )
-    return Modality(name=name, spec=spec, decoding=decoding, kind=built, encoders=encoders)
+    return Modality(
+        name=name, spec=spec, decoding=decoding, kind=built, encoders=encoders, base=base
+    )
 
 
 def _decoding(kind: str, version: int, base: Path | None) -> str:

@@ -85,7 +85,7 @@ def stages(base: Path) -> "Run":
         progress: Progress,
     ) -> None:
         manifest = load_manifest(config.data.uri, config.data.manifest, base)
-        step = named(table.steps_for(config, manifest), name)
+        step = named(table.steps_for(config, manifest, base), name)
         job = Job(
             config=config,
             base=base,

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any, Self
 from components.config.home import Home
 from components.config.run import RunConfig
 from components.core.errors import UserError
+from components.core.libraries import library_versions
 from components.core.progress import Cleanup, Progress, Say, silent
 from components.core.refs import Ref
 from components.data.digest import data_digest
 from components.data.manifest import Manifest, load_manifest
 from components.parts import loading as parts
-from flows.steps.store import StepKey, StepResult, StepStore, library_versions
+from flows.steps.store import StepKey, StepResult, StepStore
 
 if TYPE_CHECKING:
     from components.training.spec import Task

@@ -1,6 +1,5 @@
 """The step store: one output folder per step key, written once and found again by later runs."""
 
-import importlib.metadata
 import time
 from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
@@ -79,11 +78,6 @@ class StepResult:
             reason="same key",
             ref=ref,
         )
-
-
-def library_versions(names: tuple[str, ...]) -> dict[str, str]:
-    """Installed versions, without importing anything."""
-    return {name: importlib.metadata.version(name) for name in names}
 
 
 class StepStore:

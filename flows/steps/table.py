@@ -8,6 +8,7 @@ from components.config.run import RunConfig
 from components.config.trainer import LocalTrainer
 from components.core.progress import Cleanup
 from components.data.manifest import Manifest
+from components.features.spec import ENCODING
 from components.parts import loading as parts
 from flows.steps.step import Call, Step
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _ARRAYS = ("numpy", "pyarrow")
-_TORCH = (*_ARRAYS, "torch")
+_TORCH = (*_ARRAYS, "safetensors", "torch")
 _LOCAL_TRAINING = ("device", "checkpoint_every")
 """Options of ``training`` that change no result."""
 
@@ -30,7 +31,10 @@ def steps_for(config: RunConfig, manifest: Manifest, base: Path | None = None) -
         base: folder that a user's own files are relative to.
     """
     kinds, model, losses = _kinds(manifest), _model(config), _losses(config)
-    views = _unique(*kinds, *_encoders(config, manifest, base))
+    encoders = _encoders(config, manifest, base)
+    views = _unique(*kinds, *encoders)
+    # Fitting reads features and networks; a kind's own code shapes it through the features alone.
+    network = _unique(*encoders, *model)
     return (
         Step(
             name="validate",
@@ -49,7 +53,7 @@ def steps_for(config: RunConfig, manifest: Manifest, base: Path | None = None) -
         ),
         Step(
             name="encode",
-            version=2,  # 2: a modality has views, one for each encoder
+            version=ENCODING,
             inputs={"accepted": "validate", "data": "data"},
             config={"modalities": config.modalities},
             chosen=views,
@@ -61,7 +65,7 @@ def steps_for(config: RunConfig, manifest: Manifest, base: Path | None = None) -
             version=2,  # 2: a modality has views, one for each encoder
             inputs={"features": "encode"},
             config=_training(config, without="epochs"),
-            chosen=(*views, *model, *losses),
+            chosen=(*network, *losses),
             libraries=_TORCH,
             work=_train,
             task="teach",
@@ -71,7 +75,7 @@ def steps_for(config: RunConfig, manifest: Manifest, base: Path | None = None) -
             version=1,
             inputs={"features": "encode", "teacher": "teach"},
             config={"labeller": _labeller(config)},
-            chosen=(*views, *model, *_labellers(config)),
+            chosen=(*network, *_labellers(config)),
             libraries=_TORCH,
             work=_pseudo_label,
         ),
@@ -80,7 +84,7 @@ def steps_for(config: RunConfig, manifest: Manifest, base: Path | None = None) -
             version=2,  # 2: a modality has views, one for each encoder
             inputs={"features": "encode", "teacher": "teach", "pseudo": "pseudo_label"},
             config=_training(config, without="teacher_epochs"),
-            chosen=(*views, *model, *losses),
+            chosen=(*network, *losses),
             libraries=_TORCH,
             work=_train,
             task="train",
@@ -91,7 +95,7 @@ def steps_for(config: RunConfig, manifest: Manifest, base: Path | None = None) -
             inputs={"features": "encode", "pseudo": "pseudo_label", "student": "train"},
             # Both numbers of epochs: baselines follow the teacher's where the teacher is kept.
             config=_training(config),
-            chosen=_unique(*views, *model, ("fusion", "concat"), *losses),
+            chosen=_unique(*network, ("fusion", "concat"), *losses),
             libraries=_TORCH,
             work=_train,
             task="baselines",
@@ -118,7 +122,7 @@ def steps_for(config: RunConfig, manifest: Manifest, base: Path | None = None) -
             inputs={"features": "encode", "train": "train", "evaluation": "evaluate"},
             config=_kept(config),
             chosen=(*views, *model),
-            libraries=(*_TORCH, "bentoml", "safetensors"),
+            libraries=(*_TORCH, "bentoml"),
             work=_package,
         ),
     )
@@ -149,7 +153,7 @@ def _encoders(
         given = config.modalities.get(name, {}).get("encoders")
         default = parts.load("kinds", modality.kind, base).ENCODERS
         found += [("encoders", encoder) for encoder, _ in parts.chosen_encoders(given, default)]
-    return tuple(found)
+    return _unique(*found)
 
 
 def _libraries(chosen: Iterable[tuple[str, str]], base: Path | None) -> tuple[str, ...]:
