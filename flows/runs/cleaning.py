@@ -21,7 +21,8 @@ def free_except(home: Home, kept: Sequence[RunRecord]) -> int:
     named = _named(home)
 
     def unused(entry: Stored) -> bool:
-        return entry.used < since and entry.key not in named
+        # A cached view is named by its digest, which features record, and that of its code.
+        return entry.used < since and entry.key.partition("-")[0] not in named
 
     for root in (home.cache / "features", home.packages, home.checkpoints):
         freed += free(entry for entry in stored(root) if unused(entry))

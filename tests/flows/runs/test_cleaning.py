@@ -11,6 +11,7 @@ from flows.runs.records import RunRecord
 
 BEFORE, START, AFTER = 1_000_000.0, 2_000_000.0, 3_000_000.0
 ENCODER = "e" * 64
+CODE = "c" * 16
 
 
 @pytest.fixture
@@ -56,7 +57,7 @@ def test_step_outputs_stay_by_key_whatever_their_age(home: Home) -> None:
 
 
 def test_cached_features_of_an_output_that_stays_are_kept(home: Home) -> None:
-    used = written(home.cache / "features" / ENCODER, BEFORE)
+    used = written(home.cache / "features" / f"{ENCODER}-{CODE}", BEFORE)
     meta = f'{{"modalities": {{"text": {{"digest": "{ENCODER}"}}}}}}'
     written(home.steps / "encode" / "key", BEFORE, meta, name="features.json")
     free_except(home, [kept("key")])
