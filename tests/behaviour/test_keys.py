@@ -31,6 +31,7 @@ from components.prediction.package import kept_config
 from components.shards.plan import EncodePlan
 from flows.steps import table
 from flows.steps.step import Call, Job, key, named
+from serving import bento
 
 MANIFEST = """\
 id: id
@@ -201,6 +202,10 @@ def kind_version(run: Run, patch: pytest.MonkeyPatch) -> None:
     patch.setattr(image, "VERSION", 99)
 
 
+def service_code(_: Run, patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(bento, "code_digest", lambda: "another")
+
+
 def own_file(name: str) -> Change:
     def change(run: Run, _: pytest.MonkeyPatch) -> None:
         with (run.base / f"{name}.py").open("a") as file:
@@ -257,8 +262,9 @@ CHANGES = {
     "own labeller": (own_file("own_labeller"), group("pseudo_label")),
     "source of a part that is not chosen": (part("labellers/fixed.py"), set()),
     # Libraries.
+    "code of the service": (service_code, group("package")),
     "version of torch": (library("torch"), group(*MODELS)),
-    "version of Pillow": (library("pillow"), group("validate", "encode") | IMAGE),
+    "version of Pillow": (library("pillow"), group("validate", "encode", "package") | IMAGE),
     "version of numpy": (library("numpy"), group(*ALL) | CACHES),
     "version of BentoML": (library("bentoml"), group("package")),
     "version of a library that nothing uses": (library("faiss-cpu"), set()),

@@ -9,6 +9,7 @@ import yaml
 
 from components.core.errors import UserError
 from components.core.refs import digest_folder
+from serving import bento as module
 from serving.bento import build
 from tests.packaged import packed
 
@@ -21,6 +22,28 @@ def test_a_bento_is_named_by_its_package_and_carries_it(bento):
     assert (bento / "README.md").read_text() == (package / "card.md").read_text()
     assert (bento / "env" / "python" / "requirements.txt").read_text().count("torch==") == 1
     assert [p.name for p in bento.parent.iterdir()] == ["bento"]
+
+
+@pytest.mark.parametrize(
+    ("edited", "counts"),
+    [
+        ("serving/app.py", True),
+        ("components/model/network.py", True),
+        ("components/training/loop.py", False),
+        ("serving/endpoint.py", False),
+    ],
+)
+def test_the_digest_of_its_code_follows_the_files_that_it_carries(
+    bento, tmp_path, monkeypatch, edited, counts
+):
+    assert (bento / "src" / edited).is_file() == counts
+    for folder in ("components", "serving"):
+        shutil.copytree(module._ROOT / folder, tmp_path / folder)
+    monkeypatch.setattr(module, "_ROOT", tmp_path)
+    before = module.code_digest.__wrapped__()
+    with (tmp_path / edited).open("a") as file:
+        file.write("# edited\n")
+    assert (module.code_digest.__wrapped__() != before) == counts
 
 
 @pytest.mark.usefixtures("endpoint")  # serving it writes nothing into it
