@@ -12,7 +12,8 @@ from typing import Any
 
 from components.config.trainer import KubernetesTrainer
 from components.core.finding import Finding
-from components.exchange.exchange import JOBS, Exchange, ExchangeError
+from components.exchange.errors import ExchangeError
+from components.exchange.exchange import JOBS, Exchange
 from components.pods.code import code_digest
 from components.pods.probe import ANSWER, QUESTION
 from infra.cluster import Cluster

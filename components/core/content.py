@@ -1,4 +1,4 @@
-"""Content stores: folders whose entries are named by what determines them; listed and freed in one way."""
+"""Content stores, whose entries are named by what determines them: one way to list and free."""
 
 import shutil
 from collections.abc import Iterable
@@ -27,12 +27,12 @@ class Stored:
 
     @property
     def used(self) -> float:
-        """When it was last written, in seconds since the epoch; an entry without content counts as never."""
+        """Time of the last write in seconds since the epoch; 0 where the content is missing."""
         places = (self.content, *_files(self.content))
         return max((path.stat().st_mtime for path in places if path.exists()), default=0.0)
 
     def remove(self) -> None:
-        """Delete it; the record first, so that what a kill leaves is not taken for a complete entry."""
+        """Delete it; the record first, so that a kill leaves no entry that looks complete."""
         if self.record is not None:
             self.record.unlink(missing_ok=True)
         if self.content.is_dir():
@@ -44,8 +44,8 @@ class Stored:
 def stored(root: Path, depth: int = 1) -> list[Stored]:
     """The entries of a store, sorted.
 
-    A record is a ``.json`` file with the name of an entry. Hidden files and folders are no entries,
-    except those that a killed process was writing aside: their keys are hidden names.
+    A record is a ``.json`` file with the name of an entry. Hidden files and folders are not entries,
+    except those that a killed process was writing aside.
 
     Args:
         root: the store's folder; a missing one has no entries.

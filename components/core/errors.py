@@ -1,13 +1,13 @@
-"""Errors that a user can cause: each says what it got, what it wanted, where, and what to do next."""
+"""Errors that a user can cause; each states got, wanted, where, and what to do next."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
 
 
 class UserError(ValueError):
-    """A mistake the user can mend; shown without a traceback.
+    """A mistake the user can correct; shown without a traceback.
 
-    ``exit_code`` is 1 where the work failed or a check says no, 2 where the command was used wrongly.
+    ``exit_code`` is 1 where the work or a check failed, 2 where the command was used wrongly.
     """
 
     exit_code = 1
@@ -34,11 +34,11 @@ class BadInput(UserError):
 
 
 class Interrupted(Exception):
-    """A training run stopped between two steps because it was asked to; its checkpoint is written."""
+    """A training run that was asked to stop stopped between two steps and wrote a checkpoint."""
 
 
 def unknown_name(kind: str, name: str, available: Iterable[str]) -> str:
-    """Say that a name is unknown, with the nearest one and all that exist.
+    """A message for an unknown name, with the nearest one and all that exist.
 
     >>> unknown_name("fusion", "gatd", ["concat", "gated"])
     "unknown fusion 'gatd': did you mean 'gated'? Available: concat, gated"

@@ -40,9 +40,10 @@ def written_aside(target: Path) -> Iterator[Path]:
 
 @contextmanager
 def file_aside(target: Path) -> Iterator[Path]:
-    """Give the name of a file beside ``target``; flush it to disk and rename it when the block succeeds.
+    """Give a file's name beside ``target``; flush it and rename it when the block succeeds.
 
-    The folder of ``target`` is made. On any failure the file is removed and ``target`` is untouched.
+    The folder of ``target`` is made. On any failure the file is removed and ``target`` is
+    untouched.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     aside = beside(target)

@@ -1,11 +1,11 @@
-"""What ``concord doctor`` says of one thing that it looked at."""
+"""What ``concord doctor`` reports on one thing that it checked."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One thing that was looked at."""
+    """The result of one check."""
 
     what: str
     ok: bool

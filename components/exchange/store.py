@@ -1,72 +1,51 @@
-"""Single operations on a folder or an object store, so that a file is there whole or not at all."""
+"""Single operations on a folder or an object store; a file is either complete or absent."""
 
 import errno
 import shutil
-from collections.abc import Iterable, Iterator
+import sys
 from contextlib import suppress
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from components.core.errors import UserError
 from components.core.files import beside, file_aside, write_atomically
-from components.core.refs import digest_file, digest_listing, digest_stream
+from components.core.refs import digest_stream
 
 _CHUNK = 1 << 22
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _S3 = {"connect_timeout": 5, "read_timeout": 30, "retries": {"total_max_attempts": 2}}
-"""One silence is waited for twice, by botocore; s3fs, which would wait five times as long, does not try again by itself."""
-_REMOTE_LIBRARIES = {"botocore", "aiobotocore", "aiohttp", "fsspec"}
-"""Their exceptions are not all OSErrors."""
+"""botocore retries each request that timed out once; the retries of s3fs are off (below)."""
 
 
 class DiskError(UserError):
-    """This machine's own disk cannot take what comes from the store."""
+    """The local disk cannot store what comes from the exchange."""
 
     def __init__(self, folder: Path, error: OSError) -> None:
         super().__init__(
-            f"cannot write to {folder} on the local disk: {type(error).__name__}: {error}; make room there or mend the rights "
-            "(in a pod: the size of the volume behind CONCORD_CACHE and TMPDIR), and run again"
+            f"cannot write to {folder} on the local disk: {type(error).__name__}: {error}; "
+            "make room there or correct the rights (in a pod: the size of the volume behind "
+            "CONCORD_CACHE and TMPDIR), and run again"
         )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Entry:
-    """One file of a folder: path below it with slashes, size and SHA-256, the last two 0 and empty where not known."""
+def store_errors(uri: str) -> tuple[type[Exception], ...]:
+    """Classes of errors that come from the store at a URI and not from our own code."""
+    if not uri.startswith("s3://"):
+        return (OSError,)
+    import aiohttp
+    from botocore.exceptions import BotoCoreError, ClientError
 
-    path: str
-    size: int = 0
-    sha256: str = ""
-
-    @classmethod
-    def parse(cls, value: dict[str, Any]) -> "Entry":
-        """From the JSON form."""
-        return cls(path=str(value["path"]), size=int(value["size"]), sha256=str(value["sha256"]))
-
-    @property
-    def inside(self) -> bool:
-        """Whether the path stays in the folder, whatever a listing from elsewhere says."""
-        path = PurePosixPath(self.path)
-        return bool(path.parts) and not path.is_absolute() and ".." not in path.parts
-
-    def to_json(self) -> dict[str, Any]:
-        """The JSON form."""
-        return {"path": self.path, "size": self.size, "sha256": self.sha256}
+    return (OSError, BotoCoreError, ClientError, aiohttp.ClientError)
 
 
-def listed(folder: Path) -> Iterator[Entry]:
-    """Every file below a folder, sorted as ``digest_folder`` sorts them."""
-    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
-        yield Entry(
-            path=path.relative_to(folder).as_posix(),
-            size=path.stat().st_size,
-            sha256=digest_file(path),
-        )
-
-
-def listing_digest(entries: Iterable[Entry]) -> str:
-    """The digest of the folder with these files, as ``components.core.refs.digest_folder`` computes it."""
-    return digest_listing({entry.path: entry.sha256 for entry in entries})
+def is_timeout(error: Exception) -> bool:
+    """Whether an error of a store means that it did not answer in time."""
+    if isinstance(error, TimeoutError):
+        return True
+    botocore = sys.modules.get("botocore.exceptions")
+    return botocore is not None and isinstance(
+        error, (botocore.ConnectTimeoutError, botocore.ReadTimeoutError)
+    )
 
 
 class Store:
@@ -85,30 +64,19 @@ class Store:
         s3 = uri.startswith("s3://")
         options: dict[str, Any] = {"config_kwargs": _S3} if s3 else {}
         try:
-            # Other processes write here: what was listed before says nothing.
+            # Other processes write here, so earlier listings are out of date.
             self._fs, self._root = fsspec.core.url_to_fs(uri, use_listings_cache=False, **options)
         except (ImportError, ValueError) as error:
             raise UserError(
-                f"exchange: got {uri}, wanted a folder or a URL of an installed file system: {error}"
+                f"exchange: got {uri}, wanted a folder or a URL of an installed file system: "
+                f"{error}"
             ) from error
         if s3:
             self._fs.retries = 1
         self._local = self._fs.protocol in {("file", "local"), "file"}
 
-    @staticmethod
-    def may_pass(error: Exception) -> bool:
-        """Whether an error came from the store and not from our own code."""
-        return (
-            isinstance(error, OSError) or type(error).__module__.split(".")[0] in _REMOTE_LIBRARIES
-        )
-
-    @staticmethod
-    def was_silent(error: Exception) -> bool:
-        """Whether an error means that the store said nothing for as long as one waits for an answer."""
-        return "Timeout" in type(error).__name__
-
     def there(self) -> bool:
-        """Whether the root is there; in an object store, whether its bucket is."""
+        """Whether the root exists; in an object store, its bucket."""
         try:
             self._fs.info(self._root if self._local else self._root.split("/")[0])
         except FileNotFoundError:
@@ -141,7 +109,7 @@ class Store:
         """Copy a file from here.
 
         Raises:
-            DiskError: the local disk cannot take it.
+            DiskError: the local disk cannot store it.
         """
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -154,14 +122,12 @@ class Store:
             else:
                 self._fs.get_file(self._at(relative), str(target))
         except OSError as error:
-            if (
-                error.errno in _FULL
-            ):  # of the two ends of a copy only the one that is written can be full
+            if error.errno in _FULL:  # only the end that is written can be full
                 raise DiskError(target.parent, error) from error
             raise
 
     def sha256(self, relative: str) -> str:
-        """Digest of a file, read again."""
+        """Digest of a file, read back."""
         with self._fs.open(
             self._at(relative), "rb", cache_type="readahead", block_size=_CHUNK
         ) as file:
@@ -177,12 +143,12 @@ class Store:
         return sorted(name for name in names if not name.startswith("."))
 
     def remove(self, relative: str) -> None:
-        """Delete a file, or a folder with all that is in it, if it is there."""
+        """Delete a file, or a folder with all its content, if it exists."""
         place = self._at(relative)
         if self._local and Path(place).is_dir():
             shutil.rmtree(place, onerror=_but_gone)
             return
-        with suppress(FileNotFoundError):  # also where another one deletes it at the same time
+        with suppress(FileNotFoundError):  # another process may delete it at the same time
             self._fs.rm(place, recursive=not self._local)
 
     def files(self, relative: str) -> list[str]:
@@ -200,10 +166,10 @@ class Store:
         }
 
     def _make_room(self, folder: Path) -> None:
-        """Make a folder that is as open as the exchange itself: the run and its pods may be different users.
+        """Make a folder with the mode of the root: the run and its pods may be different users.
 
-        It gets its name when it is open, so that nobody is refused in between. A sticky bit stays at the root: below it a run
-        deletes what its pods, as other users, have written.
+        It gets its name after its mode, so that no user is refused in between. A sticky bit is not
+        copied: below the root a run deletes what its pods, as other users, have written.
         """
         root = Path(self._root)
         root.mkdir(parents=True, exist_ok=True)
@@ -217,7 +183,7 @@ class Store:
             aside.rename(folder)
         except OSError:
             aside.rmdir()
-            if not folder.is_dir():  # else another one was first
+            if not folder.is_dir():  # else another process was first
                 raise
 
     def _at(self, relative: str) -> str:
@@ -229,6 +195,6 @@ def _but_gone(
     path: str,  # noqa: ARG001
     problem: tuple[type[BaseException], BaseException, object],
 ) -> None:
-    """What could not be deleted is an error, unless another one has deleted it."""
+    """Raise what prevented a deletion, unless another process has deleted the file."""
     if not isinstance(problem[1], FileNotFoundError):
         raise problem[1]

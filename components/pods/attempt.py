@@ -1,4 +1,4 @@
-"""One attempt at a training job: inputs to the local disk, training, the result under the attempt's token."""
+"""One attempt at a training job: fetch the inputs, train, store the result under its token."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The digest of the code that a training pod executes, so that a run and its image can be told apart when they differ."""
+"""The digest of the code that a pod executes, to detect an image of other code than the run's."""
 
 from functools import cache
 from pathlib import Path
@@ -10,10 +10,10 @@ _ROOT = Path(__file__).parents[1]
 
 @cache
 def code_digest(root: Path = _ROOT) -> str:
-    """SHA-256 over every file of the ``components`` package: the same in a checkout, an installed wheel and an image.
+    """SHA-256 over every file of the ``components`` package: checkout, wheel and image agree.
 
-    Paths are relative and bytecode, hidden files and editors' backups are left out, so that nothing that Python or a tool
-    leaves beside the sources counts. Read once per process.
+    Paths are relative; bytecode, hidden files and editors' backups are left out, because Python or
+    a tool may leave them beside the sources. Read once per process.
 
     Args:
         root: folder of the package.

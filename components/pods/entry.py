@@ -1,8 +1,8 @@
-"""What a pod runs: ``python -m components.pods.entry --config X/jobs/JOB/spec.json --out X/jobs/JOB``.
+"""What a pod runs: ``python -m components.pods.entry --config X/jobs/J/spec.json --out X/jobs/J``.
 
-The task of the spec selects the work: a training task, or one part of a data set. Everything comes by
-URI and digest and is verified; nothing here knows an orchestrator, a registry or a service. The exit
-code (``components.pods.exit_codes``) reports how it ended.
+The task of the spec selects the work: a training task, or one part of a data set. Everything comes
+by URI and digest and is verified; nothing here knows an orchestrator, a registry or a service. The
+exit code (``components.pods.exit_codes``) reports how it ended.
 """
 
 import os
@@ -12,7 +12,8 @@ from typing import Annotated
 from pydantic import Field, TypeAdapter, ValidationError
 
 from components.core.errors import UsageError
-from components.exchange.exchange import Exchange, ExchangeError, split
+from components.exchange.errors import ExchangeError
+from components.exchange.exchange import Exchange, split
 from components.pods import exit_codes
 from components.pods.handover import opened
 from components.pods.pod import Parser, Pod, Stop, ended
@@ -25,7 +26,10 @@ _SPEC: TypeAdapter[TrainSpec | ShardSpec] = TypeAdapter(
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Do a job of an exchange; the result is stored under this attempt's token, figures go to standard error as JSON lines."""
+    """Do a job of an exchange and store the result under this attempt's token.
+
+    Progress and figures go to standard error as JSON lines.
+    """
     stop = Stop()
     stop.listen()
 

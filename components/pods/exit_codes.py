@@ -1,23 +1,23 @@
-"""Exit codes of a training pod: the contract between what runs in a pod and what reads its end.
+"""Exit codes of a pod: the contract between what runs in it and what reads its end.
 
-Source: ``sysexits.h`` of BSD, whose numbers are used where they fit; a Job's podFailurePolicy is built from these sets.
+A Job's podFailurePolicy is built from these sets. Source: ``sysexits.h`` of BSD, where it fits.
 """
 
 DONE = 0
 USAGE = 64
 """The command line or the spec is wrong."""
 DATA = 65
-"""A mistake the user can mend: inputs, options, nothing to learn from."""
+"""A mistake the user can correct: inputs, options, nothing to learn from."""
 PREFLIGHT = 69
-"""The pod is not what was asked for: GPUs that are not there, other code."""
+"""The pod is not what was requested: missing GPUs, other code."""
 BUG = 70
-"""Any other Python exception, also of a user's own part."""
+"""Any other Python exception, those of a user's own part included."""
 IO = 74
-"""The exchange or the peers could not be reached within the bounded waits; counts against the retry budget."""
+"""The exchange or the peers were not reached within the waits; counts as a retry."""
 INTERRUPTED = 75
-"""Stopped by a signal with a checkpoint written, or a peer was lost; does not count."""
+"""Stopped by a signal with a checkpoint written, or lost a peer; does not count as a retry."""
 
 FAIL_AT_ONCE = (USAGE, DATA, PREFLIGHT, BUG)
-"""Trying again gives the same end."""
+"""Another try would end the same way."""
 NOT_COUNTED = (INTERRUPTED,)
-"""Trying again goes on where this attempt stopped."""
+"""Another try resumes where this attempt stopped."""

@@ -11,7 +11,8 @@ from pathlib import Path
 from components.config.run import chosen_parts
 from components.core.errors import UsageError
 from components.core.refs import Ref, digest_folder, digest_json
-from components.exchange.exchange import JOBS, SPEC, Exchange, Incomplete, split
+from components.exchange.errors import Incomplete
+from components.exchange.exchange import JOBS, SPEC, Exchange, split
 from components.parts.loading import carry, is_own, source_digest
 from components.training.spec import TrainSpec
 

@@ -35,6 +35,7 @@ def _index(parts: int) -> int:
     text = os.environ.get("JOB_COMPLETION_INDEX") or "0"
     if not text.isdecimal() or int(text) >= parts:
         raise UsageError(
-            f"JOB_COMPLETION_INDEX: got {text!r}, wanted a number below {parts}, the parts of the spec"
+            f"JOB_COMPLETION_INDEX: got {text!r}, wanted a number below {parts}, "
+            "the parts of the spec"
         )
     return int(text)

@@ -1,4 +1,4 @@
-"""What a pod is told by its environment, how it is stopped, and how its end is said: an exit code and one message."""
+"""A pod's environment, how it is stopped, and how it reports its end: exit code and message."""
 
 import argparse
 import json
@@ -16,23 +16,23 @@ from types import FrameType
 from typing import NoReturn
 
 from components.core.errors import Interrupted, UsageError, UserError
-from components.exchange.exchange import ExchangeError
+from components.exchange.errors import ExchangeError
 from components.pods import exit_codes
 
 _MOST_MESSAGE = 4000
-"""Kubernetes keeps 4096 bytes of a container's last message."""
+"""Bytes of a message; Kubernetes keeps 4096 of a container's last one."""
 _BETWEEN_LINES = 1.0
 """Seconds between lines of progress."""
 _LATE = 1.0
-"""Seconds that a rank which lost a peer waits with its end, so that the peer's own end is seen first."""
+"""Seconds that a rank which lost a peer waits before it exits, so that the peer exits first."""
 
 
 class PreflightError(UserError):
-    """The pod is not what was asked for."""
+    """The pod has other GPUs or other code than requested."""
 
 
 class PeersError(UserError):
-    """The peers of a training did not come."""
+    """The peers of a training run did not arrive."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,12 +40,14 @@ class Pod:
     """Environment of a training pod, set by the Job's manifest.
 
     Attributes:
-        token: of this attempt, under which alone it writes (``CONCORD_ATTEMPT``: the pod's UID; else a random one).
+        token: of this attempt, which writes under no other one (``CONCORD_ATTEMPT``: the pod's UID;
+            else random).
         cache: folder on the local disk for inputs (``CONCORD_CACHE``).
         device: ``auto``, ``cpu`` or ``cuda`` (``CONCORD_DEVICE``).
-        gpus: how many the pod was given (``CONCORD_GPUS``), None where nobody says.
-        code: digest of the code that submitted (``CONCORD_CODE``), None accepts any.
-        checkpoint_steps: steps between checkpoints (``CONCORD_CHECKPOINT_STEPS``), None for each epoch only.
+        gpus: number of GPUs of the pod (``CONCORD_GPUS``); None where it is not known.
+        code: digest of the submitting code (``CONCORD_CODE``); None accepts any.
+        checkpoint_steps: steps between checkpoints (``CONCORD_CHECKPOINT_STEPS``); None for one after
+            each epoch only.
     """
 
     token: str
@@ -60,7 +62,7 @@ class Pod:
         """From the environment.
 
         Raises:
-            UsageError: a value that means nothing.
+            UsageError: a value that is not valid.
         """
 
         def number(name: str, least: int) -> int | None:
@@ -84,17 +86,18 @@ class Pod:
         )
 
     def preflight(self) -> None:
-        """See that the pod is what was asked for.
+        """Check that the pod is what was requested.
 
         Raises:
-            PreflightError: other code, or other GPUs than it was given.
+            PreflightError: other code, or other GPUs than assigned.
         """
         from components.pods.code import code_digest
 
         if self.code is not None and self.code != code_digest():
             raise PreflightError(
-                f"preflight: this image holds code {code_digest()[:12]}, the run was submitted with code {self.code[:12]}; "
-                "build the image from the same sources, or set trainer.any_code to accept it"
+                f"preflight: this image holds code {code_digest()[:12]}, the run was submitted with "
+                f"code {self.code[:12]}; build the image from the same sources, or set "
+                "trainer.any_code to accept it"
             )
         if self.device != "cuda":
             return
@@ -103,9 +106,10 @@ class Pod:
         seen = torch.cuda.device_count() if torch.cuda.is_available() else 0
         if seen != self.gpus and not (self.gpus is None and seen):
             raise PreflightError(
-                f"preflight: torch sees {seen} CUDA devices, wanted {self.gpus or 'at least 1'} (trainer.device is cuda); "
-                f"check trainer.gpus and trainer.gpu_resource, the node's driver and device plugin, and that the image's torch "
-                f"is built for CUDA (it is {torch.__version__}); or set trainer.device to cpu"
+                f"preflight: torch sees {seen} CUDA devices, wanted {self.gpus or 'at least 1'} "
+                "(trainer.device is cuda); check trainer.gpus and trainer.gpu_resource, the node's "
+                "driver and device plugin, and that the image's torch is built for CUDA "
+                f"(it is {torch.__version__}); or set trainer.device to cpu"
             )
 
 
@@ -119,7 +123,7 @@ _CODES = (
 
 
 class Parser(argparse.ArgumentParser):
-    """A command line whose mistakes are errors like others; it knows ``--config`` and ``--out``."""
+    """A command line with ``--config`` and ``--out``; mistakes raise instead of exiting."""
 
     def __init__(self, prog: str, description: str | None) -> None:
         super().__init__(prog=prog, description=description)
@@ -140,21 +144,21 @@ class Parser(argparse.ArgumentParser):
 class Stop:
     """Whether a signal has asked the work to stop.
 
-    The process exits at once unless a training loop has begun to ask; the loop stops after a step and
-    writes a checkpoint. A part of a data set never asks: its finished chunks are in the exchange, and
-    the current one may take longer than the grace period.
+    The process exits at once unless a training loop has begun to ask; the loop then stops after a
+    step and writes a checkpoint. A part of a data set never asks: its finished chunks are in the
+    exchange, and the current one may take longer than the grace period.
     """
 
     def __init__(self) -> None:
         self._asked = self._stepping = False
 
     def __call__(self) -> bool:
-        """Asked at the end of each step."""
+        """Called by the training loop at the end of each step."""
         self._stepping = True
         return self._asked
 
     def listen(self) -> None:
-        """Take over SIGTERM and SIGINT."""
+        """Handle SIGTERM and SIGINT."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._handle)
 
@@ -170,24 +174,24 @@ class Stop:
 
 
 class Lines:
-    """Progress and figures on standard error, one JSON object a line; the first step is always told.
+    """Progress and figures on standard error, one JSON object a line, from the first step on.
 
     Args:
-        quiet: whether nothing is said, since another rank says it.
+        quiet: write nothing, because another rank does.
     """
 
     def __init__(self, *, quiet: bool = False) -> None:
         self._quiet, self._last = quiet, -_BETWEEN_LINES
 
     def progress(self, what: str, step: int, total: int) -> None:
-        """Told after every step."""
+        """Call after every step."""
         now = time.monotonic()
         if now - self._last >= _BETWEEN_LINES:
             self._last = now
             self._write({"step": step, "total": total, "what": what})
 
     def log(self, metrics: dict[str, float], step: int) -> None:
-        """Figures of an epoch."""
+        """Write the figures of an epoch."""
         self._write({"step": step, **metrics})
 
     def _write(self, line: dict[str, object]) -> None:
@@ -197,11 +201,12 @@ class Lines:
 
 
 def message(text: str, *, cause: bool = True) -> None:
-    """Say how it ended, to standard error and to the file that Kubernetes shows in the pod's status.
+    """Write how it ended to standard error and to the file that Kubernetes shows as pod status.
 
     Args:
         text: what happened.
-        cause: whether it is one; a consequence does not take the place of a cause that another rank of this pod has written.
+        cause: False for a consequence, which does not replace a cause that another rank of this pod
+            has written.
     """
     sys.stderr.write(text + "\n")
     sys.stderr.flush()
@@ -212,17 +217,15 @@ def message(text: str, *, cause: bool = True) -> None:
                 text.encode()[-_MOST_MESSAGE:].decode(errors="ignore"), encoding="utf-8"
             )
     except OSError:
-        return  # not in a pod, or nowhere to write it: the log has it
+        return  # not in a pod, or not writable; the log has it
 
 
 def ended(work: Callable[[], int]) -> int:
-    """Do something that gives an exit code, and give that of how it ended."""
+    """Exit code of some work: its own, or the one of the error that it raised."""
     try:
         return work()
     except Interrupted as stopped:
-        message(
-            f"{stopped}; the checkpoint is written, the next attempt goes on there", cause=False
-        )
+        message(f"{stopped}; the next attempt resumes from its checkpoint", cause=False)
         return exit_codes.INTERRUPTED
     except UserError as error:
         message(str(error))
@@ -239,7 +242,8 @@ def _unexpected(error: Exception) -> int:
             time.sleep(_LATE)
             first = str(error).splitlines()[0]
             message(
-                f"a peer of this training is gone ({first}); the next attempt goes on at the last checkpoint",
+                f"a peer of this training run is gone ({first}); "
+                "the next attempt resumes from the last checkpoint",
                 cause=False,
             )
             return exit_codes.INTERRUPTED

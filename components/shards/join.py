@@ -14,7 +14,8 @@ import pyarrow.parquet as pq
 from components.core.errors import UserError
 from components.core.files import read_json
 from components.core.progress import Progress, silent
-from components.exchange.exchange import Exchange, Incomplete
+from components.exchange.errors import Incomplete
+from components.exchange.exchange import Exchange
 from components.features.encode import Accepted, Inputs, Previews
 from components.features.spec import ModalitySpec, build_modalities
 from components.features.store import Features, FeaturesWriter

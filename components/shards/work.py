@@ -16,8 +16,9 @@ from components.core.refs import digest_folder
 from components.core.strict import Strict
 from components.data.manifest import Manifest
 from components.data.media import Media
-from components.exchange.exchange import OBJECTS, Exchange, ExchangeError
-from components.exchange.store import Store
+from components.exchange.errors import ExchangeError
+from components.exchange.exchange import OBJECTS, Exchange
+from components.exchange.store import store_errors
 from components.features.encode import Accepted, BatchEncoder
 from components.features.store import FeaturesWriter
 from components.prediction.batch import Answers, regrouped
@@ -200,12 +201,11 @@ class _StoreMedia(Media):
 def _reached(uri: str) -> Iterator[None]:
     try:
         yield
-    except Exception as error:
-        if not Store.may_pass(error):
-            raise
+    except store_errors(uri) as error:
         raise ExchangeError(
-            f"media: this pod cannot read {uri}: {type(error).__name__}: {error}; give it the endpoint and credentials "
-            "under trainer.env and trainer.secrets, or use an exchange that is a folder: media are then copied there"
+            f"media: this pod cannot read {uri}: {type(error).__name__}: {error}; give it the endpoint "
+            "and credentials under trainer.env and trainer.secrets, or use an exchange that is a "
+            "folder: media are then copied there"
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""Where all records of a data set are answered: here, in this process, or in parts as the indexes of a Job."""
+"""Where all records of a data set are answered: in this process, or as the indexes of a Job."""
 
 from pathlib import Path
 
@@ -24,20 +24,20 @@ def answer(
     progress: Progress,
     say: Say,
 ) -> Figures:
-    """Answer all records into one Parquet file; the place and the number of parts change nothing in it.
+    """Answer all records into one Parquet file, the same wherever and in however many parts.
 
     Args:
         package: the model package.
         data_uri: the data set.
         manifest: what its columns mean.
-        out: the file; it appears when all is done.
+        out: the file; it appears once it is complete.
         home: the state folder.
         trainer: where, and in how many parts.
-        progress: told of records answered.
-        say: told what a person should know.
+        progress: called as records are answered.
+        say: receives messages for the user.
 
     Raises:
-        UserError: nothing to answer, a damaged package, or parts that did not come.
+        UserError: nothing to answer, a damaged package, or missing parts.
     """
     from components.prediction.batch import predict
     from components.prediction.predictor import Predictor
@@ -71,8 +71,6 @@ def answer(
     )
     try:
         parts.clean()
-    except (
-        UserError
-    ) as error:  # the answers are written; what is left elsewhere takes room and nothing more
+    except UserError as error:  # the answers are written; what is left elsewhere only takes room
         say(f"could not clean up: {error}")
     return figures

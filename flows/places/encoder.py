@@ -1,4 +1,4 @@
-"""Where records are encoded: here, in this process, or in parts as the indexes of a Job."""
+"""Where records are encoded: in this process, or in parts as the indexes of a Job."""
 
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ def encode(
     run: str,
     say: Say,
 ) -> Cleanup | None:
-    """Encode accepted records where the configuration says: one shard, the default, stays here, beside the feature cache.
+    """Encode accepted records; one shard, the default, is encoded here, beside the feature cache.
 
     Args:
         accepted: output of validate.
@@ -32,16 +32,16 @@ def encode(
         cache: folder of caches.
         out: an empty folder for the features.
         base: folder that a user's own files are relative to.
-        progress: told of records encoded.
+        progress: called as records are encoded.
         trainer: where, and in how many parts.
         run: id of the run.
-        say: told what a person should know.
+        say: receives messages for the user.
 
     Returns:
-        What to do once the features are stored.
+        What to call once the features are stored.
 
     Raises:
-        UserError: a wrong option, media that are gone, or parts that did not come.
+        UserError: a wrong option, missing media, or missing parts.
     """
     if isinstance(trainer, LocalTrainer) or trainer.shards == 1:
         from components.features.encode import encode as encode_here
@@ -62,9 +62,8 @@ def encode(
     from components.shards.plan import EncodePlan
     from flows.places import shards
 
-    build_modalities(
-        Accepted.open(accepted.path).manifest, modalities
-    )  # wrong options are said before anything is submitted
+    # Wrong options raise before anything is submitted.
+    build_modalities(Accepted.open(accepted.path).manifest, modalities)
     plan = EncodePlan(
         accepted=accepted, data=data, step=step, modalities=modalities, shards=trainer.shards
     )

@@ -1,4 +1,4 @@
-"""A piece of work as a Job: submitted or found again, followed to its end, its result taken from the exchange."""
+"""Work as a Job: submitted or found again, followed to its end, its result taken from the exchange."""
 
 import json
 import re
@@ -11,7 +11,8 @@ from typing import Any, Generic, Protocol, TypeVar
 from components.config.trainer import KubernetesTrainer
 from components.core.errors import UserError
 from components.core.progress import Cleanup, Say
-from components.exchange.exchange import JOBS, SPEC, Exchange, Incomplete
+from components.exchange.errors import Incomplete
+from components.exchange.exchange import JOBS, SPEC, Exchange
 from components.pods.code import code_digest
 from flows.places.lease import Lease
 from infra.cluster import Cluster
@@ -135,7 +136,7 @@ def run(
 
 
 def figures(line: str) -> dict[str, Any]:
-    """The JSON object in a pod's line, without the prefix of an Indexed Job's pod; else an empty one.
+    """The JSON object in a pod's line, which an Indexed Job's pod prefixes; else an empty one.
 
     >>> figures('[1] {"what": "teacher", "step": 3, "total": 60}')["step"]
     3
@@ -159,7 +160,7 @@ def _followed(
     take: Say,
     say: Say,
 ) -> Outcome:
-    """Submit or find a Job and follow it to its end; an interrupt cancels it unless others need it."""
+    """Submit or find a Job and follow it; an interrupt cancels it unless another run needs it."""
     uid, attached = cluster.submit(work, usable=lambda _: usable())
     say(f"{'found' if attached else 'submitted'} Job {work.name} {where}")
     try:

@@ -1,4 +1,4 @@
-"""A task over a whole data set as the indexes of one Job: cut into parts, done, and every part accounted for."""
+"""A task over a data set as the indexes of one Job: cut, done, and every part accounted for."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -6,7 +6,8 @@ from pathlib import Path
 
 from components.config.trainer import KubernetesTrainer
 from components.core.progress import Cleanup, Progress, Say
-from components.exchange.exchange import JOBS, OBJECTS, SPEC, Exchange, Incomplete
+from components.exchange.errors import Incomplete
+from components.exchange.exchange import JOBS, OBJECTS, SPEC, Exchange
 from components.shards.join import accounted, folders, results
 from components.shards.plan import Plan
 from components.shards.spec import ShardSpec
@@ -20,7 +21,7 @@ class Parts:
 
     rows: int
     folders: Iterator[Path]
-    """Files of each chunk in order, verified; a folder is removed when the next one is requested."""
+    """Files of each chunk in order, verified; requesting the next folder removes the one before."""
     clean: Cleanup
     """To be called once the joined result is stored."""
 
@@ -59,7 +60,7 @@ def run(
 
 @dataclass(frozen=True, kw_only=True)
 class _InParts:
-    """A task in parts as the assignment of a Job; its result is the index and chunk of all rows in order."""
+    """A task in parts as the assignment of a Job; its result is all chunks with their index."""
 
     plan: Plan
     scratch: Path

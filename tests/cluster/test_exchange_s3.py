@@ -7,7 +7,8 @@ import s3fs
 import torch
 
 from components.core.refs import digest_folder
-from components.exchange.exchange import Exchange, ExchangeError
+from components.exchange.errors import ExchangeError
+from components.exchange.exchange import Exchange
 from components.pods.checkpoints import Fenced
 from components.training.checkpoint import Checkpoint
 from tests.cluster.s3_server import serving
@@ -61,7 +62,7 @@ def test_damage_in_the_store_is_seen_and_mended(exchange, folder, tmp_path):
     digest = digest_folder(folder)
     uri = exchange.put(folder, digest)
     exchange.write(f"objects/{digest}/a.txt", b"z")
-    with pytest.raises(ExchangeError, match="its listing was taken away"):
+    with pytest.raises(ExchangeError, match="its listing was removed"):
         exchange.fetch(uri, digest, tmp_path / "cache")
     exchange.put(folder, digest)
     assert digest_folder(exchange.fetch(uri, digest, tmp_path / "cache")) == digest

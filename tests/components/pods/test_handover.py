@@ -3,7 +3,8 @@ import pytest
 from components.config.run import ModelConfig, Part
 from components.core.errors import UsageError
 from components.core.refs import Ref
-from components.exchange.exchange import Exchange, Incomplete
+from components.exchange.errors import Incomplete
+from components.exchange.exchange import Exchange
 from components.pods.handover import complete, opened, prepare, work_digest
 from components.training.spec import TrainSpec
 from tests.components.pods.pods import teach_spec

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from components.core.errors import UserError
 from components.core.refs import Ref, digest_file, digest_folder
 from components.data.manifest import load_manifest
-from components.exchange.exchange import Exchange, ExchangeError
+from components.exchange.errors import ExchangeError
+from components.exchange.exchange import Exchange
 from components.prediction.batch import predict
 from components.prediction.block import BLOCK
 from components.prediction.predictor import Predictor, check_package
