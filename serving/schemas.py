@@ -48,10 +48,10 @@ class ServedModality:
     """Media type of a preview."""
 
     @classmethod
-    def of(cls, name: str, spec: ModalitySpec, package: Path) -> "ServedModality":
+    def of(cls, name: str, spec: ModalitySpec) -> "ServedModality":
         """Ask the kind of a modality; this imports no torch."""
-        module = parts.load("kinds", spec.kind, package)
-        config = parts.configure("kinds", spec.kind, spec.options, package)
+        module = parts.load("kinds", spec.kind, spec.base)
+        config = parts.configure("kinds", spec.kind, spec.options, spec.base)
         kind = module.build(config, name=name, columns=spec.columns)
         columns = spec.columns.get("columns")
         return cls(
@@ -81,8 +81,10 @@ class Limits:
         """Read a package's ``model.json`` and ``config.yaml``."""
         description: dict[str, Any] = read_json(package / "model.json")
         config = yaml.safe_load((package / "config.yaml").read_text(encoding="utf-8"))
-        specs = {n: ModalitySpec.parse(s) for n, s in sorted(description["modalities"].items())}
-        modalities = {n: ServedModality.of(n, spec, package) for n, spec in specs.items()}
+        modalities = {
+            name: ServedModality.of(name, ModalitySpec.parse(spec, package / parts.OWN))
+            for name, spec in sorted(description["modalities"].items())
+        }
         media = max(int(m.options.get("max_bytes", 0)) for m in modalities.values())
         return cls(
             modalities=modalities,

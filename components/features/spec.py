@@ -1,7 +1,7 @@
 """What a modality of a data set is made of: its kind, and its encoders with the views that they make."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -42,7 +42,7 @@ class ViewSpec:
     @property
     def name(self) -> str:
         """The encoder's name without folder and suffix: a user's own file is called by its stem."""
-        return PurePosixPath(self.encoder).stem if self.encoder.endswith(".py") else self.encoder
+        return PurePosixPath(self.encoder).stem if parts.is_own(self.encoder) else self.encoder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +55,7 @@ class ModalitySpec:
         options: the kind's full Config.
         columns: the manifest's description of the modality.
         views: one for each encoder, in the order in which the network joins them.
+        base: folder that a user's own kind and encoders are relative to; it is not stored.
     """
 
     kind: str
@@ -62,21 +63,24 @@ class ModalitySpec:
     options: dict[str, Any]
     columns: dict[str, Any]
     views: tuple[ViewSpec, ...]
+    base: Path | None = field(default=None, compare=False)
 
     @classmethod
-    def parse(cls, value: Mapping[str, Any]) -> "ModalitySpec":
+    def parse(cls, value: Mapping[str, Any], base: Path | None = None) -> "ModalitySpec":
         """From the JSON form, also that of an earlier format."""
         if "views" not in value:
             from components.features.format_1 import upgraded
 
             return upgraded(value)
         views = tuple(ViewSpec(**{**v, "shape": tuple(v["shape"])}) for v in value["views"])
-        return cls(**{**value, "views": views})
+        return cls(**{**value, "views": views, "base": base})
 
     def to_json(self) -> dict[str, Any]:
         """The JSON form."""
         views = [{**asdict(view), "shape": list(view.shape)} for view in self.views]
-        return {**asdict(self), "views": views}
+        tree = {**asdict(self), "views": views}
+        del tree["base"]
+        return tree
 
     def digest(self) -> str:
         """SHA-256 of what shapes the inputs of all views."""
@@ -87,18 +91,23 @@ class ModalitySpec:
         return [f"{modality}/{view.name}" for view in self.views]
 
     @property
+    def chosen(self) -> list[tuple[str, str]]:
+        """Family and name of the kind and of each encoder."""
+        return [("kinds", self.kind), *(("encoders", view.encoder) for view in self.views)]
+
+    @property
     def choice(self) -> dict[str, Any]:
         """The options of a configuration that give this modality again."""
         encoders = [{"name": view.encoder, **view.options} for view in self.views]
         return {**self.options, "encoders": encoders}
 
-    def build(self, name: str, base: Path | None = None) -> "Modality":
+    def build(self, name: str) -> "Modality":
         """The modality itself.
 
         Raises:
             UserError: its raw values are now decoded or encoded differently than when its inputs were made.
         """
-        modality = build_modality(name, self.kind, self.choice, self.columns, base)
+        modality = build_modality(name, self.kind, self.choice, self.columns, self.base)
         for made, now in zip(self.views, modality.spec.views, strict=True):
             if made.digest != now.digest:
                 raise UserError(
@@ -174,10 +183,17 @@ def build_modality(
         options=_plain(config),
         columns=dict(columns),
         views=tuple(views),
+        base=base,
     )
     return Modality(
         name=name, spec=spec, decoding=decoding, kind=built, encoders=encoders, base=base
     )
+
+
+def carry_own(specs: Iterable[ModalitySpec], folder: Path) -> None:
+    """Copy a user's own kinds and encoders into a folder, where ``folder / OWN`` is their new base."""
+    for spec in specs:
+        parts.carry(spec.chosen, spec.base, folder / parts.OWN)
 
 
 def _decoding(kind: str, version: int, base: Path | None) -> str:
@@ -186,7 +202,7 @@ def _decoding(kind: str, version: int, base: Path | None) -> str:
 
 def _own_source(family: str, name: str, base: Path | None) -> list[str]:
     """A user's own file counts by its text, since nobody raises its version."""
-    return [parts.source_digest(family, name, base)] if name.endswith(".py") else []
+    return [parts.source_digest(family, name, base)] if parts.is_own(name) else []
 
 
 def _view(

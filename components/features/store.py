@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from components.core.errors import UserError
 from components.core.files import read_json, write_json
-from components.features.spec import ModalitySpec
+from components.features.spec import ModalitySpec, carry_own
+from components.parts.loading import OWN
 
 RECORD_COLUMNS = ("id", "group", "split", "label")
 
@@ -58,7 +59,7 @@ class Features:
             meta = read_json(path / "features.json")
             table = pq.read_table(path / "records.parquet", columns=list(RECORD_COLUMNS))
             specs = {
-                name: ModalitySpec.parse(spec)
+                name: ModalitySpec.parse(spec, path / OWN)
                 for name, spec in _mapping(meta["modalities"]).items()
             }
             names = sorted(specs)
@@ -181,7 +182,7 @@ class FeaturesWriter:
         self._row += len(records)
 
     def close(self, classes: list[str], target: str = "single") -> None:
-        """Finish all files."""
+        """Finish all files; copies of a user's own kinds and encoders are among them."""
         assert self._row == len(self._present), (self._row, len(self._present))
         assert self._records is not None
         self._records.close()
@@ -190,6 +191,7 @@ class FeaturesWriter:
             for array in arrays.values():
                 array.flush()
         np.save(self._out / "present.npy", self._present)
+        carry_own(self._specs.values(), self._out)
         modalities = {name: self._specs[name].to_json() for name in self._names}
         write_json(
             self._out / "features.json",

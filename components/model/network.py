@@ -1,6 +1,5 @@
 """The whole model: encoders, projectors, fusion, heads. Nothing else knows all of it."""
 
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -14,7 +13,7 @@ from components.config.run import ModelConfig, Part
 from components.core.errors import BadInput, UserError
 from components.core.files import read_json, write_json
 from components.features.format_1 import upgraded_weights
-from components.features.spec import ModalitySpec
+from components.features.spec import ModalitySpec, carry_own
 from components.parts import loading as parts
 from components.parts.network import Inputs, ModelOutput, ViewNetwork
 
@@ -32,7 +31,7 @@ class Model(nn.Module):
         specs: what builds each modality again.
         encoders: view name to the network that reads it.
         fusion: ``({name: (batch, dim)}, present) -> (batch, dim)``.
-        fusion_file: the user's own file behind the fusion, which is saved with the model.
+        base: folder that the user's own fusion is relative to.
     """
 
     def __init__(
@@ -43,11 +42,11 @@ class Model(nn.Module):
         specs: Mapping[str, ModalitySpec],
         encoders: Mapping[str, ViewNetwork],
         fusion: nn.Module,
-        fusion_file: Path | None = None,
+        base: Path | None = None,
     ) -> None:
         super().__init__()
         self.config, self.classes, self.specs = config, list(classes), dict(specs)
-        self.fusion_file = fusion_file
+        self.base = base
         self.names = sorted(specs)
         self.dim = self.fused_dim = config.dim
         self.views = {name: specs[name].names(name) for name in self.names}
@@ -153,7 +152,7 @@ def build(
         config: its shape.
         classes: class names.
         specs: modality name to its description, from a features folder or a model folder.
-        base: where a user's own fusion file is looked for.
+        base: folder that the user's own fusion is relative to.
     """
     names = tuple(sorted(specs))
     name = config.fusion.name
@@ -168,26 +167,24 @@ def build(
         encoders={
             view: encoder.network()
             for n in names
-            for view, encoder in specs[n].build(n, base).encoders.items()
+            for view, encoder in specs[n].build(n).encoders.items()
         },
         fusion=fusion,
-        fusion_file=parts.source("fusion", name, base) if name.endswith(".py") else None,
+        base=base,
     )
 
 
 def save(model: Model, folder: Path) -> None:
-    """Write ``weights.safetensors`` and ``model.json`` (and the user's own fusion file) into a folder."""
+    """Write ``weights.safetensors``, ``model.json`` and copies of a user's own parts into a folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    fusion: dict[str, Any] = {"name": model.config.fusion.name, **model.config.fusion.options}
-    if model.fusion_file is not None:
-        fusion["name"] = f"fusion_{model.fusion_file.name}"
-        shutil.copyfile(model.fusion_file, folder / fusion["name"])
+    parts.carry([("fusion", model.config.fusion.name)], model.base, folder / parts.OWN)
+    carry_own(model.specs.values(), folder)
     save_file(
         {k: v.detach().contiguous().cpu() for k, v in model.state_dict().items()}, folder / WEIGHTS
     )
     description = {
         "format": FORMAT,
-        "model": {**model.config.model_dump(mode="json"), "fusion": fusion},
+        "model": model.config.model_dump(mode="json"),
         "classes": model.classes,
         "modalities": {name: model.specs[name].to_json() for name in model.names},
     }
@@ -213,9 +210,11 @@ def load(folder: Path) -> Model:
         )
     fusion = Part.model_validate(description["model"].pop("fusion"))
     config = ModelConfig(**description["model"], fusion=fusion)
-    specs = {name: ModalitySpec.parse(spec) for name, spec in description["modalities"].items()}
+    # Format 1 kept the file of a user's own fusion beside the weights.
+    base = folder if description["format"] == 1 else folder / parts.OWN
+    specs = {n: ModalitySpec.parse(s, base) for n, s in description["modalities"].items()}
     with torch.random.fork_rng(devices=[]):
-        model = build(config, classes=description["classes"], specs=specs, base=folder)
+        model = build(config, classes=description["classes"], specs=specs, base=base)
     if description["format"] == 1:
         weights = upgraded_weights(weights, specs)
     model.load_state_dict(weights)

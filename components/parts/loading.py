@@ -37,6 +37,21 @@ FAMILIES = {
     "index": "index",
 }
 """Folder of a family to what messages call one of its parts."""
+_DECLARED = {
+    "kinds": (
+        "RAW",
+        "VERSION",
+        "LIBRARIES",
+        "ENCODERS",
+        "SUFFIXES",
+        "MEDIA_TYPES",
+        "ACCEPTS",
+        "guess",
+        "preview_type",
+    ),
+    "encoders": ("KIND", "VERSION", "LIBRARIES"),
+}
+"""What the files of a family export beside ``Config`` and ``build`` (see ``parts.contracts``)."""
 OWN = "parts"
 """Folder in a step's output or a package with copies of a user's own files, under their names."""
 _ROOT = Path(__file__).parent
@@ -95,12 +110,12 @@ def load(family: str, name: str, base: Path | None = None) -> types.ModuleType:
     if not is_own(name):
         return importlib.import_module(f"components.parts.{family}.{name}")
     module = _own_module(path)
-    for export in ("Config", "build"):
-        if not hasattr(module, export):
-            raise UsageError(
-                f"{path}: a {FAMILIES[family]} file must export `Config` and `build`;"
-                f" {export!r} is missing"
-            )
+    exports = ("Config", "build", *_DECLARED.get(family, ()))
+    if missing := [export for export in exports if not hasattr(module, export)]:
+        raise UsageError(
+            f"{path}: a {FAMILIES[family]} file must export {', '.join(exports)};"
+            f" {' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing"
+        )
     if not (isinstance(module.Config, type) and dataclasses.is_dataclass(module.Config)):
         raise UsageError(
             f"{path}: `Config` must be a dataclass; write `@dataclass(frozen=True, kw_only=True)`"
@@ -186,8 +201,10 @@ def carry(chosen: Iterable[tuple[str, str]], base: Path | None, folder: Path) ->
     own = [(family, name) for family, name in chosen if is_own(name)]
     for family, name in own:
         target = folder / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source(family, name, base), target)
+        path = source(family, name, base)
+        if path != target.resolve():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, target)
     return [name for _, name in own]
 
 

@@ -46,9 +46,7 @@ def package(
         progress: told of records put into the index.
     """
     folder = out / "package"
-    folder.mkdir()
-    for file in sorted(f for f in (train / "model").iterdir() if f.is_file()):
-        shutil.copyfile(file, folder / file.name)
+    shutil.copytree(train / "model", folder)
     for name in ("calibration.json", "metrics.json"):
         shutil.copyfile(evaluation / name, folder / name)
     write_atomically(

@@ -83,7 +83,7 @@ class Predictor:
         self._model = models.load(path)
         self.classes: list[str] = self._model.classes
         self.modalities: dict[str, Modality] = {
-            name: self._model.specs[name].build(name, path) for name in self._model.names
+            name: self._model.specs[name].build(name) for name in self._model.names
         }
         self.temperatures = {
             key: float(str(value)) for key, value in read_json(path / "calibration.json").items()

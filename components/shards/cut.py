@@ -5,7 +5,7 @@ stay where they are, if the exchange is in S3 too: pods reach them as well as th
 """
 
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from components.data.manifest import Manifest
 from components.data.media import Media
 from components.data.packed import PackedMedia
 from components.exchange.exchange import Exchange
+from components.features.spec import ModalitySpec, carry_own
 from components.prediction.block import BLOCK
 from components.shards.spec import Part
 
@@ -33,23 +34,6 @@ def media_in_store(data_uri: str, exchange_uri: str) -> str | None:
     return data_uri if data_uri.startswith("s3://") and exchange_uri.startswith("s3://") else None
 
 
-def check_kinds(manifest: Manifest) -> None:
-    """See that pods have the code of every modality.
-
-    Raises:
-        UserError: a kind is a file of the user's own.
-    """
-    if own := [
-        f"{name} ({m.kind})"
-        for name, m in sorted(manifest.modalities.items())
-        if m.kind.endswith(".py")
-    ]:
-        raise UserError(
-            f"modalities of a kind of your own cannot be encoded in pods: {', '.join(own)}; set trainer.shards to 1, "
-            "or add the kind to components/parts/kinds and build the image again"
-        )
-
-
 def cut(
     *,
     batches: Iterable[pa.RecordBatch],
@@ -60,6 +44,7 @@ def cut(
     exchange: Exchange,
     scratch: Path,
     progress: Progress = silent,
+    specs: Collection[ModalitySpec] = (),
 ) -> list[Part]:
     """Put every part into the exchange; one that is there is not written again.
 
@@ -71,7 +56,8 @@ def cut(
         bounds: the rows of each part.
         exchange: takes the parts.
         scratch: a local folder with room for one part.
-        progress: told after every part.
+        progress: called after every part.
+        specs: modalities whose own kinds and encoders travel in the parts.
 
     Raises:
         UserError: there are fewer or more rows than the bounds say.
@@ -84,6 +70,7 @@ def cut(
             folder = Path(temporary) / "part"
             folder.mkdir()
             write_json(folder / "dataset.json", description)
+            carry_own(specs, folder)
             _write(folder, rows.take(stop - start), manifest, media)
             records = digest_folder(folder)
             exchange.put(folder, records)

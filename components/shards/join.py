@@ -122,6 +122,7 @@ def join_features(
     modalities: Mapping[str, Mapping[str, Any]],
     chunks: Iterator[Path],
     out: Path,
+    base: Path | None = None,
     progress: Progress = silent,
 ) -> None:
     """Write the features folder that ``components.features.encode.encode`` would have written.
@@ -131,13 +132,14 @@ def join_features(
         modalities: options of each modality.
         chunks: folders of all chunks, in order.
         out: an empty folder.
-        progress: told after every batch.
+        base: folder that a user's own files are relative to.
+        progress: called after every batch.
 
     Raises:
         UserError: chunks of other records, or encoded with other code or weights than are here.
     """
     records = Accepted.open(accepted)
-    built = build_modalities(records.manifest, modalities)
+    built = build_modalities(records.manifest, modalities, base)
     specs = {name: modality.spec for name, modality in built.items()}
     writer = FeaturesWriter(out, specs, records.count)
     rows, done = _Rows(chunks, specs), 0

@@ -12,8 +12,9 @@ from components.data.media import Media
 from components.data.reader import ROWS, Dataset
 from components.exchange.exchange import Exchange
 from components.features.encode import Accepted
+from components.features.spec import build_modalities
 from components.prediction.batch import read_columns, usable
-from components.shards.cut import check_kinds, cut, media_in_store
+from components.shards.cut import cut, media_in_store
 from components.shards.spec import CHUNK, ShardSpec, bounds, work_digest
 
 
@@ -52,7 +53,8 @@ class EncodePlan:
         accepted: output of validate.
         data: the data set, where the media lie.
         step: digest of the key of the step that encodes; parts made for another key are not used.
-        modalities: options of each modality's kind.
+        modalities: options of each modality: its kind's, and its ``encoders``.
+        base: folder that a user's own files are relative to.
         shards: parts wanted.
         chunk: rows that are written at once.
     """
@@ -61,6 +63,7 @@ class EncodePlan:
     data: Ref
     step: str = ""
     modalities: dict[str, dict[str, Any]] = field(default_factory=dict)
+    base: Path | None = None
     shards: int
     chunk: int = CHUNK
     task: Literal["encode"] = "encode"
@@ -90,7 +93,7 @@ class EncodePlan:
     def cut(self, exchange: Exchange, scratch: Path, progress: Progress = silent) -> ShardSpec:
         """Put the parts and what they need into the exchange."""
         records = Accepted.open(self.accepted.path)
-        check_kinds(records.manifest)
+        built = build_modalities(records.manifest, self.modalities, self.base)
         store = media_in_store(self.data.uri, exchange.uri)
         parts = cut(
             batches=records.batches(),
@@ -101,6 +104,7 @@ class EncodePlan:
             exchange=exchange,
             scratch=scratch,
             progress=progress,
+            specs=[modality.spec for modality in built.values()],
         )
         return ShardSpec(
             task=self.task,
@@ -165,7 +169,6 @@ class PredictPlan:
     def cut(self, exchange: Exchange, scratch: Path, progress: Progress = silent) -> ShardSpec:
         """Put the parts, and the model package, into the exchange."""
         dataset = self._dataset()
-        check_kinds(dataset.manifest)
         store = media_in_store(self.data.uri, exchange.uri)
         exchange.put(self.package.path, self.package.digest)
         parts = cut(

@@ -21,6 +21,7 @@ from components.exchange.exchange import OBJECTS, Exchange
 from components.exchange.store import store_errors
 from components.features.encode import Accepted, BatchEncoder
 from components.features.store import FeaturesWriter
+from components.parts.loading import OWN
 from components.prediction.batch import Answers, regrouped
 from components.prediction.predictor import Predictor
 from components.shards.spec import Part, ShardSpec
@@ -64,7 +65,12 @@ class Encode:
         self._records = Accepted.open(folder)
         place, opened = _media_of(spec, folder)
         self._encoder = BatchEncoder(
-            self._records.manifest, spec.modalities, place, cache / "features", media=opened
+            self._records.manifest,
+            spec.modalities,
+            place,
+            cache / "features",
+            base=folder / OWN,
+            media=opened,
         )
 
     def chunk(self, records: pa.Table, out: Path) -> None:

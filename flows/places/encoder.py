@@ -63,9 +63,14 @@ def encode(
     from flows.places import shards
 
     # Wrong options raise before anything is submitted.
-    build_modalities(Accepted.open(accepted.path).manifest, modalities)
+    build_modalities(Accepted.open(accepted.path).manifest, modalities, base)
     plan = EncodePlan(
-        accepted=accepted, data=data, step=step, modalities=modalities, shards=trainer.shards
+        accepted=accepted,
+        data=data,
+        step=step,
+        modalities=modalities,
+        base=base,
+        shards=trainer.shards,
     )
     parts = shards.run(
         plan, trainer=trainer, run_id=run, scratch=cache / "shards", progress=progress, say=say
@@ -75,6 +80,7 @@ def encode(
         modalities=modalities,
         chunks=parts.folders,
         out=out,
+        base=base,
         progress=progress,
     )
     return parts.clean

@@ -2,7 +2,7 @@
 
 import errno
 import json
-import shutil
+from dataclasses import replace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,6 +15,7 @@ from components.core.refs import Ref, digest_file, digest_folder
 from components.data.manifest import load_manifest
 from components.exchange.errors import ExchangeError
 from components.exchange.exchange import Exchange
+from components.features.encode import encode
 from components.prediction.batch import predict
 from components.prediction.block import BLOCK
 from components.prediction.predictor import Predictor, check_package
@@ -25,6 +26,7 @@ from components.shards.plan import EncodePlan, PredictPlan
 from components.shards.spec import ShardSpec, bounds
 from components.shards.work import run_index
 from tests import synthetic, tiny
+from tests.behaviour import own_parts
 from tests.packaged import packed
 
 RECORDS = 240
@@ -297,16 +299,26 @@ def test_only_an_exchange_in_s3_lets_pods_read_media_in_s3_themselves():
     assert media_in_store("/data", "s3://bucket/exchange") is None
 
 
-def test_a_kind_that_pods_do_not_have_is_refused_before_anything_is_copied(data, tmp_path):
-    shutil.copytree(data / "accepted", tmp_path / "accepted")
-    description = json.loads((tmp_path / "accepted" / "dataset.json").read_text())
-    description["manifest"]["modalities"]["text"]["kind"] = "./mine.py"
-    (tmp_path / "accepted" / "dataset.json").write_text(json.dumps(description))
-    given = Ref(uri=str(tmp_path / "accepted"), digest="0" * 64)
+def test_a_users_own_encoder_travels_with_the_parts(data, tmp_path):
+    mine = tmp_path / "conf" / "letters.py"
+    mine.parent.mkdir()
+    mine.write_text(own_parts.ENCODER)
+    options = {"text": {"encoders": ["./letters.py"]}}
+    plan = replace(encode_plan(data, 2), modalities=options, base=mine.parent)
     exchange = Exchange(str(tmp_path / "exchange"))
-    with pytest.raises(UserError, match=r"text \(\./mine\.py\); set trainer\.shards to 1"):
-        EncodePlan(accepted=given, data=given, shards=2).cut(exchange, tmp_path / "scratch")
-    assert exchange.names("objects") == []
+    spec = plan.cut(exchange, tmp_path / "scratch")
+    mine.unlink()  # pods do not see it
+    run_all(spec, exchange, tmp_path)
+    mine.write_text(own_parts.ENCODER)
+    chunks = accounted(spec, results(exchange, JOB, {}, tmp_path))
+    for name in ("joined", "alone"):
+        (tmp_path / name).mkdir()
+    given = {"accepted": data / "accepted", "modalities": options, "base": mine.parent}
+    pieces = folders(exchange, JOB, chunks, tmp_path)
+    join_features(chunks=pieces, out=tmp_path / "joined", **given)
+    cache = tmp_path / "cache"
+    encode(data_uri=str(data / "data"), cache=cache, out=tmp_path / "alone", **given)
+    assert digest_folder(tmp_path / "joined") == digest_folder(tmp_path / "alone")
 
 
 @pytest.fixture(scope="module")
