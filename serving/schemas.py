@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, create_model
 from components.core.files import read_json
 from components.features.spec import ModalitySpec
 from components.parts import loading as parts
+from components.parts.own import OWN
 
 MOST_HITS = 100
 _DEFAULT_BATCH = 64
@@ -82,7 +83,7 @@ class Limits:
         description: dict[str, Any] = read_json(package / "model.json")
         config = yaml.safe_load((package / "config.yaml").read_text(encoding="utf-8"))
         modalities = {
-            name: ServedModality.of(name, ModalitySpec.parse(spec, package / parts.OWN))
+            name: ServedModality.of(name, ModalitySpec.parse(spec, package / OWN))
             for name, spec in sorted(description["modalities"].items())
         }
         media = max(int(m.options.get("max_bytes", 0)) for m in modalities.values())

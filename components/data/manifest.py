@@ -17,6 +17,7 @@ from components.core.refs import digest_json
 from components.core.strict import Mistakes, Strict, all_at_once, explain, read_yaml
 from components.parts import loading as parts
 from components.parts.contracts import RawType
+from components.parts.own import is_own
 
 FILE = "dataset.yaml"
 RESERVED = ("id", "group", "split", "label")
@@ -52,7 +53,7 @@ def _yaml_null(tree: object) -> object:
 def _offered_kind(kind: str) -> str:
     """Accept a kind that is offered, or a user's own file."""
     offered = parts.available("kinds")
-    if parts.is_own(kind) or kind in offered:
+    if is_own(kind) or kind in offered:
         return kind
     if kind in _DECLARED:
         raise ValueError(_not_offered(kind, offered))
@@ -310,7 +311,7 @@ def _with_own_kinds(tree: object, base: Path | None) -> object:
     known = {}
     for name, modality in modalities.items():
         kind = modality.get("kind") if isinstance(modality, dict) else None
-        if isinstance(kind, str) and parts.is_own(kind):
+        if isinstance(kind, str) and is_own(kind):
             known[name] = {**modality, "raw": parts.load("kinds", kind, base).RAW}
     return {**tree, "modalities": {**modalities, **known}}
 

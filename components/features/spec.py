@@ -13,6 +13,7 @@ from components.data.manifest import Manifest
 from components.parts import loading as parts
 from components.parts.contracts import Encoder, Kind
 from components.parts.loading import chosen_encoders
+from components.parts.own import OWN, is_own
 
 ENCODING = 2
 """Version of the encode step: raise it when code of this room changes what the step writes.
@@ -42,7 +43,7 @@ class ViewSpec:
     @property
     def name(self) -> str:
         """The encoder's name without folder and suffix: a user's own file is called by its stem."""
-        return PurePosixPath(self.encoder).stem if parts.is_own(self.encoder) else self.encoder
+        return PurePosixPath(self.encoder).stem if is_own(self.encoder) else self.encoder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -193,7 +194,7 @@ def build_modality(
 def carry_own(specs: Iterable[ModalitySpec], folder: Path) -> None:
     """Copy a user's own kinds and encoders into a folder, where ``folder / OWN`` is their new base."""
     for spec in specs:
-        parts.carry(spec.chosen, spec.base, folder / parts.OWN)
+        parts.carry(spec.chosen, spec.base, folder / OWN)
 
 
 def _decoding(kind: str, version: int, base: Path | None) -> str:
@@ -202,7 +203,7 @@ def _decoding(kind: str, version: int, base: Path | None) -> str:
 
 def _own_source(family: str, name: str, base: Path | None) -> list[str]:
     """A user's own file counts by its text, since nobody raises its version."""
-    return [parts.source_digest(family, name, base)] if parts.is_own(name) else []
+    return [parts.source_digest(family, name, base)] if is_own(name) else []
 
 
 def _view(

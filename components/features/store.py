@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from components.core.errors import UserError
 from components.core.files import read_json, write_json
 from components.features.spec import ModalitySpec, carry_own
-from components.parts.loading import OWN
+from components.parts.own import OWN
 
 RECORD_COLUMNS = ("id", "group", "split", "label")
 

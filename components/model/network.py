@@ -16,6 +16,7 @@ from components.features.format_1 import upgraded_weights
 from components.features.spec import ModalitySpec, carry_own
 from components.parts import loading as parts
 from components.parts.network import Inputs, ModelOutput, ViewNetwork
+from components.parts.own import OWN
 
 FORMAT = 2
 """2: a modality has views, each with an encoder; format 1 is still read."""
@@ -177,7 +178,7 @@ def build(
 def save(model: Model, folder: Path) -> None:
     """Write ``weights.safetensors``, ``model.json`` and copies of a user's own parts into a folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    parts.carry([("fusion", model.config.fusion.name)], model.base, folder / parts.OWN)
+    parts.carry([("fusion", model.config.fusion.name)], model.base, folder / OWN)
     carry_own(model.specs.values(), folder)
     save_file(
         {k: v.detach().contiguous().cpu() for k, v in model.state_dict().items()}, folder / WEIGHTS
@@ -211,7 +212,7 @@ def load(folder: Path) -> Model:
     fusion = Part.model_validate(description["model"].pop("fusion"))
     config = ModelConfig(**description["model"], fusion=fusion)
     # Format 1 kept the file of a user's own fusion beside the weights.
-    base = folder if description["format"] == 1 else folder / parts.OWN
+    base = folder if description["format"] == 1 else folder / OWN
     specs = {n: ModalitySpec.parse(s, base) for n, s in description["modalities"].items()}
     with torch.random.fork_rng(devices=[]):
         model = build(config, classes=description["classes"], specs=specs, base=base)

@@ -14,11 +14,9 @@ import dataclasses
 import importlib
 import pkgutil
 import shutil
-import sys
-import traceback
 import types
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from pydantic import PydanticUserError, TypeAdapter, ValidationError
@@ -27,6 +25,7 @@ from pydantic_core import PydanticSerializationError, to_json
 from components.core.errors import UsageError, unknown_name
 from components.core.refs import digest_bytes
 from components.core.strict import explain
+from components.parts import own
 
 FAMILIES = {
     "fusion": "fusion",
@@ -52,8 +51,6 @@ _DECLARED = {
     "encoders": ("KIND", "VERSION", "LIBRARIES"),
 }
 """What the files of a family export beside ``Config`` and ``build`` (see ``parts.contracts``)."""
-OWN = "parts"
-"""Folder in a step's output or a package with copies of a user's own files, under their names."""
 _ROOT = Path(__file__).parent
 
 
@@ -62,11 +59,6 @@ def available(family: str) -> list[str]:
     return sorted(
         m.name for m in pkgutil.iter_modules([str(_ROOT / family)]) if not m.name.startswith("_")
     )
-
-
-def is_own(name: str) -> bool:
-    """Whether a part's name is the path of a user's own file."""
-    return name.endswith(".py")
 
 
 def source(family: str, name: str, base: Path | None = None) -> Path:
@@ -80,8 +72,8 @@ def source(family: str, name: str, base: Path | None = None) -> Path:
     Raises:
         UsageError: no such part, or an own file outside ``base``.
     """
-    if is_own(name):
-        return _own_source(FAMILIES[family], name, base)
+    if own.is_own(name):
+        return own.source(FAMILIES[family], name, base)
     if name not in available(family):
         raise UsageError(
             unknown_name(FAMILIES[family], name, available(family))
@@ -96,7 +88,7 @@ def source_digest(family: str, name: str, base: Path | None = None) -> str:
     Private modules of the family that the part imports (``_minilm.py``) count as its own text.
     """
     path = source(family, name, base)
-    helpers = set() if is_own(name) else _helpers(family, path)
+    helpers = set() if own.is_own(name) else _helpers(family, path)
     return digest_bytes(*(file.read_bytes() for file in [path, *sorted(helpers)]))
 
 
@@ -107,9 +99,9 @@ def load(family: str, name: str, base: Path | None = None) -> types.ModuleType:
         UsageError: no such part, or an own file that cannot be imported or lacks an export.
     """
     path = source(family, name, base)
-    if not is_own(name):
+    if not own.is_own(name):
         return importlib.import_module(f"components.parts.{family}.{name}")
-    module = _own_module(path)
+    module = own.imported(path)
     exports = ("Config", "build", *_DECLARED.get(family, ()))
     if missing := [export for export in exports if not hasattr(module, export)]:
         raise UsageError(
@@ -198,14 +190,14 @@ def carry(chosen: Iterable[tuple[str, str]], base: Path | None, folder: Path) ->
     Raises:
         UsageError: a file is missing, or lies outside ``base``.
     """
-    own = [(family, name) for family, name in chosen if is_own(name)]
-    for family, name in own:
+    found = [(family, name) for family, name in chosen if own.is_own(name)]
+    for family, name in found:
         target = folder / name
         path = source(family, name, base)
         if path != target.resolve():
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, target)
-    return [name for _, name in own]
+    return [name for _, name in found]
 
 
 def chosen_encoders(given: Any, default: Sequence[str]) -> list[tuple[str, dict[str, Any]]]:  # noqa: ANN401
@@ -229,76 +221,3 @@ def chosen_encoders(given: Any, default: Sequence[str]) -> list[tuple[str, dict[
             )
         found.append((options["name"], {k: v for k, v in options.items() if k != "name"}))
     return found
-
-
-def _own_source(noun: str, name: str, base: Path | None) -> Path:
-    """A user's own file, below ``base``: pods and packages carry nothing from outside it."""
-    if base is None:
-        raise UsageError(f"{noun} {name!r}: own files need the folder of the run's configuration")
-    if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
-        raise UsageError(
-            f"{noun} {name!r}: got a path that leaves the folder of the configuration,"
-            f" wanted a file in {base}; copy it there"
-        )
-    path = base / name
-    if not path.is_file():
-        raise UsageError(
-            f"{noun} {name!r}: no file at {path}; give a path relative to the run's configuration"
-        )
-    return path.resolve()
-
-
-def _own_module(path: Path) -> types.ModuleType:
-    """Import a user's own file, once as long as its text stays the same.
-
-    Raises:
-        UsageError: it cannot be imported; the message names the line.
-    """
-    text = path.read_bytes()
-    name = f"concord_own_{path.stem}_{digest_bytes(str(path).encode() + text)[:16]}"
-    if name in sys.modules:
-        return sys.modules[name]
-    module = types.ModuleType(name)
-    module.__file__ = str(path)
-    # Dataclasses and pydantic look a class's module up by name.
-    sys.modules[name] = module
-    try:
-        _refuse_neighbours(path, ast.parse(text))
-        # Not by importlib: its cache of bytecode misses an edit that keeps size and second.
-        exec(compile(text, path, "exec"), module.__dict__)  # noqa: S102
-    except Exception as error:
-        del sys.modules[name]
-        if isinstance(error, UsageError):
-            raise
-        line = _line(error, path)
-        what = error.msg if isinstance(error, SyntaxError) else str(error)
-        raise UsageError(
-            f"{path}{f':{line}' if line else ''}: cannot be imported:"
-            f" {type(error).__name__}: {what}"
-        ) from error
-    return module
-
-
-def _line(error: Exception, path: Path) -> int | None:
-    """The line of a user's file that an error comes from."""
-    if isinstance(error, SyntaxError) and error.filename in (str(path), "<unknown>"):
-        return error.lineno
-    frames = traceback.extract_tb(error.__traceback__)
-    return next((f.lineno for f in reversed(frames) if f.filename == str(path)), None)
-
-
-def _refuse_neighbours(path: Path, tree: ast.Module) -> None:
-    """Refuse an import of a file beside the part: only the part itself travels."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom):
-            names = [""] if node.level else [str(node.module)]
-        elif isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        else:
-            continue
-        for name in names:
-            if not name or (path.parent / f"{name.partition('.')[0]}.py").is_file():
-                raise UsageError(
-                    f"{path}:{node.lineno}: imports a file beside it, which does not travel to pods"
-                    " and into packages; move that code into this file or into an installed package"
-                )

@@ -13,7 +13,8 @@ from components.core.errors import UsageError
 from components.core.refs import Ref, digest_folder, digest_json
 from components.exchange.errors import Incomplete
 from components.exchange.exchange import JOBS, SPEC, Exchange, split
-from components.parts.loading import carry, is_own, source_digest
+from components.parts.loading import carry, source_digest
+from components.parts.own import is_own
 from components.training.spec import TrainSpec
 
 

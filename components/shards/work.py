@@ -21,7 +21,7 @@ from components.exchange.exchange import OBJECTS, Exchange
 from components.exchange.store import store_errors
 from components.features.encode import Accepted, BatchEncoder
 from components.features.store import FeaturesWriter
-from components.parts.loading import OWN
+from components.parts.own import OWN
 from components.prediction.batch import Answers, regrouped
 from components.prediction.predictor import Predictor
 from components.shards.spec import Part, ShardSpec

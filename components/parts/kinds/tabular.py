@@ -1,6 +1,6 @@
 """Fields: numbers, categories and sets of one record, by column name.
 
-Source: ECMA-404, JSON: what a field may be over HTTP.
+Source: the JSON data interchange syntax, ECMA-404, 2017: what a field may be over HTTP.
 """
 
 import json

@@ -1,6 +1,6 @@
 """Text: any string that UTF-8 can hold.
 
-Source: The Unicode Standard, Version 15.0, section 3.9 (UTF-8 holds no half of a surrogate pair).
+Source: The Unicode Standard 15.0, 2022, section 3.9: UTF-8 cannot hold half a surrogate pair.
 """
 
 from dataclasses import dataclass

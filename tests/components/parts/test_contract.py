@@ -1,11 +1,14 @@
 """What every part must hold, whichever file it is: a new file is picked up by itself."""
 
 import base64
+import dataclasses
 import functools
 import importlib.metadata
 import itertools
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import jsonschema
 import numpy as np
@@ -14,7 +17,7 @@ import torch
 from safetensors.torch import load, save
 from torch import nn
 
-from components.core.errors import BadInput
+from components.core.errors import BadInput, UsageError
 from components.parts import loading as parts
 from components.parts.contracts import decoded
 from components.parts.guess import Column
@@ -25,8 +28,7 @@ from tests.synthetic import COLUMNS, modalities, records
 NAMES = ("audio", "image", "text")
 B, DIM, K = 12, 8, 5
 SUBSETS = [s for n in (1, 2, 3) for s in itertools.combinations(range(3), n)]
-KINDS = ["fusion", "losses", "labellers", "kinds"]
-ALL = [(kind, name) for kind in KINDS for name in parts.available(kind)]
+ALL = [(family, name) for family in parts.FAMILIES for name in parts.available(family)]
 
 
 @pytest.fixture(autouse=True)
@@ -34,14 +36,34 @@ def _seed():
     torch.manual_seed(0)
 
 
-@pytest.mark.parametrize(("kind", "name"), ALL)
-def test_a_part_names_its_source_and_builds_by_default(kind, name):
-    module = parts.load(kind, name)
-    assert "Source:" in module.__doc__
-    config = parts.configure(kind, name, {})
-    with pytest.raises(AttributeError, match="cannot assign"):
-        config.anything = 1
-    assert config.__class__.__doc__
+def test_every_folder_of_parts_is_a_family():
+    folders = {
+        p.name for p in Path(parts.__file__).parent.iterdir() if (p / "__init__.py").exists()
+    }
+    assert folders == set(parts.FAMILIES)
+
+
+@pytest.mark.parametrize(("family", "name"), ALL)
+class TestPart:
+    def test_its_source_is_a_paper_or_standard_that_a_reader_can_find(self, family, name):
+        _, _, source = parts.load(family, name).__doc__.partition("Source:")
+        assert re.search(r"\b(18|19|20)\d\d\b|arXiv:\d{4}\.\d{4,5}", source)
+        assert not re.search(r"\bmethod [A-Z]\d|\b[A-Z]\d\d\b", source)
+
+    def test_its_config_is_frozen_described_and_has_defaults(self, family, name):
+        config = parts.configure(family, name, {})
+        with pytest.raises(AttributeError, match="cannot assign"):
+            config.anything = 1
+        described = type(config).__doc__
+        assert all(f"{field.name}:" in described for field in dataclasses.fields(config))
+
+    def test_its_defaults_pass_its_own_checks_when_they_are_written_out(self, family, name):
+        config = parts.configure(family, name, {})
+        assert parts.configure(family, name, dataclasses.asdict(config)) == config
+
+    def test_an_unknown_option_is_refused_with_its_path(self, family, name):
+        with pytest.raises(UsageError, match=r"^here\.nothing_of_that_name: unknown option"):
+            parts.configure(family, name, {"nothing_of_that_name": 1}, where="here")
 
 
 def present_with(subset):
@@ -240,6 +262,13 @@ class TestLabeller:
         a, b = (labeller(name)(x, known, labels, prior) for x in (pool, other))
         assert a.accepted.tolist() == b.accepted.tolist()
         assert a.sources == b.sources
+
+    def test_the_same_evidence_gives_the_same_answers(self, name):
+        rng = np.random.default_rng(2)
+        given = (evidence(50, rng), evidence(30, rng), rng.integers(0, K, 30), np.full(K, 1 / K))
+        a, b = labeller(name)(*given), labeller(name)(*given)
+        assert a.accepted.tolist() == b.accepted.tolist()
+        assert a.confidence.tolist() == b.confidence.tolist()
 
 
 @pytest.mark.parametrize("name", parts.available("kinds"))
