@@ -70,7 +70,7 @@ class TrainingConfig(Strict):
     weight_decay: Annotated[float, Field(ge=0)] = 1e-2
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     modality_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
-    """Probability that a present modality is hidden from a training record (at least one is kept)."""
+    """Probability that a present modality is hidden from a training record; one is always kept."""
     augment: bool = True
     seed: int = 0
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -117,9 +117,11 @@ class RunConfig(Strict):
     """Registered model name: lower case letters, digits and dashes."""
     data: DataConfig
     modalities: dict[str, dict[str, Any]] = Field(default_factory=dict)
-    """Options of each modality: its kind's limits, and ``encoders`` (a name, a name with options, or a list of both: one view
-    each); a modality of the manifest that is not named uses its defaults.
-    ``null`` is not allowed: to leave a modality out, use a manifest without it."""
+    """Options of each modality; one that is not named uses its defaults.
+
+    They are the limits of its kind, and ``encoders``: a name, a name with options, or a list of
+    both, one view each. To leave a modality out, use a manifest without it.
+    """
     model: ModelConfig = ModelConfig()
     losses: dict[str, dict[str, Any]] = Field(
         default_factory=lambda: {"cross_entropy": {}, "info_nce": {"weight": 0.1}}
@@ -148,7 +150,8 @@ def load(path: Path, data_uri: str | None = None) -> RunConfig:
     """
     if not path.is_file():
         raise UsageError(
-            f"no configuration at {path}; see conf/ for complete ones, or write one with `concord run --help`"
+            f"no configuration at {path}; see conf/ for complete ones, "
+            "or write one with `concord run --help`"
         )
     tree = read_yaml(path)
     try:
@@ -173,32 +176,46 @@ def check_parts(config: RunConfig, base: Path, kinds: Mapping[str, str]) -> None
         UsageError: every wrong option, one line each.
     """
     chosen = chosen_parts(config.model_dump())
-    problems: list[str] = []
-    for name, options in config.modalities.items():
-        if name in kinds:
-            own = {k: v for k, v in options.items() if k != "encoders"}
-            chosen.append(ChosenPart(f"modalities.{name}", "kinds", kinds[name], own))
-            try:
-                default = parts.load("kinds", kinds[name], base).ENCODERS
-                encoders = chosen_encoders(options.get("encoders"), default)
-            except UserError as error:
-                problems += [f"modalities.{name}: {line}" for line in str(error).splitlines()]
-            else:
-                where = f"modalities.{name}.encoders"
-                chosen += [
-                    ChosenPart(where, "encoders", encoder, given) for encoder, given in encoders
-                ]
-        else:
-            problems.append(
-                f"modalities: {unknown_name('modality', name, kinds)} (those of the data set's manifest)"
-            )
+    problems: list[str] = [
+        f"modalities: {unknown_name('modality', name, kinds)} (those of the data set's manifest)"
+        for name in config.modalities
+        if name not in kinds
+    ]
+    for name, kind in kinds.items():
+        where = f"modalities.{name}"
+        try:
+            chosen += _of_modality(where, kind, config.modalities.get(name, {}), base)
+        except UserError as error:
+            problems.append(f"{where}: {error}")
     for part in chosen:
+        try:
+            parts.load(part.family, part.name, base)
+        except UserError as error:
+            problems.append(f"{part.where}: {error}")
+            continue
         try:
             parts.configure(part.family, part.name, part.options, base, part.where)
         except UserError as error:
             problems += str(error).splitlines()
     if problems:
         raise all_at_once(base, problems)
+
+
+def _of_modality(
+    where: str, kind: str, options: Mapping[str, Any], base: Path
+) -> list["ChosenPart"]:
+    """The kind and the encoders of a modality.
+
+    Raises:
+        UsageError: the kind cannot be loaded, or an encoder has no name.
+    """
+    default = parts.load("kinds", kind, base).ENCODERS
+    limits = {key: value for key, value in options.items() if key != "encoders"}
+    encoders = chosen_encoders(options.get("encoders"), default)
+    return [
+        ChosenPart(where, "kinds", kind, limits),
+        *(ChosenPart(f"{where}.encoders", "encoders", name, given) for name, given in encoders),
+    ]
 
 
 def _absolute(config: RunConfig, base: Path, data_uri: str | None) -> RunConfig:

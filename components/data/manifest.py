@@ -138,7 +138,7 @@ class Modality(Strict):
     columns: dict[str, Annotated[Column, BeforeValidator(_yaml_null)]] | None = None
 
     raw: RawType = "text"
-    """What its raw values are, as the kind declares; media (``bytes``) may be named by path. Nobody writes it by hand."""
+    """What its raw values are, as the kind declares; ``bytes`` (media) may be named by path."""
 
     @model_validator(mode="before")
     @classmethod

@@ -68,7 +68,7 @@ def validate(
     Raises:
         UserError: the set cannot be used (severity ``stop``): every reason, and what to do.
     """
-    manifest = manifest or load_manifest(data.uri, data.manifest)
+    manifest = manifest or load_manifest(data.uri, data.manifest, base)
     dataset = Dataset(data.uri, manifest)
     if problems := rules.schema_problems(dataset.schema, manifest):
         raise _stop(data.uri, dict(enumerate(problems)), {})

@@ -8,6 +8,7 @@ from components.config.home import find, writable
 from components.config.trainer import LocalTrainer
 from components.core.errors import UsageError
 from components.data.manifest import load_manifest
+from components.parts.own import OWN
 from components.registry.promotion import Promotion
 from flows.commands.answer import Answer
 from flows.commands.registry import only_model
@@ -46,7 +47,8 @@ def classify_all(
         out: the file to write.
         model: its registered name, else the configuration's, else the only one.
         version: a number, ``champion`` or ``challenger``.
-        config: a run's YAML; its manifest describes the data, its trainer block says where the work is done.
+        config: a run's YAML; its manifest describes the data, its trainer block names the place of
+            the work. Without it, own kinds are those of the package.
     """
     if out is None:
         raise UsageError("--data wants --out FILE.parquet, where the answers go")
@@ -68,14 +70,15 @@ def classify_all(
     name = only_model(home, model or (run.name if run else None))
     promotion = Promotion(home, name)
     chosen = promotion.versions().named(version)
+    package = promotion.package_of(chosen)
     with Display() as display:
         figures = answer(
-            package=promotion.package_of(chosen),
+            package=package,
             data_uri=uri,
             manifest=load_manifest(
                 uri,
                 run.data.manifest if run else None,
-                config.resolve().parent if config else None,
+                config.resolve().parent if config else package / OWN,
             ),
             out=out,
             home=home,

@@ -42,7 +42,13 @@ def import_(source: Path, folder: Path) -> Answer:
 
 
 def check(folder: str, manifest: str | None) -> Answer:
-    """Check a data set as a run would; its bad records and Data Docs are kept beside the state."""
+    """Check a data set as a run would; its bad records and Data Docs are kept beside the state.
+
+    Args:
+        folder: the data set.
+        manifest: a manifest beside a run's configuration, if the data set carries none. Own kinds
+            are looked for beside it, else in the working directory.
+    """
     engines.quiet()
     from components.config.run import DataConfig
     from components.core.files import written_aside
@@ -51,7 +57,12 @@ def check(folder: str, manifest: str | None) -> Answer:
     place = writable(find()).root / "checks" / Path(folder).resolve().name
     uri = folder if "://" in folder else str(Path(folder).resolve())
     with Display() as display, written_aside(place) as out:
-        validate(data=DataConfig(uri=uri, manifest=manifest), out=out, progress=display.show)
+        validate(
+            data=DataConfig(uri=uri, manifest=manifest),
+            out=out,
+            base=Path(manifest).resolve().parent if manifest else Path.cwd(),
+            progress=display.show,
+        )
     summary = read_json(place / "summary.json")
     failed = [r for r in summary["rules"] if r["failed"]]  # type: ignore[attr-defined]
     rows = [[r["severity"], r["name"], str(r["failed"])] for r in failed]

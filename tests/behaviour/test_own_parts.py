@@ -77,3 +77,13 @@ def test_a_model_folder_never_runs_a_file_outside_it(tmp_path, place):
     with pytest.raises(UserError, match="leaves the folder"):
         network.load(model)
     assert not marker.exists()
+
+
+@pytest.mark.parametrize("family", own_parts.PARTS)
+def test_a_mistake_in_an_own_file_is_reported_before_anything_runs_with_its_line(tmp_path, family):
+    path = own_parts.write(tmp_path, [family])
+    (path.parent / "mine" / f"{family}.py").write_text("x = 1\ny = 1 / 0\n")
+    with pytest.raises(UserError, match=rf"mine/{family}\.py:2: .*division by zero") as caught:
+        steps(path)
+    assert caught.value.exit_code == 2
+    assert not (tmp_path / "home" / "steps").exists()
