@@ -10,7 +10,8 @@ from serving.schemas import Limits
 
 if TYPE_CHECKING:  # importing torch takes seconds that the builder of a Bento and BentoML's own process need not wait
     from components.parts.contracts import Raw
-    from components.prediction.predictor import Hit, Predictor
+    from components.prediction.predictor import Predictor
+    from components.prediction.searcher import Hit
 
 
 class NotThere(BadInput):
@@ -46,14 +47,7 @@ class Answers:
         Raises:
             BadInput: a value that breaks a limit; it names record and field.
         """
-        try:
-            found = self._predictor.predict(records)
-        except BadInput as error:
-            # The predictor does not number a record that is alone; over HTTP it is one of a list all the same.
-            field = (
-                error.field if error.field.startswith("records.") else f"records.0.{error.field}"
-            )
-            raise BadInput(field, error.got, error.wanted) from error
+        found = self._predictor.predict(records)
         return [
             schemas.Answer(
                 label=p.label,

@@ -8,6 +8,7 @@ from typing import Any, cast
 import httpx
 
 from components.core.errors import UserError
+from components.core.names import FUSED
 
 _SECONDS = 60.0
 _BUSY = (429, 503)
@@ -52,7 +53,7 @@ class Client:
         self,
         query: Mapping[str, Any],
         *,
-        target: str = "fused",
+        target: str = FUSED,
         by: str | None = None,
         k: int = 10,
         labels: Sequence[str] | None = None,

@@ -13,7 +13,9 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, create_model
 
 from components.core.files import read_json
+from components.core.names import FUSED
 from components.features.spec import ModalitySpec
+from components.model.listing import check_code
 from components.parts import loading as parts
 from components.parts.own import OWN
 
@@ -79,7 +81,12 @@ class Limits:
 
     @classmethod
     def read(cls, package: Path) -> "Limits":
-        """Read a package's ``model.json`` and ``config.yaml``."""
+        """Read a package's ``model.json`` and ``config.yaml``.
+
+        Raises:
+            UserError: the package carries code that its list does not name, or that was changed.
+        """
+        check_code(package)  # kinds may be the user's own
         description: dict[str, Any] = read_json(package / "model.json")
         config = yaml.safe_load((package / "config.yaml").read_text(encoding="utf-8"))
         modalities = {
@@ -163,7 +170,7 @@ def search_type(limits: Limits) -> type[BaseModel]:
         ),
         target=(
             str,
-            Field(default="fused", description=f"what is searched: {', '.join(targets(limits))}"),
+            Field(default=FUSED, description=f"what is searched: {', '.join(targets(limits))}"),
         ),
         by=(
             str | None,
@@ -185,7 +192,7 @@ def _described(made: type[BaseModel], words: str) -> type[BaseModel]:
 
 def targets(limits: Limits) -> list[str]:
     """What can be searched: each modality, and the fused vector of all that a record has."""
-    return [*limits.modalities, "fused"]
+    return [*limits.modalities, FUSED]
 
 
 class Filter(_Strict):

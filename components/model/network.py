@@ -14,6 +14,7 @@ from components.core.errors import BadInput, UserError
 from components.core.files import read_json, write_json
 from components.features.format_1 import upgraded_weights
 from components.features.spec import ModalitySpec, carry_own
+from components.model.listing import check_code
 from components.parts import loading as parts
 from components.parts.network import Inputs, ModelOutput, ViewNetwork
 from components.parts.own import OWN
@@ -196,8 +197,10 @@ def load(folder: Path) -> Model:
     """Read a model folder, in evaluation mode on the CPU.
 
     Raises:
-        UserError: not a model folder, or one of a newer format, or its modalities now decode differently.
+        UserError: not a model folder, or one of a newer format, or its modalities now decode differently,
+            or code in it is a link or differs from the list of a package.
     """
+    check_code(folder)
     try:
         description: dict[str, Any] = read_json(folder / DESCRIPTION)
         weights = load_file(folder / WEIGHTS)

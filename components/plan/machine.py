@@ -11,6 +11,7 @@ import numpy as np
 
 from components.core.refs import digest_file
 from components.evaluation.retrieval import retrieval
+from components.parts import indexing
 from components.parts import loading as parts
 from components.plan.profile import Disk, Machine
 
@@ -96,9 +97,9 @@ def search_row(dim: int) -> float:
     def measure(n: int) -> float:
         vectors = np.random.default_rng(n).normal(size=(n, dim)).astype(np.float32)
         ids = [f"{i:08d}" for i in range(n)]
-        index = parts.load("index", "exact").build(
-            parts.configure("index", "exact", {}), ids=ids, vectors=vectors
-        )
+        config = parts.configure("index", indexing.DEFAULT, {})
+        index = parts.load("index", indexing.DEFAULT).build(config, dim=dim)
+        index.upsert(ids, vectors, {})
         return min(seconds(lambda: index.search(vectors[:1], 10)) for _ in range(5))
 
     return max(0.0, measure(large) - measure(small)) / (large - small)

@@ -20,7 +20,8 @@ from components.data.media import Media
 from components.data.reader import ROWS, Dataset, Fault, raws
 from components.parts.contracts import Raw, decoded
 from components.prediction.block import BLOCK
-from components.prediction.predictor import Prediction, Predictor
+from components.prediction.classifier import Prediction
+from components.prediction.predictor import Predictor
 
 PROBABILITY = "probability_"
 

@@ -1,6 +1,5 @@
 """The package step: everything that answering needs, in one folder that names the digest of each of its files."""
 
-import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -13,16 +12,27 @@ from numpy.typing import NDArray
 
 from components.config.run import RunConfig
 from components.core.files import write_atomically, write_json
+from components.core.names import FUSED
 from components.core.progress import Progress, silent
-from components.core.refs import file_digests
 from components.features.store import Features
 from components.model import network as models
 from components.model.inference import Inference, infer
+from components.model.listing import FILES
 from components.prediction.card import write_card
+from components.prediction.format import (
+    CALIBRATION,
+    CARD,
+    CONFIG,
+    INDEX,
+    METRICS,
+    PRESENT,
+    PREVIEW_ROWS,
+    PREVIEWS,
+    RECORDS,
+    digests,
+)
+from components.prediction.indexes import build_index, indexed, write_indexes
 
-FILES = "files.json"
-PREVIEW_ROWS = 512
-"""Records in a row group of the previews: one preview is read without the others."""
 _BATCH = 2048
 
 
@@ -47,22 +57,22 @@ def package(
     """
     folder = out / "package"
     shutil.copytree(train / "model", folder)
-    for name in ("calibration.json", "metrics.json"):
+    for name in (CALIBRATION, METRICS):
         shutil.copyfile(evaluation / name, folder / name)
     write_atomically(
-        folder / "config.yaml",
+        folder / CONFIG,
         yaml.safe_dump(kept_config(config), sort_keys=False, allow_unicode=True),
     )
     data = Features.load(features)
     model = models.load(folder)
     write_card(
-        folder / "card.md",
+        folder / CARD,
         name=config.name,
         model=model,
         features=data,
-        metrics=folder / "metrics.json",
+        metrics=folder / METRICS,
     )
-    _write_index(folder / "index", model, data, progress)
+    _write_index(folder / INDEX, model, data, progress)
     write_json(folder / FILES, {"files": digests(folder)})
 
 
@@ -76,19 +86,14 @@ def kept_config(config: RunConfig) -> dict[str, Any]:
     return {**kept, "serving": {"max_batch": config.serving.max_batch}}
 
 
-def digests(folder: Path) -> dict[str, str]:
-    """Relative path to SHA-256 of every file of a package except the list itself."""
-    return file_digests(folder, exclude={FILES})
-
-
 def _write_index(folder: Path, model: models.Model, data: Features, progress: Progress) -> None:
     """Unit vectors of every record: of each modality and fused; ids, labels, answers; and small forms to show."""
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     n = len(data.ids)
     columns = [data.names.index(name) for name in model.names]
     present = data.present[:, columns]
     vectors = {name: np.zeros((n, model.dim), np.float32) for name in model.names}
-    vectors["fused"] = np.zeros((n, model.fused_dim), np.float32)
+    vectors[FUSED] = np.zeros((n, model.fused_dim), np.float32)
     predicted = np.full(n, -1)
     arrays = data.views(model.names)
     for start in range(0, n, _BATCH):
@@ -97,13 +102,17 @@ def _write_index(folder: Path, model: models.Model, data: Features, progress: Pr
         found = infer(model, arrays, present, rows)
         for name in model.names:
             vectors[name][rows] = found.embeddings[name]
-        vectors["fused"][rows] = found.fused
+        vectors[FUSED][rows] = found.fused
         predicted[rows] = _answers(found, present[rows])
     progress("index", n, n)
-    for name, array in vectors.items():
-        np.save(folder / f"{name}.npy", array)
-    np.save(folder / "present.npy", present)
-    _write_tables(folder, data, model.names, predicted)
+    np.save(folder / PRESENT, present)
+    label = [None if c < 0 else data.classes[c] for c in data.labels]
+    has = indexed(model.names, present)
+    write_indexes(
+        folder,
+        ((name, build_index(data.ids, label, vectors[name], has[name])) for name in vectors),
+    )
+    _write_tables(folder, data, label, model.names, predicted)
 
 
 def _answers(found: Inference, present: NDArray[np.bool_]) -> NDArray[np.int64]:
@@ -114,9 +123,13 @@ def _answers(found: Inference, present: NDArray[np.bool_]) -> NDArray[np.int64]:
 
 
 def _write_tables(
-    folder: Path, data: Features, names: list[str], predicted: NDArray[np.int64]
+    folder: Path,
+    data: Features,
+    labels: list[str | None],
+    names: list[str],
+    predicted: NDArray[np.int64],
 ) -> None:
-    label = pa.array([None if c < 0 else data.classes[c] for c in data.labels], pa.string())
+    label = pa.array(labels, pa.string())
     ids = {
         "id": pa.array(data.ids, pa.string()),
         "group": pa.array(data.groups, pa.string()),
@@ -124,24 +137,9 @@ def _write_tables(
         "label": label,
         "predicted": pa.array([None if c < 0 else data.classes[c] for c in predicted], pa.string()),
     }
-    pq.write_table(pa.table(ids), folder / "ids.parquet")
+    pq.write_table(pa.table(ids), folder / RECORDS)
     shown = data.previews().select(["id", *names])
     assert shown["id"].to_pylist() == data.ids, "previews are in the order of the records"
     # Columns of a modality named `label` would clash, so that the label stands under its own name only where it is free.
     table = shown if "label" in names else shown.add_column(1, "label", label)
-    pq.write_table(table, folder / "previews.parquet", row_group_size=PREVIEW_ROWS)
-
-
-def read_files(folder: Path) -> dict[str, str]:
-    """The list of a package: relative path to SHA-256.
-
-    Raises:
-        OSError: there is no such file.
-        ValueError: it is no such list.
-    """
-    files = json.loads((folder / FILES).read_text(encoding="utf-8"))["files"]
-    if not isinstance(files, dict) or not all(
-        isinstance(v, str) and ".." not in k for k, v in files.items()
-    ):
-        raise ValueError(f"{FILES} is no list of files")
-    return files
+    pq.write_table(table, folder / PREVIEWS, row_group_size=PREVIEW_ROWS)

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
+from components.core.names import FUSED
 from components.parts.labelling import Evidence, Labeller, PseudoLabels
 
 _TEMPERATURES = tuple(2.0 ** (i / 10) for i in range(-20, 21))
@@ -170,7 +171,7 @@ def label(
         confidence=confidence,
         accepted=sure & agreed,
         sources=[
-            ["fused", *(name for name, yes in zip(names, same[row], strict=True) if yes)]
+            [FUSED, *(name for name, yes in zip(names, same[row], strict=True) if yes)]
             for row in range(n)
         ],
         reasons=[str(reason) for reason in reasons],

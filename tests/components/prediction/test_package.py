@@ -9,7 +9,9 @@ import yaml
 
 from components.config.run import DataConfig, GateConfig, RunConfig
 from components.core.refs import digest_file, digest_folder
-from components.prediction.package import digests, package
+from components.parts import loading as parts
+from components.prediction.format import digests
+from components.prediction.package import package
 from tests.evaluated import prepare
 
 CONFIG = RunConfig(name="shapes", data=DataConfig(uri="/somewhere/private/shapes"))
@@ -57,10 +59,7 @@ def test_every_file_is_listed_with_its_digest(folder):
     }
     assert (
         wanted
-        | {
-            f"index/{n}"
-            for n in ("ids.parquet", "image.npy", "text.npy", "fused.npy", "present.npy")
-        }
+        | {f"index/{n}" for n in ("ids.parquet", "present.npy", "previews.parquet", "index.json")}
         <= files
     )
 
@@ -99,12 +98,17 @@ def test_every_record_is_in_the_index_with_unit_vectors_where_it_has_the_modalit
         None if c < 0 else run.features.classes[c] for c in run.features.labels
     ]
     present = np.load(folder / "index" / "present.npy")
-    for column, name in enumerate(("image", "text")):
-        norms = np.linalg.norm(np.load(folder / "index" / f"{name}.npy"), axis=1)
-        assert norms == pytest.approx(present[:, column].astype(float), abs=1e-5)
-    assert np.linalg.norm(np.load(folder / "index" / "fused.npy"), axis=1) == pytest.approx(
-        present.any(axis=1).astype(float), abs=1e-5
-    )
+    assert json.loads((folder / "index" / "index.json").read_text()) == {"name": "exact"}
+    has = {"image": present[:, 0], "text": present[:, 1], "fused": present.any(axis=1)}
+    for target, rows in has.items():
+        index = parts.load("index", "exact").open(folder / "index" / target)
+        wanted = {i for i, row in zip(run.features.ids, rows, strict=True) if row}
+        dim = np.load(folder / "index" / target / "vectors.npy").shape[1]
+        (found,) = index.search(np.eye(1, dim, dtype=np.float32), len(rows))
+        assert set(found.ids) == wanted
+        assert len(index) == len(wanted)
+        norms = np.linalg.norm(np.load(folder / "index" / target / "vectors.npy"), axis=1)
+        assert norms == pytest.approx(1, abs=1e-5)
 
 
 def test_the_index_answer_agrees_with_evaluation_on_all_modalities(run, folder):

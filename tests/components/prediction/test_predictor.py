@@ -13,7 +13,6 @@ from components.config.run import DataConfig, RunConfig
 from components.core.errors import BadInput, UserError
 from components.core.files import read_json
 from components.core.refs import digest_folder
-from components.prediction import predictor as module
 from components.prediction.package import package
 from components.prediction.predictor import Predictor
 from tests.evaluated import one_thread, prepare
@@ -53,7 +52,7 @@ def test_raw_values_get_the_probabilities_that_evaluation_stored_for_every_subse
     run, folder = packaged
     rows = {record: row for row, record in enumerate(run.source.ids)}
     stored = pq.read_table(folder.parents[1] / "evaluation" / "predictions.parquet").to_pylist()
-    assert {s["subset"] for s in stored} == set(predictor.temperatures)
+    assert {s["subset"] for s in stored} == set(predictor.classifier.temperatures)
     asked = [{m: run.source.raws[m][rows[s["id"]]] for m in s["subset"].split("+")} for s in stored]
     for start in range(0, len(asked), 50):
         for answer, s in zip(
@@ -98,14 +97,16 @@ def test_a_record_finds_itself_by_each_modality_and_fused(packaged, predictor):
         assert [h.score for h in hits] == sorted((h.score for h in hits), reverse=True)
 
 
+def _stored(folder, target):
+    """The vectors of an index, by record id."""
+    ids = pq.read_table(folder / "index" / target / "rows.parquet")["id"].to_pylist()
+    return dict(zip(ids, np.load(folder / "index" / target / "vectors.npy"), strict=True))
+
+
 def test_search_is_the_full_sort_of_cosines(packaged, predictor):
-    run, folder = packaged
-    query = predictor.embed("text", "round ring ball")
-    vectors, present = (
-        np.load(folder / "index" / "image.npy"),
-        np.load(folder / "index" / "present.npy")[:, 1],
-    )
-    scores = {run.source.ids[r]: float(vectors[r] @ query) for r in np.flatnonzero(present)}
+    folder = packaged[1]
+    query = predictor.predict([{"text": "round ring ball"}])[0].embeddings["text"]
+    scores = {i: float(vector @ query) for i, vector in _stored(folder, "image").items()}
     wanted = sorted(scores, key=lambda i: (-scores[i], i))[:10]
     hits = predictor.search({"text": "round ring ball"}, target="image", k=10)
     assert [h.id for h in hits] == wanted
@@ -117,13 +118,12 @@ def test_several_modalities_join_their_rankings_by_reciprocal_rank(packaged, pre
     run, folder = packaged
     record = next(r for row in range(200) if len(r := run.source.raw(row)) == 3)
     query = {"image": record["image"], "text": record["text"]}
-    present, joined = np.load(folder / "index" / "present.npy")[:, 0], {}
-    vectors = np.load(folder / "index" / "facts.npy")
-    for name, raw in query.items():
-        scores = vectors @ predictor.embed(name, raw)
-        order = sorted(np.flatnonzero(present), key=lambda r: (-scores[r], run.source.ids[r]))
-        for rank, row in enumerate(order):
-            joined[run.source.ids[row]] = joined.get(run.source.ids[row], 0) + 1 / (61 + rank)
+    joined, stored = {}, _stored(folder, "facts")
+    vectors = predictor.predict([query])[0].embeddings
+    for name in query:
+        scores = {i: float(v @ vectors[name]) for i, v in stored.items()}
+        for rank, found in enumerate(sorted(scores, key=lambda i: (-scores[i], i))):
+            joined[found] = joined.get(found, 0) + 1 / (61 + rank)
     hits = predictor.search(query, target="facts", k=8)
     assert [h.score for h in hits] == pytest.approx(
         sorted(joined.values(), reverse=True)[:8], abs=1e-9
@@ -168,7 +168,6 @@ def test_previews_are_those_of_encode_and_absent_ones_are_none(packaged, predict
         (lambda p: p.search({"text": "a"}, by="image"), "by"),
         (lambda p: p.search({"text": "a"}, k=0), "k"),
         (lambda p: p.search({"text": "a"}, labels=["circel"]), "labels"),
-        (lambda p: p.embed("image", b""), "image"),
     ],
 )
 def test_bad_input_names_its_field(predictor, ask, field):
@@ -213,7 +212,7 @@ def test_any_changed_or_missing_file_is_refused_by_name(packaged, tmp_path):
 
 
 def test_no_list_or_a_damaged_list_is_refused(packaged, tmp_path):
-    with pytest.raises(UserError, match="no model package"):
+    with pytest.raises(UserError, match="not a model package"):
         Predictor.load(tmp_path)
     copy = tmp_path / "copy"
     shutil.copytree(packaged[1], copy)
@@ -262,4 +261,3 @@ def test_answering_needs_no_engine_and_no_training_library(packaged):
 def test_metrics_and_size_are_told(packaged, predictor):
     assert predictor.metrics == read_json(packaged[1] / "metrics.json")
     assert len(predictor) == 200
-    assert module.FUSED == "fused"

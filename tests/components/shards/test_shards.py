@@ -18,7 +18,8 @@ from components.exchange.exchange import Exchange
 from components.features.encode import encode
 from components.prediction.batch import predict
 from components.prediction.block import BLOCK
-from components.prediction.predictor import Predictor, check_package
+from components.prediction.format import check_package
+from components.prediction.predictor import Predictor
 from components.shards import work
 from components.shards.cut import media_in_store
 from components.shards.join import accounted, folders, join_answers, join_features, results

@@ -1,0 +1,79 @@
+"""The protocol of indexes: vectors of records by id, with attributes to filter by, searched by inner product.
+
+A part file in ``index/`` exports a frozen ``Config``, ``build(config, *, dim, attributes)``, which gives an empty index,
+and ``open(place)``, which reads a saved one.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+DEFAULT = "exact"
+"""The index that a package gets."""
+
+Attributes = Mapping[str, Sequence[str | None]]
+"""Attribute name to one value for each record of a call; null where a record has none."""
+
+Where = Mapping[str, Collection[str]]
+"""Attribute name to the values allowed; a record must satisfy all of them, and null satisfies none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """The records that one query found, best first.
+
+    Attributes:
+        ids: ``(<= k,)`` record ids.
+        scores: ``(<= k,)`` inner products in descending order; equal scores are ordered by id.
+    """
+
+    ids: list[str]
+    scores: NDArray[np.float32]
+
+
+class Index(Protocol):
+    """A searchable set of vectors; each record id occurs once."""
+
+    def __len__(self) -> int:
+        """Number of records."""
+        ...
+
+    def upsert(self, ids: Sequence[str], vectors: NDArray[np.float32], attrs: Attributes) -> None:
+        """Add records, or replace those whose id exists.
+
+        Args:
+            ids: distinct record ids ``(n,)``.
+            vectors: ``(n, dim)``; the index may keep the array, so the caller must not change it.
+            attrs: ``n`` values for each declared attribute.
+
+        Raises:
+            ValueError: lengths or dimensions differ, an id occurs twice, or other attributes than the declared ones.
+        """
+        ...
+
+    def delete(self, ids: Sequence[str]) -> None:
+        """Remove records; ids that do not exist are ignored."""
+        ...
+
+    def search(
+        self, vectors: NDArray[np.float32], k: int, where: Where | None = None
+    ) -> list[Found]:
+        """Find the best ``k`` records for each query; fewer where fewer satisfy ``where``.
+
+        Args:
+            vectors: queries ``(q, dim)``.
+            k: records wanted, at least 1.
+            where: restricts the records before they are scored; all records by default.
+
+        Raises:
+            ValueError: an attribute that was not declared.
+        """
+        ...
+
+    def save(self, place: Path) -> None:
+        """Write the index into an empty or missing folder, from where ``open`` reads it."""
+        ...

@@ -1,0 +1,139 @@
+"""Raw values of records to calibrated predictions and vectors, exactly as evaluation computes them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from components.core.errors import BadInput, unknown_name
+from components.core.files import read_json
+from components.core.names import FUSED
+from components.features.spec import Modality
+from components.model import network as models
+from components.model.calibration import softmax
+from components.model.inference import Inference, infer
+from components.model.subsets import patterns
+from components.parts.contracts import Raw, decoded
+from components.prediction.format import CALIBRATION
+
+Record = Mapping[str, Raw]
+Vector = NDArray[np.float32]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prediction:
+    """The answer for one record.
+
+    Attributes:
+        label: the most probable class.
+        confidence: its calibrated probability.
+        probabilities: class to calibrated probability.
+        modalities: those of the record, sorted; the answer rests on them.
+        embeddings: modality, and ``fused``, to unit vector ``(dim,)``.
+    """
+
+    label: str
+    confidence: float
+    probabilities: dict[str, float]
+    modalities: tuple[str, ...]
+    embeddings: dict[str, Vector]
+
+
+class Classifier:
+    """The model of one package; may be used from several threads.
+
+    Args:
+        package: a folder that was checked against its list.
+
+    Attributes:
+        names: sorted modality names.
+        classes: sorted class names.
+        modalities: name to what decodes and checks its raw values.
+        temperatures: key of a subset of modalities to its temperature.
+    """
+
+    def __init__(self, package: Path) -> None:
+        self._model = models.load(package)
+        self.names: list[str] = self._model.names
+        self.classes: list[str] = self._model.classes
+        self.modalities: dict[str, Modality] = {
+            name: self._model.specs[name].build(name) for name in self.names
+        }
+        self.temperatures = {
+            key: float(str(value)) for key, value in read_json(package / CALIBRATION).items()
+        }
+
+    def predict(self, records: Sequence[Record]) -> list[Prediction]:
+        """Classify records; each may have any non-empty subset of the modalities.
+
+        Raises:
+            BadInput: a record without any, an unknown modality, or a value that breaks a limit; it names record and field.
+        """
+        return self._answers(records, [f"records.{i}" for i in range(len(records))])
+
+    def embed(self, query: Record) -> dict[str, Vector]:
+        """The unit vectors ``(dim,)`` of one record: of each modality that it has, and fused.
+
+        Raises:
+            BadInput: what `predict` refuses.
+        """
+        (answer,) = self._answers([query], ["query"])
+        return answer.embeddings
+
+    def _answers(self, records: Sequence[Record], places: Sequence[str]) -> list[Prediction]:
+        if not records:
+            return []
+        for record, place in zip(records, places, strict=True):
+            self._check_names(record, place)
+        present = np.array([[name in record for name in self.names] for record in records])
+        arrays: dict[str, NDArray[Any]] = {}
+        for column, name in enumerate(self.names):
+            arrays |= self._encode(name, records, present[:, column], places)
+        found = infer(self._model, arrays, present)
+        keys = patterns(present, self.names)
+        return [self._prediction(found, row, key) for row, key in enumerate(keys)]
+
+    def _prediction(self, found: Inference, row: int, key: str) -> Prediction:
+        p = softmax(found.logits[row : row + 1], self.temperatures.get(key, 1.0))[0]
+        best, names = int(p.argmax()), tuple(key.split("+"))
+        vectors = {name: found.embeddings[name][row] for name in names}
+        return Prediction(
+            label=self.classes[best],
+            confidence=float(p[best]),
+            probabilities=dict(zip(self.classes, p.tolist(), strict=True)),
+            modalities=names,
+            embeddings={**vectors, FUSED: found.fused[row]},
+        )
+
+    def _check_names(self, record: Record, place: str) -> None:
+        for name in record:
+            if name not in self.modalities:
+                wanted = unknown_name("modality", name, self.modalities)
+                raise BadInput(f"{place}.{name}", "a value", wanted)
+        if not record:
+            raise BadInput(place, "no modality", f"at least one of {', '.join(self.modalities)}")
+
+    def _encode(
+        self,
+        name: str,
+        records: Sequence[Record],
+        has: NDArray[np.bool_],
+        places: Sequence[str],
+    ) -> dict[str, NDArray[Any]]:
+        """View name to inputs ``(records, *shape)``; rows without the modality ``has (records,)`` are zeros."""
+        modality = self.modalities[name]
+        at: list[int] = np.flatnonzero(has).tolist()
+        values = decoded(modality.kind, [records[i][name] for i in at], modality.detail)
+        for i, value in zip(at, values, strict=True):
+            if isinstance(value, BadInput):
+                field = value.field.removeprefix(name)
+                raise BadInput(f"{places[i]}.{name}{field}", value.got, value.wanted)
+        arrays = {}
+        for view, encoder in modality.encoders.items():
+            arrays[view] = np.zeros((len(records), *encoder.shape), dtype=encoder.dtype)
+            if at:
+                arrays[view][at] = encoder.encode(values)
+        return arrays
