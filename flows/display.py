@@ -1,4 +1,4 @@
-"""What a person sees while work goes on: bars on a terminal, a line per quarter elsewhere; always on standard error."""
+"""Progress on standard error: bars on a terminal, elsewhere a line for each quarter of the work."""
 
 from types import TracebackType
 from typing import Self

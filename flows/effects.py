@@ -1,4 +1,4 @@
-"""Effects on shared state: they run every time, cheaply and idempotently, and follow the evidence."""
+"""Effects on shared state: they run every time, are idempotent, and follow the evidence."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,6 @@
-"""The engines of a run: Prefect's server and MLflow's database, started beside other work and waited for only when needed.
+"""The engines of a run: Prefect's server and MLflow's database.
+
+They start beside other work, and a run waits for them only when it needs them.
 
 A team's servers are named by the environment (see `components.config.home`) and are not started.
 """
@@ -26,7 +28,8 @@ QUIET = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "PREFECT_LOGGING_LEVEL": "WARNING",
     "PREFECT_LOGGING_SERVER_LEVEL": "WARNING",
-    "PREFECT_LOGGING_LOGGERS_PREFECT_TASK_RUNS_LEVEL": "INFO",  # what a training's pods write belongs to the run
+    # The lines of training pods belong to the run's log.
+    "PREFECT_LOGGING_LOGGERS_PREFECT_TASK_RUNS_LEVEL": "INFO",
     "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_ASSISTANT": "false",
@@ -38,7 +41,10 @@ QUIET = {
     "TOKENIZERS_PARALLELISM": "false",
     "OMP_WAIT_POLICY": "PASSIVE",
 }
-"""Telemetry off everywhere, logs quiet, no model hub; threads that wait do not spin (on busy cores many times faster)."""
+"""Telemetry and model hubs are off, and logs are quiet.
+
+Waiting threads do not spin, which is many times faster on busy cores.
+"""
 
 _PREFECT_TIMEOUT = 180.0
 """Seconds; a first start migrates its database (33 s on a busy pair of cores)."""
@@ -52,7 +58,7 @@ def quiet() -> None:
 
 @dataclass(kw_only=True)
 class Engines:
-    """The engines one run uses; ``seconds`` is the time the run had to wait for them."""
+    """The engines of one run; ``seconds`` is the time that the run waited for them."""
 
     home: Home
     services: bool = False
@@ -65,7 +71,7 @@ class Engines:
         """Start what is not running yet; returns at once.
 
         Raises:
-            UsageError: this is a pod, and it was not told where Prefect's server is.
+            UsageError: this is a pod, and the address of Prefect's server is not set.
         """
         if in_cluster() and PREFECT not in os.environ:
             raise UsageError(missing_in_pod(PREFECT))
@@ -96,11 +102,13 @@ class Engines:
         while not _answers(url):
             if self._server is not None and self._server.poll() is not None:
                 raise UserError(
-                    f"Prefect's server ended with code {self._server.returncode}; its log: {self._log('prefect')}"
+                    f"Prefect's server ended with code {self._server.returncode}; "
+                    f"its log: {self._log('prefect')}"
                 )
             if time.monotonic() - start > _PREFECT_TIMEOUT:
                 raise UserError(
-                    f"Prefect's server at {url} did not answer in {_PREFECT_TIMEOUT:.0f} s; its log: {self._log('prefect')}"
+                    f"Prefect's server at {url} did not answer in {_PREFECT_TIMEOUT:.0f} s; "
+                    f"its log: {self._log('prefect')}"
                 )
             time.sleep(0.1)
         self.seconds += time.monotonic() - start
@@ -153,7 +161,7 @@ class Engines:
         write_json(self._address, {"url": url, "pid": self._server.pid, "services": self.services})
 
     def _spawn(self, name: str, command: list[str]) -> subprocess.Popen[bytes]:
-        # Its own session: a terminal's Ctrl-C reaches the run alone, which then stops its engines in order.
+        # Its own session: a terminal's Ctrl-C reaches the run alone, which then stops its engines.
         # PDEATHSIG: they end with the run even when it is killed with SIGKILL.
         with self._log(name).open("ab") as log:
             return subprocess.Popen(
@@ -167,7 +175,7 @@ class Engines:
 
 @contextmanager
 def started(home: Home, *, services: bool = False) -> Iterator[Engines]:
-    """Engines that are started now and stopped at the end."""
+    """Start the engines, and stop them when the block ends."""
     quiet()
     engines = Engines(home=home, services=services)
     engines.start()
@@ -178,7 +186,7 @@ def started(home: Home, *, services: bool = False) -> Iterator[Engines]:
 
 
 def free_port() -> int:
-    """A loopback port that nobody listens on at the moment."""
+    """A loopback port that no process listens on at the moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -194,7 +202,10 @@ def _answers(url: str) -> bool:
 
 
 def _die_with_parent() -> None:
-    """In the child: leave the terminal's process group and ask Linux for SIGTERM when the parent dies (prctl(2))."""
+    """Leave the terminal's process group, and ask Linux for SIGTERM when the parent dies.
+
+    Runs in the child; see prctl(2).
+    """
     os.setsid()
     if sys.platform == "linux":
         import ctypes

@@ -1,4 +1,4 @@
-"""One run from the command line: an answer at once if nothing changed, else engines and the flow."""
+"""One run from the command line: an answer if nothing changed, else engines and the flow."""
 
 import importlib
 import os

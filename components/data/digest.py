@@ -138,7 +138,11 @@ def _is_doubtful(name: str) -> bool:
     return hidden or ("/" not in name and name.lower().endswith(_DESCRIPTIONS))
 
 
-def _named(filesystem: Any, records: Sequence[str], columns: Sequence[str]) -> set[str]:  # noqa: ANN401
+def _named(
+    filesystem: Any,  # noqa: ANN401
+    records: Sequence[str],
+    columns: Sequence[str],
+) -> set[str]:
     """The texts in the modalities' columns, as normal relative paths."""
     found: set[str] = set()
     for place in records:

@@ -99,7 +99,7 @@ class Step:
     """One row of the step table.
 
     Attributes:
-        name: unique in the table. A repeated box of the picture has its round in the name: ``train@2``.
+        name: unique in the table. The name of a repeated box ends with its round: ``train@2``.
         version: raise it when the step's code changes its result (a golden test watches).
         inputs: input name, as the work calls it, to the earlier row (or ``data``) that it reads.
         config: the step's own part of the configuration.

@@ -20,8 +20,8 @@ class StepKey:
         version: raised by hand when the step's code changes its result.
         inputs: row that the step reads (or ``data``) to the digest of its output.
         config: the step's own part of the configuration.
-        sources: chosen parts (``fusion gated``) to the digest of their source text; ``code`` to that
-            of the code that the output carries.
+        sources: chosen parts (``fusion gated``) to the digest of their source text;
+            ``code`` to that of the code that the output carries.
         libraries: versions of the libraries that shape the result.
     """
 
