@@ -6,7 +6,9 @@ from typing import Annotated
 
 import typer
 
+from components.core.names import FUSED
 from flows.commands.answer import Answer, give
+from serving.defaults import HITS, HOST, MAX_HITS, PORT
 
 app = typer.Typer(
     name="concord",
@@ -194,8 +196,8 @@ def ledger(model: Model = None, as_json: AsJson = False) -> None:
 @app.command()
 def serve(
     model: Model = None,
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 3000,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = HOST,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = PORT,
     as_json: AsJson = False,
 ) -> None:
     """Serve the champion and follow the registry until interrupted.
@@ -261,8 +263,10 @@ def search(
     media: Image = None,
     text: Text = None,
     fields: Fields = None,
-    target: Annotated[str, typer.Option(help="Modality to search in, or `fused`.")] = "fused",
-    k: Annotated[int, typer.Option("-k", min=1, max=1000, help="How many records to return.")] = 10,
+    target: Annotated[str, typer.Option(help="Modality to search in, or `fused`.")] = FUSED,
+    k: Annotated[
+        int, typer.Option("-k", min=1, max=MAX_HITS, help="How many records to return.")
+    ] = HITS,
     url: Url = None,
     as_json: AsJson = False,
 ) -> None:

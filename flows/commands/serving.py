@@ -9,13 +9,12 @@ from components.core.errors import UsageError
 from flows.commands.answer import Answer, table
 from flows.commands.registry import only_model
 from flows.display import console
-
-_DEFAULT_URL = "http://127.0.0.1:3000"
+from serving.defaults import URL
 
 
 def serve(model: str | None, *, host: str, port: int) -> Answer:
     """Serve the champion until interrupted."""
-    from serving.endpoint import supervise
+    from serving.follow import supervise
 
     home = find()
     name = only_model(home, model)
@@ -31,7 +30,7 @@ def classify(media: list[str], text: list[str], fields: list[str], url: str | No
     """Ask for the class of one record."""
     from serving.client import Client
 
-    with Client(url or _DEFAULT_URL) as client:
+    with Client(url or URL) as client:
         answer = client.classify([_record(media, text, fields)])
     found = answer["answers"][0]
     top = sorted(found["probabilities"].items(), key=lambda p: -p[1])[:5]
@@ -47,7 +46,7 @@ def search(
     """Ask for the nearest records."""
     from serving.client import Client
 
-    address = url or _DEFAULT_URL
+    address = url or URL
     with Client(address) as client:
         answer = client.search(_record(media, text, fields), target=target, k=k)
     rows = [[hit["id"], f"{hit['score']:.3f}", hit["label"] or ""] for hit in answer["hits"]]

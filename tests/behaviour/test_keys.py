@@ -293,7 +293,6 @@ CHANGES = {
     "device": (options(training={"device": "cpu"}), set()),
     "how often checkpoints are written": (options(training={"checkpoint_every": 5}), set()),
     "terms of the gate": (options(gate={"margin": 0.1}), set()),
-    "port of the service": (options(serving={"port": 4000}), set()),
 }
 
 

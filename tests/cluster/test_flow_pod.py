@@ -10,7 +10,7 @@ from components.core.refs import digest_folder
 from components.registry.ledger import Ledger
 from components.registry.mlflow_store import Registry
 from components.registry.promotion import Promotion
-from serving import endpoint
+from serving import bentos
 from tests import tiny
 from tests.cluster import flow_pod
 
@@ -180,5 +180,5 @@ def test_a_pod_that_was_given_no_servers_makes_no_database_and_says_what_is_miss
 @pytest.mark.usefixtures("first")
 def test_another_machine_of_the_team_builds_what_it_serves_from_the_registry(team, tmp_path):
     laptop = replace(team.home, root=tmp_path / "laptop")
-    bento = endpoint.bento_of(laptop, Promotion(laptop, "tiny").champion())
+    bento = bentos.bento_of(laptop, Promotion(laptop, "tiny").champion())
     assert (bento / "bento.yaml").is_file()

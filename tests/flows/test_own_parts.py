@@ -10,7 +10,7 @@ import pytest
 from components.config.home import Home
 from components.prediction.predictor import Predictor
 from components.registry.promotion import Promotion
-from serving.endpoint import bento_of
+from serving.bentos import bento_of
 from tests.behaviour import own_parts
 from tests.loop import outcome
 

@@ -6,7 +6,7 @@ import pytest
 
 from serving.bento import build
 from serving.client import Client
-from serving.endpoint import start, stop
+from serving.process import start, stop
 from tests.packaged import packed
 
 

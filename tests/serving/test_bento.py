@@ -1,5 +1,6 @@
 """The Bento: pinned to its package, the same bytes for the same package, enough by itself."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -30,7 +31,7 @@ def test_a_bento_is_named_by_its_package_and_carries_it(bento):
         ("serving/app.py", True),
         ("components/model/network.py", True),
         ("components/training/loop.py", False),
-        ("serving/endpoint.py", False),
+        ("serving/process.py", False),
     ],
 )
 def test_the_digest_of_its_code_follows_the_files_that_it_carries(
@@ -51,22 +52,51 @@ def test_the_same_package_gives_the_same_bytes(bento, tmp_path):
     assert digest_folder(build(packed().package, tmp_path)) == digest_folder(bento)
 
 
+ABSENT = (
+    "prefect", "mlflow", "great_expectations", "dvc", "kubernetes", "sklearn", "scipy", "matplotlib", "pandas",
+)  # fmt: skip
+
+
+def test_it_carries_the_listed_rooms_and_nothing_else(bento):
+    source = bento / "src"
+    carried = {p.relative_to(source).as_posix() for p in source.rglob("*.py")}
+    assert carried == {file.as_posix() for file in module.served_files()}
+    rooms = {name.split("/")[1] for name in carried if name.startswith("components/")}
+    assert rooms == {
+        "__init__.py", "config", "core", "data", "features", "model", "parts", "prediction",
+    }  # fmt: skip
+
+
 def test_it_answers_from_its_own_code_where_training_and_engines_are_absent(bento):
     """The Bento's folder alone, in a process that refuses to import what a serving image lacks."""
-    code = (
-        "import sys\n"
-        "for name in ('prefect', 'mlflow', 'great_expectations', 'dvc', 'kubernetes', 'sklearn', 'matplotlib', 'pandas'):\n"
-        "    sys.modules[name] = None\n"
-        "import serving.service as service\n"
-        "assert 'torch' not in sys.modules\n"
-        "answers = service._loaded.answers\n"
-        "import components; print(components.__file__, answers.classify([{'text': 'ring'}])[0].label)"
-    )
+    code = f"""
+import sys
+for name in {ABSENT}:
+    sys.modules[name] = None
+import serving.service as service
+assert 'torch' not in sys.modules
+answers = service._loaded.answers
+label = answers.classify([{{'text': 'ring'}}])[0].label
+hits = answers.search({{'text': 'ring'}}, by=None, target='fused', k=3, labels=[label])
+answers.preview(hits[0].id, hits[0].modalities[0])
+answers.info()
+from components.parts import loading
+for family in ('encoders', 'fusion', 'index', 'kinds'):
+    for name in loading.available(family):
+        loading.load(family, name)
+own = [m.__file__ for n, m in sys.modules.items() if n.split('.')[0] in ('components', 'serving')]
+print(all(file.startswith({str(bento)!r}) for file in own), len(own))
+"""
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=bento / "src", capture_output=True, text=True, check=False
+        [sys.executable, "-c", code],
+        cwd=bento / "src",
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": ""},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith(str(bento))
+    assert done.stdout.startswith("True")
 
 
 def test_what_bentoml_refuses_is_told_and_leaves_nothing(tmp_path):

@@ -18,7 +18,8 @@ from components.core.refs import digest_folder
 from components.prediction.predictor import Predictor
 from components.registry.ledger import Entry, Ledger
 from components.registry.promotion import Promotion
-from serving import endpoint as endpoints
+from serving import address, bentos, follow
+from serving import process as processes
 from serving.client import Client
 from tests.packaged import packed
 from tests.serving.conftest import free_port
@@ -38,7 +39,7 @@ def wait_for(what, seconds=120):
 
 def listens(port):
     try:
-        endpoints.check_port("127.0.0.1", port)
+        address.check_port("127.0.0.1", port)
     except UsageError:
         return True
     return False
@@ -105,15 +106,15 @@ def test_refusals_come_back_as_one_sentence(client):
 
 def test_a_taken_port_is_named_before_anything_starts(endpoint, bento, tmp_path):
     with pytest.raises(UsageError, match=rf"port {endpoint.port} .*process \d+ .*--port"):
-        endpoints.start(
+        processes.start(
             bento, host="127.0.0.1", port=endpoint.port, version=1, log=tmp_path / "log"
         )
     with pytest.raises(UsageError, match="no address"):
-        endpoints.start(
+        processes.start(
             bento, host="no.such.host.invalid", port=free_port(), version=1, log=tmp_path / "log"
         )
     with pytest.raises(UserError, match="no Bento"):
-        endpoints.start(
+        processes.start(
             tmp_path, host="127.0.0.1", port=free_port(), version=1, log=tmp_path / "log"
         )
     assert list(tmp_path.iterdir()) == []
@@ -125,7 +126,7 @@ def test_a_server_that_does_not_start_is_stopped_and_its_log_is_shown(tmp_path, 
     (broken / "src" / "package" / "model.json").write_text("{")
     port = free_port()
     with pytest.raises(UserError, match=r"(?s)ended before it was ready.*log.*JSON"):
-        endpoints.start(broken, host="127.0.0.1", port=port, version=1, log=tmp_path / "log")
+        processes.start(broken, host="127.0.0.1", port=port, version=1, log=tmp_path / "log")
     assert not listens(port)
 
 
@@ -157,7 +158,7 @@ def promoted(home, version, digest):
 
 def supervisor(home, port):
     code = (
-        "import sys; from pathlib import Path; from components.config.home import find; from serving.endpoint import supervise\n"
+        "import sys; from pathlib import Path; from components.config.home import find; from serving.follow import supervise\n"
         "told = lambda line: print(line, flush=True)\n"
         "supervise(find(Path(sys.argv[1])), 'tiny', host='127.0.0.1', port=int(sys.argv[2]), told=told, poll_seconds=0.2)\n"
         "assert 'mlflow' not in sys.modules and 'torch' not in sys.modules"
@@ -172,7 +173,7 @@ def test_supervise_follows_the_champion_and_ends_clean(tmp_path, bento):
     """The first Bento is installed as a run does it, the second one is built."""
     home, port = find(tmp_path / ".concord"), free_port()
     registered(home, "1" * 64, "2" * 64)
-    endpoints.install(home, Promotion(home, "tiny").versions().all()[0], bento)
+    bentos.install(home, Promotion(home, "tiny").versions().all()[0], bento)
     promoted(home, 1, "1" * 64)
     process = supervisor(home, port)
     try:
@@ -198,7 +199,7 @@ def test_supervise_follows_the_champion_and_ends_clean(tmp_path, bento):
 def test_no_server_outlives_a_launcher_that_was_killed(bento, tmp_path):
     port = free_port()
     code = (
-        "import sys, time; from pathlib import Path; from serving.endpoint import start\n"
+        "import sys, time; from pathlib import Path; from serving.process import start\n"
         "bento, log = Path(sys.argv[1]), Path(sys.argv[3])\n"
         "start(bento, host='127.0.0.1', port=int(sys.argv[2]), version=1, log=log)\n"
         "print('ready', flush=True); time.sleep(600)"
@@ -219,26 +220,26 @@ def test_installing_a_bento_twice_changes_nothing_and_new_code_replaces_it(tmp_p
     home = find(tmp_path / ".concord")
     registered(home, "1" * 64)
     (version,) = Promotion(home, "tiny").versions().all()
-    endpoints.install(home, version, bento)
-    installed = endpoints.bento_of(home, version)
+    bentos.install(home, version, bento)
+    installed = bentos.bento_of(home, version)
     assert digest_folder(installed) == digest_folder(bento)
     before = installed.stat().st_ino
-    endpoints.install(home, version, bento)
+    bentos.install(home, version, bento)
     assert installed.stat().st_ino == before
     shutil.copytree(bento, tmp_path / "other")
     (tmp_path / "other" / "src" / "serving" / "app.py").write_text("# another version")
-    endpoints.install(home, version, tmp_path / "other")
+    bentos.install(home, version, tmp_path / "other")
     assert digest_folder(installed) == digest_folder(tmp_path / "other")
 
 
 def test_without_a_champion_it_says_what_to_do(tmp_path):
     home = find(tmp_path / "home")
     with pytest.raises(UserError, match=r"no champion.*concord run"):
-        endpoints.supervise(home, "tiny", host="127.0.0.1", port=free_port(), told=print)
+        follow.supervise(home, "tiny", host="127.0.0.1", port=free_port(), told=print)
     registered(home, "1" * 64)
     with pytest.raises(UserError, match="did you mean 'tiny'"):
-        endpoints.supervise(home, "tinny", host="127.0.0.1", port=free_port(), told=print)
+        follow.supervise(home, "tinny", host="127.0.0.1", port=free_port(), told=print)
     promoted(home, 1, "1" * 64)
     (home.root / "package").unlink()
-    with pytest.raises(UserError, match="gone from"):
-        endpoints.supervise(home, "tiny", host="127.0.0.1", port=free_port(), told=print)
+    with pytest.raises(UserError, match="missing from"):
+        follow.supervise(home, "tiny", host="127.0.0.1", port=free_port(), told=print)

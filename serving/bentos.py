@@ -1,0 +1,73 @@
+"""The Bentos of registered versions in the state folder: installed by a run, or built from the package."""
+
+import contextlib
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from filelock import FileLock
+
+from components.config.home import Home
+from components.core.errors import UserError
+from components.core.files import written_aside
+from components.core.refs import digest_folder
+from components.registry.promotion import Promotion
+from components.registry.versions import RegisteredVersion
+from serving.bento import build, link
+
+
+def install(home: Home, version: RegisteredVersion, bento: Path) -> None:
+    """Put the Bento of a version, built by a run, where `follow.supervise` finds it. Repeating it changes nothing.
+
+    Raises:
+        UserError: the state folder cannot be written.
+    """
+    target = _bentos(home, version)
+    with _writing(home):
+        if (target / "bento.yaml").is_file() and _code(target) == _code(bento):
+            return
+        with written_aside(target.parent) as aside:
+            shutil.copytree(bento, aside / "bento", copy_function=link)
+
+
+def bento_of(home: Home, version: RegisteredVersion) -> Path:
+    """The Bento of a registered version, built from its package where no run has installed one.
+
+    It is made aside and renamed, so that a killed build leaves nothing incomplete.
+
+    Raises:
+        UserError: the package of the version does not exist, BentoML refused, or the state folder cannot be written.
+    """
+    target = _bentos(home, version)
+    if not (target / "bento.yaml").is_file():
+        package = Promotion(home, version.model).package_of(version)
+        if not package.is_dir():
+            raise UserError(
+                f"the package of {version.model} version {version.version} is missing from {package}; "
+                "run its configuration again, or roll back to another version"
+            )
+        with _writing(home), written_aside(target.parent) as aside:
+            build(package, aside)
+    return target
+
+
+def _bentos(home: Home, version: RegisteredVersion) -> Path:
+    return home.root / "bentos" / version.package_digest[:12] / "bento"
+
+
+def _code(bento: Path) -> str:
+    return digest_folder(bento / "src" / "components") + digest_folder(bento / "src" / "serving")
+
+
+@contextlib.contextmanager
+def _writing(home: Home) -> Iterator[None]:
+    """One writer of Bentos at a time; a full disk or a read-only folder is one clear sentence."""
+    folder = home.root / "bentos"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / "write.lock"):
+            yield
+    except OSError as error:
+        raise UserError(
+            f"cannot write {folder} ({error.strerror or error}); free space there, make it writable, or set CONCORD_HOME"
+        ) from error

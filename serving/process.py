@@ -1,0 +1,156 @@
+"""A Bento served as a process: started, awaited until it answers, stopped.
+
+A server is a process group of its own. It ends when it is asked to, and also when its launcher has ended
+(`serving.service` watches it), so that no orphan holds the port.
+"""
+
+import contextlib
+import http.client
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from components.core.errors import UserError
+from serving.address import check_port, resolve
+
+_READY_SECONDS = 120.0
+_STOP_SECONDS = 15.0
+_TAIL = 2000
+"""Characters of the log that a failure shows."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Endpoint:
+    """A running server."""
+
+    process: subprocess.Popen[bytes]
+    host: str
+    port: int
+    log: Path
+    scratch: Path
+    """BentoML's own state while it runs; removed when it stops."""
+
+    @property
+    def url(self) -> str:
+        """Where it answers."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"
+
+
+def start(
+    bento: Path,
+    *,
+    host: str,
+    port: int,
+    version: int | None,
+    log: Path,
+    ready_seconds: float = _READY_SECONDS,
+) -> Endpoint:
+    """Serve a Bento and return when it is ready.
+
+    Args:
+        bento: folder with ``bento.yaml``.
+        host: an address of this machine, or its name.
+        port: a free one.
+        version: in the registry, part of every answer.
+        log: receives the output of the server; earlier output is kept.
+        ready_seconds: how long to wait.
+
+    Raises:
+        UsageError: the port is taken, or the host is not this machine.
+        UserError: no Bento there, or it did not become ready; the message ends with the log's last lines.
+    """
+    if not (bento / "bento.yaml").is_file():
+        raise UserError(f"no Bento in {bento}; `concord run CONFIG` builds one")
+    address = resolve(host)
+    check_port(address, port)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix="concord-serve-"))
+    environment = {
+        **os.environ,
+        "BENTOML_HOME": str(scratch),
+        "BENTOML_DO_NOT_TRACK": "True",
+        "CONCORD_LAUNCHER": str(os.getpid()),
+        "CONCORD_MODEL_VERSION": "" if version is None else str(version),
+        "PYTHONDONTWRITEBYTECODE": "1",  # the Bento is the output of a step: it stays as it was built
+    }
+    for variable in ("PYTHONPATH", "CONCORD_PACKAGE"):
+        environment.pop(variable, None)
+    command = [
+        sys.executable,
+        "-m",
+        "bentoml",
+        "serve",
+        str(bento.resolve()),
+        "--host",
+        address,
+        "--port",
+        str(port),
+    ]
+    with log.open("ab") as output:
+        begin = output.tell()
+        process = subprocess.Popen(
+            command, cwd=bento.resolve(), env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+            start_new_session=True,
+        )  # fmt: skip
+    endpoint = Endpoint(process=process, host=address, port=port, log=log, scratch=scratch)
+    try:
+        _wait_until_ready(endpoint, ready_seconds, begin)
+    except BaseException:
+        stop(endpoint)
+        raise
+    return endpoint
+
+
+def stop(endpoint: Endpoint) -> None:
+    """End a server and everything it started, and wait until it has ended. Repeating it does nothing."""
+    process = endpoint.process
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(_STOP_SECONDS)
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)  # workers that outlived their parent
+    process.wait()
+    shutil.rmtree(endpoint.scratch, ignore_errors=True)
+
+
+def _wait_until_ready(endpoint: Endpoint, seconds: float, begin: int) -> None:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if (code := endpoint.process.poll()) is not None:
+            raise UserError(
+                f"the server ended before it was ready (exit code {code}){_tail(endpoint, begin)}"
+            )
+        if _is_ready(endpoint):
+            return
+        time.sleep(0.1)
+    raise UserError(f"the server was not ready after {seconds:.0f} s{_tail(endpoint, begin)}")
+
+
+def _is_ready(endpoint: Endpoint) -> bool:
+    connection = http.client.HTTPConnection(endpoint.host, endpoint.port, timeout=5)
+    try:
+        connection.request("GET", "/readyz")
+        return connection.getresponse().status == http.HTTPStatus.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def _tail(endpoint: Endpoint, begin: int) -> str:
+    with endpoint.log.open("rb") as output:
+        output.seek(begin)
+        text = output.read().decode("utf-8", "replace").strip()
+    return (
+        f"; its log, {endpoint.log}, ends with:\n{text[-_TAIL:]}"
+        if text
+        else f"; its log, {endpoint.log}, is empty"
+    )
