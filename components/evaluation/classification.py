@@ -26,12 +26,12 @@ def macro_f1(labels: Classes, predicted: Classes) -> float:
     if not len(labels):
         return float("nan")
     names, codes = np.unique(np.concatenate([labels, predicted]), return_inverse=True)
-    true, said = codes[: len(labels)], codes[len(labels) :]
+    true, found = codes[: len(labels)], codes[len(labels) :]
     support = np.bincount(true, minlength=len(names))
-    claimed = np.bincount(said, minlength=len(names))
-    hits = np.bincount(true[true == said], minlength=len(names))
+    predicted_count = np.bincount(found, minlength=len(names))
+    hits = np.bincount(true[true == found], minlength=len(names))
     occurs = support > 0
-    return float(np.mean(2 * hits[occurs] / (support[occurs] + claimed[occurs])))
+    return float(np.mean(2 * hits[occurs] / (support[occurs] + predicted_count[occurs])))
 
 
 def confusion(

@@ -109,9 +109,9 @@ def _macro_f1(
     drawn: NDArray[np.float64], kinds: NDArray[np.int64], column: int, classes: int
 ) -> NDArray[np.float64]:
     """Macro-F1 ``(draws,)`` from counts ``(draws, kinds)`` of kinds of row ``(kinds, 3)``."""
-    true, said = kinds[:, 0], kinds[:, column]
-    support, claimed = drawn @ np.eye(classes)[true], drawn @ np.eye(classes)[said]
-    hits = drawn @ (np.eye(classes)[true] * (true == said)[:, None])
-    f1 = np.where(support > 0, 2 * hits / np.maximum(support + claimed, 1), 0.0)
+    true, predicted = kinds[:, 0], kinds[:, column]
+    support, predicted_count = drawn @ np.eye(classes)[true], drawn @ np.eye(classes)[predicted]
+    hits = drawn @ (np.eye(classes)[true] * (true == predicted)[:, None])
+    f1 = np.where(support > 0, 2 * hits / np.maximum(support + predicted_count, 1), 0.0)
     result: NDArray[np.float64] = f1.sum(axis=1) / (support > 0).sum(axis=1)
     return result

@@ -362,17 +362,17 @@ def _per_class(
     counts: NDArray[np.int64], classes: Sequence[str]
 ) -> list[tuple[str, int, float, float, float]]:
     """Class, test records, precision, recall and F1, the worst first."""
-    support, claimed, hits = counts.sum(axis=1), counts.sum(axis=0), np.diag(counts)
+    support, predicted_count, hits = counts.sum(axis=1), counts.sum(axis=0), np.diag(counts)
     rows = []
     for i in map(int, np.flatnonzero(support)):
-        precision = float(hits[i] / claimed[i]) if claimed[i] else 0.0
+        precision = float(hits[i] / predicted_count[i]) if predicted_count[i] else 0.0
         rows.append(
             (
                 classes[i],
                 int(support[i]),
                 precision,
                 float(hits[i] / support[i]),
-                float(2 * hits[i] / (support[i] + claimed[i])),
+                float(2 * hits[i] / (support[i] + predicted_count[i])),
             )
         )
     return sorted(rows, key=lambda r: (r[4], r[0]))
@@ -385,14 +385,14 @@ def _fields(value: str, most: int) -> Markup:
         found = value
     if not isinstance(found, dict):
         return Markup('<span class="words">{}</span>').format(_cut(str(found), most))
-    told = {
+    filled = {
         k: ", ".join(map(str, v)) if isinstance(v, list) else v
         for k, v in found.items()
         if v not in (None, "", [])
     }
     lines = [
         Markup("<b>{}</b> {}").format(_cut(str(k), 20), _cut(str(v), 24))
-        for k, v in list(told.items())[:5]
+        for k, v in list(filled.items())[:5]
     ]
     return Markup('<span class="words">{}</span>').format(
         Markup("<br>").join(lines) if lines else escape(_NONE)

@@ -27,7 +27,7 @@ PROBABILITY = "probability_"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Figures:
+class Counts:
     """How many records there were, and how many of them got an answer."""
 
     records: int
@@ -159,7 +159,7 @@ def predict(
     manifest: Manifest,
     out: Path,
     progress: Progress = silent,
-) -> Figures:
+) -> Counts:
     """Answer all records of a data set into one Parquet file.
 
     Args:
@@ -167,7 +167,7 @@ def predict(
         data_uri: the data set.
         manifest: what its columns mean.
         out: the file; it appears when all is done.
-        progress: told after every batch.
+        progress: called after every batch.
 
     Raises:
         UserError: no records, or none of the model's modalities.
@@ -187,7 +187,7 @@ def write(
     out: Path,
     count: int,
     progress: Progress = silent,
-) -> Figures:
+) -> Counts:
     """Write answers into a file: the same bytes however the tables are cut."""
     done = answered = 0
     with file_aside(out) as aside, pq.ParquetWriter(aside, columns) as writer:
@@ -196,7 +196,7 @@ def write(
             done += len(table)
             answered += len(table) - table["label"].null_count
             progress("predict", done, count)
-    return Figures(records=done, answered=answered)
+    return Counts(records=done, answered=answered)
 
 
 def regrouped(tables: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:

@@ -1,4 +1,7 @@
-"""The database of the registry: an SQLite file on one machine, or a team's PostgreSQL. Its tables are in `METADATA`."""
+"""The database of the registry: an SQLite file on one machine, or a team's PostgreSQL.
+
+Its tables are in `METADATA`.
+"""
 
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -184,8 +187,9 @@ class PostgresServer:
                 with self._engine.begin() as connection:
                     yield connection
             elif self._held.invalidated:  # SQLAlchemy would connect again, without the lock
+                place = postgres_url.place(self._url)
                 raise UserError(
-                    f"cannot {verb} the ledger {postgres_url.place(self._url)}: the connection with its lock ended"
+                    f"cannot {verb} the ledger {place}: the connection with its lock ended"
                 )
             else:
                 with self._held.begin():
@@ -197,14 +201,15 @@ class PostgresServer:
         try:
             yield
         except DBAPIError as error:  # not chained: it may hold the URL, with its password
+            place = postgres_url.place(self._url)
             if getattr(error.orig, "sqlstate", None) == _LOCK_NOT_AVAILABLE:
                 raise UserError(
-                    f"another process has held the ledger {postgres_url.place(self._url)} for long; try again, or "  # noqa: S608
+                    f"another process has held the ledger {place} for long; try again, or "  # noqa: S608
                     "find it: SELECT * FROM pg_locks JOIN pg_stat_activity USING (pid)"
                 ) from None
             reason = postgres_url.without_password(self._url, str(error.orig))
             raise UserError(
-                f"cannot {verb} the ledger {postgres_url.place(self._url)}: {reason}; "
+                f"cannot {verb} the ledger {place}: {reason}; "
                 "check that the server runs and that CONCORD_DATABASE_URL names it, a database, "
                 "and a user who may create a table there"
             ) from None

@@ -1,23 +1,26 @@
 """The written decision between champion and challenger: pure, on the same rows, with an interval.
 
-Definitions. ``d(x)`` is the challenger's ``metric`` minus that of ``x`` on the same held-out rows, and ``[low, high]`` its
-paired bootstrap interval at ``1 - alpha``.
+Definitions. ``d(x)`` is the challenger's ``metric`` minus that of ``x`` on the same held-out rows,
+and ``[low, high]`` its paired bootstrap interval at ``1 - alpha``.
 
 With a champion:
 
 - ``promote``: ``low > margin``. The challenger is shown to be better by more than the margin.
 - ``keep``: ``high <= margin``. The challenger is shown not to be better by more than the margin.
-- ``inconclusive``: anything between. The champion stays; more rows may tell.
+- ``inconclusive``: anything between. The champion stays; more rows may decide.
 
 Without one, the question is whether the version may be served at all:
 
-- it must beat the majority class of the visible training labels: ``low > 0`` (``high <= 0``: ``keep``; else ``inconclusive``);
-- where there are several modalities it must not be below the best single one: ``d >= 0``. A point, not a limit: nothing is
-  taken away from anybody, and where modalities tell the same a proof of gain would leave the users without a model.
-  ``high < 0`` is ``keep``; ``d < 0 <= high`` is ``inconclusive``.
+- It must beat the majority class of the visible training labels: ``low > 0`` (``high <= 0``:
+  ``keep``; else ``inconclusive``).
+- With several modalities it must not be below the best single one: ``d >= 0``. This is a point
+  estimate, not a confidence limit: no user loses anything, and where the modalities carry the same
+  information, requiring a proven gain would leave users without a model. ``high < 0`` is ``keep``;
+  ``d < 0 <= high`` is ``inconclusive``.
 
-A bootstrap of few rows is too sure of itself. So ``promote`` needs enough rows on which exactly one of the two is right for the
-exact McNemar test to be able to speak at all: ``2 * 0.5 ** rows <= alpha`` (6 rows at .05).
+A bootstrap of few rows is overconfident. So ``promote`` needs enough rows on which exactly one of
+the two is right for the exact McNemar test to be able to reject at all:
+``2 * 0.5 ** rows <= alpha`` (6 rows at .05).
 
 Source: paired bootstrap, Efron and Tibshirani 1993, chapter 13; McNemar 1947.
 """
@@ -35,11 +38,12 @@ from components.core.refs import digest_json
 Verdict = Literal["promote", "keep", "inconclusive"]
 ClassNames = NDArray[np.str_]
 """Class names ``(n,)``, one for each row."""
+_CHAMPION, _MAJORITY, _SINGLE = "champion", "majority class", "best single modality"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rows:
-    """What is true and what everybody answers on the held-out rows of one split, in one order."""
+    """True labels and predictions ``(n,)`` on the held-out rows of one split, in one order."""
 
     labels: ClassNames
     challenger: ClassNames
@@ -53,7 +57,7 @@ class Rows:
 
 @dataclass(frozen=True, kw_only=True)
 class Decision:
-    """A verdict, why, and all that it rests on."""
+    """A verdict, its reasons, and all that it rests on."""
 
     verdict: Verdict
     reasons: list[str] = field(default_factory=list)
@@ -62,7 +66,7 @@ class Decision:
 
 
 def evidence_digest(*, challenger: str, champion: str | None, rows: str, config: GateConfig) -> str:
-    """What determines a decision, known before anything is computed.
+    """The digest of what determines a decision, known before anything is computed.
 
     Args:
         challenger: package digest.
@@ -85,34 +89,40 @@ def decide(
     """Decide between champion and challenger.
 
     Args:
-        rows: answers on the rows of ``config.split``.
+        rows: labels and predictions ``(n,)`` on the rows of ``config.split``.
         challenger: package digest of the challenger.
         champion: package digest of the champion, ``None`` where there is none.
         rows_digest: digest of the evaluation that the rows come from.
         config: the rule's numbers.
-        looks: how many decisions were computed for this model before; told with the evidence, it changes nothing.
+        looks: number of earlier decisions for this model on held-out rows (interim looks): each
+            raises the chance of a false promotion. Stored with the evidence; changes no verdict.
 
     Raises:
-        UserError: no rows to compare on.
+        UserError: there are no rows to compare on.
     """
     digest = evidence_digest(
         challenger=challenger, champion=champion, rows=rows_digest, config=config
     )
     evidence: dict[str, Any] = {
-        "challenger": challenger, "champion": champion, "rows_digest": rows_digest, "n": len(rows.labels),
-        "gate": config.model_dump(mode="json"), "looks_before": looks, "comparisons": {},
-    }  # fmt: skip
+        "challenger": challenger,
+        "champion": champion,
+        "rows_digest": rows_digest,
+        "n": len(rows.labels),
+        "gate": config.model_dump(mode="json"),
+        "looks_before": looks,
+        "comparisons": {},
+    }
     if challenger == champion:
         reason = "the challenger is the champion: the same package, nothing to decide"
         return Decision(verdict="keep", reasons=[reason], evidence=evidence, evidence_digest=digest)
     if not len(rows.labels):
         raise UserError(
-            f"the gate has no rows: split {config.split!r} has no labelled record that both models can answer; "
-            "set `gate.split` to a split with labels, or give the data set more of them"
+            f"the gate has no rows: split {config.split!r} has no labelled record that both models "
+            "can answer; set `gate.split` to a split with labels, or add labels to the data set"
         )
     verdicts = [
-        _judge(against, other, rows, config, evidence["comparisons"])
-        for against, other in _opponents(rows, champion)
+        _judge(opponent, predictions, rows, config, evidence["comparisons"])
+        for opponent, predictions in _opponents(rows, champion)
     ]
     order: tuple[Verdict, ...] = ("keep", "inconclusive", "promote")
     verdict = min((v for v, _ in verdicts), key=order.index)
@@ -122,42 +132,55 @@ def decide(
 
 def _opponents(rows: Rows, champion: str | None) -> list[tuple[str, ClassNames]]:
     if champion is not None:
-        assert rows.champion is not None, "there is a champion: its answers are needed"
-        return [("champion", rows.champion)]
+        assert rows.champion is not None, "there is a champion: its predictions are needed"
+        return [(_CHAMPION, rows.champion)]
     assert rows.majority is not None, "there is no champion: the majority class is needed"
-    singles = [] if rows.best_single is None else [("best single modality", rows.best_single)]
-    return [("majority class", rows.majority), *singles]
+    singles = [] if rows.best_single is None else [(_SINGLE, rows.best_single)]
+    return [(_MAJORITY, rows.majority), *singles]
 
 
 def _judge(
-    against: str, other: ClassNames, rows: Rows, config: GateConfig, comparisons: dict[str, Any]
+    opponent: str,
+    predictions: ClassNames,
+    rows: Rows,
+    config: GateConfig,
+    comparisons: dict[str, Any],
 ) -> tuple[Verdict, str]:
-    """Compare with one opponent, note the figures, and say what follows."""
+    """Compare with one opponent's predictions ``(n,)``, and note the figures in ``comparisons``."""
     from components.evaluation.comparison import mcnemar, paired_bootstrap
 
     interval = paired_bootstrap(
-        rows.labels, rows.challenger, other,
-        metric=config.metric, resamples=config.resamples, alpha=config.alpha, seed=config.seed,
-    )  # fmt: skip
-    right, right_other = rows.challenger == rows.labels, other == rows.labels
-    differing = int(np.sum(right != right_other))
-    comparisons[against] = {
-        "difference": interval.difference, "low": interval.low, "high": interval.high,
-        "challenger_accuracy": float(right.mean()), "accuracy": float(right_other.mean()),
-        "rows_where_one_is_right": differing, "mcnemar_p": mcnemar(right, right_other),
-    }  # fmt: skip
-    margin = config.margin if against == "champion" else 0.0
-    figures = f"{config.metric} {interval.difference:+.4f} [{interval.low:+.4f}, {interval.high:+.4f}] on {len(right)} rows"
-    if against == "best single modality":
-        verdict, what = _not_below(interval.difference, interval.high)
-    else:
-        verdict, what = _better(interval.low, interval.high, margin, differing, config.alpha)
-    wanted = (
-        "wanted not below it"
-        if against == "best single modality"
-        else f"wanted above {margin:+.4f}"
+        rows.labels,
+        rows.challenger,
+        predictions,
+        metric=config.metric,
+        resamples=config.resamples,
+        alpha=config.alpha,
+        seed=config.seed,
     )
-    return verdict, f"against the {against}: {what} ({figures}; {wanted})"
+    right, other_right = rows.challenger == rows.labels, predictions == rows.labels
+    differing = int(np.sum(right != other_right))
+    comparisons[opponent] = {
+        "difference": interval.difference,
+        "low": interval.low,
+        "high": interval.high,
+        "challenger_accuracy": float(right.mean()),
+        "accuracy": float(other_right.mean()),
+        "rows_where_one_is_right": differing,
+        "mcnemar_p": mcnemar(right, other_right),
+    }
+    if opponent == _SINGLE:
+        verdict, finding = _not_below(interval.difference, interval.high)
+        wanted = "not below it"
+    else:
+        margin = config.margin if opponent == _CHAMPION else 0.0
+        verdict, finding = _better(interval.low, interval.high, margin, differing, config.alpha)
+        wanted = f"above {margin:+.4f}"
+    figures = (
+        f"{config.metric} {interval.difference:+.4f} [{interval.low:+.4f}, {interval.high:+.4f}] "
+        f"on {len(right)} rows"
+    )
+    return verdict, f"against the {opponent}: {finding} ({figures}; wanted {wanted})"
 
 
 def _better(
@@ -168,16 +191,14 @@ def _better(
     if low <= margin:
         return "inconclusive", "the interval holds both better and not better"
     if 2 * 0.5**differing > alpha:
-        return (
-            "inconclusive",
-            f"only {differing} rows on which one of the two is right, too few for any test",
-        )
+        finding = f"only {differing} rows on which one of the two is right, too few for any test"
+        return "inconclusive", finding
     return "promote", "better"
 
 
 def _not_below(difference: float, high: float) -> tuple[Verdict, str]:
     if difference >= 0:
         return "promote", "not below"
-    return (
-        ("keep", "below") if high < 0 else ("inconclusive", "below, though the interval holds zero")
-    )
+    if high < 0:
+        return "keep", "below"
+    return "inconclusive", "below, though the interval holds zero"

@@ -1,4 +1,4 @@
-"""One entry of the ledger: which fields it has, which its kind requires, and how it is stored as a row."""
+"""One entry of the ledger: its fields, which of them its kind requires, and its row."""
 
 import json
 from collections.abc import Mapping

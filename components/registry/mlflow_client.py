@@ -1,4 +1,4 @@
-"""Where MLflow keeps runs and versions: a team's server, or a store of SQLite and files below the state folder."""
+"""Where MLflow keeps runs and versions: a team's server, or files below the state folder."""
 
 import argparse
 import os

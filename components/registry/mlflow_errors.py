@@ -1,4 +1,4 @@
-"""The cause of an error of MLflow, found in the chain behind it: a file system, SQLite, or the way to a server."""
+"""The cause of an error of MLflow: a file system, SQLite, or the way to a server."""
 
 import errno
 from collections.abc import Iterator

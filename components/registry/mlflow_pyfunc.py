@@ -1,4 +1,4 @@
-"""The ``pyfunc`` flavour of a version: how MLflow loads a model package and what it takes and returns.
+"""The ``pyfunc`` flavour of a version: how MLflow loads a model package and answers with it.
 
 A version is an MLflow logged model that holds the package and a file ``MLmodel``. MLflow shows its
 signature and answers with it; nothing is pickled.
@@ -25,7 +25,7 @@ def write(logged: "LoggedModel", package: Path, modalities: Mapping[str, str]) -
     Args:
         logged: a logged model that was just made.
         package: folder of the package.
-        modalities: modality name to its kind.
+        modalities: modality name to the type of its raw values.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # MLflow warns of its own type hints when it is imported
@@ -69,14 +69,17 @@ def _signature(modalities: Mapping[str, str]) -> "ModelSignature":
 
 
 class PyfuncModel:
-    """The model that MLflow calls: a row of the data frame is a record, an empty cell a missing modality."""
+    """The model that MLflow calls.
+
+    A row of its data frame is a record, and an empty cell a missing modality.
+    """
 
     def __init__(self, package: Path) -> None:
         from components.prediction.predictor import Predictor
 
         self._predictor = Predictor.load(package)
 
-    def predict(self, model_input: Any, params: object = None) -> Any:  # noqa: ANN401, ARG002 - MLflow's protocol
+    def predict(self, model_input: Any, params: object = None) -> Any:  # noqa: ANN401, ARG002
         """Label, confidence and probabilities of each row, as a data frame."""
         import pandas as pd
 

@@ -1,9 +1,10 @@
-"""Effects of a decision: registration, promotion, refusal, rollback; in the ledger first, then in MLflow's alias.
+"""Effects of a decision: registration, promotion, refusal, rollback.
 
-The ledger is the truth: its last promotion or rollback names the champion, and the alias follows. A
-crash between the two is mended by the next call (`Promotion.reconcile`). MLflow has no
-compare-and-swap, so every change is made under the ledger's one lock, after the ledger was read
-again. On one machine nothing here needs MLflow where nothing changes.
+Each is written to the ledger first, and then to MLflow's alias. The ledger is the truth: its last
+promotion or rollback names the champion, and the alias follows. A crash between the two is mended
+by the next call (`Promotion.reconcile`). MLflow has no compare-and-swap, so every change is made
+under the ledger's one lock, after the ledger was read again. On one machine nothing here needs
+MLflow where nothing changes.
 """
 
 from collections.abc import Iterator, Mapping

@@ -1,4 +1,4 @@
-"""The registered versions of one model, read from the ledger's entries; nothing heavy is imported."""
+"""The registered versions of one model, read from the ledger's entries."""
 
 from dataclasses import dataclass
 from pathlib import Path

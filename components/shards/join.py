@@ -19,7 +19,7 @@ from components.exchange.exchange import Exchange
 from components.features.encode import Accepted, Inputs, Previews
 from components.features.spec import ModalitySpec, build_modalities
 from components.features.store import Features, FeaturesWriter
-from components.prediction.batch import Figures, schema, write
+from components.prediction.batch import Counts, schema, write
 from components.shards.spec import ShardSpec
 from components.shards.work import ANSWERS, RESULT, Chunk, PartResult, chunk_job
 
@@ -160,7 +160,7 @@ def join_answers(
     count: int,
     out: Path,
     progress: Progress = silent,
-) -> Figures:
+) -> Counts:
     """Write the file of answers that ``components.prediction.batch.predict`` would have written.
 
     Raises:

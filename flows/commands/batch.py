@@ -72,7 +72,7 @@ def classify_all(
     chosen = promotion.versions().named(version)
     package = promotion.package_of(chosen)
     with Display() as display:
-        figures = answer(
+        counts = answer(
             package=package,
             data_uri=uri,
             manifest=load_manifest(
@@ -86,15 +86,15 @@ def classify_all(
             progress=display.show,
             say=lambda words: console.print(f"  {words}", markup=False, style="dim"),
         )
-    left = figures.records - figures.answered
-    text = f"{name} version {chosen.version} answered {figures.answered} of {figures.records} records in {out}"
+    left = counts.records - counts.answered
+    text = f"{name} version {chosen.version} answered {counts.answered} of {counts.records} records in {out}"
     if left:
         text += f"\n{left} have no usable modality: their label is null and `reason` says why"
     value = {
         "model": name,
         "version": chosen.version,
-        "records": figures.records,
-        "answered": figures.answered,
+        "records": counts.records,
+        "answered": counts.answered,
     }
     return Answer(
         value={**value, "out": str(out)},

@@ -9,7 +9,7 @@ from components.core.progress import Progress, Say
 from components.core.refs import Ref
 from components.data.digest import data_digest
 from components.data.manifest import Manifest
-from components.prediction.batch import Figures
+from components.prediction.batch import Counts
 from flows.runs.records import new_id
 
 
@@ -23,7 +23,7 @@ def answer(
     trainer: LocalTrainer | KubernetesTrainer,
     progress: Progress,
     say: Say,
-) -> Figures:
+) -> Counts:
     """Answer all records into one Parquet file, the same wherever and in however many parts.
 
     Args:
@@ -62,7 +62,7 @@ def answer(
     parts = shards.run(
         plan, trainer=trainer, run_id=new_id(), scratch=scratch, progress=progress, say=say
     )
-    figures = join_answers(
+    counts = join_answers(
         classes=predictor.classes,
         chunks=parts.folders,
         count=parts.rows,
@@ -73,4 +73,4 @@ def answer(
         parts.clean()
     except UserError as error:  # the answers are written; what is left elsewhere only takes room
         say(f"could not clean up: {error}")
-    return figures
+    return counts

@@ -1,4 +1,4 @@
-"""Every command of ``concord`` in messages, help, docstrings and pages is one that the command line accepts."""
+"""Every command of ``concord`` in messages, help, docstrings and pages is one that exists."""
 
 import ast
 import re

@@ -1,4 +1,4 @@
-"""The ledger against a list in memory, against concurrent writers, and against SIGKILL: a file, and a table of PostgreSQL."""
+"""The ledger against a list in memory, concurrent writers and SIGKILL: a file, and PostgreSQL."""
 
 import os
 import re
@@ -29,9 +29,15 @@ def entry(kind="look", version=1, digest="a", *, model="m", evidence=None, **det
     if kind == "rollback":
         details.setdefault("from_package_digest", "b")
     return Entry(
-        time=NOW, model=model, kind=kind, version=version, package_digest=digest, evidence_digest=evidence, actor="me",
+        time=NOW,
+        model=model,
+        kind=kind,
+        version=version,
+        package_digest=digest,
+        evidence_digest=evidence,
+        actor="me",
         details=details,
-    )  # fmt: skip
+    )
 
 
 ENTRIES = st.builds(
@@ -65,8 +71,10 @@ def test_a_missing_ledger_reads_as_empty_and_reading_makes_nothing(place, tmp_pa
 
 
 @settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
-)  # fmt: skip
+    max_examples=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
 @given(st.lists(ENTRIES, max_size=8), st.data())
 def test_it_gives_back_what_was_appended_in_order(anew, entries, data):
     cut, place = data.draw(st.integers(0, len(entries))), anew()
@@ -91,8 +99,10 @@ def test_it_gives_back_what_was_appended_in_order(anew, entries, data):
     [
         "UPDATE entries SET actor = 'someone else'",
         "DELETE FROM entries",
-        "INSERT OR REPLACE INTO entries (seq, time, model, kind, actor, details) VALUES (1, '', 'm', 'look', 'x', '{}')",
-        "REPLACE INTO entries (seq, time, model, kind, actor, details) SELECT seq, '', 'm', 'look', 'x', '{}' FROM entries",
+        "INSERT OR REPLACE INTO entries (seq, time, model, kind, actor, details) "
+        "VALUES (1, '', 'm', 'look', 'x', '{}')",
+        "REPLACE INTO entries (seq, time, model, kind, actor, details) "
+        "SELECT seq, '', 'm', 'look', 'x', '{}' FROM entries",
     ],
 )
 def test_the_file_itself_refuses_to_forget(tmp_path, statement):
@@ -111,7 +121,8 @@ def test_the_file_itself_refuses_to_forget(tmp_path, statement):
         "UPDATE concord_ledger SET actor = 'someone else'",
         "DELETE FROM concord_ledger",
         "TRUNCATE concord_ledger",
-        "INSERT INTO concord_ledger SELECT * FROM concord_ledger ON CONFLICT (seq) DO UPDATE SET actor = 'someone else'",
+        "INSERT INTO concord_ledger SELECT * FROM concord_ledger "
+        "ON CONFLICT (seq) DO UPDATE SET actor = 'someone else'",
     ],
 )
 def test_the_table_itself_refuses_to_forget(statement):
@@ -154,7 +165,8 @@ _PLACE = "place = sys.argv[1] if '://' in sys.argv[1] else Path(sys.argv[1])\n"
 def test_many_processes_append_without_losing_or_mixing_entries(place):
     """Each process writes pairs; a pair is one transaction, so its two entries are neighbours."""
     script = (
-        f"import sys; from pathlib import Path\nfrom components.registry.ledger import Entry, Ledger\n{_PLACE}"
+        "import sys; from pathlib import Path\n"
+        f"from components.registry.ledger import Entry, Ledger\n{_PLACE}"
         "ledger = Ledger(place)\n"
         "for i in range(20):\n"
         "    e = Entry(time='t', model='m', kind='look', actor=sys.argv[2], details={'i': i})\n"
@@ -176,7 +188,8 @@ def test_many_processes_append_without_losing_or_mixing_entries(place):
 @pytest.mark.parametrize("after", [0.0, 0.01, 0.03, 0.1])
 def test_what_was_reported_survives_sigkill_and_nothing_half_is_seen(place, after):
     script = (
-        f"import sys; from pathlib import Path\nfrom components.registry.ledger import Entry, Ledger\n{_PLACE}"
+        "import sys; from pathlib import Path\n"
+        f"from components.registry.ledger import Entry, Ledger\n{_PLACE}"
         "ledger = Ledger(place)\n"
         "for i in range(10**6):\n"
         "    e = Entry(time='t', model='m', kind='look', actor='me', details={'i': i})\n"
@@ -243,7 +256,8 @@ def test_reading_leaves_no_files_beside_the_ledger(tmp_path):
 
 def test_one_decides_at_a_time_and_a_killed_one_frees_the_lock(place):
     code = (
-        f"import sys, time; from pathlib import Path; from components.registry.ledger import Ledger\n{_PLACE}"
+        "import sys, time; from pathlib import Path\n"
+        f"from components.registry.ledger import Ledger\n{_PLACE}"
         "with Ledger(place).alone(5): print('held', flush=True); time.sleep(60)"
     )
     with subprocess.Popen(
@@ -305,7 +319,8 @@ def test_psycopg_is_imported_for_a_database_only(tmp_path):
         "assert Promotion(Home(root=Path(sys.argv[1])), 'm').champion() is None\n"
         "assert 'psycopg' not in sys.modules\n"
         "sys.modules['psycopg'] = None\n"
-        "from components.core.errors import UsageError; from components.registry.ledger import Ledger\n"
+        "from components.core.errors import UsageError\n"
+        "from components.registry.ledger import Ledger\n"
         "try: Ledger('postgresql://u@h/d').entries()\n"
         "except UsageError as error: assert 'concord[postgres]' in str(error), error\n"
         "else: raise SystemExit('no error')\n"

@@ -218,7 +218,8 @@ def test_sigkill_between_ledger_and_alias_is_mended_and_frees_the_lock(home):
     registered(home, "one", "two")
     things(home).promote(1, **PERSON)
     code = (
-        "import os, signal, sys; from pathlib import Path; from components.config.home import find\n"
+        "import os, signal, sys; from pathlib import Path\n"
+        "from components.config.home import find\n"
         "from components.registry.mlflow_store import Registry\n"
         "from components.registry.promotion import Promotion\n"
         "Registry.champion = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
@@ -282,6 +283,25 @@ def test_what_cannot_be_done_says_what_to_do(home, tmp_path):
     with pytest.raises(UserError, match="CONCORD_HOME"):
         things(find(tmp_path / "file" / "home")).promote(1, **PERSON)
     assert alias(home) == 1
+
+
+def test_champion_and_challenger_are_names_of_versions_and_the_challenger_is_the_newest(home):
+    one, two = registered(home, "one", "two")
+    with pytest.raises(UserError, match=r"unknown version 'champion'.*: 1, 2, challenger"):
+        things(home).versions().named("champion")
+    things(home).promote(1, **PERSON)
+    versions = things(home).versions()
+    named = [versions.named(name) for name in ("champion", "challenger", "1", "2")]
+    assert named == [one, two, one, two]
+
+
+def test_a_decision_reads_the_ledger_once(home, monkeypatch):
+    (one,) = registered(home, "one")
+    reads = []
+    real = Ledger.entries
+    monkeypatch.setattr(Ledger, "entries", lambda *args: reads.append(args) or real(*args))
+    things(home).apply(decision("one", None), one, time=NOW)
+    assert len(reads) == 1
 
 
 def test_reading_an_empty_state_makes_nothing(tmp_path):

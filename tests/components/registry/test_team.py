@@ -36,7 +36,7 @@ def server():
 
 @pytest.fixture
 def machines(server, tmp_path, monkeypatch):
-    """Two state folders of one team; MLflow writes its address into the environment, which is put back."""
+    """Two state folders of one team; MLflow writes to the environment, which is put back."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
     monkeypatch.setenv("CONCORD_DATABASE_URL", postgres().schema())
     return find(tmp_path / "here"), find(tmp_path / "there")
@@ -113,8 +113,9 @@ def test_an_artifact_that_is_not_what_was_registered_is_refused_and_not_kept(mac
     here, there = machines
     run = record_run(Store(here), "wrong", "wrong", params={}, metrics={}, tags={}, artifacts={})
     (package,) = packages(tmp_path, "right")
-    version = Promotion(here, "wrong").register(package, package_digest="0" * 64, run=run, modalities={"name": "text"}, time=NOW
-    )  # fmt: skip
+    version = Promotion(here, "wrong").register(
+        package, package_digest="0" * 64, run=run, modalities={"name": "text"}, time=NOW
+    )
     with pytest.raises(UserError, match=f"its digest is {digest_folder(package)}, wanted 0000"):
         Promotion(there, "wrong").package_of(version)
     assert not list(there.root.rglob("weights.safetensors"))
