@@ -13,7 +13,10 @@ from infra.transport import ApiError, Transport
 
 Json = dict[str, Any]
 _FORBIDDEN = 403
-_GIVE_RIGHTS = "kubectl apply -k infra/kubernetes/base (an administrator may have to), and use its account concord-flow"
+_GIVE_RIGHTS = (
+    "kubectl apply -k infra/kubernetes/base (an administrator may have to), "
+    "and use its account concord-flow"
+)
 _NEEDED = (
     ("batch", "jobs", ("create", "get", "list", "watch", "delete")),
     ("", "pods", ("list",)),
@@ -61,7 +64,8 @@ def quota(transport: Transport, config: KubernetesTrainer) -> Finding:
         return Finding(
             what=what,
             ok=True,
-            found="this account may not read it (list resourcequotas); a run is told if it exceeds it",
+            found="this account may not read it (list resourcequotas); "
+            "a run that exceeds it fails with a message",
         )
     found, short = [], []
     for name, wanted in requested(config).items():
@@ -82,7 +86,10 @@ def gpus(transport: Transport, config: KubernetesTrainer) -> Finding:
     except ApiError as error:
         if error.status != _FORBIDDEN:
             raise
-        found = "this account may not read nodes, which are not of a namespace; a run that no node can take is told so"
+        found = (
+            "this account may not read nodes, which belong to no namespace; "
+            "a run that no node can take fails with a message"
+        )
         return Finding(what=what, ok=True, found=found)
     able = [count for node in nodes if (count := _gpus_of(node, config))]
     fit = sum(count >= config.gpus for count in able) if config.gpus else config.nodes
@@ -111,7 +118,7 @@ def requested(config: KubernetesTrainer) -> dict[str, float]:
 
 
 def _left(quotas: Iterable[Json], name: str) -> Iterable[float]:
-    """What each quota leaves of a resource; quotas with scopes count only some pods and are left out."""
+    """What each quota leaves of a resource; quotas with scopes count some pods only: left out."""
     for tree in quotas:
         hard, used = tree.get("status", {}).get("hard", {}), tree.get("status", {}).get("used", {})
         if (

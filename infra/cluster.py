@@ -31,7 +31,7 @@ class Cluster:
 
     Args:
         config: the trainer block.
-        say: told what a person should know while it goes on.
+        say: receives messages for the user.
         budget_s: how long one request is tried.
 
     Raises:
@@ -47,11 +47,11 @@ class Cluster:
         """Create the Job of a piece of work, or find the one that does it already.
 
         Args:
-            work: what is to be done; its name is a function of its content.
-            usable: whether the result of a Job that is complete can still be had.
+            work: what to do; its name is a function of its content.
+            usable: whether the result of a complete Job still exists.
 
         Returns:
-            The Job's UID, and whether it was there before.
+            The Job's UID, and whether the Job existed before.
 
         Raises:
             JobFailed: the cluster does not accept it.
@@ -75,7 +75,7 @@ class Cluster:
                 continue
             made = found.job
             self._same_exchange(made, manifest)
-            # An answer that was lost on its way back is no other run's Job.
+            # Where only the answer to our own POST was lost, the Job is ours.
             attached = made["metadata"].get("annotations", {}).get(_SUBMITTED) != mine
             break
         uid = str(made["metadata"]["uid"])
@@ -99,11 +99,11 @@ class Cluster:
         Args:
             name: of the Job.
             uid: of the Job.
-            take: given every line that its pods write.
+            take: receives every line that its pods write.
 
         Raises:
-            JobFailed: no result; the class and the message say why, with the pod's last lines.
-            Unreachable: the API server did not answer for minutes; the Job runs on.
+            JobFailed: no result; class and message give the reason, with the pod's last lines.
+            Unreachable: the API server did not answer for minutes; the Job keeps running.
         """
         logs = PodLogs(self.transport, self._config.namespace, take)
         watching = Watching(
@@ -125,12 +125,12 @@ class Cluster:
         PodLogs(self.transport, self._config.namespace, take).read(self._snapshot(name).pods)
 
     def cancel(self, name: str, uid: str | None = None, *, wait: bool = True) -> None:
-        """Delete a Job, with all that belongs to it.
+        """Delete a Job and everything that belongs to it.
 
         Args:
             name: of the Job.
-            uid: only this one; any of the name where it is not given.
-            wait: not for ever, until its pods are gone.
+            uid: delete this one only; by default any of the name.
+            wait: for its pods to end, for a limited time.
         """
         try:
             self._remove(name, uid, wait=wait)
@@ -138,7 +138,7 @@ class Cluster:
             raise self._refused(error, name) from error
 
     def result(self, name: str) -> Outcome | None:
-        """What became of a Job: its attempts, or None where there is none or it goes on.
+        """The outcome of a Job; None where it does not exist or has not ended.
 
         Raises:
             JobFailed: it failed.
@@ -153,7 +153,7 @@ class Cluster:
         return Outcome(name=metadata["name"], uid=metadata["uid"], attempts=found.attempts)
 
     def _in_the_way(self, found: Snapshot, usable: Callable[[Outcome], bool]) -> bool:
-        """Whether an old Job of the same name must go first: deleted, failed, or complete and its result lost."""
+        """Whether a Job of the same name must be removed: deleted, failed, or its result lost."""
         if found.phase == "succeeded":
             return not usable(self._outcome(found))
         return found.phase in ("gone", "failed")
@@ -165,9 +165,11 @@ class Cluster:
             != wanted["metadata"]["annotations"][EXCHANGE]
         ):
             raise Refused(
-                "a Job does this work already and writes to another exchange, so its result cannot be taken from this one",
+                "a Job does this work already and writes to another exchange, "
+                "so its result cannot be taken from this one",
                 where=f"Job {name} in namespace {namespace}",
-                remedy=f"wait for it, use its exchange, or stop it with `kubectl -n {namespace} delete job {name}`",
+                remedy="wait for it, use its exchange, or stop it with "
+                f"`kubectl -n {namespace} delete job {name}`",
             )
 
     def _snapshot(self, name: str) -> Snapshot:
@@ -205,7 +207,7 @@ class Cluster:
             time.sleep(pause)
             pause = min(pause * 1.5, 2.0)
         stuck = ", ".join(f"{p.name} on node {p.node}" for p in left.pods)
-        self._say(f"{name}: pods are still being stopped ({stuck}); what they write counts no more")
+        self._say(f"{name}: pods are still being stopped ({stuck}); their results are ignored")
 
     def _refused(self, error: ApiError, name: str) -> JobFailed:
         where = f"Job {name} in namespace {self._config.namespace}"
@@ -224,7 +226,7 @@ class Cluster:
         elif error.status == 404:
             remedy = "check trainer.namespace and context"
         else:
-            remedy = "mend what it names in the trainer block"
+            remedy = "correct what it names in the trainer block"
         return Refused(
             f"the cluster answered {error.status}: {error.message}", where=where, remedy=remedy
         )
@@ -235,17 +237,17 @@ def _owners(pod: Pod) -> list[str]:
 
 
 def connect(context: str | None, kubeconfig: str | None = None) -> Send:
-    """Credentials of the kubeconfig, else of the pod that this runs in, and a way to send with them.
+    """A way to send requests, with the credentials of the kubeconfig or else of this pod.
 
     Args:
-        context: of the kubeconfig; the current one where it is not given.
-        kubeconfig: its path, else what ``KUBECONFIG`` says now.
+        context: of the kubeconfig; the current one by default.
+        kubeconfig: its path; by default the present value of ``KUBECONFIG``.
 
     Raises:
         UserError: neither is usable.
     """
     configuration = kubernetes.client.Configuration()
-    # The client reads KUBECONFIG once, when it is imported; credentials that are renewed may lie elsewhere.
+    # The client reads KUBECONFIG once, on import; renewed credentials may be elsewhere.
     places = kubeconfig or os.environ.get("KUBECONFIG") or "~/.kube/config"
     try:
         kubernetes.config.load_kube_config(places, context, configuration)  # type: ignore[no-untyped-call]
@@ -261,9 +263,10 @@ def connect(context: str | None, kubeconfig: str | None = None) -> Send:
                 else "one, or to run in a pod with an account"
             )
             raise UserError(
-                f"no usable kubeconfig ({error}), wanted {wanted}; set KUBECONFIG, or `make cluster` for one"
+                f"no usable kubeconfig ({error}), wanted {wanted}; "
+                "set KUBECONFIG, or `make cluster` for one"
             ) from error
-    configuration.retries = False  # ours know what may be sent twice
+    configuration.retries = False  # Transport knows which requests may be repeated
     client = kubernetes.client.ApiClient(configuration)
     client.user_agent = "concord"
 

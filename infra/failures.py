@@ -1,4 +1,4 @@
-"""What can become of a Job other than success: one class each, with what happened, where, and what to do next."""
+"""How a Job can fail: one class each, with what happened, where, and what to do next."""
 
 from collections.abc import Sequence
 
@@ -24,7 +24,7 @@ class JobFailed(UserError):
 
 
 class UserBug(JobFailed):
-    """The program raised; trying again gives the same end."""
+    """The program raised an exception; another try would end the same way."""
 
 
 class UserMistake(JobFailed):
@@ -32,7 +32,7 @@ class UserMistake(JobFailed):
 
 
 class PreflightFailed(JobFailed):
-    """The pod is not what was asked for: GPUs that are not there, other code."""
+    """The pod is not what was requested: missing GPUs, other code."""
 
 
 class OutOfMemory(JobFailed):
@@ -52,7 +52,7 @@ class Unschedulable(JobFailed):
 
 
 class ImagePullFailed(JobFailed):
-    """The image cannot be had."""
+    """The image cannot be pulled."""
 
 
 class QuotaExceeded(JobFailed):
@@ -68,4 +68,4 @@ class CannotStart(JobFailed):
 
 
 class JobDeleted(JobFailed):
-    """Somebody deleted the Job while it was watched."""
+    """The Job was deleted while it was followed."""

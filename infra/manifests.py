@@ -1,4 +1,4 @@
-"""What Concord asks of Kubernetes, as plain dicts: a Job, and a headless Service where pods train together."""
+"""Manifests as plain dicts: a Job, and a headless Service where pods train together."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,25 +11,25 @@ from infra.manifests_pod import CONTAINER, Manifest, template
 
 MANAGER = "concord"
 PORT = 29_400
-"""Of torchrun's rendezvous."""
+"""Port of torchrun's rendezvous."""
 EXCHANGE = "concord/exchange"
-"""Annotation: which exchange a Job writes to."""
+"""Annotation: the exchange that a Job writes to."""
 KEEP_S = 6 * 3600
-"""Finished Jobs stay so long: Kueue needs them after preemption, a killed flow its result."""
+"""Seconds that finished Jobs stay: for Kueue after preemption, and for the run of a killed flow."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Work:
-    """What a Job is to do.
+    """What a Job does.
 
     Attributes:
         name: of the Job, from ``job_name``.
-        task: ``teach``, ``encode`` and so on.
-        run: id of the run that asked first.
+        task: ``teach``, ``encode`` and so on; a label.
+        run: id of the run that submitted it; a label.
         config: URI of the specification, as pods see it.
         out: URI of the folder for checkpoints and results, as pods see it.
         code: digest of the submitting code.
-        parts: number of independent parts, each an index of the Job; None where the pods train together.
+        parts: number of independent parts, each an index of the Job; None for one training task.
     """
 
     name: str
@@ -47,7 +47,7 @@ def job_name(task: str, spec_digest: str, code: str) -> str:
 
 
 def _exchange(work: Work, config: KubernetesTrainer) -> str:
-    """Where the Job writes, volume and all: only who reads there can take its result."""
+    """Digest of where the Job writes, with the volume: the result can only be taken from there."""
     volumes = [
         v.model_dump()
         for v in config.volumes
@@ -79,7 +79,8 @@ def job(work: Work, config: KubernetesTrainer) -> Manifest:
     spec: Manifest = {
         "activeDeadlineSeconds": config.time_budget_s,
         "ttlSecondsAfterFinished": KEEP_S,
-        "podReplacementPolicy": "Failed",  # with a podFailurePolicy the only one: never two pods for one place
+        # The only policy that a podFailurePolicy allows: never two pods for one place.
+        "podReplacementPolicy": "Failed",
         "podFailurePolicy": {"rules": _rules()},
         **_extent(work, config),
         "template": pod,
@@ -97,12 +98,12 @@ def job(work: Work, config: KubernetesTrainer) -> Manifest:
 
 
 def service(work: Work, config: KubernetesTrainer, owner: str) -> Manifest | None:
-    """The headless Service that gives pods of one training their names; None where a pod works alone.
+    """The headless Service that gives pods of one training task names; None where pods work alone.
 
     Args:
         work: what the Job does.
         config: the trainer block.
-        owner: UID of the Job; the Service goes with it.
+        owner: UID of the Job, whose deletion deletes the Service.
     """
     if work.parts is not None or not config.together:
         return None
@@ -167,9 +168,9 @@ def _extent(work: Work, config: KubernetesTrainer) -> dict[str, Any]:
         "completionMode": "Indexed",
         "completions": config.nodes,
         "parallelism": config.nodes,
-        "backoffLimit": config.retries,  # pods that lost a peer leave with a code that does not count
+        "backoffLimit": config.retries,  # the exit code of a lost peer does not count
     }
-    if _elastic(config):  # pods that never found a node must not keep a finished training open
+    if _elastic(config):  # pods that never found a node must not keep a finished Job open
         extent["successPolicy"] = {"rules": [{"succeededCount": config.min_nodes}]}
     return extent
 
@@ -179,7 +180,7 @@ def _elastic(config: KubernetesTrainer) -> bool:
 
 
 def _rules() -> list[Manifest]:
-    """First match wins: whatever a pod says while it is disrupted, it is not to blame."""
+    """The first match wins: a disrupted pod is not to blame, whatever its exit code."""
     return [
         {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
         {

@@ -1,4 +1,4 @@
-"""The pod of a Job as a plain dict: non-root, read-only root, no account token, exactly the resources asked for."""
+"""The pod of a Job as a plain dict: non-root, read-only root, no account token, exact resources."""
 
 import math
 from collections.abc import Sequence
@@ -9,7 +9,8 @@ from components.config.trainer import KubernetesTrainer, Toleration, Volume
 Manifest = dict[str, Any]
 
 CONTAINER = "train"
-# Labels of interruptible nodes: GKE, EKS, AKS and Karpenter, each from its own documentation. GKE and AKS taint them too.
+# Labels of interruptible nodes: GKE, EKS, AKS and Karpenter, each from its own documentation. GKE
+# and AKS taint them too.
 _SPOT = {
     "cloud.google.com/gke-spot": "true",
     "eks.amazonaws.com/capacityType": "SPOT",
@@ -34,7 +35,8 @@ def template(
         command: what the container runs.
         labels: labels of the pod; ``concord/job`` names the Job.
         code: digest of the submitting code.
-        subdomain: name of the headless Service through which pods find each other; None for pods that work alone.
+        subdomain: name of the headless Service through which pods find each other; None for pods
+            that work alone.
     """
     spec: Manifest = {
         "restartPolicy": "Never",  # a podFailurePolicy allows nothing else
@@ -99,7 +101,7 @@ def _environment(config: KubernetesTrainer, code: str) -> list[Manifest]:
     }
     if not config.any_code:
         own["CONCORD_CODE"] = code
-    # Torch counts the cores of the node, not those the pod asked for; processes of one pod share them.
+    # Torch counts the cores of the node, not those of the pod, which its processes share.
     threads = {
         "OMP_NUM_THREADS": str(max(1, math.floor(config.cpu / config.processes))),
         "OMP_WAIT_POLICY": "PASSIVE",
@@ -154,7 +156,7 @@ def _affinity(config: KubernetesTrainer, labels: dict[str, str]) -> Manifest:
             "labelSelector": {"matchLabels": {"concord/job": labels["concord/job"]}},
             "topologyKey": "kubernetes.io/hostname",
         }
-        # A second pod of one training on the same node gains nothing; with GPUs it would break what `nodes` promises.
+        # Two pods of one training task on a node gain nothing; with GPUs `nodes` promises it.
         found["podAntiAffinity"] = (
             {"requiredDuringSchedulingIgnoredDuringExecution": [apart]}
             if config.gpus

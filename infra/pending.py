@@ -1,7 +1,8 @@
-"""Why a pod does not start, from its conditions, its container and the events of pod and Job; pure functions.
+"""Why a pod does not start, from its conditions, its container and events; pure functions.
 
-What waiting can mend (a busy GPU, a quota that others use) keeps waiting up to ``trainer.pending_timeout_s``; what no
-waiting can mend is said at once. The scheduler says ``Insufficient nvidia.com/gpu`` in both cases: only nodes tell them apart.
+Where waiting can help (a busy GPU, a quota that others use) the Job waits up to
+``trainer.pending_timeout_s``; otherwise it fails at once. The scheduler reports ``Insufficient
+nvidia.com/gpu`` in both cases: only the nodes distinguish them.
 """
 
 import re
@@ -33,7 +34,7 @@ _SCALING = {
     "Nominated",
 }  # cluster-autoscaler and Karpenter: a node is on its way
 SCALING_S = 15.0
-"""Time for an autoscaler to say that it brings a node."""
+"""Time for an autoscaler to announce a node."""
 _UNITS = {
     "": 1.0,
     "n": 1e-9,
@@ -53,12 +54,12 @@ class Diagnosis:
     """Why a Job waits.
 
     Attributes:
-        kind: the exception it becomes if waiting ends.
-        what: in one sentence.
+        kind: the exception that is raised if waiting ends.
+        what: the reason in one sentence.
         remedy: what to do.
         hopeless: waiting does not help.
-        final_after_s: becomes hopeless when it lasts so long; None: only when the pending time-out is over.
-        counts: whether the time so spent counts towards the pending time-out.
+        final_after_s: seconds after which waiting does not help; None: after the pending time-out.
+        counts: whether the time counts towards the pending time-out.
     """
 
     kind: type[JobFailed]
@@ -90,7 +91,8 @@ def diagnose(snapshot: Snapshot, events: Sequence[Json], nodes: Sequence[Json] |
         kind=CannotStart,
         what=f"pod {pod.name} is starting on node {pod.node or 'none'}"
         + (f": {warning}" if warning else ""),
-        remedy=f"see `kubectl describe pod {pod.name}`; volumes and secrets that do not exist are the usual cause",
+        remedy=f"see `kubectl describe pod {pod.name}`; "
+        "missing volumes and secrets are the usual cause",
     )
 
 
@@ -99,11 +101,13 @@ def _no_pod(snapshot: Snapshot, events: Sequence[Json]) -> Diagnosis:
         pod = leaving[0]
         return Diagnosis(
             kind=CannotStart,
-            what=f"pod {pod.name} on node {pod.node} is being stopped; its successor waits until it is gone",
-            remedy=f"if node {pod.node} is lost for good, delete it or taint it node.kubernetes.io/out-of-service",
+            what=f"pod {pod.name} on node {pod.node} is being stopped; "
+            "its successor waits until it has ended",
+            remedy=f"if node {pod.node} is lost for good, delete it or taint it "
+            "node.kubernetes.io/out-of-service",
         )
     refused = _newest(events, "FailedCreate")
-    # Events stay for an hour: one that is older than a pod tells of a trouble that has passed.
+    # Events stay for an hour; one that is older than a pod is out of date.
     if refused is None or _time(refused) < max((p.made_at for p in snapshot.pods), default=""):
         if snapshot.failed:
             what = f"{len(snapshot.failed)} pods failed; Kubernetes waits before the next try"
@@ -120,31 +124,33 @@ def _no_pod(snapshot: Snapshot, events: Sequence[Json]) -> Diagnosis:
         return Diagnosis(
             kind=QuotaExceeded,
             what=f"the quota of the namespace does not allow the pod: {message}",
-            remedy="ask for less (trainer.cpu, memory, gpus, nodes), wait for others to finish, or have the quota raised",
+            remedy="ask for less (trainer.cpu, memory, gpus, nodes), wait for others to finish, "
+            "or have the quota raised",
             hopeless=over_quota(message),
         )
     return Diagnosis(
         kind=Refused,
         what=f"the cluster refuses the pod: {message}",
-        remedy="mend what it names in the trainer block",
+        remedy="correct what it names in the trainer block",
         final_after_s=10.0,  # an admission webhook may be restarting
     )
 
 
 def _container(pod: Pod, reason: str, events: Sequence[Json]) -> Diagnosis:
-    said = str(pod.waiting.get("message", "")) or _last_warning(events)
+    details = str(pod.waiting.get("message", "")) or _last_warning(events)
     image = pod.tree["spec"]["containers"][0].get("image", "")
     if reason in _IMAGE:
         return Diagnosis(
             kind=ImagePullFailed,
-            what=f"image {image} cannot be had ({reason}): {said}",
-            remedy="check trainer.image, image_pull_policy and image_pull_secrets, and that the node reaches the registry",
+            what=f"image {image} cannot be pulled ({reason}): {details}",
+            remedy="check trainer.image, image_pull_policy and image_pull_secrets, "
+            "and that the node reaches the registry",
             hopeless=reason in _FINAL_AT_ONCE,
-            final_after_s=20.0,  # registries have bad moments; the kubelet has tried twice by then
+            final_after_s=20.0,  # the kubelet has tried twice by then
         )
     return Diagnosis(
         kind=CannotStart,
-        what=f"the container of pod {pod.name} cannot be made ({reason}): {said}",
+        what=f"the container of pod {pod.name} cannot be made ({reason}): {details}",
         remedy="check trainer.secrets, volumes and service_account",
         final_after_s=20.0,
     )
@@ -157,7 +163,10 @@ def _unscheduled(
         "ask for less, choose other nodes (node_selector, tolerations, gpu_product), or add one"
     )
     if nodes is None:
-        what = f"no node takes pod {pod.name}: {message}; nodes may not be read, so it is not known whether one ever could"
+        what = (
+            f"no node takes pod {pod.name}: {message}; this account may not read nodes, "
+            "so it is not known whether one ever could"
+        )
         return Diagnosis(kind=Unschedulable, what=what, remedy=remedy)
     missing = never_fits(pod, nodes)
     if missing is None:
@@ -191,7 +200,7 @@ def never_fits(pod: Pod, nodes: Sequence[Json]) -> str | None:
 
 
 def over_quota(message: str) -> bool:
-    """Whether a pod alone asks for more than a quota's hard limit, or lacks what the quota demands."""
+    """Whether one pod exceeds a quota's hard limit, or lacks a request that the quota demands."""
     if "must specify" in message:
         return True
     found = {
@@ -203,9 +212,15 @@ def over_quota(message: str) -> bool:
 
 
 def quantity(text: str) -> float:
-    """A Kubernetes quantity as a number."""
-    number, unit = re.fullmatch(r"([0-9.]+(?:e[0-9]+)?)(\w*)", str(text)).groups()  # type: ignore[union-attr]
-    return float(number) * _UNITS[unit]
+    """A Kubernetes quantity as a number.
+
+    Raises:
+        ValueError: it is not one.
+    """
+    found = re.fullmatch(r"([0-9.]+(?:e[0-9]+)?)(\w*)", str(text))
+    if found is None:
+        raise ValueError(f"got {text!r}, wanted a quantity of Kubernetes such as 500m or 4Gi")
+    return float(found[1]) * _UNITS[found[2]]
 
 
 def _has(node: Json, resource: str) -> float:
@@ -227,7 +242,7 @@ def _selected(pod: Pod, node: Json) -> bool:
 
 
 def _terms(pod: Pod) -> list[list[Json]]:
-    """Alternatives of what a node's labels must be, as ``infra.manifests_pod`` writes them: In and NotIn."""
+    """Alternative conditions on a node's labels (In, NotIn), as written by ``manifests_pod``."""
     affinity = pod.tree["spec"].get("affinity", {}).get("nodeAffinity", {})
     required = affinity.get("requiredDuringSchedulingIgnoredDuringExecution", {})
     return [term.get("matchExpressions", []) for term in required.get("nodeSelectorTerms", [])]

@@ -1,4 +1,4 @@
-"""The lines of pods as they are written, once each, for people to read; nothing is decided by them."""
+"""The lines of pods as they are written, once each, for the user; nothing is decided by them."""
 
 import threading
 from collections import deque
@@ -16,7 +16,7 @@ KEPT = 20
 """Lines that an exception shows."""
 _IDLE_S = 300.0
 _FOLLOWED = 16
-"""Pods whose lines are shown; the messages of those that fail come from their status."""
+"""Pods whose lines are shown at a time; messages of failed pods come from their status."""
 _PAUSES = (0.5, 1.0, 2.0, 5.0, 10.0)
 
 
@@ -26,7 +26,7 @@ class PodLogs:
     Args:
         transport: the way to the API server.
         namespace: of the pods.
-        take: given every line; called from several threads.
+        take: receives every line; called from several threads.
     """
 
     def __init__(self, transport: Transport, namespace: str, take: Take) -> None:
@@ -37,7 +37,7 @@ class PodLogs:
         """Pod UID to its last lines."""
 
     def attend(self, pods: Sequence[Pod]) -> None:
-        """Begin with pods that have started, and let those that ended come to their last line."""
+        """Follow pods that have started, and drain the logs of those that have ended."""
         for pod in pods:
             if pod.started and pod.uid not in self._followers and self._room(pod):
                 self.last[pod.uid] = deque(maxlen=KEPT)
@@ -67,7 +67,7 @@ class PodLogs:
         )
 
     def finish(self, wait_s: float = 3.0) -> None:
-        """Let pods that ended come to their last line, then stop."""
+        """Drain the logs of pods that have ended, then stop."""
         for follower in self._followers.values():
             if follower.ended.is_set():
                 follower.thread.join(wait_s)
@@ -99,7 +99,7 @@ class PodLogs:
 
 
 class _Follower:
-    """One pod's lines: begins again after every broken stream, and drops what it had by the time stamps."""
+    """One pod's lines: reopens broken streams, and drops repeated lines by their time stamps."""
 
     def __init__(self, transport: Transport, path: str, take: Take) -> None:
         self._transport, self._path, self._take = transport, path, take
@@ -131,10 +131,10 @@ class _Follower:
                     return
             except (ApiError, Broken) as error:
                 if isinstance(error, ApiError) and error.status == 404:
-                    return  # the pod is gone, and its lines with it
+                    return  # the pod was deleted, and its lines with it
                 if last_read and tries > len(_PAUSES):
                     return
-            # Streams that end without a line, over and over, must not become a storm of requests.
+            # Streams that keep ending without a line must not cause a storm of requests.
             tries = tries + 1 if self._stamp == before else 0
             (self._stopped if last_read else self.ended).wait(_PAUSES[min(tries, len(_PAUSES) - 1)])
 

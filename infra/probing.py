@@ -1,7 +1,8 @@
-"""A tiny pod of ``concord doctor --cluster CONFIG``: runs the image, and hands a question back through the exchange.
+"""A tiny pod of ``concord doctor --cluster CONFIG``: its image answers through the exchange.
 
-It is a Job like any other, with the trainer's image, volumes, secrets and tolerations but little CPU and memory and no GPU, so
-that what stops it would stop a training too. It ends within `SECONDS`, and nothing of it is left.
+It is a Job like any other, with the trainer's image, volumes, secrets and tolerations but little
+CPU and memory and no GPU, so that what stops it would stop training too. It ends within
+``SECONDS``, and everything of it is removed.
 """
 
 import json
@@ -25,7 +26,7 @@ SECONDS = 120
 _PENDING_S = 60
 _OPEN = 0o1777
 _POD, _IMAGE, _STORAGE = "a pod of the trainer block", "image", "storage round trip"
-_NOT_SEEN = "not looked at: no pod answered"
+_NOT_SEEN = "not checked: no pod answered"
 
 
 def probe(cluster: Cluster, config: KubernetesTrainer) -> list[Finding]:
@@ -53,10 +54,11 @@ def probe(cluster: Cluster, config: KubernetesTrainer) -> list[Finding]:
 def _run(
     cluster: Cluster, config: KubernetesTrainer, name: str
 ) -> tuple[dict[str, Any], JobFailed | None]:
-    """What the pod wrote about itself, and why it failed if it did."""
+    """What the pod reported about itself, and its failure if there was one."""
     small = config.model_copy(update={
-        "nodes": 1, "min_nodes": None, "gpus": 0, "gpu_product": None, "device": "cpu", "queue": None,
-        "cpu": min(config.cpu, 0.1), "memory": "512Mi", "retries": 0, "grace_period_s": 1,
+        "nodes": 1, "min_nodes": None, "gpus": 0, "gpu_product": None, "device": "cpu",
+        "queue": None, "cpu": min(config.cpu, 0.1), "memory": "512Mi", "retries": 0,
+        "grace_period_s": 1,
         "time_budget_s": SECONDS, "pending_timeout_s": _PENDING_S,
     })  # fmt: skip
     at = f"{config.exchange.inside.rstrip('/')}/{JOBS}/{name}"
@@ -81,7 +83,7 @@ def _run(
         return {}, JobFailed(
             f"the cluster answered {error.status}: {error.message}",
             where=where,
-            remedy="mend what it names",
+            remedy="correct what it names",
         )
     except JobFailed as error:
         return _about(lines), error
@@ -101,12 +103,13 @@ def _image(config: KubernetesTrainer, told: dict[str, Any], failure: JobFailed |
     what = f"{_IMAGE} {config.image}"
     if not told:
         seen = failure.what if isinstance(failure, ImagePullFailed) else _NOT_SEEN
-        remedy = "`make images`, push it to a registry that the nodes reach, and name it in trainer.image"
+        remedy = "`make images`, push it where the nodes can pull it, and name it in trainer.image"
         if failure is not None and "No module named" in "\n".join((failure.what, *failure.log)):
-            seen = "its code is older than this check, or it is no image of Concord"
+            seen = "its code is older than this check, or it is not an image of Concord"
         return Finding(what=what, ok=False, found=seen, remedy=remedy)
     same = told["code"] == code_digest()
-    found = f"code {told['code'][:12]} ({'as here' if same else 'here: ' + code_digest()[:12]}), Python {told['python']}"
+    here = "as here" if same else f"here: {code_digest()[:12]}"
+    found = f"code {told['code'][:12]} ({here}), Python {told['python']}"
     found += "" if same or not config.any_code else ", which any_code allows"
     remedy = (
         "build the image from this code (`make images`), or accept it with trainer.any_code: true"
@@ -132,11 +135,14 @@ def _storage(
         )
         return Finding(what=_STORAGE, ok=True, found=found)
     pod = (
-        f"the pod said: {failure.log[-1]}"
+        f"last line of the pod: {failure.log[-1]}"
         if failure is not None and told and failure.log
         else _NOT_SEEN
     )
-    remedy = "exchange.uri here and exchange.pod_uri in the pod must be one place that both may write; check volumes and secrets"
+    remedy = (
+        "exchange.uri here and exchange.pod_uri in the pod must be one place that both may write; "
+        "check volumes and secrets"
+    )
     return Finding(what=_STORAGE, ok=False, found=pod, remedy=remedy)
 
 
@@ -158,7 +164,7 @@ def _let_pods_write(config: KubernetesTrainer, name: str) -> None:
 
 
 def _quietly(action: Callable[[], None]) -> None:
-    """Clean up; a failure of that says nothing that the findings do not."""
+    """Clean up; a failure here adds nothing to the findings."""
     try:
         action()
     except JobFailed:

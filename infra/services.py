@@ -9,13 +9,13 @@ from infra.transport import ApiError, Transport
 
 
 def serve(transport: Transport, work: Work, config: KubernetesTrainer, uid: str) -> None:
-    """Make the Service of a Job, if its pods need one; one that an earlier Job of the name left behind is replaced.
+    """Create the Service of a Job if its pods need one; one left by an earlier Job is replaced.
 
     Args:
         transport: the way to the API server.
         work: what the Job does.
         config: the trainer block.
-        uid: of the Job, which the Service goes with.
+        uid: of the Job, whose deletion deletes the Service.
 
     Raises:
         ApiError: the cluster does not accept it.
@@ -37,7 +37,7 @@ def serve(transport: Transport, work: Work, config: KubernetesTrainer, uid: str)
 
 
 def delete(transport: Transport, path: str, options: Json) -> None:
-    """Delete an object, if it is there and the one that is meant.
+    """Delete an object if it exists and fits the preconditions.
 
     Raises:
         ApiError: it may not be deleted.
@@ -47,7 +47,7 @@ def delete(transport: Transport, path: str, options: Json) -> None:
             "DELETE", path, body={"apiVersion": "v1", "kind": "DeleteOptions", **options}
         )
     except ApiError as error:
-        if error.status not in (404, 409):  # gone, or another one of the same name
+        if error.status not in (404, 409):  # deleted, or another one of the same name
             raise
 
 

@@ -1,4 +1,4 @@
-"""A Job and its pods at one moment, and the plain facts in them; the truth about state comes from here alone."""
+"""A Job and its pods at one moment; the only source of facts about their state."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -59,7 +59,7 @@ class Pod:
 
     @property
     def leaving(self) -> bool:
-        """Whether it was told to go."""
+        """Whether it is being deleted."""
         return "deletionTimestamp" in self.tree["metadata"]
 
     @property
@@ -70,7 +70,7 @@ class Pod:
 
     @property
     def waiting(self) -> Json:
-        """Reason and message of a container that does not start; empty else."""
+        """Reason and message of a container that does not start; else empty."""
         return dict(self._container.get("state", {}).get("waiting", {}))
 
     @property
@@ -97,7 +97,7 @@ class Pod:
 
     @property
     def disruption(self) -> str:
-        """Why Kubernetes took it away (preemption, eviction, taint); empty else."""
+        """Why Kubernetes removes it (preemption, eviction, taint); else empty."""
         condition = self.condition("DisruptionTarget")
         return (
             f"{condition.get('reason', '')}: {condition.get('message', '')}"
@@ -119,14 +119,14 @@ class Pod:
 
 @dataclass(frozen=True, kw_only=True)
 class Snapshot:
-    """A Job (None: it is gone) and its pods."""
+    """A Job (None: it does not exist) and its pods."""
 
     job: Json | None
     pods: list[Pod] = field(default_factory=list)
 
     @property
     def phase(self) -> Phase:
-        """Where the Job stands: failed as soon as Kubernetes has decided so, running when enough pods are at work."""
+        """Phase of the Job: failed as soon as Kubernetes decides so, running with enough pods."""
         if self.job is None or "deletionTimestamp" in self.job["metadata"]:
             return "gone"
         for kind, phase in _FINAL.items():
@@ -158,7 +158,7 @@ class Snapshot:
 
     @property
     def _at_work(self) -> int:
-        """Pods that run; where pods train together those that are done too, but a part that is done moves no other part."""
+        """Pods that run; in a training task also finished ones, which do not help other parts."""
         done = not self._in_parts
         return sum(
             (done and p.phase == "Succeeded") or (p.phase == "Running" and not p.leaving)
@@ -171,7 +171,7 @@ class Snapshot:
 
     @property
     def _needed(self) -> int:
-        """Pods without which there is no progress: all that train together (elastic: the fewest), any one of shards."""
+        """Pods needed for progress: all of a training task (elastic: the fewest), or any part."""
         spec = self.job["spec"] if self.job else {}
         if spec.get("completionMode") != "Indexed" or self._in_parts:
             return 1
@@ -185,7 +185,8 @@ class Snapshot:
 
 _FINAL: dict[str, Phase] = {
     "Complete": "succeeded",
-    "SuccessCriteriaMet": "succeeded",  # Complete follows once every pod is gone, which a dead node may hold up for ever
+    # Complete follows once every pod has ended, which a dead node may prevent for ever.
+    "SuccessCriteriaMet": "succeeded",
     "Failed": "failed",
     "FailureTarget": "failed",
 }

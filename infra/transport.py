@@ -1,4 +1,4 @@
-"""Requests to the API server that survive what happens to API servers: throttling, restarts, expired tokens, cut answers."""
+"""Requests that survive throttling, restarts of the API server, expired tokens and cut answers."""
 
 import json
 import random
@@ -17,7 +17,7 @@ Query = Mapping[str, str | int]
 
 CONNECT_S, READ_S = 5.0, 15.0
 PATIENCE_S = 30.0
-"""How long credentials may be refused that worked: a token is being renewed, an API server has yet to read its roles."""
+"""Seconds for which credentials that worked may be refused, as while a token is renewed."""
 _BROKEN = (urllib3.exceptions.HTTPError, OSError, ValueError)
 _TOO_MANY, _GONE, _UNAUTHORIZED, _FORBIDDEN, _SERVER = 429, 410, 401, 403, 500
 
@@ -39,7 +39,7 @@ class Send(Protocol):
 
 
 class ApiError(Exception):
-    """An answer that trying again will not change."""
+    """An answer that another try would not change."""
 
     def __init__(self, status: int, message: str, reason: str = "") -> None:
         super().__init__(message)
@@ -51,16 +51,17 @@ class Broken(Exception):
 
 
 class Unreachable(UserError):
-    """The cluster did not answer for the whole budget; what runs there runs on."""
+    """The cluster did not answer for the whole budget; what runs there keeps running."""
 
 
 class Transport:
-    """Sends requests and tries again where that can help.
+    """Sends requests, and repeats them where that can help.
 
     Args:
-        connect: loads the credentials and gives a way to send; called again when they are refused.
-        say: told when the cluster has not answered for some seconds.
-        budget_s: how long one request is tried.
+        connect: loads the credentials and returns a way to send; called again when they are
+            refused.
+        say: receives a message when the cluster has not answered for some seconds.
+        budget_s: how long one request is repeated.
     """
 
     def __init__(self, connect: Callable[[], Send], *, say: Say, budget_s: float = 180.0) -> None:
@@ -86,7 +87,7 @@ class Transport:
             path: below the server's address.
             query: parameters.
             body: sent as JSON.
-            patient: wait a little where rights are refused although the credentials have worked.
+            patient: retry for a while where rights are refused after the credentials have worked.
 
         Raises:
             ApiError: an answer that stays.
@@ -105,7 +106,7 @@ class Transport:
                     refused = (
                         response.status if response.status in (_UNAUTHORIZED, _FORBIDDEN) else 0
                     )
-                    # A quota's refusal has the same status; it is no matter of rights that come late.
+                    # A quota refuses with the same status, and no right comes later.
                     limit = self._limit(
                         response.status, patient and b"exceeded quota" not in answer
                     )
@@ -116,18 +117,20 @@ class Transport:
                 problem = f"{type(error).__name__}: {error}"
             waited = time.monotonic() - start
             if waited + wait > limit:
-                if refused:  # the server did answer, and it stays with that
+                if refused:  # the server has answered, and the answer stays
                     refuse(refused, answer)
                 raise Unreachable(
-                    f"the cluster did not answer {method} {path} for {waited:.0f} s (last: {problem}); Jobs that run there "
-                    "run on: check address and credentials of the kubeconfig, then run the same command again to go on"
+                    f"the cluster did not answer {method} {path} for {waited:.0f} s "
+                    f"(last: {problem}); its Jobs keep running: check address and credentials of "
+                    "the kubeconfig, then run the same command again to resume"
                 )
             if waited > 5 and not said:
                 said = True
                 self._say(
-                    f"the cluster has not answered for {waited:.0f} s ({problem[:200]}); trying for up to {limit:.0f} s"
+                    f"the cluster has not answered for {waited:.0f} s ({problem[:200]}); "
+                    f"trying for up to {limit:.0f} s"
                 )
-            time.sleep(wait * random.uniform(0.7, 1.3))  # noqa: S311  # spreads clients, keeps no secret
+            time.sleep(wait * random.uniform(0.7, 1.3))  # noqa: S311  # spreads clients
             pause = min(pause * 1.6, 3.0)
 
     def lines(
@@ -138,13 +141,13 @@ class Transport:
         idle_s: float,
         opened: Callable[[urllib3.BaseHTTPResponse], None] | None = None,
     ) -> Iterator[bytes]:
-        """The lines of a stream as they come, once; the caller begins again.
+        """The lines of a stream as they arrive; the caller reopens it.
 
         Args:
             path: below the server's address.
             query: parameters.
-            idle_s: a stream that is silent for so long is broken.
-            opened: given the response, to shut it down from elsewhere.
+            idle_s: seconds without data after which a stream counts as broken.
+            opened: receives the response, to shut it down from elsewhere.
 
         Raises:
             ApiError: refused.
@@ -163,7 +166,7 @@ class Transport:
             raise Broken(f"{type(error).__name__}: {error}") from error
 
     def _limit(self, status: int, patient: bool) -> float:
-        """How long an answer of this kind is tried again; 0: it stays."""
+        """How long a request with this answer is repeated; 0: not at all."""
         if status == _UNAUTHORIZED:
             self._renew()
             return PATIENCE_S
@@ -172,9 +175,8 @@ class Transport:
         return self._budget if status in (_TOO_MANY, _GONE) or status >= _SERVER else 0.0
 
     def _renew(self) -> None:
-        with suppress(
-            UserError
-        ):  # a kubeconfig that is just being written; the old credentials are tried once more
+        # A kubeconfig may be half written; then the old credentials are used once more.
+        with suppress(UserError):
             self._send = self._connect()
 
     @contextmanager
@@ -191,7 +193,7 @@ class Transport:
 
 
 def refuse(status: int, answer: bytes) -> NoReturn:
-    """Raise what an error answer says.
+    """Raise the error of an answer.
 
     Raises:
         ApiError: always.

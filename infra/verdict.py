@@ -1,4 +1,4 @@
-"""Why a Job failed, told from the ends of its pods; pure functions of a snapshot."""
+"""Why a Job failed, from the ends of its pods; pure functions of a snapshot."""
 
 from components.config.trainer import KubernetesTrainer
 from components.pods import exit_codes
@@ -18,38 +18,42 @@ _BY_CODE: dict[int, tuple[type[JobFailed], str, str]] = {
     exit_codes.USAGE: (
         UserMistake,
         "the pod refused its command or specification",
-        "mend what it names and run again",
+        "correct what it names and run again",
     ),
-    exit_codes.DATA: (UserMistake, "the pod refused its input", "mend what it names and run again"),
+    exit_codes.DATA: (
+        UserMistake,
+        "the pod refused its input",
+        "correct what it names and run again",
+    ),
     exit_codes.PREFLIGHT: (
         PreflightFailed,
         "the preflight of the pod failed",
-        "mend what it names, or set trainer.device or any_code",
+        "correct what it names, or set trainer.device or any_code",
     ),
     exit_codes.BUG: (
         UserBug,
         "the program failed",
-        "mend the error; it would come again, so nothing was retried",
+        "correct the error; it would occur again, so nothing was retried",
     ),
 }
 
 
 def out_of_memory(snapshot: Snapshot) -> Pod | None:
-    """The pod that took more memory than its limit, if one did: the next would, too."""
+    """The pod that exceeded its memory limit, if one did; the next one would as well."""
     return next((p for p in snapshot.failed if p.end and p.end.reason == "OOMKilled"), None)
 
 
 def culprit(snapshot: Snapshot) -> Pod | None:
-    """The pod whose end decides: the first cause among pods that fail together, else the one that ended last."""
+    """The pod to blame: the first cause among pods that fail together, else the last to end."""
     to_blame = (p for p in snapshot.failed if p.end and p.end.code in _BY_CODE and not p.disruption)
     return next(to_blame, next(iter(snapshot.failed), None))
 
 
 def endless(snapshot: Snapshot, config: KubernetesTrainer, *, log: list[str]) -> JobFailed | None:
-    """The exception where pods lose each other over and over, which Kubernetes does not count; None where they do not.
+    """The exception for pods that keep losing each other, which Kubernetes does not count.
 
-    One disruption ends all pods of a training; more ends than disruptions explain are no bad luck: pods that cannot
-    reach each other.
+    One disruption ends all pods of a training task; more ends than disruptions explain mean that
+    pods cannot reach each other. None where disruptions explain them.
     """
     lost = [
         p
@@ -60,15 +64,17 @@ def endless(snapshot: Snapshot, config: KubernetesTrainer, *, log: list[str]) ->
     if len(lost) <= max(explained, _LOST):
         return None
     return RetriesExhausted(
-        f"{len(lost)} pods ended because they were stopped or lost a peer, without a disruption that Kubernetes knows of",
+        f"{len(lost)} pods ended because they were stopped or lost a peer, "
+        "without a disruption that Kubernetes knows of",
         where=_where((snapshot.job or {})["metadata"]["name"], lost[0]),
-        remedy="see that pods reach each other (network policies, NCCL settings) and who stops them; running again goes on",
+        remedy="check that pods reach each other (network policies, NCCL settings) and who stops "
+        "them; another run resumes",
         log=log,
     )
 
 
 def verdict(snapshot: Snapshot, *, name: str, namespace: str, log: list[str]) -> JobFailed:
-    """The exception that says why a failed Job failed.
+    """The exception for a failed Job.
 
     Args:
         snapshot: a Job with a Failed condition.
@@ -84,19 +90,23 @@ def verdict(snapshot: Snapshot, *, name: str, namespace: str, log: list[str]) ->
         return kind(f"{what}: {_words(pod.end)}", where=_where(name, pod), remedy=remedy, log=log)
     if condition.get("reason") == "DeadlineExceeded":
         return TimeBudgetExceeded(
-            f"the time budget of {(snapshot.job or {})['spec'].get('activeDeadlineSeconds')} s is used up",
+            f"the time budget of {_budget(snapshot)} s is used up",
             where=f"Job {name} in namespace {namespace}",
-            remedy="raise trainer.time_budget_s and run again: it goes on from its last checkpoint",
+            remedy="raise trainer.time_budget_s and run again: it resumes from its last checkpoint",
             log=log,
         )
     ends = ", ".join(_one_end(p) for p in snapshot.failed[:5]) or str(
         condition.get("message", "no pod is left to ask")
     )
-    last = next((f"; the last one said: {_words(p.end)}" for p in snapshot.failed if p.end), "")
+    last = next(
+        (f"; message of the last one: {_words(p.end)}" for p in snapshot.failed if p.end), ""
+    )
     return RetriesExhausted(
-        f"{len(snapshot.failed)} pods failed, more than trainer.retries allows ({condition.get('reason')}): {ends}{last}",
+        f"{len(snapshot.failed)} pods failed, more than trainer.retries allows "
+        f"({condition.get('reason')}): {ends}{last}",
         where=f"Job {name} in namespace {namespace}",
-        remedy=f"see `kubectl -n {namespace} describe job {name}`; running again goes on from the last checkpoint",
+        remedy=f"see `kubectl -n {namespace} describe job {name}`; "
+        "another run resumes from the last checkpoint",
         log=log,
     )
 
@@ -112,9 +122,14 @@ def memory_error(pod: Pod, *, name: str, log: list[str]) -> OutOfMemory:
     return OutOfMemory(
         f"the pod took more memory than its limit of {limit} and was killed (OOMKilled)",
         where=_where(name, pod),
-        remedy="raise trainer.memory or lower training.batch_size, then run again: it goes on from its last checkpoint",
+        remedy="raise trainer.memory or lower training.batch_size, then run again: "
+        "it resumes from its last checkpoint",
         log=log,
     )
+
+
+def _budget(snapshot: Snapshot) -> object:
+    return (snapshot.job or {})["spec"].get("activeDeadlineSeconds")
 
 
 def _where(name: str, pod: Pod) -> str:
@@ -127,7 +142,7 @@ def _words(end: End) -> str:
 
 def _one_end(pod: Pod) -> str:
     if pod.disruption:
-        return f"{pod.name}: taken away ({pod.disruption})"
+        return f"{pod.name}: removed ({pod.disruption})"
     if pod.end is None:
         status = pod.tree.get("status", {})
         return f"{pod.name}: {status.get('reason', 'failed')} {status.get('message', '')}".strip()

@@ -1,4 +1,4 @@
-"""Follows one Job by list-then-watch with bounded time-outs, and ends with its attempts or the reason why there are none."""
+"""Follow one Job by list-then-watch with bounded time-outs, to its attempts or its failure."""
 
 import json
 import time
@@ -15,10 +15,10 @@ from infra.transport import ApiError, Broken, Transport
 from infra.verdict import culprit, endless, memory_error, out_of_memory, verdict
 
 STEADY_S = 30.0
-"""A watch lasts so long; then everything is listed again, whatever the watch said or missed."""
+"""Seconds of a watch, after which everything is listed again, in case the watch missed events."""
 _FIRST_S = 1.0
 _MANY, _LIST_S = 20, 5.0
-"""The pods of a Job of more completions are listed at most so often while it goes on."""
+"""Completions from which, and seconds within which, the pods of a running Job are listed once."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +28,8 @@ class Outcome:
     Attributes:
         name: of the Job.
         uid: of the Job.
-        attempts: UIDs of the pods that succeeded, with their completion index; empty where the pods are gone.
+        attempts: UIDs of the pods that succeeded, with their completion index; empty where the pods
+            no longer exist.
     """
 
     name: str
@@ -37,16 +38,16 @@ class Outcome:
 
 
 class Watching:
-    """One Job while it is followed.
+    """Follows one Job.
 
     Args:
         transport: the way to the API server.
         config: the trainer block.
         name: of the Job.
-        uid: of the Job, so that another one of the same name is not taken for it.
-        say: told what changes.
+        uid: of the Job; another one of the same name is ignored.
+        say: receives a message for each change.
         logs: follows the pods' lines.
-        cancel: deletes the Job; for a failure that would only come again.
+        cancel: deletes the Job; called for a failure that would occur again.
     """
 
     def __init__(
@@ -72,7 +73,7 @@ class Watching:
         """Follow the Job to its end.
 
         Raises:
-            JobFailed: it gives no result; the class says why.
+            JobFailed: no result; the class gives the reason.
             Unreachable: the API server does not answer.
         """
         try:
@@ -88,9 +89,10 @@ class Watching:
         phase = snapshot.phase
         if phase == "gone" or (snapshot.job or {})["metadata"]["uid"] != self._uid:
             raise JobDeleted(
-                "the Job was deleted while it was watched",
+                "the Job was deleted while it was followed",
                 where=f"Job {self._name} in namespace {self._config.namespace}",
-                remedy="if that was not you, ask who may delete Jobs there; running again goes on from the last checkpoint",
+                remedy="if that was not you, ask who may delete Jobs there; "
+                "another run resumes from the last checkpoint",
                 log=self._logs.tail(None),
             )
         if phase == "succeeded":
@@ -123,7 +125,8 @@ class Watching:
         for pod in snapshot.pods:
             if pod.disruption:
                 self._once(
-                    f"{pod.name}: taken away ({pod.disruption}); its successor goes on from the last checkpoint"
+                    f"{pod.name}: removed ({pod.disruption}); "
+                    "its successor resumes from the last checkpoint"
                 )
             elif pod.phase == "Failed" and pod.end:
                 self._once(
@@ -133,17 +136,17 @@ class Watching:
                 self._once(f"{pod.name}: running on {pod.node}")
 
     def _wait(self, snapshot: Snapshot) -> None:
-        """Say why nothing runs, and end when waiting cannot help or took too long."""
+        """Report why nothing runs; fail where waiting cannot help or took too long."""
         now = time.monotonic()
         found = diagnose(snapshot, self._events(snapshot), self._nodes(snapshot))
         if self._pending_since is None or not found.counts:
             self._pending_since = now
         if (same := (found.kind, found.final_after_s)) != self._diagnosis[0]:
             self._diagnosis = (same, now)
-        if now - self._pending_since > _FIRST_S:  # what every pod goes through is no news
+        if now - self._pending_since > _FIRST_S:  # every pod is pending for a moment
             self._once(f"{self._name}: {found.what}")
         lasts, pending = now - self._diagnosis[1], now - self._pending_since
-        # A reason that counts down is looked at often enough to be told in time; a queue is looked at rarely.
+        # A reason that becomes final is checked often enough to fail in time, a queue rarely.
         self._pace = (
             min(5.0, found.final_after_s)
             if found.final_after_s is not None
@@ -156,7 +159,8 @@ class Watching:
         if left <= 0:
             raise self._end(
                 found,
-                f"for {pending:.0f} s, trainer.pending_timeout_s is {self._config.pending_timeout_s}",
+                f"for {pending:.0f} s, "
+                f"trainer.pending_timeout_s is {self._config.pending_timeout_s}",
             )
 
     def _end(self, found: Diagnosis, how_long: str) -> Exception:
@@ -188,7 +192,7 @@ class Watching:
         try:
             return list(self._transport.call("GET", "/api/v1/nodes", patient=False)["items"])
         except ApiError:
-            return None  # nodes are cluster-scoped; a namespaced account rightly cannot read them
+            return None  # nodes are cluster-scoped; a namespaced account may not read them
 
     def _once(self, words: str) -> None:
         if words not in self._told:
@@ -196,7 +200,7 @@ class Watching:
             self._say(words)
 
     def _snapshots(self) -> Iterator[Snapshot]:
-        """The Job and its pods, listed at first and after every watch, and the pods after every change of the Job."""
+        """The Job and its pods: at first, after every change of the Job, and after every watch."""
         path = f"/apis/batch/v1/namespaces/{self._config.namespace}/jobs"
         only = {"fieldSelector": f"metadata.name={self._name}"}
         broken = 0
@@ -225,14 +229,12 @@ class Watching:
                 if isinstance(error, ApiError) and error.status not in _LIST_AGAIN:
                     raise
                 broken += 1
-            # A watch that ends at once, over and over, or may not be opened, must not become a storm of lists.
-            if (
-                rest := min(STEADY_S, 2.0 ** max(0, broken - 2)) - (time.monotonic() - started)
-            ) > 0:
-                time.sleep(rest)
+            # A watch that keeps ending at once, or is refused, must not cause a storm of lists.
+            pause = min(STEADY_S, 2.0 ** max(0, broken - 2)) - (time.monotonic() - started)
+            time.sleep(max(0.0, pause))
 
     def _may_wait(self, job: Json) -> bool:
-        """Whether a change of a large Job can be looked at with the next one: its pods were listed a moment ago."""
+        """Whether a change of a large Job can wait for the next: its pods were listed just now."""
         ended = any(c["status"] == "True" for c in job.get("status", {}).get("conditions", []))
         if ended or job["spec"].get("completions", 1) <= _MANY:
             return False
@@ -244,7 +246,7 @@ class Watching:
         listed = self._transport.call(
             "GET", path, query={"labelSelector": f"concord/job={self._name}"}
         )
-        # Pods of an earlier Job of the same name may still be going.
+        # Pods of an earlier Job of the same name may still be stopping.
         return [
             Pod(p)
             for p in listed["items"]

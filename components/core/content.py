@@ -44,8 +44,8 @@ class Stored:
 def stored(root: Path, depth: int = 1) -> list[Stored]:
     """The entries of a store, sorted.
 
-    A record is a ``.json`` file with the name of an entry. Hidden files and folders are not entries,
-    except those that a killed process was writing aside.
+    A record is a ``.json`` file with the name of an entry. Hidden files and folders are not
+    entries, except those that a killed process was writing aside.
 
     Args:
         root: the store's folder; a missing one has no entries.

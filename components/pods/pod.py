@@ -46,8 +46,8 @@ class Pod:
         device: ``auto``, ``cpu`` or ``cuda`` (``CONCORD_DEVICE``).
         gpus: number of GPUs of the pod (``CONCORD_GPUS``); None where it is not known.
         code: digest of the submitting code (``CONCORD_CODE``); None accepts any.
-        checkpoint_steps: steps between checkpoints (``CONCORD_CHECKPOINT_STEPS``); None for one after
-            each epoch only.
+        checkpoint_steps: steps between checkpoints (``CONCORD_CHECKPOINT_STEPS``); None for one
+            after each epoch only.
     """
 
     token: str
@@ -95,8 +95,8 @@ class Pod:
 
         if self.code is not None and self.code != code_digest():
             raise PreflightError(
-                f"preflight: this image holds code {code_digest()[:12]}, the run was submitted with "
-                f"code {self.code[:12]}; build the image from the same sources, or set "
+                f"preflight: this image holds code {code_digest()[:12]}, the run was submitted "
+                f"with code {self.code[:12]}; build the image from the same sources, or set "
                 "trainer.any_code to accept it"
             )
         if self.device != "cuda":

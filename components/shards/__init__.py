@@ -1,1 +1,1 @@
-"""Large data in parts: encoding and batch prediction as indexes of one Job, joined with every part accounted for."""
+"""Large data in parts: encoding and batch prediction as indexes of one Job, and their join."""

@@ -1,7 +1,7 @@
-"""Cut a data set into parts, each a small data set of its own in the exchange: rows, manifest and packed media.
+"""Cut a data set into parts, each a small data set in the exchange: rows, manifest, packed media.
 
-A part carries all that its index reads, so pods need not see the data set, and what they read has a digest. Only media in S3
-stay where they are, if the exchange is in S3 too: pods reach them as well as the run does.
+A part holds everything that its index reads, so pods need no access to the data set, and all that
+they read has a digest. Only media in S3 stay where they are, if the exchange is in S3 too.
 """
 
 import tempfile
@@ -27,9 +27,9 @@ from components.shards.spec import Part
 
 
 def media_in_store(data_uri: str, exchange_uri: str) -> str | None:
-    """Where pods read media themselves; None where they are packed into the parts.
+    """Where pods read media themselves; None where media are packed into the parts.
 
-    Pods that reach an exchange in S3 reach other media in S3 with the same endpoint and credentials.
+    Pods that reach an exchange in S3 reach media in S3 with the same endpoint and credentials.
     """
     return data_uri if data_uri.startswith("s3://") and exchange_uri.startswith("s3://") else None
 
@@ -46,21 +46,21 @@ def cut(
     progress: Progress = silent,
     specs: Collection[ModalitySpec] = (),
 ) -> list[Part]:
-    """Put every part into the exchange; one that is there is not written again.
+    """Put every part into the exchange, unless it is complete there.
 
     Args:
         batches: all rows, in order.
-        description: what ``dataset.json`` of each part says.
+        description: content of ``dataset.json`` in each part.
         manifest: what the columns mean.
-        media: where paths lead, to be packed into the parts; None where pods read them themselves, or there are none.
+        media: the media to pack into the parts; None where pods read them, or there are none.
         bounds: the rows of each part.
-        exchange: takes the parts.
+        exchange: receives the parts.
         scratch: a local folder with room for one part.
         progress: called after every part.
         specs: modalities whose own kinds and encoders travel in the parts.
 
     Raises:
-        UserError: there are fewer or more rows than the bounds say.
+        UserError: there are fewer or more rows than in the bounds.
     """
     parts = []
     rows = _Rows(batches)
@@ -78,7 +78,8 @@ def cut(
         progress("copy to the exchange", stop, bounds[-1][1])
     if rows.more():
         raise UserError(
-            f"there are more records than the {bounds[-1][1]} that were counted; did the data change? run again"
+            f"there are more records than the {bounds[-1][1]} that were counted; "
+            "did the data change? run again"
         )
     return parts
 
@@ -130,7 +131,8 @@ class _Rows:
         while count:
             if not self.more():
                 raise UserError(
-                    f"{count} records are missing that were counted before; did the data change? run again"
+                    f"{count} records are missing that were counted before; "
+                    "did the data change? run again"
                 )
             held: Any = self._held
             here = held.slice(0, min(count, BLOCK))

@@ -1,4 +1,4 @@
-"""Join the results of all indexes into what one process would have written: every row is accounted for, or nothing is."""
+"""Join the results of all indexes into what one process writes, or nothing if a row is missing."""
 
 import tempfile
 from collections import Counter
@@ -30,9 +30,10 @@ def results(
     """The result of each index that has one.
 
     Args:
-        exchange: where they lie.
+        exchange: where they are.
         job: name of the job's folder there.
-        succeeded: index to UID of the pod that the cluster says succeeded; for another index any complete attempt counts.
+        succeeded: index to UID of the pod that the cluster reports as successful; for other indexes
+            any complete attempt counts.
         scratch: a local folder.
     """
     chosen: dict[int, str] = {}
@@ -74,7 +75,8 @@ def accounted(spec: ShardSpec, parts: Sequence[PartResult]) -> list[tuple[int, C
         rows = sum(c.stop - c.start for p in own for c in p.chunks)
         lines = "\n".join(f"  - {p}" for p in problems)
         raise Incomplete(
-            f"{spec.task}: the parts do not make up the {spec.rows} rows ({rows} came in {len(parts)} parts):\n{lines}\n"
+            f"{spec.task}: the parts do not make up the {spec.rows} rows "
+            f"({rows} came in {len(parts)} parts):\n{lines}\n"
             "Nothing was joined. Run again: finished parts are kept, the others are done again."
         )
     return [(p.index, chunk) for p in sorted(own, key=lambda p: p.index) for chunk in p.chunks]
@@ -87,9 +89,8 @@ def _rows_of(spec: ShardSpec, result: PartResult) -> list[str]:
     for chunk in sorted(result.chunks, key=lambda c: c.start):
         if chunk.start != at:
             what = "missing" if chunk.start > at else "double"
-            problems.append(
-                f"part {result.index}: rows {min(at, chunk.start)} to {max(at, chunk.start) - 1} are {what}"
-            )
+            first, last = min(at, chunk.start), max(at, chunk.start) - 1
+            problems.append(f"part {result.index}: rows {first} to {last} are {what}")
         at = max(at, chunk.stop)
     if at != part.stop:
         problems.append(f"part {result.index}: ends with row {at - 1}, wanted {part.stop - 1}")
@@ -99,10 +100,10 @@ def _rows_of(spec: ShardSpec, result: PartResult) -> list[str]:
 def folders(
     exchange: Exchange, job: str, chunks: Sequence[tuple[int, Chunk]], scratch: Path
 ) -> Iterator[Path]:
-    """The files of each chunk, verified; they are gone when the next one is asked for.
+    """The files of each chunk, verified; requesting the next chunk removes the one before.
 
     Raises:
-        UserError: a chunk that is gone, damaged or not what its part said.
+        UserError: a chunk is missing, damaged or not the one that its part names.
     """
     scratch.mkdir(parents=True, exist_ok=True)
     for index, chunk in chunks:
@@ -110,8 +111,9 @@ def folders(
             about = exchange.fetch_attempt(chunk_job(job, index), chunk.token, Path(temporary))
             if about["digest"] != chunk.digest:
                 raise UserError(
-                    f"part {index}, rows {chunk.start} to {chunk.stop - 1}: got content of digest {about['digest'][:12]}, "
-                    f"wanted {chunk.digest[:12]} as the part said; delete jobs/{job} in the exchange and run again"
+                    f"part {index}, rows {chunk.start} to {chunk.stop - 1}: got content of digest "
+                    f"{about['digest'][:12]}, wanted {chunk.digest[:12]} as in the part's result; "
+                    f"delete jobs/{job} in the exchange and run again"
                 )
             yield Path(temporary)
 
@@ -125,7 +127,7 @@ def join_features(
     base: Path | None = None,
     progress: Progress = silent,
 ) -> None:
-    """Write the features folder that ``components.features.encode.encode`` would have written.
+    """Write the features folder that ``components.features.encode.encode`` writes.
 
     Args:
         accepted: output of validate.
@@ -136,7 +138,7 @@ def join_features(
         progress: called after every batch.
 
     Raises:
-        UserError: chunks of other records, or encoded with other code or weights than are here.
+        UserError: chunks of other records, or encoded with other code or weights than here.
     """
     records = Accepted.open(accepted)
     built = build_modalities(records.manifest, modalities, base)
@@ -149,7 +151,7 @@ def join_features(
         done += len(batch)
         progress("join", done, records.count)
     writer.close(records.classes)
-    left = next(chunks, None)  # lets the last folder go
+    left = next(chunks, None)  # removes the last folder
     assert left is None, "chunks were accounted for"
 
 
@@ -161,7 +163,7 @@ def join_answers(
     out: Path,
     progress: Progress = silent,
 ) -> Counts:
-    """Write the file of answers that ``components.prediction.batch.predict`` would have written.
+    """Write the file of answers that ``components.prediction.batch.predict`` writes.
 
     Raises:
         UserError: answers of a model with other classes.
@@ -173,7 +175,8 @@ def join_answers(
             table = pq.ParquetFile(folder / ANSWERS).read()
             if not table.schema.equals(columns):
                 raise UserError(
-                    f"answers with the columns {table.schema.names}, wanted {columns.names}; build the image again"
+                    f"answers with the columns {table.schema.names}, wanted {columns.names}; "
+                    "build the image again"
                 )
             yield table
 
@@ -235,8 +238,8 @@ class _Rows:
         for name, spec in self._specs.items():
             if features.specs.get(name) != spec:
                 raise UserError(
-                    f"modality {name!r} was encoded by other code, options or weights in the pods than are here; "
-                    "build the image from this code, then run again"
+                    f"modality {name!r} was encoded by other code, options or weights in the pods "
+                    "than here; build the image from this code, then run again"
                 )
-        # Read now: the folder goes when the next chunk comes, mapped arrays stay readable.
+        # Read now: the folder is removed with the next chunk; mapped arrays stay readable.
         return features, features.previews()

@@ -1,4 +1,4 @@
-"""From a task over a whole data set to the spec of its parts; the digest is known before anything is read or copied."""
+"""From a task over a data set to the spec of its parts, whose digest is known before the cut."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,7 +23,7 @@ class Plan(Protocol):
 
     @property
     def task(self) -> Literal["encode", "predict"]:
-        """What is done."""
+        """The task of the spec."""
         ...
 
     @property
@@ -37,7 +37,7 @@ class Plan(Protocol):
         ...
 
     def digest(self) -> str:
-        """``ShardSpec.digest`` of the spec to come."""
+        """``ShardSpec.digest`` of the spec that ``cut`` returns."""
         ...
 
     def cut(self, exchange: Exchange, scratch: Path, progress: Progress = silent) -> ShardSpec:
@@ -75,11 +75,11 @@ class EncodePlan:
 
     @property
     def count(self) -> int:
-        """How many parts there are: at most as many as were asked for."""
+        """Number of parts: at most as many as were asked for."""
         return len(bounds(self.rows, self.shards, self.chunk))
 
     def digest(self) -> str:
-        """``ShardSpec.digest`` of the spec to come."""
+        """``ShardSpec.digest`` of the spec that ``cut`` returns."""
         options = {"modalities": self.modalities, "package": None}
         return work_digest(
             task=self.task,
@@ -149,11 +149,11 @@ class PredictPlan:
 
     @property
     def count(self) -> int:
-        """How many parts there are: at most as many as were asked for."""
+        """Number of parts: at most as many as were asked for."""
         return len(bounds(self.rows, self.shards, self.chunk))
 
     def digest(self) -> str:
-        """``ShardSpec.digest`` of the spec to come."""
+        """``ShardSpec.digest`` of the spec that ``cut`` returns."""
         rows = self.rows
         options = {"modalities": {}, "package": self.package.digest}
         count = len(bounds(rows, self.shards, self.chunk))

@@ -1,4 +1,4 @@
-"""What the indexes of one Job do, as JSON: which rows each of them takes, and the digests of what they need."""
+"""What the indexes of one Job do, as JSON: the rows of each, and the digests of what they need."""
 
 from itertools import pairwise
 from typing import Annotated, Any, Literal
@@ -10,7 +10,7 @@ from components.core.strict import Strict
 from components.prediction.block import BLOCK
 
 CHUNK = 2048
-"""Rows that a killed index may have to do again."""
+"""Rows that are lost with a killed index."""
 
 
 class Part(Strict):
@@ -20,7 +20,7 @@ class Part(Strict):
     stop: int
     """The row after its last one."""
     records: str
-    """Digest of an object of the exchange: those rows, the manifest, and (unless pods read them at ``media``) their media."""
+    """Digest of an object of the exchange: rows, manifest and packed media (see ``media``)."""
 
 
 class ShardSpec(Strict):
@@ -28,13 +28,13 @@ class ShardSpec(Strict):
 
     task: Literal["encode", "predict"]
     source: dict[str, str]
-    """What the rows come from: name to content digest."""
+    """Origin of the rows: name to content digest."""
     rows: Annotated[int, Field(ge=1)]
     parts: Annotated[list[Part], Field(min_length=1)]
     chunk: Annotated[int, Field(ge=BLOCK, multiple_of=BLOCK)] = CHUNK
-    """Rows that are written at once; what is written is never done again."""
+    """Rows that are written at once, and then never done again."""
     media: str | None = None
-    """Object store that pods read media from themselves."""
+    """Object store where pods read media; None where media are packed with the rows."""
     modalities: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """Options of each modality's kind; ``encode``."""
     package: str | None = None
@@ -46,7 +46,8 @@ class ShardSpec(Strict):
         for (_, before), (after, stop) in pairwise(edges):
             if before != after or stop < after or (after % BLOCK and after != self.rows):
                 raise ValueError(
-                    f"parts: rows {before} to {after} of {self.rows} are in no part, in two, or not whole blocks"
+                    f"parts: rows {before} to {after} of {self.rows} are in no part, in two, "
+                    "or not whole blocks"
                 )
         if (self.task == "predict") != (self.package is not None):
             raise ValueError("package: the task predict needs it, the task encode has none")
@@ -67,7 +68,7 @@ class ShardSpec(Strict):
 def work_digest(
     *, task: str, source: dict[str, str], rows: int, count: int, chunk: int, options: dict[str, Any]
 ) -> str:
-    """The digest of a spec, known before its parts are cut: a run that comes again finds them cut."""
+    """The digest of a spec before its parts are cut, by which a later run finds them."""
     tree = {
         "task": task,
         "source": source,
@@ -80,10 +81,11 @@ def work_digest(
 
 
 def bounds(rows: int, shards: int, chunk: int = CHUNK) -> list[tuple[int, int]]:
-    """Contiguous ranges that cover all rows, as even as can be; never an empty one, so that there may be fewer than asked for.
+    """Contiguous, even, non-empty ranges that cover all rows; there may be fewer than asked for.
 
-    They are made of whole chunks, else, where there are too few of those, of whole blocks. With whole chunks an encoder sees
-    the same rows together as in one process (but for content that comes twice): some give a row other last bits beside others.
+    They consist of whole chunks or, where there are too few of those, of whole blocks. With whole
+    chunks an encoder gets the same batches as in one process (except for repeated content), which
+    matters because the last bits of a row may depend on its batch.
 
     >>> bounds(200, 3)
     [(0, 128), (128, 192), (192, 200)]

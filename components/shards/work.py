@@ -1,4 +1,4 @@
-"""One index of a Job: does its part chunk by chunk, and leaves out what an earlier attempt has finished."""
+"""One index of a Job: its part chunk by chunk, without those that an earlier attempt finished."""
 
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -31,7 +31,7 @@ RESULT = "part.json"
 
 
 class Chunk(Strict):
-    """Rows that are finished: under whose token they lie, and the digest of what lies there."""
+    """Finished rows: the token that they are stored under, and the digest of their files."""
 
     start: int
     stop: int
@@ -40,7 +40,7 @@ class Chunk(Strict):
 
 
 class PartResult(Strict):
-    """What an index says when all its rows are finished."""
+    """What an index writes when all its rows are finished."""
 
     spec: str
     """Digest of the spec."""
@@ -109,15 +109,16 @@ def run_index(
         index: which part.
         exchange: inputs, finished chunks and results.
         job: name of the job's folder there.
-        attempt: token of this attempt; it writes under no other one.
+        attempt: token of this attempt, which writes under no other one.
         cache: local folder.
-        progress: told after every chunk.
+        progress: called after every chunk.
 
     Returns:
-        ``rows`` of the part, ``chunks`` of it, and how many of those earlier attempts had finished (``resumed``).
+        ``rows`` and ``chunks`` of the part, and the number of chunks that earlier attempts had
+        finished (``resumed``).
 
     Raises:
-        UserError: inputs that are gone or wrong, or an exchange that cannot be written.
+        UserError: inputs that are missing or wrong, or an exchange that cannot be written.
     """
     part, digest = spec.parts[index], spec.digest()
     finished = finished_chunks(exchange, job, digest, index)
@@ -168,7 +169,7 @@ def finished_chunks(exchange: Exchange, job: str, spec: str, index: int) -> dict
 
 
 def chunk_job(job: str, index: int) -> str:
-    """Where the chunks of an index lie in the exchange, as a job of its own whose attempts are chunks."""
+    """The chunks of an index in the exchange: a job of its own, whose attempts are the chunks."""
     return f"{job}/chunks/{index}"
 
 
@@ -179,12 +180,12 @@ def _task(spec: ShardSpec, folder: Path, exchange: Exchange, cache: Path) -> Tas
 
 
 def _media_of(spec: ShardSpec, folder: Path) -> tuple[str, type[Media]]:
-    """Where the media lie, and what opens them: packed beside the records, or where pods read them themselves."""
+    """Where the media are, and what opens them: packed beside the records, or in a store."""
     return (str(folder), Media) if spec.media is None else (spec.media, _StoreMedia)
 
 
 class _StoreMedia(Media):
-    """Media in a store that pods read themselves; that it does not answer is no fault of the code: the next attempt goes on."""
+    """Media in a store. Where it does not answer, the attempt fails like one without exchange."""
 
     def __init__(self, uri: str) -> None:
         self._uri = uri
@@ -209,9 +210,9 @@ def _reached(uri: str) -> Iterator[None]:
         yield
     except store_errors(uri) as error:
         raise ExchangeError(
-            f"media: this pod cannot read {uri}: {type(error).__name__}: {error}; give it the endpoint "
-            "and credentials under trainer.env and trainer.secrets, or use an exchange that is a "
-            "folder: media are then copied there"
+            f"media: this pod cannot read {uri}: {type(error).__name__}: {error}; give it the "
+            "endpoint and credentials under trainer.env and trainer.secrets, or use an exchange that "
+            "is a folder: media are then copied there"
         ) from error
 
 
@@ -240,7 +241,7 @@ def _finish(
     attempt: str,
     spec: str,
 ) -> Chunk:
-    """Do a chunk; it counts once it is whole in the exchange."""
+    """Do a chunk; it counts once it is complete in the exchange."""
     token = f"{start}-{attempt}"
     about = {"spec": spec, "start": start, "stop": start + len(records)}
     with tempfile.TemporaryDirectory() as temporary:

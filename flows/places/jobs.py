@@ -1,4 +1,4 @@
-"""Work as a Job: submitted or found again, followed to its end, its result taken from the exchange."""
+"""Work as a Job: submitted or found, followed to its end, its result taken from the exchange."""
 
 import json
 import re

@@ -30,5 +30,5 @@ def free_except(home: Home, kept: Sequence[RunRecord]) -> int:
 
 
 def _named(home: Home) -> str:
-    """What features that are still stored say about their encoders, as text."""
+    """The descriptions of all features that are still stored, as text; they name their views."""
     return "".join(p.read_text(encoding="utf-8") for p in home.steps.glob("*/*/features.json"))

@@ -60,7 +60,7 @@ def test_all_is_well_and_nothing_is_left(trainer, tmp_path, kubectl, namespace) 
 def test_an_image_that_is_not_there_is_told_and_soon(trainer, tmp_path, kubectl, namespace) -> None:
     began = time.monotonic()
     found = bad(look(written(tmp_path, {**trainer, "image": "concord/nowhere:1"})))
-    assert "cannot be had" in found["image concord/nowhere:1"]
+    assert "cannot be pulled" in found["image concord/nowhere:1"]
     assert time.monotonic() - began < 60
     assert jobs(kubectl, namespace) == []
 

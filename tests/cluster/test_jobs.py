@@ -99,7 +99,7 @@ def test_the_time_budget_is_kept(features, trainer, tmp_path):
     spec = with_loss(features, tmp_path, "time.sleep(2)")
     block = {**trainer, "time_budget_s": 15, "grace_period_s": 5}
     error = failing(spec, block, tmp_path, failures.TimeBudgetExceeded, "time budget of 15 s")
-    assert "goes on from its last checkpoint" in str(error)
+    assert "resumes from its last checkpoint" in str(error)
 
 
 @pytest.mark.usefixtures("quota")

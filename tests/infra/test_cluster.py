@@ -244,7 +244,7 @@ def test_an_outage_beyond_the_budget_is_told_and_the_job_lives_on(api):
     run.cluster.transport._budget = 0.5
     uid, _ = run.submit()
     api.fail(500, 99)
-    with pytest.raises(transport.Unreachable, match="run on"):
+    with pytest.raises(transport.Unreachable, match="keep running"):
         run.watch(uid)
     assert NAME in api.objects["jobs"]
 
@@ -392,7 +392,7 @@ def test_a_disruption_is_told_and_not_blamed(api, background):
     add_pod(api, uid, "Running")
     future = background.submit(run.watch, uid)
     until(lambda: any("PreemptionByScheduler" in words for words in run.said))
-    assert not future.done(), "the exit code of a pod that was taken away is no verdict"
+    assert not future.done(), "the exit code of a disrupted pod decides nothing"
     complete(api, uid)
     assert future.result(10).name == NAME
 
@@ -451,7 +451,7 @@ def test_a_busy_gpu_is_waited_for(api, readable):
     add_pod(api, uid, "Pending", conditions=[UNSCHEDULABLE])
     with pytest.raises(failures.Unschedulable, match="pending_timeout_s is 1") as caught:
         run.watch(uid)
-    assert ("may not be read" in str(caught.value)) is not readable
+    assert ("may not read nodes" in str(caught.value)) is not readable
 
 
 def test_an_image_that_is_not_there_is_told_at_once(api):
