@@ -15,7 +15,7 @@ _MAX_HEADER = 100_000_000
 
 @dataclass(frozen=True)
 class Fenced:
-    """A store where each attempt writes under its own token, and reads what any of them has written.
+    """A store where each attempt writes under its own token and reads what all have written.
 
     An attempt that is believed dead but is not can thus overwrite nothing.
 

@@ -242,7 +242,7 @@ def _unexpected(error: Exception) -> int:
             time.sleep(_LATE)
             first = str(error).splitlines()[0]
             message(
-                f"a peer of this training run is gone ({first}); "
+                f"a peer of this training run has ended ({first}); "
                 "the next attempt resumes from the last checkpoint",
                 cause=False,
             )

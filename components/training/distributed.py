@@ -55,7 +55,7 @@ class World:
     patient: Any = None
 
     def bounds(self, total: int) -> tuple[int, int]:
-        """Start and stop of this rank's rows of a global batch; shares differ by at most one row."""
+        """Start and stop of this rank's rows of a batch; shares differ by at most one row."""
         return total * self.rank // self.size, total * (self.rank + 1) // self.size
 
     def any(self, flag: bool) -> bool:
@@ -121,7 +121,7 @@ class World:
         )
 
     def _gathered(self, parts: Sequence[Tensor], total: int) -> list[Tensor]:
-        """``(total, columns)`` from ``(own rows, columns)`` of each part, in one float32 exchange."""
+        """``(total, columns)`` from ``(own rows, columns)`` of each part, in one exchange."""
         start, stop = self.bounds(total)
         widths = [part.shape[1] for part in parts]
         longest = -(-total // self.size)  # shorter shares are padded

@@ -9,7 +9,8 @@ import pytest
 from components.config.run import ModelConfig, Part
 from components.core.errors import UsageError
 from components.core.files import read_json
-from components.pods.launch import Shape
+from components.pods.nodes import Nodes
+from components.pods.pod import PeersError
 from components.training.run import run
 from tests.components.pods.pods import command, end, figures, job, start, teach_spec
 from tests.components.training.test_distributed import free_port
@@ -176,7 +177,7 @@ def test_a_node_that_dies_is_a_lost_peer_for_the_others(features, tmp_path):
     began = time.monotonic()
     code, _, err = end(first)
     assert code == 75, err
-    assert "a peer of this training is gone" in err
+    assert "a peer of this training run has ended" in err
     assert time.monotonic() - began < 20
     end(other)
 
@@ -210,14 +211,27 @@ def test_an_elastic_training_takes_in_a_node_that_comes_later(features, tmp_path
     assert 0 < attempt.about["resumed_from"] < attempt.about["steps"]
 
 
+def test_later_nodes_wait_for_the_first_one_to_listen():
+    from torch.distributed import TCPStore
+
+    from components.pods.elastic import await_first_node
+
+    nodes = Nodes.parse("2", 1, f"localhost:{free_port()}")
+    with pytest.raises(PeersError, match=f"nobody listens at localhost:{nodes.port}"):
+        await_first_node(nodes, join_s=1)
+    store = TCPStore(nodes.host, nodes.port, is_master=True, wait_for_workers=False)
+    await_first_node(nodes, join_s=30)
+    del store
+
+
 def children(pid):
     with open(f"/proc/{pid}/task/{pid}/children") as listed:  # noqa: PTH123
         return [int(child) for child in listed.read().split()]
 
 
 def test_nodes_and_places_that_mean_nothing_are_refused():
-    assert Shape.parse("2", 1, "h:1") == Shape(least=2, most=2, processes=1, host="h", port=1)
-    assert Shape.parse("2:4", 3, "h:1") == Shape(least=2, most=4, processes=3, host="h", port=1)
+    assert Nodes.parse("2", 1, "h:1") == Nodes(least=2, most=2, processes=1, host="h", port=1)
+    assert Nodes.parse("2:4", 3, "h:1") == Nodes(least=2, most=4, processes=3, host="h", port=1)
     for given in (
         ("0", 1, "h:1"),
         ("3:2", 1, "h:1"),
@@ -227,4 +241,4 @@ def test_nodes_and_places_that_mean_nothing_are_refused():
         ("2", 1, ":1"),
     ):
         with pytest.raises(UsageError, match="got"):
-            Shape.parse(*given)
+            Nodes.parse(*given)
