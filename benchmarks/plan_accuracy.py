@@ -1,11 +1,10 @@
-"""How near `concord plan` comes: its prediction beside a measured run of the real steps, at two sizes of the glyph set.
+"""How near `concord plan` comes: predicted and measured runs at two sizes of the glyph set.
 
-Rates are measured on samples of 250 and 1,000 records alone. The measured run is that of ``flows.steps`` without Prefect, in a
-fresh process. What only a teacher knows (how many pseudo-labels are accepted, whether the student is kept) is not told to
-the plan.
+Rates are measured on samples of 250 and 1,000 records alone. The measured run is that of the step
+table without Prefect, in a fresh process.
 
-On a busy machine wall clocks do not compare, so that the same is done by the processor's clock too (rates measured and steps
-measured in processor seconds, those of child processes included): it tells how good the laws are, the wall clock how good the
+On a busy machine wall clocks do not compare, so both are measured by the processor's clock too
+(with the seconds of child processes): it shows how good the laws are, the wall clock how good the
 answer was that day.
 
 Run: ``nice python -m benchmarks.plan_accuracy`` (about five minutes on two cores).
@@ -43,27 +42,15 @@ def predict(path: Path, data: Path, clock: str) -> dict[str, Any]:
     engines.quiet()
     from components.config import run as configuration
     from components.data.manifest import load_manifest
-    from components.features.encode import build_modalities
-    from components.plan.calibrate import calibrate
-    from components.plan.estimate import Planner, checkpoint_sizes
-    from components.plan.survey import survey
+    from components.plan.estimate import Planner
+    from components.plan.measure import measure as measured
+    from components.plan.sample import survey
     from flows.commands.plan import stages
 
     config, base = configuration.load(path, str(data)), path.resolve().parent
-    surveyed = survey(config.data)
-    specs, _ = build_modalities(
-        load_manifest(config.data.uri, config.data.manifest), config.modalities
-    )
-    rates = calibrate(config, base, surveyed, run=stages(base), now=CLOCKS[clock])
-    kept = checkpoint_sizes(config, specs, surveyed.classes, base)
-    planner = Planner(
-        config=config,
-        base=base,
-        profile=rates,
-        surveyed=surveyed,
-        specs=specs,
-        checkpoint_bytes=kept,
-    )
+    surveyed = survey(config.data, load_manifest(config.data.uri, config.data.manifest, base))
+    rates = measured(config, surveyed, table=stages(base), now=CLOCKS[clock])
+    planner = Planner(config=config, profile=rates)
     return {
         "seconds": rates.seconds,
         "load": rates.load,
@@ -76,7 +63,7 @@ def measure(path: Path, data: Path, home: Path) -> dict[str, dict[str, float]]:
     from flows import engines
 
     engines.quiet()
-    import torch  # noqa: F401 - as `concord run` does before its steps, and the plan before it measures
+    import torch  # noqa: F401 - as `concord run` does before its steps, and plans before measuring
 
     from components.config import run as configuration
     from components.config.home import Home
@@ -129,24 +116,14 @@ def table(
         cells = [_cells(plans[clock]["stages"][number]["seconds"], real[clock]) for clock in CLOCKS]
         steps = f"{stage['steps']} / {real['steps']:.0f}" if stage["steps"] else ""
         lines.append(
-            f"| {stage['name']} | {' | '.join(cells)} | {steps} | {stage['written_bytes'] / real['bytes']:.2f} |"
+            f"| {stage['name']} | {' | '.join(cells)} | {steps} "
+            f"| {stage['written_bytes'] / real['bytes']:.2f} |"
         )
     totals = [
         _cells(plans[clock]["seconds"], sum(r[clock] for r in measured.values()))
         for clock in CLOCKS
     ]
-    ranges = [
-        f"{clock} {p['seconds_range'][0]:.1f} to {p['seconds_range'][1]:.1f} s"
-        for clock, p in plans.items()
-    ]
-    return "\n".join(
-        [
-            *lines,
-            f"| all | {' | '.join(totals)} | | |",
-            "",
-            f"least and most that can come out: {', '.join(ranges)}",
-        ]
-    )
+    return "\n".join([*lines, f"| all | {' | '.join(totals)} | | |"])
 
 
 def _cells(predicted: float, measured: float) -> str:
@@ -174,15 +151,16 @@ def main() -> None:
         return
     from components.config import run as configuration
     from components.glyphs.glyphs import make_glyphs
-    from components.plan.sample import write
-    from components.plan.survey import survey
+    from components.data.manifest import load_manifest
+    from components.plan.sample import survey, write
 
     with tempfile.TemporaryDirectory(prefix="concord-plan-accuracy-") as folder:
         scratch = Path(folder)
         whole, small = scratch / "glyphs", scratch / "small"
         make_glyphs(whole)
         config = configuration.load(given.config, str(whole))
-        write(config.data, survey(config.data), SIZES[0], small)
+        manifest = load_manifest(config.data.uri, config.data.manifest, given.config.parent)
+        write(config.data, survey(config.data, manifest), SIZES[0], small)
         predicted = {
             clock: _own("--config", given.config, "--predict", whole, clock) for clock in CLOCKS
         }

@@ -1,6 +1,5 @@
-"""A small data set cut out of a large one: complete in itself, so that the real steps run on it."""
+"""Samples of a data set: small data sets, complete in themselves, on which the real steps run."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,15 +11,100 @@ from numpy.typing import NDArray
 
 from components.config.run import DataConfig
 from components.core.errors import BadInput, UserError
-from components.data.manifest import FILE, Manifest, load_manifest
+from components.data.labels import visible_ids
+from components.data.manifest import FILE, Manifest
 from components.data.media import Media
+from components.data.packed import PackedMedia
 from components.data.reader import Dataset
-from components.plan.survey import Survey
+from components.validation import rules
 
-_GROUP_ROWS = 1000
-"""Pictures in a row group of the packed media, as `components.glyphs.glyphs` writes them."""
+MOST_RECORDS = 200_000
+"""Samples are drawn from at most this many records, the first ones."""
 _HELD_OUT = 4
 """Labelled records of the validation and of the test split that are always in."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Survey:
+    """The records that samples are drawn from; ``n`` is their number, the order is the data set's.
+
+    Attributes:
+        manifest: what the data set's columns mean.
+        records: all records of the set.
+        splits: ``(n,)``.
+        labels: as a run may see them ``(n,)``, empty where it may not or there is none.
+    """
+
+    manifest: Manifest
+    records: int
+    splits: NDArray[np.str_]
+    labels: NDArray[np.str_]
+
+    @property
+    def seen(self) -> int:
+        """Records that samples are drawn from."""
+        return len(self.splits)
+
+    @property
+    def learnable(self) -> NDArray[np.bool_]:
+        """Training records with a visible label ``(n,)``."""
+        found: NDArray[np.bool_] = (self.labels != "") & (self.splits == "train")
+        return found
+
+
+def survey(data: DataConfig, manifest: Manifest) -> Survey:
+    """Read splits and visible labels of a data set; no media are opened.
+
+    Raises:
+        UserError: no records, or none with a label that a run may learn from.
+    """
+    dataset, seen = Dataset(data.uri, manifest), visible_ids(data.uri, data.labels, manifest.id)
+    splits: list[str] = []
+    labels: list[str] = []
+    roles = (manifest.id, manifest.target.column, manifest.group, manifest.split.column)
+    for batch in dataset.batches(columns=[*dict.fromkeys(r for r in roles if r is not None)]):
+        ids = rules.texts(batch.column(manifest.id).to_pylist())
+        given = rules.texts(batch.column(manifest.target.column).to_pylist())
+        own = rules.splits_of(batch, manifest)
+        labels += [label or "" for label in rules.visible_labels(given, own, ids, seen)]
+        splits += [split or "" for split in own]
+        if len(splits) >= MOST_RECORDS:
+            break
+    found = Survey(
+        manifest=manifest,
+        records=dataset.rows,
+        splits=np.array(splits, dtype=np.str_),
+        labels=np.array(labels, dtype=np.str_),
+    )
+    if not found.learnable.any():
+        raise UserError(
+            f"{data.uri}: no training record has a visible label in column "
+            f"{manifest.target.column!r}; a run could not start"
+        )
+    return found
+
+
+def choose(surveyed: Survey, count: int, seed: int = 0) -> NDArray[np.int64]:
+    """Row numbers of ``count`` records, in order.
+
+    Splits and labels have the shares that they have in the data set, to within one record of each.
+    Added to that are one visible training label of each class that would be absent, as far as half
+    the places suffice, and a few labelled records of the other splits.
+    """
+    order = np.random.default_rng(seed).permutation(surveyed.seen)
+    labels, splits = surveyed.labels, surveyed.splits
+    alike = order[np.lexsort((labels[order], splits[order]))]
+    even = alike[np.arange(count) * surveyed.seen // count]
+    even = even[np.argsort(np.argsort(order)[even])]  # as shuffled, since the last may have to go
+    learned = order[surveyed.learnable[order]]
+    absent = learned[~np.isin(labels[learned], labels[even[surveyed.learnable[even]]])]
+    _, first = np.unique(labels[absent], return_index=True)
+    added = absent[np.sort(first)][: max(2, count // 2)]
+    known = order[np.isin(labels[order], [*set(labels[learned])])]
+    held_out = [known[splits[known] == split][:_HELD_OUT] for split in ("val", "test")]
+    wanted = np.concatenate([added, *held_out, even])
+    _, at = np.unique(wanted, return_index=True)
+    return np.sort(wanted[np.sort(at)][:count])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,79 +114,53 @@ class Sample:
     Attributes:
         data: where it is; every label in it may be seen.
         records: how many.
-        media_bytes: of all its media.
         record_bytes: of ``records.parquet``.
+        media_bytes: of the media that records name by path.
     """
 
     data: DataConfig
     records: int
-    media_bytes: int
     record_bytes: int
+    media_bytes: int
 
 
-def choose(surveyed: Survey, count: int, seed: int = 0) -> NDArray[np.int64]:
-    """Row numbers of ``count`` records, in order.
-
-    One visible training label of each class as far as half the places go, a few labelled held-out records, and the rest drawn
-    evenly.
-    """
-    rng = np.random.default_rng(seed)
-    order = rng.permutation(surveyed.seen)
-    labelled = order[surveyed.labelled[order]]
-    learned = _one_each(surveyed, labelled[surveyed.splits[labelled] == "train"])[
-        : max(2, count // 2)
-    ]
-    known = labelled[np.isin(surveyed.labels[labelled], surveyed.labels[learned])]
-    held_out = [known[surveyed.splits[known] == split][:_HELD_OUT] for split in ("val", "test")]
-    wanted = np.concatenate([learned, *held_out, order])
-    _, at = np.unique(wanted, return_index=True)
-    return np.sort(wanted[np.sort(at)][:count])
-
-
-def _one_each(surveyed: Survey, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    _, first = np.unique(surveyed.labels[rows], return_index=True)
-    return rows[np.sort(first)]
-
-
-def write(data: DataConfig, surveyed: Survey, count: int, folder: Path, seed: int = 0) -> Sample:
+def write(data: DataConfig, surveyed: Survey, count: int, folder: Path) -> Sample:
     """Write ``count`` records of a data set, with their media, into a new folder.
 
-    Labels that a run may not see are not written. A label whose class has no visible training label in the sample is left out,
-    since a run would refuse the set.
+    Labels that a run may not see are not written, nor are those of a class without a visible
+    training label in the sample, since a run would refuse them.
 
     Raises:
-        UserError: a medium is gone, or the set is too small for a sample that has what a run needs.
+        UserError: media cannot be read, or the sample has fewer than two classes.
     """
-    manifest = load_manifest(data.uri, data.manifest)
-    rows = choose(surveyed, count, seed)
-    table = _records(Dataset(data.uri, manifest), rows)
-    labels = _labels(surveyed, rows)
-    if len({c for c in labels if c is not None}) < 2:
+    manifest, rows = surveyed.manifest, choose(surveyed, count)
+    known = sorted(set(surveyed.labels[rows[surveyed.learnable[rows]]].tolist()))
+    if len(known) < 2:
         raise UserError(
-            f"{data.uri}: a sample of {count} records has fewer than two classes with labels; label more records"
+            f"{data.uri}: a sample of {count} records has fewer than two classes with labels; "
+            "label more records"
         )
-    place = table.schema.get_field_index(manifest.target.column)
-    table = table.set_column(place, manifest.target.column, pa.array(labels, pa.string()))
+    column = manifest.target.column
+    labels = [label if label in known else None for label in surveyed.labels[rows].tolist()]
+    table = _rows(Dataset(data.uri, manifest), rows)
+    place = table.schema.get_field_index(column)
+    table = table.set_column(place, column, pa.array(labels, pa.string()))
     folder.mkdir(parents=True)
     pq.write_table(table, folder / "records.parquet")
     if manifest.target.classes is not None:
-        known = sorted({c for c in labels if c is not None})
-        manifest = manifest.model_copy(
-            update={"target": manifest.target.model_copy(update={"classes": known})}
-        )
-    (folder / FILE).write_text(
-        yaml.safe_dump(manifest.resolved(), sort_keys=False, allow_unicode=True), encoding="utf-8"
-    )
-    media = _write_media(data, manifest, table, folder)
+        target = manifest.target.model_copy(update={"classes": known})
+        manifest = manifest.model_copy(update={"target": target})
+    text = yaml.safe_dump(manifest.resolved(), sort_keys=False, allow_unicode=True)
+    (folder / FILE).write_text(text, encoding="utf-8")
     return Sample(
         data=DataConfig(uri=str(folder)),
-        records=len(table),
-        media_bytes=media,
+        records=count,
         record_bytes=(folder / "records.parquet").stat().st_size,
+        media_bytes=_write_media(data, manifest, table, folder / "media"),
     )
 
 
-def _records(dataset: Dataset, rows: NDArray[np.int64]) -> pa.Table:
+def _rows(dataset: Dataset, rows: NDArray[np.int64]) -> pa.Table:
     """Some rows of a data set, read in one pass that ends with the last of them."""
     taken, first = [], 0
     for batch in dataset.batches():
@@ -115,45 +173,22 @@ def _records(dataset: Dataset, rows: NDArray[np.int64]) -> pa.Table:
     return pa.concat_tables(taken, promote_options="permissive").combine_chunks()
 
 
-def _labels(surveyed: Survey, rows: NDArray[np.int64]) -> list[str | None]:
-    labels = [
-        str(c) if seen else None
-        for c, seen in zip(surveyed.labels[rows], surveyed.labelled[rows], strict=True)
-    ]
-    learned = {
-        c for c, split in zip(labels, surveyed.splits[rows], strict=True) if split == "train"
-    }
-    return [c if c in learned else None for c in labels]
-
-
 def _write_media(data: DataConfig, manifest: Manifest, table: pa.Table, folder: Path) -> int:
-    """Pack the media that the sample names by path; returns the bytes of all its media."""
-    (folder / "media").mkdir()
-    source, total = None, 0
-    packed: dict[str, bytes] = {}
-    for name, column in _media_columns(manifest):
-        values = table[column].to_pylist()
-        total += sum(len(v) for v in values if isinstance(v, bytes))
-        paths = [v for v in values if isinstance(v, str) and v]
-        if not paths:
-            continue
-        source = source or Media(data.uri)
-        for path, found in zip(paths, source.fetch(paths, f"modality {name!r}"), strict=True):
-            if isinstance(found, BadInput):
-                continue  # the run would put this record aside, and so does the sample's
-            assert found is not None, path
-            packed[path] = found
-    if packed:
-        schema = pa.schema([("path", pa.string()), ("bytes", pa.binary())])
-        files = pa.table({"path": list(packed), "bytes": list(packed.values())}, schema=schema)
-        to = folder / "media" / "sample-000.parquet"
-        pq.write_table(
-            files, to, row_group_size=_GROUP_ROWS, compression="none", use_dictionary=False
-        )
-    return total + sum(len(v) for v in packed.values())
+    """Pack the media that the sample names by path; returns their bytes.
 
-
-def _media_columns(manifest: Manifest) -> Iterator[tuple[str, str]]:
-    for name, modality in sorted(manifest.modalities.items()):
-        if modality.raw == "bytes":
-            yield name, str(modality.column)
+    A run quarantines records whose media cannot be read, and so does a run on the sample.
+    """
+    total = 0
+    done: set[str] = set()
+    with PackedMedia(folder, "sample") as packed:
+        for name in manifest.media:
+            column = table[str(manifest.modalities[name].column)].to_pylist()
+            paths = [v for v in dict.fromkeys(column) if isinstance(v, str) and v.strip()]
+            new = [path for path in paths if path not in done]
+            contents = Media(data.uri).fetch(new, f"modality {name!r}") if new else []
+            for path, found in zip(new, contents, strict=True):
+                if found is not None and not isinstance(found, BadInput):
+                    packed.add(path, found)
+                    total += len(found)
+            done.update(new)
+    return total

@@ -102,6 +102,7 @@ class Trainer:
         models.save(model, out)
         summary = {
             "steps": fitted.steps,
+            "records": len(data.supervised) + len(data.unlabelled),
             "val_accuracy": self.accuracy(model),
             "epochs": fitted.history,
         }

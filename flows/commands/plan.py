@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from components.config import run as configuration
 from components.config.home import Home, find, writable
@@ -18,11 +18,12 @@ from flows.commands.answer import Answer
 from flows.commands.plan_text import LAWS, assumptions, head, size
 from flows.display import Display
 from flows.steps import table
-from flows.steps.step import Call, Job, named
+from flows.steps.step import DATA, Call, Job, Step, key
 
 if TYPE_CHECKING:  # these import torch
-    from components.plan.calibrate import Run
-    from components.plan.estimate import Planner
+    from components.plan.rates import Profile
+    from components.plan.sample import Survey
+    from components.plan.walk import Stage, Table
 
 POWERS = tuple(10**power for power in range(4, 10))
 
@@ -35,10 +36,23 @@ def plan(
     save_profile: Path | None,
     data: str | None = None,
 ) -> Answer:
-    """Measure or read rates, and carry them to every asked size."""
+    """Measure or read rates, and carry them to every size.
+
+    Args:
+        path: the run's configuration.
+        records: the sizes; without any, the data set's own and powers of ten.
+        profile: a file with rates, to be used in place of measuring.
+        save_profile: a file for the measured rates.
+        data: another place of the data set than the configuration's.
+
+    Raises:
+        UsageError: both files are given, or the profile belongs to another run.
+        UserError: the data set is too small to measure rates on, or a run could not start.
+    """
     if profile is not None and save_profile is not None:
         raise UsageError(
-            "--profile and --save-profile together: one reads rates, the other measures them; give one"
+            "--profile and --save-profile together: one reads rates, the other measures them; "
+            "give one"
         )
     engines.quiet()
     config = configuration.load(path, data)
@@ -47,89 +61,98 @@ def plan(
     configuration.check_parts(
         config, base, {name: m.kind for name, m in manifest.modalities.items()}
     )
-    planner, measured = _planner(config, base, manifest, profile, save_profile)
-    sizes = sorted(set(records)) or sorted({planner.surveyed.records, *POWERS})
     from components.plan.engines import choose
+    from components.plan.estimate import Planner
+    from components.plan.sample import survey
 
+    surveyed = survey(config.data, manifest)
+    planner = Planner(config=config, profile=_rates(config, base, surveyed, profile, save_profile))
+    sizes = sorted(set(records)) or sorted({surveyed.records, *POWERS})
     plans = [(estimate := planner.estimate(n), choose(planner, estimate)) for n in sizes]
     value = {
         "config": config.name,
-        "records": planner.surveyed.records,
+        "records": surveyed.records,
         "trainer": config.trainer.where,
         "profile": planner.profile.model_dump(mode="json"),
         "profile_from": str(profile) if profile else "measured now",
-        "assumptions": assumptions(planner),
+        "assumptions": assumptions(planner, surveyed),
         "laws": list(LAWS),
         "plans": [{**asdict(e), "engines": [asdict(c) for c in choices]} for e, choices in plans],
     }
-    text = "\n\n".join([head(planner, measured), *(size(e, choices) for e, choices in plans)])
-    if save_profile is not None:
-        text += f"\n\nrates are kept in {save_profile}"
-    then = (
-        concord("run", path)
-        if save_profile is None
-        else concord("plan", path, profile=save_profile)
-    )
-    return Answer(value=value, text=text, then=then)
+    opening = head(planner, surveyed, profile)
+    text = "\n\n".join([opening, *(size(e, choices) for e, choices in plans)])
+    if save_profile is None:
+        return Answer(value=value, text=text, then=concord("run", path))
+    then = concord("plan", path, profile=save_profile)
+    return Answer(value=value, text=f"{text}\n\nrates are kept in {save_profile}", then=then)
 
 
-def stages(base: Path) -> "Run":
-    """Runs one stage as a run does, without Prefect and without the step store."""
+def stages(base: Path) -> "Table":
+    """The steps of a configuration as they run without Prefect and without the step store."""
 
-    def run(
-        name: str,
-        config: RunConfig,
-        known: Mapping[str, Ref],
-        state: Path,
-        out: Path,
-        progress: Progress,
-    ) -> None:
+    def found(config: RunConfig) -> "list[Stage]":
         manifest = load_manifest(config.data.uri, config.data.manifest, base)
-        step = named(table.steps_for(config, manifest, base), name)
+        steps = table.steps_for(config, manifest, base)
+        return [_stage(step, config, manifest, base) for step in steps]
+
+    return found
+
+
+def _stage(step: Step, config: RunConfig, manifest: Manifest, base: Path) -> "Stage":
+    from components.plan.walk import Stage
+
+    def work(outputs: Mapping[str, Ref], home: Home, out: Path, progress: Progress) -> None:
         job = Job(
             config=config,
             base=base,
-            home=Home(root=state),
+            home=home,
             manifest=manifest,
-            data=known["data"],
+            data=outputs[DATA],
             progress=progress,
         )
-        step.work(Call(step=step, job=job, inputs=step.given(known), key="", out=out))
+        step.work(Call(step=step, job=job, inputs=step.given(outputs), key="", out=out))
 
-    return run
-
-
-def _planner(
-    config: RunConfig, base: Path, manifest: Manifest, profile: Path | None, save: Path | None
-) -> tuple["Planner", str]:
-    """A planner with rates, and a sentence on where they come from."""
-    from components.features.spec import build_modalities
-    from components.plan import estimate
-    from components.plan import profile as profiles
-    from components.plan.calibrate import calibrate
-    from components.plan.survey import survey
-
-    surveyed = survey(config.data)
-    built = build_modalities(manifest, config.modalities)
-    specs = {name: modality.spec for name, modality in built.items()}
-    if profile is not None:
-        shape = profiles.shape_of(config, specs, len(surveyed.classes))
-        rates, said = profiles.load(profile, shape), f"rates of {profile}"
-    else:
-        scratch = writable(find()).root
-        with Display() as display:
-            rates = calibrate(
-                config, base, surveyed, run=stages(base), scratch=scratch, progress=display.show
-            )
-        said = f"rates measured now in {rates.seconds:.0f} s"
-        if save is not None:
-            profiles.save(rates, save)
-    planner = estimate.Planner(
-        config=config,
-        base=base,
-        profile=rates,
-        surveyed=surveyed,
-        specs=specs,
-        checkpoint_bytes=estimate.checkpoint_sizes(config, specs, surveyed.classes, base),
+    return Stage(
+        name=step.name,
+        inputs=tuple(step.inputs.values()),
+        training=step.task is not None,
+        divided=step.divided,
+        work=work,
     )
-    return planner, said
+
+
+def _rates(
+    config: RunConfig, base: Path, surveyed: "Survey", profile: Path | None, save: Path | None
+) -> "Profile":
+    """The rates of a file, or measured ones, which may be saved."""
+    from components.plan import rates
+    from components.plan.measure import measure
+
+    home = writable(find())
+    if profile is not None:
+        return rates.load(profile, profile_key(config, base=base, home=home))
+    with Display() as display:
+        measured = measure(
+            config, surveyed, table=stages(base), scratch=home.root, progress=display.show
+        )
+    if save is not None:
+        rates.save(save, profile_key(config, base=base, home=home), measured)
+    return measured
+
+
+def profile_key(config: RunConfig, *, base: Path, home: Home) -> dict[str, Any]:
+    """All that shapes the rates of a run, besides the machine and its libraries.
+
+    These are the content of its data set and, of every step, what the key of its output has.
+    """
+    job = Job.opened(config, base=base, home=home)
+    steps = {}
+    for step in table.steps_for(config, job.manifest, base):
+        unread = {name: Ref(uri="", digest="") for name in step.inputs}
+        own = key(step, unread, base)
+        steps[step.name] = {
+            "version": own.version,
+            "config": dict(own.config),
+            "sources": dict(own.sources),
+        }
+    return {"data": job.data.digest, "steps": steps}

@@ -1,6 +1,7 @@
-"""What ``concord plan`` says to people: the laws, a table for each size, and why each engine."""
+"""What ``concord plan`` prints for people: the laws, a table for each size, and why each engine."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from components.plan.shown import bytes_said, count_said, time_said
@@ -9,117 +10,116 @@ from flows.commands.answer import table
 if TYPE_CHECKING:  # these import torch
     from components.plan.engines import Choice
     from components.plan.estimate import Estimate, Planner, StageEstimate
+    from components.plan.sample import Survey
 
 LAWS = (
-    "time and bytes of a stage: fixed part + slope x records; the slope is the difference between two samples, the fixed part "
-    "includes what a process pays once (imports)",
-    "training: epochs x steps x (fixed part + slope x rows of a batch), the loop's own step at two batch sizes; where the "
-    "features exceed memory, each row also costs random reads",
-    "steps, checkpoints, features and vectors follow exactly from their number of records",
-    "search figures of the report: a measured inner product x pairs of test records, at most `evaluation.retrieval_queries`",
-    "shares of labels, splits and modalities, and bytes of a record, stay those of this data set; all records are accepted and "
-    "new to the feature cache",
+    "time and bytes of a stage: a line through two samples, by records; its fixed part includes "
+    "what a process pays once (imports)",
+    "training: epochs x steps x (fixed part + slope x rows of a batch), measured at two batch sizes",
+    "shares of labels and splits, bytes of a record, epochs, the share of records that each model "
+    "learns from and the choice between teacher and student are those of the larger sample",
+)
+_HEADER = (
+    "stage",
+    "read",
+    "written",
+    "epochs",
+    "steps",
+    "checkpoints",
+    "one process",
+    "exchange",
+    "engine",
 )
 
 
-def assumptions(planner: "Planner") -> dict[str, Any]:
-    """What is taken from the data set, and what only a run would show."""
-    from components.plan.work import ACCEPTED
-
-    s = planner.surveyed
+def assumptions(planner: "Planner", surveyed: "Survey") -> dict[str, Any]:
+    """What is taken from the data set and its larger sample for every size."""
+    profile = planner.profile
     return {
-        "surveyed": s.seen,
-        "train_share": s.split("train"),
-        "labelled_train_share": s.learnable(s.names, labelled=True),
-        "missing": {
-            name: 1 - float(share)
-            for name, share in zip(s.names, s.present.mean(axis=0), strict=True)
+        "surveyed": surveyed.seen,
+        "train_share": float((surveyed.splits == "train").mean()),
+        "labelled_train_share": float(surveyed.learnable.mean()),
+        "record_bytes": profile.record_bytes,
+        "media_bytes": profile.media_bytes,
+        "learned_share": {
+            stage.name: max(fit.share for fit in stage.fits)
+            for stage in profile.stages
+            if stage.fits
         },
-        "record_bytes": planner.profile.record_bytes,
-        "media_bytes": planner.profile.media_bytes,
-        "pseudo_labelled": ACCEPTED,
     }
 
 
-def head(planner: "Planner", measured: str) -> str:
+def head(planner: "Planner", surveyed: "Survey", read_from: Path | None) -> str:
     """What holds for every size."""
-    given, m = assumptions(planner), planner.profile.machine
-    missing = ", ".join(f"{name} {share:.0%}" for name, share in given["missing"].items())
-    small, large = planner.profile.sample_records
+    profile, given = planner.profile, assumptions(planner, surveyed)
+    m, (small, large) = profile.machine, profile.samples
+    source = f"rates of {read_from}"
+    if read_from is None:
+        source = f"rates measured now in {profile.seconds:.0f} s"
+    learned = ", ".join(f"{name} {share:.1%}" for name, share in given["learned_share"].items())
     lines = [
-        f"{planner.config.name}: {measured} on samples of {small:,} and {large:,} records; {m.processor}, {m.cores} cores, "
-        f"{bytes_said(m.memory_bytes)} of memory, {m.gpu or 'no GPU'}; trainer: {planner.config.trainer.where}",
-        f"data set: {planner.surveyed.records:,} records, {given['labelled_train_share']:.1%} labelled for training, "
-        f"missing: {missing}; {given['record_bytes']:.0f} B of columns and {given['media_bytes']:.0f} B of media each",
-        f"only a run shows how many of the unlabelled get a pseudo-label ({given['pseudo_labelled']:.0%} are taken to) and "
-        "whether the student is kept (it is taken to be); the range beside each total has none and all, and the teacher kept",
+        f"{planner.config.name}: {source} on samples of {small:,} and {large:,} records; "
+        f"{m.processor}, {m.cores} cores, {bytes_said(m.memory_bytes)} of memory, "
+        f"{m.gpu or 'no GPU'}; trainer: {planner.config.trainer.where}",
+        f"data set: {surveyed.records:,} records, {given['labelled_train_share']:.1%} labelled for "
+        f"training; {given['record_bytes']:.0f} B of columns and {given['media_bytes']:.0f} B of "
+        f"media by path each; records learned from: {learned}",
         "laws:",
         *(f"  - {law}" for law in LAWS),
+        *_cautions(planner, surveyed),
     ]
-    if lost := [name for name, stage in planner.profile.stages.items() if stage.seconds.slope == 0]:
-        lines.append(
-            f"slope lost in the noise of the samples: {', '.join(lost)}; writing and hashing the output stands in for it, "
-            "a lower limit"
-        )
-    if planner.profile.load >= m.cores:
-        lines.append(
-            f"the machine was busy while rates were measured (load {planner.profile.load:.1f} on {m.cores} cores): times are "
-            "too long for an idle one, by a factor that only measuring again shows"
-        )
-    if planner.surveyed.seen < planner.surveyed.records:
-        lines.append(f"shares are those of the first {planner.surveyed.seen:,} records")
     return "\n".join(lines)
+
+
+def _cautions(planner: "Planner", surveyed: "Survey") -> list[str]:
+    profile, found = planner.profile, []
+    if lost := [stage.name for stage in profile.stages if stage.seconds.slope == 0]:
+        found.append(
+            f"slope lost in the noise of the samples: {', '.join(lost)}; the time to write and "
+            "hash the output stands in for it, a lower limit"
+        )
+    if profile.load >= profile.machine.cores:
+        found.append(
+            f"the machine was busy while rates were measured (load {profile.load:.1f} on "
+            f"{profile.machine.cores} cores): times are too long for an idle one, by a factor "
+            "that only measuring again shows"
+        )
+    if surveyed.seen < surveyed.records:
+        found.append(f"shares are those of the first {surveyed.seen:,} records")
+    return found
 
 
 def size(e: "Estimate", choices: "Sequence[Choice]") -> str:
     """One size: a table, totals, and why each engine."""
     by_stage = {c.what: c for c in choices}
     rows = [_row(stage, by_stage[stage.name].engine) for stage in e.stages]
-    at = next(i for i, stage in enumerate(e.stages) if stage.name == "encode") + 1
-    rows[at:at] = [
-        [f"  of it {name}", "", "", "", "", "", time_said(s), "", "", ""]
-        for name, s in e.encoder_seconds.items()
-    ]
-    header = [
-        "stage",
-        "records",
-        "read",
-        "written",
-        "epochs",
-        "steps",
-        "one process",
-        "memory",
-        "exchange",
-        "engine",
-    ]
-    low, high = e.seconds_range
-    reach = (
-        f"{e.beyond:,.3g} times the larger sample" if e.beyond > 1 else "inside the measured range"
-    )
+    reach = "inside the measured range"
+    if e.beyond > 1:
+        reach = f"{e.beyond:,.3g} times the larger sample"
     gpu = "" if e.gpu_hours is None else f"{e.gpu_hours:,.3g} GPU hours, "
-    kept = e.checkpoints
     total = (
-        f"total {time_said(e.seconds)} ({time_said(low)} to {time_said(high)}), {gpu}{e.cpu_hours:,.3g} CPU hours; "
-        f"features {bytes_said(e.feature_bytes)}, vectors {bytes_said(e.vector_bytes)}; checkpoints: {kept.count:,}, "
-        f"{bytes_said(kept.bytes)} of the whole model, {bytes_said(kept.traffic_bytes)} in all"
+        f"total {time_said(e.seconds)}, {gpu}{e.cpu_hours:,.3g} CPU hours; "
+        f"vectors {bytes_said(e.vector_bytes)}; "
+        f"checkpoints: {sum(stage.checkpoints for stage in e.stages):,}, "
+        f"{bytes_said(sum(stage.checkpoint_bytes for stage in e.stages))} in all"
     )
     why = [
         f"  {', '.join(names)}: {engine}: {reason}"
         for (engine, reason), names in _together(choices).items()
     ]
-    return "\n".join([f"{e.records:,} records ({reach})", table(rows, header), total, "why:", *why])
+    heading = f"{e.records:,} records ({reach})"
+    return "\n".join([heading, table(rows, list(_HEADER)), total, "why:", *why])
 
 
 def _row(stage: "StageEstimate", engine: str) -> list[str]:
     return [
         stage.name,
-        count_said(stage.records),
         bytes_said(stage.read_bytes),
         bytes_said(stage.written_bytes),
         str(stage.epochs or ""),
         count_said(stage.steps) if stage.steps else "",
+        bytes_said(stage.checkpoint_bytes) if stage.checkpoints else "",
         time_said(stage.seconds),
-        bytes_said(stage.resident_bytes),
         bytes_said(stage.exchange_bytes) if stage.exchange_bytes else "",
         engine,
     ]

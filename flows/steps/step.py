@@ -107,6 +107,7 @@ class Step:
         libraries: installed libraries whose versions shape the result.
         code: digest of code that the output carries; empty where it carries none.
         work: does the step; it may return a clean-up to call once the output is stored.
+        divided: whether pods may each do a part of the records.
         task: the training task, where the step is one; such steps may run in pods.
         volatile: output names that carry times and are left out of the output's digest.
     """
@@ -119,6 +120,7 @@ class Step:
     work: Callable[[Call], Cleanup | None]
     chosen: tuple[tuple[str, str], ...] = ()
     code: str = ""
+    divided: bool = False
     task: "Task | None" = None
     volatile: tuple[str, ...] = ()
 

@@ -60,10 +60,11 @@ def steps_for(config: RunConfig, manifest: Manifest, base: Path | None = None) -
             chosen=views,
             libraries=_unique(*_ARRAYS, *_libraries(views, base)),
             work=_encode,
+            divided=True,
         ),
         Step(
             name="teach",
-            version=2,  # 2: a modality has views, one for each encoder
+            version=3,  # 3: a history counts the records of an epoch
             inputs={"features": "encode"},
             config=_training(config, without="epochs"),
             chosen=(*network, *losses),
@@ -82,7 +83,7 @@ def steps_for(config: RunConfig, manifest: Manifest, base: Path | None = None) -
         ),
         Step(
             name="train",
-            version=2,  # 2: a modality has views, one for each encoder
+            version=3,  # 3: a history counts the records of an epoch
             inputs={"features": "encode", "teacher": "teach", "pseudo": "pseudo_label"},
             config=_training(config, without="teacher_epochs"),
             chosen=(*network, *losses),
@@ -92,7 +93,7 @@ def steps_for(config: RunConfig, manifest: Manifest, base: Path | None = None) -
         ),
         Step(
             name="baselines",
-            version=2,  # 2: a modality has views, one for each encoder
+            version=3,  # 3: a history counts the records of an epoch
             inputs={"features": "encode", "pseudo": "pseudo_label", "student": "train"},
             # Both numbers of epochs: baselines follow the teacher's where the teacher is kept.
             config=_training(config),

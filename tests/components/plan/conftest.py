@@ -1,97 +1,68 @@
-"""One tiny data set, really validated and encoded: the oracle for what a plan computes."""
-
-from dataclasses import dataclass
-from pathlib import Path
+"""Made-up rates of a run, whose estimates tests work out by hand."""
 
 import pytest
 
 from components.config import run as configuration
 from components.config.run import RunConfig
-from components.features.encode import encode
-from components.features.spec import build_modalities
-from components.features.store import Features
-from components.plan import estimate, steps, work
-from components.plan.profile import Disk, Line, Machine, Profile, Stage, shape_of
-from components.plan.survey import Survey, survey
-from components.validation.accept import validate
+from components.plan.estimate import Planner
+from components.plan.rates import Fit, Line, Machine, Profile, StageRates
 from tests import tiny
 
 
-@dataclass(frozen=True)
-class Real:
-    """The configuration, what a plan sees of its data, and the features that a run makes of it."""
-
-    config: RunConfig
-    base: Path
-    surveyed: Survey
-    features: Features
-
-    def planner(
-        self, profile: Profile | None = None, config: RunConfig | None = None
-    ) -> estimate.Planner:
-        config = config or self.config
-        return estimate.Planner(
-            config=config,
-            base=self.base,
-            profile=profile or rates(self),
-            surveyed=self.surveyed,
-            specs=self.features.specs,
-            checkpoint_bytes=estimate.checkpoint_sizes(
-                config, self.features.specs, self.surveyed.classes, self.base
-            ),
-        )
-
-
-def rates(
-    real: Real, gpu: str | None = None, step: Line | None = None, **changed: object
-) -> Profile:
-    """Made-up rates of this shape: every stage 1 s and 1 ms a record, every step 1 ms and 10 us a row."""
-    stage = Stage(
-        seconds=Line(fixed=1.0, slope=1e-3), written_bytes=Line(fixed=1000.0, slope=100.0)
+def stage(name: str, inputs: tuple[str, ...], *fits: Fit, **changed: object) -> StageRates:
+    """1 s and 1 ms a record, 1,000 bytes and 100 a record; a step has 1 ms and 10 us a row."""
+    found = StageRates(
+        name=name,
+        inputs=inputs,
+        training=bool(fits),
+        divided=False,
+        seconds=Line(fixed=1.0, slope=1e-3),
+        written_bytes=Line(fixed=1000.0, slope=100.0),
+        fits=fits,
+        step_seconds=Line(fixed=1e-3, slope=1e-5),
+        checkpoint_bytes=5000 * len(fits),
     )
-    names = steps.model_names(real.config, real.surveyed.names)
+    return found.model_copy(update=changed)
+
+
+def rates(gpu: str | None = None, step: Line | None = None, **changed: object) -> Profile:
+    """Five stages: one that is divided, one that is not, two that train, one that follows."""
+    more = {"step_seconds": step} if step else {}
     found = Profile(
         machine=Machine(processor="p", cores=2, memory_bytes=16_000_000_000, gpu=gpu),
-        versions={"python": "3.11"},
-        shape=shape_of(real.config, real.features.specs, len(real.surveyed.classes)),
-        sample_records=(50, 100),
+        libraries={"python": "3.11"},
+        samples=(50, 100),
         seconds=1.0,
         load=0.0,
-        stages=dict.fromkeys(work.STAGES, stage),
-        steps=dict.fromkeys(names, step or Line(fixed=1e-3, slope=1e-5)),
-        step_rows=(8, 32),
-        encoder_seconds=dict.fromkeys(real.surveyed.names, 1e-3),
+        stages=(
+            stage("check", ("data",)),
+            stage("divide", ("check", "data"), divided=True),
+            stage("fit", ("divide",), Fit(epochs=15, share=0.25), **more),
+            stage(
+                "fit_again",
+                ("divide", "fit"),
+                Fit(epochs=4, share=0.5),
+                Fit(epochs=2, share=0.1),
+                **more,
+            ),
+            stage("use", ("fit_again",)),
+        ),
         record_bytes=50.0,
         media_bytes=300.0,
-        retrieval_cell_seconds=1e-9,
-        search_row_seconds=1e-8,
-        hash_bytes_per_second=1e9,
-        disk=Disk(write_bytes_per_second=1e9, read_bytes_per_second=1e9, random_read_seconds=1e-4),
+        vector_bytes=256.0,
+        search_seconds=1e-8,
+        output_byte_seconds=2e-9,
     )
     return found.model_copy(update=changed)
 
 
 @pytest.fixture(scope="session")
-def real(tmp_path_factory) -> Real:
+def config(tmp_path_factory) -> RunConfig:
+    """The tiny run: batches of 32, a checkpoint after every epoch."""
     folder = tmp_path_factory.mktemp("plan")
-    path = tiny.config(folder, tiny.make(folder / "data"))
-    config = configuration.load(path)
-    for name in ("accepted", "features"):
-        (folder / name).mkdir()
-    validate(data=config.data, modalities=config.modalities, out=folder / "accepted")
-    encode(
-        accepted=folder / "accepted",
-        data_uri=config.data.uri,
-        modalities=config.modalities,
-        cache=folder / "cache",
-        out=folder / "features",
-    )
-    return Real(config, folder, survey(config.data), Features.load(folder / "features"))
+    return configuration.load(tiny.config(folder, tiny.make(folder / "data")))
 
 
 @pytest.fixture
-def modalities(real):
-    from components.data.manifest import load_manifest
-
-    built = build_modalities(load_manifest(real.config.data.uri), real.config.modalities)
-    return {name: m.spec for name, m in built.items()}, built
+def planner(config) -> Planner:
+    return Planner(config=config, profile=rates())
