@@ -59,7 +59,7 @@ def predict(path: Path, data: Path, clock: str) -> dict[str, Any]:
 
 
 def measure(path: Path, data: Path, home: Path) -> dict[str, dict[str, float]]:
-    """Seconds by both clocks, steps and bytes of every stage, in this process, into an empty state folder."""
+    """Both clocks, steps and bytes of every stage, done in this process, in an empty home."""
     from flows import engines
 
     engines.quiet()
@@ -150,8 +150,8 @@ def main() -> None:
         sys.stdout.write(json.dumps(measure(given.config, *map(Path, given.measure))))
         return
     from components.config import run as configuration
-    from components.glyphs.glyphs import make_glyphs
     from components.data.manifest import load_manifest
+    from components.glyphs.glyphs import make_glyphs
     from components.plan.sample import survey, write
 
     with tempfile.TemporaryDirectory(prefix="concord-plan-accuracy-") as folder:

@@ -1,4 +1,4 @@
-"""Measured rates: what the stages of one run need on one machine, as JSON that other plans can use."""
+"""Measured rates: what the stages of a run need on one machine, as JSON for other plans."""
 
 from pathlib import Path
 from typing import Any

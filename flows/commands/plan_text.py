@@ -15,7 +15,8 @@ if TYPE_CHECKING:  # these import torch
 LAWS = (
     "time and bytes of a stage: a line through two samples, by records; its fixed part includes "
     "what a process pays once (imports)",
-    "training: epochs x steps x (fixed part + slope x rows of a batch), measured at two batch sizes",
+    "training: epochs x steps x (fixed part + slope x rows of a batch), "
+    "measured at two batch sizes",
     "shares of labels and splits, bytes of a record, epochs, the share of records that each model "
     "learns from and the choice between teacher and student are those of the larger sample",
 )

@@ -19,7 +19,7 @@ RECORDS = 120
 
 @pytest.fixture(scope="module")
 def planned(tmp_path_factory):
-    """Configuration, profile and the object that a first plan printed; its times are not checked."""
+    """Configuration, profile and the object of a first plan; its times are not checked."""
     folder = tmp_path_factory.mktemp("plan")
     path = tiny.config(folder, tiny.make(folder / "data", RECORDS))
     with pytest.MonkeyPatch.context() as patch:
