@@ -113,7 +113,7 @@ def prepare(
     unlabelled = features.rows("train", labelled=False)
     pseudo = {
         "id": [features.ids[r] for r in unlabelled],
-        "label": [features.classes[r % 4] for r in unlabelled],
+        "label": [r % 4 for r in unlabelled],
         "confidence": pa.array(np.linspace(0.4, 1, len(unlabelled)), pa.float32()),
         "accepted": [bool(r % 3) for r in unlabelled],
         "sources": [["fused"] for _ in unlabelled],

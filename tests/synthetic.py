@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 from PIL import Image
 
-from components.features.spec import Modality, build_modality
+from components.features.spec import Modality, build_modality, build_target
 from components.features.store import Features, FeaturesWriter
 from components.parts.contracts import Raw
 
@@ -128,7 +128,8 @@ def write_features(
     built = modalities(names)
     out.mkdir(parents=True, exist_ok=True)
     specs = {n: m.spec for n, m in built.items()}
-    writer = FeaturesWriter(out, specs, len(source.ids))
+    target = build_target("single", CLASSES)
+    writer = FeaturesWriter(out, specs, len(source.ids), target, "single")
     inputs, previews = {}, {}
     for name, modality in built.items():
         values = source.raws[name]
@@ -149,5 +150,5 @@ def write_features(
         }
     )
     writer.add(table, inputs, previews)
-    writer.close(CLASSES)
+    writer.close()
     return Features.load(out)

@@ -24,6 +24,8 @@ RESERVED = ("id", "group", "split", "label")
 """Names that the accepted records give to these four roles, whatever the columns were called."""
 _DECLARED = ("image", "text", "audio", "tabular")
 """Kinds of the contract, offered or not yet."""
+_TARGETS = ("single", "multi", "none")
+"""Targets of the contract, offered or not yet."""
 _DEFAULTS = {"number": int | float, "category": str | bool | int, "set": str | list}
 """Type of a column to what its default may be."""
 
@@ -61,9 +63,12 @@ def _offered_kind(kind: str) -> str:
 
 
 def _offered_target(kind: str) -> str:
-    if kind != "single":
-        raise ValueError(_not_offered(kind, ["single"]))
-    return kind
+    offered = parts.available("targets")
+    if is_own(kind) or kind in offered:
+        return kind
+    if kind in _TARGETS:
+        raise ValueError(_not_offered(kind, offered))
+    raise ValueError(unknown_name("target", kind, offered))
 
 
 def _not_offered(kind: str, offered: list[str]) -> str:
@@ -171,7 +176,8 @@ class Target(Strict):
     """What is predicted; an empty cell is an unlabelled record."""
 
     column: str
-    kind: Annotated[Literal["single", "multi", "none"], AfterValidator(_offered_target)] = "single"
+    kind: Annotated[str, AfterValidator(_offered_target)] = "single"
+    """A target that is offered, or a user's own file relative to the run's configuration."""
     classes: Annotated[list[str], Field(min_length=2), AfterValidator(_each_once)] | None = None
     """All classes; without it they are those of the visible labels."""
 

@@ -14,7 +14,6 @@ from torch import nn
 from components.core.refs import digest_file
 from components.features.store import Features
 from components.model import network as models
-from components.model.calibration import fit_temperature, softmax
 from components.model.inference import Inference, infer
 from components.model.subsets import subset_key, subsets
 
@@ -43,12 +42,6 @@ class SubsetAnswers:
         """Name of the subset in results."""
         return subset_key(self.subset)
 
-    @property
-    def predicted(self) -> NDArray[np.int64]:
-        """Class numbers ``(n,)``."""
-        found: NDArray[np.int64] = self.probabilities.argmax(axis=1)
-        return found
-
 
 @dataclass(frozen=True, kw_only=True)
 class HeldOut:
@@ -60,7 +53,7 @@ class HeldOut:
         labels: ``(n,)`` class numbers, -1 where unknown.
         test: ``(n,)`` whether a record is of the test split, else of the validation split.
         present: ``(n, modalities)``.
-        majority: most frequent class among the visible training labels.
+        majority: coded answer ``(n, …)`` of who knows only the visible training labels.
     """
 
     features: Features
@@ -68,7 +61,7 @@ class HeldOut:
     labels: NDArray[np.int64]
     test: NDArray[np.bool_]
     present: NDArray[np.bool_]
-    majority: int
+    majority: NDArray[Any]
 
     @classmethod
     def of(cls, features: Features) -> "HeldOut":
@@ -76,25 +69,24 @@ class HeldOut:
         held_out = np.isin(features.splits, ["val", "test"]) & features.present.any(axis=1)
         rows = np.flatnonzero(held_out)
         visible = features.labels[features.rows("train", labelled=True)]
-        counts = np.bincount(visible, minlength=len(features.classes))
         return cls(
             features=features,
             rows=rows,
             labels=features.labels[rows],
             test=features.splits[rows] == "test",
             present=features.present[rows],
-            majority=int(counts.argmax()),
+            majority=features.target.baseline(visible, len(rows)),
         )
 
     @property
     def scored(self) -> NDArray[np.bool_]:
         """Labelled test records ``(n,)``: every figure is taken on these."""
-        return self.test & (self.labels >= 0)
+        return self.test & self.features.target.labelled(self.labels)
 
     @property
     def selected(self) -> NDArray[np.bool_]:
         """Labelled validation records ``(n,)``: every choice is made on these."""
-        return ~self.test & (self.labels >= 0)
+        return ~self.test & self.features.target.labelled(self.labels)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,8 +166,9 @@ def subset_answers(encoded: Encoded, held_out: HeldOut) -> list[SubsetAnswers]:
         at = np.flatnonzero(held_out.present[:, columns].all(axis=1))
         logits = encoded.infer(at, subset).logits
         fit = held_out.selected[at]
-        temperature = fit_temperature(logits[fit], held_out.labels[at][fit])
-        probabilities = softmax(logits, temperature).astype(np.float32)
+        target = held_out.features.target
+        temperature = target.calibrate(logits[fit], held_out.labels[at][fit])
+        probabilities = target.probabilities(logits, temperature).astype(np.float32)
         answers.append(
             SubsetAnswers(
                 subset=subset, at=at, temperature=temperature, probabilities=probabilities
@@ -213,10 +206,10 @@ class Predictions:
         if key not in self._known:
             model = models.load(folder)
             logits = infer_rows(model, self._held_out.features, self._held_out.rows).logits
-            blank = np.isnan(logits).any(axis=1)
-            self._known[key] = np.where(
-                blank, self._held_out.majority, np.nan_to_num(logits).argmax(axis=1)
-            )
+            target, blank = self._held_out.features.target, np.isnan(logits).any(axis=1)
+            predicted = target.decide(logits)
+            predicted[blank] = self._held_out.majority[blank]
+            self._known[key] = predicted
         return self._known[key]
 
 

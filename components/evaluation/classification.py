@@ -1,4 +1,4 @@
-"""How good answers are: accuracy, macro-F1 and the confusion matrix of class numbers."""
+"""How good answers are: the confusion matrix of class numbers, and the interval of a share."""
 
 from typing import Any
 
@@ -7,31 +7,6 @@ from numpy.typing import NDArray
 
 Classes = NDArray[Any]
 """``(n,)`` class numbers or names."""
-
-
-def accuracy(labels: Classes, predicted: Classes) -> float:
-    """Share of right answers; NaN without rows.
-
-    >>> accuracy(np.array([0, 1, 1, 2]), np.array([0, 1, 2, 2]))
-    0.75
-    """
-    return float(np.mean(labels == predicted)) if len(labels) else float("nan")
-
-
-def macro_f1(labels: Classes, predicted: Classes) -> float:
-    """Mean F1 over the classes that occur in ``labels``; NaN without rows.
-
-    A class that is only predicted has no F1 of its own: it already costs the class it was taken for.
-    """
-    if not len(labels):
-        return float("nan")
-    names, codes = np.unique(np.concatenate([labels, predicted]), return_inverse=True)
-    true, found = codes[: len(labels)], codes[len(labels) :]
-    support = np.bincount(true, minlength=len(names))
-    predicted_count = np.bincount(found, minlength=len(names))
-    hits = np.bincount(true[true == found], minlength=len(names))
-    occurs = support > 0
-    return float(np.mean(2 * hits[occurs] / (support[occurs] + predicted_count[occurs])))
 
 
 def confusion(

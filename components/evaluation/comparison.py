@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from components.core.errors import UserError
-from components.evaluation.classification import Classes, accuracy, macro_f1
+from components.parts.classification import Classes, accuracy, macro_f1
 
 Metric = Literal["accuracy", "macro_f1"]
 _CHUNK_CELLS = 4_000_000  # counts held at a time: 32 MB

@@ -23,7 +23,6 @@ from components.evaluation.answers import (
     subset_answers,
     with_all_present,
 )
-from components.evaluation.classification import accuracy, macro_f1
 from components.evaluation.comparison import paired_bootstrap
 from components.evaluation.retrieval import every_pair
 from components.features.store import Features
@@ -78,7 +77,11 @@ def evaluate(
     probabilities = with_all_present(answers, held_out)
     progress("teacher, student and baselines", 1, _STAGES)
     compared = _compared(
-        held_out, probabilities.argmax(axis=1), teacher=teacher, train=train, baselines=baselines
+        held_out,
+        data.target.decide(probabilities),
+        teacher=teacher,
+        train=train,
+        baselines=baselines,
     )
     progress("search", 2, _STAGES)
     test = np.flatnonzero(held_out.test)
@@ -124,18 +127,20 @@ def _compared(
         "chosen": chosen,
         "supervised_only": predictions.of(teacher),
         "student": predictions.of(student if student.is_dir() else train / "model"),
-        "majority": np.full(len(chosen), held_out.majority),
+        "majority": held_out.majority,
     }
     folders = {f.name: f for f in sorted(baselines.iterdir()) if (f / "model.json").is_file()}
     singles = {
         name: predictions.of(folder) for name, folder in folders.items() if name.startswith("only-")
     }
     if singles:
-        val = held_out.selected
+        val, target = held_out.selected, held_out.features.target
         best = max(
             singles,
             key=lambda name: (
-                accuracy(held_out.labels[val], singles[name][val]) if val.any() else 0.0
+                target.metrics(held_out.labels[val], singles[name][val])["accuracy"]
+                if val.any()
+                else 0.0
             ),
         )
         compared |= {"best_single": singles[best], **singles}
@@ -174,6 +179,7 @@ def _metrics(
     compared: Mapping[str, Classes],
     evaluation: EvaluationConfig,
 ) -> dict[str, Any]:
+    metrics = held_out.features.target.metrics
     """All figures but those of search and those read from earlier steps."""
     rows = held_out.scored
     labels = held_out.labels[rows]
@@ -202,18 +208,16 @@ def _metrics(
         )
 
     return {
-        **_classification(labels, compared["chosen"][rows]),
+        **metrics(labels, compared["chosen"][rows]),
         "ece": expected_calibration_error(probabilities[rows], labels),
         "n": len(labels),
         "by_subset": {answer.key: _subset(held_out, answer) for answer in answers},
-        "supervised_only": _classification(labels, compared["supervised_only"][rows]),
-        "student": _classification(labels, compared["student"][rows]),
+        "supervised_only": metrics(labels, compared["supervised_only"][rows]),
+        "student": metrics(labels, compared["student"][rows]),
         "best_single": None if best is None else {"name": best, **singles[best]},
         "singles": singles,
-        "concat": _classification(labels, compared["concat"][rows])
-        if "concat" in compared
-        else None,
-        "majority": {"accuracy": accuracy(labels, compared["majority"][rows])},
+        "concat": metrics(labels, compared["concat"][rows]) if "concat" in compared else None,
+        "majority": {"accuracy": metrics(labels, compared["majority"][rows])["accuracy"]},
         "intervals": {
             "fused_minus_best_single": interval("chosen", "best_single"),
             "fused_minus_concat": interval("chosen", "concat"),
@@ -222,25 +226,23 @@ def _metrics(
     }
 
 
-def _classification(labels: Classes, predicted: Classes) -> dict[str, Any]:
-    return {"accuracy": accuracy(labels, predicted), "macro_f1": macro_f1(labels, predicted)}
-
-
 def _single(held_out: HeldOut, name: str, predicted: Classes) -> dict[str, Any]:
+    metrics = held_out.features.target.metrics
     rows = held_out.scored
     has = held_out.present[:, held_out.features.names.index(name.removeprefix("only-"))] & rows
     return {
-        **_classification(held_out.labels[rows], predicted[rows]),
-        "accuracy_where_present": accuracy(held_out.labels[has], predicted[has]),
+        **metrics(held_out.labels[rows], predicted[rows]),
+        "accuracy_where_present": metrics(held_out.labels[has], predicted[has])["accuracy"],
         "n": int(has.sum()),
     }
 
 
 def _subset(held_out: HeldOut, answer: SubsetAnswers) -> dict[str, Any]:
+    metrics = held_out.features.target.metrics
     keep = held_out.scored[answer.at]
     labels, p = held_out.labels[answer.at][keep], answer.probabilities[keep]
     return {
-        **_classification(labels, p.argmax(axis=1)),
+        **metrics(labels, held_out.features.target.decide(p)),
         "ece": expected_calibration_error(p, labels),
         "n": len(labels),
     }
@@ -257,7 +259,9 @@ def _prediction_table(held_out: HeldOut, answers: list[SubsetAnswers]) -> pa.Tab
                 {
                     **_who(held_out, answer.at),
                     "subset": pa.array([answer.key] * n, pa.string()),
-                    "predicted": _named(held_out, answer.predicted),
+                    "predicted": _named(
+                        held_out, held_out.features.target.decide(answer.probabilities)
+                    ),
                     "confidence": pa.array(
                         answer.probabilities.max(axis=1) if n else [], pa.float32()
                     ),
@@ -291,7 +295,6 @@ def _who(held_out: HeldOut, at: NDArray[np.int64]) -> dict[str, pa.Array]:
     }
 
 
-def _named(held_out: HeldOut, classes: Classes) -> pa.Array:
-    """Class names; null where the number is -1."""
-    names = held_out.features.classes
-    return pa.array([None if c < 0 else names[c] for c in classes], pa.string())
+def _named(held_out: HeldOut, labels: NDArray[Any]) -> pa.Array:
+    """Labels as people read them; null without one."""
+    return pa.array(held_out.features.target.decode(labels), pa.string())

@@ -118,7 +118,7 @@ def write_report(
     """
     features, rows = held_out.features, held_out.scored
     previews = Previews(features=features)
-    labels, predicted = held_out.labels[rows], probabilities[rows].argmax(axis=1)
+    labels, predicted = held_out.labels[rows], features.target.decide(probabilities[rows])
     counts = confusion(labels, predicted, len(features.classes))
     occurring = np.flatnonzero(counts.sum(axis=0) + counts.sum(axis=1))
     shown = charts.largest_classes(
@@ -304,7 +304,7 @@ def _tile(
     query: int | None = None,
     score: float | None = None,
 ) -> Tile:
-    caption = features.classes[features.labels[row]] if features.labels[row] >= 0 else "no label"
+    caption = features.target.decode(features.labels[[row]])[0] or "no label"
     hit = None if query is None else features.groups[row] == features.groups[query]
     note = features.ids[row] if score is None else f"{score:.2f}"
     return Tile(
@@ -326,8 +326,9 @@ def _pseudo(pseudo: Path, features: Features, previews: Previews) -> dict[str, A
         sample = (
             at[np.linspace(0, len(at) - 1, min(_SAMPLES, len(at))).astype(int)] if len(at) else at
         )
-        tiles = []
-        for record in table.take(sample).to_pylist():
+        tiles, taken = [], table.take(sample)
+        names = features.target.decode(np.array(taken["label"].to_pylist(), dtype=np.int64))
+        for record, label in zip(taken.to_pylist(), names, strict=True):
             body = previews.best(row_of[record["id"]], order)
             detail = (
                 ", ".join(record["sources"] or []) if name == "accepted" else record["reason"] or ""
@@ -336,7 +337,7 @@ def _pseudo(pseudo: Path, features: Features, previews: Previews) -> dict[str, A
             tiles.append(
                 Tile(
                     body=body,
-                    caption=_cut(record["label"] or _NONE, 40),
+                    caption=_cut(label or _NONE, 40),
                     note=_cut(confidence + detail, 70),
                 )
             )

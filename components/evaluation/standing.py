@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
-
 from components.evaluation.answers import HeldOut, infer_rows
 from components.features.store import Features
 from components.model import network as models
@@ -25,12 +23,6 @@ def answers(package: Path, features: Features) -> dict[str, str]:
     """
     model, held_out = models.load(package), HeldOut.of(features)
     logits = infer_rows(model, features, held_out.rows).logits
-    named = np.where(
-        np.isnan(logits).any(axis=1),
-        "",
-        np.array(model.classes)[np.nan_to_num(logits).argmax(axis=1)],
-    )
-    return {
-        features.ids[row]: name
-        for row, name in zip(held_out.rows.tolist(), named.tolist(), strict=True)
-    }
+    named = model.target.decode(model.target.decide(logits))
+    ids = (features.ids[row] for row in held_out.rows.tolist())
+    return {record: name or "" for record, name in zip(ids, named, strict=True)}

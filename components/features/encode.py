@@ -16,7 +16,7 @@ from components.data.manifest import Manifest
 from components.data.media import Media
 from components.data.reader import raws
 from components.features.examine import Examiner, has_media
-from components.features.spec import build_modalities
+from components.features.spec import ModalitySpec, build_modalities, build_target
 from components.features.store import RECORD_COLUMNS, FeaturesWriter
 
 _ROWS = 2048
@@ -55,13 +55,22 @@ class Accepted:
             count=pq.ParquetFile(path / "records.parquet").metadata.num_rows,
         )
 
+    def writer(
+        self, out: Path, specs: Mapping[str, ModalitySpec], count: int, base: Path | None = None
+    ) -> FeaturesWriter:
+        """Fills a features folder with ``count`` of these records."""
+        kind = self.manifest.target.kind
+        target = build_target(kind, self.classes, base)
+        return FeaturesWriter(out, specs, count, target, kind, base)
+
     def batches(self) -> Iterator[pa.RecordBatch]:
         """The records in order."""
         yield from pq.ParquetFile(self.path / "records.parquet").iter_batches(_ROWS)
 
     def kept(self, batch: pa.RecordBatch | pa.Table) -> pa.Table:
         """The columns of a batch that a features folder keeps."""
-        columns = [*RECORD_COLUMNS, *(c for c in self.manifest.slices if c not in RECORD_COLUMNS)]
+        roles = (*RECORD_COLUMNS, "label")
+        columns = [*roles, *(c for c in self.manifest.slices if c not in roles)]
         table = batch if isinstance(batch, pa.Table) else pa.Table.from_batches([batch])
         return table.select(columns)
 
@@ -154,11 +163,11 @@ def encode(
     """
     records = Accepted.open(accepted)
     encoder = BatchEncoder(records.manifest, modalities, data_uri, cache, base=base)
-    writer = FeaturesWriter(out, encoder.specs, records.count)
+    writer = records.writer(out, encoder.specs, records.count, base)
     done = 0
     for batch in records.batches():
         writer.add(records.kept(batch), *encoder.encode(batch))
         done += len(batch)
         progress("encode", done, records.count)
-    writer.close(records.classes)
+    writer.close()
     return encoder.fresh

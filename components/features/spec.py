@@ -1,6 +1,6 @@
 """What a modality of a data set is made of: its kind, and its encoders with the views that they make."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -11,14 +11,15 @@ from components.core.errors import UsageError, UserError, unknown_name
 from components.core.refs import digest_json
 from components.data.manifest import Manifest
 from components.parts import loading as parts
-from components.parts.contracts import Encoder, Kind
+from components.parts.contracts import Encoder, Kind, Target
 from components.parts.loading import chosen_encoders
 from components.parts.own import OWN, is_own
 
-ENCODING = 2
+ENCODING = 3
 """Version of the encode step: raise it when code of this room changes what the step writes.
 
 The feature cache is then filled anew as well. 2: a modality has views, one for each encoder.
+3: coded labels lie apart from the records.
 """
 
 
@@ -195,6 +196,19 @@ def carry_own(specs: Iterable[ModalitySpec], folder: Path) -> None:
     """Copy a user's own kinds and encoders into a folder, where ``folder / OWN`` is their new base."""
     for spec in specs:
         parts.carry(spec.chosen, spec.base, folder / OWN)
+
+
+def build_target(kind: str, classes: Sequence[str], base: Path | None = None) -> Target:
+    """What a model of these classes predicts.
+
+    Args:
+        kind: the part's name, or a user's own file.
+        classes: class names, in the order of the logits.
+        base: folder that a user's own files are relative to.
+    """
+    config = parts.configure("targets", kind, {}, base)
+    target: Target = parts.load("targets", kind, base).build(config, classes=classes)
+    return target
 
 
 def _decoding(kind: str, version: int, base: Path | None) -> str:

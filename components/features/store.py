@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 
 from components.core.errors import UserError
 from components.core.files import read_json, write_json
-from components.features.spec import ModalitySpec, carry_own
+from components.features.spec import ModalitySpec, build_target, carry_own
+from components.parts import loading as parts
+from components.parts.contracts import Target
 from components.parts.own import OWN
 
-RECORD_COLUMNS = ("id", "group", "split", "label")
+RECORD_COLUMNS = ("id", "group", "split")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,26 +29,31 @@ class Features:
         ids: record ids.
         groups: group of each record.
         splits: ``train``, ``val`` or ``test`` of each record.
-        labels: class number of each record, -1 where there is none or it is hidden.
-        classes: sorted class names.
+        labels: coded label of each record ``(n, …)``; a hidden one is coded as none.
         names: sorted modality names.
         present: ``(n, m)`` bool.
         arrays: view name to ``(n, *shape)``, memory-mapped; absent rows are zeros.
         specs: modality name to what builds it.
-        target: kind of target.
+        target: codes and decodes labels.
+        target_kind: name of the part behind it.
     """
 
     path: Path
     ids: list[str]
     groups: list[str]
     splits: NDArray[np.str_]
-    labels: NDArray[np.int64]
-    classes: list[str]
+    labels: NDArray[Any]
     names: list[str]
     present: NDArray[np.bool_]
     arrays: dict[str, NDArray[Any]]
     specs: dict[str, ModalitySpec]
-    target: str
+    target: Target
+    target_kind: str
+
+    @property
+    def classes(self) -> list[str]:
+        """Sorted class names."""
+        return self.target.classes
 
     @classmethod
     def load(cls, path: Path) -> "Features":
@@ -68,26 +75,25 @@ class Features:
                 for name in names
                 for view in specs[name].names(name)
             }
-            present = np.load(path / "present.npy")
+            present, labels = np.load(path / "present.npy"), np.load(path / "labels.npy")
         except (OSError, pa.ArrowInvalid, KeyError) as error:
             raise UserError(
                 f"{path} is not a complete features folder ({error}); run the encode step again"
             ) from error
+        kind = str(meta["target"])
         classes = [str(c) for c in _list(meta["classes"])]
-        number = {c: i for i, c in enumerate(classes)}
-        labels = [-1 if label is None else number[label] for label in table["label"].to_pylist()]
         return cls(
             path=path,
             ids=table["id"].to_pylist(),
             groups=table["group"].to_pylist(),
             splits=np.array(table["split"].to_pylist(), dtype=np.str_),
-            labels=np.array(labels, dtype=np.int64),
-            classes=classes,
+            labels=labels,
             names=names,
             present=present,
             arrays=arrays,
             specs=specs,
-            target=str(meta["target"]),
+            target=build_target(kind, classes, path / OWN),
+            target_kind=kind,
         )
 
     def views(self, names: Iterable[str] | None = None) -> dict[str, NDArray[Any]]:
@@ -101,12 +107,8 @@ class Features:
         if split is not None:
             keep &= self.splits == split
         if labelled is not None:
-            keep &= (self.labels >= 0) == labelled
+            keep &= self.target.labelled(self.labels) == labelled
         return np.flatnonzero(keep)
-
-    def records(self) -> pa.Table:
-        """``id``, ``group``, ``split``, ``label`` and the slice columns."""
-        return pq.read_table(self.path / "records.parquet")
 
     def previews(self) -> pa.Table:
         """``id`` and one column per modality: a small form to show, null where absent."""
@@ -120,10 +122,23 @@ class FeaturesWriter:
         out: an empty folder.
         specs: the modalities, by name.
         count: records to come.
+        target: codes their labels.
+        target_kind: name of the part behind it.
+        base: folder that a user's own target is relative to.
     """
 
-    def __init__(self, out: Path, specs: Mapping[str, ModalitySpec], count: int) -> None:
+    def __init__(
+        self,
+        out: Path,
+        specs: Mapping[str, ModalitySpec],
+        count: int,
+        target: Target,
+        target_kind: str,
+        base: Path | None = None,
+    ) -> None:
         self._out, self._specs, self._names = out, dict(specs), sorted(specs)
+        self._target, self._target_kind, self._base = target, target_kind, base
+        self._labels: list[NDArray[Any]] = []
         for name in self._names:
             (out / name).mkdir()
         self._arrays = {
@@ -176,13 +191,15 @@ class FeaturesWriter:
         self._previews.write_table(
             pa.table(columns).select(self._preview_schema.names).cast(self._preview_schema)
         )
+        self._labels.append(self._target.encode(records["label"].to_pylist()))
+        records = records.drop_columns(["label"])
         if self._records is None:
             self._records = pq.ParquetWriter(self._out / "records.parquet", records.schema)
         self._records.write_table(records)
         self._row += len(records)
 
-    def close(self, classes: list[str], target: str = "single") -> None:
-        """Finish all files; copies of a user's own kinds and encoders are among them."""
+    def close(self) -> None:
+        """Finish all files; copies of a user's own parts are among them."""
         assert self._row == len(self._present), (self._row, len(self._present))
         assert self._records is not None
         self._records.close()
@@ -192,10 +209,16 @@ class FeaturesWriter:
                 array.flush()
         np.save(self._out / "present.npy", self._present)
         carry_own(self._specs.values(), self._out)
+        parts.carry([("targets", self._target_kind)], self._base, self._out / OWN)
+        np.save(self._out / "labels.npy", np.concatenate(self._labels))
         modalities = {name: self._specs[name].to_json() for name in self._names}
         write_json(
             self._out / "features.json",
-            {"modalities": modalities, "classes": classes, "target": target},
+            {
+                "modalities": modalities,
+                "classes": self._target.classes,
+                "target": self._target_kind,
+            },
         )
 
 

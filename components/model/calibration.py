@@ -1,6 +1,6 @@
-"""Calibration: a temperature per pattern of present modalities, and how far confidence is from accuracy.
+"""Calibration: how far confidence is from accuracy.
 
-Source: temperature scaling and reliability plots, Guo et al. 2017 (arXiv:1706.04599).
+Source: reliability plots, Guo et al. 2017 (arXiv:1706.04599).
 """
 
 from dataclasses import dataclass
@@ -9,9 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
-
-LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE = 0.05, 20.0
-"""Beyond these a fit says only that the rows were too few or all right; probabilities would be 0 and 1 or flat."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,48 +26,6 @@ class Reliability:
     counts: NDArray[np.int64]
     confidence: Floats
     accuracy: Floats
-
-
-def softmax(logits: NDArray[np.floating], temperature: float = 1.0) -> Floats:
-    """Probabilities ``(n, k)`` of logits ``(n, k)`` divided by a temperature.
-
-    >>> softmax(np.array([[0.0, 0.0]])).tolist()
-    [[0.5, 0.5]]
-    """
-    scaled = np.asarray(logits, dtype=np.float64) / temperature
-    scaled -= scaled.max(axis=-1, keepdims=True)
-    np.exp(scaled, out=scaled)
-    scaled /= scaled.sum(axis=-1, keepdims=True)
-    return scaled
-
-
-def nll(
-    logits: NDArray[np.floating], labels: NDArray[np.integer], temperature: float = 1.0
-) -> float:
-    """Mean negative log likelihood of labels ``(n,)`` under ``softmax(logits / temperature)``."""
-    scaled = np.asarray(logits, dtype=np.float64) / temperature
-    scaled -= scaled.max(axis=-1, keepdims=True)
-    right = scaled[np.arange(len(labels)), labels]
-    return float(np.mean(np.log(np.exp(scaled).sum(axis=-1)) - right))
-
-
-def fit_temperature(logits: NDArray[np.floating], labels: NDArray[np.integer]) -> float:
-    """The temperature that minimises the NLL of labels ``(n,)`` under logits ``(n, k)``; 1 where there are no rows.
-
-    The NLL is convex in ``1 / T``, so it has one minimum in ``log T``, and a bounded line search finds it.
-    """
-    if not len(labels):
-        return 1.0
-    from scipy.optimize import minimize_scalar
-
-    bounds = (float(np.log(LOWEST_TEMPERATURE)), float(np.log(HIGHEST_TEMPERATURE)))
-    found = minimize_scalar(
-        lambda t: nll(logits, labels, float(np.exp(t))),
-        bounds=bounds,
-        method="bounded",
-        options={"xatol": 1e-5},
-    )
-    return float(np.exp(found.x))
 
 
 def reliability(

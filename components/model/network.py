@@ -13,9 +13,10 @@ from components.config.run import ModelConfig, Part
 from components.core.errors import BadInput, UserError
 from components.core.files import read_json, write_json
 from components.features.format_1 import upgraded_weights
-from components.features.spec import ModalitySpec, carry_own
+from components.features.spec import ModalitySpec, build_target, carry_own
 from components.model.listing import check_code
 from components.parts import loading as parts
+from components.parts.contracts import Target
 from components.parts.network import Inputs, ModelOutput, ViewNetwork
 from components.parts.own import OWN
 
@@ -29,7 +30,8 @@ class Model(nn.Module):
 
     Args:
         config: its shape.
-        classes: class names, in the order of the logits.
+        target: what is predicted.
+        target_kind: name of the part behind it.
         specs: what builds each modality again.
         encoders: view name to the network that reads it.
         fusion: ``({name: (batch, dim)}, present) -> (batch, dim)``.
@@ -40,15 +42,17 @@ class Model(nn.Module):
         self,
         *,
         config: ModelConfig,
-        classes: Sequence[str],
+        target: Target,
+        target_kind: str,
         specs: Mapping[str, ModalitySpec],
         encoders: Mapping[str, ViewNetwork],
         fusion: nn.Module,
+        target_base: Path | None = None,
         base: Path | None = None,
     ) -> None:
         super().__init__()
-        self.config, self.classes, self.specs = config, list(classes), dict(specs)
-        self.base = base
+        self.config, self.specs, self.base = config, dict(specs), base
+        self.target, self.target_kind, self.target_base = target, target_kind, target_base
         self.names = sorted(specs)
         self.dim = self.fused_dim = config.dim
         self.views = {name: specs[name].names(name) for name in self.names}
@@ -65,10 +69,15 @@ class Model(nn.Module):
         )
         self.fusion = fusion
         self.dropout = nn.Dropout(config.dropout)
-        self.head = nn.Linear(config.dim, len(classes))
+        self.head = nn.Linear(config.dim, target.width)
         self.modality_heads = nn.ModuleDict(
-            {name: nn.Linear(config.dim, len(classes)) for name in self.names}
+            {name: nn.Linear(config.dim, target.width) for name in self.names}
         )
+
+    @property
+    def classes(self) -> list[str]:
+        """Class names, in the order of the logits."""
+        return self.target.classes
 
     def forward(self, inputs: Inputs, present: Tensor, hidden: Tensor | None = None) -> ModelOutput:
         """Answer for a batch.
@@ -122,7 +131,7 @@ class Model(nn.Module):
         everywhere = len(rows) == len(present)
         if not len(rows):
             zeros = self.absent[name].new_zeros(len(present), self.dim)
-            return zeros, zeros.float(), self.head.weight.new_zeros(len(present), len(self.classes))
+            return zeros, zeros.float(), self.head.weight.new_zeros(len(present), self.target.width)
         read = [
             self.encoders[view](inputs[view] if everywhere else inputs[view][rows])
             for view in self.views[name]
@@ -146,6 +155,8 @@ def build(
     *,
     classes: Sequence[str],
     specs: Mapping[str, ModalitySpec],
+    target: str = "single",
+    target_base: Path | None = None,
     base: Path | None = None,
 ) -> Model:
     """A new model with fresh weights drawn from torch's global generator.
@@ -154,6 +165,8 @@ def build(
         config: its shape.
         classes: class names.
         specs: modality name to its description, from a features folder or a model folder.
+        target: what is predicted.
+        target_base: folder that a user's own target is relative to.
         base: folder that the user's own fusion is relative to.
     """
     names = tuple(sorted(specs))
@@ -164,7 +177,9 @@ def build(
     )
     return Model(
         config=config,
-        classes=classes,
+        target=build_target(target, classes, target_base),
+        target_kind=target,
+        target_base=target_base,
         specs=specs,
         encoders={
             view: encoder.network()
@@ -180,6 +195,7 @@ def save(model: Model, folder: Path) -> None:
     """Write ``weights.safetensors``, ``model.json`` and copies of a user's own parts into a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     parts.carry([("fusion", model.config.fusion.name)], model.base, folder / OWN)
+    parts.carry([("targets", model.target_kind)], model.target_base, folder / OWN)
     carry_own(model.specs.values(), folder)
     save_file(
         {k: v.detach().contiguous().cpu() for k, v in model.state_dict().items()}, folder / WEIGHTS
@@ -187,6 +203,7 @@ def save(model: Model, folder: Path) -> None:
     description = {
         "format": FORMAT,
         "model": model.config.model_dump(mode="json"),
+        "target": model.target_kind,
         "classes": model.classes,
         "modalities": {name: model.specs[name].to_json() for name in model.names},
     }
@@ -218,7 +235,14 @@ def load(folder: Path) -> Model:
     base = folder if description["format"] == 1 else folder / OWN
     specs = {n: ModalitySpec.parse(s, base) for n, s in description["modalities"].items()}
     with torch.random.fork_rng(devices=[]):
-        model = build(config, classes=description["classes"], specs=specs, base=base)
+        model = build(
+            config,
+            classes=description["classes"],
+            specs=specs,
+            target=description.get("target", "single"),
+            target_base=base,
+            base=base,
+        )
     if description["format"] == 1:
         weights = upgraded_weights(weights, specs)
     model.load_state_dict(weights)

@@ -92,6 +92,79 @@ class Encoder(Protocol):
         ...
 
 
+class Target(Protocol):
+    """What is predicted: how labels are coded, decided, calibrated and measured. ``n`` records, codes of any shape ``(n, …)``.
+
+    A file in ``targets/`` exports ``Config`` and ``build(config, *, classes) -> Target`` and declares ``METRICS``, the names of
+    its figures. Labels are coded once, when records enter the features; names return in tables for people.
+    """
+
+    classes: list[str]
+
+    @property
+    def width(self) -> int:
+        """Logits of one record."""
+        ...
+
+    def encode(self, labels: Sequence[Any]) -> "NDArray[Any]":
+        """Labels as the records hold them, coded ``(n, …)``; None is no label."""
+        ...
+
+    def decode(self, labels: "NDArray[Any]") -> list[Any]:
+        """Coded labels as people read them; None without a label."""
+        ...
+
+    def labelled(self, labels: "NDArray[Any]") -> "NDArray[np.bool_]":
+        """Which records ``(n,)`` have a label."""
+        ...
+
+    def unlabelled(self, n: int) -> "NDArray[Any]":
+        """Coded labels of ``n`` records without a label."""
+        ...
+
+    def soft(self, labels: Any, smoothing: float) -> Any:  # noqa: ANN401 - tensors
+        """Training targets ``(batch, width)`` of coded labels, both tensors."""
+        ...
+
+    def probabilities(
+        self, logits: "NDArray[np.floating]", calibration: float = 1.0
+    ) -> "NDArray[np.float64]":
+        """Calibrated probabilities ``(n, width)``."""
+        ...
+
+    def calibrate(self, logits: "NDArray[np.floating]", labels: "NDArray[Any]") -> float:
+        """The calibration that fits labelled records; 1 where there are none."""
+        ...
+
+    def decide(self, scores: "NDArray[np.floating]") -> "NDArray[Any]":
+        """Coded predictions by logits or probabilities ``(n, width)``; no label where they are NaN."""
+        ...
+
+    def baseline(self, labels: "NDArray[Any]", n: int) -> "NDArray[Any]":
+        """Coded predictions ``(n, …)`` of who knows only the labels."""
+        ...
+
+    def counts(self, labels: "NDArray[Any]") -> "NDArray[np.int64]":
+        """How many records ``(width,)`` have each class."""
+        ...
+
+    def shares(self, labels: "NDArray[Any]") -> "NDArray[np.float64]":
+        """Share ``(width,)`` of each class among the labelled records."""
+        ...
+
+    def metrics(self, labels: "NDArray[Any]", predicted: "NDArray[Any]") -> dict[str, float]:
+        """Figures of predictions on labelled records; NaN without any."""
+        ...
+
+    def columns(self) -> list[tuple[str, str]]:
+        """Names and Arrow types of the columns of an answer table."""
+        ...
+
+    def row(self, probabilities: "NDArray[np.floating]") -> dict[str, Any]:
+        """The columns of one answer, of its probabilities ``(width,)``."""
+        ...
+
+
 def decoded(
     kind: Kind,
     raws: Iterable[Raw],

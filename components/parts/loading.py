@@ -33,6 +33,7 @@ FAMILIES = {
     "labellers": "labeller",
     "kinds": "kind",
     "encoders": "encoder",
+    "targets": "target",
     "index": "index",
 }
 """Folder of a family to what messages call one of its parts."""

@@ -13,7 +13,6 @@ from components.core.files import read_json
 from components.core.names import FUSED
 from components.features.spec import Modality
 from components.model import network as models
-from components.model.calibration import softmax
 from components.model.inference import Inference, infer
 from components.model.subsets import patterns
 from components.parts.contracts import Raw, decoded
@@ -97,7 +96,8 @@ class Classifier:
         return [self._prediction(found, row, key) for row, key in enumerate(keys)]
 
     def _prediction(self, found: Inference, row: int, key: str) -> Prediction:
-        p = softmax(found.logits[row : row + 1], self.temperatures.get(key, 1.0))[0]
+        target, temperature = self._model.target, self.temperatures.get(key, 1.0)
+        p = target.probabilities(found.logits[row : row + 1], temperature)[0]
         best, names = int(p.argmax()), tuple(key.split("+"))
         vectors = {name: found.embeddings[name][row] for name in names}
         return Prediction(

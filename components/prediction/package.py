@@ -16,7 +16,7 @@ from components.core.names import FUSED
 from components.core.progress import Progress, silent
 from components.features.store import Features
 from components.model import network as models
-from components.model.inference import Inference, infer
+from components.model.inference import infer
 from components.model.listing import FILES
 from components.prediction.card import write_card
 from components.prediction.format import (
@@ -94,7 +94,7 @@ def _write_index(folder: Path, model: models.Model, data: Features, progress: Pr
     present = data.present[:, columns]
     vectors = {name: np.zeros((n, model.dim), np.float32) for name in model.names}
     vectors[FUSED] = np.zeros((n, model.fused_dim), np.float32)
-    predicted = np.full(n, -1)
+    predicted = model.target.unlabelled(n)
     arrays = data.views(model.names)
     for start in range(0, n, _BATCH):
         progress("index", start, n)
@@ -103,23 +103,16 @@ def _write_index(folder: Path, model: models.Model, data: Features, progress: Pr
         for name in model.names:
             vectors[name][rows] = found.embeddings[name]
         vectors[FUSED][rows] = found.fused
-        predicted[rows] = _answers(found, present[rows])
+        predicted[rows] = model.target.decide(found.logits)
     progress("index", n, n)
     np.save(folder / PRESENT, present)
-    label = [None if c < 0 else data.classes[c] for c in data.labels]
+    label = data.target.decode(data.labels)
     has = indexed(model.names, present)
     write_indexes(
         folder,
         ((name, build_index(data.ids, label, vectors[name], has[name])) for name in vectors),
     )
     _write_tables(folder, data, label, model.names, predicted)
-
-
-def _answers(found: Inference, present: NDArray[np.bool_]) -> NDArray[np.int64]:
-    answers: NDArray[np.int64] = np.where(
-        present.any(axis=1), np.nan_to_num(found.logits).argmax(axis=1), -1
-    )
-    return answers
 
 
 def _write_tables(
@@ -135,7 +128,7 @@ def _write_tables(
         "group": pa.array(data.groups, pa.string()),
         "split": pa.array(data.splits.tolist(), pa.string()),
         "label": label,
-        "predicted": pa.array([None if c < 0 else data.classes[c] for c in predicted], pa.string()),
+        "predicted": pa.array(data.target.decode(predicted), pa.string()),
     }
     pq.write_table(pa.table(ids), folder / RECORDS)
     shown = data.previews().select(["id", *names])

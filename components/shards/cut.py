@@ -5,7 +5,7 @@ they read has a digest. Only media in S3 stay where they are, if the exchange is
 """
 
 import tempfile
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,6 @@ from components.data.manifest import Manifest
 from components.data.media import Media
 from components.data.packed import PackedMedia
 from components.exchange.exchange import Exchange
-from components.features.spec import ModalitySpec, carry_own
 from components.prediction.block import BLOCK
 from components.shards.spec import Part
 
@@ -44,7 +43,7 @@ def cut(
     exchange: Exchange,
     scratch: Path,
     progress: Progress = silent,
-    specs: Collection[ModalitySpec] = (),
+    carry: Callable[[Path], object] = lambda _: None,
 ) -> list[Part]:
     """Put every part into the exchange, unless it is complete there.
 
@@ -57,7 +56,7 @@ def cut(
         exchange: receives the parts.
         scratch: a local folder with room for one part.
         progress: called after every part.
-        specs: modalities whose own kinds and encoders travel in the parts.
+        carry: puts a user's own files that are needed into the folder of a part.
 
     Raises:
         UserError: there are fewer or more rows than in the bounds.
@@ -70,7 +69,7 @@ def cut(
             folder = Path(temporary) / "part"
             folder.mkdir()
             write_json(folder / "dataset.json", description)
-            carry_own(specs, folder)
+            carry(folder)
             _write(folder, rows.take(stop - start), manifest, media)
             records = digest_folder(folder)
             exchange.put(folder, records)

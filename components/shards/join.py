@@ -18,7 +18,7 @@ from components.exchange.errors import Incomplete
 from components.exchange.exchange import Exchange
 from components.features.encode import Accepted, Inputs, Previews
 from components.features.spec import ModalitySpec, build_modalities
-from components.features.store import Features, FeaturesWriter
+from components.features.store import Features
 from components.prediction.batch import Counts, schema, write
 from components.shards.spec import ShardSpec
 from components.shards.work import ANSWERS, RESULT, Chunk, PartResult, chunk_job
@@ -143,14 +143,14 @@ def join_features(
     records = Accepted.open(accepted)
     built = build_modalities(records.manifest, modalities, base)
     specs = {name: modality.spec for name, modality in built.items()}
-    writer = FeaturesWriter(out, specs, records.count)
+    writer = records.writer(out, specs, records.count, base)
     rows, done = _Rows(chunks, specs), 0
     for batch in records.batches():
         kept = records.kept(batch)
         writer.add(kept, *rows.take(kept["id"].to_pylist()))
         done += len(batch)
         progress("join", done, records.count)
-    writer.close(records.classes)
+    writer.close()
     left = next(chunks, None)  # removes the last folder
     assert left is None, "chunks were accounted for"
 

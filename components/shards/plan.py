@@ -12,7 +12,9 @@ from components.data.media import Media
 from components.data.reader import ROWS, Dataset
 from components.exchange.exchange import Exchange
 from components.features.encode import Accepted
-from components.features.spec import build_modalities
+from components.features.spec import build_modalities, carry_own
+from components.parts import loading
+from components.parts.own import OWN
 from components.prediction.batch import read_columns, usable
 from components.shards.cut import cut, media_in_store
 from components.shards.spec import CHUNK, ShardSpec, bounds, work_digest
@@ -94,6 +96,12 @@ class EncodePlan:
         """Put the parts and what they need into the exchange."""
         records = Accepted.open(self.accepted.path)
         built = build_modalities(records.manifest, self.modalities, self.base)
+
+        def carry(folder: Path) -> None:
+            carry_own((modality.spec for modality in built.values()), folder)
+            target = ("targets", records.manifest.target.kind)
+            loading.carry([target], self.base, folder / OWN)
+
         store = media_in_store(self.data.uri, exchange.uri)
         parts = cut(
             batches=records.batches(),
@@ -104,7 +112,7 @@ class EncodePlan:
             exchange=exchange,
             scratch=scratch,
             progress=progress,
-            specs=[modality.spec for modality in built.values()],
+            carry=carry,
         )
         return ShardSpec(
             task=self.task,

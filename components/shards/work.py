@@ -20,7 +20,6 @@ from components.exchange.errors import ExchangeError
 from components.exchange.exchange import OBJECTS, Exchange
 from components.exchange.store import store_errors
 from components.features.encode import Accepted, BatchEncoder
-from components.features.store import FeaturesWriter
 from components.parts.own import OWN
 from components.prediction.batch import Answers, regrouped
 from components.prediction.predictor import Predictor
@@ -62,22 +61,22 @@ class Encode:
     """A chunk is a features folder."""
 
     def __init__(self, spec: ShardSpec, folder: Path, cache: Path) -> None:
-        self._records = Accepted.open(folder)
+        self._records, self._base = Accepted.open(folder), folder / OWN
         place, opened = _media_of(spec, folder)
         self._encoder = BatchEncoder(
             self._records.manifest,
             spec.modalities,
             place,
             cache / "features",
-            base=folder / OWN,
+            base=self._base,
             media=opened,
         )
 
     def chunk(self, records: pa.Table, out: Path) -> None:
         """Write the files for these records into an empty folder."""
-        writer = FeaturesWriter(out, self._encoder.specs, len(records))
+        writer = self._records.writer(out, self._encoder.specs, len(records), self._base)
         writer.add(self._records.kept(records), *self._encoder.encode(records))
-        writer.close(self._records.classes)
+        writer.close()
 
 
 class Predict:

@@ -20,7 +20,7 @@ class Batch:
     Attributes:
         inputs: view name to cached inputs ``(rows, *shape)`` of this process's rows.
         present: ``(batch, modalities)`` bool.
-        labels: ``(batch,)`` class numbers, -1 without a label.
+        labels: coded labels ``(batch, …)``.
         weights: ``(batch,)``, 0 without a label.
     """
 
@@ -38,7 +38,7 @@ class TrainingData:
         names: the model's modalities, sorted.
         arrays: view name to cached inputs ``(n, *shape)``.
         present: ``(n, modalities)`` bool, for these modalities.
-        labels: class number ``(n,)``, -1 without a label.
+        labels: coded labels ``(n, …)``.
         weights: ``(n,)`` float32.
         supervised: rows with a label to learn.
         unlabelled: further rows, for losses that read no labels.
@@ -47,7 +47,7 @@ class TrainingData:
     names: tuple[str, ...]
     arrays: Mapping[str, NDArray[Any]]
     present: NDArray[np.bool_]
-    labels: NDArray[np.int64]
+    labels: NDArray[Any]
     weights: NDArray[np.float32]
     supervised: NDArray[np.int64]
     unlabelled: NDArray[np.int64]
@@ -92,7 +92,7 @@ def training_data(
     features: Features,
     *,
     names: tuple[str, ...] | None = None,
-    pseudo: Mapping[str, tuple[str, float]] | None = None,
+    pseudo: Mapping[str, tuple[Any, float]] | None = None,
     unlabelled: bool = False,
 ) -> TrainingData:
     """Choose among the training records of a data set.
@@ -100,20 +100,20 @@ def training_data(
     Args:
         features: the encoded data set; labels of validation and test records are never read.
         names: modalities to use, all by default; records without any of them are left out.
-        pseudo: record id to label and weight, for records without a visible label.
+        pseudo: record id to coded label and weight, for records without a visible label.
         unlabelled: whether records without any label are used too.
     """
     names = tuple(features.names) if names is None else tuple(sorted(names))
     present = features.present[:, [features.names.index(name) for name in names]]
     train = np.zeros(len(features.ids), dtype=bool)
     train[features.rows("train")] = True
-    labels = np.where(train, features.labels, -1)
-    weights = (labels >= 0).astype(np.float32)
+    target, labels = features.target, features.labels.copy()
+    labels[~train] = target.unlabelled(int((~train).sum()))
+    weights = target.labelled(labels).astype(np.float32)
     if pseudo:
-        number = {c: i for i, c in enumerate(features.classes)}
-        for row in np.flatnonzero(train & (labels < 0)):
+        for row in np.flatnonzero(train & (weights == 0)):
             if (found := pseudo.get(features.ids[row])) is not None:
-                labels[row], weights[row] = number[found[0]], found[1]
+                labels[row], weights[row] = found
     usable = train & present.any(axis=1)
     return TrainingData(
         names=names,

@@ -97,7 +97,7 @@ class Objective(nn.Module):
             if config.modality_dropout
             else None
         )
-        targets = smoothed(batch.labels, len(self.model.classes), config.label_smoothing)
+        targets = self.model.target.soft(batch.labels, config.label_smoothing)
         own = None if hidden is None else hidden[start:stop]
         with (
             drawn_aside(device, seeds[1]) if seeds else nullcontext(),
@@ -125,17 +125,3 @@ def hide_modalities(present: Tensor, probability: float) -> Tensor:
     draws = torch.rand(present.shape, device=present.device).masked_fill(~present, -1.0)
     kept = torch.zeros_like(present).scatter_(1, draws.argmax(dim=1, keepdim=True), value=True)
     return present & (draws < probability) & ~kept
-
-
-def smoothed(labels: Tensor, classes: int, smoothing: float) -> Tensor:
-    """Distributions ``(batch, classes)``: ``1 - smoothing`` on the label, the rest spread evenly.
-
-    Args:
-        labels: ``(batch,)`` class numbers; -1 gives an even distribution.
-        classes: number of classes.
-        smoothing: share that is spread evenly.
-    """
-    even = torch.full((len(labels), classes), smoothing / classes, device=labels.device)
-    even[labels < 0] = 1.0 / classes
-    sure = (labels >= 0).to(even.dtype)[:, None] * (1 - smoothing)
-    return even.scatter_add_(1, labels.clamp_min(0)[:, None], sure)

@@ -1,6 +1,7 @@
 """The pseudo-label step: a calibrated teacher labels records, and a labeller accepts some."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -12,21 +13,19 @@ from components.core.files import write_json
 from components.core.progress import Progress, silent
 from components.features.store import Features
 from components.model import network as models
-from components.model.calibration import fit_temperature, softmax
 from components.model.inference import Inference, infer
 from components.parts import loading as parts
+from components.parts.contracts import Target
 from components.parts.labelling import Evidence, PseudoLabels
 
-_SCHEMA = pa.schema(
-    [
-        ("id", pa.string()),
-        ("label", pa.string()),
-        ("confidence", pa.float32()),
-        ("accepted", pa.bool_()),
-        ("sources", pa.list_(pa.string())),
-        ("reason", pa.string()),
-    ]
-)
+_COLUMNS = {
+    "id": pa.string(),
+    "confidence": pa.float32(),
+    "accepted": pa.bool_(),
+    "sources": pa.list_(pa.string()),
+    "reason": pa.string(),
+}
+"""Columns of the table beside ``label``, whose coding is the target's."""
 
 
 def pseudo_label(
@@ -53,7 +52,8 @@ def pseudo_label(
         progress: called after each stage.
     """
     if labeller is None:
-        pq.write_table(_SCHEMA.empty_table(), out / "pseudo.parquet")
+        empty = pa.schema([*_COLUMNS.items(), ("label", pa.int64())]).empty_table()
+        pq.write_table(empty, out / "pseudo.parquet")
         nothing: dict[str, object] = {
             "labeller": None,
             "temperature": None,
@@ -72,43 +72,38 @@ def pseudo_label(
     progress("pseudo-label", 0, 3)
     val, pool = data.rows("val", labelled=True), data.rows("train", labelled=False)
     known = infer(model, data.arrays, data.present, val)
-    temperatures = _temperatures(known, data.labels[val])
+    temperatures = _temperatures(known, data.labels[val], data.target)
     progress("pseudo-label", 1, 3)
     unknown = infer(model, data.arrays, data.present, pool)
     progress("pseudo-label", 2, 3)
     decided: PseudoLabels = decide(
-        _evidence(unknown, temperatures, data.present[pool]),
-        _evidence(known, temperatures, data.present[val]),
+        _evidence(unknown, temperatures, data.present[pool], data.target),
+        _evidence(known, temperatures, data.present[val], data.target),
         data.labels[val],
-        _prior(data),
+        data.target.shares(data.labels[data.rows("train", labelled=True)]),
     )
     _write(out, data, pool, decided, {"labeller": labeller.name, **temperatures})
     progress("pseudo-label", 3, 3)
 
 
-def _temperatures(known: Inference, labels: NDArray[np.int64]) -> dict[str, float]:
+def _temperatures(known: Inference, labels: NDArray[Any], target: Target) -> dict[str, float]:
     """Temperature of the fused answer (``""``) and of each modality alone."""
     answers = {"": known.logits, **known.modality_logits}
     has = {name: ~np.isnan(logits[:, 0]) for name, logits in answers.items()}
     return {
-        name: fit_temperature(logits[has[name]], labels[has[name]])
+        name: target.calibrate(logits[has[name]], labels[has[name]])
         for name, logits in answers.items()
     }
 
 
-def _prior(data: Features) -> NDArray[np.float64]:
-    """Share of each class among the visible training labels."""
-    labels = data.labels[data.rows("train", labelled=True)]
-    counts = np.bincount(labels, minlength=len(data.classes)).astype(np.float64)
-    shares: NDArray[np.float64] = counts / len(labels)
-    return shares
-
-
 def _evidence(
-    answers: Inference, temperatures: dict[str, float], present: NDArray[np.bool_]
+    answers: Inference,
+    temperatures: dict[str, float],
+    present: NDArray[np.bool_],
+    target: Target,
 ) -> Evidence:
     def calibrated(name: str, logits: NDArray[np.float32]) -> NDArray[np.float64]:
-        return softmax(np.nan_to_num(logits), temperatures[name])
+        return target.probabilities(np.nan_to_num(logits), temperatures[name])
 
     return Evidence(
         fused=calibrated("", answers.logits),
@@ -126,28 +121,26 @@ def _write(
     decided: PseudoLabels,
     about: dict[str, str | float],
 ) -> None:
-    names = [data.classes[c] for c in decided.labels]
-    table = pa.table(
-        {
-            "id": [data.ids[row] for row in pool],
-            "label": names,
-            "confidence": decided.confidence.astype(np.float32),
-            "accepted": decided.accepted,
-            "sources": decided.sources,
-            "reason": decided.reasons,
-        },
-        schema=_SCHEMA,
+    columns = {
+        "id": [data.ids[row] for row in pool],
+        "confidence": decided.confidence.astype(np.float32),
+        "accepted": decided.accepted,
+        "sources": decided.sources,
+        "reason": decided.reasons,
+    }
+    table = pa.table(columns, schema=pa.schema(_COLUMNS))
+    table = table.append_column(
+        "label", pa.array(decided.labels.tolist(), _code_type(decided.labels))
     )
     pq.write_table(table, out / "pseudo.parquet")
     accepted = int(decided.accepted.sum())
-    by_class = np.bincount(decided.labels[decided.accepted], minlength=len(data.classes))
     summary = {
         "labeller": about.pop("labeller"),
         "temperature": about.pop(""),
         "modality_temperatures": about,
         "accepted": accepted,
         "refused": len(pool) - accepted,
-        "by_class": {c: int(n) for c, n in zip(data.classes, by_class, strict=True)},
+        "by_class": _counts(data, decided.labels[decided.accepted]),
         "thresholds": {
             c: float(t)
             for c, t in zip(data.classes, decided.thresholds, strict=True)
@@ -155,3 +148,13 @@ def _write(
         },
     }
     write_json(out / "summary.json", summary)
+
+
+def _code_type(labels: NDArray[Any]) -> pa.DataType:
+    """How coded labels are stored: a number for each record, or a list of them."""
+    return pa.int64() if labels.ndim == 1 else pa.list_(pa.int64())
+
+
+def _counts(data: Features, labels: NDArray[Any]) -> dict[str, int]:
+    """Class to how many records have it."""
+    return dict(zip(data.classes, data.target.counts(labels).tolist(), strict=True))

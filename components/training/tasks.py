@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import torch
@@ -17,13 +18,14 @@ from components.model import network as models
 from components.model.inference import infer
 from components.model.network import Model
 from components.parts import loading as parts
+from components.parts.own import OWN
 from components.training.checkpoint import Store
 from components.training.data import TrainingData, training_data
 from components.training.loop import UNDISTURBED, Control, fit
 from components.training.objective import built
 from components.training.spec import TrainSpec
 
-Pseudo = Mapping[str, tuple[str, float]]
+Pseudo = Mapping[str, tuple[Any, float]]
 
 
 @dataclass(kw_only=True)
@@ -116,8 +118,9 @@ class Trainer:
         rows = rows[data.present[rows].any(axis=1)]
         if not len(rows):
             return None
-        answers = infer(model, data.arrays, data.present, rows).logits.argmax(axis=1)
-        return float((answers == self.features.labels[rows]).mean())
+        target = model.target
+        predicted = target.decide(infer(model, data.arrays, data.present, rows).logits)
+        return target.metrics(self.features.labels[rows], predicted)["accuracy"]
 
     def trainable(self, name: str, pseudo: Pseudo | None) -> bool:
         """Whether any training record has a target and this modality."""
@@ -128,7 +131,14 @@ class Trainer:
 
     def _fresh(self, config: ModelConfig, names: tuple[str, ...]) -> Model:
         specs = {name: self.features.specs[name] for name in names}
-        return models.build(config, classes=self.features.classes, specs=specs, base=self._base)
+        return models.build(
+            config,
+            classes=self.features.classes,
+            specs=specs,
+            target=self.features.target_kind,
+            target_base=self.features.path / OWN,
+            base=self._base,
+        )
 
     def _key(self, name: str, config: ModelConfig) -> str:
         """Key of a model's checkpoints: the spec, the model's name and the source of its parts.

@@ -4,8 +4,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from components.config import run as configuration
 from components.config.home import find, writable
 from components.core.errors import UserError
@@ -28,7 +26,6 @@ def measure(path: Path, *, version: str, data: str | None) -> dict[str, Any]:
         UserError: the version does not exist, or the data set has no labelled test record.
     """
     from components.evaluation import standing
-    from components.evaluation.classification import accuracy, macro_f1
     from components.features.store import Features
     from components.model import network as models
 
@@ -49,12 +46,10 @@ def measure(path: Path, *, version: str, data: str | None) -> dict[str, Any]:
         raise UserError(
             f"{config.data.uri} has no labelled test record, so nothing can be measured"
         )
-    labels = np.array([features.classes[c] for c in features.labels[rows]])
-    predicted = np.array([answers.get(features.ids[row], "") for row in rows])
+    predicted = features.target.encode([answers.get(features.ids[row]) for row in rows])
     return {
         "model": config.name,
         "version": chosen.version,
         "n": len(rows),
-        "accuracy": accuracy(labels, predicted),
-        "macro_f1": macro_f1(labels, predicted),
+        **features.target.metrics(features.labels[rows], predicted),
     }

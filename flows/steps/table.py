@@ -33,9 +33,10 @@ def steps_for(config: RunConfig, manifest: Manifest, base: Path | None = None) -
     """
     kinds, model, losses = _kinds(manifest), _model(config), _losses(config)
     encoders = _encoders(config, manifest, base)
-    views = _unique(*kinds, *encoders)
+    target = ("targets", manifest.target.kind)
+    views = _unique(*kinds, *encoders, target)
     # Fitting reads features and networks; a kind's own code shapes it through the features alone.
-    network = _unique(*encoders, *model)
+    network = _unique(*encoders, *model, target)
     return (
         Step(
             name="validate",
@@ -64,7 +65,7 @@ def steps_for(config: RunConfig, manifest: Manifest, base: Path | None = None) -
         ),
         Step(
             name="teach",
-            version=3,  # 3: a history counts the records of an epoch
+            version=4,  # 3: a history counts the records of an epoch; 4: the target by name
             inputs={"features": "encode"},
             config=_training(config, without="epochs"),
             chosen=(*network, *losses),
@@ -74,7 +75,7 @@ def steps_for(config: RunConfig, manifest: Manifest, base: Path | None = None) -
         ),
         Step(
             name="pseudo_label",
-            version=1,
+            version=2,  # 2: labels are coded
             inputs={"features": "encode", "teacher": "teach"},
             config={"labeller": _labeller(config)},
             chosen=(*network, *_labellers(config)),
@@ -83,7 +84,7 @@ def steps_for(config: RunConfig, manifest: Manifest, base: Path | None = None) -
         ),
         Step(
             name="train",
-            version=3,  # 3: a history counts the records of an epoch
+            version=4,  # 3: a history counts the records of an epoch; 4: the target by name
             inputs={"features": "encode", "teacher": "teach", "pseudo": "pseudo_label"},
             config=_training(config, without="teacher_epochs"),
             chosen=(*network, *losses),
@@ -93,7 +94,7 @@ def steps_for(config: RunConfig, manifest: Manifest, base: Path | None = None) -
         ),
         Step(
             name="baselines",
-            version=3,  # 3: a history counts the records of an epoch
+            version=4,  # 3: a history counts the records of an epoch; 4: the target by name
             inputs={"features": "encode", "pseudo": "pseudo_label", "student": "train"},
             # Both numbers of epochs: baselines follow the teacher's where the teacher is kept.
             config=_training(config),
@@ -120,7 +121,7 @@ def steps_for(config: RunConfig, manifest: Manifest, base: Path | None = None) -
         ),
         Step(
             name="package",
-            version=3,  # 3: an index is saved as the part that opens it saves it
+            version=4,  # 3: an index is saved as its part saves it; 4: the target by name
             inputs={"features": "encode", "train": "train", "evaluation": "evaluate"},
             config=_kept(config),
             chosen=(*views, *model),

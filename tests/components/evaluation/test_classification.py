@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 from sklearn.metrics import confusion_matrix, f1_score
 
-from components.evaluation.classification import accuracy, confusion, macro_f1, wilson
+from components.evaluation.classification import confusion, wilson
+from components.parts.classification import accuracy, macro_f1
 
 pairs = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=60).map(
     np.array

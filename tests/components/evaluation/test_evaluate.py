@@ -12,8 +12,8 @@ from components.core.errors import UserError
 from components.core.refs import digest_folder
 from components.evaluation.metrics import schema
 from components.model import network as models
-from components.model.calibration import softmax
 from components.model.inference import infer
+from components.parts.classification import softmax
 from tests.evaluated import one_thread, prepare
 
 SUBSETS = ["facts", "image", "text", "facts+image", "facts+text", "image+text", "facts+image+text"]
@@ -169,17 +169,9 @@ def test_one_modality_alone_has_no_pairs_and_no_concat(tmp_path):
 
 def test_a_test_split_without_labels_is_refused_and_nothing_is_written(tmp_path):
     run = prepare(tmp_path, n=80, names=("text",), concat=False)
-    records = pq.read_table(tmp_path / "features" / "records.parquet")
-    hidden = [
-        None if s == "test" else label
-        for s, label in zip(*(records[c].to_pylist() for c in ("split", "label")), strict=True)
-    ]
-    pq.write_table(
-        records.set_column(
-            records.schema.get_field_index("label"), records.schema.field("label"), [hidden]
-        ),
-        tmp_path / "features" / "records.parquet",
-    )
+    labels = np.load(tmp_path / "features" / "labels.npy")
+    labels[run.features.splits == "test"] = -1
+    np.save(tmp_path / "features" / "labels.npy", labels)
     with pytest.raises(UserError, match="no labelled record in the test split"):
         run.evaluate(tmp_path / "out")
     assert not list((tmp_path / "out").iterdir())

@@ -48,18 +48,11 @@ def hostile(tmp_path_factory):
             rows = pq.read_table(folder / f"{name}.parquet")
             columns = {c: rows[c].to_pylist() for c in rows.column_names}
             columns["id"] = [f"{i}{HOSTILE}" for i in columns["id"]]
-            if name == "records":
-                columns["label"] = [
-                    HOSTILE if label == "line" else label for label in columns["label"]
-                ]
-            else:
+            if name == "previews":
                 columns["text"] = [t and t + HOSTILE for t in columns["text"]]
             pq.write_table(pa.table(columns, schema=rows.schema), folder / f"{name}.parquet")
         pseudo = pq.read_table(root / "pseudo" / "pseudo.parquet").to_pylist()
-        pseudo = [
-            {**r, "id": r["id"] + HOSTILE, "reason": r["reason"] and HOSTILE, "label": HOSTILE}
-            for r in pseudo
-        ]
+        pseudo = [{**r, "id": r["id"] + HOSTILE, "reason": r["reason"] and HOSTILE} for r in pseudo]
         pq.write_table(pa.Table.from_pylist(pseudo), root / "pseudo" / "pseudo.parquet")
         summary = json.loads((root / "accepted" / "summary.json").read_text())
         (root / "accepted" / "summary.json").write_text(

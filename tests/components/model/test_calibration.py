@@ -8,13 +8,8 @@ from hypothesis import strategies as st
 from scipy import special
 from torchmetrics.functional.classification import multiclass_calibration_error
 
-from components.model.calibration import (
-    expected_calibration_error,
-    fit_temperature,
-    nll,
-    reliability,
-    softmax,
-)
+from components.model.calibration import expected_calibration_error, reliability
+from components.parts.classification import fit_temperature, nll, softmax
 
 
 def _drawn(n=3000, k=5, seed=0, temperature=1.0):

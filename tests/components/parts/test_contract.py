@@ -374,3 +374,60 @@ class TestEncoder:
     def test_it_imports_no_torch_until_it_computes_with_it(self, name):
         code = f"import sys, components.parts.encoders.{name}; assert 'torch' not in sys.modules"
         assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+LABELS = {"single": ["a", None, "c", "b", "a", "a"]}
+"""Labels of six records, as a data set holds them, for each target."""
+
+
+@pytest.mark.parametrize("name", parts.available("targets"))
+class TestTarget:
+    def made(self, name):
+        target = parts.load("targets", name).build(
+            parts.configure("targets", name, {}), classes=["a", "b", "c"]
+        )
+        return target, target.encode(LABELS[name])
+
+    def test_labels_survive_their_coding(self, name):
+        target, codes = self.made(name)
+        assert target.decode(codes) == LABELS[name]
+        assert target.labelled(codes).tolist() == [v is not None for v in LABELS[name]]
+        assert not target.labelled(target.unlabelled(4)).any()
+
+    def test_confident_logits_of_the_labels_are_decided_as_the_labels(self, name):
+        target, codes = self.made(name)
+        known = codes[target.labelled(codes)]
+        soft = target.soft(torch.from_numpy(known), 0.0).numpy()
+        assert soft.shape == (len(known), target.width)
+        decided = target.decide(40 * (soft - 0.5))
+        assert np.array_equal(decided, known)
+        figures = target.metrics(known, decided)
+        assert set(figures) == set(parts.load("targets", name).METRICS)
+        assert all(value == 1 for value in figures.values())
+
+    def test_what_cannot_be_answered_has_no_label(self, name):
+        target, _ = self.made(name)
+        assert not target.labelled(target.decide(np.full((2, target.width), np.nan))).any()
+
+    def test_probabilities_are_between_0_and_1_and_a_calibration_makes_labels_likelier(self, name):
+        target, codes = self.made(name)
+        known = codes[target.labelled(codes)]
+        logits = np.random.default_rng(0).normal(size=(len(known), target.width)) * 9
+        found = target.probabilities(logits, target.calibrate(logits, known))
+        assert ((found >= 0) & (found <= 1)).all()
+        assert target.calibrate(logits[:0], known[:0]) == 1
+
+    def test_the_baseline_answers_every_record(self, name):
+        target, codes = self.made(name)
+        assert target.labelled(target.baseline(codes, 5)).all()
+        assert target.counts(codes).sum() > 0
+        assert target.shares(codes).shape == (target.width,)
+
+    def test_a_row_has_the_columns_of_the_table(self, name):
+        target, _ = self.made(name)
+        row = target.row(target.probabilities(np.zeros((1, target.width)))[0])
+        assert list(row) == [column for column, _ in target.columns()]
+
+    def test_it_imports_no_torch(self, name):
+        code = f"import sys, components.parts.targets.{name}; assert 'torch' not in sys.modules"
+        assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

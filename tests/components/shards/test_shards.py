@@ -289,7 +289,7 @@ def test_an_error_of_the_local_disk_is_not_blamed_on_the_media(data, tmp_path, m
     def full(*_, **__):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(work, "FeaturesWriter", full)
+    monkeypatch.setattr("components.features.encode.FeaturesWriter", full)
     with pytest.raises(OSError, match="No space left"):
         run_all(spec, exchange, tmp_path)
 

@@ -8,12 +8,13 @@ from hypothesis import strategies as st
 
 from components.config.run import ModelConfig, TrainingConfig
 from components.core.errors import Interrupted, UserError
+from components.features.spec import build_target
 from components.model import network as models
 from components.parts import loading as parts
 from components.training.checkpoint import Folder, decode
 from components.training.data import training_data
 from components.training.loop import Control, fit, placed
-from components.training.objective import hide_modalities, smoothed
+from components.training.objective import hide_modalities
 from components.training.optimiser import adamw, lr_factor, schedule
 from tests.synthetic import CLASSES, records, write_features
 
@@ -180,12 +181,12 @@ def test_validation_and_test_labels_are_not_in_the_training_data(features):
 
 def test_a_visible_label_is_stronger_than_a_pseudo_label(features):
     row, free = features.rows("train", labelled=True)[0], features.rows("train", labelled=False)[0]
-    wrong = CLASSES[(features.labels[row] + 1) % 4]
+    wrong = (features.labels[row] + 1) % 4
     data = training_data(
         features, pseudo={features.ids[row]: (wrong, 0.5), features.ids[free]: (wrong, 0.5)}
     )
     assert (data.labels[row], data.weights[row]) == (features.labels[row], 1)
-    assert (CLASSES[data.labels[free]], data.weights[free]) == (wrong, 0.5)
+    assert (data.labels[free], data.weights[free]) == (wrong, 0.5)
     assert free in data.supervised
 
 
@@ -270,11 +271,12 @@ def test_hiding_keeps_one_modality_and_hits_its_rate():
 
 
 def test_smoothed_targets_are_torchs_label_smoothing():
+    target = build_target("single", CLASSES)
     labels, logits = torch.tensor([0, 2, 1]), torch.randn(3, 4)
     wanted = torch.nn.functional.cross_entropy(logits, labels, label_smoothing=0.1)
-    found = -(smoothed(labels, 4, 0.1) * logits.log_softmax(1)).sum(1).mean()
+    found = -(target.soft(labels, 0.1) * logits.log_softmax(1)).sum(1).mean()
     assert torch.allclose(found, wanted)
-    assert torch.allclose(smoothed(torch.tensor([-1]), 4, 0.1), torch.full((1, 4), 0.25))
+    assert torch.allclose(target.soft(torch.tensor([-1]), 0.1), torch.full((1, 4), 0.25))
 
 
 def test_the_learning_rate_rises_falls_and_ends_at_zero():
