@@ -11,7 +11,6 @@ from components.config.trainer import KubernetesTrainer, LocalTrainer, TrainerCo
 from components.core.errors import UsageError, UserError, unknown_name
 from components.core.strict import Strict, all_at_once, explain, read_yaml
 from components.parts import loading as parts
-from components.parts.loading import chosen_encoders
 
 
 class Part(BaseModel):
@@ -205,11 +204,9 @@ def _of_modality(
     """The kind and the encoders of a modality.
 
     Raises:
-        UsageError: the kind cannot be loaded, or an encoder has no name.
+        UsageError: the kind or an encoder cannot be loaded, or an encoder has no name.
     """
-    default = parts.load("kinds", kind, base).ENCODERS
-    limits = {key: value for key, value in options.items() if key != "encoders"}
-    encoders = chosen_encoders(options.get("encoders"), default)
+    limits, encoders = parts.modality_options(kind, options, base)
     return [
         ChosenPart(where, "kinds", kind, limits),
         *(ChosenPart(f"{where}.encoders", "encoders", name, given) for name, given in encoders),

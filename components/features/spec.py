@@ -12,7 +12,6 @@ from components.core.refs import digest_json
 from components.data.manifest import Manifest
 from components.parts import loading as parts
 from components.parts.contracts import Encoder, Kind, Target
-from components.parts.loading import chosen_encoders
 from components.parts.own import OWN, is_own
 
 ENCODING = 3
@@ -159,21 +158,20 @@ def build_modality(
     Args:
         name: of the modality.
         kind: the part that decodes.
-        options: those of the kind, and ``encoders``: a name, a name with options, or a list of both; the kind's own
-            choice where there are none.
+        options: see ``loading.modality_options``.
         columns: the manifest's description of the modality.
         base: folder that a user's own files are relative to.
 
     Raises:
         UsageError: an unknown kind or encoder, an encoder of another kind, or wrong options.
     """
-    own = {key: value for key, value in options.items() if key != "encoders"}
+    own, chosen = parts.modality_options(kind, options, base)
     module = parts.load("kinds", kind, base)
     config = parts.configure("kinds", kind, own, base)
     built: Kind = module.build(config, name=name, columns=dict(columns))
     decoding = _decoding(kind, module.VERSION, base)
     views, encoders = [], {}
-    for encoder, given in chosen_encoders(options.get("encoders"), module.ENCODERS):
+    for encoder, given in chosen:
         view, made = _view(encoder, given, kind, module.RAW, built, decoding, base)
         views.append(view)
         encoders[f"{name}/{view.name}"] = made

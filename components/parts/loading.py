@@ -15,7 +15,7 @@ import importlib
 import pkgutil
 import shutil
 import types
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -201,24 +201,47 @@ def carry(chosen: Iterable[tuple[str, str]], base: Path | None, folder: Path) ->
     return [name for _, name in found]
 
 
-def chosen_encoders(given: Any, default: Sequence[str]) -> list[tuple[str, dict[str, Any]]]:  # noqa: ANN401
-    """Names and options of the encoders that a configuration chooses, in its order.
+def modality_options(
+    kind: str, options: Mapping[str, Any], base: Path | None = None
+) -> tuple[dict[str, Any], list[tuple[str, dict[str, Any]]]]:
+    """Part the options of a modality: those of its kind, and its encoders with theirs.
 
-    >>> chosen_encoders(None, ("minilm",))
-    [('minilm', {})]
-    >>> chosen_encoders(["minilm", {"name": "hashing", "buckets": 64}], ())
-    [('minilm', {}), ('hashing', {'buckets': 64})]
+    ``encoders`` is a name, a name with options, or a list of both; without it the kind chooses. A modality with one encoder may
+    have that encoder's options beside its kind's.
+
+    >>> modality_options("text", {"encoders": ["minilm", {"name": "hashing", "buckets": 64}]})
+    ({}, [('minilm', {}), ('hashing', {'buckets': 64})])
+    >>> modality_options("image", {"size": [8, 8], "max_bytes": 100})
+    ({'max_bytes': 100}, [('cnn', {'size': [8, 8]})])
+
+    Args:
+        kind: the part that decodes.
+        options: what the configuration says of the modality.
+        base: folder that a user's own files are relative to.
 
     Raises:
-        UsageError: neither a name nor a mapping with a name.
+        UsageError: an encoder has no name, or an option stands in two places.
     """
-    wanted = list(default) if given is None else given if isinstance(given, list) else [given]
-    found = []
-    for one in wanted:
-        options = {"name": one} if isinstance(one, str) else one
-        if not isinstance(options, Mapping) or not isinstance(options.get("name"), str):
-            raise UsageError(
-                f"encoders: got {one!r}, wanted a name, or a mapping with `name` and options"
-            )
-        found.append((options["name"], {k: v for k, v in options.items() if k != "name"}))
-    return found
+    own = {key: value for key, value in options.items() if key != "encoders"}
+    given = options.get("encoders", list(load("kinds", kind, base).ENCODERS))
+    encoders = [_named(one) for one in (given if isinstance(given, list) else [given])]
+    if "encoder" in own:
+        raise UsageError(f"{unknown_name('option', 'encoder', ['encoders'])}, a name or a list")
+    if len(encoders) == 1:
+        name, chosen = encoders[0]
+        limits = {field.name for field in dataclasses.fields(load("kinds", kind, base).Config)}
+        known = {f.name for f in dataclasses.fields(load("encoders", name, base).Config)} - limits
+        direct = {key: value for key, value in own.items() if key in known}
+        if twice := sorted(direct.keys() & chosen.keys()):
+            raise UsageError(f"option {twice[0]!r}: given for the modality and for its encoder")
+        own = {key: value for key, value in own.items() if key not in direct}
+        encoders = [(name, direct | chosen)]
+    return own, encoders
+
+
+def _named(given: Any) -> tuple[str, dict[str, Any]]:  # noqa: ANN401
+    """Name and options of an encoder, from its name or from a mapping."""
+    options = {"name": given} if isinstance(given, str) else given
+    if not isinstance(options, Mapping) or not isinstance(options.get("name"), str):
+        raise UsageError(f"encoders: got {given!r}, wanted a name, or a mapping with `name`")
+    return options["name"], {k: v for k, v in options.items() if k != "name"}

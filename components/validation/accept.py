@@ -25,8 +25,6 @@ from components.validation import rules
 from components.validation.examine import Check, Chunk, build_checks, joined, read
 from components.validation.rules import OCCURRENCE, PRESENT, Rule, Tally
 
-VERSION = 1
-"""Raise it when the same data give another output."""
 _EXAMPLES = 5
 
 

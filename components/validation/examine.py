@@ -81,7 +81,7 @@ def build_checks(
     checks: dict[str, Check] = {}
     limits = {}
     for name, spec in sorted(manifest.modalities.items()):
-        own = {key: value for key, value in options.get(name, {}).items() if key != "encoders"}
+        own, _ = parts.modality_options(spec.kind, options.get(name, {}), base)
         config = parts.configure("kinds", spec.kind, own, base)
         kind = parts.load("kinds", spec.kind, base)
         columns = spec.model_dump(mode="json")

@@ -2,19 +2,15 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from components.config.run import RunConfig
-from components.config.trainer import LocalTrainer
-from components.core.progress import Cleanup
 from components.data.manifest import Manifest
 from components.features.spec import ENCODING
 from components.parts import loading as parts
-from flows.steps.step import Call, Step
+from flows.steps import work
+from flows.steps.step import Step
 from serving import bento
-
-if TYPE_CHECKING:
-    from components.training.spec import TrainSpec
 
 T = TypeVar("T")
 _ARRAYS = ("numpy", "pyarrow")
@@ -50,7 +46,7 @@ def steps_for(config: RunConfig, manifest: Manifest, base: Path | None = None) -
             libraries=_unique(
                 "great-expectations", "numpy", "pandas", "pyarrow", *_libraries(kinds, base)
             ),
-            work=_validate,
+            work=work.validate,
             volatile=("data_docs",),
         ),
         Step(
@@ -60,7 +56,7 @@ def steps_for(config: RunConfig, manifest: Manifest, base: Path | None = None) -
             config={"modalities": config.modalities},
             chosen=views,
             libraries=_unique(*_ARRAYS, *_libraries(views, base)),
-            work=_encode,
+            work=work.encode,
             divided=True,
         ),
         Step(
@@ -70,7 +66,7 @@ def steps_for(config: RunConfig, manifest: Manifest, base: Path | None = None) -
             config=_training(config, without="epochs"),
             chosen=(*network, *losses),
             libraries=_TORCH,
-            work=_train,
+            work=work.train,
             task="teach",
         ),
         Step(
@@ -80,7 +76,7 @@ def steps_for(config: RunConfig, manifest: Manifest, base: Path | None = None) -
             config={"labeller": _labeller(config)},
             chosen=(*network, *_labellers(config)),
             libraries=_TORCH,
-            work=_pseudo_label,
+            work=work.pseudo_label,
         ),
         Step(
             name="train",
@@ -89,7 +85,7 @@ def steps_for(config: RunConfig, manifest: Manifest, base: Path | None = None) -
             config=_training(config, without="teacher_epochs"),
             chosen=(*network, *losses),
             libraries=_TORCH,
-            work=_train,
+            work=work.train,
             task="train",
         ),
         Step(
@@ -100,7 +96,7 @@ def steps_for(config: RunConfig, manifest: Manifest, base: Path | None = None) -
             config=_training(config),
             chosen=_unique(*network, ("fusion", "concat"), *losses),
             libraries=_TORCH,
-            work=_train,
+            work=work.train,
             task="baselines",
         ),
         Step(
@@ -117,7 +113,7 @@ def steps_for(config: RunConfig, manifest: Manifest, base: Path | None = None) -
             config={"evaluation": config.evaluation.model_dump()},
             chosen=_unique(*views, *model, ("fusion", "concat")),
             libraries=(*_TORCH, "scipy", "jinja2"),
-            work=_evaluate,
+            work=work.evaluate,
         ),
         Step(
             name="package",
@@ -127,7 +123,7 @@ def steps_for(config: RunConfig, manifest: Manifest, base: Path | None = None) -
             chosen=(*views, *model),
             libraries=_unique(*_TORCH, "bentoml", *bento.LIBRARIES),
             code=bento.code_digest(),
-            work=_package,
+            work=work.package,
         ),
     )
 
@@ -154,9 +150,9 @@ def _encoders(
     """The encoders of all views: those of the configuration, else those that a kind names."""
     found = []
     for name, modality in sorted(manifest.modalities.items()):
-        given = config.modalities.get(name, {}).get("encoders")
-        default = parts.load("kinds", modality.kind, base).ENCODERS
-        found += [("encoders", encoder) for encoder, _ in parts.chosen_encoders(given, default)]
+        options = config.modalities.get(name, {})
+        _, chosen = parts.modality_options(modality.kind, options, base)
+        found += [("encoders", encoder) for encoder, _ in chosen]
     return _unique(*found)
 
 
@@ -194,114 +190,3 @@ def _kept(config: RunConfig) -> dict[str, Any]:
         "max_batch": config.serving.max_batch,
         **_training(config),
     }
-
-
-def _validate(call: Call) -> None:
-    from components.validation.accept import validate
-
-    job, checks = call.job, None
-    trainer = job.config.trainer
-    if isinstance(trainer, LocalTrainer) or trainer.shards == 1:
-        from components.features.examine import media_checks
-
-        # Records are encoded here: what is decoded to be checked is kept for that.
-        cache = job.home.cache / "features"
-        checks = media_checks(job.manifest, job.config.modalities, cache, job.base)
-    validate(
-        data=job.config.data.model_copy(update={"uri": call.inputs["data"].uri}),
-        manifest=job.manifest,
-        modalities=job.config.modalities,
-        out=call.out,
-        base=job.base,
-        checks=checks,
-        progress=job.progress,
-    )
-
-
-def _encode(call: Call) -> Cleanup | None:
-    from flows.places.encoder import encode
-
-    job = call.job
-    return encode(
-        accepted=call.inputs["accepted"],
-        data=call.inputs["data"],
-        modalities=job.config.modalities,
-        step=call.key,
-        cache=job.home.cache,
-        out=call.out,
-        base=job.base,
-        progress=job.progress,
-        trainer=job.config.trainer,
-        run=job.run,
-        say=job.say,
-    )
-
-
-def train_spec(call: Call) -> "TrainSpec":
-    """A training step as JSON for the process or pod that does it."""
-    from components.training.spec import TrainSpec
-
-    config = call.job.config
-    assert call.step.task is not None, f"{call.step.name} is not a training step"
-    return TrainSpec.model_validate(
-        {
-            **call.inputs,
-            "task": call.step.task,
-            "step": call.key or None,
-            "model": config.model,
-            "losses": config.losses,
-            "training": config.training,
-            "base": str(call.job.base),
-        }
-    )
-
-
-def _train(call: Call) -> Cleanup | None:
-    from flows.places.trainer import train
-
-    job = call.job
-    return train(
-        train_spec(call),
-        out=call.out,
-        checkpoints=job.home.checkpoints,
-        progress=job.progress,
-        trainer=job.config.trainer,
-        run=job.run,
-        say=job.say,
-    )
-
-
-def _pseudo_label(call: Call) -> None:
-    from components.training.pseudo_label import pseudo_label
-
-    pseudo_label(
-        features=call.inputs["features"].path,
-        teacher=call.inputs["teacher"].path,
-        labeller=call.job.config.labeller,
-        base=call.job.base,
-        out=call.out,
-        progress=call.job.progress,
-    )
-
-
-def _evaluate(call: Call) -> None:
-    from components.evaluation.evaluate import evaluate
-
-    evaluate(
-        **{name: ref.path for name, ref in call.inputs.items()},
-        evaluation=call.job.config.evaluation,
-        out=call.out,
-        progress=call.job.progress,
-    )
-
-
-def _package(call: Call) -> None:
-    from components.prediction.package import package
-
-    package(
-        **{name: ref.path for name, ref in call.inputs.items()},
-        config=call.job.config,
-        out=call.out,
-        progress=call.job.progress,
-    )
-    bento.build(call.out / "package", call.out)

@@ -29,7 +29,7 @@ from components.parts.kinds import image
 from components.pods.handover import work_digest
 from components.prediction.package import kept_config
 from components.shards.plan import EncodePlan
-from flows.steps import table
+from flows.steps import table, work
 from flows.steps.step import Call, Job, key, named
 from serving import bento
 
@@ -114,7 +114,7 @@ class Run:
             found[row.name] = digest
             call = Call(step=row, job=job, inputs=inputs, key=digest, out=self.base)
             if row.task:
-                spec = table.train_spec(call)
+                spec = work.train_spec(call)
                 found[f"{row.name}: checkpoints"] = spec.digest()
                 found[f"{row.name}: Job"] = work_digest(spec)
         accepted = Ref(uri=str(self.base / "accepted"), digest="validate")

@@ -30,7 +30,8 @@ from components.model.inference import infer
 from components.training.run import run as run_here
 from flows.places.trainer import train
 from flows.steps.step import Call, Job, named, needed, walk
-from flows.steps.table import steps_for, train_spec
+from flows.steps.table import steps_for
+from flows.steps.work import train_spec
 from tests.cluster.s3_server import S3Server
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(900)]

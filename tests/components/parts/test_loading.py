@@ -125,3 +125,22 @@ def test_a_mistake_in_an_own_file_is_told_with_its_line(own, text, message):
         configure(own)
     (own / "mine.py").write_text(OWN)
     assert configure(own).least == 0
+
+
+def test_an_encoder_that_is_named_the_old_way_is_refused_with_the_new_one():
+    with pytest.raises(UsageError, match="did you mean 'encoders'"):
+        parts.modality_options("text", {"encoder": "minilm"})
+
+
+def test_an_option_may_not_stand_in_two_places():
+    options = {"size": [8, 8], "encoders": {"name": "cnn", "size": [16, 16]}}
+    with pytest.raises(UsageError, match="'size': given for the modality and for its encoder"):
+        parts.modality_options("image", options)
+
+
+def test_with_several_encoders_an_option_belongs_to_none_of_them():
+    own, encoders = parts.modality_options(
+        "text", {"buckets": 8, "encoders": ["minilm", "hashing"]}
+    )
+    assert own == {"buckets": 8}
+    assert encoders == [("minilm", {}), ("hashing", {})]

@@ -9,7 +9,7 @@ from components.config import run as configuration
 from components.config.home import Home
 from flows.commands.runs import explain
 from flows.runs.evaluation import measure
-from flows.steps import table
+from flows.steps import table, work
 from flows.steps.step import Call, Job, Step, named, needed
 from tests import tiny
 from tests.loop import outcome
@@ -94,7 +94,7 @@ def test_a_second_round_of_training_is_a_task_for_a_pod_with_a_key_of_its_own(ag
     rows = longer(job.config, job.manifest)
     outputs = {row: job.data for row in ("encode", "teach", "pseudo_label")}
     specs = [
-        table.train_spec(
+        work.train_spec(
             Call(step=step, job=job, inputs=step.given(outputs), key=step.name, out=again)
         )
         for step in rows
