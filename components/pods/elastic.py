@@ -9,7 +9,7 @@ import os
 import sys
 from datetime import timedelta
 
-import torch.distributed as dist
+from torch.distributed import DistError, TCPStore  # type: ignore[attr-defined]
 from torch.distributed.elastic.agent.server.api import RunResult, WorkerGroup, WorkerSpec
 from torch.distributed.elastic.agent.server.local_elastic_agent import LocalElasticAgent
 from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs
@@ -97,9 +97,8 @@ def await_first_node(nodes: Nodes, join_s: int) -> None:
         PeersError: it does not.
     """
     try:
-        timeout = timedelta(seconds=join_s)
-        dist.TCPStore(nodes.host, nodes.port, is_master=False, timeout=timeout)  # type: ignore[attr-defined]
-    except dist.DistError as error:
+        TCPStore(nodes.host, nodes.port, is_master=False, timeout=timedelta(seconds=join_s))
+    except DistError as error:
         raise PeersError(
             f"launch: nobody listens at {nodes.host}:{nodes.port} ({str(error).splitlines()[0]}); "
             "see why the first pod does not run"
