@@ -1,5 +1,6 @@
 """A survey finds what a run finds; a sample of it is a data set that runs."""
 
+import shutil
 from collections import Counter
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from components.config.run import DataConfig
 from components.core.errors import UserError
 from components.data.manifest import load_manifest
+from components.parts import loading as parts
 from components.plan import sample
 from components.validation.accept import validate
 from tests import datasets, synthetic, tiny
@@ -90,6 +92,17 @@ def test_pictures_in_the_records_themselves_are_not_media_by_path(tmp_path):
     cut = sample.write(data, surveyed(data), 40, tmp_path / "cut")
     assert cut.media_bytes == 0
     assert cut.record_bytes > sum(len(p) for p in pictures.drop_null().to_pylist()) / 3
+
+
+def test_a_sample_keeps_a_kind_of_the_users_own(tmp_path):
+    folder = tiny.make(tmp_path / "data", 60)
+    shutil.copy(parts.source("kinds", "image"), tmp_path / "mine.py")
+    text = (folder / "dataset.yaml").read_text()
+    (folder / "dataset.yaml").write_text(text.replace("kind: image", "kind: mine.py"))
+    data, manifest = DataConfig(uri=str(folder)), load_manifest(str(folder), None, tmp_path)
+    cut = sample.write(data, sample.survey(data, manifest), 40, tmp_path / "cut")
+    assert load_manifest(cut.data.uri, None, tmp_path).modalities == manifest.modalities
+    assert cut.media_bytes > 0
 
 
 def test_a_set_without_a_visible_training_label_cannot_be_planned(tmp_path):
