@@ -90,7 +90,7 @@ def run(
     ] = True,
     as_json: AsJson = False,
 ) -> None:
-    """Bring the model of a configuration up to date: validate, teach, pseudo-label, train, evaluate, gate, promote.
+    """Bring a configuration's model up to date: validate, train, evaluate, gate, promote.
 
     Example: concord run conf/demo.yaml
     """
@@ -108,7 +108,7 @@ def explain(
     run: Annotated[str, typer.Argument(metavar="RUN", help="A run id, or `latest`.")],
     as_json: AsJson = False,
 ) -> None:
-    """Say for each step of a run why it ran or did not, and why the gate decided as it did.
+    """Show why each step of a run ran or not, and why the gate decided as it did.
 
     Example: concord explain latest
     """
@@ -150,7 +150,7 @@ def promote(
     model: Model = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make a version champion by hand; the ledger keeps who and why.
+    """Make a version champion by hand; the ledger records who did it and why.
 
     Example: concord promote 3 --reason "checked by eye"
     """
@@ -165,7 +165,7 @@ def promote(
 
 @app.command()
 def rollback(reason: Reason = "by hand", model: Model = None, as_json: AsJson = False) -> None:
-    """Give the previous champion its place back; the version rolled back is not promoted again by itself.
+    """Restore the previous champion; the rolled-back version is not promoted again by itself.
 
     Example: concord rollback --reason "complaints about search"
     """
@@ -238,7 +238,7 @@ def classify(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Ask the endpoint for the class of one record; give any subset of its modalities. Or answer a whole data set.
+    """Classify one record from any subset of its modalities, or all records of a data set.
 
     Example: concord classify --media image=arrow.png --text "text=LEFTWARDS ARROW"
 
@@ -302,7 +302,7 @@ def plan(
     data: Data = None,
     as_json: AsJson = False,
 ) -> None:
-    """Estimate time, bytes, GPU hours and checkpoint traffic at other sizes, and say which engine suits each stage.
+    """Estimate time, bytes and GPU hours at other sizes, and an engine for each stage.
 
     Example: concord plan conf/demo.yaml --records 1000000
     """
@@ -323,12 +323,12 @@ def doctor(
         Path | None,
         typer.Option(
             metavar="CONFIG",
-            help="Check the cluster that this run's configuration trains on: rights, storage, image.",
+            help="Check the cluster of this configuration: rights, storage, image.",
         ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check this machine, or a cluster, and say what is missing and the remedy.
+    """Check this machine or a cluster, and show what is missing and how to get it.
 
     Example: concord doctor --cluster conf/cluster.yaml
     """
@@ -401,7 +401,7 @@ def data_check(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check a data set as a run would, and say what would be quarantined (exit code 1 if anything would).
+    """Check a data set as a run would, and list what would be quarantined (then exit code 1).
 
     Example: concord data check data/glyphs
     """
@@ -416,7 +416,7 @@ def data_check(
 
 @runs_app.callback()
 def runs(context: typer.Context, as_json: AsJson = False) -> None:
-    """List runs, cancel one, free disk."""
+    """List runs, cancel one, free disk space."""
     if context.invoked_subcommand is None:
         runs_list(as_json)
 
@@ -462,9 +462,9 @@ def runs_clean(
     ] = 3,
     as_json: AsJson = False,
 ) -> None:
-    """Free disk: remove what only old runs needed: step outputs, cached features, checkpoints, fetched packages.
+    """Free disk space: remove outputs, caches, checkpoints and packages of old runs.
 
-    Registered versions stay, with all that serving and rollback need.
+    Registered versions stay, with everything that serving and rollback need.
 
     Example: concord runs clean --keep 3
     """

@@ -88,7 +88,7 @@ def gate(session: Session, challenger: RegisteredVersion, results: Ref) -> Decis
 
 
 def promote(session: Session, challenger: RegisteredVersion, decision: Decision) -> None:
-    """Write the decision into the ledger and let the champion alias follow."""
+    """Write the decision into the ledger and update the champion alias."""
     promotion = Promotion(session.job.home, session.job.config.name)
     outcome = promotion.apply(decision, challenger, time=now())
     session.update(verdict=outcome.verdict, reasons=outcome.reasons)

@@ -28,7 +28,7 @@ QUIET = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "PREFECT_LOGGING_LEVEL": "WARNING",
     "PREFECT_LOGGING_SERVER_LEVEL": "WARNING",
-    # The lines of training pods belong to the run's log.
+    # Lines of training pods go to the run's log.
     "PREFECT_LOGGING_LOGGERS_PREFECT_TASK_RUNS_LEVEL": "INFO",
     "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -95,7 +95,7 @@ class Engines:
         """Return when Prefect's server answers.
 
         Raises:
-            UserError: it ended or did not answer in time; its log is named.
+            UserError: it ended or did not answer in time; the message names its log.
         """
         start = time.monotonic()
         url = os.environ[PREFECT]
@@ -114,7 +114,7 @@ class Engines:
         self.seconds += time.monotonic() - start
 
     def stop(self) -> None:
-        """End what this run started."""
+        """Stop the engines that this run started."""
         for process in (self._registry, self._server):
             if process is None:
                 continue

@@ -1,9 +1,8 @@
 """The main flow: the loop a record goes through, from new data to a served model.
 
 Before ``register`` come steps: cached by key, and skipped when nothing that they depend on has
-changed. What each of them reads stands in the step table, ``flows/steps/table.py``. From
-``register`` on come effects: they run every time and bring registry, ledger and endpoint to what
-the evidence says.
+changed. The step table, ``flows/steps/table.py``, lists what each of them reads. From ``register``
+on come effects: they run every time and make registry, ledger and endpoint follow the evidence.
 """
 
 from collections.abc import Callable
@@ -23,7 +22,7 @@ from flows.steps.step import Step
 
 
 def _is_worth_a_retry(_task: object, _run: object, state: object) -> bool:
-    """Whether the machine may have caused a failure; a user's mistake stays one."""
+    """Whether the machine may have caused a failure; retrying a user's mistake is useless."""
     failure = getattr(state, "data", None)
     return not isinstance(failure, UserError)
 
@@ -78,7 +77,7 @@ def retrain(config: str, data: str | None = None, home: str | None = None) -> st
 
     Args:
         config: path of the run's YAML.
-        data: another place of the data set than the configuration's.
+        data: path of the data set, if not the configuration's.
         home: the state folder, else ``CONCORD_HOME``.
 
     Returns:

@@ -33,7 +33,7 @@ def run(path: Path, *, data: str | None = None, wait: bool = True) -> RunResult:
 
     Args:
         path: the run's YAML.
-        data: another place of the data set than the configuration's.
+        data: path of the data set, if not the configuration's.
         wait: wait for another run on the same state folder.
 
     Raises:
@@ -56,8 +56,8 @@ def retrain_with(running: engines.Engines, path: Path, job: Job, *, data: str | 
     Args:
         running: the engines.
         path: the run's YAML.
-        job: what has been read of it.
-        data: another place of the data set than the configuration's.
+        job: the configuration, already read.
+        data: path of the data set, if not the configuration's.
     """
     # Errors reach the user once, from the command; Prefect's server keeps its own record of them.
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")

@@ -19,7 +19,7 @@ from components.data.reader import record_files
 _CHUNK = 1 << 20
 _MEMO = "data-digests.json"
 _REMEMBERED = 64
-"""Data set states kept in the memo; files of a mebibyte and more are remembered each as well."""
+"""Number of data set states in the memo, which also remembers each file of 1 MiB or more."""
 _DESCRIPTIONS = (".md", ".txt", ".yaml", ".yml", ".json", ".html", ".parquet", ".csv")
 """Suffixes of files beside the records that usually describe them, or hold labels of other runs."""
 
@@ -44,12 +44,12 @@ class FileState:
 def data_digest(uri: str, manifest: Manifest, *, cache: Path, labels: str | None = None) -> str:
     """SHA-256 over the records, their media, the manifest's meaning and the label file.
 
-    Names and contents count; times and places do not. A copy of a data set has the same digest.
+    Names and contents count; times and locations do not. A copy of a data set has the same digest.
 
     Args:
         uri: the data set.
         manifest: its meaning.
-        cache: folder of the memo; losing it costs only time.
+        cache: folder of the memo, which only saves time.
         labels: the label file's path, relative to the data set.
 
     Raises:
@@ -83,7 +83,7 @@ def data_digest(uri: str, manifest: Manifest, *, cache: Path, labels: str | None
 
 
 def _files(filesystem: Any, root: str, labels: str | None) -> list[FileState]:  # noqa: ANN401
-    """Every file below the data set, and the label file wherever it is."""
+    """Every file below the data set, and the label file, which may be elsewhere."""
     found = dict(_listed(filesystem, root, "", frozenset()))
     if labels is not None and labels not in found and filesystem.isfile(f"{root}/{labels}"):
         found[labels] = (f"{root}/{labels}", filesystem.info(f"{root}/{labels}"))
@@ -105,7 +105,7 @@ def _listed(
         target = Path(place).resolve() if info.get("islink") else None
         if target is None or not target.is_dir():
             yield name, (place, info)
-        elif target not in above:  # else the link leads back to a folder that it lies in
+        elif target not in above:  # a link to one of its own parent folders would never end
             yield from _listed(filesystem, str(target), f"{name}/", above | {target})
 
 
@@ -164,7 +164,7 @@ def _named(
 
 
 def _mark(place: str, info: dict[str, Any]) -> str:
-    """What changes with every write: inode and times of a local file, else the store's own mark.
+    """A mark that changes with every write: inode and times of a local file, else the store's own.
 
     The modification time alone can be set back (``cp -p``, ``rsync -t``); the change time cannot.
     """

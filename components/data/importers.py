@@ -1,4 +1,4 @@
-"""Other people's files made into a data set: a table with media paths, or a folder with one sub-folder per class."""
+"""Makes a data set of a table with media paths, or of a folder with one sub-folder per class."""
 
 import json
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from components.parts.guess import Column
 
 _TABLES = (".csv", ".tsv", ".parquet")
 _SAMPLE = 1000
-"""Cells that a guess looks at."""
+"""Number of cells that a guess examines."""
 _NAMES = {
     "id": ("id", "record_id", "key", "uid"),
     "label": ("label", "class", "target", "category", "y"),
@@ -29,18 +29,20 @@ _NAMES = {
 
 
 def import_dataset(source: Path, target: Path, progress: Progress = silent) -> None:
-    """Make a data set of a CSV, TSV or Parquet table, or of a folder with one sub-folder of pictures per class.
+    """Make a data set of a CSV, TSV or Parquet table, or of a folder with a sub-folder per class.
 
-    Media that the table names by path (relative to it) are packed into ``media/*.parquet``. The meaning of the columns is
-    guessed and written into ``dataset.yaml`` with comments, for a person to mend.
+    Media that the table names by path (relative to it) are packed into ``media/*.parquet``. The
+    meaning of the columns is guessed and written into ``dataset.yaml`` with comments, so that the
+    user can correct it.
 
     Args:
         source: the table or the folder.
         target: the folder to make.
-        progress: told of packed media.
+        progress: called as media are packed.
 
     Raises:
-        UserError: the target exists, the source does not or is of no known form, or a column is missing that every set needs.
+        UserError: the target exists, the source does not exist or has an unknown form, or a
+            required column is missing.
     """
     if target.exists():
         raise UserError(
@@ -59,7 +61,8 @@ def import_dataset(source: Path, target: Path, progress: Progress = silent) -> N
     }
     if not uses:
         raise UserError(
-            f"{source}: got columns {table.column_names}, none of which reads as pictures, text, numbers or categories"
+            f"{source}: got columns {table.column_names}, "
+            "none of which reads as pictures, text, numbers or categories"
         )
     if "id" not in roles:
         table, roles["id"] = _numbered(table), "id"
@@ -78,7 +81,8 @@ def _table(source: Path) -> pa.Table:
     suffix = source.suffix.lower()
     if suffix not in _TABLES:
         raise UserError(
-            f"{source}: got {suffix or 'no suffix'}, wanted a table ({', '.join(_TABLES)}) or a folder with a folder per class"
+            f"{source}: got {suffix or 'no suffix'}, wanted a table ({', '.join(_TABLES)}) "
+            "or a folder with a folder per class"
         )
     try:
         if suffix == ".parquet":
@@ -93,7 +97,10 @@ def _table(source: Path) -> pa.Table:
 
 
 def _folder(source: Path) -> tuple[pa.Table, Path]:
-    """One record for each media file in ``source/<class>/``; its path is its id, its kind names the column."""
+    """One record for each media file in ``source/<class>/``.
+
+    Its id is its path, and its column has the name of its kind.
+    """
     kind_of = {s: name for name in _kinds("bytes") for s in parts.load("kinds", name).SUFFIXES}
     classes = sorted(p for p in source.iterdir() if p.is_dir() and not p.name.startswith("."))
     files = [
@@ -118,7 +125,7 @@ def _folder(source: Path) -> tuple[pa.Table, Path]:
 
 
 def _roles(table: pa.Table, source: Path) -> dict[str, str]:
-    """Columns by role, found by their usual names."""
+    """Find the columns of the roles by their usual names."""
     by_lower = {name.lower(): name for name in reversed(table.column_names)}
     roles = {
         role: by_lower[n]
@@ -128,7 +135,8 @@ def _roles(table: pa.Table, source: Path) -> dict[str, str]:
     if "label" not in roles:
         names = ", ".join(_NAMES["label"])
         raise UserError(
-            f"{source}: got columns {table.column_names}, wanted one named {names} with the class; rename it"
+            f"{source}: got columns {table.column_names}, "
+            f"wanted one named {names} with the class; rename it"
         )
     ids = table[roles["id"]] if "id" in roles else None
     if ids is not None and (ids.null_count or pc.count_distinct(ids).as_py() < table.num_rows):
@@ -143,7 +151,7 @@ def _roles(table: pa.Table, source: Path) -> dict[str, str]:
 
 
 def _numbered(table: pa.Table) -> pa.Table:
-    """The table with ids by row number; a column of that name that cannot serve as one is renamed."""
+    """Number the rows as ids; an existing ``id`` column, which was unsuitable, is renamed."""
     names = [
         f"original_{n}" if n.lower() in _NAMES["id"] and n == "id" else n
         for n in table.column_names
@@ -156,7 +164,7 @@ def _numbered(table: pa.Table) -> pa.Table:
 
 @dataclass(frozen=True)
 class _Use:
-    """How a column is used: as a modality of a kind by itself, or as a field of a kind of fields."""
+    """How a column is used: as a modality of its own, or as a field of a kind with fields."""
 
     kind: str
     type: str
@@ -170,9 +178,10 @@ def _kinds(*raws: str) -> list[str]:
 
 
 def _use(column: pa.ChunkedArray, base: Path) -> _Use | None:
-    """How the first kind that knows a column would use it; None for a column without values or that no kind knows.
+    """How the first kind that recognises a column would use it.
 
-    Media are asked first, then fields, since a column of a few short texts that come again is rather a category than text.
+    It is None if the column has no values or no kind recognises it. Kinds of media come first, then
+    kinds with fields, because a few short texts that recur are more likely categories than text.
     """
     if column.null_count == len(column):
         return None
@@ -204,9 +213,9 @@ def _pack(
     folder: Path,
     progress: Progress,
 ) -> pa.Table:
-    """Pack the files a column names; returns the table with their paths inside the set.
+    """Pack the files that a column names; returns the table with their paths inside the set.
 
-    A path that leads to no file stays as it is: checking the set puts such a record into quarantine and says why.
+    The path of a missing file stays as it is: validation quarantines the record with the reason.
     """
     given = table[column].to_pylist()
     known: dict[str, str] = {}
@@ -232,7 +241,7 @@ def _pack(
 
 
 def _inside(path: str, column: str, taken: set[str]) -> str:
-    """A name inside the set for a path that may lead anywhere; two paths never share one."""
+    """A unique name inside the set for a path that may lead outside."""
     parts = [
         p
         for p in PurePosixPath(path.replace("\\", "/")).parts
@@ -245,14 +254,15 @@ def _inside(path: str, column: str, taken: set[str]) -> str:
 
 
 def _manifest(roles: dict[str, str], uses: dict[str, _Use], table: pa.Table, source: Path) -> str:
-    """The guessed manifest, with a comment where a person should look."""
+    """The guessed manifest, with a comment wherever the user should check it."""
     label = table[roles["label"]]
     classes = pc.count_distinct(label).as_py()
     lines = [
         f"# Guessed from {source.name}: please read and correct it, then run "
         "`concord data check DIR` with this folder.",
         f"id: {_yaml(roles['id'])}",
-        f"target: {{column: {_yaml(roles['label'])}, kind: single}}    # {classes} classes, {label.null_count} unlabelled",
+        f"target: {{column: {_yaml(roles['label'])}, kind: single}}"
+        f"    # {classes} classes, {label.null_count} unlabelled",
         f"group: {_yaml(roles['group'])}"
         if "group" in roles
         else "# group: COLUMN    # records that must not be in two splits",
@@ -261,7 +271,8 @@ def _manifest(roles: dict[str, str], uses: dict[str, _Use], table: pa.Table, sou
         lines.append(f"split: {{column: {_yaml(roles['split'])}}}")
     else:
         lines.append(
-            "split: {salt: concord, validation: 0.1, test: 0.2}    # by hash, for ever; do not change the salt later"
+            "split: {salt: concord, validation: 0.1, test: 0.2}"
+            "    # by hash, for ever; do not change the salt later"
         )
     lines.append("modalities:")
     used: dict[str, int] = {}
@@ -283,7 +294,8 @@ def _manifest(roles: dict[str, str], uses: dict[str, _Use], table: pa.Table, sou
             if use.kind == kind
         ]
         lines.append(
-            "      # an empty cell that means a value: {type: number, null: {default: 0}}; a list: {type: set, separator: ','}"
+            "      # an empty cell that means a value: {type: number, null: {default: 0}}; "
+            "a list: {type: set, separator: ','}"
         )
     unused = [c for c in table.column_names if c not in uses and c not in roles.values()]
     if unused:

@@ -1,4 +1,4 @@
-"""Which training labels a run may see: a Parquet file with the record's id and one boolean column."""
+"""Which training labels a run may see: a Parquet file with ids and boolean columns."""
 
 import fsspec
 import pyarrow as pa
@@ -10,15 +10,15 @@ from components.core.errors import UserError, unknown_name
 
 
 def visible_ids(uri: str, labels: Labels | None, id_column: str = "id") -> frozenset[str] | None:
-    """Ids of the records whose training label may be seen; None where all may.
+    """Ids of the records whose training label may be seen; None if all may.
 
     Args:
         uri: the data set; ``labels.file`` is relative to it.
         labels: the run's choice.
-        id_column: the column of the file that names the record: this one, or ``id``.
+        id_column: the column of ids in the label file; ``id`` is accepted too.
 
     Raises:
-        UserError: no such file or column, or a column that is not boolean.
+        UserError: the file or column does not exist, or the column is not boolean.
     """
     if labels is None:
         return None
@@ -26,7 +26,8 @@ def visible_ids(uri: str, labels: Labels | None, id_column: str = "id") -> froze
     place = f"{root}/{labels.file}"
     if not filesystem.isfile(place):
         raise UserError(
-            f"no label file {labels.file!r} in {uri}; `data.labels.file` is relative to the data set"
+            f"no label file {labels.file!r} in {uri}; "
+            "`data.labels.file` is relative to the data set"
         )
     try:
         with filesystem.open(place, "rb") as file:
@@ -36,11 +37,13 @@ def visible_ids(uri: str, labels: Labels | None, id_column: str = "id") -> froze
             offered = [f.name for f in schema if pa.types.is_boolean(f.type)]
             if key not in schema.names:
                 raise UserError(
-                    f"{labels.file}: {unknown_name('column', key, schema.names)}; wanted the record's id"
+                    f"{labels.file}: {unknown_name('column', key, schema.names)}; "
+                    "wanted the record's id"
                 )
             if labels.column not in offered:
                 raise UserError(
-                    f"data.labels.column: {unknown_name('boolean column', labels.column, offered)} in {labels.file}"
+                    f"data.labels.column: {unknown_name('boolean column', labels.column, offered)} "
+                    f"in {labels.file}"
                 )
             table = parquet.read(columns=[key, labels.column])
     except (pa.ArrowException, OSError) as error:

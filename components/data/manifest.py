@@ -21,13 +21,13 @@ from components.parts.own import is_own
 
 FILE = "dataset.yaml"
 RESERVED = ("id", "group", "split", "label")
-"""Names that the accepted records give to these four roles, whatever the columns were called."""
+"""Names of the four roles in accepted records, whatever the columns were called before."""
 _DECLARED = ("image", "text", "audio", "tabular")
 """Kinds of the contract, offered or not yet."""
 _TARGETS = ("single", "multi", "none")
 """Targets of the contract, offered or not yet."""
 _DEFAULTS = {"number": int | float, "category": str | bool | int, "set": str | list}
-"""Type of a column to what its default may be."""
+"""Python types that the default of a column may have, by the column's type."""
 
 Value = str | int | float | bool | list[str]
 
@@ -46,7 +46,7 @@ def _null(value: object) -> object:
 
 
 def _yaml_null(tree: object) -> object:
-    """YAML reads the bare key ``null`` as nothing; here it is a word."""
+    """Restore the key ``null``, which YAML reads as an empty value."""
     return (
         {"null" if k is None else k: v for k, v in tree.items()} if isinstance(tree, dict) else tree
     )
@@ -90,13 +90,13 @@ class Column(Strict):
     unit: str | None = None
     """Unit of a number, for reports."""
     separator: Annotated[str, Field(min_length=1)] | None = None
-    """Between the members of a set that is stored as text; a set stored as a list needs none."""
+    """Separates the members of a set stored as text; a set stored as a list needs none."""
     null: Annotated[Any, PlainValidator(_null)] = "missing"
     """What an empty cell means: ``missing``, or ``{default: value}``."""
 
     @property
     def default(self) -> Value | None:
-        """The value that an empty cell stands for; None where it means missing."""
+        """The value that an empty cell stands for; None if it means missing."""
         return self.null["default"] if isinstance(self.null, dict) else None
 
     @property
@@ -179,14 +179,14 @@ class Target(Strict):
     kind: Annotated[str, AfterValidator(_offered_target)] = "single"
     """A target that is offered, or a user's own file relative to the run's configuration."""
     classes: Annotated[list[str], Field(min_length=2), AfterValidator(_each_once)] | None = None
-    """All classes; without it they are those of the visible labels."""
+    """All classes; by default the classes of the visible labels."""
 
 
 class Split(Strict):
     """Given in a column (``train``, ``val``, ``test``), else decided by a salted hash.
 
-    The hash is that of the record's group, or of its id where it has none, so that a record never
-    moves.
+    The record's group is hashed, or its id if there is no group, so a record never changes its
+    split.
     """
 
     column: str | None = None
@@ -214,7 +214,7 @@ class Manifest(Strict):
     split: Split = Split()
     modalities: Annotated[dict[str, Modality], Field(min_length=1)]
     slices: list[str] = Field(default_factory=list)
-    """Columns that reports break figures down by."""
+    """Columns by which reports break figures down."""
 
     @model_validator(mode="before")
     @classmethod
@@ -297,7 +297,7 @@ def parse(tree: object, where: Path | str = FILE, base: Path | None = None) -> M
 
     Args:
         tree: the mapping.
-        where: what messages call it.
+        where: its name in messages.
         base: folder that a user's own kinds are relative to.
 
     Raises:
@@ -310,7 +310,7 @@ def parse(tree: object, where: Path | str = FILE, base: Path | None = None) -> M
 
 
 def _with_own_kinds(tree: object, base: Path | None) -> object:
-    """The mapping with what a user's own kinds declare."""
+    """The mapping, completed by the declarations of a user's own kinds."""
     modalities = tree.get("modalities") if isinstance(tree, dict) else None
     if not isinstance(tree, dict) or not isinstance(modalities, dict):
         return tree
@@ -333,7 +333,7 @@ def load_manifest(
         base: folder of the configuration, which a user's own kinds are relative to.
 
     Raises:
-        UsageError: no manifest, or mistakes in it, all at once.
+        UsageError: the manifest does not exist or has mistakes; all are listed.
     """
     if manifest_path is not None:
         path = Path(manifest_path)

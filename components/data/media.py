@@ -1,4 +1,4 @@
-"""Media of a data set: files below its folder, or packed in ``media/*.parquet`` with ``path`` and ``bytes``."""
+"""Media of a data set: files below its folder, or packed in ``media/*.parquet``."""
 
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -13,17 +13,18 @@ import pyarrow.parquet as pq
 from components.core.errors import BadInput, UserError
 
 _HELD_BYTES = 256 << 20
-"""Row groups of packed media kept in memory: a small set lies there whole, a large one passes through."""
+"""Limit of the packed row groups kept in memory; a small set fits in whole."""
 
 
 class Media:
-    """Reads media of the data set at ``uri`` by the relative path that the records give.
+    """Reads media of the data set at ``uri`` by the relative paths in the records.
 
-    Packed media are indexed by 64-bit hashes of their paths (16 bytes a file), so a million of them need no dictionary;
-    a found path is compared, so equal hashes do no harm. A file is looked for at ``media/<path>``, then ``<path>``.
+    Packed media have the columns ``path`` and ``bytes``. They are indexed by 64-bit hashes of their
+    paths (16 bytes a file), which takes far less memory than a dictionary; paths are compared too,
+    so equal hashes do no harm. Files are searched at ``media/<path>``, then at ``<path>``.
 
     Raises:
-        UserError: a packed file lacks ``path`` or ``bytes``.
+        UserError: a file of packed media lacks ``path`` or ``bytes``.
     """
 
     def __init__(self, uri: str) -> None:
@@ -37,9 +38,10 @@ class Media:
     def fetch(
         self, paths: Sequence[str | None], field: str = "media"
     ) -> list[bytes | BadInput | None]:
-        """The bytes behind each path; None for None, and the reason (not raised) where a path leads nowhere.
+        """Return the content of each path, in order.
 
-        Each row group that the batch needs is read once, in file order.
+        None stays None, and a path without a file gives the reason, which is not raised. Each row
+        group that the batch needs is read once, in file order.
         """
         found: list[bytes | BadInput | None] = [None] * len(paths)
         wanted: dict[int, list[tuple[int, str]]] = {}
@@ -72,7 +74,8 @@ class Media:
                 missing = {"path", "bytes"} - set(parquet.schema_arrow.names)
                 if missing:
                     raise UserError(
-                        f"{file}: got columns {parquet.schema_arrow.names}, wanted `path` and `bytes`"
+                        f"{file}: got columns {parquet.schema_arrow.names}, "
+                        "wanted `path` and `bytes`"
                     )
                 for group in range(parquet.num_row_groups):
                     paths = parquet.read_row_group(group, columns=["path"])["path"].to_pylist()
@@ -128,7 +131,7 @@ class Media:
 
 
 def _unsafe(path: str, field: str) -> BadInput | None:
-    """A path that leads, or could lead, out of the data set."""
+    """The reason to refuse a path that could lead out of the data set, else None."""
     pure = PurePosixPath(path.replace("\\", "/"))
     if not path or "\0" in path or pure.is_absolute() or ".." in pure.parts or ":" in pure.parts[0]:
         return BadInput(

@@ -1,4 +1,4 @@
-"""Media packed into Parquet files of ``path`` and ``bytes``, as ``components.data.media`` reads them."""
+"""Packs media into Parquet files, which ``components.data.media`` reads."""
 
 from pathlib import Path
 from types import TracebackType
@@ -14,11 +14,11 @@ FILE_BYTES = 128 << 20
 
 
 class PackedMedia:
-    """Writes ``<name>-000.parquet``, ``<name>-001.parquet`` and so on, as many as the media need.
+    """Writes ``<name>-000.parquet``, ``<name>-001.parquet`` and so on.
 
     Args:
-        folder: takes the files; made with the first of them, so no media leave no folder.
-        name: what the files' names begin with.
+        folder: where the files are written; it is made with the first file.
+        name: prefix of the files' names.
     """
 
     def __init__(self, folder: Path, name: str) -> None:
@@ -37,7 +37,7 @@ class PackedMedia:
             self._flush()
 
     def close(self) -> None:
-        """Write what is left."""
+        """Write the remaining media."""
         self._flush()
         self._end_file()
 

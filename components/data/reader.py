@@ -1,4 +1,4 @@
-"""A data set read in batches: records, their raw values by modality, and the digest of it all."""
+"""Reads a data set in batches: records, and their raw values by modality."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -15,7 +15,7 @@ from components.data.media import Media
 from components.parts.contracts import Raw
 
 ROWS = 2048
-"""Records in a batch where nothing else is said: small enough for media in memory, large enough for speed."""
+"""Default number of records in a batch: few enough for their media to fit in memory."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,15 +28,17 @@ class Fault:
 
 
 class Dataset:
-    """The records at ``uri``: ``records.parquet`` or a folder ``records/`` of parts, read in batches.
+    """The records of a data set, read in batches.
+
+    They are ``records.parquet``, or a folder ``records/`` of Parquet parts.
 
     Args:
         uri: the data set.
         manifest: what the columns mean.
-        columns: columns that must be there; all that the manifest names where it is not given.
+        columns: required columns; by default all that the manifest names.
 
     Raises:
-        UserError: no records, unreadable ones, or a column that they lack.
+        UserError: the records do not exist, cannot be read, or lack a column.
     """
 
     def __init__(self, uri: str, manifest: Manifest, columns: Sequence[str] | None = None) -> None:
@@ -47,14 +49,19 @@ class Dataset:
         self.check_columns(manifest.used if columns is None else columns)
 
     def check_columns(self, wanted: Sequence[str]) -> None:
-        """Raise ``UserError`` that names every column of ``wanted`` which the records lack, and the nearest."""
+        """Check that the records have the columns.
+
+        Raises:
+            UserError: some are missing; names each of them with the nearest existing one.
+        """
         missing = [c for c in wanted if c not in self.schema.names]
         if missing:
             lines = "\n".join(
                 f"  - {unknown_name('column', c, self.schema.names)}" for c in missing
             )
             raise UserError(
-                f"the manifest names {len(missing)} column{'s' if len(missing) > 1 else ''} not in the records of {self.uri}:\n"
+                f"the manifest names {len(missing)} column{'s' if len(missing) > 1 else ''} "
+                f"not in the records of {self.uri}:\n"
                 f"{lines}\nMend the manifest, or add the column."
             )
 
@@ -74,7 +81,7 @@ class Dataset:
                     ) from error
 
     def media(self) -> Media:
-        """The media of the set, indexed anew."""
+        """The media of the set, with a new index."""
         return Media(self.uri)
 
     def _describe(self) -> tuple[pa.Schema, int]:
@@ -92,7 +99,8 @@ class Dataset:
             if schema is not None and set(here.names) != set(schema.names):
                 odd = sorted(set(here.names) ^ set(schema.names))
                 raise UserError(
-                    f"{part}: columns {odd} are not in every part of the records; wanted the same columns in all"
+                    f"{part}: columns {odd} are not in every part of the records; "
+                    "wanted the same columns in all"
                 )
             schema = schema or here
         assert schema is not None
@@ -103,7 +111,7 @@ def record_files(filesystem: Any, root: str, uri: str) -> list[str]:  # noqa: AN
     """``records.parquet``, or the parts in the folder ``records.parquet`` or ``records``, sorted.
 
     Raises:
-        UserError: neither is there.
+        UserError: neither exists.
     """
     for name in ("records.parquet", "records"):
         place = f"{root}/{name}"
@@ -114,7 +122,8 @@ def record_files(filesystem: Any, root: str, uri: str) -> list[str]:  # noqa: AN
             return parts
     raise UserError(
         f"no records in {uri}: wanted `records.parquet`, or a folder `records` of Parquet parts; "
-        "make a data set from a CSV, a Parquet file or a folder of classes with `concord data import SRC DIR`"
+        "make a data set from a CSV, a Parquet file or a folder of classes "
+        "with `concord data import SRC DIR`"
     )
 
 
@@ -124,20 +133,20 @@ def raws(
     media: Media | None,
     faults: list[Fault] | None = None,
 ) -> dict[str, list[Raw | None]]:
-    """Raw values of each modality of a batch, None where a record does not have it.
+    """Raw values of each modality of a batch; None where a record lacks it.
 
-    Image: encoded bytes. Text: str (blank text is absent). Tabular: column name to value: float for a number, str for a
-    category, list of str for a set, None for missing; the declared default stands in for an empty cell, and a record whose
-    every cell is missing does not have the modality.
+    Image: encoded bytes. Text: str; blank text counts as absent. Tabular: a mapping of column names
+    to values (float for a number, str for a category, list of str for a set, None for missing). An
+    empty cell has the declared default, and a record lacks the modality if all cells are missing.
 
     Args:
         batch: records with at least the manifest's modality columns.
         manifest: what the columns mean.
-        media: where paths lead; None where no modality needs it.
-        faults: takes the values that cannot be fetched; without it the first one is raised.
+        media: resolves paths; None if no modality needs it.
+        faults: receives the values that cannot be fetched; without it the first one is raised.
 
     Raises:
-        BadInput: a path that leads nowhere, and no ``faults`` to note it in.
+        BadInput: a path without a file, if ``faults`` is not given.
     """
     result: dict[str, list[Raw | None]] = {}
     for name in sorted(manifest.modalities):

@@ -1,4 +1,4 @@
-"""Which split a record is in: given, or decided for ever by a salted hash."""
+"""The split of a record, decided once and for all by a salted hash."""
 
 import hashlib
 from collections.abc import Sequence
@@ -11,8 +11,9 @@ SPLITS = ("train", "val", "test")
 def assign(keys: Sequence[str], split: Split) -> list[str]:
     """Split of each key (the record's group, else its id).
 
-    The first 8 bytes of SHA-256 over salt and key are a number u in [0, 1): test below ``test``, then val, then train.
-    It depends on nothing else, so a record never moves when data grows and records with one key stay together.
+    The first 8 bytes of SHA-256 over salt and key are a number u in [0, 1): test below ``test``,
+    then val, then train. The split depends on nothing else, so a record never changes its split as
+    data are added, and records with the same key stay together.
 
     >>> assign(["a", "b", "a"], Split(salt="s", validation=0.3, test=0.3))
     ['val', 'train', 'val']

@@ -1,4 +1,4 @@
-"""The card of a data set: what is in it, and how far each modality alone goes (logistic regression on raw features)."""
+"""The card of the glyph set: its content, and the accuracy of simple models on each modality."""
 
 import io
 from collections import Counter
@@ -23,7 +23,7 @@ _MARK = "\n## Each modality alone\n"
 def describe(
     rows: list[dict[str, Any]], splits: list[str], drawn: dict[str, list[Any]], recipe: Recipe
 ) -> str:
-    """The part of the glyph set's card that is known while the set is made."""
+    """The part of the card that is known when the set is made."""
     labelled = Counter(r["label"] for r in rows if r["label"] is not None)
     present = {
         "image": sum(r["image"] is not None for r in rows),
@@ -39,18 +39,23 @@ def describe(
         "",
         f"{len(rows)} records of {len({r['group'] for r in rows})} characters: "
         + ", ".join(f"{whole[s]} {s}" for s in ("train", "val", "test"))
-        + f". {len(labelled)} classes; {len(rows) - labelled.total()} records of families with fewer than {recipe.rare} "
-        "characters stay unlabelled.",
+        + f". {len(labelled)} classes; {len(rows) - labelled.total()} records of families "
+        f"with fewer than {recipe.rare} characters stay unlabelled.",
         "",
-        "The label is the character's script, or its Unicode block where many scripts share it (arrows, punctuation, marks).",
-        "Neither code points nor decompositions are columns; `id` names the character and is no feature.",
+        "The label is the character's script, or its Unicode block where many scripts share it "
+        "(arrows, punctuation, marks).",
+        "Neither code points nor decompositions are columns; "
+        "`id` names the character and is no feature.",
         "Made from Python's `unicodedata`, fontTools and the DejaVu faces that Matplotlib carries.",
         "",
         "| modality | present | what the recipe does to it |",
         "|---|---|---|",
-        f"| image | {present['image'] / len(rows):.3f} | moved by up to {recipe.shift} pixels, noise of {recipe.noise} |",
-        f"| text | {present['text'] / len(rows):.3f} | each telling word struck with chance {recipe.mask_words} |",
-        f"| facts | {present['facts'] / len(rows):.3f} | each fact unknown with chance {recipe.null_facts} |",
+        f"| image | {present['image'] / len(rows):.3f} "
+        f"| moved by up to {recipe.shift} pixels, noise of {recipe.noise} |",
+        f"| text | {present['text'] / len(rows):.3f} "
+        f"| each telling word struck with chance {recipe.mask_words} |",
+        f"| facts | {present['facts'] / len(rows):.3f} "
+        f"| each fact unknown with chance {recipe.null_facts} |",
         "",
         "Labels shown in `labelled.parquet`: "
         + ", ".join(
@@ -70,16 +75,23 @@ def describe(
 def write_accuracies(
     folder: Path, column: str = "labelled_25_seed0"
 ) -> dict[str, dict[str, float]]:
-    """Fit logistic regressions on the glyph set and put the table into its ``card.md``; returns the figures.
+    """Fit logistic regressions on the glyph set and add their accuracies to its ``card.md``.
 
-    For each modality and all of them fused (the product of their class probabilities): accuracy on the test split of all
-    records (the commonest class where a record has none of the inputs), of those that have it, and of those that have all.
+    There is a row for each modality and one for all of them fused (the product of their class
+    probabilities). Columns are accuracies on the test split: of all records (the commonest class
+    where a record has none of the inputs), of those that have the input, and of those that have
+    all three.
+
+    Returns:
+        Input name to its figures.
     """
     scores = accuracies(folder, column)
     lines = [
         _MARK,
-        f"Test accuracy of logistic regression fitted on `{column}`: picture = 120 principal components of gradients, "
-        "name = words by TF-IDF, facts = one-hot and scaled; fused = product of their class probabilities.",
+        f"Test accuracy of logistic regression fitted on `{column}`: "
+        "picture = 120 principal components of gradients, "
+        "name = words by TF-IDF, facts = one-hot and scaled; "
+        "fused = product of their class probabilities.",
         "",
         "| input | all records | records that have it | records that have all three |",
         "|---|---|---|---|",
@@ -118,7 +130,7 @@ def accuracies(folder: Path, column: str) -> dict[str, dict[str, float]]:
     for name, features in _features(values, present, splits == "train", manifest).items():
         rows = train & present[name]
         model = LogisticRegression(C=3.0, max_iter=200, tol=1e-2).fit(features[rows], labels[rows])
-        logs = np.full(total.shape, -20.0)  # a class this modality was never seen with
+        logs = np.full(total.shape, -20.0)  # of classes without a training record here
         logs[:, np.searchsorted(classes, model.classes_)] = model.predict_log_proba(features)
         logs[~present[name]] = 0.0
         total += logs
@@ -154,7 +166,7 @@ def _features(
     train: NDArray[Any],
     manifest: Manifest,
 ) -> dict[str, Any]:
-    """Raw features of the three modalities ``(records, width)``; rows that lack one are zero."""
+    """Raw features of the three modalities ``(records, width)``; zero where one is absent."""
     from PIL import Image
     from sklearn.decomposition import PCA
     from sklearn.feature_extraction import DictVectorizer
@@ -193,9 +205,11 @@ def _features(
 
 
 def _gradients(pictures: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Histograms of gradient directions ``(n, 512)`` of pictures ``(n, 32, 32)``: 8 directions in 8 by 8 cells.
+    """Histograms of gradient directions ``(n, 512)`` of pictures ``(n, 32, 32)``.
 
-    Source: Dalal and Triggs 2005, without block normalisation; weak gradients are noise and count nothing.
+    There are 8 directions in each of 8 by 8 cells. Weak gradients are noise and not counted.
+
+    Source: Dalal and Triggs 2005, without block normalisation.
     """
     down, right = np.gradient(pictures, axis=(1, 2))
     size = np.hypot(down, right)

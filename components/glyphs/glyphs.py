@@ -1,6 +1,7 @@
-"""The built-in set: pictures, names and facts of Unicode characters, made on this machine from the DejaVu faces.
+"""The built-in data set: pictures, names and facts of Unicode characters, made locally.
 
-Source: Python's ``unicodedata`` (names, properties), fontTools (blocks), the DejaVu fonts that Matplotlib carries.
+Source: Python's ``unicodedata`` (names, properties), fontTools (blocks), the DejaVu fonts that
+Matplotlib contains.
 """
 
 import argparse
@@ -38,11 +39,11 @@ from components.glyphs.recipe import (
 )
 
 SIZE = 32
-"""Pixels of a picture's side."""
+"""Side of a picture in pixels."""
 _EM = 24
-"""Font size: the tallest letters with accents still fit."""
+"""Font size at which the tallest accented letters still fit."""
 _CANVAS = 96
-"""Pixels to draw on before cutting out: room for the widest character."""
+"""Side of the canvas in pixels, before cutting out: room for the widest character."""
 FACES = {
     "regular": ("DejaVuSans",),
     "all": (
@@ -59,7 +60,8 @@ FACES = {
 _MANIFEST = """\
 # Pictures, names and facts of Unicode characters; what each column means.
 id: id
-target: {column: label, kind: single}     # its script, or its block where scripts share it; empty = unlabelled
+target: {column: label, kind: single}     # its script, or its block where scripts share it; \
+empty = unlabelled
 group: group                              # all faces of one character are one group
 split: {salt: glyphs, validation: 0.1, test: 0.2}
 modalities:
@@ -101,7 +103,10 @@ _FACTS: dict[str, pa.DataType] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Glyph:
-    """One character in one face, before the recipe: its picture is ``(SIZE, SIZE)`` grey levels, ink is 255."""
+    """One character in one face, before the recipe.
+
+    The picture has ``(SIZE, SIZE)`` grey levels; ink is 255.
+    """
 
     code: int
     face: str
@@ -114,13 +119,14 @@ class Glyph:
 def make_glyphs(target: Path, recipe: Recipe | None = None, progress: Progress = silent) -> None:
     """Make the glyph set in a folder that does not exist yet.
 
-    ``card.write_accuracies(target)`` adds to ``card.md`` what each modality alone reaches. The same recipe gives
-    the same bytes (with the same font, Pillow and pyarrow).
+    ``card.write_accuracies(target)`` adds the accuracy of each modality to ``card.md``. The same
+    recipe gives the same bytes (with the same font, Pillow and pyarrow).
 
     Args:
-        target: the folder to make: ``records.parquet``, ``media/``, ``labelled.parquet``, ``dataset.yaml``, ``card.md``.
-        recipe: what is hidden, dropped and disturbed.
-        progress: told of every thousand characters.
+        target: the folder; it gets ``records.parquet``, ``media/``, ``labelled.parquet``,
+            ``dataset.yaml`` and ``card.md``.
+        recipe: which labels are hidden, which modalities dropped, how much noise is added.
+        progress: called after every thousand characters.
 
     Raises:
         UserError: the folder exists.
@@ -151,7 +157,7 @@ def make_glyphs(target: Path, recipe: Recipe | None = None, progress: Progress =
 
 
 def draw_faces(faces: str = "regular", progress: Progress = silent) -> list[Glyph]:
-    """Every named character of the faces, in code order, rendered and described.
+    """Render and describe every named character of the faces, in the order of code points.
 
     Raises:
         UsageError: unknown choice of faces.
@@ -187,7 +193,7 @@ def draw_faces(faces: str = "regular", progress: Progress = silent) -> list[Glyp
 
 
 def _family(character: str) -> str:
-    """The character's script; for what many scripts share (arrows, punctuation, marks) its Unicode block."""
+    """The character's script, or its Unicode block if many scripts share it (such as arrows)."""
     from fontTools import unicodedata as tables
 
     script: str = tables.script_name(tables.script(character))
@@ -196,11 +202,12 @@ def _family(character: str) -> str:
 
 
 def _fonts() -> Path:
-    """Matplotlib's font folder, found without importing Matplotlib."""
+    """Matplotlib's folder of fonts, without importing Matplotlib."""
     spec = find_spec("matplotlib")
     if spec is None or spec.origin is None:
         raise UserError(
-            "the glyph set is drawn with the fonts that Matplotlib carries; install the extra: pip install 'concord[study]'"
+            "the glyph set is drawn with the fonts that Matplotlib carries; "
+            "install the extra: pip install 'concord[study]'"
         )
     return Path(spec.origin).parent / "mpl-data" / "fonts" / "ttf"
 
@@ -208,7 +215,7 @@ def _fonts() -> Path:
 def _draw(
     character: str, brush: ImageFont.FreeTypeFont
 ) -> tuple[np.ndarray[Any, np.dtype[np.uint8]], dict[str, float]]:
-    """A character's ink in the middle of a picture, and its measures in em."""
+    """A picture with the character's ink in the middle, and its measures in em."""
     canvas = Image.new("L", (_CANVAS, _CANVAS))
     brush_at = (_CANVAS // 3, _CANVAS * 2 // 3)
     ImageDraw.Draw(canvas).text(brush_at, character, fill=255, font=brush, anchor="ls")
@@ -226,7 +233,7 @@ def _draw(
 
 
 def _facts(character: str) -> dict[str, Any]:
-    """Properties of a character: neither its code point nor what it decomposes into."""
+    """Properties of a character, without its code point and decomposition."""
     return {
         "category": unicodedata.category(character),
         "bidirectional": unicodedata.bidirectional(character) or None,
@@ -240,7 +247,7 @@ def _facts(character: str) -> dict[str, Any]:
 def _records(
     glyphs: Sequence[Glyph], labels: Sequence[str | None], recipe: Recipe, progress: Progress
 ) -> tuple[list[dict[str, Any]], list[tuple[str, bytes]]]:
-    """Rows of ``records.parquet``, and path and content of each picture."""
+    """Rows of ``records.parquet``, and the pictures by path."""
     telling = telling_words([g.name for g in glyphs], [g.family for g in glyphs])
     faces = FACES[recipe.faces]
     rows: list[dict[str, Any]] = []
@@ -268,7 +275,7 @@ def _records(
         )
         if done % 1000 == 0:
             progress("writing records", done, len(glyphs))
-    # a name may have lost every word: such a record keeps its first one where nothing else is left
+    # A record whose name lost every word keeps the first word if it has no other modality.
     for row, glyph in zip(rows, glyphs, strict=True):
         if row["image"] is None and row["text"] is None and all(row[f] is None for f in _FACTS):
             row["text"] = glyph.name.split()[0]
@@ -291,7 +298,7 @@ def read_recipe(path: Path) -> Recipe:
     """The recipe under ``glyphs`` in a parameter file.
 
     Raises:
-        UsageError: unreadable, or options the recipe does not have.
+        UsageError: the file cannot be read, or has options that the recipe lacks.
     """
     from components.core.strict import all_at_once, read_yaml
 
@@ -306,7 +313,10 @@ def read_recipe(path: Path) -> Recipe:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """``python -m components.glyphs.glyphs FOLDER [--params params.yaml]``: what the data stage runs."""
+    """Make the glyph set from the command line; DVC's data stage runs it.
+
+    Usage: ``python -m components.glyphs.glyphs FOLDER [--params params.yaml]``.
+    """
     parser = argparse.ArgumentParser(description="make the built-in glyph set")
     parser.add_argument("target", type=Path)
     parser.add_argument("--params", type=Path)

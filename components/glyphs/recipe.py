@@ -1,4 +1,4 @@
-"""The seeded recipe of the glyph set: which modalities a record loses, what noise it gets, which labels are hidden."""
+"""The seeded recipe of the glyph set: dropped modalities, noise, hidden labels."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,10 @@ MODALITIES = ("image", "text", "facts")
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """How clean characters become a hard, honest set. Every draw depends on the seed and the record alone."""
+    """How clean characters become a realistic data set.
+
+    Every random draw depends only on the seed and the record.
+    """
 
     seed: int = 0
     faces: str = "regular"
@@ -37,7 +40,7 @@ class Recipe:
     draws: int = 3
 
     def generator(self, *key: int) -> np.random.Generator:
-        """A generator that depends on the seed and the key alone."""
+        """A generator that depends only on the seed and the key."""
         return np.random.default_rng([self.seed, *key])
 
 
@@ -56,13 +59,13 @@ def dropped(recipe: Recipe, random: np.random.Generator) -> frozenset[str]:
 def noisy(
     picture: NDArray[np.uint8], recipe: Recipe, random: np.random.Generator
 ) -> NDArray[np.uint8]:
-    """A picture ``(height, width)`` moved and with Gaussian noise; what leaves on one side does not come back."""
+    """A picture ``(height, width)``, shifted without wrapping around, with Gaussian noise."""
     down, right = random.integers(-recipe.shift, recipe.shift + 1, size=2)
     padded = np.pad(picture, recipe.shift)
     top, left = recipe.shift - down, recipe.shift - right
     moved = padded[top : top + picture.shape[0], left : left + picture.shape[1]].astype(np.float32)
     moved += random.normal(0.0, 255 * recipe.noise, size=moved.shape).astype(np.float32)
-    # 16 grey levels: noise finer than that would only make the files larger
+    # 16 grey levels: finer noise would only make the files larger.
     coarse: NDArray[np.uint8] = (np.clip(moved, 0, 255).astype(np.uint8) // 16) * 17
     return coarse
 
@@ -70,7 +73,7 @@ def noisy(
 def telling_words(
     names: Sequence[str], labels: Sequence[str | None], share: float = 0.5, least: int = 4
 ) -> frozenset[str]:
-    """Words of which at least ``share`` of the uses lie in one class (and at least ``least`` of them)."""
+    """Words that occur ``least`` times in one class, with at least ``share`` of all their uses."""
     uses: dict[str, Counter[str | None]] = {}
     for name, label in zip(names, labels, strict=True):
         for word in set(words(name)):
@@ -83,19 +86,19 @@ def telling_words(
 
 
 def words(name: str) -> list[str]:
-    """Words of a name; a hyphen separates too (``DOTS-123``)."""
+    """Words of a name; hyphens separate words too (``DOTS-123``)."""
     return name.replace("-", " ").split()
 
 
 def masked(name: str, telling: frozenset[str], recipe: Recipe, random: np.random.Generator) -> str:
-    """A name from which telling words were struck by chance; empty where nothing is left."""
+    """A name without randomly chosen telling words; empty if no word is left."""
     said = words(name)
     keep = random.random(len(said)) >= recipe.mask_words
     return " ".join(w for w, kept in zip(said, keep, strict=True) if kept or w not in telling)
 
 
 def nulled(facts: Mapping[str, Any], recipe: Recipe, random: np.random.Generator) -> dict[str, Any]:
-    """Facts of which some became unknown."""
+    """The facts, with some randomly set to unknown."""
     unknown = random.random(len(facts)) < recipe.null_facts
     return {
         name: None if gone else value
@@ -106,7 +109,7 @@ def nulled(facts: Mapping[str, Any], recipe: Recipe, random: np.random.Generator
 def draw_labels(
     ids: Sequence[str], labels: Sequence[str | None], recipe: Recipe
 ) -> dict[str, list[Any]]:
-    """Columns of ``labelled.parquet`` for the training records: ``id`` and ``labelled_<k>_seed<s>``.
+    """Columns of ``labelled.parquet``: ids of training records, and ``labelled_<k>_seed<s>``.
 
     The sets of one seed are nested, and a class gives at most half of its training records.
     """

@@ -1,4 +1,4 @@
-"""The ``validate`` step: reads a data set once, puts bad records aside with their reasons, and hides what may not be seen."""
+"""The ``validate`` step: checks a data set, quarantines bad records, hides training labels."""
 
 import argparse
 import json
@@ -30,7 +30,7 @@ _EXAMPLES = 5
 
 @dataclass(kw_only=True)
 class _Outcome:
-    """Counted over the whole set."""
+    """Counts over the whole set."""
 
     tally: Tally = field(default_factory=Tally)
     quarantined: int = 0
@@ -50,23 +50,24 @@ def validate(
     checks: Mapping[str, Check] | None = None,
     progress: Progress = silent,
 ) -> None:
-    """Check a data set and write what may be used of it.
+    """Check a data set and write the usable records.
 
-    Writes ``records.parquet`` (accepted, hidden labels emptied), ``dataset.json`` (manifest, classes), ``quarantine/`` (bad
-    records with reasons), ``summary.json`` and ``data_docs/``. Accepted and quarantined records together are all records.
-    Of several records with one id the first is kept.
+    Writes ``records.parquet`` (accepted, hidden labels emptied), ``dataset.json`` (manifest,
+    classes), ``quarantine/`` (bad records with reasons), ``summary.json`` and ``data_docs/``.
+    Every record is either accepted or quarantined. Of several records with one id the first is
+    kept.
 
     Args:
         data: where the records are and which labels may be seen.
-        manifest: what the columns mean, where it has been read before.
-        modalities: options of each modality, by name; those of its kind carry the limits.
+        manifest: meaning of the columns, if it has been read already.
+        modalities: options of each modality by name, among them the limits of its kind.
         out: an empty folder.
         base: folder that a user's own files are relative to.
-        checks: of some modalities, in place of decoding their values and forgetting them.
+        checks: checks of some modalities that replace the default, which only decodes.
         progress: called after every batch.
 
     Raises:
-        UserError: the set cannot be used (severity ``stop``): every reason, and what to do.
+        UserError: the set cannot be used (severity ``stop``); lists every reason and remedy.
     """
     manifest = manifest or load_manifest(data.uri, data.manifest, base)
     dataset = Dataset(data.uri, manifest)
@@ -104,7 +105,7 @@ def _judge(
     demands: Sequence[Rule],
     outcome: _Outcome,
 ) -> dict[int, list[str]]:
-    """Row within the chunk to the reasons why it is put aside."""
+    """Map each quarantined row of the chunk to its reasons."""
     frame = _frame(chunk, manifest)
     bad: dict[int, list[str]] = {}
     by_name = {rule.name: rule for rule in demands}
@@ -138,7 +139,11 @@ def _reason(rule: Rule, value: object, key: str | None) -> str:
 
 
 def _frame(chunk: Chunk, manifest: Manifest) -> Any:  # noqa: ANN401
-    """What the rules look at, as pandas: roles as text, columns of tabular modalities, what was found out; no media."""
+    """The pandas frame that the rules check.
+
+    It has the roles as text, the columns of tabular modalities and the findings of the checks, but
+    no media.
+    """
     from components.validation.expectations import ROW
 
     columns: dict[str, Any] = {ROW: range(chunk.first, chunk.first + chunk.table.num_rows)}
@@ -173,7 +178,10 @@ def _frame(chunk: Chunk, manifest: Manifest) -> Any:  # noqa: ANN401
 
 
 def _series(column: pa.ChunkedArray) -> Any:  # noqa: ANN401
-    """A column in pandas' own types; true/false with gaps, decimals and columns with no value at all become numbers."""
+    """A column in pandas' own types.
+
+    Booleans with gaps, decimals and columns without any value become numbers.
+    """
     if (
         pa.types.is_boolean(column.type)
         or pa.types.is_decimal(column.type)
@@ -210,7 +218,7 @@ def _divide(
 
 
 class _Writers:
-    """The two files that records go to, open while the set is read."""
+    """The files of accepted and quarantined records, open while the set is read."""
 
     def __init__(self, out: Path, schema: pa.Schema, manifest: Manifest) -> None:
         self._kept = [
@@ -252,7 +260,7 @@ class _Writers:
         self._files[0].write_table(pa.table([*arrays, *taken.columns], schema=self._accepted))
 
     def quarantine(self, chunk: Chunk, rows: list[int], reasons: list[list[str]]) -> None:
-        """Write rows that were put aside, with their number, id and reasons."""
+        """Write quarantined rows with their number, id and reasons."""
         numbers = pa.array([chunk.first + r for r in rows], pa.int64())
         ids = pa.array([chunk.ids[r] for r in rows], pa.string())
         taken = chunk.table.select(self._originals).take(pa.array(rows, pa.int64()))
@@ -275,7 +283,8 @@ def _write_summaries(
     if outcome.quarantined:
         said.insert(
             0,
-            f"{outcome.quarantined} records are in quarantine; quarantine/records.parquet says why for each",
+            f"{outcome.quarantined} records are in quarantine; "
+            "quarantine/records.parquet says why for each",
         )
     counts = {name: outcome.failed[name] for name in sorted(outcome.failed)}
     write_json(
@@ -312,7 +321,10 @@ def _stop(uri: str, stops: Mapping[Any, str], examples: Mapping[str, list[str]])
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """``python -m components.validation.accept DATA OUT``: what the data stage runs; prints the summary."""
+    """Check a data set from the command line and print the summary; DVC's data stage runs it.
+
+    Usage: ``python -m components.validation.accept DATA OUT``.
+    """
     parser = argparse.ArgumentParser(
         description="check a data set and write what may be used of it"
     )

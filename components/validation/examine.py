@@ -1,4 +1,4 @@
-"""Records read in order, each batch with what was found out about it; hidden labels end here."""
+"""Reads the records in order and checks each batch; hidden labels are removed here."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -20,12 +20,12 @@ from components.validation import rules
 
 _FRAME_ROWS = 50_000
 _FRAME_BYTES = 256 << 20
-"""Records are judged together up to either of these, so that memory stays bounded."""
+"""Limits of the records that are checked together, so that memory stays bounded."""
 
 
 @dataclass(kw_only=True)
 class Chunk:
-    """Records with all that was found out about them, row by row."""
+    """Records with the findings about them, row by row."""
 
     first: int
     table: pa.Table
@@ -36,7 +36,7 @@ class Chunk:
     labels: list[str | None]
     occurrence: list[int | None]
     readable: dict[str, list[str | None]]
-    """Modality to, for each row: nothing, the reason why not, or None where absent."""
+    """Modality to one cell per row: empty if readable, else the reason; None where absent."""
 
 
 class Check(Protocol):
@@ -45,13 +45,16 @@ class Check(Protocol):
     def faults(
         self, raws: Sequence[Raw], map_: Callable[..., Iterable[Any]]
     ) -> Mapping[int, BadInput]:
-        """Position to why the value cannot be used; ``map_`` is that of a pool of threads."""
+        """Map the position of each unusable value to the reason.
+
+        ``map_`` is the ``map`` of a pool of threads.
+        """
         ...
 
 
 @dataclass(frozen=True)
 class Decoding:
-    """Checks values by decoding them, as coarsely as can be, and forgets what they decode to."""
+    """Checks values by decoding them as coarsely as possible; the results are discarded."""
 
     kind: Kind
 
@@ -66,10 +69,10 @@ class Decoding:
 def build_checks(
     manifest: Manifest, options: Mapping[str, Mapping[str, Any]], base: Path | None = None
 ) -> tuple[dict[str, Check], dict[str, dict[str, Any]]]:
-    """A check of each modality by name, and the modalities' limits by frame column.
+    """Build the check of each modality by name; also return their limits by frame column.
 
     Raises:
-        UsageError: an unknown modality, or wrong options of a kind.
+        UsageError: an unknown modality, or wrong options for a kind.
     """
     if strange := [name for name in options if name not in manifest.modalities]:
         raise UsageError(
@@ -95,7 +98,7 @@ def build_checks(
 def read(
     dataset: Dataset, checks: Mapping[str, Check], seen: frozenset[str] | None, progress: Progress
 ) -> Iterator[Chunk]:
-    """The records in order, each batch with what was found out about it; hidden labels end here."""
+    """Yield the records in order with the findings of each batch, without hidden labels."""
     manifest, before, first = dataset.manifest, Counter[str](), 0
     media = dataset.media() if manifest.media else None
     with ThreadPoolExecutor() as pool:

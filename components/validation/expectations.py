@@ -1,6 +1,7 @@
-"""The one module that speaks Great Expectations: a suite built from the rules, verdicts by record, the Data Docs site.
+"""The only module that uses Great Expectations: suite, verdicts by record, Data Docs site.
 
-Importing the library takes some ten seconds, so it happens on first use; ``warm`` does it ahead of time.
+Importing the library takes about ten seconds, so it is imported on first use; ``warm`` imports it
+ahead of time.
 """
 
 import os
@@ -28,7 +29,7 @@ _NUMBERS = [
 
 @cache
 def warm() -> Any:  # noqa: ANN401
-    """Import Great Expectations (some ten seconds the first time) without telemetry, and return it."""
+    """Import Great Expectations without telemetry and return it; the first time takes ~10 s."""
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
     with warnings.catch_warnings():
         warnings.simplefilter(
@@ -40,9 +41,10 @@ def warm() -> Any:  # noqa: ANN401
 
 @cache
 def _readable() -> Any:  # noqa: ANN401
-    """The custom expectation: every value given for a modality decodes and keeps the limits.
+    """The custom expectation: every value given for a modality decodes within its limits.
 
-    Its column holds what the modality's own check said: nothing, or the reason. Media themselves never enter a frame.
+    Its column holds the finding of the modality's own check: empty, or the reason for the failure.
+    Media never enter a frame.
     """
     warm()
     from great_expectations.execution_engine import PandasExecutionEngine
@@ -60,7 +62,7 @@ def _readable() -> Any:  # noqa: ANN401
             return column == ""
 
     class ExpectMediaToBeReadable(ColumnMapExpectation):  # type: ignore[misc]
-        """Expect every given value of a modality to decode and to keep the limits."""
+        """Expect every given value of a modality to decode within its limits."""
 
         map_metric = "column_values.concord_readable"
 
@@ -71,7 +73,7 @@ class Suite:
     """The rules as a Great Expectations suite over frames of bounded size.
 
     Args:
-        rules: the demands; their severities become the library's.
+        rules: the rules; their severities are passed to the library.
         limits: what each ``readable`` column's modality allows, shown in the Data Docs.
     """
 
@@ -96,7 +98,9 @@ class Suite:
         self._batches = 0
 
     def judge(self, frame: Any) -> dict[str, list[int]]:  # noqa: ANN401
-        """Rule name to the record numbers (column ``ROW``) that break it; -1 for a broken rule of the whole column.
+        """Map each broken rule to the numbers (column ``ROW``) of the records that break it.
+
+        A rule about a whole column gives the number -1.
 
         Args:
             frame: pandas frame with the rules' columns and ``ROW``.
@@ -124,7 +128,7 @@ class Suite:
         return failed
 
     def write_docs(self, folder: Path) -> None:
-        """Build the Data Docs site and put it into a new folder."""
+        """Build the Data Docs site in a new folder."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             (address,) = self._context.build_data_docs().values()

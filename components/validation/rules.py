@@ -1,6 +1,7 @@
-"""What a data set must keep, as pure functions over batches: single records, and the set as a whole.
+"""Rules for single records and for the whole data set, as pure functions over batches.
 
-Severities: ``stop`` (the set cannot be used), ``quarantine`` (the record is put aside, the rest goes on), ``warn``.
+Severities: ``stop`` (the set cannot be used), ``quarantine`` (the record is left out and the run
+continues), ``warn``.
 """
 
 from collections import Counter
@@ -16,32 +17,32 @@ from components.data.splits import SPLITS, assign
 Severity = Literal["stop", "quarantine", "warn"]
 
 OCCURRENCE = "concord:occurrence"
-"""Frame column: the how-manieth record with its id this is, over the whole set."""
+"""Frame column: 1-based occurrence number of the record's id in the whole set."""
 PRESENT = "concord:present"
 """Frame column: how many modalities the record has."""
 _MOST_NAMED = 5
-"""Examples that a message names."""
+"""Number of examples in a message."""
 MOST_QUARANTINED = 0.5
-"""A set that loses a larger share of its records is not a set with some bad records: it is read wrongly."""
+"""Largest share of bad records; beyond it the manifest is probably wrong, not the records."""
 
 
 def readable(modality: str) -> str:
-    """Frame column: empty where the modality's value can be read, the reason where not, null where it is absent."""
+    """Frame column of a modality: empty if readable, else the reason; null if absent."""
     return f"concord:{modality}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:
-    """One demand on a column of the frame of records.
+    """One rule for a column of the frame of records.
 
     Attributes:
-        name: how results name it.
-        severity: what a failure does.
-        column: the frame's column; empty where the rule is about all of them.
-        check: ``exist`` (all ``values``), ``number``, ``given``, ``in`` (``values``), ``first`` (1), ``some`` (1 or
-            more), ``readable``.
-        says: the demand in words, as a reason says it.
-        values: the columns of ``exist``, the allowed values of ``in``.
+        name: its name in results.
+        severity: what happens when a record breaks it.
+        column: the frame's column; empty if the rule is about all columns.
+        check: ``exist`` (all ``values``), ``number``, ``given``, ``in`` (``values``), ``first``
+            (1), ``some`` (1 or more), ``readable``.
+        says: the rule in words, for the reasons that users read.
+        values: the columns for ``exist``, the allowed values for ``in``.
     """
 
     name: str
@@ -53,7 +54,7 @@ class Rule:
 
 
 def rules_for(manifest: Manifest) -> list[Rule]:
-    """The demands that a manifest makes on single records and on columns."""
+    """The rules for records and columns that follow from a manifest."""
     says = "every column that the manifest names"
     rules = [
         Rule(
@@ -120,7 +121,7 @@ def rules_for(manifest: Manifest) -> list[Rule]:
 
 
 def schema_problems(schema: pa.Schema, manifest: Manifest) -> list[str]:
-    """Columns whose stored type cannot be what the manifest says, one line each."""
+    """One message for each column whose stored type contradicts the manifest."""
     problems = []
 
     def demand(column: str, allowed: bool, wanted: str) -> None:
@@ -191,7 +192,10 @@ def texts(values: Iterable[object]) -> list[str | None]:
 
 
 def splits_of(batch: pa.RecordBatch | pa.Table, manifest: Manifest) -> list[str | None]:
-    """Split of each record: the given column, else the hash of the group, else of the id; None where that is not given."""
+    """Split of each record: from the split column, else by hash of the group, else of the id.
+
+    It is None where that value is missing.
+    """
     if manifest.split.column is not None:
         return texts(batch.column(manifest.split.column).to_pylist())
     keys = texts(batch.column(manifest.group or manifest.id).to_pylist())
@@ -207,7 +211,10 @@ def visible_labels(
     ids: Sequence[str | None],
     seen: frozenset[str] | None,
 ) -> list[str | None]:
-    """Labels that the run may see: those of val and test, and of training the ones in ``seen`` (None: all)."""
+    """Labels that the run may see: all of val and test, and of train those in ``seen``.
+
+    If ``seen`` is None, all training labels are visible.
+    """
     if seen is None:
         return list(labels)
     return [
@@ -217,7 +224,7 @@ def visible_labels(
 
 
 def occurrences(ids: Sequence[str | None], before: Counter[str]) -> list[int | None]:
-    """The how-manieth record with its id each one is; counts on in ``before``."""
+    """1-based occurrence number of each id; updates the counts in ``before``."""
     result: list[int | None] = []
     for key in ids:
         if key is None:
@@ -230,15 +237,15 @@ def occurrences(ids: Sequence[str | None], before: Counter[str]) -> list[int | N
 
 @dataclass(kw_only=True)
 class Tally:
-    """What only the whole set shows, counted over the accepted records."""
+    """Counts over all accepted records, for the rules of the whole set."""
 
     splits: Counter[str] = field(default_factory=Counter)
     labelled: Counter[tuple[str, str]] = field(default_factory=Counter)
-    """(split, class) to records with a visible label."""
+    """Number of records with a visible label by (split, class)."""
     present: Counter[tuple[str, str]] = field(default_factory=Counter)
-    """(split, modality) to records that have it."""
+    """Number of records that have the modality by (split, modality)."""
     groups: dict[str, str] = field(default_factory=dict)
-    """Group to the split it was first seen in."""
+    """Group to the split in which it was first seen."""
     straddling: dict[str, set[str]] = field(default_factory=dict)
 
     def add(
@@ -248,7 +255,7 @@ class Tally:
         labels: Sequence[str | None],
         present: Mapping[str, Sequence[bool]],
     ) -> None:
-        """Count accepted records: their group, split, visible label and which modalities they have."""
+        """Count the groups, splits, visible labels and modalities of accepted records."""
         self.splits.update(splits)
         self.labelled.update((s, c) for s, c in zip(splits, labels, strict=True) if c is not None)
         for modality, has in present.items():
@@ -259,16 +266,20 @@ class Tally:
                 self.straddling.setdefault(group, {first}).add(split)
 
     def classes(self, declared: Sequence[str] | None) -> list[str]:
-        """The declared classes, else those of the visible labels; sorted."""
+        """The declared classes, else the classes of the visible labels, sorted."""
         return sorted(declared if declared is not None else {c for _, c in self.labelled})
 
     def in_split(self, split: str) -> int:
-        """Records of a split with a visible label."""
+        """Number of records of a split with a visible label."""
         return sum(n for (s, _), n in self.labelled.items() if s == split)
 
 
 def stops(tally: Tally, manifest: Manifest, quarantined: int) -> dict[str, str]:
-    """Rules of the whole set that are broken so that no run can start: name to what, where and what to do."""
+    """Broken rules of the whole set that prevent any run.
+
+    Returns:
+        Name of each rule to a message: what is wrong, where, and the remedy.
+    """
     accepted = tally.splits.total()
     if accepted == 0:
         return {
@@ -277,7 +288,8 @@ def stops(tally: Tally, manifest: Manifest, quarantined: int) -> dict[str, str]:
     found = {}
     if quarantined > MOST_QUARANTINED * (accepted + quarantined):
         found["records left"] = (
-            f"{quarantined} of {accepted + quarantined} records are bad, more than half: mend them or the manifest"
+            f"{quarantined} of {accepted + quarantined} records are bad, more than half: "
+            "mend them or the manifest"
         )
     if empty := [s for s in SPLITS if not tally.splits[s]]:
         how = (
@@ -286,14 +298,16 @@ def stops(tally: Tally, manifest: Manifest, quarantined: int) -> dict[str, str]:
             else "the hash of the group or id"
         )
         found["splits filled"] = (
-            f"no record in split {', '.join(empty)} (by {how}); wanted some in each of {', '.join(SPLITS)}: "
+            f"no record in split {', '.join(empty)} (by {how}); "
+            f"wanted some in each of {', '.join(SPLITS)}: "
             "add records, or change `split` in the manifest"
         )
     if absent := [
         m for m in sorted(manifest.modalities) if not any(tally.present[s, m] for s in SPLITS)
     ]:
         found["modalities present"] = (
-            f"no record has modality {', '.join(absent)}: check its column in the manifest, or leave the modality out of it"
+            f"no record has modality {', '.join(absent)}: "
+            "check its column in the manifest, or leave the modality out of it"
         )
     elif untrained := [
         m
@@ -309,7 +323,8 @@ def stops(tally: Tally, manifest: Manifest, quarantined: int) -> dict[str, str]:
             for g, s in list(tally.straddling.items())[:_MOST_NAMED]
         )
         found["groups in one split"] = (
-            f"{len(tally.straddling)} groups lie in several splits: {some}; mend column {manifest.split.column!r}, "
+            f"{len(tally.straddling)} groups lie in several splits: {some}; "
+            f"mend column {manifest.split.column!r}, "
             "or remove `split.column` from the manifest and the split is made by group"
         )
     return found | _label_stops(tally, manifest)
@@ -318,8 +333,11 @@ def stops(tally: Tally, manifest: Manifest, quarantined: int) -> dict[str, str]:
 def _label_stops(tally: Tally, manifest: Manifest) -> dict[str, str]:
     column = manifest.target.column
     if not tally.in_split("train"):
-        why = f"no training record has a visible label in column {column!r}: label some records of each class"
-        return {"labels given": why + ", or choose another `data.labels.column`"}
+        why = (
+            f"no training record has a visible label in column {column!r}: "
+            "label some records of each class, or choose another `data.labels.column`"
+        )
+        return {"labels given": why}
     found = {}
     classes = tally.classes(manifest.target.classes)
     if without := [c for c in classes if not tally.labelled["train", c]]:
@@ -327,8 +345,9 @@ def _label_stops(tally: Tally, manifest: Manifest) -> dict[str, str]:
             " ..." if len(without) > _MOST_NAMED else ""
         )
         found["classes labelled"] = (
-            f"{len(without)} of {len(classes)} classes have no labelled training record that may be seen: {named}; label "
-            "at least one of each, or list only the others under `target.classes` (records of the rest are quarantined)"
+            f"{len(without)} of {len(classes)} classes have no labelled training record that may "
+            f"be seen: {named}; label at least one of each, or list only the others under "
+            "`target.classes` (records of the rest are quarantined)"
         )
     if len(classes) < 2:
         found["two classes"] = (
@@ -336,18 +355,20 @@ def _label_stops(tally: Tally, manifest: Manifest) -> dict[str, str]:
         )
     if blind := [s for s in ("val", "test") if tally.splits[s] and not tally.in_split(s)]:
         found["labels to measure by"] = (
-            f"no record of split {', '.join(blind)} has a label in column {column!r}: label some there"
+            f"no record of split {', '.join(blind)} has a label in column {column!r}: "
+            "label some there"
         )
     return found
 
 
 def warnings(tally: Tally, manifest: Manifest, unknown_visible: int) -> list[str]:
-    """What a person should know and no run stops for."""
+    """Warnings about the whole set, which stop no run."""
     said = []
     for split in ("val", "test"):
         if tally.splits[split] and (gap := tally.splits[split] - tally.in_split(split)):
             said.append(
-                f"{gap} of {tally.splits[split]} records in split {split} have no label and are not measured"
+                f"{gap} of {tally.splits[split]} records in split {split} have no label "
+                "and are not measured"
             )
         missing = [
             c for c in tally.classes(manifest.target.classes) if not tally.labelled[split, c]
@@ -360,6 +381,7 @@ def warnings(tally: Tally, manifest: Manifest, unknown_visible: int) -> list[str
             said.append(f"no record of split {', '.join(blind)} has modality {modality}")
     if unknown_visible:
         said.append(
-            f"{unknown_visible} ids that the label file shows are not among the training records accepted here"
+            f"{unknown_visible} ids that the label file shows "
+            "are not among the training records accepted here"
         )
     return said

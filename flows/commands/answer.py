@@ -1,4 +1,4 @@
-"""What a command says: one JSON value for machines, text and a next step for people."""
+"""Output of a command: one JSON value for machines, text and a next step for people."""
 
 import errno
 import json
@@ -27,15 +27,21 @@ class Answer:
 
 
 _REMEDIES = {
-    errno.ENOSPC: "free disk space (`concord runs clean` removes outputs of old runs) or set CONCORD_HOME to a larger disk",
-    errno.EROFS: "the file system is read-only; mount it writable or set CONCORD_HOME to a folder of yours",
-    errno.EACCES: "you may not write there; change its permissions or set CONCORD_HOME to a folder of yours",
+    errno.ENOSPC: "free disk space (`concord runs clean` removes outputs of old runs) "
+    "or set CONCORD_HOME to a larger disk",
+    errno.EROFS: "the file system is read-only; "
+    "mount it writable or set CONCORD_HOME to a folder of yours",
+    errno.EACCES: "you may not write there; "
+    "change its permissions or set CONCORD_HOME to a folder of yours",
     errno.EDQUOT: "your disk quota is used up; free some or set CONCORD_HOME elsewhere",
 }
 
 
 def give(work: Callable[[], Answer], *, as_json: bool) -> int:
-    """Do the work, print its answer, and return the exit code; a user's mistake becomes one message."""
+    """Do the work, print its answer and return the exit code.
+
+    A user's mistake is printed as one message.
+    """
     try:
         if as_json:
             with stdout_kept():
@@ -62,7 +68,7 @@ def give(work: Callable[[], Answer], *, as_json: bool) -> int:
 
 
 def _errno(error: OSError) -> int:
-    """The system's number of an error; `shutil.Error` carries those of many files in its text."""
+    """The error number; `shutil.Error` has the numbers of many files in its text."""
     found = re.search(r"\[Errno (\d+)\]", str(error))
     return error.errno or (int(found[1]) if found else 0)
 
@@ -87,7 +93,7 @@ def say(answer: Answer, *, as_json: bool) -> None:
 
 @contextmanager
 def stdout_kept() -> Iterator[None]:
-    """Send everything that anyone, a child process too, writes to standard output to standard error instead."""
+    """Redirect standard output to standard error, also that of child processes."""
     sys.stdout.flush()
     kept = os.dup(1)
     os.dup2(2, 1)
@@ -100,7 +106,7 @@ def stdout_kept() -> Iterator[None]:
 
 
 def table(rows: list[list[str]], header: list[str]) -> str:
-    """Columns of text, aligned.
+    """Align columns of text.
 
     >>> print(table([["1", "promotion"]], ["version", "kind"]))
     version  kind

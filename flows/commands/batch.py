@@ -1,4 +1,4 @@
-"""``concord classify --data DIR``: all records of a data set."""
+"""``concord classify --data DIR``: answer all records of a data set."""
 
 import os
 from pathlib import Path
@@ -19,20 +19,22 @@ def one_of_both(data: str | None, *, one: bool, all_: bool) -> bool:
     """Whether a whole data set is meant, not one record.
 
     Args:
-        data: the data set, where one is given.
-        one: whether something is given that belongs to one record.
-        all_: whether something is given that belongs to a whole data set.
+        data: the data set, if one is given.
+        one: whether an option for one record is given.
+        all_: whether an option for a whole data set is given.
 
     Raises:
-        UsageError: both, or what belongs to a data set without one.
+        UsageError: both are given, or an option for a data set without a data set.
     """
     if data is not None and one:
         raise UsageError(
-            "--data answers all records of a data set; --media, --text, --fields and --url are for one: give either"
+            "--data answers all records of a data set; "
+            "--media, --text, --fields and --url are for one: give either"
         )
     if data is None and all_:
         raise UsageError(
-            "--out, --model and --config belong to --data DIR, the data set to answer; give that too"
+            "--out, --model and --config belong to --data DIR, "
+            "the data set to answer; give that too"
         )
     return data is not None
 
@@ -47,8 +49,8 @@ def classify_all(
         out: the file to write.
         model: its registered name, else the configuration's, else the only one.
         version: a number, ``champion`` or ``challenger``.
-        config: a run's YAML; its manifest describes the data, its trainer block names the place of
-            the work. Without it, own kinds are those of the package.
+        config: a run's YAML; its manifest describes the data, and its trainer block says where to
+            run. Without it, own kinds come from the package.
     """
     if out is None:
         raise UsageError("--data wants --out FILE.parquet, where the answers go")
@@ -87,7 +89,10 @@ def classify_all(
             say=lambda words: console.print(f"  {words}", markup=False, style="dim"),
         )
     left = counts.records - counts.answered
-    text = f"{name} version {chosen.version} answered {counts.answered} of {counts.records} records in {out}"
+    text = (
+        f"{name} version {chosen.version} answered {counts.answered} of {counts.records} records "
+        f"in {out}"
+    )
     if left:
         text += f"\n{left} have no usable modality: their label is null and `reason` says why"
     value = {

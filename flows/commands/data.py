@@ -46,8 +46,8 @@ def check(folder: str, manifest: str | None) -> Answer:
 
     Args:
         folder: the data set.
-        manifest: a manifest beside a run's configuration, if the data set carries none. Own kinds
-            are looked for beside it, else in the working directory.
+        manifest: a manifest beside a run's configuration, if the data set has none. Own kinds are
+            searched beside it, else in the working directory.
     """
     engines.quiet()
     from components.config.run import DataConfig
@@ -67,7 +67,8 @@ def check(folder: str, manifest: str | None) -> Answer:
     failed = [r for r in summary["rules"] if r["failed"]]  # type: ignore[attr-defined]
     rows = [[r["severity"], r["name"], str(r["failed"])] for r in failed]
     lines = [
-        f"{summary['records_in']} records: {summary['accepted']} accepted, {summary['quarantined']} quarantined"
+        f"{summary['records_in']} records: "
+        f"{summary['accepted']} accepted, {summary['quarantined']} quarantined"
     ]
     lines += ["", table(rows, ["severity", "rule", "records"])] if rows else []
     lines += [f"data docs: {place / 'data_docs' / 'index.html'}"]

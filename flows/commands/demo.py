@@ -1,4 +1,4 @@
-"""``concord demo``: the whole loop on the built-in glyphs, then ten questions to the served model."""
+"""``concord demo``: the whole loop on the built-in glyphs, and questions to the served model."""
 
 import time
 from dataclasses import dataclass
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 
 CONFIG = CHECKOUT / "conf" / "demo.yaml"
 _TOLERANCE = 1e-3
-"""Largest difference of a probability between the endpoint and what evaluation stored."""
+"""Largest difference between a probability of the endpoint and the stored one."""
 _K = 10
 
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """One question to the endpoint and what came of it."""
+    """One question to the endpoint and its outcome."""
 
     asked: str
     record: str
@@ -69,7 +69,10 @@ def demo(*, keep: bool) -> Answer:
         "questions": [vars(q) for q in questions],
         "seconds": round(seconds, 1),
     }
-    then = f"concord explain {result.run_id} | concord serve | concord search --text 'text=white chess queen' --target image"
+    then = (
+        f"concord explain {result.run_id} | concord serve | "
+        "concord search --text 'text=white chess queen' --target image"
+    )
     return Answer(value=value, text=text, then=then, exit_code=int(bool(wrong)))
 
 
@@ -102,7 +105,8 @@ def _ask(
     champion = Promotion(home, config.name).champion()
     if champion is None:
         raise UserError(
-            f"there is no champion to ask: the verdict was {result.verdict!r} ({'; '.join(result.reasons)})"
+            f"there is no champion to ask: the verdict was {result.verdict!r} "
+            f"({'; '.join(result.reasons)})"
         )
     console.print("[bold]serve[/bold]")
     log = home.engines / "demo-serve.log"
@@ -155,7 +159,7 @@ def _classifications(
 def _searches(
     client: "Client", config: configuration.RunConfig, result: RunResult
 ) -> list[Question]:
-    """Image by text, text by image, image by image: hits carry the answers that evaluation stored."""
+    """Search images by text, texts by image and images by image among the test records."""
     import pyarrow.parquet as pq
 
     stored = pq.read_table(

@@ -1,4 +1,4 @@
-"""``concord doctor``: what this machine, or a cluster, lacks, and the remedy."""
+"""``concord doctor``: what this machine or a cluster lacks, and the remedy."""
 
 import importlib.metadata
 import os
@@ -21,10 +21,10 @@ _GIB = 1 << 30
 
 
 def doctor(cluster: Path | None = None) -> Answer:
-    """Look at everything a run needs.
+    """Check everything that a run needs.
 
     Args:
-        cluster: configuration of a run that trains on a cluster; then that cluster is looked at.
+        cluster: configuration of a run that trains on a cluster, to check that cluster instead.
     """
     if cluster is None:
         return _answer([look() for look in _LOOKS], "concord demo")
@@ -115,7 +115,7 @@ def _state() -> Finding:
     try:
         home = find()
         writable(home)
-    except UsageError as error:  # of the addresses of a team's servers
+    except UsageError as error:  # about the addresses of a team's servers
         return Finding(what="state folder", ok=False, found=str(error), remedy="set what it names")
     except ValueError as error:
         return Finding(
@@ -130,7 +130,7 @@ def _state() -> Finding:
 def _disk() -> Finding:
     try:
         place = find().root
-    except UsageError:  # told by the look at the state folder
+    except UsageError:  # reported by the check of the state folder
         place = Path.cwd()
     while not place.exists():
         place = place.parent

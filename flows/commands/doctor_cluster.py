@@ -1,4 +1,4 @@
-"""``concord doctor --cluster CONFIG``: whether the cluster of a run's trainer block can do what the run will ask of it."""
+"""``concord doctor --cluster CONFIG``: whether the cluster offers what the run needs."""
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -9,19 +9,20 @@ from components.core.errors import UsageError, UserError
 from components.core.finding import Finding
 
 _ANSWER_S = 15.0
-"""How long one request is tried."""
+"""Time limit of one request, with its retries."""
 
 
 def look(config: Path) -> list[Finding]:
-    """Look at everything that training on the cluster needs; what cannot be reached ends the list.
+    """Check everything that training on the cluster needs, up to the first failed connection.
 
     Raises:
-        UsageError: the configuration trains here.
+        UsageError: the configuration does not train on a cluster.
     """
     trainer = load(config).trainer
     if not isinstance(trainer, KubernetesTrainer):
         raise UsageError(
-            f"{config}: trainer.where is local, wanted kubernetes; give a configuration that trains on a cluster"
+            f"{config}: trainer.where is local, wanted kubernetes; "
+            "give a configuration that trains on a cluster"
         )
     from infra import checks
     from infra.cluster import Cluster
@@ -43,7 +44,7 @@ def look(config: Path) -> list[Finding]:
 
 
 def _told(what: str, look: Callable[[], Iterable[Finding]]) -> Iterable[Finding]:
-    """A look that fails is a finding too."""
+    """The findings of a check; its failure is a finding too."""
     from infra.transport import ApiError
 
     try:

@@ -36,12 +36,12 @@ def plan(
     save_profile: Path | None,
     data: str | None = None,
 ) -> Answer:
-    """Measure or read rates, and carry them to every size.
+    """Measure or read rates, and extrapolate them to every size.
 
     Args:
         path: the run's configuration.
-        records: the sizes; without any, the data set's own and powers of ten.
-        profile: a file with rates, to be used in place of measuring.
+        records: the sizes; by default the data set's own and powers of ten.
+        profile: a file of rates to use instead of measuring.
         save_profile: a file for the measured rates.
         data: another place of the data set than the configuration's.
 
@@ -141,9 +141,9 @@ def _rates(
 
 
 def profile_key(config: RunConfig, *, base: Path, home: Home) -> dict[str, Any]:
-    """All that shapes the rates of a run, besides the machine and its libraries.
+    """Everything that shapes the rates of a run, except the machine and its libraries.
 
-    These are the content of its data set and, of every step, what the key of its output has.
+    That is the content of its data set and the parts of every step's key.
     """
     job = Job.opened(config, base=base, home=home)
     steps = {}

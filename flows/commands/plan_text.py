@@ -34,7 +34,7 @@ _HEADER = (
 
 
 def assumptions(planner: "Planner", surveyed: "Survey") -> dict[str, Any]:
-    """What is taken from the data set and its larger sample for every size."""
+    """Assumptions for every size, taken from the data set and its larger sample."""
     profile = planner.profile
     return {
         "surveyed": surveyed.seen,
@@ -51,7 +51,7 @@ def assumptions(planner: "Planner", surveyed: "Survey") -> dict[str, Any]:
 
 
 def head(planner: "Planner", surveyed: "Survey", read_from: Path | None) -> str:
-    """What holds for every size."""
+    """The part that holds for every size."""
     profile, given = planner.profile, assumptions(planner, surveyed)
     m, (small, large) = profile.machine, profile.samples
     source = f"rates of {read_from}"

@@ -23,7 +23,7 @@ def promote(model: str | None, version: int, reason: str) -> Answer:
 
 
 def rollback(model: str | None, reason: str) -> Answer:
-    """Give the previous champion its place back."""
+    """Restore the previous champion."""
     home = writable(find())
     name = only_model(home, model)
     promotion = Promotion(home, name)
@@ -60,15 +60,16 @@ def evaluate(config: Path, *, version: str, data: str | None) -> Answer:
 
 
 def only_model(home: Home, name: str | None) -> str:
-    """The model that is meant: the named one, else the only one.
+    """The named model, else the only one.
 
     Raises:
-        UserError: none is registered, several are and none was named, or the named one is unknown.
+        UserError: no model is registered, several are and none is named, or the name is unknown.
     """
     names = models(home)
     if not names:
         raise UserError(
-            f"no model is registered in {home.root}; make one with `concord run CONFIG`, or see `concord demo`"
+            f"no model is registered in {home.root}; "
+            "make one with `concord run CONFIG`, or see `concord demo`"
         )
     if name is None and len(names) > 1:
         raise UserError(

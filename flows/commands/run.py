@@ -32,7 +32,8 @@ def screen(result: RunResult) -> str:
     lines = [
         f"{result.verdict}: model version {result.model_version} ({'; '.join(result.reasons)})",
         "",
-        f"  accuracy, fused student     {m.accuracy:.3f}   macro-F1 {m.macro_f1:.3f}   ECE {m.ece:.3f}",
+        f"  accuracy, fused student     {m.accuracy:.3f}   "
+        f"macro-F1 {m.macro_f1:.3f}   ECE {m.ece:.3f}",
         f"  accuracy, teacher           {m.supervised_only.accuracy:.3f}   (labels alone)",
     ]
     lines += [
@@ -42,7 +43,8 @@ def screen(result: RunResult) -> str:
     if gain := m.intervals.fused_minus_best_single:
         assert m.best_single is not None
         lines += [
-            f"  fused minus {m.best_single.name:<15} {gain.difference:+.3f}   [{gain.low:+.3f}, {gain.high:+.3f}]"
+            f"  fused minus {m.best_single.name:<15} {gain.difference:+.3f}   "
+            f"[{gain.low:+.3f}, {gain.high:+.3f}]"
         ]
     lines += [
         f"  recall@10, {pair:<16} {figures.recall_10:.3f}"

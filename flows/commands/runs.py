@@ -32,7 +32,7 @@ def list_() -> Answer:
 
 
 def explain(run_id: str) -> Answer:
-    """Why each step of a run ran or not, and what the gate said."""
+    """Why each step of a run ran or not, and the decision of the gate."""
     record = Runs(find()).get(run_id)
     rows = [[s["name"], s["status"], f"{s['seconds']:.1f} s", s["reason"]] for s in record.steps]
     lines = [f"run {record.run_id} of {record.name}: {record.status}"]

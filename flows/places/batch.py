@@ -71,6 +71,6 @@ def answer(
     )
     try:
         parts.clean()
-    except UserError as error:  # the answers are written; what is left elsewhere only takes room
+    except UserError as error:  # the answers are written; leftovers elsewhere only take room
         say(f"could not clean up: {error}")
     return counts

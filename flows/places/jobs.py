@@ -29,7 +29,7 @@ _SEEN_S = 20.0
 
 
 class Assignment(Protocol[T_co]):
-    """What one Job does; all else is the same for every Job."""
+    """What one Job does; everything else is the same for every Job."""
 
     @property
     def task(self) -> str:
@@ -58,7 +58,7 @@ class Assignment(Protocol[T_co]):
             succeeded: UID to index of the pods that the cluster reports as successful, if known.
 
         Raises:
-            Incomplete: not all of it is there.
+            Incomplete: some of it is missing.
         """
         ...
 

@@ -20,7 +20,7 @@ def measure(path: Path, *, version: str, data: str | None) -> dict[str, Any]:
     Args:
         path: a run's configuration: it names model and data.
         version: a number, ``champion`` or ``challenger``.
-        data: another place of the data set.
+        data: path of the data set, if not the configuration's.
 
     Raises:
         UserError: the version does not exist, or the data set has no labelled test record.

@@ -175,7 +175,7 @@ def execute(step: Step, inputs: StepInputs, job: Job) -> StepResult:
 
 
 def walk(table: Iterable[Step], job: Job) -> Iterator[StepResult]:
-    """Run or find each row in order; every result comes as soon as it is there."""
+    """Run or find each row in order; yield every result as soon as it exists."""
     outputs = {DATA: job.data}
     for step in table:
         result = execute(step, step.given(outputs), job)

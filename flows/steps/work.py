@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def validate(call: Call) -> None:
-    """Check the records; hidden labels end here."""
+    """Check the records; hidden labels are removed here."""
     from components.validation import accept
 
     job, checks = call.job, None
@@ -23,7 +23,7 @@ def validate(call: Call) -> None:
     if isinstance(trainer, LocalTrainer) or trainer.shards == 1:
         from components.features.examine import media_checks
 
-        # Records are encoded here: what is decoded to be checked is kept for that.
+        # Records are encoded in this process, so values decoded by the check are kept for that.
         cache = job.home.cache / "features"
         checks = media_checks(job.manifest, job.config.modalities, cache, job.base)
     accept.validate(
