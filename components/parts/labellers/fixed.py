@@ -66,8 +66,9 @@ def thresholds(
 ) -> NDArray[np.float64]:
     """Least confidence ``(classes,)``; NaN for a class that no record of the pool has.
 
-    >>> thresholds(np.array([0.5, 0.6, 0.9]), np.array([0, 0, 1]), 3, threshold=0.8, floor=0.2,
-    ...            quantile=1.0).tolist() [0.6, 0.8, nan]
+    >>> confidence, labels = np.array([0.5, 0.6, 0.9]), np.array([0, 0, 1])
+    >>> thresholds(confidence, labels, 3, threshold=0.8, floor=0.2, quantile=1.0).tolist()
+    [0.6, 0.8, nan]
     """
     found = np.full(classes, np.nan)
     for c in np.unique(labels):
