@@ -304,12 +304,12 @@ def parse(tree: object, where: Path | str = FILE, base: Path | None = None) -> M
         UsageError: every mistake, one line each with its path and the nearest valid name.
     """
     try:
-        return Manifest.model_validate(_with_own_kinds(tree, base))
+        return Manifest.model_validate(_with_own_parts(tree, base))
     except ValidationError as error:
         raise all_at_once(where, explain(error, Manifest)) from error
 
 
-def _with_own_kinds(tree: object, base: Path | None) -> object:
+def _with_own_parts(tree: object, base: Path | None) -> object:
     """The mapping, completed by the declarations of a user's own kinds."""
     modalities = tree.get("modalities") if isinstance(tree, dict) else None
     if not isinstance(tree, dict) or not isinstance(modalities, dict):
@@ -319,6 +319,10 @@ def _with_own_kinds(tree: object, base: Path | None) -> object:
         kind = modality.get("kind") if isinstance(modality, dict) else None
         if isinstance(kind, str) and is_own(kind):
             known[name] = {**modality, "raw": parts.load("kinds", kind, base).RAW}
+    target = tree.get("target")
+    kind = target.get("kind") if isinstance(target, dict) else None
+    if isinstance(kind, str) and is_own(kind):
+        parts.load("targets", kind, base)  # a mistake in it is found before anything runs
     return {**tree, "modalities": {**modalities, **known}}
 
 

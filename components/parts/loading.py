@@ -50,6 +50,7 @@ _DECLARED = {
         "preview_type",
     ),
     "encoders": ("KIND", "VERSION", "LIBRARIES"),
+    "targets": ("METRICS",),
 }
 """What the files of a family export beside ``Config`` and ``build`` (see ``parts.contracts``)."""
 _ROOT = Path(__file__).parent

@@ -187,6 +187,31 @@ def build(config, *, kind):
     return Letters(config)
 '''
 
+TARGET = '''
+"""One class; probabilities are mixed with even ones."""
+
+from dataclasses import dataclass
+
+from components.parts.targets.single import METRICS, SingleTarget
+
+SHARE = 0.1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    pass
+
+
+class Mixed(SingleTarget):
+    def probabilities(self, logits, calibration=1.0):
+        sure = super().probabilities(logits, calibration)
+        return (1 - SHARE) * sure + SHARE / self.width
+
+
+def build(config, *, classes):
+    return Mixed(classes)
+'''
+
 PARTS = {
     "fusion": Own(
         text=FUSION,
@@ -213,6 +238,12 @@ PARTS = {
         edit=("[::-1]", "[::-2]"),
         first="validate",
         manifest={"text: {kind: text,": "text: {kind: ./mine/kinds.py,"},
+    ),
+    "targets": Own(
+        text=TARGET,
+        edit=("SHARE = 0.1", "SHARE = 0.2"),
+        first="encode",
+        manifest={"kind: single": "kind: ./mine/targets.py"},
     ),
     "encoders": Own(
         text=ENCODER,
