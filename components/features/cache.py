@@ -1,8 +1,9 @@
-"""The feature cache: what encoders make of a content, stored once per content and encoder, shared by runs and processes.
+"""The feature cache: encoded contents, stored once per encoder, shared by runs and processes.
 
-One folder per digest. New rows go into a new shard of two files: ``<shard>.npy`` (the rows) and ``<shard>.json`` (whose they
-are, and the length and SHA-256 of the other file). Both are written aside and renamed, the second after the first, and a shard
-that does not fit its description is ignored: a kill at any moment loses at most one shard.
+There is one folder per digest. New rows go into a new shard of two files: ``<shard>.npy`` (the
+rows) and ``<shard>.json`` (their keys, and the length and SHA-256 of the other file). Both are
+written under temporary names and renamed, the second after the first, and a shard that does not fit
+its description is ignored. A kill at any moment therefore loses at most one shard.
 """
 
 import io
@@ -24,7 +25,7 @@ About = dict[str, Any]
 
 
 class _Shards:
-    """The shards of one folder, and where in them the row of a key is."""
+    """The shards of one folder, and the place of each key's row in them."""
 
     def __init__(self, folder: Path, fits: Callable[[NDArray[Any], About], bool]) -> None:
         self._folder, self._fits = folder, fits
@@ -76,7 +77,8 @@ class _Shards:
         try:
             about = json.loads(path.read_text())
             data = path.with_suffix(".npy")
-            # The whole file is hashed only where its length already fits: this also finds a torn or overwritten page.
+            # The whole file is hashed, which also finds a torn or overwritten page, but only if its
+            # length is right.
             size_fits = data.stat().st_size == about["bytes"]
             if not size_fits or digest_bytes(data.read_bytes()) != about["sha256"]:
                 return None

@@ -1,4 +1,4 @@
-"""Fills a features folder from accepted records; content that the feature cache knows is not encoded again."""
+"""Fills a features folder from accepted records; contents in the feature cache are not encoded."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -80,11 +80,12 @@ class BatchEncoder:
 
     Args:
         manifest: what their columns mean.
-        options: of each modality: its kind's, and its ``encoders``; one that is not named uses its defaults.
-        data_uri: where the media lie.
+        options: options of each modality: its kind's, and its ``encoders``; a modality that is not
+            named uses its defaults.
+        data_uri: where the media are.
         cache: folder of the feature cache.
         base: folder that a user's own files are relative to.
-        media: opens them.
+        media: opens the media.
 
     Attributes:
         specs: what was built, by modality name.
@@ -150,8 +151,8 @@ def encode(
         data_uri: where the media lie.
         modalities: options of each modality: its kind's, and its ``encoders``.
         cache: folder of the feature cache.
-        out: an empty folder; takes ``records.parquet``, ``<modality>/<encoder>.npy``, ``present.npy``,
-            ``previews.parquet`` and ``features.json``.
+        out: an empty folder; takes ``records.parquet``, ``<modality>/<encoder>.npy``,
+            ``present.npy``, ``previews.parquet`` and ``features.json``.
         base: folder that a user's own files are relative to.
         progress: called after every batch.
 

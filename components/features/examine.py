@@ -1,4 +1,4 @@
-"""Raw values of one modality, decoded once for everyone who reads them: encoders, previews and validation."""
+"""Raw values of one modality, decoded once for encoders, previews and validation."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
@@ -67,8 +67,8 @@ def _code(made_by: Sequence[tuple[str, str]], base: Path | None) -> str:
 class Examiner:
     """Encodes raw values of one modality through the feature cache.
 
-    A medium is decoded only where the cache lacks one of its views or its preview. Texts and fields are decoded each time,
-    which costs no more than looking them up.
+    A medium is decoded only if the cache lacks one of its views or its preview. Texts and fields
+    are decoded each time, which costs no more than looking them up.
 
     Args:
         modality: decodes and encodes.
@@ -98,7 +98,7 @@ class Examiner:
 
         Args:
             raws: the values.
-            map_: ``map``, or that of a pool of threads, to decode with.
+            map_: ``map``, or the ``map`` of a thread pool, to decode with.
 
         Raises:
             UserError: the cache cannot be written.
@@ -168,7 +168,7 @@ class Examiner:
 
 
 class _Made:
-    """What is made of new content, view by view, until it is stored; the caches' locks are held meanwhile."""
+    """Rows and previews of new contents until they are stored; the caches' locks are held."""
 
     def __init__(
         self,
@@ -202,7 +202,7 @@ class _Made:
         return broken
 
     def store(self) -> dict[str, int]:
-        """Add all to the caches; view name to how many rows."""
+        """Add everything to the caches; returns the number of new rows by view name."""
         for name, cache in self._views.items():
             cache.add(self._keys[name], np.concatenate(self._rows[name]))
         if self._previews:
@@ -216,13 +216,13 @@ def media_checks(
     cache: Path,
     base: Path | None = None,
 ) -> dict[str, Examiner]:
-    """Checks for ``validate`` that put what they decode into the feature cache, for the encode step to find.
+    """Checks for ``validate`` that store what they encode in the feature cache for the encode step.
 
-    Only of modalities whose values are media: to decode those is most of the work.
+    Only modalities of media get one, since decoding media is most of the work.
 
     Args:
         manifest: what the columns mean.
-        options: of each modality.
+        options: options of each modality.
         cache: folder of the feature cache.
         base: folder that a user's own files are relative to.
 

@@ -1,4 +1,4 @@
-"""Modalities as model format 1 described them: one encoder, its options among the kind's, one digest for both."""
+"""Modalities of model format 1: one encoder, its options among the kind's, one digest for both."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -21,10 +21,11 @@ _OF_ENCODER = {
 
 
 def upgraded(value: Mapping[str, Any]) -> ModalitySpec:
-    """The same modality as it is described today.
+    """The same modality in today's description.
 
-    Its digests are today's where the old one is that of the decoders of format 1, whose inputs differ from today's in the
-    rounding of large JPEG files only; else the old digest stays, and the modality cannot be built.
+    It gets today's digests if the old one belongs to the decoders of format 1, whose inputs differ
+    from today's only in the rounding of large JPEG files. Otherwise the old digest stays, and the
+    modality cannot be built.
     """
     kind, options = str(value["kind"]), dict(value["options"])
     encoders = [
@@ -61,11 +62,11 @@ def _digest(kind: str, options: Mapping[str, Any], columns: Mapping[str, Any]) -
 def upgraded_weights(
     weights: Mapping[str, Any], specs: Mapping[str, ModalitySpec]
 ) -> dict[str, Any]:
-    """Weights by today's names: an encoder is called by its view, and vectors that lay side by side are apart.
+    """Weights under today's names: encoders have the names of views, and joined vectors are split.
 
     Args:
         weights: name to tensor.
-        specs: of the modalities, by name.
+        specs: modality name to its spec.
     """
     found = {k: v for k, v in weights.items() if not k.startswith("encoders.")}
     for key in (k for k in weights if k.startswith("encoders.")):

@@ -1,4 +1,4 @@
-"""What a modality of a data set is made of: its kind, and its encoders with the views that they make."""
+"""What a modality of a data set consists of: its kind, and its encoders with their views."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -18,7 +18,7 @@ ENCODING = 3
 """Version of the encode step: raise it when code of this room changes what the step writes.
 
 The feature cache is then filled anew as well. 2: a modality has views, one for each encoder.
-3: coded labels lie apart from the records.
+3: coded labels are in a file of their own.
 """
 
 
@@ -29,9 +29,9 @@ class ViewSpec:
     Attributes:
         encoder: the part's name.
         options: its full Config.
-        digest: of all that shapes an input: the kind's decoding and the encoder.
-        shape: of the input of one record.
-        dtype: its number type.
+        digest: digest of all that determines an input: the kind's decoding and the encoder.
+        shape: shape of the input of one record.
+        dtype: number type of the input.
     """
 
     encoder: str
@@ -68,7 +68,7 @@ class ModalitySpec:
 
     @classmethod
     def parse(cls, value: Mapping[str, Any], base: Path | None = None) -> "ModalitySpec":
-        """From the JSON form, also that of an earlier format."""
+        """Read the JSON form, also that of an earlier format."""
         if "views" not in value:
             from components.features.format_1 import upgraded
 
@@ -84,7 +84,7 @@ class ModalitySpec:
         return tree
 
     def digest(self) -> str:
-        """SHA-256 of what shapes the inputs of all views."""
+        """SHA-256 of all that determines the inputs of all views."""
         return digest_json([view.digest for view in self.views])
 
     def names(self, modality: str) -> list[str]:
@@ -98,23 +98,24 @@ class ModalitySpec:
 
     @property
     def choice(self) -> dict[str, Any]:
-        """The options of a configuration that give this modality again."""
+        """The options of a configuration that would give the same modality."""
         encoders = [{"name": view.encoder, **view.options} for view in self.views]
         return {**self.options, "encoders": encoders}
 
     def build(self, name: str) -> "Modality":
-        """The modality itself.
+        """Build the modality.
 
         Raises:
-            UserError: its raw values are now decoded or encoded differently than when its inputs were made.
+            UserError: its raw values are now decoded or encoded differently than when its inputs
+                were made.
         """
         modality = build_modality(name, self.kind, self.choice, self.columns, self.base)
         for made, now in zip(self.views, modality.spec.views, strict=True):
             if made.digest != now.digest:
                 raise UserError(
-                    f"modality {name!r} ({self.kind}/{made.name}): its inputs were made with another version of the "
-                    f"decoder or of the frozen weights (digest {made.digest[:12]}, now {now.digest[:12]}); "
-                    "run again"
+                    f"modality {name!r} ({self.kind}/{made.name}): its inputs were made with"
+                    " another version of the decoder or of the frozen weights"
+                    f" (digest {made.digest[:12]}, now {now.digest[:12]}); run again"
                 )
         return modality
 
@@ -124,11 +125,11 @@ class Modality:
     """One modality of one data set, built: decodes its raw values and encodes them into views.
 
     Attributes:
-        name: of the modality.
+        name: name of the modality.
         spec: what builds it again.
-        decoding: digest of the kind and its version: of what shapes a decoded value.
-        kind: decodes.
-        encoders: by view name, in the order of the spec.
+        decoding: digest of the kind and its version, which determine a decoded value.
+        kind: decodes raw values.
+        encoders: view name to encoder, in the order of the spec.
         base: folder that a user's own files are relative to.
     """
 
@@ -141,7 +142,7 @@ class Modality:
 
     @property
     def detail(self) -> int:
-        """The finest resolution that an encoder reads; 0 where one reads all."""
+        """The finest resolution that an encoder needs; 0 if one needs all."""
         wanted = [encoder.detail for encoder in self.encoders.values()]
         return max(wanted) if all(wanted) else 0
 
@@ -191,7 +192,7 @@ def build_modality(
 
 
 def carry_own(specs: Iterable[ModalitySpec], folder: Path) -> None:
-    """Copy a user's own kinds and encoders into a folder, where ``folder / OWN`` is their new base."""
+    """Copy a user's own kinds and encoders; ``folder / OWN`` is their new base."""
     for spec in specs:
         parts.carry(spec.chosen, spec.base, folder / OWN)
 

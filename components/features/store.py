@@ -1,4 +1,4 @@
-"""Cached inputs of every record: one memory-mapped array per view, read by training, evaluation and packaging."""
+"""Inputs of all records: a memory-mapped array per view, for training, evaluation and packaging."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ RECORD_COLUMNS = ("id", "group", "split")
 
 @dataclass(frozen=True, kw_only=True)
 class Features:
-    """The encoded data set of one run; ``n`` records in data set order, ``m`` modalities sorted by name.
+    """The encoded data set of a run; ``n`` records in its order, ``m`` modalities sorted by name.
 
     Attributes:
         path: the folder.
@@ -172,7 +172,8 @@ class FeaturesWriter:
 
         Args:
             records: ``id``, ``group``, ``split``, ``label`` and slices of the batch.
-            inputs: view name to positions in the batch that have it, and their inputs ``(positions, *shape)``.
+            inputs: view name to the positions in the batch that have it, and their inputs
+                ``(positions, *shape)``.
             previews: modality name to one preview for each record of the batch.
         """
         for column, name in enumerate(self._names):

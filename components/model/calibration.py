@@ -16,7 +16,8 @@ class Reliability:
     """Rows sorted into bins of equal width by confidence.
 
     Attributes:
-        edges: ``(bins + 1,)`` from 0 to 1; bin ``i`` holds ``edges[i] < confidence <= edges[i + 1]``.
+        edges: ``(bins + 1,)`` from 0 to 1; bin ``i`` holds ``edges[i] < confidence <= edges[i +
+            1]``.
         counts: ``(bins,)`` rows in each bin.
         confidence: ``(bins,)`` mean confidence, NaN where a bin is empty.
         accuracy: ``(bins,)`` share of right answers, NaN where a bin is empty.
@@ -31,7 +32,7 @@ class Reliability:
 def reliability(
     probabilities: NDArray[np.floating], labels: NDArray[np.integer], bins: int = 15
 ) -> Reliability:
-    """Sort rows ``(n, k)`` into bins by the confidence of their answer."""
+    """Sort probabilities ``(n, k)`` of labels ``(n,)`` into bins by their highest."""
     edges = np.linspace(0.0, 1.0, bins + 1)
     if len(labels):
         confidence = np.asarray(probabilities, dtype=np.float64).max(axis=1)
@@ -52,7 +53,10 @@ def reliability(
 def expected_calibration_error(
     probabilities: NDArray[np.floating], labels: NDArray[np.integer], bins: int = 15
 ) -> float:
-    """``sum_b |B_b| / n * |accuracy_b - confidence_b|`` over bins of equal width; NaN without rows."""
+    """``sum_b |B_b| / n * |accuracy_b - confidence_b|`` over bins of equal width.
+
+    Takes probabilities ``(n, k)`` and labels ``(n,)``; NaN without rows.
+    """
     if not len(labels):
         return float("nan")
     found = reliability(probabilities, labels, bins)

@@ -13,13 +13,15 @@ from components.model.network import Model
 
 @dataclass(frozen=True, kw_only=True)
 class Inference:
-    """What a model says of ``n`` records, all float32.
+    """Model outputs for ``n`` records, all float32.
 
     Attributes:
-        logits: ``(n, classes)`` of the fused vector; NaN where the record has none of the asked modalities.
-        modality_logits: modality name to ``(n, classes)``; NaN where it is absent or not asked for.
-        embeddings: modality name to unit vectors ``(n, dim)``; zero where it is absent or not asked for.
-        fused: unit vectors ``(n, dim)``; zero where the record has none of the asked modalities.
+        logits: ``(n, classes)`` of the fused vector; NaN where the record has none of the chosen
+            modalities.
+        modality_logits: modality name to ``(n, classes)``; NaN where it is absent or not chosen.
+        embeddings: modality name to unit vectors ``(n, dim)``; zero where it is absent or not
+            chosen.
+        fused: unit vectors ``(n, dim)``; zero where the record has none of the chosen modalities.
     """
 
     logits: NDArray[np.float32]

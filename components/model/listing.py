@@ -1,4 +1,4 @@
-"""The list of a package's files, and the check that code in a model folder is the code that was put there."""
+"""The list of a package's files, and the check that code in a model folder is unchanged."""
 
 import json
 from pathlib import Path, PurePosixPath
@@ -27,8 +27,8 @@ def read_files(folder: Path) -> dict[str, str]:
 def check_code(folder: Path) -> None:
     """Check the code in a model folder before any of it is imported.
 
-    A package's code must be in its list with the right digest. A folder without a list, the output of a training step,
-    is not compared. Links are refused in both, since they lead outside.
+    A package's code must be in its list with the right digest. A folder without a list, such as the
+    output of a training step, is not compared. Links are refused in both, since they lead outside.
 
     Raises:
         UserError: a link, or code that is not listed or differs from the list.
@@ -53,8 +53,8 @@ def check_file(folder: Path, name: str, wanted: str) -> None:
     """
     if (got := digest_file(folder / name)) != wanted:
         raise UserError(
-            f"model package {folder}: {name} was changed or damaged: got SHA-256 {got[:12]}, wanted {wanted[:12]}; "
-            "build or fetch the package again"
+            f"model package {folder}: {name} was changed or damaged: got SHA-256 {got[:12]},"
+            f" wanted {wanted[:12]}; build or fetch the package again"
         )
 
 

@@ -85,7 +85,8 @@ class Model(nn.Module):
         Args:
             inputs: view name to cached inputs ``(batch, *shape)``; absent rows are never read.
             present: ``(batch, modalities)`` bool, modalities sorted by name.
-            hidden: ``(batch, modalities)`` bool: present, but kept from the fusion (whole-modality masking).
+            hidden: ``(batch, modalities)`` bool: present, but hidden from the fusion (modality
+                dropout).
 
         Raises:
             BadInput: a record without any modality.
@@ -116,14 +117,14 @@ class Model(nn.Module):
         )
 
     def augment(self, inputs: Inputs) -> Inputs:
-        """A training view of every input."""
+        """Vary every training input ``(batch, *shape)``, by view name."""
         return {
             name: cast(ViewNetwork, self.encoders[name]).augment(values)
             for name, values in inputs.items()
         }
 
     def _one(self, name: str, inputs: Inputs, present: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Projected part, unit embedding and own logits of one modality.
+        """Projection ``(batch, dim)``, unit embedding and own logits of one modality.
 
         Only rows that have it are computed; the others are zero.
         """
@@ -192,7 +193,7 @@ def build(
 
 
 def save(model: Model, folder: Path) -> None:
-    """Write ``weights.safetensors``, ``model.json`` and copies of a user's own parts into a folder."""
+    """Write ``weights.safetensors``, ``model.json`` and copies of a user's own parts."""
     folder.mkdir(parents=True, exist_ok=True)
     parts.carry([("fusion", model.config.fusion.name)], model.base, folder / OWN)
     parts.carry([("targets", model.target_kind)], model.target_base, folder / OWN)
@@ -214,8 +215,8 @@ def load(folder: Path) -> Model:
     """Read a model folder, in evaluation mode on the CPU.
 
     Raises:
-        UserError: not a model folder, or one of a newer format, or its modalities now decode differently,
-            or code in it is a link or differs from the list of a package.
+        UserError: not a model folder, or one of a newer format; its modalities now decode
+            differently; or code in it is a link or differs from a package's list.
     """
     check_code(folder)
     try:
@@ -227,7 +228,8 @@ def load(folder: Path) -> Model:
         ) from error
     if description["format"] not in (1, FORMAT):
         raise UserError(
-            f"{folder}: got model format {description['format']}, wanted {FORMAT}; use the version that wrote it"
+            f"{folder}: got model format {description['format']}, wanted {FORMAT};"
+            " use the version that wrote it"
         )
     fusion = Part.model_validate(description["model"].pop("fusion"))
     config = ModelConfig(**description["model"], fusion=fusion)

@@ -30,7 +30,7 @@ def subset_key(subset: Sequence[str]) -> str:
 
 
 def patterns(present: NDArray[np.bool_], names: Sequence[str]) -> list[str]:
-    """For each record ``(n, modalities)`` the key of the subset it has; empty where it has none."""
+    """Key of the subset that each record of ``present (n, modalities)`` has; empty without any."""
     kinds, inverse = np.unique(present, axis=0, return_inverse=True)
     keys = [
         subset_key([name for name, has in zip(names, kind, strict=True) if has]) for kind in kinds
@@ -41,7 +41,7 @@ def patterns(present: NDArray[np.bool_], names: Sequence[str]) -> list[str]:
 def ignored(
     accuracy: Mapping[str, float | None], names: Sequence[str], tolerance: float = 1e-9
 ) -> list[str]:
-    """Modalities whose removal from the full set changes nothing: a model that does not use them."""
+    """Modalities whose removal changes no accuracy, so that the model does not use them."""
     full = accuracy.get(subset_key(names))
     if full is None or len(names) < 2:
         return []

@@ -1,4 +1,4 @@
-"""Formulas of answers with one class each: probabilities, their calibration, and how often they are right.
+"""Formulas for single-class predictions: probabilities, their calibration, and accuracy figures.
 
 Source: temperature scaling, Guo et al. 2017 (arXiv:1706.04599).
 """
@@ -13,7 +13,8 @@ Classes = NDArray[Any]
 Floats = NDArray[np.float64]
 
 LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE = 0.05, 20.0
-"""Beyond these a fit says only that the rows were too few or all right; probabilities would be 0 and 1 or flat."""
+"""Limits of the fit. Only too few rows, or rows that are all right, would lead beyond them, and the
+probabilities would then be 0 and 1, or all equal."""
 
 
 def softmax(logits: NDArray[np.floating], temperature: float = 1.0) -> Floats:
@@ -40,9 +41,10 @@ def nll(
 
 
 def fit_temperature(logits: NDArray[np.floating], labels: NDArray[np.integer]) -> float:
-    """The temperature that minimises the NLL of labels ``(n,)`` under logits ``(n, k)``; 1 where there are no rows.
+    """The temperature that minimises the NLL of labels ``(n,)`` under logits ``(n, k)``.
 
-    The NLL is convex in ``1 / T``, so it has one minimum in ``log T``, and a bounded line search finds it.
+    It is 1 without rows. The NLL is convex in ``1 / T``, so it has one minimum in ``log T``, and a
+    bounded line search finds it.
     """
     if not len(labels):
         return 1.0
@@ -59,7 +61,7 @@ def fit_temperature(logits: NDArray[np.floating], labels: NDArray[np.integer]) -
 
 
 def accuracy(labels: Classes, predicted: Classes) -> float:
-    """Share of right answers; NaN without rows.
+    """Share of ``predicted (n,)`` that equal ``labels (n,)``; NaN without rows.
 
     >>> accuracy(np.array([0, 1, 1, 2]), np.array([0, 1, 2, 2]))
     0.75
@@ -68,9 +70,10 @@ def accuracy(labels: Classes, predicted: Classes) -> float:
 
 
 def macro_f1(labels: Classes, predicted: Classes) -> float:
-    """Mean F1 over the classes that occur in ``labels``; NaN without rows.
+    """Mean F1 of ``predicted (n,)`` over the classes in ``labels (n,)``; NaN without rows.
 
-    A class that is only predicted has no F1 of its own: it already costs the class it was taken for.
+    A class that is only predicted has no F1 of its own: each such prediction already lowers the F1
+    of the true class.
     """
     if not len(labels):
         return float("nan")

@@ -1,4 +1,4 @@
-"""Raw values, and what turns them into features: the protocols of kinds and encoders, without torch."""
+"""The protocols of kinds, encoders and targets, without torch."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -16,25 +16,27 @@ RawType = Literal["bytes", "text", "fields"]
 
 
 class Kind(Protocol):
-    """The raw values of one modality: what they may be, and how they are decoded.
+    """The raw values of one modality: which are valid, and how they are decoded.
 
-    A file in ``kinds/`` exports ``Config`` (the limits), ``build(config, *, name, columns) -> Kind`` and declares
+    A file in ``kinds/`` exports ``Config`` (the limits) and ``build(config, *, name, columns) ->
+    Kind``, and declares
 
     - ``RAW``: a ``RawType``; media (``bytes``) may be named by path in the records,
     - ``VERSION``: raised when the same raw value decodes to another value,
     - ``LIBRARIES``: the distributions that decode,
-    - ``ENCODERS``: the encoders of a modality for which none is chosen,
-    - ``SUFFIXES`` and ``MEDIA_TYPES``: of its files; a media type for every suffix,
-    - ``ACCEPTS``: one phrase for people: what a value over HTTP is,
-    - ``guess(column) -> str | None``: how an importer may use a column of a table (see ``parts.guess``),
+    - ``ENCODERS``: the default encoders of a modality,
+    - ``SUFFIXES`` and ``MEDIA_TYPES``: suffixes of its files, and the media type of each,
+    - ``ACCEPTS``: a phrase for people that describes a value sent over HTTP,
+    - ``guess(column) -> str | None``: how an importer may use a column of a table (see
+      ``parts.guess``),
     - ``preview_type(preview) -> str``: the media type of a preview.
     """
 
     name: str
-    """Of the modality."""
+    """Name of the modality."""
 
     def content(self, raw: Raw) -> bytes:
-        """Bytes that tell a raw value from every other one.
+        """Bytes that distinguish a raw value from every other one.
 
         Raises:
             BadInput: not a raw value of this kind, or larger than its limits.
@@ -46,7 +48,7 @@ class Kind(Protocol):
 
         Args:
             raw: the raw value.
-            detail: the finest resolution that anyone reads, in the kind's own unit; 0 keeps all.
+            detail: the finest resolution that is needed, in the kind's own unit; 0 keeps all.
 
         Raises:
             BadInput: the value cannot be decoded or breaks a limit.
@@ -54,7 +56,7 @@ class Kind(Protocol):
         ...
 
     def preview(self, raw: Raw, value: Any) -> bytes | str:  # noqa: ANN401
-        """A small form to show, of a raw value and what it decodes to."""
+        """A small form to show, made from a raw value and its decoded form."""
         ...
 
     def schema(self) -> dict[str, Any]:
@@ -62,25 +64,29 @@ class Kind(Protocol):
         ...
 
     def example(self) -> Any:  # noqa: ANN401
-        """A value over HTTP that can be answered."""
+        """A valid value as sent over HTTP."""
         ...
 
 
 class Encoder(Protocol):
     """Maps decoded values of one kind to the inputs of the network: features, or decoded tensors.
 
-    A file in ``encoders/`` exports ``Config``, ``build(config, *, kind) -> Encoder`` and declares ``KIND`` (the raw type or
-    the name of the kind it reads), ``LIBRARIES`` and ``VERSION``. It imports torch only where it computes with it.
+    A file in ``encoders/`` exports ``Config``, ``build(config, *, kind) -> Encoder`` and declares
+    ``KIND`` (the raw type or the name of the kind it reads), ``LIBRARIES`` and ``VERSION``. It
+    imports torch only in the functions that compute with it.
     """
 
     shape: tuple[int, ...]
-    """Of the input of one record."""
+    """Shape of one record's input."""
     dtype: "np.dtype[Any]"
     detail: int
-    """The finest resolution that it reads, in the unit of the kind; 0 where it reads all."""
+    """The finest resolution that it needs, in the kind's own unit; 0 for all."""
 
     def digest(self) -> str:
-        """SHA-256 of all that shapes an input beside the decoded value: options, version, frozen weights."""
+        """SHA-256 of everything but the decoded value that determines an input.
+
+        That is its options, its version and any frozen weights.
+        """
         ...
 
     def encode(self, values: Sequence[Any]) -> "NDArray[Any]":
@@ -93,67 +99,73 @@ class Encoder(Protocol):
 
 
 class Target(Protocol):
-    """What is predicted: how labels are coded, decided, calibrated and measured. ``n`` records, codes of any shape ``(n, …)``.
+    """What is predicted: how labels are coded, decided, calibrated and measured.
 
-    A file in ``targets/`` exports ``Config`` and ``build(config, *, classes) -> Target`` and declares ``METRICS``, the names of
-    its figures. Labels are coded once, when records enter the features; names return in tables for people.
+    The codes of ``n`` records have any shape ``(n, …)``. Labels are coded once, when records enter
+    the features; tables for people show names again.
+
+    A file in ``targets/`` exports ``Config`` and ``build(config, *, classes) -> Target`` and
+    declares ``METRICS``, the names of its figures.
     """
 
     classes: list[str]
 
     @property
     def width(self) -> int:
-        """Logits of one record."""
+        """Number of logits of one record."""
         ...
 
     def encode(self, labels: Sequence[Any]) -> "NDArray[Any]":
-        """Labels as the records hold them, coded ``(n, …)``; None is no label."""
+        """Code labels as the records hold them, ``(n, …)``; None means no label."""
         ...
 
     def decode(self, labels: "NDArray[Any]") -> list[Any]:
-        """Coded labels as people read them; None without a label."""
+        """Turn coded labels ``(n, …)`` into names for people; None without a label."""
         ...
 
     def labelled(self, labels: "NDArray[Any]") -> "NDArray[np.bool_]":
-        """Which records ``(n,)`` have a label."""
+        """Which records ``(n,)`` have a label, from coded labels ``(n, …)``."""
         ...
 
     def unlabelled(self, n: int) -> "NDArray[Any]":
-        """Coded labels of ``n`` records without a label."""
+        """Coded labels ``(n, …)`` of records without a label."""
         ...
 
     def soft(self, labels: Any, smoothing: float) -> Any:  # noqa: ANN401 - tensors
-        """Training targets ``(batch, width)`` of coded labels, both tensors."""
+        """Training targets ``(batch, width)`` of coded labels ``(batch, …)``, both tensors."""
         ...
 
     def probabilities(
         self, logits: "NDArray[np.floating]", calibration: float = 1.0
     ) -> "NDArray[np.float64]":
-        """Calibrated probabilities ``(n, width)``."""
+        """Calibrated probabilities ``(n, width)`` of logits ``(n, width)``."""
         ...
 
     def calibrate(self, logits: "NDArray[np.floating]", labels: "NDArray[Any]") -> float:
-        """The calibration that fits labelled records; 1 where there are none."""
+        """Fit the calibration to logits ``(n, width)`` of labelled records; 1 without any."""
         ...
 
     def decide(self, scores: "NDArray[np.floating]") -> "NDArray[Any]":
-        """Coded predictions by logits or probabilities ``(n, width)``; no label where they are NaN."""
+        """Coded predictions ``(n, …)`` from logits or probabilities ``(n, width)``.
+
+        A record whose scores are NaN gets no label.
+        """
         ...
 
     def baseline(self, labels: "NDArray[Any]", n: int) -> "NDArray[Any]":
-        """Coded predictions ``(n, …)`` of who knows only the labels."""
+        """Coded predictions ``(n, …)`` for ``n`` records, made from the labels alone."""
         ...
 
     def counts(self, labels: "NDArray[Any]") -> "NDArray[np.int64]":
-        """How many records ``(width,)`` have each class."""
+        """Number of records of each class, ``(width,)``."""
         ...
 
     def shares(self, labels: "NDArray[Any]") -> "NDArray[np.float64]":
-        """Share ``(width,)`` of each class among the labelled records."""
+        """Share of each class among the labelled records, ``(width,)``."""
         ...
 
     def metrics(self, labels: "NDArray[Any]", predicted: "NDArray[Any]") -> dict[str, float]:
-        """Figures of predictions on labelled records; NaN without any."""
+        """Figures of coded predictions ``(n, …)`` on labelled records; NaN without any."""
         ...
 
     def columns(self) -> list[tuple[str, str]]:
@@ -161,7 +173,7 @@ class Target(Protocol):
         ...
 
     def row(self, probabilities: "NDArray[np.floating]") -> dict[str, Any]:
-        """The columns of one answer, of its probabilities ``(width,)``."""
+        """One row of an answer table, from the probabilities ``(width,)`` of a record."""
         ...
 
 
@@ -171,13 +183,13 @@ def decoded(
     detail: int = 0,
     map_: Callable[..., Iterable[Any]] = map,
 ) -> list[Any]:
-    """Decode values; in the place of one that cannot be used stands the ``BadInput`` that says why.
+    """Decode values; a ``BadInput`` with the reason replaces each one that cannot be used.
 
     Args:
-        kind: decodes.
+        kind: decodes the values.
         raws: the raw values.
-        detail: the finest resolution that is read.
-        map_: ``map``, or that of a pool of threads.
+        detail: the finest resolution that is needed, in the kind's own unit.
+        map_: ``map``, or the ``map`` of a thread pool.
     """
 
     def one(raw: Raw) -> Any:  # noqa: ANN401

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 class Column:
     """A sample of a column's cells.
 
-    ``guess(column)`` of a kind answers ``modality`` where the column is a modality of this kind by itself, the type of a field
-    (``number``, ``category``, ``set``) where it is one column of a modality of fields, and None otherwise.
+    ``guess(column)`` of a kind returns ``modality`` where the column alone is a modality of this
+    kind, the type of a field (``number``, ``category``, ``set``) where it is one column of a
+    modality of fields, and None otherwise.
 
     Attributes:
         texts: cells of a column of text, without empty ones; empty for columns of other types.
@@ -25,5 +26,5 @@ class Column:
 
     @property
     def words(self) -> float:
-        """Words of a mean cell; 0 without cells."""
+        """Mean number of words of a cell; 0 without cells."""
         return sum(len(v.split()) for v in self.texts) / max(1, len(self.texts))

@@ -1,7 +1,7 @@
-"""The protocol of indexes: vectors of records by id, with attributes to filter by, searched by inner product.
+"""The protocol of indexes: vectors by record id, searched by inner product, filtered by attributes.
 
-A part file in ``index/`` exports a frozen ``Config``, ``build(config, *, dim, attributes)``, which gives an empty index,
-and ``open(place)``, which reads a saved one.
+A part file in ``index/`` exports a frozen ``Config``, ``build(config, *, dim, attributes)``, which
+returns an empty index, and ``open(place)``, which reads a saved one.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -19,7 +19,7 @@ Attributes = Mapping[str, Sequence[str | None]]
 """Attribute name to one value for each record of a call; null where a record has none."""
 
 Where = Mapping[str, Collection[str]]
-"""Attribute name to the values allowed; a record must satisfy all of them, and null satisfies none."""
+"""Attribute name to its allowed values; a record must match all attributes; null matches none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +51,8 @@ class Index(Protocol):
             attrs: ``n`` values for each declared attribute.
 
         Raises:
-            ValueError: lengths or dimensions differ, an id occurs twice, or other attributes than the declared ones.
+            ValueError: lengths or dimensions differ, an id occurs twice, or the attributes are not
+                the declared ones.
         """
         ...
 

@@ -13,8 +13,8 @@ class Evidence:
 
     Attributes:
         fused: ``(n, classes)`` from all modalities of the record.
-        by_modality: modality name to ``(n, classes)`` from it alone; rows where it is absent mean
-            nothing.
+        by_modality: modality name to ``(n, classes)`` from it alone; rows where it is absent have
+            no meaning.
         present: ``(n, modalities)``, modalities sorted by name.
     """
 

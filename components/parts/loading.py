@@ -129,7 +129,7 @@ def configure(
     Args:
         family: folder of the family.
         name: name of the part.
-        options: what the YAML gives besides the name; lists stand for tuples.
+        options: the options in the YAML, without the name; tuples are written as lists.
         base: folder that holds own files.
         where: path of the options in the YAML, for messages.
 
@@ -182,7 +182,7 @@ def carry(chosen: Iterable[tuple[str, str]], base: Path | None, folder: Path) ->
     """Copy a user's own files into a folder that then serves as ``base``.
 
     Args:
-        chosen: family and name of each part; names that are no paths are passed over.
+        chosen: family and name of each part; names that are not paths are skipped.
         base: folder that holds the files.
         folder: takes them under their names; made if needed.
 
@@ -205,10 +205,10 @@ def carry(chosen: Iterable[tuple[str, str]], base: Path | None, folder: Path) ->
 def modality_options(
     kind: str, options: Mapping[str, Any], base: Path | None = None
 ) -> tuple[dict[str, Any], list[tuple[str, dict[str, Any]]]]:
-    """Part the options of a modality: those of its kind, and its encoders with theirs.
+    """Split the options of a modality into those of its kind, and its encoders with theirs.
 
-    ``encoders`` is a name, a name with options, or a list of both; without it the kind chooses. A modality with one encoder may
-    have that encoder's options beside its kind's.
+    ``encoders`` is a name, a name with options, or a list of both; without it the kind chooses. A
+    modality with one encoder may have that encoder's options beside its kind's.
 
     >>> modality_options("text", {"encoders": ["minilm", {"name": "hashing", "buckets": 64}]})
     ({}, [('minilm', {}), ('hashing', {'buckets': 64})])
@@ -216,12 +216,12 @@ def modality_options(
     ({'max_bytes': 100}, [('cnn', {'size': [8, 8]})])
 
     Args:
-        kind: the part that decodes.
-        options: what the configuration says of the modality.
+        kind: name of the part that decodes.
+        options: the modality's options in the configuration.
         base: folder that a user's own files are relative to.
 
     Raises:
-        UsageError: an encoder has no name, or an option stands in two places.
+        UsageError: an encoder has no name, or an option is given in two places.
     """
     own = {key: value for key, value in options.items() if key != "encoders"}
     given = options.get("encoders", list(load("kinds", kind, base).ENCODERS))

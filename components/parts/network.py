@@ -1,4 +1,4 @@
-"""What crosses borders between the network and its parts; the file of protocols that needs torch."""
+"""What passes between the network and its parts: the contracts that need torch."""
 
 from dataclasses import dataclass
 
@@ -11,15 +11,18 @@ Inputs = dict[str, Tensor]
 
 
 class ViewNetwork(nn.Module):
-    """Reads the inputs of one view ``(batch, *shape)`` and gives features ``(batch, out_dim)``."""
+    """Maps the inputs of one view ``(batch, *shape)`` to features ``(batch, out_dim)``."""
 
     out_dim: int
 
     def fit_statistics(self, inputs: Tensor) -> None:
-        """Set buffers (means, scales) from the training inputs ``(n, *shape)``; nothing by default."""
+        """Set buffers (means, scales) from training inputs ``(n, *shape)``; none by default."""
 
     def augment(self, inputs: Tensor) -> Tensor:
-        """A training view of inputs; the identity by default. Randomness comes from torch's global generator."""
+        """Vary training inputs ``(batch, *shape)``; the identity by default.
+
+        Randomness comes from torch's global generator.
+        """
         return inputs
 
 
@@ -52,8 +55,10 @@ class ModelOutput:
 
     Attributes:
         logits: ``(batch, classes)`` of the fused vector.
-        modality_logits: modality name to ``(batch, classes)``; rows where it is absent mean nothing.
-        embeddings: modality name to unit vectors ``(batch, dim)``; rows where it is absent are zero.
+        modality_logits: modality name to ``(batch, classes)``; rows where it is absent have no
+            meaning.
+        embeddings: modality name to unit vectors ``(batch, dim)``; rows where it is absent are
+            zero.
         fused: unit vectors ``(batch, dim)``.
     """
 

@@ -1,7 +1,7 @@
 """A user's own parts: files of the same shape as ours, named by path.
 
-They lie in the folder of the run's configuration or below it. Whatever computes with one elsewhere
-(a pod, a package) does so with a copy, and nothing outside the folder that holds it is opened.
+They must be in or below the folder of the run's configuration. A pod or package works with a copy
+of them and opens nothing outside the folder that holds it.
 """
 
 import ast

@@ -1,4 +1,4 @@
-"""The convolutional network of the encoder ``cnn``; in a file of its own, since pixels are made without torch."""
+"""The convolutional network of the encoder ``cnn``, apart because pixels are made without torch."""
 
 import torch
 from torch import Tensor, nn
@@ -38,7 +38,10 @@ class ConvNetwork(ViewNetwork):
             self.scale.copy_(pixels.std(0).clamp_min(1.0))
 
     def augment(self, inputs: Tensor) -> Tensor:
-        """Move, scale and mirror each picture on its own: one gather of nearest pixels, edges repeated."""
+        """Move, scale and mirror each picture ``(batch, H, W, C)`` independently.
+
+        One gather takes the nearest pixels; pixels at the edge are repeated.
+        """
         n, height, width, _ = inputs.shape
         rows = self._positions(n, height, inputs.device, mirrored=False)
         columns = self._positions(n, width, inputs.device, mirrored=self._config.flip)
@@ -57,7 +60,10 @@ class ConvNetwork(ViewNetwork):
         return at.round().long().clamp(0, side - 1)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """All places of the last convolution side by side: where something is in a picture says what it is."""
+        """``(batch, H, W, C)`` to ``(batch, out_dim)``.
+
+        The output of the last convolution is flattened, not pooled, since positions matter.
+        """
         x = (inputs.float() - self.mean) / self.scale
         features: Tensor = self.layers(x.permute(0, 3, 1, 2))
         return features

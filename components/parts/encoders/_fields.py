@@ -1,4 +1,4 @@
-"""The network of the encoder ``fields``; in a file of its own, since vectors are made without torch."""
+"""The network of the encoder ``fields``, apart because vectors are made without torch."""
 
 import math
 
@@ -11,7 +11,7 @@ from components.parts.network import ViewNetwork
 
 
 class FieldsNetwork(ViewNetwork):
-    """Standardised numbers, marks for missing ones, and hashed members, through one hidden layer."""
+    """One hidden layer over standardised numbers, marks for missing ones, and hashed members."""
 
     mean: Tensor
     scale: Tensor
@@ -27,7 +27,7 @@ class FieldsNetwork(ViewNetwork):
         self.out_dim = config.width
 
     def fit_statistics(self, inputs: Tensor) -> None:
-        """Take each number's median and spread over ``inputs (n, size)``; missing ones do not count."""
+        """Take each number's median and spread over ``inputs (n, size)``, without missing ones."""
         for column in range(self._numbers):
             values = inputs[:, column]
             values = values[~values.isnan()].double()
@@ -35,8 +35,8 @@ class FieldsNetwork(ViewNetwork):
                 low, middle, high = torch.quantile(
                     _thinned(values), torch.tensor([0.16, 0.5, 0.84], dtype=torch.float64)
                 )
-                # Half the distance between these quantiles is the deviation of a normal variable; a column that is nearly
-                # constant falls back on the true deviation.
+                # Half the distance between these quantiles is the standard deviation of a normal
+                # variable. A column that is nearly constant falls back on its true deviation.
                 spread = (high - low) / 2
                 spread = spread if spread > 0 else values.std(correction=0)
                 self.mean[column] = middle
@@ -55,5 +55,5 @@ class FieldsNetwork(ViewNetwork):
 
 
 def _thinned(values: Tensor, at_most: int = 1_000_000) -> Tensor:
-    """Evenly spaced values, since ``torch.quantile`` refuses very many."""
+    """Evenly spaced ones of values ``(n,)``, since ``torch.quantile`` refuses very many."""
     return values[:: math.ceil(len(values) / at_most)]

@@ -1,4 +1,4 @@
-"""The frozen sentence encoder whose weights come as an ordinary Python package: no download, ever.
+"""The frozen sentence encoder, whose weights come from a Python package and are never downloaded.
 
 Source: all-MiniLM-L6-v2 (arXiv:1908.10084): six BERT layers, Devlin et al. 2019
 (arXiv:1810.04805), mean of the last one over real tokens, unit length.
@@ -23,7 +23,7 @@ _LAYERS, _HEADS = 6, 12
 MOST_TOKENS = 256
 """The sentence encoder was tuned on texts up to this length."""
 _TOKENS_AT_ONCE = 2048
-"""Tokens of one forward pass: large enough to keep two cores busy, small enough for their caches."""
+"""Tokens of one forward pass: enough to keep two cores busy, few enough for their caches."""
 
 
 def folder() -> Path:
@@ -51,7 +51,7 @@ def digest() -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class _Layer:
-    """Weights of one transformer layer; query, key and value are one matrix, so that they are one product."""
+    """Weights of one transformer layer; query, key and value share one matrix and one product."""
 
     qkv: tuple[Tensor, Tensor]
     attended: tuple[Tensor, Tensor]
@@ -71,7 +71,10 @@ class _Weights:
 
 @lru_cache(maxsize=1)
 def _weights() -> _Weights:
-    """Read straight from safetensors: importing ``transformers`` for six layers takes longer than encoding a small data set."""
+    """Read the weights with safetensors alone.
+
+    Importing ``transformers`` for six layers takes longer than encoding a small data set.
+    """
     from safetensors.torch import load_file
 
     w = load_file(folder() / "model.safetensors")
@@ -160,7 +163,10 @@ def _forward(batch: list[list[int]]) -> NDArray[np.float32]:
 
 
 def _layer(x: Tensor, layer: _Layer, mask: Tensor | None) -> Tensor:
-    """Attention and a wide layer, each added to its input and normalised, ``(batch, tokens, 384)``."""
+    """Attention and a wide layer, each added to its input and normalised.
+
+    Takes and returns ``(batch, tokens, 384)``.
+    """
     batch, tokens, dim = x.shape
     query, key, value = (
         F.linear(x, *layer.qkv).view(batch, tokens, 3, _HEADS, dim // _HEADS).permute(2, 0, 3, 1, 4)

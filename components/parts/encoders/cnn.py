@@ -1,6 +1,7 @@
 """Pictures as small pixel arrays, read by a convolutional network that is trained in the run.
 
-Source: group normalisation, Wu & He 2018 (arXiv:1803.08494): no statistics across records, so any batch gives the same answer.
+Source: group normalisation, Wu & He 2018 (arXiv:1803.08494). It uses no statistics across records,
+so a record gets the same answer in any batch.
 """
 
 from collections.abc import Sequence

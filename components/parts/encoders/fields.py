@@ -1,7 +1,7 @@
-"""Fields as one vector: numbers, then the buckets of each other column, with explicit marks for what is missing.
+"""Fields as one vector: numbers, then the buckets of each other column; missing values are marked.
 
-Source: feature hashing, Weinberger et al. 2009 (arXiv:0902.2206), without signs; each column has its own buckets, so columns
-never collide.
+Source: feature hashing, Weinberger et al. 2009 (arXiv:0902.2206), without signs. Each column has
+its own buckets, so columns never collide.
 """
 
 from collections.abc import Sequence
@@ -27,9 +27,10 @@ class Config:
 
     Attributes:
         buckets: hash buckets of each category column and each set column.
-        width: size of the network's answer.
-        dropout: share of the standardised numbers and buckets that are hidden from the network in each training step.
-        clip: standardised numbers are cut off here, so that one wild value cannot rule a record.
+        width: size of the network's output.
+        dropout: share of the standardised numbers and buckets that are hidden from the network in
+            each training step.
+        clip: standardised numbers are cut off here, so that one outlier cannot dominate a record.
     """
 
     buckets: Annotated[int, Field(ge=2)] = 64

@@ -67,9 +67,10 @@ class HashingEncoder:
 
 
 def hashed(texts: list[str], buckets: int) -> NDArray[np.float32]:
-    """Signed hashed counts ``(n, buckets)`` of words, pairs of words and pieces of 3 to 5 characters, of unit length.
+    """Vectors ``(n, buckets)`` of signed hashed counts, of unit length.
 
-    ``v[h(g)] += s(g) * (1 + log count(g))`` for each gram ``g``, then ``v / |v|``; text without a word gives zeros.
+    Counted are words, pairs of words and pieces of 3 to 5 characters: ``v[h(g)] += s(g) * (1 + log
+    count(g))`` for each gram ``g``, then ``v / |v|``. Text without a word gives zeros.
     """
     out = np.zeros((len(texts), buckets), np.float32)
     for row, text in enumerate(texts):

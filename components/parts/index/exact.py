@@ -1,6 +1,7 @@
-"""Exact search: inner product with every vector that the filter leaves. The oracle of every other index.
+"""Exact search: inner product with every vector that passes the filter; oracle of other indexes.
 
-Source: Johnson et al. 2019, "Billion-scale similarity search with GPUs" (section 2: exhaustive k-selection).
+Source: Johnson et al. 2019, "Billion-scale similarity search with GPUs", section 2 (exhaustive
+k-selection).
 """
 
 from collections.abc import Collection, Sequence

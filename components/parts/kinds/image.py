@@ -1,4 +1,6 @@
-"""Pictures: PNG, JPEG, WEBP, GIF, BMP and TIFF, the whole first frame, upright, in RGB, transparent parts on white.
+"""Pictures in PNG, JPEG, WEBP, GIF, BMP and TIFF.
+
+The whole first frame is read, upright, in RGB, with transparent parts on white.
 
 Source: orientation by tag 0x0112 of Exif 2.32 (CIPA DC-008, 2019); Pillow decodes the pixels.
 """
@@ -17,7 +19,7 @@ from components.parts.guess import Column
 
 RAW = "bytes"
 VERSION = 2
-"""2: large JPEG files are decoded once for all readers, so that their pixels differ in the last bits."""
+"""2: large JPEG files are decoded once for all readers, so their pixels differ in the last bits."""
 LIBRARIES = ("pillow",)
 ENCODERS = ("cnn",)
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
@@ -48,7 +50,7 @@ _PIXEL = base64.b64decode(
 
 
 def guess(column: Column) -> str | None:
-    """``modality`` for bytes, and for paths of which most have a suffix of pictures and one leads to a file."""
+    """``modality`` for bytes, and for paths if most end as pictures do and one names a file."""
     if column.is_bytes:
         return "modality"
     named = sum(v.lower().endswith(SUFFIXES) for v in column.texts)
@@ -70,7 +72,7 @@ class Config:
 
     Attributes:
         max_bytes: larger files are refused before they are opened.
-        max_pixels: pictures whose header says more are refused before they are decoded.
+        max_pixels: pictures whose header gives more are refused before they are decoded.
     """
 
     max_bytes: Annotated[int, Field(ge=1)] = 20_000_000
@@ -96,8 +98,8 @@ class ImageKind:
     def decode(self, raw: Raw, detail: int = 0) -> Image.Image:
         """The whole first frame, upright, in RGB, transparent parts on white.
 
-        A JPEG file is decoded at a fraction of its size where that leaves twice the pixels of ``detail``, the longest side
-        that is read, and of a preview.
+        A JPEG file is decoded at a fraction of its size if that leaves at least twice the pixels of
+        ``detail``, the longest side that is needed, and of a preview.
 
         Raises:
             BadInput: too large, of a format that is not read, or damaged.

@@ -30,7 +30,7 @@ _WORDS = 3
 
 
 def guess(column: Column) -> str | None:
-    """``number``, or ``category`` for short texts that come again; a text of its own in each row teaches nothing."""
+    """``number``, or ``category`` for short texts that recur; texts that never do are useless."""
     if column.is_number:
         return "number"
     most = min(_MOST_CATEGORIES, max(2, len(column.texts) // 2))
@@ -57,7 +57,7 @@ class Config:
 
 
 class TabularKind:
-    """Fields of one modality; decoded they are a dict with every column: float, str, list of str, or None.
+    """Fields of one modality, decoded to a dict with a float, str, list of str, or None per column.
 
     Attributes:
         types: column name to ``number``, ``category`` or ``set``, sorted by name.
@@ -136,5 +136,5 @@ class TabularKind:
 
 
 def build(config: Config, *, name: str, columns: dict[str, Any]) -> TabularKind:
-    """Fields of a modality; ``columns`` is the manifest's description with its typed ``columns``."""
+    """Fields of a modality; ``columns`` is its description in the manifest with typed columns."""
     return TabularKind(config, name, columns["columns"])

@@ -37,16 +37,16 @@ class SingleTarget:
 
     @property
     def width(self) -> int:
-        """Logits of one record."""
+        """Number of logits of one record."""
         return len(self.classes)
 
     def encode(self, labels: Sequence[str | None]) -> NDArray[np.int64]:
-        """Labels as the records hold them, coded; a name that is not among the classes is coded as no label."""
+        """Code labels as the records hold them, ``(n,)``; an unknown name is coded as no label."""
         codes = [self._number.get(name, _UNLABELLED) if name else _UNLABELLED for name in labels]
         return np.array(codes, dtype=np.int64)
 
     def decode(self, labels: NDArray[np.integer]) -> list[str | None]:
-        """Class names of coded labels; None without a label."""
+        """Class names of coded labels ``(n,)``; None without a label."""
         return [self.classes[code] if code >= 0 else None for code in labels.tolist()]
 
     def labelled(self, labels: NDArray[np.integer]) -> NDArray[np.bool_]:
@@ -55,11 +55,15 @@ class SingleTarget:
         return found
 
     def unlabelled(self, n: int) -> NDArray[np.int64]:
-        """Coded labels of ``n`` records without a label."""
+        """Coded labels ``(n,)`` of records without a label."""
         return np.full(n, _UNLABELLED, dtype=np.int64)
 
     def soft(self, labels: "Tensor", smoothing: float) -> "Tensor":
-        """Distributions ``(batch, classes)``: ``1 - smoothing`` on the label, the rest even; even without a label."""
+        """Distributions ``(batch, classes)`` of labels ``(batch,)``.
+
+        ``smoothing`` is spread evenly over all classes, and the label gets the rest; a record
+        without a label gets the uniform distribution.
+        """
         import torch
 
         shape = (len(labels), self.width)
@@ -71,15 +75,21 @@ class SingleTarget:
     def probabilities(
         self, logits: NDArray[np.floating], calibration: float = 1.0
     ) -> NDArray[np.float64]:
-        """Calibrated probabilities ``(n, classes)``."""
+        """Calibrated probabilities ``(n, classes)`` of logits ``(n, classes)``."""
         return softmax(logits, calibration)
 
     def calibrate(self, logits: NDArray[np.floating], labels: NDArray[np.integer]) -> float:
-        """The temperature under which labelled records are most likely; 1 where there are none."""
+        """The temperature that makes the labels ``(n,)`` most likely under logits ``(n, classes)``.
+
+        It is 1 where no record is labelled.
+        """
         return fit_temperature(logits, labels)
 
     def decide(self, scores: NDArray[np.floating]) -> NDArray[np.int64]:
-        """The predicted class ``(n,)`` by logits or probabilities ``(n, classes)``; no label where they are NaN."""
+        """The predicted class ``(n,)`` by logits or probabilities ``(n, classes)``.
+
+        A record whose scores are NaN gets no label.
+        """
         known = ~np.isnan(scores).any(axis=1)
         found: NDArray[np.int64] = np.where(
             known, np.nan_to_num(scores).argmax(axis=1), _UNLABELLED
@@ -87,7 +97,7 @@ class SingleTarget:
         return found
 
     def baseline(self, labels: NDArray[np.integer], n: int) -> NDArray[np.int64]:
-        """The answer ``(n,)`` of who knows only the labels: the most frequent class of the labelled ones."""
+        """Predict the most frequent class of the labelled records for each record, ``(n,)``."""
         return np.full(n, self.counts(labels).argmax(), dtype=np.int64)
 
     def counts(self, labels: NDArray[np.integer]) -> NDArray[np.int64]:
