@@ -41,7 +41,7 @@ Data = Annotated[
 ]
 Model = Annotated[
     str | None,
-    typer.Option("--model", help="Registered model name; needed where there are several."),
+    typer.Option("--model", help="Registered model name; required if there are several."),
 ]
 Url = Annotated[
     str | None,
@@ -397,7 +397,7 @@ def data_import(
 def data_check(
     folder: Annotated[str, typer.Argument(metavar="DIR", help="The data set.")],
     manifest: Annotated[
-        str | None, typer.Option(help="Manifest, where the data set carries none.")
+        str | None, typer.Option(help="Manifest, if the data set has none.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:

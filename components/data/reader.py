@@ -62,7 +62,7 @@ class Dataset:
             raise UserError(
                 f"the manifest names {len(missing)} column{'s' if len(missing) > 1 else ''} "
                 f"not in the records of {self.uri}:\n"
-                f"{lines}\nMend the manifest, or add the column."
+                f"{lines}\nCorrect the manifest, or add the column."
             )
 
     def batches(
@@ -176,7 +176,7 @@ def _media(
     values = batch.column(str(modality.column)).to_pylist()
     if not any(isinstance(v, str) for v in values):
         return list(values)  # bytes columns
-    assert media is not None, "paths need a place to read from"
+    assert media is not None, "paths need `media` to read from"
     fetched = media.fetch(
         [v or None for v in values], f"modality {name!r}, column {modality.column!r}"
     )

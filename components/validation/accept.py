@@ -325,16 +325,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Usage: ``python -m components.validation.accept DATA OUT``.
     """
-    parser = argparse.ArgumentParser(
-        description="check a data set and write what may be used of it"
-    )
+    parser = argparse.ArgumentParser(description="check a data set and write its usable records")
     parser.add_argument("data", help="the data set's folder")
     parser.add_argument("out", type=Path, help="folder for the result; replaced as a whole")
     parser.add_argument("--manifest")
     parser.add_argument(
         "--docs",
         type=Path,
-        help="put the Data Docs here: they name the hour, all else is the same each time",
+        help="put the Data Docs here: they contain the time, everything else is reproducible",
     )
     chosen = parser.parse_args(arguments)
     try:

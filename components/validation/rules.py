@@ -289,7 +289,7 @@ def stops(tally: Tally, manifest: Manifest, quarantined: int) -> dict[str, str]:
     if quarantined > MOST_QUARANTINED * (accepted + quarantined):
         found["records left"] = (
             f"{quarantined} of {accepted + quarantined} records are bad, more than half: "
-            "mend them or the manifest"
+            "correct them or the manifest"
         )
     if empty := [s for s in SPLITS if not tally.splits[s]]:
         how = (
@@ -324,7 +324,7 @@ def stops(tally: Tally, manifest: Manifest, quarantined: int) -> dict[str, str]:
         )
         found["groups in one split"] = (
             f"{len(tally.straddling)} groups lie in several splits: {some}; "
-            f"mend column {manifest.split.column!r}, "
+            f"correct column {manifest.split.column!r}, "
             "or remove `split.column` from the manifest and the split is made by group"
         )
     return found | _label_stops(tally, manifest)

@@ -52,7 +52,7 @@ def give(work: Callable[[], Answer], *, as_json: bool) -> int:
         return _fail(str(error), error.exit_code, as_json)
     except KeyboardInterrupt:
         return _fail(
-            "interrupted; finished steps are kept, the same command goes on from there", 1, as_json
+            "interrupted; finished steps are kept, and the same command resumes", 1, as_json
         )
     except OSError as error:
         number = _errno(error)

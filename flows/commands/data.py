@@ -36,7 +36,7 @@ def import_(source: Path, folder: Path) -> Answer:
     with Display() as display:
         import_dataset(source, folder, display.show)
     manifest = (folder / "dataset.yaml").read_text(encoding="utf-8")
-    text = f"made {folder}; its manifest, guessed from {source}, is yours to mend:\n\n{manifest}"
+    text = f"made {folder}; correct its manifest, which was guessed from {source}:\n\n{manifest}"
     value = {"folder": str(folder.absolute())}
     return Answer(value=value, text=text, then=concord("data", "check", folder))
 

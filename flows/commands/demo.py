@@ -206,4 +206,4 @@ def _raw(config: configuration.RunConfig, record: str) -> "dict[str, Raw]":
         if pc.any(mask).as_py():
             values = raws(batch.filter(mask), manifest, data.media())
             return {name: value[0] for name, value in values.items() if value[0] is not None}
-    raise UserError(f"record {record!r} is gone from {config.data.uri}")
+    raise UserError(f"record {record!r} is no longer in {config.data.uri}")

@@ -52,6 +52,9 @@ def _told(what: str, look: Callable[[], Iterable[Finding]]) -> Iterable[Finding]
     except (UserError, ApiError) as error:
         return [
             Finding(
-                what=what, ok=False, found=str(error), remedy="mend what it names, then look again"
+                what=what,
+                ok=False,
+                found=str(error),
+                remedy="fix the cause that it names, then check again",
             )
         ]

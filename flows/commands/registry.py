@@ -73,7 +73,7 @@ def only_model(home: Home, name: str | None) -> str:
         )
     if name is None and len(names) > 1:
         raise UserError(
-            f"several models are registered ({', '.join(names)}); say which with --model"
+            f"several models are registered ({', '.join(names)}); choose one with --model"
         )
     if name is not None and name not in names:
         raise UserError(unknown_name("model", name, names))

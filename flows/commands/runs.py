@@ -53,7 +53,7 @@ def cancel(run_id: str) -> Answer:
     value = {"run_id": record.run_id, "cancelled": True}
     return Answer(
         value=value,
-        text=f"asked run {record.run_id} (process {record.pid}) to stop",
+        text=f"run {record.run_id} (process {record.pid}) was asked to stop",
         then="concord runs list",
     )
 

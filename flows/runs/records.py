@@ -122,7 +122,7 @@ class Runs:
         record = self.get(run_id)
         if record.status != "running":
             raise UserError(
-                f"run {record.run_id} is {record.status}, not running; `concord runs` lists what is"
+                f"run {record.run_id} is {record.status}, not running; `concord runs` shows all"
             )
         if not _is_here(record):
             raise UserError(
