@@ -1,9 +1,10 @@
-"""What a Job costs over a bare process: ``python -m benchmarks.cluster_overhead`` against this machine's own cluster, warm.
+"""Cost of a Job over a bare process, on this machine's own warm cluster.
 
-Two figures, each beside what it is compared with in the same run: seconds from submitting to the first optimiser step (the
-same training as a bare process with the same threads), and requests to the API server while a Job trains (one in five seconds
-is allowed). Where the containers' CPU group can be joined the bare process runs in it, beside the pods: on a busy machine they
-would not be given the CPU by the same rule.
+``python -m benchmarks.cluster_overhead`` measures two figures, each with its reference in the same
+run: seconds from submission to the first optimiser step (reference: the same training as a bare
+process with the same threads), and requests to the API server while a Job trains (at most one in
+five seconds). The bare process joins the containers' CPU group where it can; else a busy machine
+would share the CPU between the two by different rules.
 """
 
 import argparse
@@ -185,7 +186,7 @@ def measure(runs: int, seconds: float) -> dict[str, Any]:
 
 
 def main() -> int:
-    """Measure and print as JSON."""
+    """Measure a Job's cost over a bare process and print it as JSON."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.cluster_overhead", description=main.__doc__
     )

@@ -1,8 +1,9 @@
-"""Student against the floor on real sets: ``python -m benchmarks.floors --data DIR [--sets S ...] [--draws D ...]``.
+"""Student against the floor on real sets: ``python -m benchmarks.floors --data DIR``.
 
-The floor is logistic regression on raw features (pictures: 120 principal components of 32 x 32 pixels; text: TF-IDF of words
-and pairs; numbers scaled, categories one-hot), fitted on the same visible labels. Both are measured on the test split, with the
-paired bootstrap interval of their difference. One JSON line per draw, then a table.
+The floor is logistic regression on raw features (pictures: 120 principal components of 32 x 32
+pixels; text: TF-IDF of words and pairs; numbers scaled, categories one-hot), fitted on the same
+visible labels. Both are measured on the test split, with the paired bootstrap interval of their
+difference. Prints one JSON line per draw, then a table.
 """
 
 import argparse
@@ -94,10 +95,12 @@ def run(name: str, data: Path, draw: str) -> dict[str, Any]:
     return {
         "set": name, "draw": draw, "labels": metrics["label_budget"], "n": len(rows),
         "floor": float((lowest == label).mean()),
-        "best_single": metrics["best_single"]["accuracy"], "best_single_name": metrics["best_single"]["name"],
+        "best_single": metrics["best_single"]["accuracy"],
+        "best_single_name": metrics["best_single"]["name"],
         "supervised_only": metrics["supervised_only"]["accuracy"], "chosen": metrics["accuracy"],
         "chosen_minus_floor": [gain.difference, gain.low, gain.high],
-        "student_minus_supervised_only": _numbers(metrics, "student_minus_supervised_only") if has_student else [],
+        "student_minus_supervised_only":
+            _numbers(metrics, "student_minus_supervised_only") if has_student else [],
         "chosen_minus_best_single": _numbers(metrics, "fused_minus_best_single"),
         "kept": metrics["selection"]["kept"], "seconds": round(seconds, 1),
     }  # fmt: skip
@@ -156,15 +159,17 @@ def _visible(data: Path, draw: str) -> set[str]:
 def table(lines: list[dict[str, Any]]) -> str:
     """The results in Markdown, with the mean of the three draws at 25."""
     text = [
-        "| set | labels | floor | best single | supervised only | kept model | kept - floor | student - supervised only |"
+        "| set | labels | floor | best single | supervised only | kept model "
+        "| kept - floor | student - supervised only |"
     ]
     text += ["|---|---|---|---|---|---|---|---|"]
     keys = ("floor", "best_single", "supervised_only", "chosen")
     for line in lines:
         figures = " | ".join(f"{line[k]:.3f}" for k in keys)
         text.append(
-            f"| {line['set']} | {line['draw']} ({line['kept']} kept) | {figures} | {_interval(line['chosen_minus_floor'])} | "
-            f"{_interval(line['student_minus_supervised_only'])} |"
+            f"| {line['set']} | {line['draw']} ({line['kept']} kept) | {figures} "
+            f"| {_interval(line['chosen_minus_floor'])} "
+            f"| {_interval(line['student_minus_supervised_only'])} |"
         )
     for name in sorted({line["set"] for line in lines}):
         drawn = [line for line in lines if line["set"] == name and line["draw"] != "all"]

@@ -1,4 +1,4 @@
-"""The flow's time over the same functions called bare, engines up: ``python -m benchmarks.flow_overhead [CONFIG]``."""
+"""Time of the flow over bare calls, engines up: ``python -m benchmarks.flow_overhead``."""
 
 import os
 import sys
@@ -28,7 +28,7 @@ def bare(path: Path, home: Path) -> float:
 
 
 def main() -> None:
-    """Time both on fresh state, everything imported before; the bare one goes first and pays what is left of warming up."""
+    """Time both on fresh state after all imports; the bare one runs first and pays warm-up."""
     path = Path(sys.argv[1]) if len(sys.argv) > 1 else CONFIG
     from components.config.home import Home
     from flows import engines

@@ -1,4 +1,4 @@
-"""A run where nothing changed over the run before it: ``python -m benchmarks.nothing_changed [CONFIG]``.
+"""Time of a run where nothing changed: ``python -m benchmarks.nothing_changed [CONFIG]``.
 
 Uses the state folder as it is, so that a finished run is not made again.
 """

@@ -1,7 +1,8 @@
-"""Throughput of the training loop over a hand-written minimal PyTorch loop: same model, same data, same losses.
+"""Throughput of the training loop over a minimal PyTorch loop: same model, data, losses.
 
-Both take the same steps in turns, several times, and the best of each counts, so that other work on the machine disturbs least.
-Prints one JSON line; ``ratio`` is ours over the minimal one (1 is as fast).
+Both take the same steps in turns, several times; the best of each counts, which limits the
+influence of other work on the machine. Prints one JSON line; ``ratio`` is ours over the minimal one
+(1 is as fast).
 """
 
 import tempfile

@@ -2,8 +2,9 @@
 
 import os
 
-# Threads that wait must not spin: read when torch is imported; small tensors on busy cores are many times faster.
+# Waiting threads must not spin: small tensors on busy cores are then many times faster. Torch
+# reads the variable when it is imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-# CI may itself be a pod; a test that means one says so.
+# CI may itself run in a pod; a test that needs the variable sets it.
 os.environ.pop("KUBERNETES_SERVICE_HOST", None)

@@ -69,7 +69,7 @@ def write(
     change: Callable[[pa.Table], pa.Table] = lambda t: t,
     media: dict[str, bytes] | None = None,
 ) -> Path:
-    """Write a data set; ``change`` alters the table last, ``media`` takes the place of good pictures."""
+    """Write a data set; ``change`` edits the table last, ``media`` replaces good pictures."""
     records = rows() if records is None else records
     (folder / "media").mkdir(parents=True)
     table = change(pa.Table.from_pylist(records, pa.schema(list(COLUMNS.items()))))

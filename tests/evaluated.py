@@ -1,4 +1,4 @@
-"""Everything up to an evaluated model, small: features, a teacher, a student, baselines and pseudo-labels."""
+"""A small evaluated model: features, a teacher, a student, baselines and pseudo-labels."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -51,7 +51,7 @@ def one_thread() -> Iterator[None]:
 
 @one_thread()
 def fit(features: Features, names: tuple[str, ...], *, seed: int, steps: int = 40) -> models.Model:
-    """A short, plain fit on visible labels (cross-entropy) and on pairs (contrast): enough to be right more often than not."""
+    """A short fit on visible labels and on pairs (contrastive): mostly right, no more."""
     torch.manual_seed(seed)
     model = models.build(
         ModelConfig(dim=16), classes=features.classes, specs={n: features.specs[n] for n in names}

@@ -1,4 +1,4 @@
-"""What each step's output looks like on the tiny data set; ``python -m tests.golden`` writes it anew."""
+"""The outputs of each step on the tiny data set; ``python -m tests.golden`` rewrites them."""
 
 import json
 import sys
@@ -37,7 +37,7 @@ def rows() -> dict[str, Step]:
 
 
 def summary(folder: Path, leave_out: tuple[str, ...] = ()) -> dict[str, list[float]]:
-    """File to a few numbers that change when its content does, and survive another processor's rounding."""
+    """Map each file to a few numbers that follow its content but not a processor's rounding."""
     files = sorted(
         p
         for p in folder.rglob("*")

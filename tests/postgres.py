@@ -1,4 +1,4 @@
-"""A real PostgreSQL server for tests, from the package that carries its programs, at an address and with a password."""
+"""A real PostgreSQL server for tests, from the packaged programs, protected by a password."""
 
 import atexit
 import os
@@ -69,7 +69,7 @@ def packaged() -> Path:
 
 
 def installed() -> Path | None:
-    """The programs of the system's own PostgreSQL with its extensions (Debian: package ``postgresql``)."""
+    """The programs of the system's PostgreSQL with extensions (Debian: ``postgresql``)."""
     return max(
         Path("/usr/lib/postgresql").glob("*/bin"),
         default=None,
@@ -81,7 +81,7 @@ def installed() -> Path | None:
 def serving(address: str = "127.0.0.1", programs: Path | None = None) -> Iterator[Postgres]:
     """Serve at an address until the block ends.
 
-    PostgreSQL refuses to run as root; then it runs as ``nobody``, in a folder that root made for it.
+    PostgreSQL refuses to run as root; under root it runs as ``nobody``, in a folder made for it.
     """
     programs = programs or packaged()
     user = pwd.getpwnam("nobody") if os.getuid() == 0 else None

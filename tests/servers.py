@@ -24,7 +24,7 @@ _STOP_SECONDS = 10
 
 @contextmanager
 def mlflow(postgres: Postgres, address: str = "127.0.0.1") -> Iterator[str]:
-    """Serve runs and models until the block ends, artifacts through the server; gives its address."""
+    """Serve runs, models and artifacts until the block ends; yields the address."""
     port, folder = _free_port(address), Path(tempfile.mkdtemp(prefix="concord-mlflow-"))
     settings = {
         "MLFLOW_BACKEND_STORE_URI": postgres.url(postgres.database(), "postgresql+psycopg"),

@@ -1,4 +1,4 @@
-"""A prepared MLflow store, made once for all tests (its migrations take long), and state folders that start from it."""
+"""An MLflow store prepared once for all tests (migrations are slow), and homes made from it."""
 
 import atexit
 import shutil
@@ -24,7 +24,7 @@ def prepare(home: Path) -> subprocess.Popen[str]:
 
 @cache
 def prepared() -> Path:
-    """A state folder whose store was made by two processes at once, after a first one was killed in the middle."""
+    """A home whose store two processes made at once, after a first one was killed midway."""
     folder = Path(tempfile.mkdtemp(prefix="concord-store-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     home = folder / "home"

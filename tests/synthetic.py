@@ -1,4 +1,4 @@
-"""A small data set with a picture, a text and fields in each record, some of them missing, and few labels."""
+"""A small data set of pictures, texts and fields, with missing values and few labels."""
 
 import io
 from dataclasses import dataclass
@@ -61,7 +61,7 @@ class Records:
     raws: dict[str, list[Raw | None]]
 
     def raw(self, row: int) -> dict[str, Raw]:
-        """The modalities of one record that are there."""
+        """The modalities that one record has."""
         return {
             name: value for name, values in self.raws.items() if (value := values[row]) is not None
         }
@@ -70,7 +70,7 @@ class Records:
 def records(
     n: int = 400, seed: int = 0, labelled: float = 0.4, missing: float = 0.15, noise: float = 0.25
 ) -> Records:
-    """Draw records of 4 classes; each modality shows the class, or with probability ``noise`` another one."""
+    """Draw records of 4 classes; with probability ``noise`` a modality shows another class."""
     rng = np.random.default_rng(seed)
     truth = [CLASSES[i % 4] for i in range(n)]
     splits = [str(s) for s in rng.choice(["train", "val", "test"], n, p=[0.6, 0.2, 0.2])]

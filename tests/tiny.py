@@ -1,4 +1,4 @@
-"""The synthetic records as a real data set on disk, with a configuration that a run finishes in seconds."""
+"""The synthetic records as a data set on disk, with a configuration that runs in seconds."""
 
 import json
 from pathlib import Path
@@ -38,7 +38,7 @@ gate: {resamples: 200}
 
 
 def make(folder: Path, records: int = 240) -> Path:
-    """Write the first ``records`` of 400 as a data set: every label is in it, the label file says which may be seen."""
+    """Write the first ``records`` of 400 with all labels; the label file makes some visible."""
     source = synthetic.records()
     (folder / "media" / "images").mkdir(parents=True)
     rows = []
@@ -53,7 +53,8 @@ def make(folder: Path, records: int = 240) -> Path:
         rows.append(
             {
                 "id": source.ids[row], "split": source.splits[row], "label": source.truth[row],
-                "image": path, "text": raw.get("text"), "weight": facts.get("weight"), "colour": facts.get("colour"),
+                "image": path, "text": raw.get("text"),
+                "weight": facts.get("weight"), "colour": facts.get("colour"),
                 "tags": "|".join(tags) if tags else None,
             }
         )  # fmt: skip
@@ -67,7 +68,7 @@ def make(folder: Path, records: int = 240) -> Path:
 
 
 def encoded(root: Path, records: int) -> Path:
-    """Write ``data``, the ``accepted`` records of it, and the ``features`` that one process makes of them."""
+    """Write ``data``, its ``accepted`` records, and the ``features`` from one process."""
     from components.config.run import DataConfig
     from components.features.encode import encode
     from components.validation.accept import validate
@@ -89,7 +90,7 @@ def encoded(root: Path, records: int) -> Path:
 
 
 def config(folder: Path, uri: Path, replace: dict[str, str] | None = None) -> Path:
-    """Write a run's configuration into ``folder`` and return its path; ``replace`` swaps pieces of its text."""
+    """Write a run's configuration to ``folder``, return its path; ``replace`` edits its text."""
     text = CONFIG.replace("URI", json.dumps(str(uri))).replace(
         "OPTIONS", json.dumps(synthetic.OPTIONS)
     )

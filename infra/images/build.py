@@ -1,7 +1,8 @@
-"""``make images``: build images from a copy of the checkout, with the digest of the code in it as their label.
+"""``make images``: build images from a copy of the checkout, labelled with the digest of its code.
 
-The builder is buildah, or any command with the same options (``docker``, ``podman``). What a build behind a proxy needs (a CA
-bundle, a pip configuration, a uv cache at ``/cache``) is mounted by options after ``--``.
+The builder is buildah, or any command with the same options (``docker``, ``podman``). Options after
+``--`` mount what a build behind a proxy needs (a CA bundle, a pip configuration, a uv cache at
+``/cache``).
 """
 
 import argparse
@@ -61,7 +62,8 @@ def main(arguments: list[str] | None = None) -> int:
             sys.stdout.write(f"{name}: {found}\n")
     if large:
         raise UserError(
-            f"larger beyond torch than infra/images/sizes.py allows: {', '.join(large)}; see infra/images/slim.sh"
+            f"larger beyond torch than infra/images/sizes.py allows: {', '.join(large)}; "
+            "see infra/images/slim.sh"
         )
     return 0
 
@@ -104,11 +106,13 @@ def build(
     command = [
         *builder, "build", *kept, *options, "--build-arg", f"BASE={base}",
         "--build-arg", f"CODE={code_digest(context / 'components')}",
-        "--file", str(context / "infra" / "images" / f"{image}.Dockerfile"), "--tag", name, str(context),
+        "--file", str(context / "infra" / "images" / f"{image}.Dockerfile"),
+        "--tag", name, str(context),
     ]  # fmt: skip
     if subprocess.run(command, stdout=sys.stderr, env=_environment(), check=False).returncode:
         raise UserError(
-            f"{builder[0]} could not build {name} from infra/images/{image}.Dockerfile; its words are above"
+            f"{builder[0]} could not build {name} from infra/images/{image}.Dockerfile; "
+            "its output is above"
         )
 
 

@@ -1,8 +1,8 @@
 """``make image-locks``: the hashed lock of each image, and of the layer that they share.
 
-Each is resolved from the image's extras within the pins of ``requirements.lock``, so that an image never holds another version
-than the environment that was tested. ``torch.lock`` is the part of them that is torch and its GPU libraries: installed first
-from one file, it is one layer of many gigabytes that all three images share.
+Each is resolved from the image's extras within the pins of ``requirements.lock``, so an image holds
+the versions that were tested. ``torch.lock`` is their common part, torch and its GPU libraries:
+installed first, from one file, it makes one layer of many gigabytes that all three images share.
 """
 
 import argparse
@@ -29,7 +29,8 @@ def main() -> None:
     shared = [torch_part(lock) for lock in locks.values()]
     if len(set(shared)) != 1:
         raise UserError(
-            "the images pin torch or its GPU libraries differently: make requirements.lock again with `make lock`"
+            "the images pin torch or its GPU libraries differently: "
+            "make requirements.lock again with `make lock`"
         )
     for name, text in {**locks, "torch": shared[0], "tools": _tools()}.items():
         (out / f"{name}.lock").write_text(_HEAD + text, encoding="utf-8")
@@ -39,7 +40,7 @@ def resolve(extras: tuple[str, ...]) -> str:
     """The lock of some extras, constrained by the main lock.
 
     Raises:
-        UserError: no uv, or there is no such resolution; the message ends with uv's words.
+        UserError: uv is missing, or it finds no resolution; the message ends with its output.
     """
     chosen = [word for extra in extras for word in ("--extra", extra)]
     within = ("--constraints", "requirements.lock", "--overrides", "infra/images/overrides.txt")
@@ -82,13 +83,14 @@ def _uv(*arguments: str, words: str = "") -> str:
     )
     if done.returncode:
         raise UserError(
-            f"uv {' '.join(arguments)}: exit code {done.returncode}; it said:\n{done.stderr.strip()}"
+            f"uv {' '.join(arguments)}: exit code {done.returncode}; its output:\n"
+            f"{done.stderr.strip()}"
         )
     return done.stdout
 
 
 def pins(lock: str) -> dict[str, str]:
-    r"""Distribution to what the lock says of it: version and hashes.
+    r"""Map each distribution to its version and hashes in the lock.
 
     >>> pins("a==1 \\\n    --hash=sha256:0\nb==2 \\\n    --hash=sha256:1\n")["b"]
     'b==2 \\\n    --hash=sha256:1\n'

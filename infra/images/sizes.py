@@ -1,7 +1,7 @@
-"""How large an image is, and how much of it is torch with its GPU libraries: ``python -m infra.images.sizes ROOT``.
+"""Size of an image, torch with its GPU libraries apart: ``python -m infra.images.sizes ROOT``.
 
-Reads a root file system, its own (``/``) or a mounted one. It imports nothing but the standard library, so that its text can be
-run inside any image: ``python -c "$(cat infra/images/sizes.py)" /``.
+Reads a root file system, its own (``/``) or a mounted one. It imports only the standard library, so
+its text runs inside any image: ``python -c "$(cat infra/images/sizes.py)" /``.
 """
 
 import json
@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 MOST_MB = {"train": 500, "serve": 500, "flow": 1050}
-"""Beyond torch and its GPU libraries; 500 were wanted of each, the flow's validator, registry and orchestrator take more."""
+"""Limits beyond torch; 500 was the goal, the flow's validator, registry and engine need more."""
 _NOT_IMAGE = {"proc", "sys", "dev", "tmp", "run"}
 _TORCH = re.compile(
     r"(torch|torchgen|functorch|triton|nvidia|cuda)(-[0-9].*|\..*)?$|nvidia_.*\.dist-info$|cuda_.*\.dist-info$"
@@ -19,7 +19,7 @@ _TORCH = re.compile(
 
 
 def measure(root: Path) -> dict[str, float]:
-    """Megabytes (10^6 bytes) of all files, of torch with its GPU libraries, of other Python packages, and of the rest."""
+    """Megabytes (10^6 bytes) of all files, torch with GPU libraries, other packages, the rest."""
     seen: set[int] = set()
     bytes_of = {"torch": 0, "packages": 0, "rest": 0}
     for folder, folders, files in os.walk(root):

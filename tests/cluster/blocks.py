@@ -1,4 +1,4 @@
-"""Trainer blocks whose pods run this checkout by this interpreter, on a cluster whose nodes are this machine."""
+"""Trainer blocks whose pods run this checkout, on a cluster whose nodes are this machine."""
 
 import sys
 from pathlib import Path
@@ -9,7 +9,7 @@ from tools.testcluster import images
 
 
 def checkout() -> dict[str, Any]:
-    """The fields that give a pod the code: folders of this machine, read-only, at their own places."""
+    """The fields that mount the code into a pod: folders of this machine, read-only."""
     folders = {
         "checkout": CHECKOUT,
         "environment": Path(sys.prefix),

@@ -1,4 +1,4 @@
-"""The cluster of the tests: the one of ``KUBECONFIG``, or this machine's own, and what its pods need."""
+"""The cluster of the tests (``KUBECONFIG``'s or this machine's own) and what its pods need."""
 
 import os
 import secrets
@@ -18,12 +18,12 @@ from tools.testcluster import cluster, faults, layout
 
 OWN = "this needs the cluster that `make cluster` starts, and KUBECONFIG names another"
 OTHER = "CONCORD_TEST_TRAINER"
-"""Names a YAML file with the trainer block (image, exchange, volumes, ...) of tests that run on another cluster."""
+"""Names the YAML file with the trainer block for tests on another cluster."""
 
 
 @pytest.fixture(autouse=True, scope="module")
 def _as_found() -> Iterator[None]:
-    """What one file of tests leaves in the environment, and S3 clients that were made in it, are nothing to the next."""
+    """Restore the environment after each file of tests and drop the S3 clients it made."""
     before = dict(os.environ)
     yield
     os.environ.clear()
@@ -37,7 +37,8 @@ def kubeconfig() -> Iterator[Path]:
     given = os.environ.get("KUBECONFIG")
     if not given and not cluster.is_up():
         pytest.fail(
-            "no cluster: KUBECONFIG is not set and this machine's own does not run; `make test-cluster` starts it"
+            "no cluster: KUBECONFIG is not set and this machine's own does not run; "
+            "`make test-cluster` starts it"
         )
     path = Path(given) if given else layout.KUBECONFIG
     with pytest.MonkeyPatch.context() as patch:
@@ -53,7 +54,7 @@ def kubectl(kubeconfig: Path) -> Kubectl:
 
 @pytest.fixture(scope="session")
 def own_cluster(kubeconfig: Path) -> ModuleType:
-    """The faults that tests may do to this machine's own cluster; tests that ask for them skip on any other."""
+    """Faults that tests may cause on this machine's own cluster; skips on any other."""
     if kubeconfig != layout.KUBECONFIG:
         pytest.skip(OWN)
     return faults
@@ -71,7 +72,7 @@ def namespace(kubectl: Kubectl) -> Iterator[str]:
 
 @pytest.fixture
 def exchange(tmp_path: Path) -> Path:
-    """A folder of this machine that pods of any user may write; ``trainer`` mounts it as ``/exchange``."""
+    """A folder that pods of any user may write; ``trainer`` mounts it as ``/exchange``."""
     folder = tmp_path / "exchange"
     folder.mkdir()
     folder.chmod(0o1777)
@@ -86,7 +87,7 @@ def pod_code(own_cluster: ModuleType) -> dict[str, Any]:  # noqa: ARG001  the mo
 
 @pytest.fixture
 def trainer(request: pytest.FixtureRequest, kubeconfig: Path, namespace: str) -> dict[str, Any]:
-    """A whole trainer block with a shared folder as its exchange; on another cluster, the one that its user describes."""
+    """A trainer block whose exchange is a shared folder; on another cluster, the user's block."""
     if kubeconfig != layout.KUBECONFIG:
         if OTHER not in os.environ:
             pytest.skip(f"{OWN}; {OTHER} may name a YAML file with a trainer block for it")

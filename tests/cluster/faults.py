@@ -1,8 +1,9 @@
-"""Seeded fault runs: ``python -m tests.cluster.faults --runs 100 --seed 0`` against the cluster of ``KUBECONFIG``.
+"""Seeded fault runs: ``python -m tests.cluster.faults --runs 100 --seed 0``.
 
-Each run trains the same tiny model as a Job and is hurt once while the Job is active; a run whose fault did not fire while the
-Job was active does not count and is done again. What is asserted: the result equals an undisturbed run's to the bit, the
-Job ended as succeeded, there was one Job, one result, and never two pods that Kubernetes believed to be training.
+They use the cluster of ``KUBECONFIG``. Each run trains the same tiny model as a Job and suffers one
+fault while the Job is active; a run whose fault fired outside that time is repeated. Asserted: the
+result is bit-identical to an undisturbed run's, the Job succeeded, there was one Job and one
+result, and Kubernetes never counted two pods as training.
 """
 
 import argparse
@@ -191,7 +192,7 @@ def block(exchange: Path, namespace: str) -> dict[str, Any]:
 def campaign(
     runs: int, seed: int, *, kubeconfig: str, folder: Path, kinds: tuple[str, ...] = ()
 ) -> dict[str, Any]:
-    """Runs until so many count; the summary says what was wrong in which."""
+    """Run until enough runs count; the summary lists the errors of each."""
     may = kinds or tuple(k for k in ALL if k not in NODES or kubeconfig == str(layout.KUBECONFIG))
     order = random.Random(seed)
     namespace = f"faults-{secrets.token_hex(3)}"

@@ -1,6 +1,7 @@
-"""The flow itself as a pod: servers on this machine, a work pool, a worker with the rights of its account, a deployment.
+"""The flow itself as a pod: local servers, a work pool, a worker with minimal rights, a deployment.
 
-``python -m tests.cluster.flow_pod conf/demo.yaml`` does it with a configuration and its data, and prints what came of it.
+``python -m tests.cluster.flow_pod conf/demo.yaml`` runs a configuration with its data that way and
+prints the outcome.
 """
 
 import contextlib
@@ -84,7 +85,7 @@ class Team:
         return done.stdout
 
     def run(self, config: str, seconds: float) -> dict[str, Any]:
-        """Run the deployment once with a configuration, and give the flow run's final state with its logs."""
+        """Run the deployment once; return the flow run's final state with its logs."""
         deployment = self.call("GET", "deployments/name/retrain/retrain-cluster")
         asked = self.call(
             "POST",
@@ -117,7 +118,7 @@ class Team:
 
 @contextlib.contextmanager
 def team(kubectl: Kubectl, namespace: str, folder: Path, kubeconfig: Path) -> Iterator[Team]:
-    """Servers at a node's address, accounts and rights in a namespace, the work pool, the deployment and a worker."""
+    """Start servers at a node's address, create accounts, pool and deployment, start a worker."""
     address = layout.NODES[0].address
     machine.require(
         {"/usr/lib/postgresql": "postgresql"}
@@ -223,7 +224,7 @@ def _prepare(team: Team) -> None:
 
 @contextlib.contextmanager
 def _worker(team: Team, kubeconfig: Path) -> Iterator[None]:
-    """A worker with no more than the rights of its account: its kubeconfig has nothing but that account's token."""
+    """Start a worker whose kubeconfig holds only its account's token."""
     cluster = yaml.safe_load(kubeconfig.read_text())["clusters"][0]
     token = team.kubectl(
         "-n", team.namespace, "create", "token", "concord-worker", "--duration", "3h"
@@ -291,7 +292,7 @@ def _here(folder: Path, place: str) -> Path:
 
 
 def main() -> None:
-    """Run a configuration with its data from the flow's pod, its trainings as Jobs, and print the outcome as JSON."""
+    """Run a configuration from the flow's pod, train in Jobs, print the outcome as JSON."""
     path = Path(sys.argv[1] if len(sys.argv) > 1 else "conf/demo.yaml")
     kubeconfig = Path(os.environ.get("KUBECONFIG", layout.KUBECONFIG))
     kubectl, namespace = Kubectl(kubeconfig), f"flow-{secrets.token_hex(4)}"

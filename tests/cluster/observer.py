@@ -1,4 +1,4 @@
-"""What Kubernetes itself says while a run is hurt: seen past the proxy, by its own connection."""
+"""Observes Kubernetes during a fault run through its own connection, not the proxy."""
 
 import threading
 from collections.abc import Callable

@@ -1,4 +1,7 @@
-"""A training as a process of its own, to be killed: ``python -m tests.cluster.one_training SPEC BLOCK OUT``, both as JSON."""
+"""A training run to be killed: ``python -m tests.cluster.one_training SPEC BLOCK OUT``.
+
+SPEC and BLOCK (the trainer block) are JSON.
+"""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""A proxy before a real API server that does to requests what networks and API servers do, and keeps a record of it."""
+"""A recording proxy that injects the faults of networks and API servers into requests."""
 
 import json
 import random

@@ -58,7 +58,7 @@ class Running:
         self.step = done
 
     def until(self, there: Callable[[], object], seconds: float = 90) -> None:
-        """Wait for something while the training goes on."""
+        """Wait for a condition while training runs."""
         end = time.monotonic() + seconds
         while not there():
             assert self._thread.is_alive(), f"ended before: {self.error}; {self.said}"

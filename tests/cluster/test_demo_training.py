@@ -1,9 +1,11 @@
-"""The demo's training on the cluster against the same training here: one Job, and two pods on two nodes, by folder and by S3.
+"""The demo's training on the cluster (one Job, two pods; by folder and by S3) and here, compared.
 
-Minutes of work, so it is run by name: ``pytest -m "cluster and slow" tests/cluster/test_demo_training.py -s`` prints the table.
+It takes minutes, so it runs only by name:
+``pytest -m "cluster and slow" tests/cluster/test_demo_training.py -s`` prints the table.
 
-Two pods add numbers in another order than one process. Hundreds of steps amplify that rounding, as they amplify that of another
-number of threads in one process; the second is measured in the same run and is what the first is held against.
+Two pods add numbers in another order than one process does. Hundreds of steps amplify that rounding
+just as they amplify the rounding of another number of threads in one process; the same run measures
+the latter as the yardstick for the former.
 """
 
 import json
@@ -73,7 +75,7 @@ def spec_of(here: Here, out: Path):
 
 
 def differences(here: Here, out: Path) -> tuple[float, float]:
-    """Largest difference of an epoch's loss, and of a student's logit over all records that are not trained on."""
+    """Largest difference of an epoch's loss, and of a student's logit on unseen records."""
     mine, theirs = (read_json(f / "student" / "history.json")["epochs"] for f in (here.out, out))
     losses = max(abs(a[k] - b[k]) for a, b in zip(mine, theirs, strict=True) for k in a)
     features = Features.load(here.outputs["encode"].path)

@@ -1,4 +1,4 @@
-"""`concord doctor --cluster` on a real cluster: all well, and what it says when one thing is not."""
+"""`concord doctor --cluster` on a real cluster: all well, and with one fault at a time."""
 
 import json
 import subprocess
@@ -31,7 +31,7 @@ def bad(findings: list[Finding]) -> dict[str, str]:
 
 
 def jobs(kubectl: Kubectl, namespace: str) -> list[str]:
-    """Jobs that are there and not on their way out."""
+    """Existing Jobs that are not being deleted."""
     items = kubectl.json("-n", namespace, "get", "jobs")["items"]
     return [j["metadata"]["name"] for j in items if "deletionTimestamp" not in j["metadata"]]
 

@@ -1,4 +1,4 @@
-"""The short form of the seeded fault runs; ``python -m tests.cluster.faults --runs 100 --seed 100`` is the long one."""
+"""A short series of seeded faults; ``python -m tests.cluster.faults`` runs a long one."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""The whole flow as a pod of the Prefect work pool, against a team's servers, with its trainings as Jobs."""
+"""The whole flow as a pod of the Prefect work pool, with a team's servers and training Jobs."""
 
 import json
 from dataclasses import replace
@@ -56,7 +56,7 @@ def test_the_flow_in_a_pod_makes_a_champion_in_the_teams_ledger_and_registry(tea
 
 
 def test_its_trainings_were_jobs_that_its_own_account_submitted(team, first):
-    """Two accounts may create Jobs in the namespace; the worker knows of one Job only, the flow's."""
+    """Both accounts may create Jobs in the namespace; the worker tracks only the flow's Job."""
     events = team.kubectl.json("-n", team.namespace, "get", "events")["items"]
     jobs = {e["involvedObject"]["name"] for e in events if e["reason"] == "SuccessfulCreate"}
     submitted = {
@@ -119,7 +119,7 @@ def test_a_second_run_in_another_pod_skips_all_steps_and_decides_nothing(team):
 
 
 def like_the_flow(team, name, *, env_from, arguments):
-    """A pod as the work pool makes it, with another command; gives its exit code and what it wrote."""
+    """Run a command in a pod of the work pool; return its exit code and output."""
     flow = team.kubectl.json("-n", team.namespace, "get", "pods", "-l", "concord/task=flow")[
         "items"
     ][0]

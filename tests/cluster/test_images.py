@@ -1,6 +1,7 @@
-"""The train, serve and flow images: built from the Dockerfiles, run as pods that the strictest Pod Security Standard accepts.
+"""The train, serve and flow images, built from the Dockerfiles, run under `restricted` security.
 
-Minutes of work and some 25 GB of disk, so it is run by name: ``make test-images`` prints sizes and start times.
+It takes minutes and some 25 GB of disk, so it runs only by name: ``make test-images`` prints sizes
+and start times.
 """
 
 import json
@@ -124,7 +125,8 @@ def block(
             patch.setenv(name, value)
         s3fs.S3FileSystem.clear_instance_cache()
         yield {
-            "where": "kubernetes", "namespace": restricted, "image": images.name("train"), "image_pull_policy": "Never",
+            "where": "kubernetes", "namespace": restricted,
+            "image": images.name("train"), "image_pull_policy": "Never",
             "node_selector": {"kubernetes.io/hostname": NODE}, "cpu": 0.5, "memory": "2Gi",
             "exchange": {"uri": s3.uri("images")},
             "env": {name: s3.env[name] for name in ("AWS_ENDPOINT_URL", "AWS_DEFAULT_REGION")},
@@ -152,7 +154,8 @@ def pod(name: str, image: str, command: list[str], **more: Any) -> dict[str, Any
         **({"command": command} if command else {}), **more,
     }  # fmt: skip
     spec = {
-        "restartPolicy": "Never", "automountServiceAccountToken": False, "nodeName": NODE, "containers": [container],
+        "restartPolicy": "Never", "automountServiceAccountToken": False,
+        "nodeName": NODE, "containers": [container],
         # The user is the image's own.
         "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
         "volumes": [{"name": "tmp", "emptyDir": {}}],
@@ -187,14 +190,16 @@ def test_an_image_is_as_small_and_as_bare_as_it_says_and_runs_as_nobody(
 ) -> None:
     asked = f"""
 import importlib.util, json, os, sys
-exec(compile({(FOLDER / "sizes.py").read_text()!r}, "sizes", "exec"), about := {{"__name__": "sizes"}})
+about = {{"__name__": "sizes"}}
+exec(compile({(FOLDER / "sizes.py").read_text()!r}, "sizes", "exec"), about)
 present = [name for name in {FORBIDDEN[image]!r} if importlib.util.find_spec(name)]
 try:
     open("/app/written", "w")
     root = "writable"
 except OSError as error:
     root = error.strerror
-print(json.dumps(dict(sizes=about["measure"](about["Path"]("/")), present=present, user=os.getuid(), root=root)))
+sizes = about["measure"](about["Path"]("/"))
+print(json.dumps(dict(sizes=sizes, present=present, user=os.getuid(), root=root)))
 """
     words, _ = ran(
         kubectl, restricted, pod(f"about-{image}", images.name(image), ["python", "-c", asked])
@@ -287,7 +292,7 @@ def test_the_serve_image_answers_as_a_deployment_with_a_package_from_s3(
 
 
 def overlay(folder: Path, image: str, env: list[dict[str, Any]], namespace: str) -> None:
-    """An overlay of ``infra/kubernetes/serve`` as a user writes one: image, package, and here no claim."""
+    """Write an overlay of ``infra/kubernetes/serve``: image and package, but no claim."""
     name, tag = image.rsplit(":", 1)
     at = "/spec/template/spec"
     patch = [
@@ -298,7 +303,8 @@ def overlay(folder: Path, image: str, env: list[dict[str, Any]], namespace: str)
         {"op": "remove", "path": f"{at}/volumes/1"},
     ]
     tree = {
-        "apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization", "namespace": namespace,
+        "apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization",
+        "namespace": namespace,
         "resources": [os.path.relpath(CHECKOUT / "infra" / "kubernetes" / "serve", folder)],
         "images": [{"name": "concord/serve", "newName": name, "newTag": tag}],
         "patches": [{"target": {"kind": "Deployment"}, "patch": yaml.safe_dump(patch)}],
@@ -314,7 +320,10 @@ def test_the_flow_image_has_the_command_line_and_all_that_it_needs(
     )
     assert "classify" in words
     images.report["flow"]["concord --help, s"] = seconds
-    script = "concord doctor --json; prefect version; dvc --version; python -c 'import bentoml, kubernetes, psycopg'"
+    script = (
+        "concord doctor --json; prefect version; dvc --version; "
+        "python -c 'import bentoml, kubernetes, psycopg'"
+    )
     words, _ = ran(kubectl, restricted, pod("doctor", images.name("flow"), ["sh", "-c", script]))
     findings = json.loads(next(line for line in words.splitlines() if line.startswith('{"ok"')))[
         "findings"
@@ -326,8 +335,9 @@ def test_the_flow_image_has_the_command_line_and_all_that_it_needs(
 
 
 def test_the_flow_image_runs_the_whole_loop(images, kubectl, restricted) -> None:
-    # Nothing that the image lacks goes unseen: validation, encoding, training, evaluation, the Bento, registry and gate. State
-    # lies in the pod, which a flow in a cluster refuses; so this one is not told that it is a pod.
+    # The loop uses all that the image must hold: validation, encoding, training, evaluation, the
+    # Bento, registry and gate. A flow in a cluster refuses to keep its state in the pod; here the
+    # variable that marks a pod is unset.
     script = """
     set -e
     unset KUBERNETES_SERVICE_HOST

@@ -1,4 +1,4 @@
-"""A training as a Job: the same result as here, the truth about how it failed, and one Job whoever is killed."""
+"""Training as a Job: the local result, correct reports of failure, one Job despite kills."""
 
 import json
 import os

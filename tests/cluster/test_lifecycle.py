@@ -1,4 +1,4 @@
-"""`make cluster` and `make cluster-down`: mended after a kill -9 of anything, and gone without a trace."""
+"""`make cluster` recovers after a kill -9 of anything; `make cluster-down` leaves no trace."""
 
 import json
 import os
@@ -100,7 +100,10 @@ def test_a_cluster_is_mended_after_kill_9_and_leaves_nothing_behind() -> None:
 
 
 def test_a_cluster_needs_root_and_says_so() -> None:
-    script = "import os, sys; from tools.testcluster.__main__ import main; os.setuid(65532); sys.exit(main(['up']))"
+    script = (
+        "import os, sys; from tools.testcluster.__main__ import main; "
+        "os.setuid(65532); sys.exit(main(['up']))"
+    )
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, cwd=CHECKOUT, check=False
     )

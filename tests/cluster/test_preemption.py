@@ -1,4 +1,4 @@
-"""A pod of higher priority takes the training's place: it checkpoints, comes again, and ends as an undisturbed one."""
+"""A preempted training run writes a checkpoint, resumes, and gives the undisturbed result."""
 
 import secrets
 
@@ -72,7 +72,7 @@ def test_a_preempted_training_resumes_and_ends_as_an_undisturbed_one(
 
     assert any("PreemptionByScheduler" in line for line in training.said), training.said
     about = attempt.about
-    # It began where the preempted pod stopped, and no step was done twice beyond what is configured.
+    # It resumed near where the preempted pod stopped and repeated at most CHECKPOINT_STEPS steps.
     assert about["resumed_from"] >= reached - CHECKPOINT_STEPS
     assert about["executed_steps"] == about["steps"] - about["resumed_from"] > 0
     assert digest_folder(tmp_path / "out") == digest_folder(here(spec, tmp_path / "here"))

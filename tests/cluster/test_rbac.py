@@ -1,4 +1,4 @@
-"""The kustomize base on a real API server: accounts can do what they need and nothing else; a quota that is used up is told."""
+"""The kustomize base on a real API server: minimal rights, and an exceeded quota is reported."""
 
 import itertools
 import json
@@ -76,7 +76,8 @@ def base(kubectl: Kubectl, namespace: str, tmp_path_factory: pytest.TempPathFact
     }
     (overlay / "kustomization.yaml").write_text(yaml.safe_dump(tree))
     kubectl("apply", "-k", str(overlay))
-    # Pods of tests mount this machine's folders, which `restricted` forbids; tests of the images run under it.
+    # Pods of tests mount this machine's folders, which `restricted` forbids; only the tests of
+    # images run under it.
     kubectl(
         "label",
         "--overwrite",

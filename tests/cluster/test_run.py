@@ -1,4 +1,4 @@
-"""A whole run whose trainings are Jobs: their lines reach the terminal and Prefect, and where it trained is part of no key."""
+"""A whole run that trains in Jobs: logs reach terminal and Prefect; the place is in no key."""
 
 import json
 import os

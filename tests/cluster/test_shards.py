@@ -1,4 +1,4 @@
-"""Encoding and batch prediction as the indexes of a Job: equal to one process here, and resumed where a pod was taken away."""
+"""Encoding and batch prediction in indexed Jobs: equal to one process, resumed after eviction."""
 
 import io
 import threading
@@ -35,7 +35,7 @@ RECORDS = 240
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    """A data set with files as media, its accepted records, and the features that one process makes of them."""
+    """A data set with media files, its accepted records and its features from one process."""
     return tiny.encoded(tmp_path_factory.mktemp("shards"), RECORDS)
 
 

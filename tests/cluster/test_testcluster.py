@@ -1,4 +1,4 @@
-"""The cluster of `make cluster` is a Kubernetes cluster: two nodes, names, logs, limits, GPUs, and faults that it survives."""
+"""The test cluster is Kubernetes: two nodes, DNS, logs, limits, GPUs, recovery from faults."""
 
 import json
 import subprocess
@@ -114,7 +114,8 @@ def test_a_pod_is_not_root_cannot_write_its_root_and_reaches_the_api_server(
 ) -> None:
     script = (
         "id -u; touch /bin/x 2>&1 | grep -o 'Read-only file system'; "
-        "nc -w 5 $KUBERNETES_SERVICE_HOST $KUBERNETES_SERVICE_PORT </dev/null && nslookup kubernetes.default.svc.cluster.local"
+        "nc -w 5 $KUBERNETES_SERVICE_HOST $KUBERNETES_SERVICE_PORT </dev/null "
+        "&& nslookup kubernetes.default.svc.cluster.local"
     )
     kubectl.apply(pod("modest", ["sh", "-c", script]), namespace)
     assert finished(kubectl, namespace, "modest") == "Succeeded"
@@ -169,8 +170,11 @@ def test_pods_run_the_checkout_with_its_own_interpreter(
     volumes = [
         {"name": v["name"], "hostPath": {"path": v["host_path"]}} for v in pod_code["volumes"]
     ]
-    says = "import os, components, torch; print(os.getuid(), components.__file__, float(torch.ones(2) @ torch.ones(2)))"
-    made = pod("python", ["python", "-c", says], volumes=volumes)
+    script = (
+        "import os, components, torch; "
+        "print(os.getuid(), components.__file__, float(torch.ones(2) @ torch.ones(2)))"
+    )
+    made = pod("python", ["python", "-c", script], volumes=volumes)
     made["spec"]["containers"][0] |= {
         "volumeMounts": mounts,
         "env": [{"name": name, "value": value} for name, value in pod_code["env"].items()],

@@ -20,7 +20,7 @@ def prefect_server(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def first(tmp_path_factory, prefect_server):  # noqa: ARG001
-    """Configuration, state folder and result of a first run; tests that change them ask for ``again``."""
+    """Configuration, state folder and result of a first run; use ``again`` to change them."""
     folder = tmp_path_factory.mktemp("loop")
     path = tiny.config(folder, tiny.make(folder / "data"))
     result = outcome(path, folder / "home")
@@ -33,7 +33,8 @@ def first(tmp_path_factory, prefect_server):  # noqa: ARG001
 def again(first):
     """The folder of the first run, put back afterwards.
 
-    MLflow's own folder stays as it is: its artifacts have absolute places and this process holds its database open.
+    MLflow's folder stays as it is: its artifacts have absolute paths, and this process holds its
+    database open.
     """
     folder = first[0].parent
     yield folder

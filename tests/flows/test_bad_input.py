@@ -1,4 +1,4 @@
-"""What a user can get wrong: one clear message, no traceback, and everything that was there before is untouched."""
+"""Wrong input by users: one clear message, no traceback, and all that existed is untouched."""
 
 import errno
 import os

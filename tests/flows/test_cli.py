@@ -10,8 +10,9 @@ from typer.main import get_command
 from flows.cli import app
 
 VERBS = [
-    "classify", "data check", "data glyphs", "data import", "demo", "doctor", "evaluate", "explain", "ledger", "plan",
-    "promote", "rollback", "run", "runs cancel", "runs clean", "runs list", "search", "serve",
+    "classify", "data check", "data glyphs", "data import", "demo", "doctor", "evaluate", "explain",
+    "ledger", "plan", "promote", "rollback", "run", "runs cancel", "runs clean", "runs list",
+    "search", "serve",
 ]  # fmt: skip
 
 
@@ -46,7 +47,8 @@ def test_every_command_takes_json_and_shows_an_example(name, command):
 
 
 def test_help_imports_nothing_heavy():
-    code = "import sys, flows.cli; print([m for m in ('torch', 'prefect', 'mlflow', 'pydantic', 'pyarrow') if m in sys.modules])"
+    heavy = ("torch", "prefect", "mlflow", "pydantic", "pyarrow")
+    code = f"import sys, flows.cli; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
@@ -61,7 +63,8 @@ def test_a_missing_configuration_is_wrong_use(tmp_path):
 def test_five_mistakes_are_told_at_once(tmp_path):
     path = tmp_path / "bad.yaml"
     path.write_text(
-        "name: Bad Name\ndata: {uri: x, manifst: y}\nmodel: {fusion: gatd, dim: wide}\ntraining: {epochs: 0}\n",
+        "name: Bad Name\ndata: {uri: x, manifst: y}\n"
+        "model: {fusion: gatd, dim: wide}\ntraining: {epochs: 0}\n",
         encoding="utf-8",
     )
     done = concord("run", str(path), home=tmp_path)

@@ -1,4 +1,4 @@
-"""A step whose output changes must raise its version: else old outputs would be taken for new ones."""
+"""A step whose output changes must raise its version; else stale outputs would be reused."""
 
 import json
 

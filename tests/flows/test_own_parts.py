@@ -1,4 +1,4 @@
-"""A user's own parts in the whole loop: registered, promoted and served without the user's files."""
+"""A user's own parts in the whole loop: registered, promoted, and served without the files."""
 
 import json
 import shutil

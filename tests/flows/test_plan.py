@@ -58,7 +58,8 @@ def test_the_object_has_its_own_size_and_every_power_of_ten(planned):
     }
     for one in value["plans"]:
         assert [s["name"] for s in one["stages"]] == [
-            "validate", "encode", "teach", "pseudo_label", "train", "baselines", "evaluate", "package",
+            "validate", "encode", "teach", "pseudo_label",
+            "train", "baselines", "evaluate", "package",
         ]  # fmt: skip
         assert {c["what"] for c in one["engines"]} == {*(s["name"] for s in one["stages"]), "index"}
         assert all(s["seconds"] >= 0 for s in one["stages"])

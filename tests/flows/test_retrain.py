@@ -1,4 +1,4 @@
-"""The whole loop on a tiny data set, with the real engines: what runs again, what is decided, what survives."""
+"""The whole loop on a tiny data set with the real engines: reruns, decisions, recovery."""
 
 import json
 import os

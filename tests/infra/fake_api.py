@@ -1,4 +1,4 @@
-"""A tiny API server over real HTTP: Jobs, pods, events and nodes in memory, and answers that go wrong on purpose."""
+"""A tiny API server over real HTTP: objects in memory, and faulty answers on request."""
 
 import copy
 import json
@@ -18,7 +18,7 @@ PODS = f"/api/v1/namespaces/{NAMESPACE}/pods"
 
 
 class FakeApi:
-    """What the server knows; tests change it, and watchers are told."""
+    """The server's state; tests change it, and watchers receive the changes."""
 
     def __init__(self):
         self.objects = {"jobs": {}, "pods": {}, "events": {}, "nodes": {}, "services": {}}
@@ -29,7 +29,7 @@ class FakeApi:
         self.version = 1
         self.lock = threading.RLock()
         self.silent = False
-        """Watches stay open and say nothing."""
+        """Watches stay open and send nothing."""
         self.held = False
         """Finalizers keep what is deleted."""
         self._watchers = []
@@ -80,7 +80,7 @@ class FakeApi:
         return len(self._watchers)
 
     def fail(self, status, times=1, *, method=None, path="", headers=None, after=False, body=None):
-        """Answer the next requests of a kind with an error; ``after``: do what they ask for all the same."""
+        """Answer the next requests of a kind with an error; ``after``: once they took effect."""
         for _ in range(times):
             self._faults.append((method, path, status, headers or {}, after, body))
 

@@ -1,4 +1,4 @@
-"""What ``concord doctor --cluster CONFIG`` makes of an API server's answers; the server's side is as Kubernetes answers."""
+"""``concord doctor --cluster CONFIG`` against API answers taken from real Kubernetes."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Submit, watch, logs and cancel against a small API server over real HTTP that goes wrong on purpose."""
+"""Submit, watch, logs and cancel against a small, deliberately faulty API server over HTTP."""
 
 import threading
 import time
@@ -40,7 +40,7 @@ def api(tmp_path, monkeypatch):
 
 
 class Run:
-    """A cluster as the code sees it, and what it said."""
+    """A Cluster and the messages it sent."""
 
     def __init__(self, **changes):
         self.said, self.lines = [], []
@@ -473,7 +473,10 @@ def test_a_quota_that_a_pod_alone_exceeds_is_told_at_once_and_a_full_one_waited_
 ):
     run = Run(pending_timeout_s=60 if hopeless else 1)
     uid, _ = run.submit()
-    said = f"exceeded quota: q, requested: requests.memory=8Gi, used: requests.memory=10Gi, limited: requests.memory={limited}"
+    said = (
+        "exceeded quota: q, requested: requests.memory=8Gi, "
+        f"used: requests.memory=10Gi, limited: requests.memory={limited}"
+    )
     api.put(
         "events",
         "e",

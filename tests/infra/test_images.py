@@ -1,4 +1,4 @@
-"""What can be told of the images without building them: locks, Dockerfiles, what is thrown out, how they are measured."""
+"""The images without building them: locks, Dockerfiles, removed files, and their measuring."""
 
 import re
 import subprocess
@@ -27,7 +27,7 @@ FORBIDDEN_IN_TRAINING = {
 
 
 def _pinned(lock: Path) -> dict[str, set[str]]:
-    """Distribution with version to its hashes; a reader of its own, not the one that wrote the locks."""
+    """Map each distribution and version to its hashes, independently of the locks' writer."""
     found: dict[str, set[str]] = {}
     for line in lock.read_text().splitlines():
         if match := re.match(r"([a-z0-9][a-z0-9.-]*)(?:\[[a-z,-]+\])?==([^ ;\\]+)", line):
@@ -105,7 +105,8 @@ def test_all_images_begin_with_the_same_layers() -> None:
 def test_sizes_tell_torch_from_the_rest_and_count_a_linked_file_once(tmp_path: Path) -> None:
     site = tmp_path / "opt" / "concord" / "lib" / "python3.11" / "site-packages"
     for name, size in {
-        "torch/lib/a.so": 3_000_000, "nvidia/cublas/b.so": 2_000_000, "nvidia_cublas-13.1.dist-info/RECORD": 1_000_000,
+        "torch/lib/a.so": 3_000_000, "nvidia/cublas/b.so": 2_000_000,
+        "nvidia_cublas-13.1.dist-info/RECORD": 1_000_000,
         "triton/c.so": 1_000_000, "torchmetrics/d.py": 500_000, "numpy/e.so": 700_000,
     }.items():  # fmt: skip
         (site / name).parent.mkdir(parents=True, exist_ok=True)
@@ -153,7 +154,8 @@ def test_the_builder_is_given_the_digest_of_exactly_what_it_copies(tmp_path: Pat
     # A builder of our own that keeps what it is given: options, and the context.
     builder = tmp_path / "builder"
     builder.write_text(
-        f'#!/bin/sh\nprintf "%s\\n" "$@" > {tmp_path}/words\nfor last; do :; done\ncp -r "$last" {tmp_path}/context\n'
+        f'#!/bin/sh\nprintf "%s\\n" "$@" > {tmp_path}/words\n'
+        f'for last; do :; done\ncp -r "$last" {tmp_path}/context\n'
     )
     builder.chmod(0o755)
     command = [

@@ -1,4 +1,4 @@
-"""The kustomize bases: objects fit the published schemas, rights stay inside the namespace, pods have no more than needed."""
+"""The kustomize bases: valid against published schemas, namespaced and minimal rights."""
 
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ def _objects(base: str) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("version", ["1.31", "1.35"])
 @pytest.mark.parametrize("base", BASES)
 def test_every_object_fits_the_published_schema(base: str, version: str) -> None:
-    # The schemas are Kubernetes' own, packaged by kubernetes-validate; strict: an unknown field is an error.
+    # Kubernetes' own schemas, packaged by kubernetes-validate; strict rejects unknown fields.
     objects = _objects(base)
     for tree in objects:
         kubernetes_validate.validate(tree, version, strict=True)
@@ -82,6 +82,6 @@ def test_the_service_is_probed_where_it_answers_and_has_a_read_only_root() -> No
     deployment = next(tree for tree in _objects("serve") if tree["kind"] == "Deployment")
     container = deployment["spec"]["template"]["spec"]["containers"][0]
     assert container["securityContext"]["readOnlyRootFilesystem"] is True
-    assert {probe: container[f"{probe}Probe"]["httpGet"]["path"] for probe in ("startup", "readiness", "liveness")} == {
-        "startup": "/readyz", "readiness": "/readyz", "liveness": "/livez",
-    }  # fmt: skip
+    probes = ("startup", "readiness", "liveness")
+    paths = {probe: container[f"{probe}Probe"]["httpGet"]["path"] for probe in probes}
+    assert paths == {"startup": "/readyz", "readiness": "/readyz", "liveness": "/livez"}

@@ -1,4 +1,4 @@
-"""Manifests against the schemas that Kubernetes publishes, and the rules that schemas do not know."""
+"""Manifests against the schemas that Kubernetes publishes, and rules beyond the schemas."""
 
 import kubernetes_validate
 import pytest
@@ -205,7 +205,7 @@ def required(config):
 
 
 def matches(term, labels):
-    """What the API documentation says of In and NotIn."""
+    """The semantics of In and NotIn in the API documentation."""
     return all(
         (labels.get(key) in values) == (operator == "In")
         for key, (operator, values) in term.items()

@@ -1,4 +1,4 @@
-"""The work pool's template and the deployments, without a server: filled in as Prefect does it, read as Kubernetes does."""
+"""The work pool's template and the deployments without a server, filled in as by Prefect."""
 
 import json
 import re

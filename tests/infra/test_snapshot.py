@@ -1,4 +1,4 @@
-"""Where a Job stands, why it waits and when it is given up: pure functions of what the API server shows."""
+"""A Job's state, why it waits and when to give up: pure functions of the API's objects."""
 
 import pytest
 

@@ -209,6 +209,9 @@ def test_a_body_that_is_too_large_is_refused_by_its_declared_length_or_by_what_c
         assert f"{most:,}" in response.json()["message"]
 
 
+KEYS = st.sampled_from(["records", "query", "text", "image", "facts", "weight", "tags"])
+
+
 @settings(
     max_examples=60,
     deadline=None,
@@ -218,7 +221,7 @@ def test_a_body_that_is_too_large_is_refused_by_its_declared_length_or_by_what_c
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
         lambda inner: st.lists(inner, max_size=3)
-        | st.dictionaries(st.sampled_from(["records", "query", "text", "image", "facts", "weight", "tags"]), inner, max_size=4),
+        | st.dictionaries(KEYS, inner, max_size=4),
         max_leaves=12,
     )
 )  # fmt: skip

@@ -53,7 +53,8 @@ def test_the_same_package_gives_the_same_bytes(bento, tmp_path):
 
 
 ABSENT = (
-    "prefect", "mlflow", "great_expectations", "dvc", "kubernetes", "sklearn", "scipy", "matplotlib", "pandas",
+    "prefect", "mlflow", "great_expectations", "dvc", "kubernetes",
+    "sklearn", "scipy", "matplotlib", "pandas",
 )  # fmt: skip
 
 

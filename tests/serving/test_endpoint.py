@@ -1,4 +1,4 @@
-"""Real servers on the loopback: they answer, they follow the champion, and they leave nothing behind."""
+"""Real servers on the loopback: they answer, follow the champion, and leave nothing behind."""
 
 import os
 import re
@@ -86,7 +86,10 @@ def test_health_metrics_and_the_page_are_there(endpoint):
         assert http.get("/", follow_redirects=True).url.path == "/docs"
         http.get("/v1/model")
         metrics = http.get("/metrics").text
-    counted = r'bentoml_service_request_total\{endpoint="/v1/model",http_response_code="200".*service_name="tiny"'
+    counted = (
+        r'bentoml_service_request_total\{endpoint="/v1/model",http_response_code="200"'
+        r'.*service_name="tiny"'
+    )
     assert re.search(counted, metrics)
 
 
@@ -137,8 +140,10 @@ def registered(home, *digests):
         home.root.mkdir(parents=True)
         package.symlink_to(packed().package)
     for version, digest in enumerate(digests, 1):
-        entry = Entry(time=NOW, model="tiny", kind="registration", version=version, package_digest=digest, actor="gate",
-                      details={"package": "package"})  # fmt: skip
+        entry = Entry(
+            time=NOW, model="tiny", kind="registration", version=version, package_digest=digest,
+            actor="gate", details={"package": "package"},
+        )  # fmt: skip
         Ledger(home.ledger).append(entry)
 
 
@@ -158,9 +163,11 @@ def promoted(home, version, digest):
 
 def supervisor(home, port):
     code = (
-        "import sys; from pathlib import Path; from components.config.home import find; from serving.follow import supervise\n"
+        "import sys; from pathlib import Path; "
+        "from components.config.home import find; from serving.follow import supervise\n"
         "told = lambda line: print(line, flush=True)\n"
-        "supervise(find(Path(sys.argv[1])), 'tiny', host='127.0.0.1', port=int(sys.argv[2]), told=told, poll_seconds=0.2)\n"
+        "supervise(find(Path(sys.argv[1])), 'tiny', host='127.0.0.1', port=int(sys.argv[2]), "
+        "told=told, poll_seconds=0.2)\n"
         "assert 'mlflow' not in sys.modules and 'torch' not in sys.modules"
     )
     command = [sys.executable, "-c", code, str(home.root), str(port)]

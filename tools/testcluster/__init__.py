@@ -1,1 +1,1 @@
-"""A real Kubernetes cluster of two nodes on one Linux machine, without Docker and without pulling images."""
+"""A real two-node Kubernetes cluster on one Linux machine, without Docker or image pulls."""

@@ -1,4 +1,4 @@
-"""The command line of the test cluster: ``python -m tools.testcluster up|down|status|image|run``."""
+"""The test cluster's command line: ``python -m tools.testcluster up|down|status|image|run``."""
 
 import argparse
 import os
@@ -65,7 +65,7 @@ def _status() -> int:
 
 
 def _run(command: list[str]) -> int:
-    """Run a command on the cluster that is set, else on this one, which is put down again if it was started for it."""
+    """Run a command on the configured cluster, else on this one, stopped if started for it."""
     if os.environ.get("KUBECONFIG"):
         say(f"on the cluster of KUBECONFIG={os.environ['KUBECONFIG']}")
         return subprocess.run(command, check=False).returncode

@@ -14,7 +14,7 @@ from tools.testcluster.shell import MissingError, say, stream
 MODULES = Path(__file__).parent / "binaries"
 KUBERNETES = "1.35.4"
 _VERSION = "k8s.io/component-base/version"
-# Without them the API server says that it is v0.0.0, or refuses to start.
+# Without them the API server reports v0.0.0, or refuses to start.
 _STAMP = (
     f"-X {_VERSION}.gitVersion=v{KUBERNETES} -X {_VERSION}.gitMajor=1 -X {_VERSION}.gitMinor=35 "
     f"-X {_VERSION}.gitTreeState=clean"
@@ -24,7 +24,7 @@ _SHOW_EVERY_S = 15
 
 @dataclass(frozen=True)
 class Module:
-    """A Go module whose files pin every version, and the programs that come out of it by package."""
+    """A Go module whose files pin every version, and its programs by package."""
 
     name: str
     programs: dict[str, str]

@@ -1,4 +1,4 @@
-"""Images from Dockerfiles: built with buildah on a Debian base made here, and loaded into the nodes."""
+"""Images from Dockerfiles: built by buildah on a local Debian base, loaded into the nodes."""
 
 import fcntl
 import hashlib
@@ -43,8 +43,8 @@ def image(
 ) -> int:
     """Build an image and load it into the nodes; its size in bytes.
 
-    The build sees this machine's network, certificates and pip configuration, and never pulls: ``BASE`` is the Debian
-    base made here unless given.
+    The build uses this machine's network, certificates and pip configuration, and never pulls:
+    ``BASE`` defaults to the Debian base made here.
 
     Args:
         name: repository and tag, as pods name it.

@@ -24,7 +24,7 @@ _LOOPBACKS = Path("/var/lib/cni/results")
 
 
 def up() -> bool:
-    """Start what does not run and wait until both nodes are Ready; False when all of it ran already."""
+    """Start what is not running and wait for both nodes; False when all of it ran already."""
     machine.require(machine.NODE_PACKAGES)
     with _only_one():
         for module in (KUBERNETES_MODULE, COREDNS):

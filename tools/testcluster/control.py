@@ -1,4 +1,4 @@
-"""The control plane: etcd, API server, controller manager, scheduler and cluster DNS, as processes of this machine."""
+"""The control plane as local processes: etcd, API server, controllers, scheduler, DNS."""
 
 import subprocess
 
@@ -41,7 +41,7 @@ def start() -> None:
 
 
 def ready() -> bool:
-    """Whether the API server says that it is ready."""
+    """Whether the API server reports that it is ready."""
     asked = [
         binary("kubectl"),
         "--kubeconfig",
@@ -58,7 +58,7 @@ def ready() -> bool:
 
 
 def has_account() -> bool:
-    """Whether pods can be created in the default namespace: its service account is there."""
+    """Whether pods can be created in the default namespace: its service account exists."""
     return bool(kubectl("get", "serviceaccount", "default", "--ignore-not-found"))
 
 

@@ -17,7 +17,7 @@ API_CERTIFICATE = (
 KUBELET_CLIENT = PKI / "kubelet-client.crt"
 KUBELET_CLIENT_KEY = PKI / "kubelet-client.key"
 DNS_USER = "concord:coredns"
-# User and group of each token; the groups and user names are the ones that Kubernetes gives rights to.
+# User and group of each token; Kubernetes grants rights to these names.
 _USERS = {
     "admin": ("admin", "system:masters"),
     "controller-manager": ("system:kube-controller-manager", ""),

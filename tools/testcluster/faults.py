@@ -1,4 +1,4 @@
-"""What can go wrong with a cluster, done to this one: nodes, runtimes, etcd and API server, by process id."""
+"""Faults of a cluster: kill its nodes, runtimes, etcd and API server, by process id."""
 
 import shutil
 import signal
@@ -11,12 +11,12 @@ from tools.testcluster.shell import wait_for
 
 
 def kill_kubelet(node: str) -> None:
-    """Kill a kubelet: its containers go on, and the node is NotReady 20 s later."""
+    """Kill a kubelet: its containers keep running, and the node is NotReady 20 s later."""
     processes.stop(nodes.kubelet_name(node_called(node)), signal.SIGKILL)
 
 
 def start_kubelet(node: str) -> None:
-    """Start a killed kubelet again and wait until the API server has heard from it and its GPUs are back."""
+    """Restart a killed kubelet and wait until the API server sees it and its GPUs again."""
     which = node_called(node)
     before = nodes.heartbeat(which)
     nodes.start_kubelet(which)
@@ -29,14 +29,14 @@ def start_kubelet(node: str) -> None:
 
 
 def restart_containerd(node: str) -> None:
-    """Kill the container runtime of a node and start it again: containers go on below their shims."""
+    """Kill and restart a node's container runtime; containers keep running in their shims."""
     which = node_called(node)
     processes.stop(nodes.containerd_name(which), signal.SIGKILL)
     nodes.start_containerd(which)
 
 
 def lose_node(node: str) -> None:
-    """Lose a node as if its power were cut: kubelet, runtime and every process of its containers end at once."""
+    """Kill kubelet, runtime and all container processes of a node, as a power cut would."""
     which = node_called(node)
     processes.stop(nodes.kubelet_name(which), signal.SIGKILL)
     processes.stop(nodes.containerd_name(which), signal.SIGKILL)
@@ -44,14 +44,14 @@ def lose_node(node: str) -> None:
 
 
 def restore_node(node: str) -> None:
-    """Start a lost node as after a reboot, without the out-of-service taint, and wait until it is Ready."""
+    """Start a lost node as after a reboot, remove its out-of-service taint, wait for Ready."""
     which = node_called(node)
     nodes.clear(which)
     for folder in ("containerd-run", "runc"):
         shutil.rmtree(which.folder / folder, ignore_errors=True)
     nodes.start_containerd(which)
     start_kubelet(node)
-    with suppress(UserError):  # kubectl fails where there is no such taint
+    with suppress(UserError):  # kubectl fails without the taint
         control.kubectl("taint", "node", node, "node.kubernetes.io/out-of-service-")
 
 

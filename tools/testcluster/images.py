@@ -1,4 +1,4 @@
-"""Images made here, for nothing is pulled: a pause, and a small one in which the checkout's own Python runs."""
+"""Images made here, without pulling: pause, and a small one that runs the checkout's Python."""
 
 import hashlib
 import io
@@ -19,8 +19,8 @@ PAUSE = "concord/pause:dev"
 TEST = "concord/test:dev"
 # What compiled wheels take from the system (PEP 600), and what name lookup loads at run time.
 _WHEEL_LIBRARIES = (
-    "libstdc++.so.6", "libgcc_s.so.1", "libm.so.6", "libdl.so.2", "librt.so.1", "libpthread.so.0", "libutil.so.1",
-    "libresolv.so.2", "libnss_dns.so.2", "libnss_files.so.2", "libz.so.1",
+    "libstdc++.so.6", "libgcc_s.so.1", "libm.so.6", "libdl.so.2", "librt.so.1", "libpthread.so.0",
+    "libutil.so.1", "libresolv.so.2", "libnss_dns.so.2", "libnss_files.so.2", "libz.so.1",
 )  # fmt: skip
 _FILES = {
     "etc/passwd": "root:x:0:0::/root:/bin/sh\nconcord:x:1000:1000::/tmp:/bin/sh\n"
@@ -89,7 +89,7 @@ def _test(archive: Path) -> None:
 
 
 def libraries(prefix: Path = Path(sys.base_prefix)) -> set[Path]:
-    """The system libraries that an interpreter, its own modules and compiled wheels need, as its host has them."""
+    """The host's system libraries that an interpreter, its modules and compiled wheels need."""
     modules = list((prefix / "lib").glob("python3.*/lib-dynload/*.so"))
     listed = subprocess.run(
         ["ldd", str(Path(sys.executable).resolve()), *map(str, modules)],

@@ -14,7 +14,7 @@ CACHE = Path(
 KUBECONFIG = STATE / "kubeconfig"
 
 SERVICE_RANGE = f"10.98.{NUMBER}.0/24"
-# The API server listens on the very address of the `kubernetes` Service, so pods reach it without kube-proxy.
+# The API server listens on the `kubernetes` Service's address: pods reach it without kube-proxy.
 API_ADDRESS = f"10.98.{NUMBER}.1"
 API_URL = f"https://{API_ADDRESS}:443"
 POD_RANGE = f"10.97.{NUMBER}.0/24"
@@ -29,7 +29,7 @@ SCHEDULER_PORT = 24110 + NUMBER
 
 @dataclass(frozen=True)
 class Node:
-    """One node: its name, its address on ``lo``, and the folders of its container runtime and kubelet."""
+    """One node: its name, its address on ``lo``, and its runtime's and kubelet's folders."""
 
     name: str
     address: str
@@ -53,6 +53,6 @@ def node(name: str) -> Node:
     """The node of this name.
 
     Raises:
-        KeyError: there is none.
+        KeyError: no such node.
     """
     return {each.name: each for each in NODES}[name]

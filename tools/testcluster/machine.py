@@ -11,7 +11,7 @@ from tools.testcluster.network import CNI_BINARIES
 from tools.testcluster.shell import MissingError, say
 
 BUSYBOX = Path("/bin/busybox")
-# A program (or file) that shows that a Debian package is there.
+# A program (or file) that shows that a Debian package is installed.
 NODE_PACKAGES = {
     "containerd": "containerd",
     "runc": "runc",
@@ -27,11 +27,13 @@ def require(packages: dict[str, str]) -> None:
     """Check the machine and install Debian packages that it lacks.
 
     Raises:
-        MissingError: not Linux, not root, no apt where a package is missing, or an installation that fails.
+        MissingError: not Linux, not root, a package is missing and apt too, or its installation
+            failed.
     """
     if (sys.platform, platform.machine()) != ("linux", "x86_64"):
         raise MissingError(
-            f"got {sys.platform} on {platform.machine()}, wanted Linux on x86_64: the nodes are made for it"
+            f"got {sys.platform} on {platform.machine()}, wanted Linux on x86_64: "
+            "the nodes are made for it"
         )
     if os.geteuid() != 0:
         raise MissingError(
@@ -46,7 +48,8 @@ def require(packages: dict[str, str]) -> None:
         return
     if shutil.which("apt-get") is None:
         raise MissingError(
-            f"missing {', '.join(lacking)}, and no apt-get to install them with: install them by hand"
+            f"missing {', '.join(lacking)}, and no apt-get to install them with: "
+            "install them by hand"
         )
     say(f"installing {', '.join(lacking)}")
     for command in (
@@ -57,7 +60,8 @@ def require(packages: dict[str, str]) -> None:
         done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
         if done.returncode:
             raise MissingError(
-                f"missing {', '.join(lacking)}: {' '.join(command)} failed:\n{done.stderr.strip()[-1500:]}"
+                f"missing {', '.join(lacking)}: {' '.join(command)} failed:\n"
+                f"{done.stderr.strip()[-1500:]}"
             )
 
 

@@ -1,4 +1,4 @@
-"""The network of the cluster: addresses on ``lo``, one bridge for the pods of both nodes, and their removal."""
+"""The cluster's network: addresses on ``lo`` and one bridge for the pods; and its removal."""
 
 import json
 import subprocess
@@ -13,11 +13,12 @@ _CNI_RESULTS = Path("/var/lib/cni/results")  # containerd keeps them there whate
 
 
 def prepare() -> None:
-    """Give ``lo`` the addresses of the nodes and of the API service, and write the pods' network configuration."""
+    """Give ``lo`` the nodes' and the API service's addresses, write the pods' network file."""
     for address in (API_ADDRESS, *(node.address for node in NODES)):
         _ip("address", "replace", f"{address}/32", "dev", "lo")
     CNI_CONFIG.mkdir(parents=True, exist_ok=True)
-    # One bridge and one list of given addresses: pods of both nodes are neighbours, and the gateway is this machine.
+    # One bridge and one list of assigned addresses: pods of both nodes are neighbours, and this
+    # machine is their gateway.
     bridge = {
         "type": "bridge",
         "bridge": BRIDGE,

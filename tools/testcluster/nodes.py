@@ -63,7 +63,7 @@ def start_kubelet(node: Node) -> None:
 
 
 def _weigh() -> None:
-    """Give all containers together the weight of the processors that the nodes offer, as a kubelet's own hierarchy would.
+    """Give all containers together the CPU weight of the nodes' offered processors.
 
     Else they weigh as much as one process of this machine, and starve beside a busy test.
     """
@@ -150,7 +150,7 @@ def kill_containers(node: Node) -> None:
 
 
 def clear(node: Node) -> None:
-    """Unmount what a stopped node left mounted, and remove its control groups and the sockets of its shims."""
+    """Unmount what a stopped node left mounted; remove its control groups and shim sockets."""
     unmount(node.folder)
     for bundle in _bundles(node):
         address = bundle / "address"
@@ -171,7 +171,7 @@ def _bundles(node: Node) -> list[Path]:
 
 
 def _cgroups(node: Node) -> list[Path]:
-    """The control groups of the containers, in every hierarchy (version 1) or the only one (version 2)."""
+    """The containers' control groups, in every hierarchy (version 1) or the only one (2)."""
     tops = [CGROUPS, *(path for path in CGROUPS.iterdir() if path.is_dir())]
     found = [top / "k8s.io" / bundle.name for bundle in _bundles(node) for top in tops]
     return [path for path in found if path.is_dir()]
@@ -245,7 +245,7 @@ def _kubelet_config(node: Node) -> dict[str, object]:
         "clusterDNS": [DNS_ADDRESS],
         "clusterDomain": "cluster.local",
         "resolvConf": str(STATE / "resolv.conf"),
-        # The kubelet makes no hierarchy of its own; limits of containers are real all the same, below `k8s.io`.
+        # The kubelet makes no hierarchy of its own; limits of containers still apply, in `k8s.io`.
         "cgroupDriver": "cgroupfs",
         "cgroupsPerQOS": False,
         "enforceNodeAllocatable": [],
@@ -253,7 +253,7 @@ def _kubelet_config(node: Node) -> dict[str, object]:
         "failSwapOn": False,
         "localStorageCapacityIsolation": False,
         "makeIPTablesUtilChains": False,
-        # Images cannot be pulled again, and the disk is shared with everything else on this machine.
+        # Images cannot be pulled again, and other programs on this machine fill the same disk.
         "imageGCHighThresholdPercent": 100,
         "imageGCLowThresholdPercent": 99,
         "evictionHard": {

@@ -1,4 +1,4 @@
-"""Servers that outlive the command that starts them: started, found again, stopped by process id."""
+"""Servers that outlive the command that starts them: start, find and stop by process id."""
 
 import json
 import os
@@ -26,7 +26,7 @@ class _Started:
 
 
 def start(name: str, argv: list[str], env: dict[str, str] | None = None) -> int:
-    """Start a server in a session of its own unless it runs; its output goes to ``logs/<name>.log``."""
+    """Start a server in its own session unless it runs; log to ``logs/<name>.log``."""
     LOGS.mkdir(parents=True, exist_ok=True)
     running = pid_of(name)
     if running is not None:
@@ -64,7 +64,7 @@ def start_again(name: str) -> int:
 
 
 def stop(name: str, how: signal.Signals = signal.SIGTERM, wait_s: float = 20) -> bool:
-    """Stop a server and wait until it is gone, by force when the time is over; False when it did not run."""
+    """Stop a server, by force after the timeout; False when it did not run."""
     pid = pid_of(name)
     if pid is None:
         return False
@@ -92,7 +92,7 @@ def known() -> list[str]:
 
 
 def command_of(pid: int) -> list[str]:
-    """The command line of a process; empty when it is gone or only waits to be reaped."""
+    """The command line of a process; empty when it ended or is a zombie."""
     try:
         return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")[:-1]
     except (FileNotFoundError, ProcessLookupError):
@@ -100,7 +100,7 @@ def command_of(pid: int) -> list[str]:
 
 
 def strays() -> list[int]:
-    """Processes whose command line names the state folder: ours even if the notes about them are lost."""
+    """Processes whose command line names the state folder: ours, even without records."""
     ours, mine = f"{STATE}/", os.getpid()
     found = []
     for pid in _all():

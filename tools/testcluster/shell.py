@@ -1,4 +1,4 @@
-"""Running commands and saying what goes on."""
+"""Run commands and report progress."""
 
 import subprocess
 import sys
@@ -81,7 +81,7 @@ def wait_for(what: str, ready: Callable[[], bool], timeout: float, look_at: str)
     """Ask again and again until something is ready.
 
     Raises:
-        UserError: it is not ready in time; the message says where to look.
+        UserError: it is not ready in time; the message names the log to read.
     """
     give_up = time.monotonic() + timeout
     while not ready():

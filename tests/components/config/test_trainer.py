@@ -70,7 +70,8 @@ def test_wrong_keys_and_types_are_all_named_with_the_path_the_user_wrote(tmp_pat
         tolerations=[{"key": "a", "efect": "NoSchedule"}],
     )
     assert [line.split(":")[0] for line in found] == [
-        "trainer.exchange.uri", "trainer.exchange.ury", "trainer.cpu", "trainer.tolerations.0.efect", "trainer.gpu",
+        "trainer.exchange.uri", "trainer.exchange.ury", "trainer.cpu",
+        "trainer.tolerations.0.efect", "trainer.gpu",
     ]  # fmt: skip
     assert "did you mean 'gpus'?" in found[-1]
     assert "did you mean 'effect'?" in found[-2]
@@ -152,5 +153,8 @@ def test_no_key_of_a_step_depends_on_where_training_runs(tmp_path):
 
 
 def test_parsing_imports_no_kubernetes():
-    code = "import sys, components.config.run; assert not [m for m in sys.modules if m.startswith('kubernetes')]"
+    code = (
+        "import sys, components.config.run; "
+        "assert not [m for m in sys.modules if m.startswith('kubernetes')]"
+    )
     subprocess.run([sys.executable, "-c", code], check=True)

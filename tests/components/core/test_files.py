@@ -1,4 +1,4 @@
-"""Files and folders that appear whole or not at all, and the digest of a folder from its listing."""
+"""Files and folders appear whole or not at all; a folder's digest comes from its listing."""
 
 from pathlib import Path
 

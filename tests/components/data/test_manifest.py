@@ -1,4 +1,4 @@
-"""The manifest is parsed strictly and says all mistakes at once."""
+"""The manifest is parsed strictly and all mistakes are reported at once."""
 
 import subprocess
 import sys
@@ -105,7 +105,10 @@ def test_a_missing_manifest_says_what_to_do(tmp_path: Path):
 
 def test_reading_a_manifest_needs_nothing_heavy():
     heavy = "torch pandas sklearn great_expectations pyarrow numpy matplotlib fsspec"
-    code = f"import sys, components.data.manifest; sys.exit(bool([m for m in '{heavy}'.split() if m in sys.modules]))"
+    code = (
+        "import sys, components.data.manifest; "
+        f"sys.exit(bool([m for m in '{heavy}'.split() if m in sys.modules]))"
+    )
     assert (
         subprocess.run(
             [sys.executable, "-c", code], check=False, cwd=Path(__file__).parents[3]

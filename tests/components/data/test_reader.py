@@ -155,7 +155,10 @@ def test_memory_does_not_grow_with_the_set(tmp_path: Path):
 
 
 def test_reading_needs_no_torch():
-    code = "import sys, components.data.reader, components.data.digest; sys.exit('torch' in sys.modules)"
+    code = (
+        "import sys, components.data.reader, components.data.digest; "
+        "sys.exit('torch' in sys.modules)"
+    )
     assert (
         subprocess.run(
             [sys.executable, "-c", code], check=False, cwd=Path(__file__).parents[3]

@@ -1,4 +1,4 @@
-"""The evaluate step: every stored figure is recomputed from the stored answers, and the answers from the model."""
+"""Every stored figure is recomputed from stored predictions, and those from the model."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""The report needs nothing else, shows the pictures, can be read aloud, and does not run what is in the data."""
+"""The report is self-contained, shows pictures, is accessible, and escapes what data holds."""
 
 import json
 import re
@@ -36,7 +36,7 @@ class _Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def hostile(tmp_path_factory):
-    """A run in which a class, a record id, the texts and a warning of validation try to be markup."""
+    """A run whose class, record id, texts and validation warning contain markup."""
     root = tmp_path_factory.mktemp("report")
     with one_thread():
         run = prepare(root, n=160)

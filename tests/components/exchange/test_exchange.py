@@ -1,4 +1,4 @@
-"""The same tests for a folder and for a store that is none (fsspec's own in memory stands for it)."""
+"""The same tests for a folder and for an object store (fsspec's in-memory file system)."""
 
 import errno
 import os

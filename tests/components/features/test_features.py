@@ -86,7 +86,7 @@ def test_encode_gives_what_the_modalities_give(accepted, tmp_path):
 
 
 def _only_empty_facts(found, wanted):
-    """Facts without a single value are no facts once they come from columns."""
+    """Facts from columns count as missing when every column is empty."""
     odd = np.argwhere(found.present != wanted.present)
     return all(found.names[column] == "facts" for _, column in odd)
 
@@ -205,7 +205,9 @@ def slow(self, values):
 cnn.CnnEncoder.encode = slow
 from tests.synthetic import OPTIONS
 out = Path(sys.argv[3]); out.mkdir()
-encoding.encode(accepted=Path(sys.argv[1]), data_uri="", modalities=OPTIONS, cache=Path(sys.argv[2]), out=out)
+encoding.encode(
+    accepted=Path(sys.argv[1]), data_uri="", modalities=OPTIONS, cache=Path(sys.argv[2]), out=out
+)
 """
 
 

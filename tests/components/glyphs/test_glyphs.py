@@ -37,9 +37,8 @@ def test_no_column_gives_the_code_point_away(glyphs: Path):
     manifest = load_manifest(str(glyphs))
     assert not {"id", "group", "label", "face"} & set(manifest.feature_columns)
     table = pq.read_table(glyphs / "records.parquet")
-    names = {
-        f"u{ord(unicodedata.lookup('PLAYING CARD TEN OF DIAMONDS')):05x}": "PLAYING CARD TEN OF DIAMONDS"
-    }
+    name = "PLAYING CARD TEN OF DIAMONDS"
+    names = {f"u{ord(unicodedata.lookup(name)):05x}": name}
     row = next(r for r in table.to_pylist() if r["id"] in names)
     assert row["text"] is None or set(row["text"].split()) <= set(names[row["id"]].split())
 
@@ -51,7 +50,7 @@ def test_modalities_are_dropped_about_as_the_recipe_says_and_never_all(glyphs: P
     share = {m: sum(v is None for v in column) / 5810 for m, column in values.items()}
     assert share["image"] == pytest.approx(0.15, abs=0.03)
     assert share["facts"] == pytest.approx(0.2, abs=0.03)
-    assert 0.22 < share["text"] < 0.35  # names that lost every word are gone too
+    assert 0.22 < share["text"] < 0.35  # names that lost every word are missing too
     assert all(any(v is not None for v in row) for row in zip(*values.values(), strict=True))
 
 

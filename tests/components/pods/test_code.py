@@ -1,4 +1,4 @@
-"""The digest of the code: what changes it, what does not, and that an installed wheel has the checkout's."""
+"""The digest of the code: what changes it, what does not; wheel and checkout have the same."""
 
 import os
 import shutil

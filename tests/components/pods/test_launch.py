@@ -95,7 +95,7 @@ def build(config):
 
 
 def test_the_exit_code_is_the_cause_and_not_its_consequence(features, tmp_path):
-    """Rank 0 loses its peer; rank 1 has the bug, and its node says so."""
+    """Rank 0 loses its peer; rank 1 has the bug, and its node reports it."""
     (tmp_path / "my_loss.py").write_text(BUG_OF_ONE_RANK)
     job(tmp_path, teach_spec(features, losses={"./my_loss.py": {}}, base=str(tmp_path)))
     (one,) = nodes(tmp_path, 1, processes=2)

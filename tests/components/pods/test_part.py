@@ -1,4 +1,4 @@
-"""What a pod of shards runs, as real processes without the engines: killed, told to stop, and told nonsense."""
+"""Pods of shards as real processes without the engines: killed, stopped, or given bad input."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The doctor's pod: answers through the exchange, and ends with the exchange's exit code where it cannot."""
+"""The doctor's pod reports through the exchange, or ends with the exchange's exit code."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A package opens nothing outside its own list: code that anybody put beside, before or behind it never runs."""
+"""A package opens only the files it lists; code put beside, before or behind it never runs."""
 
 import json
 import shutil

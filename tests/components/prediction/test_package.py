@@ -1,4 +1,4 @@
-"""A package is enough by itself, says the digest of every file, and is the same whenever it is made."""
+"""A package is self-contained, lists the digest of every file, and is reproducible."""
 
 import json
 

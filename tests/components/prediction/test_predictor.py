@@ -1,4 +1,4 @@
-"""A packaged model answers raw values as evaluation answered the same records, and refuses what it should."""
+"""A packaged model predicts from raw values as evaluation did, and refuses bad input."""
 
 import shutil
 import subprocess
@@ -249,7 +249,8 @@ def test_answering_needs_no_engine_and_no_training_library(packaged):
         f"for name in {heavy}: sys.modules[name] = None\n"
         "from components.prediction.predictor import Predictor\n"
         f"p = Predictor.load(Path({str(packaged[1])!r}))\n"
-        "print(p.predict([{'text': 'round ring'}])[0].label, len(p.search({'text': 'round'}, target='image', k=3)))"
+        "found = p.search({'text': 'round'}, target='image', k=3)\n"
+        "print(p.predict([{'text': 'round ring'}])[0].label, len(found))"
     )
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=False

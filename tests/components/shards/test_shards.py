@@ -1,4 +1,4 @@
-"""A data set encoded or answered in parts equals the one that one process makes, and nothing is joined that is not whole."""
+"""Encoding and prediction in parts equal one process; incomplete parts are never joined."""
 
 import errno
 import json
@@ -36,7 +36,7 @@ JOB = "job"
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    """A data set with files as media, the accepted records of it, and what one process makes of them."""
+    """A data set with media files, its accepted records, and the results of one process."""
     return tiny.encoded(tmp_path_factory.mktemp("shards"), RECORDS)
 
 
@@ -324,7 +324,7 @@ def test_a_users_own_encoder_travels_with_the_parts(data, tmp_path):
 
 @pytest.fixture(scope="module")
 def answers(tmp_path_factory):
-    """A model and a data set in which one record has nothing, one a broken picture, one a picture that is gone."""
+    """A model and a data set with an empty record, a broken picture and a missing picture."""
     root = tmp_path_factory.mktemp("answers")
     data = tiny.make(root / "data", RECORDS)
     table = pq.read_table(data / "records.parquet")

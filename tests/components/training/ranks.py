@@ -1,6 +1,7 @@
-"""One rank of a small world: ``python -m tests.components.training.ranks FEATURES OUT`` in torchrun's environment.
+"""One rank of a small world: ``python -m tests.components.training.ranks FEATURES OUT``.
 
-Each training's figures and weights go to ``OUT/<name>-<rank>.safetensors``; the same functions give one device's.
+It runs in torchrun's environment and writes the figures and weights of each training run to
+``OUT/<name>-<rank>.safetensors``; the same functions give the results of one device.
 """
 
 import dataclasses
@@ -104,7 +105,7 @@ def trained(
 
 
 def contrasted(world: World = ALONE):
-    """A contrastive loss over a batch of which each rank holds a part: its value and the gradients of parts and temperature."""
+    """A contrastive loss over a sharded batch, with the gradients of parts and temperature."""
     torch.manual_seed(0)
     values = {name: torch.randn(ROWS, 4) for name in ("a", "b")}
     present = torch.tensor([[True, True]] * (ROWS - 1) + [[True, False]])

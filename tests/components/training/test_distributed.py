@@ -91,7 +91,7 @@ def test_all_ranks_hold_the_same_weights(world, name):
 
 
 def test_with_draws_for_their_own_rows_three_ranks_learn_as_well_as_one_device(world, features):
-    """Oracle: the last losses of one process with other seeds, whose spread is that of the draws."""
+    """Oracle: the final losses of one process under other seeds, that is, the seeds' spread."""
     (found, *_) = world("own draws")
     opened = Features.load(features)
     options = ranks.TRAININGS["own draws"]

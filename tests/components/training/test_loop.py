@@ -265,7 +265,8 @@ def test_hiding_keeps_one_modality_and_hits_its_rate():
     assert not (hidden & ~present).any()
     assert (present & ~hidden).any(dim=1).all()
     full = present.all(dim=1)
-    # Three present, each hidden with 0.4, all three never: 0.4 less what the last one saves, 0.4 ** 3 / 3.
+    # Three present, each hidden with probability 0.4, but never all three: where all would be, one
+    # is kept, which takes 0.4 ** 3 / 3 off the rate.
     assert hidden[full].float().mean().item() == pytest.approx(0.4 - 0.4**3 / 3, abs=0.01)
     assert not hidden[present.sum(dim=1) == 1].any()
 

@@ -1,4 +1,4 @@
-"""The ``validate`` step on small sets with one thing wrong, on random broken ones and on real ones."""
+"""The ``validate`` step on small sets with one error, random broken sets and real ones."""
 
 import json
 from collections.abc import Callable
@@ -163,7 +163,8 @@ def test_a_label_outside_the_classes_is_put_aside(tmp_path: Path):
     assert _failed(summary) == {"label known": 1}
     (bad,) = pq.read_table(tmp_path / "out" / "quarantine" / "records.parquet").to_pylist()
     assert bad["reasons"] == [
-        "label known: got 'cart' in column 'label', wanted one of the 2 classes that the manifest lists"
+        "label known: got 'cart' in column 'label', "
+        "wanted one of the 2 classes that the manifest lists"
     ]
 
 
@@ -238,7 +239,7 @@ def _with_labels(folder: Path) -> Labels:
 
 
 def test_hidden_labels_are_nowhere_in_the_output(tmp_path: Path):
-    """Every hidden label becomes garbage (a class that does not exist, also in a record put aside): not one byte changes."""
+    """Replacing every hidden label with garbage (also in quarantine) changes no byte."""
     digests = []
     for name in ("honest", "garbage"):
         records = datasets.rows()

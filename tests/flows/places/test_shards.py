@@ -1,4 +1,4 @@
-"""A task in parts, as the flow sees it; the cluster is stood for by one that runs its indexes in this process."""
+"""Tasks in parts as the flow runs them; a fake cluster runs the indexes in this process."""
 
 from dataclasses import dataclass, field
 from pathlib import Path

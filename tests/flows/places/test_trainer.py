@@ -1,4 +1,4 @@
-"""A training handed to a cluster and taken back: a small API server over HTTP, and a pod that is a call of its entry's work."""
+"""Training handed to a cluster and back: a small API server, and pods that are mere calls."""
 
 import threading
 from pathlib import Path
@@ -51,7 +51,7 @@ def kubelet(api):
 
 
 def as_pod(api, name, job, *, train=True):
-    """The pod of a Job: runs what its command says, under its own UID."""
+    """The pod of a Job: runs the Job's command under its own UID."""
     command = job["spec"]["template"]["spec"]["containers"][0]["command"]
     options = dict(zip(command[3::2], command[4::2], strict=True))
     pod = {

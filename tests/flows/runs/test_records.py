@@ -55,7 +55,11 @@ def test_a_run_whose_process_is_gone_reads_as_interrupted(home):
 
 
 def test_cancel_interrupts_the_process(home):
-    code = "import time\ntry:\n  print('up', flush=True); time.sleep(60)\nexcept KeyboardInterrupt:\n  raise SystemExit(7)"
+    code = (
+        "import time\n"
+        "try:\n  print('up', flush=True); time.sleep(60)\n"
+        "except KeyboardInterrupt:\n  raise SystemExit(7)"
+    )
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as process:
         process.stdout.readline()
         Runs(home).write(record(pid=process.pid))
@@ -71,8 +75,10 @@ def test_a_finished_run_cannot_be_cancelled(home):
 
 def test_a_second_run_on_one_home_is_told_who_holds_it_and_a_kill_frees_it(home):
     code = (
-        "import sys, time; from pathlib import Path; from components.config.home import Home; from flows.runs.records import exclusive\n"
-        f"with exclusive(Home(root=Path({str(home.root)!r})), wait=False): print('held', flush=True); time.sleep(60)"
+        "import sys, time; from pathlib import Path; "
+        "from components.config.home import Home; from flows.runs.records import exclusive\n"
+        f"with exclusive(Home(root=Path({str(home.root)!r})), wait=False): "
+        "print('held', flush=True); time.sleep(60)"
     )
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as process:
         process.stdout.readline()

@@ -1,4 +1,4 @@
-"""Nothing but the step table knows which steps there are: a row that is added to it is seen by all."""
+"""Only the step table lists the steps: everything else picks up an added row."""
 
 import shutil
 from dataclasses import replace

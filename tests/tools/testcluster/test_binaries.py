@@ -20,7 +20,7 @@ def module(tmp_path, monkeypatch):
 
 @pytest.fixture
 def go(tmp_path, monkeypatch):
-    """A compiler that writes what it was asked for, or fails as it is told."""
+    """A fake compiler that writes the requested output, or fails on request."""
     folder = tmp_path / "bin"
     folder.mkdir()
     program = folder / "go"

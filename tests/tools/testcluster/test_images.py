@@ -1,4 +1,4 @@
-"""Images made without a builder are what containerd expects, and the same whenever they are made."""
+"""Images made without a builder satisfy containerd and are reproducible."""
 
 import hashlib
 import json
@@ -40,7 +40,10 @@ def test_the_test_image_is_an_archive_whose_layer_has_the_digest_that_it_names(t
 
 
 def test_libraries_are_all_that_the_interpreter_loads_from_the_system():
-    script = "import ssl, sqlite3, ctypes, lzma, bz2, zlib, hashlib, socket; print(open('/proc/self/maps').read())"
+    script = (
+        "import ssl, sqlite3, ctypes, lzma, bz2, zlib, hashlib, socket; "
+        "print(open('/proc/self/maps').read())"
+    )
     maps = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     ).stdout

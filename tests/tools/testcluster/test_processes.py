@@ -1,4 +1,4 @@
-"""Servers that outlive the command that started them are found again, and stopped, by process id."""
+"""Servers that outlive the command that started them are found and stopped by process id."""
 
 import os
 import shutil

@@ -111,7 +111,7 @@ def test_wrong_upserts_are_refused_and_change_nothing(name, ids, shape, attribut
 
 
 def test_no_other_file_names_an_index():
-    """Another index is one more file: the rest of the program knows the default's name at one place."""
+    """Another index is one more file: only one place names the default index."""
     naming = [
         path.relative_to(ROOT).as_posix()
         for room in ("components", "serving", "flows")
