@@ -1,4 +1,4 @@
-"""How long ``concord --help`` takes, over an empty Python: ``python -m benchmarks.cli_help``."""
+"""Time of ``concord --help`` over an empty Python: ``python -m benchmarks.cli_help``."""
 
 import sys
 

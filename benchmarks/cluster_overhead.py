@@ -87,7 +87,7 @@ def bare(spec: TrainSpec, folder: Path) -> float:
 
 
 def as_job(spec: TrainSpec, trainer: dict[str, Any], folder: Path) -> float:
-    """Seconds from the call that submits to the first step that is seen here."""
+    """Seconds from the submitting call to the first step reported here."""
     out = folder / f"job-{spec.training.seed}"
     out.mkdir()
     first: list[float] = []
@@ -107,7 +107,7 @@ def as_job(spec: TrainSpec, trainer: dict[str, Any], folder: Path) -> float:
 
 
 def requests(folder: Path, trainer: dict[str, Any], seconds: float) -> float:
-    """Requests in a second while a Job trains and its lines are followed."""
+    """Requests per second while a Job trains and its logs are followed."""
     (folder / "long.py").write_text(own_loss("time.sleep(0.5)"), encoding="utf-8")
     training = {"teacher_epochs": 1000, "checkpoint_every": 1000}
     spec = teach_spec(

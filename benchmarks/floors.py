@@ -41,7 +41,7 @@ _CATEGORIES = ["size", "shape", "intelligence", "uses", "habitat", "shout"]
 
 
 def floor(data: Path, text: str, draw: str, tabular: bool) -> dict[str, str]:
-    """Record id to the class that logistic regression answers, on the test split."""
+    """Map each test record's id to the class that logistic regression predicts."""
     import scipy.sparse as sp
     from sklearn.decomposition import PCA
     from sklearn.feature_extraction.text import TfidfVectorizer

@@ -1,4 +1,4 @@
-"""How near `concord plan` comes: predicted and measured runs at two sizes of the glyph set.
+"""Accuracy of `concord plan`: predicted and measured runs at two sizes of the glyph set.
 
 Rates are measured on samples of 250 and 1,000 records alone. The measured run is that of the step
 table without Prefect, in a fresh process.
@@ -176,7 +176,7 @@ def main() -> None:
 
 
 def _own(*arguments: object) -> Any:  # noqa: ANN401 - JSON
-    """This benchmark in a fresh process; what it prints."""
+    """Run this benchmark in a fresh process and return its output."""
     command = [sys.executable, "-m", "benchmarks.plan_accuracy", *map(str, arguments)]
     return json.loads(subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True).stdout)
 

@@ -29,7 +29,7 @@ CONFIG = TrainingConfig(batch_size=128, device="cpu", checkpoint_every=1)
 
 
 def data(rng: np.random.Generator) -> tuple[TrainingData, dict[str, ModalitySpec]]:
-    """Random 32 x 32 grey pictures and 384 numbers of text, all present, all labelled."""
+    """Random 32 x 32 grey pictures and 384 text features, all present, all labelled."""
     options: dict[str, dict[str, Any]] = {
         "image": {"encoders": {"name": "cnn", "colour": False}},
         "text": {"encoders": "minilm"},

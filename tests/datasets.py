@@ -1,4 +1,4 @@
-"""Small data sets written to disk, right or with one thing wrong."""
+"""Small data sets written to disk, valid or with one error."""
 
 import io
 from collections.abc import Callable

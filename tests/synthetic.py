@@ -52,7 +52,7 @@ WORDS = {
 
 @dataclass(frozen=True)
 class Records:
-    """Raw records; ``truth`` holds the class of every one, ``label`` what a run may see."""
+    """Raw records; ``truth`` holds every class, ``label`` those that a run may see."""
 
     ids: list[str]
     splits: list[str]

@@ -69,7 +69,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def copy_of_checkout(context: Path) -> Path:
-    """Copy what images hold, so that edits during a build go nowhere."""
+    """Copy what images hold, so that edits during a build have no effect."""
     for name in _SHIPPED:
         shutil.copytree(
             CHECKOUT / name, context / name, ignore=shutil.ignore_patterns("__pycache__", ".*")

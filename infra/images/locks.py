@@ -37,7 +37,7 @@ def main() -> None:
 
 
 def resolve(extras: tuple[str, ...]) -> str:
-    """The lock of some extras, constrained by the main lock.
+    """Resolve some extras within the pins of the main lock.
 
     Raises:
         UserError: uv is missing, or it finds no resolution; the message ends with its output.
@@ -48,7 +48,7 @@ def resolve(extras: tuple[str, ...]) -> str:
 
 
 def _tools() -> str:
-    """What installs: this very uv, which is in no image."""
+    """The lock of the installer: this version of uv, which no image holds."""
     return _compile("-", words="uv==" + _uv("--version").split()[1])
 
 

@@ -1,4 +1,4 @@
-"""Whatever is cached is keyed by all that shapes it, and by nothing else.
+"""Cache keys depend on everything that shapes the content, and on nothing else.
 
 Caches: the step store, the feature cache, checkpoints, Jobs and their parts. Each change of the
 table is made to one run; the keys that differ afterwards must be exactly the expected ones. Only
@@ -101,7 +101,7 @@ class Run:
         self.config = RunConfig.model_validate(tree)
 
     def keys(self) -> dict[str, str]:
-        """Name of everything cached, to its key."""
+        """Map the name of each cached content to its key."""
         rows = table.steps_for(self.config, self.manifest, self.base)
         data = Ref(uri="/data", digest=self.data)
         outputs = {"data": data} | {r.name: Ref(uri="/x", digest=r.name) for r in rows}
@@ -186,7 +186,7 @@ def encode_version(_: Run, patch: pytest.MonkeyPatch) -> None:
 
 
 def part(place: str, old: str = "", new: str = "\n") -> Change:
-    """An edit of a file of ``components/parts``: a blank line at its end, or other words."""
+    """Edit a file of ``components/parts``: append a blank line, or replace text."""
 
     def change(run: Run, _: pytest.MonkeyPatch) -> None:
         path = run.base / "parts" / place
@@ -233,7 +233,7 @@ def data(run: Run, _: pytest.MonkeyPatch) -> None:
 
 
 def group(*steps: str) -> set[str]:
-    """Steps, and all that is cached below them under their keys."""
+    """Steps, and the content cached under their keys."""
     below = {"encode": {"encode: Job"}}
     below |= {s: {f"{s}: checkpoints", f"{s}: Job"} for s in TRAININGS}
     return set(steps).union(*(below.get(step, set()) for step in steps))

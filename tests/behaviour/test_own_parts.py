@@ -1,4 +1,4 @@
-"""A user's own file of any family works from the first step to a package that was moved away."""
+"""A user's own part of any family works from the first step to a relocated package."""
 
 import shutil
 from types import SimpleNamespace

@@ -62,7 +62,7 @@ def own_cluster(kubeconfig: Path) -> ModuleType:
 
 @pytest.fixture(scope="module")
 def namespace(kubectl: Kubectl) -> Iterator[str]:
-    """A namespace of its own for each file of tests, deleted with all that is in it."""
+    """A namespace for each file of tests, deleted with all its objects."""
     name = f"test-{secrets.token_hex(4)}"
     kubectl("create", "namespace", name)
     kubectl("-n", name, "wait", "serviceaccount/default", "--for=create", "--timeout=60s")

@@ -76,7 +76,7 @@ class Bench:
         self.reference = ""
 
     def run(self, number: int, kind: str, seed: int) -> Result:
-        """Train once, hurt once."""
+        """Train once with one fault."""
         chance = random.Random(f"{seed}-{number}")
         exchange = self.folder / f"exchange-{number}-{secrets.token_hex(2)}"
         exchange.mkdir()
@@ -142,7 +142,7 @@ class Bench:
 
 
 class _Training(threading.Thread):
-    """The training as a run of Concord does it, through the proxy."""
+    """Training as in a run of Concord, through the proxy."""
 
     def __init__(self, bench: Bench, exchange: Path, kubeconfig: str) -> None:
         super().__init__(daemon=True)
@@ -172,7 +172,7 @@ class _Training(threading.Thread):
             self.error = error
 
     def clean(self) -> list[str]:
-        """What a run does once the result is stored."""
+        """The clean-up that a run does once the result is stored."""
         try:
             if self._clean:
                 self._clean()

@@ -62,7 +62,7 @@ class Team:
         }
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
-        """Ask Prefect's server."""
+        """Call Prefect's server."""
         answer = httpx.request(
             method, f"{self.prefect}/{path}", json=body, timeout=60
         ).raise_for_status()
@@ -101,7 +101,7 @@ class Team:
         return run | {"logs": self.logs(asked["id"])}
 
     def logs(self, run: str) -> str:
-        """What a flow run's pod, its trainings' pods and its worker said."""
+        """Logs of a flow run's pod, its training pods and its worker."""
         lines: list[str] = []
         while page := self.call(
             "POST",
@@ -112,7 +112,7 @@ class Team:
         return "\n".join(lines)
 
     def described(self) -> str:
-        """The pods and events of the namespace, for a failure's message."""
+        """Describe the namespace's pods and events for a failure's message."""
         return self.kubectl("-n", self.namespace, "get", "pods,jobs,events", "-o", "wide")
 
 
@@ -278,7 +278,7 @@ def _worker(team: Team, kubeconfig: Path) -> Iterator[None]:
 
 
 def database_files(folder: Path) -> list[str]:
-    """Files below a folder that are of SQLite, by name or by content."""
+    """SQLite files below a folder, recognised by name or content."""
     names = (".db", ".sqlite", ".sqlite3", ".db-wal", ".sqlite-wal")
     found = [p for p in folder.rglob("*") if p.is_file()]
     return [
@@ -287,7 +287,7 @@ def database_files(folder: Path) -> list[str]:
 
 
 def _here(folder: Path, place: str) -> Path:
-    """Where this machine sees what pods see below their state folder."""
+    """This machine's path of a path in the pods' state folder."""
     return folder / "home" / Path(place).relative_to("/concord")
 
 

@@ -1,4 +1,4 @@
-"""The faults that are done to a cluster while a training runs on it."""
+"""Faults injected into a cluster during a training run."""
 
 import random
 import time
@@ -22,7 +22,7 @@ _ETCD_AWAY_S = 20.0
 
 
 class Hurting:
-    """Does one fault at a random moment of a run.
+    """Injects one fault at a random moment of a run.
 
     Args:
         kind: of the fault.
@@ -56,7 +56,7 @@ class Hurting:
             proxy.arm(kind)
 
     def run(self) -> None:
-        """Wait for the moment, and do it."""
+        """Wait for the moment and inject the fault."""
         if self.moment == "before":
             return
         reached = {

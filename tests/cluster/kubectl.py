@@ -12,7 +12,7 @@ from tools.testcluster.shell import run
 
 
 class Kubectl:
-    """Runs kubectl against one cluster; a command that fails raises with what it wrote."""
+    """Runs kubectl against one cluster; failures raise with the command's output."""
 
     def __init__(self, kubeconfig: Path) -> None:
         own = KUBERNETES_MODULE.cached / "kubectl"
@@ -23,7 +23,7 @@ class Kubectl:
         return run([*self._command, *arguments], stdin=stdin)
 
     def json(self, *arguments: str) -> Any:
-        """What the command answers with ``-o json``."""
+        """The command's output with ``-o json``."""
         return json.loads(self(*arguments, "-o", "json"))
 
     def apply(self, manifest: dict[str, Any], namespace: str) -> None:

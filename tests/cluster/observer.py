@@ -13,11 +13,11 @@ _EVERY_S = 0.2
 
 
 def _unheard(words: str) -> None:
-    """Say nothing."""
+    """Discard a message."""
 
 
 class Observer:
-    """Looks at one Job and its pods again and again.
+    """Polls one Job and its pods.
 
     Args:
         kubeconfig: of the real server.
@@ -69,11 +69,11 @@ class Observer:
         return Snapshot(job=job, pods=[Pod(p) for p in items])
 
     def active(self) -> bool:
-        """Whether the Job was there and had not ended when it was last looked at."""
+        """Whether the Job existed and had not ended at the last look."""
         return self.last.job is not None and self.last.phase not in ("succeeded", "failed", "gone")
 
     def until(self, found: Callable[[Snapshot], bool], timeout: float = 90.0) -> bool:
-        """Wait until the Job looks so; False if it ended or took too long."""
+        """Wait until the Job matches; False if it ended or took too long."""
         for _ in range(int(timeout / _EVERY_S)):
             if found(self.last):
                 return True

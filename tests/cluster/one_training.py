@@ -13,7 +13,7 @@ from flows.places.trainer import train
 
 
 def main(spec: str, block: str, out: str) -> None:
-    """Train, and print what is said as it comes."""
+    """Train and print messages as they arrive."""
     folder = Path(out)
     folder.mkdir(parents=True)
     clean = train(

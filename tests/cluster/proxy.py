@@ -30,7 +30,7 @@ _GONE = {
 
 @dataclass(frozen=True, kw_only=True)
 class Fired:
-    """A fault that was done to a request."""
+    """A fault injected into a request."""
 
     kind: str
     request: str
@@ -39,7 +39,7 @@ class Fired:
 
 
 class Proxy:
-    """Serves on 127.0.0.1 with a token of its own; ``kubeconfig`` leads there.
+    """Serves on 127.0.0.1 with its own token; ``kubeconfig`` points to it.
 
     Args:
         folder: takes the kubeconfig.
@@ -82,7 +82,7 @@ class Proxy:
         self._server.server_close()
 
     def arm(self, kind: str) -> None:
-        """Do a fault to the next requests; watches that are open end, so that there are some."""
+        """Inject a fault into the next requests; open watches end, so that new requests come."""
         with self._lock:
             if kind == "token_expired":
                 self._armed = [kind]
@@ -96,16 +96,16 @@ class Proxy:
                 self._streams[number] = kind if kind in ("watch_closed", "gone") else "closed"
 
     def disarm(self) -> None:
-        """Leave requests alone."""
+        """Stop injecting faults."""
         with self._lock:
             self._armed = []
 
     def note(self, kind: str, request: str) -> None:
-        """Record that a fault was done."""
+        """Record an injected fault."""
         self.fired.append(Fired(kind=kind, request=request, active=self._active()))
 
     def chosen(self, *, watch: bool, create: bool) -> str:
-        """The fault for a new request; empty: none."""
+        """The fault for a new request; empty for none."""
         with self._lock:
             if not self._armed or self._armed[0] == "token_expired":
                 return ""
@@ -121,7 +121,7 @@ class Proxy:
             self._streams[stream] = ""
 
     def ending(self, stream: int) -> str:
-        """How a stream shall end now; empty: not yet."""
+        """How a stream ends now; empty while it continues."""
         with self._lock:
             return self._streams.get(stream, "closed")
 
@@ -131,7 +131,7 @@ class Proxy:
             self._streams.pop(stream, None)
 
     def _renew(self) -> None:
-        """A new token, and the kubeconfig that has it."""
+        """Write a kubeconfig with a new token."""
         host, port = self._server.server_address[:2]
         self.token = f"{self.random.random()}"
         tree = {
@@ -263,7 +263,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 class _Pump:
-    """Reads a stream in a thread, so that its reader can stop between its lines."""
+    """Reads a stream in a thread, so that its consumer can stop between lines."""
 
     def __init__(self, response: Any) -> None:
         self._response = response
@@ -272,14 +272,14 @@ class _Pump:
         threading.Thread(target=self._run, daemon=True).start()
 
     def next(self, wait: float) -> bytes | None:
-        """What came, nothing (empty), or None at the end."""
+        """The next data, empty if none came, None at the end."""
         with self._ready:
             if not self._chunks:
                 self._ready.wait(wait)
             return self._chunks.pop(0) if self._chunks else b""
 
     def close(self) -> None:
-        """Leave the upstream."""
+        """Close the upstream connection."""
         with suppress(Exception):
             self._response.shutdown()
 

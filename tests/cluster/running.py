@@ -1,4 +1,4 @@
-"""A small training on the cluster while a test looks at it or hurts it."""
+"""A small training run on the cluster that a test observes or disturbs."""
 
 import threading
 import time
@@ -66,7 +66,7 @@ class Running:
             time.sleep(0.1)
 
     def ended(self, seconds: float = 180) -> list[Attempt]:
-        """Wait for the end; complete attempts, and nothing of the Job is left."""
+        """Wait for the end; check that attempts are complete and the Job is deleted."""
         self._thread.join(seconds)
         assert not self._thread.is_alive(), f"not ended in {seconds} s; {self.said}"
         if self.error is not None:
@@ -78,7 +78,7 @@ class Running:
 
 
 def here(spec: TrainSpec, out: Path) -> Path:
-    """The same training in this process, with the one thread that a pod of one core has."""
+    """The same training in this process, with one thread like a pod of one core."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -16,7 +16,7 @@ BUCKET = "concord"
 
 @dataclass(frozen=True)
 class S3Server:
-    """Where it answers, and who may ask."""
+    """Its address and credentials."""
 
     endpoint: str
     access_key: str
@@ -24,7 +24,7 @@ class S3Server:
 
     @property
     def env(self) -> dict[str, str]:
-        """The environment in which S3 clients find it."""
+        """The environment variables for S3 clients."""
         return {
             "AWS_ENDPOINT_URL": self.endpoint,
             "AWS_ACCESS_KEY_ID": self.access_key,

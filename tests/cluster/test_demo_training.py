@@ -107,7 +107,7 @@ def run(here: Here, block: dict, out: Path) -> float:
 
 
 def through_s3(block: dict, s3: S3Server, kubectl, prefix: str) -> dict:
-    """The block with S3 for its exchange; the credentials come from a Secret."""
+    """The block with an S3 exchange; a Secret holds the credentials."""
     namespace = block["namespace"]
     secret = {
         "apiVersion": "v1",
@@ -129,7 +129,7 @@ def through_s3(block: dict, s3: S3Server, kubectl, prefix: str) -> dict:
 
 @pytest.fixture(scope="module")
 def rounding(here, tmp_path_factory):
-    """What another number of threads changes in this process: losses and logits."""
+    """Differences of losses and logits with another number of threads in this process."""
     out, threads = tmp_path_factory.mktemp("threads"), torch.get_num_threads()
     torch.set_num_threads(1 if threads > 1 else 2)
     try:

@@ -26,7 +26,7 @@ def written(folder: Path, trainer: dict[str, Any]) -> Path:
 
 
 def bad(findings: list[Finding]) -> dict[str, str]:
-    """What is not well, by its first words."""
+    """The failed checks, by their first words."""
     return {f.what: f"{f.found}; {f.remedy}" for f in findings if not f.ok}
 
 

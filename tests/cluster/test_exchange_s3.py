@@ -26,7 +26,7 @@ def exchange(s3, monkeypatch):
 
 @pytest.fixture
 def folder(tmp_path):
-    """Of several parts of an upload, one file empty, one deep below."""
+    """A file large enough for a multipart upload, an empty one and a deeply nested one."""
     made = tmp_path / "folder"
     for name, data in {
         "large.bin": bytes(range(256)) * 250_000,

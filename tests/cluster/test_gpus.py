@@ -1,4 +1,4 @@
-"""GPUs that nodes advertise: queued for, held, missed in the pod, and asked for in vain."""
+"""GPUs that nodes advertise: queued for, held, missing in the pod, never available."""
 
 import time
 
@@ -20,7 +20,7 @@ def features(tmp_path_factory):
 
 
 def three(features, block, tmp_path):
-    """Three trainings that differ in their seed, at once."""
+    """Three concurrent training runs with different seeds."""
     specs = [
         teach_spec(features, training={"seed": seed, "teacher_epochs": 2}) for seed in range(3)
     ]

@@ -67,7 +67,7 @@ FORBIDDEN = {
 
 @dataclass
 class Images:
-    """Images that are built and loaded when a test first names them, and what was seen of them."""
+    """Images, built and loaded when a test first names them, and their measurements."""
 
     context: Path
     report: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -105,7 +105,7 @@ def images(own_cluster, tmp_path_factory) -> Iterator[Images]:  # noqa: ARG001  
 
 @pytest.fixture(scope="module")
 def restricted(kubectl: Kubectl, namespace: str) -> str:
-    """A namespace in which only pods of the strictest standard are let in, with a Secret for S3."""
+    """A namespace that admits only `restricted` pods, with a Secret for S3."""
     kubectl("label", "namespace", namespace, "pod-security.kubernetes.io/enforce=restricted")
     return namespace
 
@@ -114,7 +114,7 @@ def restricted(kubectl: Kubectl, namespace: str) -> str:
 def block(
     images: Images, s3: S3Server, kubectl: Kubectl, restricted: str
 ) -> Iterator[dict[str, Any]]:
-    """A trainer block with nothing of this machine in the pod: the image alone, and S3."""
+    """A trainer block whose pods use only the image and S3, nothing of this machine."""
     keys = {name: s3.env[name] for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
     kubectl.apply(
         {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s3"}, "stringData": keys},
@@ -142,7 +142,7 @@ def features(tmp_path_factory) -> Path:
 
 
 def pod(name: str, image: str, command: list[str], **more: Any) -> dict[str, Any]:
-    """A pod as the strictest standard wants it."""
+    """A pod that `restricted` admits."""
     security = {
         "allowPrivilegeEscalation": False,
         "readOnlyRootFilesystem": True,
@@ -166,7 +166,7 @@ def pod(name: str, image: str, command: list[str], **more: Any) -> dict[str, Any
 def ran(
     kubectl: Kubectl, namespace: str, manifest: dict[str, Any], seconds: int = 180
 ) -> tuple[str, float]:
-    """What a pod wrote until it succeeded, and its seconds from start to end."""
+    """The output of a successful pod, and its seconds from start to end."""
     name = manifest["metadata"]["name"]
     kubectl.apply(manifest, namespace)
     end = time.monotonic() + seconds

@@ -32,7 +32,7 @@ def features(tmp_path_factory):
 
 
 def with_loss(features, folder, body, **training):
-    """A training with a user's own loss, which does something else as well."""
+    """A training run with a user's own loss that has a side effect."""
     (folder / "own.py").write_text(own_loss(body))
     return teach_spec(features, losses={"own.py": {}}, base=str(folder), training=training)
 
@@ -45,7 +45,7 @@ def failing(spec, block, tmp_path, kind, match):
 
 
 def left(kubectl, namespace, spec):
-    """How many Jobs and pods there are of a training."""
+    """The numbers of Jobs and pods of a training run."""
     name = job_name(spec.task, work_digest(spec), code_digest())
     return [
         len(kubectl.json("-n", namespace, "get", kind, "-l", f"concord/job={name}")["items"])
@@ -54,7 +54,7 @@ def left(kubectl, namespace, spec):
 
 
 def slow(features, seed):
-    """Some seconds of training, another for each test."""
+    """A training run of some seconds, distinct for each test."""
     return teach_spec(features, training={"teacher_epochs": 150, "seed": seed})
 
 
@@ -169,7 +169,7 @@ def jobs(kubectl, namespace):
 
 
 def started(tmp_path, spec, block, out):
-    """A process that trains on the cluster, and all its words so far."""
+    """A process that trains on the cluster, and its output so far."""
     (tmp_path / "spec.json").write_text(spec.model_dump_json())
     (tmp_path / "block.json").write_text(json.dumps(block))
     arguments = [str(tmp_path / "spec.json"), str(tmp_path / "block.json"), str(tmp_path / out)]

@@ -32,7 +32,7 @@ def command(verb: str) -> subprocess.CompletedProcess[str]:
 
 
 def traces(containers: list[str]) -> dict[str, object]:
-    """What is on this machine because of the cluster of this number."""
+    """Everything on this machine that belongs to the cluster of this number."""
     processes = [p.read_bytes() for p in Path("/proc").glob("[0-9]*/cmdline")]
     addresses = json.loads(
         subprocess.run(

@@ -102,7 +102,7 @@ def transport(base: str) -> Transport:
 
 @pytest.fixture(scope="module")
 def questions(kubectl: Kubectl) -> list[tuple[str, str]]:
-    """Every resource and part of a resource that the API server has."""
+    """Every resource and subresource of the API server."""
     found = []
     for api in ["/api/v1", *sorted(_groups(kubectl))]:
         group = "" if api == "/api/v1" else api.split("/")[2]
@@ -191,7 +191,7 @@ def test_a_quota_that_is_used_up_is_told(kubectl, base, trainer, tmp_path) -> No
 def _granted(
     user: str, namespace: str | None, asked: set[Any], transport: Transport
 ) -> set[tuple[str, str, str]]:
-    """Of these questions, those that the API server answers with yes, by SubjectAccessReview."""
+    """The questions that the API server's SubjectAccessReview allows."""
 
     def allowed(question: tuple[tuple[str, str], str]) -> bool:
         (group, resource), verb = question

@@ -149,7 +149,7 @@ def _numbers(table):
 
 @pytest.fixture(scope="module")
 def large(tmp_path_factory):
-    """Accepted records whose pictures take long to decode: a chunk of them lasts seconds."""
+    """Accepted records whose pictures are slow to decode: a chunk takes seconds."""
     root = tmp_path_factory.mktemp("large")
     (root / "accepted").mkdir()
     pictures = []

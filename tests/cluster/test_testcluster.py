@@ -45,7 +45,7 @@ def pod(name: str, command: list[str], **spec: Any) -> dict[str, Any]:
 
 
 def until(found: Callable[[], Any], timeout: float = 60) -> Any:
-    """Ask until there is something."""
+    """Poll until the answer is not empty."""
     give_up = time.monotonic() + timeout
     while not (what := found()):
         assert time.monotonic() < give_up, "not seen in time"

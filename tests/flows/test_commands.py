@@ -27,7 +27,7 @@ ANY = "1"
 
 @dataclass(frozen=True)
 class Command:
-    """A command and where it stands; a name alone mentions the command and does not advise it."""
+    """A command and its place; a name alone only mentions the command."""
 
     place: str
     text: str

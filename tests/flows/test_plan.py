@@ -1,4 +1,4 @@
-"""`concord plan` as a person and as a program use it, on a real measurement of the tiny set."""
+"""`concord plan` for people and for programs, with real measurements of the tiny set."""
 
 import json
 
@@ -19,7 +19,7 @@ RECORDS = 120
 
 @pytest.fixture(scope="module")
 def planned(tmp_path_factory):
-    """Configuration, profile and the object of a first plan; its times are not checked."""
+    """Configuration, profile and output of a first plan; its times are not checked."""
     folder = tmp_path_factory.mktemp("plan")
     path = tiny.config(folder, tiny.make(folder / "data", RECORDS))
     with pytest.MonkeyPatch.context() as patch:

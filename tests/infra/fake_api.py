@@ -230,7 +230,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
 
     def heard(self, status, tree):
-        """Do what was asked, and lose the answer."""
+        """Execute the request and lose the answer."""
 
     def error(self, status, message):
         return self.answer(status, {"kind": "Status", "message": message})
@@ -260,7 +260,7 @@ def field(tree, path):
 
 @contextmanager
 def serving(folder, monkeypatch) -> Iterator[FakeApi]:
-    """A server on a free port, and a kubeconfig in ``KUBECONFIG`` that leads there."""
+    """A server on a free port, and a kubeconfig in ``KUBECONFIG`` that points to it."""
     api = FakeApi()
     server = ThreadingHTTPServer(("127.0.0.1", 0), type("Bound", (Handler,), {"api": api}))
     server.daemon_threads = True
@@ -292,7 +292,7 @@ def write_kubeconfig(path, server, token):
 
 
 def until(found: Callable[[], object], timeout=10.0):
-    """Ask until there is something."""
+    """Poll until the answer is not empty."""
     import time
 
     end = time.monotonic() + timeout

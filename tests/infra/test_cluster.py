@@ -56,7 +56,7 @@ class Run:
 
 
 class Background:
-    """One call in a thread that nobody waits for when a test fails."""
+    """One call in a daemon thread, which does not block a failing test."""
 
     def submit(self, call, *arguments):
         future = Future()

@@ -1,4 +1,4 @@
-"""The HTTP interface over a real package: answers, refusals, limits; without BentoML."""
+"""The HTTP interface over a real package, without BentoML: answers, refusals, limits."""
 
 import base64
 import json

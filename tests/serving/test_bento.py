@@ -1,4 +1,4 @@
-"""The Bento: pinned to its package, the same bytes for the same package, enough by itself."""
+"""The Bento: pinned to its package, reproducible, self-contained."""
 
 import os
 import shutil
@@ -69,7 +69,7 @@ def test_it_carries_the_listed_rooms_and_nothing_else(bento):
 
 
 def test_it_answers_from_its_own_code_where_training_and_engines_are_absent(bento):
-    """The Bento's folder alone, in a process that refuses to import what a serving image lacks."""
+    """Only the Bento's folder, in a process that cannot import what a serving image lacks."""
     code = f"""
 import sys
 for name in {ABSENT}:

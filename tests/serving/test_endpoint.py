@@ -134,7 +134,7 @@ def test_a_server_that_does_not_start_is_stopped_and_its_log_is_shown(tmp_path, 
 
 
 def registered(home, *digests):
-    """Versions 1, 2, ... of the same package, as the ledger knows them."""
+    """Versions 1, 2, ... of the same package in the ledger."""
     package = home.root / "package"
     if not package.exists():
         home.root.mkdir(parents=True)
@@ -177,7 +177,7 @@ def supervisor(home, port):
 
 
 def test_supervise_follows_the_champion_and_ends_clean(tmp_path, bento):
-    """The first Bento is installed as a run does it, the second one is built."""
+    """The first Bento is installed as in a run, the second one is built."""
     home, port = find(tmp_path / ".concord"), free_port()
     registered(home, "1" * 64, "2" * 64)
     bentos.install(home, Promotion(home, "tiny").versions().all()[0], bento)

@@ -1,4 +1,4 @@
-"""What a serving pod takes as its package: a folder, a Bento, or a URI; and what it refuses."""
+"""The packages a serving pod accepts (folder, Bento, URI), and what it refuses."""
 
 import fsspec
 import pytest

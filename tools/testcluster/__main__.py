@@ -15,7 +15,7 @@ _NAMES = [node.name for node in NODES]
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command; a mistake or a missing thing is said without a traceback."""
+    """Run one command; mistakes and missing programs are reported without a traceback."""
     parser = argparse.ArgumentParser(prog="python -m tools.testcluster", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("up", help="start the cluster, or mend it; prints `export KUBECONFIG=...`")

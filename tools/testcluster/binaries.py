@@ -36,7 +36,7 @@ class Module:
 
     @property
     def cached(self) -> Path:
-        """Where its programs are kept: another digest of the pins is another folder."""
+        """The cache folder of its programs, named by the digest of the pins."""
         digest = hashlib.sha256()
         for path in sorted(self.source.iterdir()):
             digest.update(path.name.encode() + b"\0" + path.read_bytes())

@@ -87,7 +87,7 @@ def _build(name: str, dockerfile: Path, context: Path, arguments: Mapping[str, s
 
 @contextmanager
 def _one_at_a_time() -> Iterator[None]:
-    """Build alone, and take away the mount that buildah leaves over its storage."""
+    """Exclude other builds, and remove the mount that buildah leaves over its storage."""
     CACHE.mkdir(parents=True, exist_ok=True)
     with (CACHE / "buildah.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -1,4 +1,4 @@
-"""Starting the whole cluster, mending it, and taking it away without a trace."""
+"""Start the whole cluster, repair it, and remove it without a trace."""
 
 import fcntl
 import os
@@ -116,7 +116,7 @@ def _remove_shared() -> None:
 
 
 def _others(program: str) -> bool:
-    """Whether processes of a program run that are not this cluster's, which has been stopped."""
+    """Whether processes of a program outside this (stopped) cluster run."""
     names = (
         processes.command_of(int(folder.name))[:1]
         for folder in Path("/proc").iterdir()

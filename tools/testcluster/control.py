@@ -154,7 +154,7 @@ def _dns() -> list[str]:
 
 
 def _allow_dns() -> None:
-    """Let cluster DNS read what it answers from."""
+    """Let cluster DNS read Services and endpoints."""
     role = """
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRole

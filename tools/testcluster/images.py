@@ -31,7 +31,7 @@ _FILES = {
 
 
 def ensure() -> None:
-    """Give both nodes the images that they lack or have from an older recipe."""
+    """Load into both nodes the images that are missing or from an older recipe."""
     for name, make in ((PAUSE, _pause), (TEST, _test)):
         with tempfile.TemporaryDirectory(dir=STATE) as folder:
             archive = Path(folder) / "image.tar"

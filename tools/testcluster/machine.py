@@ -1,4 +1,4 @@
-"""What this machine must be and have before a cluster can start on it."""
+"""Requirements of the machine on which a cluster starts."""
 
 import os
 import platform

@@ -36,7 +36,7 @@ def prepare() -> None:
 
 
 def remove() -> None:
-    """Take the addresses and the bridge away again."""
+    """Remove the addresses and the bridge."""
     for address in (API_ADDRESS, *(node.address for node in NODES)):
         _ip("address", "delete", f"{address}/32", "dev", "lo", check=False)
     _ip("link", "delete", BRIDGE, check=False)

@@ -23,12 +23,12 @@ GPU_PRODUCT = "nvidia.com/gpu.product"
 
 
 def containerd_name(node: Node) -> str:
-    """Under which name its container runtime runs."""
+    """The process name of its container runtime."""
     return f"containerd-{node.name}"
 
 
 def kubelet_name(node: Node) -> str:
-    """Under which name its kubelet runs."""
+    """The process name of its kubelet."""
     return f"kubelet-{node.name}"
 
 
@@ -119,7 +119,7 @@ def label(node: Node, labels: Mapping[str, str]) -> None:
 
 
 def equip(node: Node) -> None:
-    """Give a node its GPU and the name of its kind: a node that registered anew has neither."""
+    """Give a node its GPU and its kind's label: a newly registered node has neither."""
     advertise_gpus(node, 1)
     label(node, {GPU_PRODUCT: "Test-GPU"})
 
@@ -139,7 +139,7 @@ def heartbeat(node: Node) -> str:
 
 
 def kill_containers(node: Node) -> None:
-    """Kill every process of every container of a node, and what watches over them, at once."""
+    """Kill all container processes of a node and their shims at once."""
     for pid in processes.strays():
         command = processes.command_of(pid)
         if command and "shim" in command[0] and str(node.socket) in command:

@@ -18,7 +18,7 @@ LOGS = STATE / "logs"
 
 @dataclass(frozen=True)
 class _Started:
-    """What is known of a server that was started."""
+    """The record of a started server."""
 
     pid: int
     argv: list[str]
@@ -50,7 +50,7 @@ def start(name: str, argv: list[str], env: dict[str, str] | None = None) -> int:
 
 
 def start_again(name: str) -> int:
-    """Start a server that ran before with the command it had then.
+    """Restart a server with the command of its last start.
 
     Raises:
         UserError: it never ran.

@@ -10,7 +10,7 @@ from components.core.errors import UserError
 
 
 class MissingError(UserError):
-    """Something that this machine lacks, so that nothing could be tried (exit code 2)."""
+    """This machine lacks something, so nothing was tried (exit code 2)."""
 
     exit_code = 2
 
@@ -69,7 +69,7 @@ def stream(
 
 
 def write(path: Path, text: str, mode: int = 0o644) -> None:
-    """Write a file whole: whoever is killed in between leaves the old one, or none."""
+    """Write a file atomically: a kill leaves the old file, or none."""
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.new")
     aside.touch(mode=mode)
@@ -78,7 +78,7 @@ def write(path: Path, text: str, mode: int = 0o644) -> None:
 
 
 def wait_for(what: str, ready: Callable[[], bool], timeout: float, look_at: str) -> None:
-    """Ask again and again until something is ready.
+    """Poll until something is ready.
 
     Raises:
         UserError: it is not ready in time; the message names the log to read.

@@ -1,4 +1,4 @@
-"""One folder, or a folder and two servers: which it is, and what is said where it is neither."""
+"""A home is one folder, or a folder and two servers; errors for anything else."""
 
 import pytest
 

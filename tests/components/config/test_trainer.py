@@ -1,4 +1,4 @@
-"""The trainer block: everything impossible is said at once, and no key of a step depends on it."""
+"""The trainer block: all errors are reported at once, and no step key depends on it."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Packed media: what is written is what the reader finds, in bounded row groups and files."""
+"""Packed media: the reader finds what was written, in bounded row groups and files."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ def _write(folder: Path, files: dict[str, bytes]) -> None:
 
 
 def _groups(folder: Path) -> list[list[int]]:
-    """Rows of each row group of each file."""
+    """The number of rows of each row group of each file."""
     files = [pq.ParquetFile(path) for path in sorted(folder.glob("media/*.parquet"))]
     return [[f.metadata.row_group(g).num_rows for g in range(f.num_row_groups)] for f in files]
 

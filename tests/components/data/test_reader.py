@@ -132,7 +132,7 @@ def test_no_records_and_broken_records_are_said(tmp_path: Path):
 
 
 def test_memory_does_not_grow_with_the_set(tmp_path: Path):
-    """The index of packed media takes bytes a file, and batches pass through."""
+    """The index of packed media needs bytes per file; batches are not kept."""
     folder = tmp_path / "set"
     (folder / "media").mkdir(parents=True)
     n = 60_000

@@ -1,4 +1,4 @@
-"""A record's split is decided for ever."""
+"""A record's split never changes."""
 
 import hashlib
 

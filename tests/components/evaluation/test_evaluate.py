@@ -80,7 +80,7 @@ def test_subset_figures_are_those_of_the_stored_answers_by_scikit_learn(out, met
 
 
 def test_stored_answers_are_those_of_the_model_run_on_its_own_inputs(run, out):
-    """Evaluation shares the encoders' work among subsets; here every subset is run by itself."""
+    """Evaluation shares encoder outputs among subsets; here each subset runs separately."""
     model, features = models.load(run.root / "train" / "model"), run.features
     temperatures = json.loads((out / "calibration.json").read_text())
     number = {record: row for row, record in enumerate(features.ids)}

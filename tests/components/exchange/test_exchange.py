@@ -38,7 +38,7 @@ def exchange(request, tmp_path):
 
 @pytest.fixture
 def folder(tmp_path):
-    """Names whose order as strings and as paths differ, an empty file, and one deep below."""
+    """Names that sort differently as strings and as paths, an empty and a nested file."""
     made = tmp_path / "folder"
     for name, data in {"a/b.bin": b"b" * 100_000, "a.txt": b"a", "a-b": b"", "c/d/e": b"e"}.items():
         (made / name).parent.mkdir(parents=True, exist_ok=True)
@@ -47,7 +47,7 @@ def folder(tmp_path):
 
 
 def pipe(exchange, relative, data):
-    """Change what lies in an exchange behind its back."""
+    """Change stored content without the exchange's interface."""
     fs, root = fsspec.core.url_to_fs(exchange.uri)
     fs.pipe_file(f"{root}/{relative}", data)
 

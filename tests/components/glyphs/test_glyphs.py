@@ -1,4 +1,4 @@
-"""The built-in set: the same bytes each time, hard and honest."""
+"""The built-in set: the same bytes each time, hard enough, and without leaks."""
 
 import unicodedata
 from collections import Counter

@@ -13,7 +13,7 @@ from components.parts.classification import fit_temperature, nll, softmax
 
 
 def _drawn(n=3000, k=5, seed=0, temperature=1.0):
-    """Logits and labels that were really drawn from ``softmax(logits / temperature)``."""
+    """Logits, and labels drawn from ``softmax(logits / temperature)``."""
     rng = np.random.default_rng(seed)
     logits = rng.normal(0, 2, (n, k))
     p = special.softmax(logits / temperature, axis=1)

@@ -1,4 +1,4 @@
-"""What every part must hold, whichever file it is: a new file is picked up by itself."""
+"""The contract of every part; new files are picked up automatically."""
 
 import base64
 import dataclasses

@@ -1,4 +1,4 @@
-"""Made-up rates of a run, whose estimates tests work out by hand."""
+"""Invented rates of a run; tests compute the estimates by hand."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Estimates are worked out by hand, totals are their parts, and more records never cost less."""
+"""Estimates equal hand calculation, totals equal sums, more records never cost less."""
 
 import pytest
 from hypothesis import given, settings

@@ -1,4 +1,4 @@
-"""Lines meet what was measured; a profile is kept whole, and refused where it is another run's."""
+"""Lines fit measurements; profiles round-trip and are refused for another run."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""A survey finds what a run finds; a sample of it is a data set that runs."""
+"""A survey matches what a run finds; its sample is a valid data set."""
 
 import shutil
 from collections import Counter

@@ -1,4 +1,4 @@
-"""What a walk takes of a stage, on stages of the test's own."""
+"""The measurements of a walk, on the test's own stages."""
 
 import json
 from itertools import count

@@ -1,4 +1,4 @@
-"""Jobs in an exchange, and real processes that do them as a pod would."""
+"""Jobs in an exchange, and real processes that run them like pods."""
 
 import json
 import os
@@ -38,7 +38,7 @@ def loss(output, targets, weights, present):
 
 
 def own_loss(body):
-    """The file of a user's own loss that does something else as well."""
+    """The file of a user's own loss with a side effect."""
     return OWN_LOSS.replace("BODY", body)
 
 

@@ -26,7 +26,7 @@ def features(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def undisturbed(features, tmp_path_factory):
-    """What the same training gives in this process without a pod."""
+    """The result of the same training in this process, without a pod."""
     out = tmp_path_factory.mktemp("undisturbed")
     run(teach_spec(features), out=out)
     return out

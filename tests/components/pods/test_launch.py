@@ -1,4 +1,4 @@
-"""Real launchers on this machine, each of which stands for a node; what matters is how they end."""
+"""Real launchers on this machine, one per simulated node, and how they end."""
 
 import os
 import signal
@@ -28,7 +28,7 @@ def features(tmp_path_factory):
 
 
 def nodes(home, count, *, shape=None, processes=1, tokens="abc", port=None, **more):
-    """That many launchers of one job."""
+    """Launchers of one job, one per node."""
     port = port or free_port()
     options = (
         "--nodes",
@@ -52,7 +52,7 @@ def until(process, text):
 
 
 def speaker(processes):
-    """The launcher whose worker is rank 0 and speaks; it has done its first step."""
+    """The launcher of rank 0, which reports, after its first step."""
     for process in processes:
         os.set_blocking(process.stderr.fileno(), False)
     deadline = time.monotonic() + 60

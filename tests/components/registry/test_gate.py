@@ -1,4 +1,4 @@
-"""The gate: its three verdicts, its first version rule, and what its evidence stands for."""
+"""The gate: its three verdicts, the rule for a first version, and its evidence."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ LABELS = np.array(["a", "b"] * 200)
 
 
 def answers(right, of=LABELS):
-    """Answers of which the first ``right`` are true."""
+    """Predictions of which the first ``right`` are correct."""
     return np.where(np.arange(len(of)) < right, of, "wrong")
 
 

@@ -52,7 +52,7 @@ ENTRIES = st.builds(
 
 @pytest.fixture(params=["file", "postgres"])
 def anew(request, tmp_path):
-    """Makes the place of a new ledger, which is not there yet."""
+    """Makes the address of a ledger that does not exist yet."""
     if request.param == "file":
         return lambda: tmp_path / "home" / uuid.uuid4().hex / "ledger.db"
     return postgres().schema

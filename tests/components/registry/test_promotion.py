@@ -1,4 +1,4 @@
-"""Decisions take effect once, survive a crash at any point, and a person's word stands."""
+"""Decisions take effect once, survive any crash, and never override a person's."""
 
 import random
 import shutil
@@ -182,7 +182,7 @@ def test_a_package_whose_files_were_deleted_is_put_back_by_registering_it_again(
 
 
 class _Crash(BaseException):
-    """What SIGKILL is to the state on disk, where the process itself must live on to look at it."""
+    """Stands for SIGKILL: the state on disk is the same, but the test can examine it."""
 
 
 def crash(monkeypatch, cls, name, *, before):

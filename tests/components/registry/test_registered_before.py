@@ -1,4 +1,4 @@
-"""A version that an older revision registered still loads, and answers as it did then.
+"""A version registered by an older revision still loads and predicts as before.
 
 `registered_6fc2a22/README.md` describes the fixture. The expected answers are that revision's own.
 """

@@ -36,7 +36,7 @@ def server():
 
 @pytest.fixture
 def machines(server, tmp_path, monkeypatch):
-    """Two state folders of one team; MLflow writes to the environment, which is put back."""
+    """Two state folders of one team; restores the environment that MLflow changes."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
     monkeypatch.setenv("CONCORD_DATABASE_URL", postgres().schema())
     return find(tmp_path / "here"), find(tmp_path / "there")

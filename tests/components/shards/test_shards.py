@@ -103,7 +103,7 @@ def test_ranges_cover_all_rows_once_in_whole_chunks_or_blocks(rows, shards, chun
 
 @pytest.fixture(scope="module")
 def whole(data, tmp_path_factory):
-    """All parts of three, done once."""
+    """All three parts, run once."""
     place = tmp_path_factory.mktemp("whole")
     exchange = Exchange(str(place / "exchange"))
     spec = encode_plan(data, 3).cut(exchange, place / "scratch")

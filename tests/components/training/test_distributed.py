@@ -34,7 +34,7 @@ def features(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def world(features, tmp_path_factory):
-    """Results of each of three ranks; batches of 26 rows are shared unevenly."""
+    """Results of each of three ranks; batches of 26 rows divide unevenly."""
     out = tmp_path_factory.mktemp("world")
     shared = {
         **os.environ,

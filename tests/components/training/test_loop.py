@@ -64,7 +64,7 @@ def whole(features):
 def test_killed_after_any_step_and_resumed_gives_the_same_weights(
     features, whole, tmp_path_factory, data
 ):
-    """Whatever lies between two checkpoints, also when the second run is killed too."""
+    """At any step between two checkpoints, even if the second run is killed too."""
     model, straight = whole
     store = Folder(tmp_path_factory.mktemp("c"))
     steps = data.draw(st.integers(1, 4))

@@ -283,7 +283,7 @@ def test_without_group_and_split_columns_the_hash_decides_and_the_id_is_the_grou
 
 
 def test_batches_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Duplicates over batches, several frames: the same output as in one go."""
+    """Duplicates across batches, several frames: the same output as in one batch."""
     records = datasets.rows()
     records[40]["id"] = "r1"
     records[41]["split"] = "nowhere"

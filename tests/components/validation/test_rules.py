@@ -1,4 +1,4 @@
-"""The rules of the set as a whole, and of columns, without any engine."""
+"""The rules for the whole set and for columns, without any engine."""
 
 from collections import Counter
 

@@ -1,4 +1,4 @@
-"""``concord classify --data``: the champion answers all records of a data set into one file."""
+"""``concord classify --data``: the champion predicts all records of a data set into one file."""
 
 import pyarrow.parquet as pq
 import pytest

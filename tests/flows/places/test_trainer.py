@@ -32,7 +32,7 @@ def api(tmp_path, monkeypatch):
 
 @pytest.fixture
 def kubelet(api):
-    """Does every Job that comes, as one pod."""
+    """Runs each new Job as one pod."""
     stop = threading.Event()
 
     def run():
@@ -153,7 +153,7 @@ class Local:
         self.count = 0
 
     def train(self, spec, stop_at=None):
-        """The steps done, the output and the clean-up; a stop leaves what a kill would leave."""
+        """Return steps done, output and clean-up; a stop leaves the same state as a kill."""
         self.count += 1
         out, steps = self.folder / f"out-{self.count}", []
         out.mkdir()
@@ -192,7 +192,7 @@ def test_an_interrupted_training_step_resumes(of_step, tmp_path):
 
 
 def test_no_other_step_key_resumes_or_overwrites_a_checkpoint(of_step, tmp_path):
-    """Another version of the step, other libraries and another configuration give another key."""
+    """Another step version, other libraries or another configuration give another key."""
     runs = Local(tmp_path)
     runs.train(of_step, stop_at=3)
     other, *_ = runs.train(of_step.model_copy(update={"step": "2" * 64}), stop_at=3)

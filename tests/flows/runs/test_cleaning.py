@@ -1,4 +1,4 @@
-"""Which content stays when old runs are cleaned away."""
+"""The content that remains after old runs are cleaned."""
 
 import os
 from pathlib import Path

@@ -95,7 +95,7 @@ def test_a_second_run_on_one_home_is_told_who_holds_it_and_a_kill_frees_it(home)
 
 
 def elsewhere(home, **changes):
-    """A running record of another machine, whose process number is one of ours."""
+    """A running record of another machine with one of our process ids."""
     return Runs(home).write(record(pid=os.getpid(), host="pod-1", flow_run="f-1", **changes))
 
 

@@ -1,4 +1,4 @@
-"""The data revision a run records is DVC's own."""
+"""The data revision in a run's record is DVC's own."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""The step store: an output is made once, found again, and never half there."""
+"""The step store: an output is made once, found again, and never partial."""
 
 from dataclasses import replace
 
@@ -48,7 +48,7 @@ def test_a_failed_step_leaves_nothing_behind(tmp_path):
 
 
 def test_output_without_its_record_is_made_again(tmp_path):
-    """A kill between the rename and the record leaves a folder that nobody vouches for."""
+    """A kill between rename and record leaves a folder that no record confirms."""
     store = StepStore(tmp_path)
     store.run(KEY, write("one"))
     next((tmp_path / "teach").glob("*.json")).unlink()

@@ -1,4 +1,4 @@
-"""Programs are built once per set of pins; what stands in the way is said with exit code 2."""
+"""Programs are built once per set of pins; missing requirements give exit code 2."""
 
 import subprocess
 

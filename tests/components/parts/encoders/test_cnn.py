@@ -32,7 +32,7 @@ def test_grey_has_one_channel():
 
 
 def test_scaling_is_close_to_the_mean_of_what_it_covers():
-    """Oracle: block means, which bilinear scaling by a whole factor comes near."""
+    """Oracle: block means, which bilinear scaling by a whole factor approximates."""
     smooth = np.kron(np.arange(16 * 12).reshape(16, 12) % 200, np.ones((4, 4)))
     found = encode([picture(smooth).convert("RGB")], colour=False)[0, :, :, 0]
     assert np.abs(found.astype(int) - np.arange(16 * 12).reshape(16, 12) % 200).mean() < 12

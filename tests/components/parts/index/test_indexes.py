@@ -1,4 +1,4 @@
-"""The contract of every index, and exact search against a dictionary that is sorted in full."""
+"""The contract of every index, and exact search against a fully sorted dictionary."""
 
 import dataclasses
 
