@@ -37,13 +37,13 @@ def check_port(host: str, port: int) -> None:
             probe.bind((host, port))
         except OSError as error:
             raise UsageError(
-                f"port {port} on {host} cannot be used ({error.strerror}){_holder(port)}; stop what uses it, or choose another "
-                "with `--port`"
+                f"port {port} on {host} cannot be used ({error.strerror}){_holder(port)};"
+                " stop what uses it, or choose another with `--port`"
             ) from error
 
 
 def _holder(port: int) -> str:
-    """Which process listens on a port, where the system tells us."""
+    """Name the process that listens on a port, where the system reveals it."""
     try:
         import psutil  # type: ignore[import-untyped]
 

@@ -1,4 +1,4 @@
-"""The model package behind the service: loaded once, asked in the words of the HTTP interface."""
+"""The model package behind the service, loaded once, with an interface in terms of HTTP."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +9,8 @@ from serving import schemas
 from serving.defaults import MAX_HITS
 from serving.schemas import Limits
 
-if TYPE_CHECKING:  # importing torch takes seconds that the builder of a Bento and BentoML's own process need not wait
+# Importing torch takes seconds; neither the build of a Bento nor BentoML's own process needs it.
+if TYPE_CHECKING:
     from components.parts.contracts import Raw
     from components.prediction.predictor import Predictor
     from components.prediction.searcher import Hit
@@ -24,9 +25,9 @@ class Answers:
 
     Args:
         predictor: the loaded package.
-        limits: read from it.
-        name: of the model.
-        version: in the registry, where the launcher knows it.
+        limits: the package's limits.
+        name: name of the model.
+        version: its version in the registry, if the launcher knows it.
     """
 
     def __init__(
@@ -98,7 +99,7 @@ class Answers:
         return content, known[modality].preview_type(found)
 
     def info(self) -> schemas.ModelInfo:
-        """What ``GET /v1/model`` tells."""
+        """The answer to ``GET /v1/model``."""
         limits = self._limits
         return schemas.ModelInfo(
             **self.ref.model_dump(),

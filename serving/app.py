@@ -1,7 +1,8 @@
-"""The HTTP interface as a plain ASGI application: parses, limits, answers, refuses. Knows nothing of BentoML.
+"""The HTTP interface as a plain ASGI application, independent of BentoML.
 
-Model calls run in worker threads, so that health and metrics answer while a model computes. What is wrong with a request is
-told with field, got and wanted; sizes are checked before anything is parsed, decoded or computed.
+Model calls run in worker threads, so that health and metrics answer while a model computes. A
+refusal names the field, what it got and what was wanted. Sizes are checked before anything is
+parsed, decoded or computed.
 """
 
 import base64
@@ -46,7 +47,9 @@ _MISSING: dict[int | str, dict[str, Any]] = {
     404: {"model": schemas.Refusal, "description": "No such record or preview."},
     "default": _REFUSALS[422],
 }
-_ABOUT = """One model as a classifier and a search engine: every record may have any subset of the modalities.
+_ABOUT = """One model as a classifier and a search engine.
+
+Every record may have any non-empty subset of the modalities.
 
 Health is at `/livez` and `/readyz`, Prometheus metrics at `/metrics`."""
 
@@ -62,8 +65,8 @@ def build(limits: Limits, answers: Callable[[], Answers], assets: Path | None = 
     """The application.
 
     Args:
-        limits: of the model package.
-        answers: gives the loaded model; called in a worker thread.
+        limits: limits of the model package.
+        answers: returns the loaded model; called in a worker thread.
         assets: folder of the OpenAPI page's own scripts, so that it works without a network.
     """
     app = FastAPI(

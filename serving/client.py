@@ -1,4 +1,4 @@
-"""Asks a running endpoint; refusals come back as one clear sentence."""
+"""A client of a running endpoint; a refused request raises one clear sentence."""
 
 import base64
 from collections.abc import Mapping, Sequence
@@ -43,10 +43,11 @@ class Client:
         self._http.close()
 
     def classify(self, records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        """Classify records: modality to ``bytes`` (media), text, or fields.
+        """Classify records, each a mapping of modality to ``bytes`` (media), text, or fields.
 
         Raises:
-            UserError: nothing answers there, or the request was refused; the message names field, got and wanted.
+            UserError: nothing answers there, or the request was refused; the message names field,
+                got and wanted.
         """
         return self._post("/v1/classify", {"records": [_json(r) for r in records]})
 
@@ -62,7 +63,8 @@ class Client:
         """Find records; see ``POST /v1/search``.
 
         Raises:
-            UserError: nothing answers there, or the request was refused; the message names field, got and wanted.
+            UserError: nothing answers there, or the request was refused; the message names field,
+                got and wanted.
         """
         body: dict[str, Any] = {"query": _json(query), "target": target, "by": by, "k": k}
         if labels is not None:
@@ -78,10 +80,10 @@ class Client:
         return self._read(self._send("GET", "/v1/model"))
 
     def media(self, address: str) -> bytes:
-        """A preview, by the address that a hit gives.
+        """Fetch a preview by the address in a hit.
 
         Raises:
-            UserError: nothing answers there, or there is no such preview.
+            UserError: nothing answers there, or the preview does not exist.
         """
         response = self._send("GET", address)
         if response.is_error:
@@ -96,7 +98,8 @@ class Client:
             return self._http.request(method, path, **options)
         except httpx.TimeoutException as error:
             raise UserError(
-                f"{self.url} did not answer within {self._http.timeout.read:.0f} s; try fewer records"
+                f"{self.url} did not answer within {self._http.timeout.read:.0f} s;"
+                " try fewer records"
             ) from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise UserError(
@@ -119,7 +122,8 @@ class Client:
                 f"{self.url} refused the request (HTTP {response.status_code}): {body['message']}"
             )
         raise UserError(
-            f"{self.url} answered with HTTP {response.status_code} and not as Concord does; is it the right address?"
+            f"{self.url} answered with HTTP {response.status_code} and not as Concord does;"
+            " is it the right address?"
         )
 
 

@@ -5,4 +5,4 @@ HOST, PORT = "127.0.0.1", 3000
 URL = f"http://{HOST}:{PORT}"
 
 MAX_HITS, HITS = 100, 10
-"""Hits of one search: at most, and unless another number is asked for."""
+"""Hits of one search: the limit and the default."""

@@ -1,4 +1,4 @@
-"""The served champion: follows the registry, so that a promotion or rollback is served within seconds."""
+"""Serves the champion and follows the registry: promotions and rollbacks apply within seconds."""
 
 import signal
 import threading
@@ -24,10 +24,10 @@ def supervise(
     told: Callable[[str], None],
     poll_seconds: float = _POLL_SECONDS,
 ) -> None:
-    """Serve the champion until SIGINT or SIGTERM, and follow it: a promotion or rollback is served within seconds.
+    """Serve the champion until SIGINT or SIGTERM, and follow promotions and rollbacks.
 
-    The next Bento is built before the running server is stopped; between the two the port does not answer for as long as the
-    new one takes to load (about ten seconds). If the new one does not start, the earlier one is served again.
+    The next Bento is built before the running server is stopped. The port does not answer while the
+    new server loads (about ten seconds). If it does not start, the earlier one is served again.
 
     Args:
         home: the state folder.
@@ -35,7 +35,7 @@ def supervise(
         host: an address of this machine.
         port: a free port.
         told: receives one line for each event.
-        poll_seconds: between looks at the ledger.
+        poll_seconds: time between two reads of the ledger.
 
     Raises:
         UserError: no such model, no champion, or its Bento does not start.
@@ -64,7 +64,8 @@ def supervise(
             wanted = promotion.champion()
             if (code := endpoint.process.poll()) is not None:
                 told(
-                    f"the server ended by itself (exit code {code}); starting it again, log: {endpoint.log}"
+                    f"the server ended by itself (exit code {code}); starting it again,"
+                    f" log: {endpoint.log}"
                 )
             elif wanted is None or wanted in (version, refused):
                 continue
@@ -85,7 +86,7 @@ def supervise(
 
 
 class _Stopped(Exception):
-    """SIGINT or SIGTERM came while something was being waited for."""
+    """SIGINT or SIGTERM arrived during a wait."""
 
 
 def _interrupt(stopping: threading.Event) -> None:
@@ -107,12 +108,13 @@ def _swap(
     port: int,
     told: Callable[[str], None],
 ) -> tuple[Endpoint, RegisteredVersion]:
-    """Serve ``wanted`` in the place of ``now``; if it does not start, serve ``now`` again."""
+    """Serve ``wanted`` instead of ``now``; if it does not start, serve ``now`` again."""
     try:
         bento_of(home, wanted)
     except UserError as error:
         told(
-            f"still serving version {now.version}; version {wanted.version} cannot be built: {error}"
+            f"still serving version {now.version};"
+            f" version {wanted.version} cannot be built: {error}"
         )
         if endpoint.process.poll() is None:
             return endpoint, now

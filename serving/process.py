@@ -1,7 +1,7 @@
-"""A Bento served as a process: started, awaited until it answers, stopped.
+"""Starts the server of a Bento, waits until it answers, and stops it.
 
-A server is a process group of its own. It ends when it is asked to, and also when its launcher has ended
-(`serving.service` watches it), so that no orphan holds the port.
+A server is a process group of its own. It ends on request, and also when its launcher has ended
+(`serving.service` watches the launcher), so that no orphan holds the port.
 """
 
 import contextlib
@@ -57,14 +57,15 @@ def start(
     Args:
         bento: folder with ``bento.yaml``.
         host: an address of this machine, or its name.
-        port: a free one.
-        version: in the registry, part of every answer.
+        port: a free port.
+        version: version in the registry, part of every answer.
         log: receives the output of the server; earlier output is kept.
         ready_seconds: how long to wait.
 
     Raises:
         UsageError: the port is taken, or the host is not this machine.
-        UserError: no Bento there, or it did not become ready; the message ends with the log's last lines.
+        UserError: no Bento there, or it did not become ready; the message ends with the last lines
+            of the log.
     """
     if not (bento / "bento.yaml").is_file():
         raise UserError(f"no Bento in {bento}; `concord run CONFIG` builds one")
@@ -78,7 +79,7 @@ def start(
         "BENTOML_DO_NOT_TRACK": "True",
         "CONCORD_LAUNCHER": str(os.getpid()),
         "CONCORD_MODEL_VERSION": "" if version is None else str(version),
-        "PYTHONDONTWRITEBYTECODE": "1",  # the Bento is the output of a step: it stays as it was built
+        "PYTHONDONTWRITEBYTECODE": "1",  # the Bento is the output of a step and must not change
     }
     for variable in ("PYTHONPATH", "CONCORD_PACKAGE"):
         environment.pop(variable, None)
@@ -96,9 +97,14 @@ def start(
     with log.open("ab") as output:
         begin = output.tell()
         process = subprocess.Popen(
-            command, cwd=bento.resolve(), env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+            command,
+            cwd=bento.resolve(),
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
             start_new_session=True,
-        )  # fmt: skip
+        )
     endpoint = Endpoint(process=process, host=address, port=port, log=log, scratch=scratch)
     try:
         _wait_until_ready(endpoint, ready_seconds, begin)
@@ -109,7 +115,7 @@ def start(
 
 
 def stop(endpoint: Endpoint) -> None:
-    """End a server and everything it started, and wait until it has ended. Repeating it does nothing."""
+    """End a server and all processes that it started, and wait for them; safe to repeat."""
     process = endpoint.process
     if process.poll() is None:
         process.send_signal(signal.SIGTERM)

@@ -1,7 +1,7 @@
-"""What the service takes and gives over HTTP, with the limits of the model package it serves.
+"""Requests and responses over HTTP, with the limits of the served model package.
 
-The fields of a record are the modalities of the package, so the request types are built from its ``model.json``, which is
-read without importing torch.
+The fields of a record are the modalities of the package, so the request types are built from its
+``model.json``, which is read without importing torch.
 """
 
 from collections.abc import Callable
@@ -43,9 +43,9 @@ class ServedModality:
     """JSON schema of a value over HTTP."""
     example: Any
     options: dict[str, Any]
-    """Of the kind: its limits."""
+    """Options of the kind, its limits."""
     columns: list[str] | None
-    """Of a modality of fields."""
+    """Columns of a modality of fields."""
     preview_type: Callable[[bytes | str], str]
     """Media type of a preview."""
 
@@ -73,7 +73,7 @@ class Limits:
     """What the service accepts of one model package."""
 
     modalities: dict[str, ServedModality]
-    """By name, sorted."""
+    """Sorted by name."""
     classes: list[str]
     max_batch: int
     max_request_bytes: int
@@ -83,7 +83,7 @@ class Limits:
         """Read a package's ``model.json`` and ``config.yaml``.
 
         Raises:
-            UserError: the package carries code that its list does not name, or that was changed.
+            UserError: the package contains code that its list does not name, or that was changed.
         """
         check_code(package)  # kinds may be the user's own
         description: dict[str, Any] = read_json(package / "model.json")
@@ -234,9 +234,12 @@ class HitOut(_Strict):
 
     id: str
     score: float
-    """Cosine of query and record; for several modalities searched in one modality's space, the sum of reciprocal ranks."""
+    """Cosine of query and record, or the sum of reciprocal ranks.
+
+    The latter is used when several modalities search in one modality's space.
+    """
     label: str | None
-    """Its label, where that is known."""
+    """Its label, if known."""
     predicted: str | None
     """The model's own answer for it."""
     media: dict[str, str]
@@ -271,7 +274,7 @@ class ModelInfo(ModelRef):
     max_request_bytes: int
     max_hits: int
     records: int
-    """In the index."""
+    """Number of records in the index."""
     metrics: dict[str, Any]
     """As evaluated before it was packaged."""
 

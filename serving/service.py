@@ -1,7 +1,8 @@
 """The prediction service that runs inside a Bento. The only importer of bentoml.
 
-Beside this file's folder the Bento carries ``components`` and the model ``package``; the registry's version comes from the
-launcher by environment variable, since the same Bento may be registered anywhere.
+Beside this file's folder the Bento contains ``components`` and the model ``package``. The launcher
+passes the registry's version as an environment variable, since the same Bento may be registered
+anywhere.
 """
 
 import os
@@ -20,10 +21,11 @@ from serving.app import build
 from serving.schemas import Limits
 
 PACKAGE, VERSION, LAUNCHER = "CONCORD_PACKAGE", "CONCORD_MODEL_VERSION", "CONCORD_LAUNCHER"
-"""Environment variables: another place of the package, the registry's version, process id of who must outlive the service."""
+"""Environment variables: another place of the package, the registry's version, and the id of the
+process whose end also ends the service."""
 
 _REQUEST_SECONDS = 60
-_WAITING = 64  # requests at once; more are told that the service is busy
+_WAITING = 64  # requests at once; further ones are refused as busy
 _LEASH_SECONDS = 1.0
 
 
@@ -63,7 +65,7 @@ _app = build(
 
 
 def _leash(parent: int) -> None:
-    """End when the process that started us is gone, or the one that ordered the service: no orphan keeps the port."""
+    """Stop the service when its parent process or its launcher has ended, to free the port."""
     import psutil  # type: ignore[import-untyped]
 
     launcher = psutil.Process(int(os.environ[LAUNCHER])) if os.environ.get(LAUNCHER) else None
@@ -88,8 +90,8 @@ def _leash(parent: int) -> None:
 )
 @bentoml.asgi_app(_app, path="/")
 class Concord:
-    """One model package as a classifier and a search engine; the interface is described at /docs."""
+    """One model package as a classifier and a search engine; /docs describes the interface."""
 
     def __init__(self) -> None:
         threading.Thread(target=_leash, args=(os.getppid(),), daemon=True).start()
-        _loaded.answers  # noqa: B018 - the model is loaded before the service says that it is ready
+        _loaded.answers  # noqa: B018 - load the model before the service reports that it is ready

@@ -1,7 +1,8 @@
-"""What a serving pod runs: the service of a model package in a folder, or at a URI from which it is fetched first.
+"""The main program of a serving pod: serves a model package from a folder or a URI.
 
-``CONCORD_PACKAGE`` names the package or the Bento around it: a folder, or what fsspec reads (``s3://bucket/prefix``, with the
-AWS variables of the environment). ``CONCORD_PACKAGE_DIGEST``, where it is set, is the digest that a fetched package must have.
+``CONCORD_PACKAGE`` names the package or the Bento around it: a folder, or a URI that fsspec reads
+(``s3://bucket/prefix``, with the AWS variables of the environment). ``CONCORD_PACKAGE_DIGEST`` is
+the digest that the package must have, if it is set.
 """
 
 import os
@@ -22,12 +23,12 @@ def package(place: str, digest: str | None, scratch: Path) -> Path:
     """The local folder of a package.
 
     Args:
-        place: folder or URI of the package, or of a Bento with it.
-        digest: that the package must have; None: any.
-        scratch: an existing folder for what is fetched.
+        place: folder or URI of the package, or of a Bento that contains it.
+        digest: the digest that the package must have; None accepts any.
+        scratch: an existing folder for fetched files.
 
     Raises:
-        UserError: no package there, or another one.
+        UserError: no package there, or one with another digest.
     """
     folder = Path(place.removeprefix("file://"))
     if "://" in place and not place.startswith("file://"):
@@ -43,17 +44,19 @@ def package(place: str, digest: str | None, scratch: Path) -> Path:
     )
     if found is None:
         raise UserError(
-            f"{PACKAGE}: no model package at {place} (no {_ABOUT}); mount one, or name the URI of one"
+            f"{PACKAGE}: no model package at {place} (no {_ABOUT});"
+            " mount one, or name the URI of one"
         )
     if digest and (got := digest_folder(found)) != digest:
         raise UserError(
-            f"{PACKAGE}: {place} has digest {got[:12]}, wanted {digest[:12]}; name the package that was registered"
+            f"{PACKAGE}: {place} has digest {got[:12]}, wanted {digest[:12]};"
+            " name the package that was registered"
         )
     return found
 
 
 def main() -> None:
-    """Become BentoML's server of the package."""
+    """Replace this process with BentoML's server of the package."""
     port = os.environ.get("PORT", str(PORT))
     place = os.environ.get(PACKAGE) or "/model"
     folder = package(

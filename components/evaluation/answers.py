@@ -1,4 +1,4 @@
-"""What models answer on held-out records: for each pattern of modalities, calibrated on the validation split."""
+"""Model outputs on held-out records for each subset of modalities, calibrated on validation."""
 
 import copy
 from collections.abc import Mapping, Sequence
@@ -53,7 +53,7 @@ class HeldOut:
         labels: ``(n,)`` class numbers, -1 where unknown.
         test: ``(n,)`` whether a record is of the test split, else of the validation split.
         present: ``(n, modalities)``.
-        majority: coded answer ``(n, …)`` of who knows only the visible training labels.
+        majority: coded answers ``(n, …)`` made from the visible training labels alone.
     """
 
     features: Features
@@ -91,10 +91,10 @@ class HeldOut:
 
 @dataclass(frozen=True, kw_only=True)
 class Encoded:
-    """A model whose encoders have already read the held-out rows, so that every subset of modalities shares their work.
+    """A model whose encoders have already run on the held-out rows, once for all subsets.
 
     Attributes:
-        model: the model with encoders that pass on what they get.
+        model: the model, with encoders that return their inputs.
         arrays: view name to features ``(n, out_dim)``; absent rows are zeros.
         present: ``(n, modalities of the model)``.
     """
@@ -118,14 +118,17 @@ class Encoded:
             for column, name in enumerate(model.names)
             for view in model.views[name]
         }
-        # A shallow copy: projectors, fusion and heads are the model's own, only the table of modules is new.
+        # A shallow copy: projectors, fusion and heads are shared, only the table of modules is new.
         shell = copy.copy(model)
         shell.__dict__["_modules"] = dict(model._modules)
         shell.encoders = nn.ModuleDict({view: nn.Identity() for view in model.encoders})
         return cls(model=shell, arrays=arrays, present=present)
 
     def infer(self, at: Rows | None = None, subset: Sequence[str] | None = None) -> Inference:
-        """What the model says of some held-out rows (all by default) from a subset of modalities (all by default)."""
+        """Model outputs for held-out rows ``at (k,)`` from a subset of modalities.
+
+        Both default to all.
+        """
         return infer(
             self.model, self.arrays, self.present, at, None if subset is None else tuple(subset)
         )
@@ -148,7 +151,10 @@ def _encode(
 
 
 def infer_rows(model: models.Model, features: Features, rows: Rows) -> Inference:
-    """What a model, perhaps one of fewer modalities, says of rows of a data set from all modalities that they have."""
+    """Model outputs for rows ``(k,)`` of a data set from all modalities that they have.
+
+    The model may know fewer modalities than the data set.
+    """
     columns = [features.names.index(name) for name in model.names]
     return infer(
         model,
@@ -189,11 +195,11 @@ def with_all_present(answers: Sequence[SubsetAnswers], held_out: HeldOut) -> NDA
 
 
 class Predictions:
-    """Answers ``(n,)`` of models on all held-out records; models with the same weights are run once.
+    """Answers ``(n,)`` of models on all held-out records; models with equal weights are run once.
 
     Args:
         held_out: the records.
-        known: model folder to the class numbers it is known to answer.
+        known: model folder to its class numbers ``(n,)``, where they are already known.
     """
 
     def __init__(self, held_out: HeldOut, known: Mapping[Path, NDArray[np.int64]]) -> None:
@@ -201,7 +207,7 @@ class Predictions:
         self._known = {_weights(folder): predicted for folder, predicted in known.items()}
 
     def of(self, folder: Path) -> NDArray[np.int64]:
-        """Class numbers; the majority class where a record has none of the model's modalities."""
+        """Class numbers ``(n,)``; the majority class without any of the model's modalities."""
         key = _weights(folder)
         if key not in self._known:
             model = models.load(folder)

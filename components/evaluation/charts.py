@@ -1,6 +1,7 @@
-"""Small inline SVG drawings of the report. Colours come from the page's variables, so they follow light and dark.
+"""Small inline SVG drawings of the report.
 
-Every function returns markup in which names from the data are escaped.
+Colours come from the page's variables, so they follow light and dark. Every function returns markup
+in which names from the data are escaped.
 """
 
 from collections.abc import Sequence
@@ -39,7 +40,7 @@ def reliability_diagram(found: Reliability, ece: float | None) -> Markup:
         x, width = left + start * side + 1, (end - start) * side - 2
         tip = f"confidence {confidence:.3f}, accuracy {accuracy:.3f}, {count} records"
         parts.append(_rect(x, low - accuracy * side, width, accuracy * side, "bar", tip))
-        # The gap between what is said and what is true: where it is hatched, the model is too sure or too shy.
+        # The hatched gap between confidence and accuracy: the model is too sure or not sure enough.
         high, bottom = max(accuracy, confidence), min(accuracy, confidence)
         parts.append(_rect(x, low - high * side, width, (high - bottom) * side, "gap", tip))
         height = strip * count / most
@@ -55,7 +56,8 @@ def reliability_diagram(found: Reliability, ece: float | None) -> Markup:
     )
     parts.append(
         Markup(
-            '<text class="t" transform="translate(12 {}) rotate(-90)" text-anchor="middle">accuracy</text>'
+            '<text class="t" transform="translate(12 {}) rotate(-90)" text-anchor="middle">'
+            "accuracy</text>"
         ).format(top + side / 2)
     )
     said = "unknown" if ece is None else f"{ece:.3f}"
@@ -68,7 +70,10 @@ def reliability_diagram(found: Reliability, ece: float | None) -> Markup:
 
 
 def confusion_heat_map(counts: NDArray[np.int64], classes: Sequence[str]) -> Markup:
-    """Share of each true class (row) that is answered with each class (column); only filled cells are drawn."""
+    """Share of each true class (row) that got each answer (column), from ``counts (k, k)``.
+
+    Only filled cells are drawn.
+    """
     n = len(classes)
     cell = 30 if n <= 12 else 20 if n <= 24 else 14 if n <= 50 else 10
     font = 12 if cell >= 20 else 10 if cell >= 14 else 8
@@ -81,7 +86,8 @@ def confusion_heat_map(counts: NDArray[np.int64], classes: Sequence[str]) -> Mar
         parts.append(_text(margin - 5, at, _short(name, 24), anchor="end", size=font))
         parts.append(
             Markup(
-                '<text class="t" style="font-size:{}px" transform="translate({} {}) rotate(-60)">{}</text>'
+                '<text class="t" style="font-size:{}px"'
+                ' transform="translate({} {}) rotate(-60)">{}</text>'
             ).format(font, round(at, 1), margin - 5, _short(name, 24))
         )
         if n > 12 and i % 5 == 0:
@@ -93,7 +99,10 @@ def confusion_heat_map(counts: NDArray[np.int64], classes: Sequence[str]) -> Mar
             )
     for row, column in np.argwhere(counts > 0):
         count, share = int(counts[row, column]), counts[row, column] / totals[row]
-        tip = f"{classes[row]} answered with {classes[column]}: {count} of {totals[row]} ({share:.0%})"
+        tip = (
+            f"{classes[row]} answered with {classes[column]}:"
+            f" {count} of {totals[row]} ({share:.0%})"
+        )
         kind = "right" if row == column else "wrong"
         x, y = margin + column * cell, margin + row * cell
         parts.append(
@@ -169,7 +178,8 @@ def largest_classes(
 
 def _svg(width: float, height: float, title: str, parts: Sequence[Markup]) -> Markup:
     return Markup(
-        '<svg viewBox="0 0 {w} {h}" width="{w}" height="{h}" role="img" aria-label="{t}">{body}</svg>'
+        '<svg viewBox="0 0 {w} {h}" width="{w}" height="{h}" role="img" aria-label="{t}">'
+        "{body}</svg>"
     ).format(w=round(width), h=round(height), t=title, body=Markup("").join(parts))
 
 

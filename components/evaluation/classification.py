@@ -1,4 +1,4 @@
-"""How good answers are: the confusion matrix of class numbers, and the interval of a share."""
+"""Quality of answers: the confusion matrix of class numbers, and the interval of a share."""
 
 from typing import Any
 
@@ -12,13 +12,13 @@ Classes = NDArray[Any]
 def confusion(
     labels: NDArray[np.integer], predicted: NDArray[np.integer], classes: int
 ) -> NDArray[np.int64]:
-    """Counts ``(classes, classes)``: row is the true class, column the answer."""
+    """Counts ``(classes, classes)`` of ``(n,)`` labels by true class (row) and answer (column)."""
     cells = np.asarray(labels, dtype=np.int64) * classes + predicted
     return np.bincount(cells, minlength=classes * classes).reshape(classes, classes)
 
 
 def wilson(right: int, n: int, z: float = 1.959964) -> tuple[float, float]:
-    """Wilson's 95% interval for a share of ``right`` out of ``n``; all of 0 to 1 without rows.
+    """Wilson's 95% interval for a share of ``right`` out of ``n``; 0 to 1 without rows.
 
     Source: Wilson 1927. Unlike the normal interval it stays inside 0 to 1 and holds for few rows.
     """

@@ -1,8 +1,8 @@
 """Two models on the same rows: paired bootstrap and the exact McNemar test.
 
-Source: McNemar 1947; paired bootstrap, Efron & Tibshirani 1993, An introduction to the bootstrap. A resample of rows is drawn
-as a multinomial count of the distinct rows (true class, answer of A, answer of B): the same distribution as drawing rows
-with replacement, without the rows.
+Source: McNemar 1947; paired bootstrap, Efron & Tibshirani 1993, An introduction to the bootstrap. A
+resample is drawn as multinomial counts of the distinct rows (true class, answer of A, answer of B).
+This is the same distribution as drawing rows with replacement, and needs no rows.
 """
 
 from dataclasses import dataclass
@@ -46,7 +46,7 @@ def paired_bootstrap(
         metric: what is compared; macro-F1 counts the classes that occur in each resample.
         resamples: draws of ``n`` rows with replacement.
         alpha: both tails together.
-        seed: of numpy's default generator.
+        seed: seed of numpy's default generator.
 
     Raises:
         UserError: no rows, or columns of unequal length.
@@ -69,7 +69,14 @@ def paired_bootstrap(
 
 
 def mcnemar(right_a: NDArray[np.bool_], right_b: NDArray[np.bool_]) -> float:
-    """Exact two-sided p-value that A and B are right equally often, from the rows where only one of them is right."""
+    """Exact two-sided p-value of the hypothesis that A and B are right equally often.
+
+    Only rows where exactly one of them is right count.
+
+    Args:
+        right_a: ``(n,)`` whether A is right.
+        right_b: ``(n,)`` whether B is right.
+    """
     from scipy.stats import binomtest
 
     only_a, only_b = int(np.sum(right_a & ~right_b)), int(np.sum(right_b & ~right_a))

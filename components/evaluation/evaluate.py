@@ -56,9 +56,9 @@ def evaluate(
         pseudo: output of pseudo-label.
         accepted: output of validate.
         evaluation: resamples, seed, size of the retrieval figures.
-        out: an empty folder; takes ``calibration.json``, ``predictions.parquet``, ``comparisons.parquet``,
-            ``metrics.json`` and ``report.html``.
-        progress: told of each stage.
+        out: an empty folder; takes ``calibration.json``, ``predictions.parquet``,
+            ``comparisons.parquet``, ``metrics.json`` and ``report.html``.
+        progress: called at each stage.
 
     Raises:
         UserError: no labelled test record.
@@ -69,7 +69,8 @@ def evaluate(
     held_out = HeldOut.of(data)
     if not held_out.scored.any():
         raise UserError(
-            "no labelled record in the test split, so nothing can be measured; add labelled test records"
+            "no labelled record in the test split, so nothing can be measured;"
+            " add labelled test records"
         )
     progress("every subset of modalities", 0, _STAGES)
     chosen = Encoded.of(models.load(train / "model"), held_out)
@@ -120,7 +121,7 @@ def evaluate(
 def _compared(
     held_out: HeldOut, chosen: Classes, *, teacher: Path, train: Path, baselines: Path
 ) -> dict[str, Classes]:
-    """Answers ``(n,)`` of everybody on all held-out records, by the column names of ``comparisons.parquet``."""
+    """Each model's answers ``(n,)`` on held-out records, by column of ``comparisons.parquet``."""
     predictions = Predictions(held_out, {train / "model": chosen})
     student = train / "student"
     compared = {
@@ -249,7 +250,11 @@ def _subset(held_out: HeldOut, answer: SubsetAnswers) -> dict[str, Any]:
 
 
 def _prediction_table(held_out: HeldOut, answers: list[SubsetAnswers]) -> pa.Table:
-    """``id``, ``split``, ``subset``, ``label``, ``predicted``, ``confidence``, ``probabilities``: one block per subset."""
+    """One block of answers per subset.
+
+    Columns: ``id``, ``split``, ``subset``, ``label``, ``predicted``, ``confidence`` and
+    ``probabilities``.
+    """
     blocks = []
     for answer in answers:
         n, k = answer.probabilities.shape
@@ -276,7 +281,7 @@ def _prediction_table(held_out: HeldOut, answers: list[SubsetAnswers]) -> pa.Tab
 
 
 def _comparison_table(held_out: HeldOut, compared: Mapping[str, Classes]) -> pa.Table:
-    """``id``, ``split``, ``label`` and one column of answers for each model, on labelled held-out records."""
+    """``id``, ``split``, ``label`` and each model's answers, for labelled held-out records."""
     at = np.flatnonzero(held_out.labels >= 0)
     return pa.table(
         {

@@ -45,7 +45,7 @@ class RetrievalFigures(_Figures):
 
 
 class SingleFigures(Classification):
-    """A model of one modality; a record without it is answered with the majority class of the visible training labels."""
+    """A model of one modality; records without it get the majority class of the training labels."""
 
     accuracy_where_present: Figure
     n: int = Field(description="records that have the modality")

@@ -111,8 +111,8 @@ def write_report(
         metrics: all figures.
         held_out: validation and test records.
         probabilities: ``(held out, classes)`` of the chosen model, calibrated.
-        test: places of the test records among the held-out ones.
-        vectors: what the chosen model says of those.
+        test: ``(t,)`` positions of the test records among the held-out ones.
+        vectors: the chosen model's outputs for the test records.
         pseudo: output of pseudo-label.
         accepted: output of validate.
     """
@@ -160,7 +160,7 @@ def write_report(
 
 
 def picture(data: bytes, alt: str) -> Markup:
-    """An inline picture; formats that a browser could take for anything but a picture are not shown."""
+    """An inline picture; only formats that every browser treats as pictures are shown."""
     kind = next((name for magic, name in _PICTURES.items() if data.startswith(magic)), None)
     if kind is None:
         return Markup('<span class="none">picture</span>')
@@ -245,7 +245,7 @@ def _environment() -> Environment:
 def _galleries(
     held_out: HeldOut, test: NDArray[np.int64], vectors: Inference, previews: Previews
 ) -> list[Gallery]:
-    """Search of test records among test records: between text and media, and among media, where there are such."""
+    """Search of test records among test records: between text and media, and among media."""
     features = held_out.features
     of_type = {
         raw: [n for n in features.names if features.specs[n].raw == raw]

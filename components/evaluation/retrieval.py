@@ -1,6 +1,7 @@
 """Search figures: recall and mean reciprocal rank from every modality to every other.
 
-A hit is any record of the query's group. Ties count against the model, so vectors that are all alike find nothing.
+A hit is any record of the query's group. Ties count against the model, so equal vectors find
+nothing.
 """
 
 from collections.abc import Mapping
@@ -52,7 +53,7 @@ def first_hits(
     for first in range(0, len(findable), step):
         rows = findable[first : first + step]
         scores = queries[rows] @ sorted_gallery.T
-        # Hits of a query lie side by side: columns start, start + 1, ...; a short group repeats its last column.
+        # The hits of a query are adjacent columns from `start` on; a short group repeats its last.
         widest = int(sizes[rows].max())
         columns = starts[rows, None] + np.minimum(np.arange(widest), sizes[rows, None] - 1)
         hits = np.take_along_axis(scores, columns, axis=1)
@@ -69,7 +70,14 @@ def retrieval(
     query_groups: NDArray[np.int64],
     gallery_groups: NDArray[np.int64],
 ) -> Retrieval:
-    """Recall at 1, 5 and 10 and mean reciprocal rank over the queries that have something to find."""
+    """Recall at 1, 5 and 10 and mean reciprocal rank over the queries that have something to find.
+
+    Args:
+        queries: ``(q, dim)``.
+        gallery: ``(n, dim)``.
+        query_groups: ``(q,)`` group numbers.
+        gallery_groups: ``(n,)`` group numbers.
+    """
     ranks = first_hits(queries, gallery, query_groups, gallery_groups)
     ranks = ranks[ranks > 0]
     if not len(ranks):

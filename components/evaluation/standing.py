@@ -1,4 +1,4 @@
-"""What an earlier model version answers on the held-out records of today's data."""
+"""Answers of an earlier model version on the held-out records of today's data."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from components.model import network as models
 
 
 def is_compatible(package: Path, features: Features) -> bool:
-    """Whether these features are made as the version's own inputs were, so that it can answer from them."""
+    """Whether features are encoded as the version's own inputs were, so that it can use them."""
     specs = models.load(package).specs
     return all(
         name in features.specs and features.specs[name].digest() == spec.digest()
@@ -17,9 +17,9 @@ def is_compatible(package: Path, features: Features) -> bool:
 
 
 def answers(package: Path, features: Features) -> dict[str, str]:
-    """Record id to the class name that the version answers, for all held-out records.
+    """Record id to the class name that the version predicts, for all held-out records.
 
-    A record that has none of the version's modalities is answered with the empty name, which is never right.
+    A record without any of the version's modalities gets the empty name, which is never right.
     """
     model, held_out = models.load(package), HeldOut.of(features)
     logits = infer_rows(model, features, held_out.rows).logits

@@ -1,7 +1,8 @@
-"""Answers for all records of a data set, a table a batch: the same code as serving, in bounded memory.
+"""Answers for all records of a data set, batch by batch: the same code as serving, bounded memory.
 
-Records are answered in blocks of ``BLOCK`` rows counted from the first record: what numeric libraries compute for a row may
-depend in its last bits on the rows beside it, so whoever cuts the data at multiples of ``BLOCK`` gets the same numbers.
+Records are answered in blocks of ``BLOCK`` rows counted from the first record. Numeric libraries
+may compute the last bits of a row differently beside other rows, so data must be cut at multiples
+of ``BLOCK`` to get the same numbers.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -40,8 +41,8 @@ class Answers:
     Args:
         predictor: the model.
         manifest: what the columns mean.
-        data_uri: where the media lie.
-        media: opens them.
+        data_uri: where the media are.
+        media: opens the media.
 
     Raises:
         UserError: the data set has none of the model's modalities, or one of another kind.
@@ -77,20 +78,21 @@ class Answers:
         for fault in faults:
             reasons[fault.row].append(str(fault.error))
         found = self._predict(records, reasons)
-        wanted = f"none of its modalities can be used, wanted at least one of {', '.join(self.manifest.modalities)}"
+        known = ", ".join(self.manifest.modalities)
+        wanted = f"none of its modalities can be used, wanted at least one of {known}"
         rows = []
         for row, record in enumerate(block[self.manifest.id].to_pylist()):
             answer = found.get(row)
-            said = reasons[row] if answer else [*reasons[row], wanted]
+            why = reasons[row] if answer else [*reasons[row], wanted]
             rows.append(
-                _row(None if record is None else str(record), answer, said, self._predictor.classes)
+                _row(None if record is None else str(record), answer, why, self._predictor.classes)
             )
         return pa.Table.from_pylist(rows, schema=self.schema)
 
     def _predict(
         self, records: list[dict[str, Raw]], reasons: list[list[str]]
     ) -> dict[int, Prediction]:
-        """Row to answer; values that the model cannot take are left out, and why goes to ``reasons``."""
+        """Row to answer; unusable values are left out, and ``reasons`` receives the reason."""
         for name, modality in self._predictor.modalities.items():
             rows = [row for row, record in enumerate(records) if name in record]
             given = [records[row][name] for row in rows]
@@ -104,10 +106,10 @@ class Answers:
 
 
 def usable(manifest: Manifest, kinds: dict[str, str]) -> Manifest:
-    """The manifest less the modalities that the model does not know.
+    """The manifest without the modalities that the model does not know.
 
     Args:
-        manifest: of the data set.
+        manifest: manifest of the data set.
         kinds: name of each of the model's modalities to its kind.
 
     Raises:
@@ -116,8 +118,9 @@ def usable(manifest: Manifest, kinds: dict[str, str]) -> Manifest:
     kept = {name: m for name, m in sorted(manifest.modalities.items()) if name in kinds}
     if not kept:
         raise UserError(
-            f"the data set has the modalities {', '.join(sorted(manifest.modalities))}, wanted at least one of the model's: "
-            f"{', '.join(sorted(kinds))}; name them so in the manifest"
+            f"the data set has the modalities {', '.join(sorted(manifest.modalities))},"
+            f" wanted at least one of the model's: {', '.join(sorted(kinds))};"
+            " name them so in the manifest"
         )
     if odd := [
         f"{name} is {m.kind} there and {kinds[name]} in the model"
@@ -136,9 +139,11 @@ def read_columns(manifest: Manifest) -> list[str]:
 
 
 def schema(classes: list[str]) -> pa.Schema:
-    """The columns of answers: ``label`` and numbers are null where a record has no usable modality; ``reason`` says why.
+    """The columns of answers.
 
-    ``modalities`` are those that the answer rests on; ``reason`` also names values that had to be left out of an answer.
+    ``label`` and numbers are null where a record has no usable modality, and ``reason`` gives the
+    cause. ``modalities`` are those that the answer is based on; ``reason`` also names values that
+    had to be left out of an answer.
     """
     fixed = [
         pa.field("id", pa.string()),
@@ -166,7 +171,7 @@ def predict(
         predictor: the model.
         data_uri: the data set.
         manifest: what its columns mean.
-        out: the file; it appears when all is done.
+        out: the file; it appears when all records are answered.
         progress: called after every batch.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The size of the blocks that records are answered in."""
+"""The size of the blocks in which records are answered."""
 
 BLOCK = 64
-"""Rows that are answered together, of the size of a request; parts and chunks begin at multiples of it."""
+"""Rows that are answered together, as many as in a request; parts and chunks start at multiples."""

@@ -1,4 +1,4 @@
-"""The model card: what a model is, what it was made of, how good it is, and where it must not be trusted."""
+"""The model card: what a model is, its data, how good it is, and where it must not be trusted."""
 
 from pathlib import Path
 
@@ -43,9 +43,10 @@ def _what(model: Model) -> str:
     kinds = ", ".join(f"{_plain(n)} ({model.specs[n].kind})" for n in model.names)
     weights = sum(p.numel() for p in model.parameters())
     return (
-        f"A classifier of {len(model.classes)} classes and a search engine over {kinds}. A record may have any of these "
-        f"modalities, at least one. Fusion `{_plain(model.config.fusion.name)}`, shared space of {model.dim} numbers, "
-        f"{weights:,} trained weights."
+        f"A classifier of {len(model.classes)} classes and a search engine over {kinds}."
+        " A record may have any of these modalities, at least one."
+        f" Fusion `{_plain(model.config.fusion.name)}`, shared space of {model.dim} numbers,"
+        f" {weights:,} trained weights."
     )
 
 
@@ -62,8 +63,9 @@ def _data(features: Features, found: Metrics) -> str:
     kept = f" The {found.selection['kept']} was kept." if "kept" in found.selection else ""
     return (
         "## Data and labels\n\n"
-        f"{len(features.ids):,} records: {count['train']:,} to train, {count['val']:,} to validate, {count['test']:,} to test. "
-        f"Modalities present: {has}.\n\n{labels}{given}.{kept}"
+        f"{len(features.ids):,} records: {count['train']:,} to train,"
+        f" {count['val']:,} to validate, {count['test']:,} to test."
+        f" Modalities present: {has}.\n\n{labels}{given}.{kept}"
     )
 
 
@@ -76,7 +78,8 @@ def _numbers(found: Metrics) -> str:
     ]
     lines = [f"| {n} | {_percent(a)} | {_percent(f)} |" for n, a, f in rows]
     subsets = [
-        f"| {_plain(key)} | {_percent(s.accuracy)} | {_percent(s.macro_f1)} | {_figure(s.ece)} | {s.n:,} |"
+        f"| {_plain(key)} | {_percent(s.accuracy)} | {_percent(s.macro_f1)}"
+        f" | {_figure(s.ece)} | {s.n:,} |"
         for key, s in found.by_subset.items()
     ]
     return "\n".join(
@@ -103,7 +106,8 @@ def _search(found: Metrics) -> str:
         _plain(pair.replace("->", " to ")): figures for pair, figures in found.retrieval.items()
     }
     rows = [
-        f"| {name} | {_percent(r.recall_1)} | {_percent(r.recall_10)} | {_figure(r.mrr)} | {r.n:,} |"
+        f"| {name} | {_percent(r.recall_1)} | {_percent(r.recall_10)}"
+        f" | {_figure(r.mrr)} | {r.n:,} |"
         for name, r in directions.items()
     ]
     head = [
@@ -117,13 +121,13 @@ def _limits(model: Model, found: Metrics) -> str:
     lines = []
     for name in model.names:
         options = model.specs[name].options
-        told = ", ".join(
+        limits = ", ".join(
             f"{options[key]:,} {words}"
             for key, words in _LIMITS.items()
             if isinstance(options.get(key), int)
         )
-        if told:
-            lines.append(f"- {_plain(name)}: {told}.")
+        if limits:
+            lines.append(f"- {_plain(name)}: {limits}.")
     weakest = min(
         found.by_subset.items(),
         key=lambda item: 2.0 if item[1].accuracy is None else item[1].accuracy,
@@ -131,13 +135,16 @@ def _limits(model: Model, found: Metrics) -> str:
     )
     if weakest and weakest[1].accuracy is not None:
         lines.append(
-            f"- Weakest where a record has only {_plain(weakest[0])}: {_percent(weakest[1].accuracy)} right."
+            f"- Weakest where a record has only {_plain(weakest[0])}:"
+            f" {_percent(weakest[1].accuracy)} right."
         )
     lines.append(
-        "- It always answers with one of its classes; a record of another class is not recognised as such."
+        "- It always answers with one of its classes;"
+        " a record of another class is not recognised as such."
     )
     lines.append(
-        "- The figures hold for records like those of the test split; other sources, times or groups were not measured."
+        "- The figures hold for records like those of the test split;"
+        " other sources, times or groups were not measured."
     )
     return "\n".join(["## Limits", "", *lines])
 
@@ -151,6 +158,6 @@ def _figure(value: float | None) -> str:
 
 
 def _plain(words: str) -> str:
-    """Names from the data, so that they cannot break out of a line, a cell or into markup."""
+    """Escape a name from the data for a line or a table cell of Markdown."""
     line = " ".join(words.split())
     return "".join(f"\\{c}" if c in "|`*_[]<>\\" else c for c in line)

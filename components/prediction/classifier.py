@@ -1,4 +1,4 @@
-"""Raw values of records to calibrated predictions and vectors, exactly as evaluation computes them."""
+"""Calibrated predictions and vectors from raw records, exactly as evaluation computes them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ class Prediction:
         label: the most probable class.
         confidence: its calibrated probability.
         probabilities: class to calibrated probability.
-        modalities: those of the record, sorted; the answer rests on them.
+        modalities: the record's modalities, sorted; the answer is based on them.
         embeddings: modality, and ``fused``, to unit vector ``(dim,)``.
     """
 
@@ -69,15 +69,16 @@ class Classifier:
         """Classify records; each may have any non-empty subset of the modalities.
 
         Raises:
-            BadInput: a record without any, an unknown modality, or a value that breaks a limit; it names record and field.
+            BadInput: a record without any modality, an unknown modality, or a value that breaks a
+                limit; the error names record and field.
         """
         return self._answers(records, [f"records.{i}" for i in range(len(records))])
 
     def embed(self, query: Record) -> dict[str, Vector]:
-        """The unit vectors ``(dim,)`` of one record: of each modality that it has, and fused.
+        """The unit vectors ``(dim,)`` of one record: one for each modality that it has, and fused.
 
         Raises:
-            BadInput: what `predict` refuses.
+            BadInput: as for `predict`.
         """
         (answer,) = self._answers([query], ["query"])
         return answer.embeddings
@@ -123,7 +124,7 @@ class Classifier:
         has: NDArray[np.bool_],
         places: Sequence[str],
     ) -> dict[str, NDArray[Any]]:
-        """View name to inputs ``(records, *shape)``; rows without the modality ``has (records,)`` are zeros."""
+        """View name to inputs ``(records, *shape)``; zeros where ``has (records,)`` is false."""
         modality = self.modalities[name]
         at: list[int] = np.flatnonzero(has).tolist()
         values = decoded(modality.kind, [records[i][name] for i in at], modality.detail)

@@ -1,7 +1,8 @@
 """The format of a model package: the names of its files, and the check of them against its list.
 
-Beside the model folder (`components.model.network`) a package holds ``calibration.json``, ``metrics.json``,
-``config.yaml``, ``card.md``, the folder ``index`` and ``files.json``, which lists every other file with its digest.
+Besides the files of a model folder (`components.model.network`) a package holds
+``calibration.json``, ``metrics.json``, ``config.yaml``, ``card.md``, the folder ``index`` and
+``files.json``, which lists every other file with its digest.
 """
 
 from pathlib import Path
@@ -13,7 +14,7 @@ from components.model.listing import FILES, check_code, check_file, read_files
 CALIBRATION, METRICS, CONFIG, CARD = "calibration.json", "metrics.json", "config.yaml", "card.md"
 INDEX = "index"
 RECORDS, PRESENT, PREVIEWS = "ids.parquet", "present.npy", "previews.parquet"
-"""In the folder ``index``: one row for each record in each of them, in the same order."""
+"""Files in the folder ``index``; each has one row for each record, in the same order."""
 PREVIEW_ROWS = 512
 """Records in a row group of the previews: one preview is read without the others."""
 
@@ -42,7 +43,8 @@ def check_package(package: Path, verify: bool = True) -> str:
         ) from error
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(
-            f"model package {package}: {FILES} is damaged ({error}); build or fetch the package again"
+            f"model package {package}: {FILES} is damaged ({error});"
+            " build or fetch the package again"
         ) from error
     for name, wanted in listed.items():
         if not (package / name).is_file():

@@ -1,4 +1,4 @@
-"""The indexes of a package: one for each modality and one for the fused vectors, each over the records that have it."""
+"""The indexes of a package: one for each modality, over the records that have it, and one fused."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -26,7 +26,7 @@ def build_index(
     """A new index of the default part.
 
     Args:
-        ids: of all ``n`` records.
+        ids: ids of all ``n`` records.
         labels: known labels of all records.
         vectors: ``(n, dim)``; rows without the modality are not read.
         has: ``(n,)`` which records have a vector.
@@ -43,7 +43,7 @@ def build_index(
 
 
 def indexed(names: Sequence[str], present: NDArray[np.bool_]) -> dict[str, NDArray[np.bool_]]:
-    """Target to the records ``(n,)`` in its index, by the modalities ``present (n, modalities)``."""
+    """Which records ``(n,)`` each target's index holds, from ``present (n, modalities)``."""
     has = {name: present[:, column] for column, name in enumerate(names)}
     return {**has, FUSED: np.asarray(present.any(axis=1), dtype=bool)}
 
@@ -67,7 +67,7 @@ def open_indexes(
     Args:
         folder: ``index`` of a package.
         names: sorted modality names.
-        ids: of all ``n`` records.
+        ids: ids of all ``n`` records.
         labels: known labels of all records.
         present: ``(n, modalities)``.
     """

@@ -1,4 +1,4 @@
-"""The package step: everything that answering needs, in one folder that names the digest of each of its files."""
+"""The package step: all that predictions need, in one folder that lists its files' digests."""
 
 import shutil
 from pathlib import Path
@@ -53,7 +53,7 @@ def package(
         evaluation: output of evaluate.
         config: the run's configuration; only what shapes answers is kept, without places.
         out: an empty folder.
-        progress: told of records put into the index.
+        progress: called as records enter the index.
     """
     folder = out / "package"
     shutil.copytree(train / "model", folder)
@@ -77,7 +77,7 @@ def package(
 
 
 def kept_config(config: RunConfig) -> dict[str, Any]:
-    """The part of the configuration that shaped the model and its limits; no places and no terms of promotion."""
+    """The configuration of the model and its limits, without places and terms of promotion."""
     kept = config.model_dump(
         mode="json", include={"name", "modalities", "model", "losses", "labeller", "training"}
     )
@@ -87,7 +87,7 @@ def kept_config(config: RunConfig) -> dict[str, Any]:
 
 
 def _write_index(folder: Path, model: models.Model, data: Features, progress: Progress) -> None:
-    """Unit vectors of every record: of each modality and fused; ids, labels, answers; and small forms to show."""
+    """Write the indexes of unit vectors, and the records' ids, labels, answers and previews."""
     folder.mkdir(exist_ok=True)
     n = len(data.ids)
     columns = [data.names.index(name) for name in model.names]
@@ -133,6 +133,6 @@ def _write_tables(
     pq.write_table(pa.table(ids), folder / RECORDS)
     shown = data.previews().select(["id", *names])
     assert shown["id"].to_pylist() == data.ids, "previews are in the order of the records"
-    # Columns of a modality named `label` would clash, so that the label stands under its own name only where it is free.
+    # A modality named `label` would clash, so the column is added only if its name is free.
     table = shown if "label" in names else shown.add_column(1, "label", label)
     pq.write_table(table, folder / PREVIEWS, row_group_size=PREVIEW_ROWS)

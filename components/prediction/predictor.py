@@ -1,4 +1,4 @@
-"""A model package loaded for answers: a classifier and a searcher that belong together."""
+"""A loaded model package: a classifier and a searcher that belong together."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -88,14 +88,16 @@ class Predictor:
 
         Args:
             query: any non-empty subset of the modalities.
-            by: search with this modality of the query alone; all of them by default. In the fused space they make one
-                vector; among the vectors of a modality each of them searches, and the rankings are joined.
+            by: search with this modality of the query alone; all of them by default. In the fused
+                space they make one vector. Among the vectors of a modality each of them searches
+                by itself, and the rankings are joined.
             target: what is searched: the vectors of a modality, or ``fused``.
             k: hits wanted.
             labels: only records with one of these known labels.
 
         Raises:
-            BadInput: what `predict` refuses, an unknown target or label, or a ``by`` that the query lacks.
+            BadInput: as for `predict`, or an unknown target or label, or a ``by`` that the query
+                lacks.
         """
         self.searcher.check(target, k, labels)
         if by is not None:

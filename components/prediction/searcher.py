@@ -17,9 +17,10 @@ from components.prediction.indexes import LABEL, open_indexes
 Vector = NDArray[np.float32]
 
 _RANK_OFFSET = 60
-"""Source: Cormack et al. 2009, "Reciprocal Rank Fusion outperforms Condorcet and individual Rank Learning Methods"."""
+"""Source: Cormack et al. 2009, "Reciprocal Rank Fusion outperforms Condorcet and individual Rank
+Learning Methods"."""
 _JOINED = 1000
-"""Ranks that are joined; a record further down in every list cannot come to the top."""
+"""Ranks that are joined; a record further down in every list cannot reach the top."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,11 +28,11 @@ class Hit:
     """A record that was found.
 
     Attributes:
-        id: of the record.
+        id: id of the record.
         score: cosine with the query; for a query of several vectors, the sum of reciprocal ranks.
-        label: where it is known.
+        label: label of the record, if known.
         predicted: the model's own answer.
-        modalities: those of the record.
+        modalities: the record's modalities.
     """
 
     id: str
@@ -47,7 +48,7 @@ class Searcher:
     Args:
         package: its folder.
         names: sorted modality names.
-        classes: that a filter may name.
+        classes: the classes that a filter may name.
     """
 
     def __init__(self, package: Path, names: Sequence[str], classes: Sequence[str]) -> None:
@@ -92,8 +93,8 @@ class Searcher:
         """Find the records nearest to a query, best first.
 
         Args:
-            vectors: one or more unit vectors ``(dim,)`` by name; each of several searches by itself, and the rankings
-                are joined by reciprocal rank, ``sum 1 / (60 + rank)``.
+            vectors: one or more unit vectors ``(dim,)`` by name; each of several searches by
+                itself, and the rankings are joined by reciprocal rank, ``sum 1 / (60 + rank)``.
             target: what is searched: the vectors of a modality, or ``fused``.
             k: hits wanted.
             labels: only records with one of these known labels.
@@ -117,7 +118,7 @@ class Searcher:
         return [self._hit(record, score) for record, score in best]
 
     def preview(self, record: str, modality: str) -> bytes | str | None:
-        """The small form of one modality of a record; None where the record or the modality does not exist.
+        """The small form of one modality of a record; None if the record or modality is unknown.
 
         A picture is bytes, a text is itself, fields are JSON.
         """
