@@ -136,7 +136,7 @@ def requests(folder: Path, trainer: dict[str, Any], seconds: float) -> float:
             stepped.set()
 
     def watch() -> None:
-        with suppress(JobDeleted):  # below, when all is counted
+        with suppress(JobDeleted):  # cancelled below, after counting
             cluster.watch(name, uid, take=take)
 
     threading.Thread(target=watch, daemon=True).start()

@@ -99,7 +99,7 @@ def main() -> None:
 
 
 def _leave_out(step: str) -> tuple[str, ...]:
-    # BentoML writes its own metadata into the Bento; what is ours in it is the package beside it.
+    # BentoML adds its own metadata to the Bento; our part of it is the package.
     return (*rows()[step].volatile, "bento")
 
 

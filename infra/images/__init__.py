@@ -23,5 +23,5 @@ def is_torch(distribution: str) -> bool:
     """
     return distribution in {"torch", "triton"} or (
         distribution.startswith(("nvidia-", "cuda-"))
-        and distribution != "nvidia-ml-py"  # BentoML's: reads a driver's figures
+        and distribution != "nvidia-ml-py"  # for BentoML: reads driver metrics
     )

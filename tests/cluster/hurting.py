@@ -73,7 +73,7 @@ class Hurting:
         if self._observer.look().phase not in ("pending", "running"):
             return
         self.fired = True
-        with suppress(ApiError):  # the pod ended in this very moment: it was not hurt
+        with suppress(ApiError):  # the pod just ended: no fault was done
             getattr(self, f"_{self.kind}")()
             return
         self.fired = False

@@ -90,7 +90,7 @@ class Observer:
             if self.last.job is not None:
                 uid = self.last.job["metadata"]["uid"]
                 self.jobs.add(uid)
-                # Pods of the run before may still be going.
+                # Pods of the previous run may still be terminating.
                 self.pods |= {
                     p.uid
                     for p in self.last.pods

@@ -88,7 +88,7 @@ class Proxy:
                 self._armed = [kind]
                 threading.Timer(self.random.uniform(0, 3), self._renew).start()
                 self.token = (
-                    f"{self.random.random()}"  # known to nobody until the kubeconfig is written
+                    f"{self.random.random()}"  # unknown to all until the kubeconfig is written
                 )
             else:
                 self._armed = [kind] * self.random.randint(1, 4)
@@ -164,7 +164,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._serve("DELETE")
 
     def _serve(self, method: str) -> None:
-        with suppress(OSError):  # the client went away
+        with suppress(OSError):  # the client disconnected
             self._handle(method)
 
     def _handle(self, method: str) -> None:
@@ -181,7 +181,7 @@ class _Handler(BaseHTTPRequestHandler):
         fault = proxy.chosen(watch=watch, create=method == "POST")
         if fault == "slow":
             proxy.note(fault, request)
-            time.sleep(proxy.random.choice([1, 3, 17]))  # the last is longer than anybody waits
+            time.sleep(proxy.random.choice([1, 3, 17]))  # the last exceeds every timeout
         if fault in ("throttled", "server_error") or (
             fault == "gone" and proxy.random.random() < 0.5
         ):
@@ -199,7 +199,7 @@ class _Handler(BaseHTTPRequestHandler):
     ) -> None:
         try:
             response = self.proxy.send(method, path, query=query, body=body, timeout=(5.0, 70.0))
-        except Exception as error:  # the real server is away: so is this one
+        except Exception as error:  # the real server is down: so is this one
             self.close_connection = True
             return self._answer(502, {"message": f"{type(error).__name__}"})
         if query.get("watch") == "true" or query.get("follow") == "true":

@@ -51,7 +51,7 @@ class Running:
                 run="test",
                 say=self.said.append,
             )
-        except BaseException as error:  # the test looks at it
+        except BaseException as error:  # the test examines it
             self.error = error
 
     def _progress(self, what: str, done: int, total: int) -> None:  # noqa: ARG002

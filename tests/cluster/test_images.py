@@ -156,7 +156,7 @@ def pod(name: str, image: str, command: list[str], **more: Any) -> dict[str, Any
     spec = {
         "restartPolicy": "Never", "automountServiceAccountToken": False,
         "nodeName": NODE, "containers": [container],
-        # The user is the image's own.
+        # The user comes from the image.
         "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
         "volumes": [{"name": "tmp", "emptyDir": {}}],
     }  # fmt: skip

@@ -23,7 +23,7 @@ from tests.synthetic import records, write_features
 
 pytestmark = pytest.mark.cluster
 
-# Written down from what the code and the Prefect worker ask for, not read from the manifests.
+# The requests of the code and of the Prefect worker, listed independently of the manifests.
 FLOW = {
     *(("batch", "jobs", verb) for verb in ("create", "get", "list", "watch", "delete")),
     *(("", "services", verb) for verb in ("create", "get", "delete")),
@@ -39,7 +39,7 @@ WORKER = {
     ("", "events", "list"),
     ("", "events", "watch"),
 }
-# What Kubernetes itself lets every account ask (system:basic-user): about its own rights and name.
+# Kubernetes lets every account ask for its own rights and name (system:basic-user).
 EVERYONE = {
     *(
         ("authorization.k8s.io", f"selfsubject{what}reviews", "create")

@@ -123,7 +123,7 @@ class Handler(BaseHTTPRequestHandler):
         fault = api.fault(method, self.path)
         if fault and fault[4]:
             self.act(method, parts.path, quiet=True)
-        if fault and fault[2] == 0:  # the connection is cut without a word
+        if fault and fault[2] == 0:  # the connection is cut without an answer
             self.close_connection = True
             return self.connection.close()
         if fault:

@@ -151,7 +151,7 @@ def test_what_compilers_and_tests_need_is_thrown_out_but_for_torch(tmp_path: Pat
 
 
 def test_the_builder_is_given_the_digest_of_exactly_what_it_copies(tmp_path: Path) -> None:
-    # A builder of our own that keeps what it is given: options, and the context.
+    # A fake builder that records its options and its context.
     builder = tmp_path / "builder"
     builder.write_text(
         f'#!/bin/sh\nprintf "%s\\n" "$@" > {tmp_path}/words\n'

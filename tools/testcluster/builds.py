@@ -15,7 +15,7 @@ from tools.testcluster.network import unmount
 from tools.testcluster.shell import run, say, stream
 
 BASE = "concord/base:dev"
-STORAGE = CACHE / "buildah"  # layers of dependencies stay there from one cluster to the next
+STORAGE = CACHE / "buildah"  # dependency layers outlive a cluster
 _SCRATCH = STORAGE / "scratch"  # gigabytes while an image is written out
 _SUITE = "bookworm"
 _PACKAGES = ("ca-certificates", "libgomp1", "python3", "python3-venv")

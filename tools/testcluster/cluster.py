@@ -14,7 +14,7 @@ from tools.testcluster.binaries import COREDNS, KUBERNETES_MODULE, built
 from tools.testcluster.layout import CACHE, NODES, STATE
 from tools.testcluster.shell import say, wait_for
 
-# Kubelets and shims write there whatever their folders are.
+# Kubelets and shims always write there, whatever their configured folders.
 _DEVICES, _LOGS, _SHIMS = (
     Path("/var/lib/kubelet/device-plugins"),
     Path("/var/log/containers"),
@@ -69,7 +69,7 @@ def servers() -> list[str]:
 def down() -> None:
     """Stop everything by process id and leave nothing behind but the cache of programs."""
     with _only_one():
-        # Kubelets first: they would start again what is stopped after them.
+        # Kubelets first: they would restart whatever is stopped before them.
         for node in NODES:
             processes.stop(nodes.kubelet_name(node), signal.SIGKILL)
         for node in NODES:
@@ -95,7 +95,7 @@ def _remove_shared() -> None:
         if link.is_symlink() and f"{STATE}/" in str(link.readlink()):
             link.unlink()
     if not _others("kubelet"):
-        # What containers that were killed leave: their runtime had no time to take it away.
+        # Remains of killed containers, which their runtime had no time to remove.
         for path in [*_DEVICES.glob("*"), *_LOOPBACKS.glob("cni-loopback-*-lo")]:
             path.unlink()
     if not _others("containerd-shim"):
@@ -111,7 +111,7 @@ def _remove_shared() -> None:
         _LOOPBACKS.parent,
     )
     for folder in (*shared, *groups):
-        with suppress(OSError):  # not there, or in use by someone else
+        with suppress(OSError):  # missing, or in use by another program
             folder.rmdir()
 
 

@@ -113,7 +113,7 @@ def _controllers() -> list[str]:
         f"--service-account-private-key-file={credentials.SERVICE_ACCOUNT_KEY}",
         f"--root-ca-file={credentials.API_CERTIFICATE}",
         "--use-service-account-credentials=true",
-        # There is only one: without an election an outage of etcd does not end it.
+        # A single instance: without leader election an outage of etcd does not end it.
         "--leader-elect=false",
         "--bind-address=127.0.0.1",
         f"--secure-port={CONTROLLERS_PORT}",

@@ -34,7 +34,7 @@ def make() -> None:
     if not SERVICE_ACCOUNT_KEY.exists():
         write(SERVICE_ACCOUNT_KEY, run(["openssl", "genrsa", "2048"]), 0o600)
     if not KUBELET_CLIENT.exists():
-        # The API server shows this to kubelets, whose only trusted authority it is.
+        # The API server presents this to kubelets, which trust no other authority.
         subject = "/O=system:masters/CN=kube-apiserver-kubelet-client"
         command = [
             "openssl",

@@ -17,7 +17,7 @@ from tools.testcluster.shell import say
 
 PAUSE = "concord/pause:dev"
 TEST = "concord/test:dev"
-# What compiled wheels take from the system (PEP 600), and what name lookup loads at run time.
+# System libraries of compiled wheels (PEP 600), and those that name lookup loads at run time.
 _WHEEL_LIBRARIES = (
     "libstdc++.so.6", "libgcc_s.so.1", "libm.so.6", "libdl.so.2", "librt.so.1", "libpthread.so.0",
     "libutil.so.1", "libresolv.so.2", "libnss_dns.so.2", "libnss_files.so.2", "libz.so.1",

@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-# Another number is another cluster beside the first: other addresses, ports, bridge and folder.
+# Another number makes a second cluster: other addresses, ports, bridge and folder.
 NUMBER = int(os.environ.get("CONCORD_TESTCLUSTER_NUMBER", "0"))
 NAME = "concord-testcluster" + (f"-{NUMBER}" if NUMBER else "")
 STATE = Path(os.environ.get("CONCORD_TESTCLUSTER_STATE", "/var/tmp")) / NAME  # noqa: S108  root makes it, for root alone

@@ -43,7 +43,7 @@ def remove() -> None:
     for path in _CNI_RESULTS.glob(f"{BRIDGE}-*"):
         path.unlink()
     for folder in (_CNI_RESULTS, _CNI_RESULTS.parent):
-        with suppress(OSError):  # not there, or in use by someone else
+        with suppress(OSError):  # missing, or in use by another program
             folder.rmdir()
 
 

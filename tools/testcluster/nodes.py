@@ -97,7 +97,7 @@ def ready() -> set[str]:
 def advertise_gpus(node: Node, count: int, resource: str = GPU) -> None:
     """Advertise GPUs on a node as an extended resource, the way Kubernetes documents for it."""
     path = resource.replace("~", "~0").replace("/", "~1")
-    # The kubelet would take `allocatable` over from `capacity` some seconds later.
+    # The kubelet would copy `capacity` to `allocatable` only some seconds later.
     patch = [
         {"op": "add", "path": f"/status/{where}/{path}", "value": str(count)}
         for where in ("capacity", "allocatable")
@@ -180,7 +180,7 @@ def _cgroups(node: Node) -> list[Path]:
 def _kill_processes(node: Node) -> int:
     found = []
     for group in _cgroups(node):
-        with suppress(OSError):  # it may go while it is read
+        with suppress(OSError):  # it may end while it is read
             found += [
                 int(pid) for pid in (group / "cgroup.procs").read_text(encoding="utf-8").split()
             ]
@@ -190,7 +190,7 @@ def _kill_processes(node: Node) -> int:
 
 
 def _kill(pid: int) -> None:
-    with suppress(ProcessLookupError):  # already gone
+    with suppress(ProcessLookupError):  # already ended
         os.kill(pid, signal.SIGKILL)
 
 

@@ -66,7 +66,7 @@ def test_a_folder_travels_by_digest_and_lies_on_the_local_disk(exchange, folder,
 def test_what_is_there_is_not_written_again_and_what_is_not_whole_is(exchange, folder):
     digest = digest_folder(folder)
     exchange.put(folder, digest)
-    pipe(exchange, f"objects/{digest}/a.txt", b"z")  # as long as before: nobody looks at it again
+    pipe(exchange, f"objects/{digest}/a.txt", b"z")  # same size: it is not read again
     exchange.put(folder, digest)
     assert exchange.read(f"objects/{digest}/a.txt") == b"z"
     pipe(exchange, f"objects/{digest}/a.txt", b"longer")
@@ -312,7 +312,7 @@ def test_a_store_that_never_answers_is_given_up_after_one_try_of_two_silences(
     began = time.monotonic()
     with pytest.raises(ExchangeError, match="imeout"):
         asked[ask]()
-    assert 1.0 <= time.monotonic() - began < 4.0  # two silences and botocore's pause between them
+    assert 1.0 <= time.monotonic() - began < 4.0  # two timeouts and botocore's pause
 
 
 def test_an_exchange_that_is_not_there_is_said(tmp_path):
@@ -362,7 +362,7 @@ here = Path(sys.argv[5]) / str(os.getpid())
 def counted(self, relative, target):
     with open(sys.argv[4], "a") as log:
         log.write(relative + chr(10))
-    time.sleep(0.1)  # long enough for the others to come while this one copies
+    time.sleep(0.1)  # long enough for the others to start meanwhile
     real(self, relative, target)
 exchange_store.Store.get = counted
 here.touch()

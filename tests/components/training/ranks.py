@@ -122,7 +122,7 @@ def contrasted(world: World = ALONE):
     value = loss(world.gathered(output, ROWS), zeros, zeros, present)
     value.backward()
     assert loss.log_scale.grad is not None
-    # A mean over ranks follows, of which only this one has these rows.
+    # Only this rank has these rows, and a mean over ranks follows.
     gradients = {name: part.grad / world.size for name, part in own.items()}
     return {"value": value.detach()[None], "temperature": loss.log_scale.grad[None], **gradients}
 
