@@ -210,8 +210,8 @@ def _reached(uri: str) -> Iterator[None]:
     except store_errors(uri) as error:
         raise ExchangeError(
             f"media: this pod cannot read {uri}: {type(error).__name__}: {error}; give it the "
-            "endpoint and credentials under trainer.env and trainer.secrets, or use an exchange that "
-            "is a folder: media are then copied there"
+            "endpoint and credentials under trainer.env and trainer.secrets, or use an exchange "
+            "that is a folder: media are then copied there"
         ) from error
 
 

@@ -36,7 +36,7 @@ def steps_for(config: RunConfig, manifest: Manifest, base: Path | None = None) -
     return (
         Step(
             name="validate",
-            version=1,
+            version=2,  # 2: the manifest names the type of raw values
             inputs={"data": "data"},
             config={
                 "labels": config.data.labels and config.data.labels.model_dump(),
