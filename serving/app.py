@@ -171,7 +171,7 @@ def raw_record(record: BaseModel, limits: Limits, where: str) -> "dict[str, Raw]
     """The raw values of a parsed record; media are measured before they are decoded from base64.
 
     Raises:
-        BadInput: no modality at all, media too large or no base64.
+        BadInput: no modality at all, or media that are too large or not in base64.
     """
     raw: dict[str, Raw] = {}
     for name, value in record.model_dump().items():
@@ -208,10 +208,10 @@ def shown(value: object) -> str:
 def _refusal(
     status: int, problems: Sequence[Mapping[str, str]], message: str | None = None
 ) -> Response:
-    told = message or "; ".join(
+    text = message or "; ".join(
         f"{p['field']}: got {p['got']}, wanted {p['wanted']}" for p in problems
     )
-    return _Ascii({"message": told, "problems": [dict(p) for p in problems]}, status)
+    return _Ascii({"message": text, "problems": [dict(p) for p in problems]}, status)
 
 
 async def _invalid(_: Request, error: Exception) -> Response:
@@ -248,9 +248,8 @@ def _wanted(item: Mapping[str, Any]) -> str:
 
 async def _http(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    if (
-        error.status_code == 400
-    ):  # the body could not be read as JSON for a reason that has no place in it
+    # The body is not JSON, for a reason without a position in it.
+    if error.status_code == 400:
         return _refusal(
             400,
             [{"field": "body", "got": "what cannot be parsed", "wanted": "a JSON object in UTF-8"}],
@@ -273,7 +272,7 @@ async def _unusable(_: Request, error: Exception) -> Response:
 
 
 class _BodyLimit:
-    """Refuses a body by its declared length, or as soon as more than the limit has come."""
+    """Refuses a body by its declared length, or as soon as it exceeds the limit."""
 
     def __init__(self, app: ASGIApp, most: int) -> None:
         self._app, self._most = app, most

@@ -179,7 +179,7 @@ def _normalise(description: Path) -> None:
 
 
 def link(source: str, target: str) -> None:
-    """Another name for a file, or a copy of it where the file system cannot do that."""
+    """Link a file under another name, or copy it where the file system has no hard links."""
     try:
         os.link(source, target)
     except OSError:  # another file system, or one without links

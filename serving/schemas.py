@@ -110,7 +110,7 @@ class Limits:
         return min(self.modalities, key=lambda n: (self.modalities[n].raw != raw, n))
 
     def described(self) -> list["ModalityInfo"]:
-        """The modalities as ``GET /v1/model`` tells them."""
+        """The modalities as ``GET /v1/model`` describes them."""
         return [
             ModalityInfo(
                 name=name,

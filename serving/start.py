@@ -70,10 +70,10 @@ def main() -> None:
         "serve",
         "serving.service:Concord",
         "--host",
-        "0.0.0.0",  # noqa: S104
+        "0.0.0.0",  # noqa: S104 - all addresses of the pod
         "--port",
         port,
-    ]  # a pod's own address
+    ]
     os.execv(command[0], command)  # noqa: S606  # signals of the pod reach the server itself
 
 

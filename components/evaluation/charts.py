@@ -165,7 +165,7 @@ def interval_plot(rows: Sequence[tuple[str, IntervalFigures]]) -> Markup:
 def largest_classes(
     counts: NDArray[np.int64], classes: Sequence[str], most: int = MOST_CLASSES
 ) -> tuple[NDArray[np.int64], list[str]]:
-    """Keep the ``most - 1`` classes with the most records; the others become one."""
+    """Keep the ``most - 1`` largest classes of ``counts (k, k)``; merge the others."""
     if len(classes) <= most:
         return counts, list(classes)
     kept = np.sort(np.argsort(-counts.sum(axis=1), kind="stable")[: most - 1])

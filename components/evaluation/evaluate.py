@@ -180,8 +180,8 @@ def _metrics(
     compared: Mapping[str, Classes],
     evaluation: EvaluationConfig,
 ) -> dict[str, Any]:
+    """All figures except those of search and those read from earlier steps."""
     metrics = held_out.features.target.metrics
-    """All figures but those of search and those read from earlier steps."""
     rows = held_out.scored
     labels = held_out.labels[rows]
     single = next(

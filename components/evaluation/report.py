@@ -1,4 +1,4 @@
-"""The report of a run: one HTML file that needs nothing else, with the pictures inside."""
+"""The report of a run: one self-contained HTML file, with the pictures inside."""
 
 import base64
 import json

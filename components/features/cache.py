@@ -89,13 +89,13 @@ class _Shards:
 
 
 class FeatureCache:
-    """Rows of one view by the digest of the raw content that they were made of.
+    """Rows of one view by the digest of the raw content from which they were made.
 
     Args:
         folder: the cache of all views.
-        digest: of the view.
-        shape: of one row.
-        dtype: its number type.
+        digest: digest of the view.
+        shape: shape of one row.
+        dtype: number type of a row.
 
     Attributes:
         lock: held by whoever adds rows, so that two processes never encode the same content.
@@ -116,7 +116,7 @@ class FeatureCache:
         return {key for key in keys if key not in self._shards.place}
 
     def take(self, keys: Sequence[str]) -> NDArray[Any]:
-        """Rows ``(len(keys), *shape)`` of keys that all have one."""
+        """Rows ``(len(keys), *shape)`` of keys; each key must have one."""
         out = np.empty((len(keys), *self._shape), self._dtype)
         for at, key in enumerate(keys):
             rows, _, row = self._shards.place[key]
@@ -124,7 +124,7 @@ class FeatureCache:
         return out
 
     def add(self, keys: Sequence[str], rows: NDArray[Any]) -> None:
-        """Store the rows ``(len(keys), *shape)`` of keys that have none.
+        """Store the rows ``(len(keys), *shape)`` of keys that have none yet.
 
         Raises:
             UserError: the cache cannot be written.
@@ -139,7 +139,7 @@ class PreviewCache:
 
     Args:
         folder: the cache.
-        digest: of what makes the previews.
+        digest: digest of the code that makes the previews.
     """
 
     def __init__(self, folder: Path, digest: str) -> None:
@@ -154,11 +154,11 @@ class PreviewCache:
         return {key for key in keys if key not in self._shards.place}
 
     def take(self, keys: Sequence[str]) -> list[bytes]:
-        """Previews of keys that all have one."""
+        """Previews of keys; each key must have one."""
         return [self._one(*self._shards.place[key]) for key in keys]
 
     def add(self, keys: Sequence[str], previews: Sequence[bytes]) -> None:
-        """Store the previews of keys that have none.
+        """Store the previews of keys that have none yet.
 
         Raises:
             UserError: the cache cannot be written.

@@ -29,12 +29,12 @@ Previews = dict[str, list[bytes | str | None]]
 
 @dataclass(frozen=True, kw_only=True)
 class Accepted:
-    """The output of validate, read in batches of one size whoever encodes them.
+    """The output of validate, read in batches of a fixed size.
 
     Attributes:
         manifest: what the columns mean.
         classes: sorted class names.
-        count: records.
+        count: number of records.
     """
 
     path: Path
@@ -44,7 +44,7 @@ class Accepted:
 
     @classmethod
     def open(cls, path: Path) -> "Accepted":
-        """Read the description; the records stay on disk."""
+        """Read the description; the records remain on disk."""
         description = read_json(path / "dataset.json")
         classes = description["classes"]
         assert isinstance(classes, list), classes
@@ -58,7 +58,7 @@ class Accepted:
     def writer(
         self, out: Path, specs: Mapping[str, ModalitySpec], count: int, base: Path | None = None
     ) -> FeaturesWriter:
-        """Fills a features folder with ``count`` of these records."""
+        """A writer that fills a features folder with ``count`` of these records."""
         kind = self.manifest.target.kind
         target = build_target(kind, self.classes, base)
         return FeaturesWriter(out, specs, count, target, kind, base)
@@ -79,7 +79,7 @@ class BatchEncoder:
     """Encodes batches of accepted records.
 
     Args:
-        manifest: what their columns mean.
+        manifest: what the columns mean.
         options: options of each modality: its kind's, and its ``encoders``; a modality that is not
             named uses its defaults.
         data_uri: where the media are.
@@ -88,8 +88,8 @@ class BatchEncoder:
         media: opens the media.
 
     Attributes:
-        specs: what was built, by modality name.
-        fresh: view name to how many records were encoded, not taken from the cache.
+        specs: modality name to its spec.
+        fresh: view name to the number of records that were encoded, not taken from the cache.
     """
 
     def __init__(
@@ -110,7 +110,7 @@ class BatchEncoder:
 
     @property
     def fresh(self) -> dict[str, int]:
-        """View name to how many records were encoded so far, not taken from the cache."""
+        """View name to the number of records encoded so far, not taken from the cache."""
         return {v: n for e in self._examiners.values() for v, n in e.fresh.items()}
 
     def encode(self, batch: pa.RecordBatch | pa.Table) -> tuple[Inputs, Previews]:
@@ -144,11 +144,11 @@ def encode(
     base: Path | None = None,
     progress: Progress = silent,
 ) -> dict[str, int]:
-    """Encode accepted records; content that the cache knows is not encoded again.
+    """Encode accepted records, except for contents in the cache.
 
     Args:
         accepted: output of validate.
-        data_uri: where the media lie.
+        data_uri: where the media are.
         modalities: options of each modality: its kind's, and its ``encoders``.
         cache: folder of the feature cache.
         out: an empty folder; takes ``records.parquet``, ``<modality>/<encoder>.npy``,
@@ -157,7 +157,7 @@ def encode(
         progress: called after every batch.
 
     Returns:
-        View name to how many records were encoded now, not taken from the cache.
+        View name to the number of records that were encoded, not taken from the cache.
 
     Raises:
         UserError: a wrong option, missing media, or a cache that cannot be written.

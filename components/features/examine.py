@@ -24,12 +24,12 @@ _MEDIA_AT_ONCE = 64
 
 @dataclass(frozen=True, kw_only=True)
 class Examined:
-    """What was made of ``n`` raw values.
+    """Inputs, previews and faults of ``n`` raw values.
 
     Attributes:
         inputs: view name to ``(n, *shape)``; rows of values with a fault are zeros.
         previews: small forms to show; None for values with a fault.
-        faults: position to why the value cannot be used.
+        faults: position to the reason why the value cannot be used.
     """
 
     inputs: dict[str, NDArray[Any]]
@@ -40,12 +40,12 @@ class Examined:
 def cache_keys(modality: Modality) -> dict[str, str]:
     """Names of a modality's folders in the feature cache.
 
-    A name begins with the digest that features record of a view, and ends with that of all code
+    A name starts with the digest of a view in the features, and ends with the digest of all code
     that makes the view: the version of the encode step, the source of kind and encoder, and the
     versions of their libraries.
 
     Returns:
-        View name to the name of its folder; under the modality's own name, that of its previews.
+        View name to the name of its folder; the modality's own name to the folder of its previews.
     """
     kind = ("kinds", modality.spec.kind)
     shown = digest_json(["preview", modality.decoding, modality.detail])
@@ -71,11 +71,11 @@ class Examiner:
     are decoded each time, which costs no more than looking them up.
 
     Args:
-        modality: decodes and encodes.
+        modality: decodes and encodes the values.
         cache: folder of the feature cache.
 
     Attributes:
-        fresh: view name to how many values were encoded so far, not taken from the cache.
+        fresh: view name to the number of values encoded so far, not taken from the cache.
     """
 
     def __init__(self, modality: Modality, cache: Path) -> None:
@@ -94,7 +94,7 @@ class Examiner:
         self.fresh = dict.fromkeys(self._views, 0)
 
     def examine(self, raws: Sequence[Raw], map_: Callable[..., Iterable[Any]] = map) -> Examined:
-        """Encode values; content that the cache knows is neither decoded nor encoded.
+        """Encode values; contents in the cache are neither decoded nor encoded.
 
         Args:
             raws: the values.
@@ -128,13 +128,13 @@ class Examiner:
     def faults(
         self, raws: Sequence[Raw], map_: Callable[..., Iterable[Any]]
     ) -> Mapping[int, BadInput]:
-        """Which values cannot be used: a check of ``validate`` that keeps what it has decoded."""
+        """Find the values that cannot be used; inputs of the others go to the cache."""
         return self.examine(raws, map_).faults
 
     def _fill(
         self, first: Mapping[str, int], raws: Sequence[Raw], map_: Callable[..., Iterable[Any]]
     ) -> dict[str, BadInput]:
-        """Bring the caches to hold every key; returns the keys of values that cannot be decoded."""
+        """Add missing keys to the caches; returns the keys of values that cannot be decoded."""
         keys = list(first)
         if not any(cache.missing(keys) for cache in self._caches):
             return {}

@@ -157,8 +157,8 @@ def build_modality(
     """Build a modality from its options and the manifest's columns.
 
     Args:
-        name: of the modality.
-        kind: the part that decodes.
+        name: name of the modality.
+        kind: name of the part that decodes.
         options: see ``loading.modality_options``.
         columns: the manifest's description of the modality.
         base: folder that a user's own files are relative to.
@@ -215,7 +215,7 @@ def _decoding(kind: str, version: int, base: Path | None) -> str:
 
 
 def _own_source(family: str, name: str, base: Path | None) -> list[str]:
-    """A user's own file counts by its text, since nobody raises its version."""
+    """Digest of a user's own file, which may change without a new version."""
     return [parts.source_digest(family, name, base)] if is_own(name) else []
 
 

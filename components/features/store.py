@@ -97,12 +97,12 @@ class Features:
         )
 
     def views(self, names: Iterable[str] | None = None) -> dict[str, NDArray[Any]]:
-        """The arrays of some modalities, all by default, by view name."""
+        """View name to array ``(n, *shape)``, for some modalities (all by default)."""
         wanted = self.names if names is None else names
         return {view: self.arrays[view] for name in wanted for view in self.specs[name].names(name)}
 
     def rows(self, split: str | None = None, labelled: bool | None = None) -> NDArray[np.int64]:
-        """Row numbers of a split (all by default), with or without a label (both by default)."""
+        """Row numbers ``(k,)`` of a split (default all), with or without a label (default both)."""
         keep = np.ones(len(self.ids), dtype=bool)
         if split is not None:
             keep &= self.splits == split
@@ -116,14 +116,14 @@ class Features:
 
 
 class FeaturesWriter:
-    """Fills a features folder batch by batch; nothing is whole in memory.
+    """Fills a features folder batch by batch, without holding the data set in memory.
 
     Args:
         out: an empty folder.
         specs: the modalities, by name.
-        count: records to come.
+        count: number of records.
         target: codes their labels.
-        target_kind: name of the part behind it.
+        target_kind: name of the part that ``target`` comes from.
         base: folder that a user's own target is relative to.
     """
 

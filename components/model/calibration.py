@@ -16,8 +16,8 @@ class Reliability:
     """Rows sorted into bins of equal width by confidence.
 
     Attributes:
-        edges: ``(bins + 1,)`` from 0 to 1; bin ``i`` holds ``edges[i] < confidence <= edges[i +
-            1]``.
+        edges: ``(bins + 1,)`` from 0 to 1; a row is in bin ``i`` if
+            ``edges[i] < confidence <= edges[i + 1]``.
         counts: ``(bins,)`` rows in each bin.
         confidence: ``(bins,)`` mean confidence, NaN where a bin is empty.
         accuracy: ``(bins,)`` share of right answers, NaN where a bin is empty.

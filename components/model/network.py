@@ -1,4 +1,4 @@
-"""The whole model: encoders, projectors, fusion, heads. Nothing else knows all of it."""
+"""The whole model: encoders, projectors, fusion and heads."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -29,11 +29,11 @@ class Model(nn.Module):
     """Answers for any non-empty subset of modalities; no statistics across records of a batch.
 
     Args:
-        config: its shape.
+        config: shape of the model.
         target: what is predicted.
-        target_kind: name of the part behind it.
-        specs: what builds each modality again.
-        encoders: view name to the network that reads it.
+        target_kind: name of the part that ``target`` comes from.
+        specs: modality name to what builds it again.
+        encoders: view name to its network.
         fusion: ``({name: (batch, dim)}, present) -> (batch, dim)``.
         base: folder that the user's own fusion is relative to.
     """
@@ -163,7 +163,7 @@ def build(
     """A new model with fresh weights drawn from torch's global generator.
 
     Args:
-        config: its shape.
+        config: shape of the model.
         classes: class names.
         specs: modality name to its description, from a features folder or a model folder.
         target: what is predicted.

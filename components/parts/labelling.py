@@ -1,4 +1,4 @@
-"""What labellers receive and return: calibrated probabilities in, pseudo-labels out, no model."""
+"""What labellers receive and return: calibrated probabilities and pseudo-labels, no model."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -31,9 +31,9 @@ class PseudoLabels:
         labels: class number ``(n,)``.
         confidence: ``(n,)``, 0 to 1; the weight that an accepted one gets in training.
         accepted: ``(n,)`` bool.
-        sources: for each record what speaks for its label: ``fused`` and names of modalities.
+        sources: for each record what supports its label: ``fused`` and names of modalities.
         reasons: for each record why it was accepted or refused.
-        thresholds: ``(classes,)`` least confidence; NaN where a class has none.
+        thresholds: ``(classes,)`` least confidence that is accepted; NaN for a class without one.
     """
 
     labels: NDArray[np.int64]
@@ -58,7 +58,7 @@ class Labeller(Protocol):
 
         Args:
             pool: the records without a visible label.
-            validation: the labelled validation records, by which a labeller may set itself.
+            validation: the labelled validation records, on which a labeller may tune itself.
             labels: their classes ``(n,)``.
             prior: ``(classes,)`` share of each class among the labels that the teacher learned
                 from.

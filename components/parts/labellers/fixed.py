@@ -26,7 +26,7 @@ _STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """When a pseudo-label is accepted.
+    """Conditions under which a pseudo-label is accepted.
 
     Attributes:
         threshold: confidence that is always enough.
@@ -64,7 +64,9 @@ def thresholds(
     floor: float,
     quantile: float,
 ) -> NDArray[np.float64]:
-    """Least confidence ``(classes,)``; NaN for a class that no record of the pool has.
+    """Least confidence ``(classes,)`` from ``confidence (n,)`` and predicted ``labels (n,)``.
+
+    It is NaN for a class that no record of the pool has.
 
     >>> confidence, labels = np.array([0.5, 0.6, 0.9]), np.array([0, 0, 1])
     >>> thresholds(confidence, labels, 3, threshold=0.8, floor=0.2, quantile=1.0).tolist()
@@ -93,9 +95,9 @@ def shifted(
 def estimated_shares(
     p: NDArray[np.float64], prior: NDArray[np.float64], rounds: int = 100
 ) -> NDArray[np.float64]:
-    """Class shares ``(classes,)`` of a pool by expectation maximisation.
+    """Class shares ``(classes,)`` of a pool ``p (n, classes)`` by expectation maximisation.
 
-    ``q <- mean_n normalise(p_n * q / prior)``, starting from ``q = prior``.
+    ``q <- mean_n normalise(p_n * q / prior)``, starting from ``q = prior (classes,)``.
     """
     shares: NDArray[np.float64] = prior
     for _ in range(rounds if len(p) else 0):
@@ -109,9 +111,9 @@ def adjust(
 ) -> tuple[NDArray[np.float64], float]:
     """Factors ``(classes,)`` from the labels' class shares to the pool's, and a temperature.
 
-    Shares and temperature depend on each other and are estimated in turns. An estimate can be far
-    off where the teacher is poor, so it is used with the strength (``ratio ** strength``) that
-    makes the validation labels most likely.
+    Shares and temperature depend on each other and are estimated in turn. An estimate can be far
+    off if the teacher is poor, so it is applied with the strength (``ratio ** strength``) that
+    makes the validation labels ``(n,)`` most likely. ``prior`` is ``(classes,)``.
     """
     prior = np.maximum(prior, 1e-6)
     temperature, ratio = 1.0, np.ones(len(prior))
@@ -140,7 +142,7 @@ def label(
     labels: NDArray[np.int64],
     prior: NDArray[np.float64],
 ) -> PseudoLabels:
-    """Label a pool; validation records only set the temperature."""
+    """Label a pool; see `Labeller`."""
     n, classes = pool.fused.shape
     ratio, temperature = np.ones(classes), 1.0
     if config.prior == "estimated" and n:

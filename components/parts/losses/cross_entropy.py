@@ -1,4 +1,4 @@
-"""Cross-entropy of the fused answer, and with a smaller weight of each modality's own answer.
+"""Cross-entropy of the fused answer and, with a weight, of each modality's own answer.
 
 Source: ``L = sum_i w_i H(q_i, p_i) / sum_i w_i`` with ``H(q, p) = -sum_c q_c log p_c``; the extra
 heads keep weak modalities learning, as in Wang et al. 2020, What makes training multi-modal
@@ -18,7 +18,7 @@ from components.parts.network import ModelOutput
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """Share of the modalities' own answers.
+    """Weight of the modalities' own answers.
 
     Attributes:
         modality_weight: weight of the mean over modalities of their own cross-entropy; 0 trains

@@ -55,7 +55,7 @@ class InfoNCE(nn.Module):
         weights: Tensor,  # noqa: ARG002
         present: Tensor,
     ) -> Tensor:
-        """The loss of a batch; a record counts in the pairs of modalities that it has both of.
+        """The loss of a batch; a record counts for each pair of modalities of which it has both.
 
         Args:
             output: the model's outputs.
