@@ -22,10 +22,10 @@ from components.features.store import Features
 from components.model.calibration import reliability
 from components.model.inference import Inference
 from components.model.subsets import ignored, subset_key
+from components.parts import loading as parts
 
 _QUERIES, _RESULTS, _SAMPLES, _CONFUSIONS = 4, 6, 12, 10
 _NONE, _MINUS = "\u2013", "\u2212"  # en dash and minus sign, as printed
-_PICTURES = {b"\x89PNG": "png", b"\xff\xd8\xff": "jpeg", b"GIF8": "gif", b"RIFF": "webp"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,13 +77,16 @@ class Previews:
         self._table = self.features.previews()
 
     def show(self, row: int, modality: str) -> Markup:
-        """The picture, text or fields of a record; a dash where it has none."""
+        """The medium, text or fields of a record; a dash where it has none."""
         value = self._table[modality][row].as_py()
         if value is None:
             return Markup('<span class="none">{}</span>').format(_NONE)
+        spec = self.features.specs[modality]
         if isinstance(value, bytes):
-            return picture(value, f"{modality} of record {self.features.ids[row]}")
-        if self.features.specs[modality].raw == "fields":
+            kind = parts.load("kinds", spec.kind, spec.base)
+            name = f"{modality} of record {self.features.ids[row]}"
+            return medium(value, kind.preview_type(value), name)
+        if spec.raw == "fields":
             return _fields(value, self.words)
         return Markup('<span class="words">{}</span>').format(_cut(value, self.words))
 
@@ -159,13 +162,15 @@ def write_report(
     write_atomically(path, html)
 
 
-def picture(data: bytes, alt: str) -> Markup:
-    """An inline picture; only formats that every browser treats as pictures are shown."""
-    kind = next((name for magic, name in _PICTURES.items() if data.startswith(magic)), None)
-    if kind is None:
-        return Markup('<span class="none">picture</span>')
-    code = base64.b64encode(data).decode()
-    return Markup('<img alt="{}" src="data:image/{};base64,{}">').format(alt, kind, code)
+def medium(data: bytes, media_type: str, name: str) -> Markup:
+    """An inline picture, or a player of a sound; a word for what a browser shows as neither."""
+    address = f"data:{media_type};base64,{base64.b64encode(data).decode()}"
+    match media_type.partition("/")[0]:
+        case "image":
+            return Markup('<img alt="{}" src="{}">').format(name, address)
+        case "audio":
+            return Markup('<audio controls aria-label="{}" src="{}"></audio>').format(name, address)
+    return Markup('<span class="none">medium</span>')
 
 
 def model_rows(metrics: Metrics) -> list[Row]:

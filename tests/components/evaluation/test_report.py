@@ -11,7 +11,7 @@ import pytest
 
 from components.evaluation import charts
 from components.evaluation.metrics import IntervalFigures
-from components.evaluation.report import picture
+from components.evaluation.report import medium
 from components.model.calibration import reliability
 from tests.evaluated import one_thread, prepare
 
@@ -106,9 +106,10 @@ def test_pictures_of_queries_hits_and_pseudo_labels_are_inside(hostile):
 
 
 def test_only_picture_formats_become_pictures():
-    assert "<img" not in picture(b"<svg onload=alert(1)>", "x")
-    assert 'src="data:image/png;base64,' in picture(b"\x89PNG\r\n", "x")
-    assert "&lt;b&gt;" in picture(b"GIF89a", "<b>")
+    assert "<img" not in medium(b"<svg onload=alert(1)>", "application/octet-stream", "x")
+    assert 'src="data:image/png;base64,' in medium(b"\x89PNG\r\n", "image/png", "x")
+    assert "&lt;b&gt;" in medium(b"GIF89a", "image/gif", "<b>")
+    assert "<audio controls" in medium(b"RIFF", "audio/wav", "x")
 
 
 def test_many_classes_are_drawn_up_to_a_hundred_and_added_up_beyond():
