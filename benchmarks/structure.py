@@ -11,8 +11,8 @@ PACKAGES = ("components", "flows", "serving", "infra", "tools")
 
 def rooms(root: Path) -> set[str]:
     """What a reader of ``components/`` finds at first sight: its folders and its loose files."""
-    found = (root / "components").iterdir()
-    return {p.stem for p in found if p.suffix == ".py" or (p.is_dir() and p.name[0] not in "._")}
+    found = [p for p in (root / "components").iterdir() if p.name[0] not in "._"]
+    return {p.stem for p in found if p.suffix == ".py" or p.is_dir()}
 
 
 def modules(root: Path) -> dict[str, Path]:
