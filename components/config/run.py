@@ -207,9 +207,10 @@ def _of_modality(
         UsageError: the kind or an encoder cannot be loaded, or an encoder has no name.
     """
     limits, encoders = parts.modality_options(kind, options, base)
+    place = f"{where}.encoders" if "encoders" in options else where
     return [
         ChosenPart(where, "kinds", kind, limits),
-        *(ChosenPart(f"{where}.encoders", "encoders", name, given) for name, given in encoders),
+        *(ChosenPart(place, "encoders", name, given) for name, given in encoders),
     ]
 
 

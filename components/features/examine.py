@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from components.core.errors import BadInput
+from components.core.errors import BadInput, UserError
 from components.core.libraries import library_versions
 from components.core.refs import digest_json
 from components.data.manifest import Manifest
@@ -192,7 +192,13 @@ class _Made:
         usable = {k: v for k, v in zip(keys, values, strict=True) if k not in broken}
         for name, encoder in self._modality.encoders.items():
             wanted = [key for key in usable if key in self._wanted[name]]
-            self._rows[name].append(encoder.encode([usable[key] for key in wanted]))
+            rows = encoder.encode([usable[key] for key in wanted])
+            if rows.shape != (len(wanted), *encoder.shape):
+                raise UserError(
+                    f"view {name}: its encoder made an array of shape {rows.shape}, wanted "
+                    f"{(len(wanted), *encoder.shape)} as its `shape` promises; correct the encoder"
+                )
+            self._rows[name].append(rows)
             self._keys[name] += wanted
         for key, raw in zip(keys, raws, strict=True):
             if key in self._unshown and key in usable:

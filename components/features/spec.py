@@ -173,7 +173,7 @@ def build_modality(
     decoding = _decoding(kind, module.VERSION, base)
     views, encoders = [], {}
     for encoder, given in chosen:
-        view, made = _view(encoder, given, kind, module.RAW, built, decoding, base)
+        view, made = _view(encoder, given, built, decoding, base)
         views.append(view)
         encoders[f"{name}/{view.name}"] = made
     if len(encoders) < len(views):
@@ -222,15 +222,11 @@ def _own_source(family: str, name: str, base: Path | None) -> list[str]:
 def _view(
     encoder: str,
     options: Mapping[str, Any],
-    kind: str,
-    raw: str,
     built: Kind,
     decoding: str,
     base: Path | None,
 ) -> tuple[ViewSpec, Encoder]:
     module = parts.load("encoders", encoder, base)
-    if module.KIND not in (kind, PurePosixPath(kind).stem, raw):
-        raise UsageError(f"encoder {encoder!r} reads {module.KIND}, wanted one that reads {kind}")
     config = parts.configure("encoders", encoder, options, base)
     made: Encoder = module.build(config, kind=built)
     view = ViewSpec(

@@ -16,7 +16,7 @@ import pkgutil
 import shutil
 import types
 from collections.abc import Iterable, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from pydantic import PydanticUserError, TypeAdapter, ValidationError
@@ -107,7 +107,7 @@ def load(family: str, name: str, base: Path | None = None) -> types.ModuleType:
     exports = ("Config", "build", *_DECLARED.get(family, ()))
     if missing := [export for export in exports if not hasattr(module, export)]:
         raise UsageError(
-            f"{path}: a {FAMILIES[family]} file must export {', '.join(exports)};"
+            f"{path}: a file of the family {family} must export {', '.join(exports)};"
             f" {' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing"
         )
     if not (isinstance(module.Config, type) and dataclasses.is_dataclass(module.Config)):
@@ -223,21 +223,55 @@ def modality_options(
     Raises:
         UsageError: an encoder has no name, or an option is given in two places.
     """
+    module = load("kinds", kind, base)
     own = {key: value for key, value in options.items() if key != "encoders"}
-    given = options.get("encoders", list(load("kinds", kind, base).ENCODERS))
-    encoders = [_named(one) for one in (given if isinstance(given, list) else [given])]
     if "encoder" in own:
         raise UsageError(f"{unknown_name('option', 'encoder', ['encoders'])}, a name or a list")
-    if len(encoders) == 1:
+    given = options.get("encoders", list(module.ENCODERS))
+    encoders = [_named(one) for one in (given if isinstance(given, list) else [given])]
+    if not encoders:
+        raise UsageError("encoders: got [], wanted at least one")
+    known = {name: _encoder_options(name, kind, module.RAW, base) for name, _ in encoders}
+    limits = {field.name for field in dataclasses.fields(module.Config)}
+    direct = {key: value for key, value in own.items() if key not in limits}
+    if problems := [
+        _misplaced(key, kind, limits, known)
+        for key in direct
+        if not (len(known) == 1 and key in next(iter(known.values())))
+    ]:
+        raise UsageError("\n".join(problems))
+    if direct:
         name, chosen = encoders[0]
-        limits = {field.name for field in dataclasses.fields(load("kinds", kind, base).Config)}
-        known = {f.name for f in dataclasses.fields(load("encoders", name, base).Config)} - limits
-        direct = {key: value for key, value in own.items() if key in known}
         if twice := sorted(direct.keys() & chosen.keys()):
             raise UsageError(f"option {twice[0]!r}: given for the modality and for its encoder")
-        own = {key: value for key, value in own.items() if key not in direct}
         encoders = [(name, direct | chosen)]
-    return own, encoders
+    return {key: value for key, value in own.items() if key in limits}, encoders
+
+
+def _encoder_options(name: str, kind: str, raw: str, base: Path | None) -> set[str]:
+    """Names of the options of an encoder, which must read the kind.
+
+    Raises:
+        UsageError: it cannot be loaded, or reads another kind.
+    """
+    module = load("encoders", name, base)
+    if module.KIND not in (kind, PurePosixPath(kind).stem, raw):
+        raise UsageError(
+            f"encoder {name!r} reads {module.KIND!r}, wanted one that reads the kind {kind!r} "
+            f"or its raw values, {raw!r}"
+        )
+    return {field.name for field in dataclasses.fields(module.Config)}
+
+
+def _misplaced(key: str, kind: str, limits: set[str], known: Mapping[str, set[str]]) -> str:
+    """Why an option cannot stand beside a kind's own."""
+    if owner := next((name for name, options in known.items() if key in options), None):
+        return (
+            f"option {key!r} is one of an encoder; with several of them, give it there: "
+            f"{{name: {owner}, {key}: ...}}"
+        )
+    what = f"option of kind {kind} and encoder{'s' * (len(known) > 1)} {', '.join(known)}"
+    return unknown_name(what, key, limits.union(*known.values()))
 
 
 def _named(given: Any) -> tuple[str, dict[str, Any]]:  # noqa: ANN401

@@ -326,3 +326,10 @@ def test_a_cache_that_cannot_be_written_says_what_to_do(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="CONCORD_HOME"):
         FeatureCache(tmp_path / "file", "d", (3,), np.dtype(np.float32))
+
+
+def test_an_encoder_that_breaks_its_promise_of_a_shape_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(HashingEncoder, "encode", lambda _, values: np.zeros((len(values), 7)))
+    examiner = Examiner(modalities(("text",))["text"], tmp_path)
+    with pytest.raises(UserError, match=r"text/hashing.*shape \(1, 7\), wanted \(1, 16\)"):
+        examiner.examine(["a ring"])

@@ -138,9 +138,22 @@ def test_an_option_may_not_stand_in_two_places():
         parts.modality_options("image", options)
 
 
-def test_with_several_encoders_an_option_belongs_to_none_of_them():
-    own, encoders = parts.modality_options(
-        "text", {"buckets": 8, "encoders": ["minilm", "hashing"]}
-    )
-    assert own == {"buckets": 8}
-    assert encoders == [("minilm", {}), ("hashing", {})]
+def test_with_several_encoders_an_option_must_stand_with_one_of_them():
+    options = {"buckets": 8, "encoders": ["minilm", "hashing"]}
+    with pytest.raises(UsageError, match=r"give it there: \{name: hashing, buckets: \.\.\.\}"):
+        parts.modality_options("text", options)
+
+
+def test_a_misspelt_option_of_the_only_encoder_is_reported_with_all_that_fit():
+    with pytest.raises(UsageError, match=r"did you mean 'size'.*max_bytes.*widths"):
+        parts.modality_options("image", {"sise": [8, 8]})
+
+
+def test_an_empty_list_of_encoders_is_refused():
+    with pytest.raises(UsageError, match="wanted at least one"):
+        parts.modality_options("text", {"encoders": []})
+
+
+def test_an_encoder_of_another_kind_is_refused():
+    with pytest.raises(UsageError, match="encoder 'minilm' reads 'text'"):
+        parts.modality_options("image", {"encoders": "minilm"})
