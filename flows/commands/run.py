@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from components.core.commands import concord
 from components.core.errors import UsageError
 from flows.commands.answer import Answer
 from flows.runs.result import RunResult
@@ -17,13 +18,25 @@ def run(config: Path, *, data: str | None, require: str | None, wait: bool) -> A
 
     result = work(config, data=data, wait=wait)
     missed = require is not None and result.verdict != require
-    then = f"concord explain {result.run_id}; open {result.report}; concord serve"
+    then = f"concord explain {result.run_id}; open {result.report}; {_onwards(config, result)}"
     return Answer(
         value=result.model_dump(mode="json", by_alias=True),
         text=screen(result),
         then=then,
         exit_code=int(missed),
     )
+
+
+def _onwards(config: Path, result: RunResult) -> str:
+    """Serve the champion; without one, a person may promote the version."""
+    from components.config import run as configuration
+    from components.config.home import find
+    from components.registry.promotion import Promotion
+
+    name = configuration.load(config).name
+    if Promotion(find(), name).champion() is not None:
+        return concord("serve")
+    return concord("promote", result.model_version, model=name, reason="checked by eye")
 
 
 def screen(result: RunResult) -> str:
