@@ -70,9 +70,10 @@ def stop(name: str, how: signal.Signals = signal.SIGTERM, wait_s: float = 20) ->
         return False
     os.kill(pid, how)
     give_up = time.monotonic() + wait_s
-    while pid_of(name) == pid:
+    while not _ended(pid):
         if time.monotonic() > give_up:
-            os.kill(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         time.sleep(0.05)
     return True
 
@@ -131,6 +132,21 @@ def _note(name: str, started: _Started) -> None:
 def _about(name: str) -> _Started | None:
     path = RUN / f"{name}.json"
     return _Started(**json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
+
+
+def _ended(pid: int) -> bool:
+    """Whether a process has ended with all its threads, so that its ports are free.
+
+    The command line goes before the open files do: a server that is started again in between
+    finds its port in use.
+    """
+    _reap(pid)
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        threads = len(list(Path(f"/proc/{pid}/task").iterdir()))
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+    return state in {"Z", "X"} and threads == 1
 
 
 def _reap(pid: int) -> None:
