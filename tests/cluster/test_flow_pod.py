@@ -49,7 +49,7 @@ def test_the_flow_in_a_pod_makes_a_champion_in_the_teams_ledger_and_registry(tea
     assert [e.kind for e in entries] == ["registration", "look", "promotion"]
     assert "package" not in entries[0].details
     (version,) = Registry(team.home).versions("tiny")
-    assert version.aliases == ["challenger", "champion"]
+    assert version.aliases == ["champion"]
     assert version.package_digest == entries[-1].package_digest
     package = Promotion(team.home, "tiny").package_of(Promotion(team.home, "tiny").champion())
     assert digest_folder(package) == version.package_digest
