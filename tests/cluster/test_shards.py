@@ -54,6 +54,7 @@ def encoded(data, config, tmp_path, uri=None, said=None):
         accepted=ref(data / "accepted"),
         data=Ref(uri=uri or str(data / "data"), digest=digest_folder(data / "data")),
         modalities=synthetic.OPTIONS,
+        step="encode",
         cache=tmp_path / "cache",
         out=tmp_path / "out",
         progress=lambda *_: None,
