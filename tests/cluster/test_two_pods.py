@@ -1,4 +1,4 @@
-"""Training in two pods on two nodes, by folder and by S3, equals training in one process."""
+"""Training in two pods, by folder and by S3, equals training in one process."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,14 @@ def test_two_pods_over_gloo_train_what_one_process_trains(
     trainer, tmp_path, kubectl, request, monkeypatch, place
 ):
     write_features(tmp_path / "features", records(300, labelled=0.5))
+    # Dropout and augmentation draw for a rank's own rows, and so differ by the number of ranks.
     spec = teach_spec(tmp_path / "features")
+    spec = spec.model_copy(
+        update={
+            "model": spec.model.model_copy(update={"dropout": 0.0}),
+            "training": spec.training.model_copy(update={"augment": False}),
+        }
+    )
     block = {**trainer, "nodes": 2, "cpu": 1}
     if place == "s3":
         s3 = request.getfixturevalue("s3")
