@@ -31,7 +31,7 @@ def glyphs(folder: Path, *, seed: int, faces: str) -> Answer:
 
 def import_(source: Path, folder: Path) -> Answer:
     """Turn a table or a folder of classes into a data set."""
-    from components.data.importers import import_dataset
+    from components.data.importing.dataset import import_dataset
 
     with Display() as display:
         import_dataset(source, folder, display.show)

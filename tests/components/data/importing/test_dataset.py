@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from components.core.errors import UserError
-from components.data.importers import import_dataset
+from components.data.importing.dataset import import_dataset
 from components.data.manifest import load_manifest
 from components.data.reader import Dataset, raws
 from tests.datasets import png
@@ -89,7 +89,7 @@ def test_a_failure_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.Mon
     def fail(*_: object) -> str:
         raise OSError("disk full")
 
-    monkeypatch.setattr("components.data.importers._manifest", fail)
+    monkeypatch.setattr("components.data.importing.dataset.manifest_text", fail)
     with pytest.raises(OSError, match="disk full"):
         import_dataset(source, tmp_path / "set")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["source"]

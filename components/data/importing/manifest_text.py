@@ -1,0 +1,71 @@
+"""The guessed manifest as YAML, with a comment wherever the user should check it."""
+
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from components.data.importing.uses import Use
+
+
+def manifest_text(
+    roles: dict[str, str], uses: dict[str, Use], table: pa.Table, source: Path
+) -> str:
+    """The guessed manifest, with a comment wherever the user should check it."""
+    label = table[roles["label"]]
+    classes = pc.count_distinct(label).as_py()
+    lines = [
+        f"# Guessed from {source.name}: please read and correct it, then run "
+        "`concord data check DIR` with this folder.",
+        f"id: {_yaml(roles['id'])}",
+        f"target: {{column: {_yaml(roles['label'])}, kind: single}}"
+        f"    # {classes} classes, {label.null_count} unlabelled",
+        f"group: {_yaml(roles['group'])}"
+        if "group" in roles
+        else "# group: COLUMN    # records that must not be in two splits",
+    ]
+    if "split" in roles:
+        lines.append(f"split: {{column: {_yaml(roles['split'])}}}")
+    else:
+        lines.append(
+            "split: {salt: concord, validation: 0.1, test: 0.2}"
+            "    # by hash, for ever; do not change the salt later"
+        )
+    lines.append("modalities:")
+    used: dict[str, int] = {}
+    for column, use in uses.items():
+        if use.type == "modality":
+            used[use.kind] = used.get(use.kind, 0) + 1
+            name = use.kind if used[use.kind] == 1 else f"{use.kind}{used[use.kind]}"
+            lines.append(f"  {name}: {{kind: {use.kind}, column: {_yaml(column)}}}")
+    fields = {c: use for c, use in uses.items() if use.type != "modality"}
+    for kind in dict.fromkeys(use.kind for use in fields.values()):
+        lines += [
+            "  facts:    # remove columns that give the class away",
+            f"    kind: {kind}",
+            "    columns:",
+        ]
+        lines += [
+            f"      {_yaml(c)}: {{type: {use.type}, null: missing}}"
+            for c, use in fields.items()
+            if use.kind == kind
+        ]
+        lines.append(
+            "      # an empty cell that means a value: {type: number, null: {default: 0}}; "
+            "a list: {type: set, separator: ','}"
+        )
+    unused = [c for c in table.column_names if c not in uses and c not in roles.values()]
+    if unused:
+        lines.append(f"# not used: {', '.join(unused)}")
+    return "\n".join(lines) + "\n"
+
+
+def _yaml(name: str) -> str:
+    """A column's name as YAML text."""
+    return (
+        name
+        if name.isidentifier()
+        and name.lower() not in ("null", "true", "false", "yes", "no", "on", "off", "y", "n")
+        else json.dumps(name)
+    )
