@@ -372,23 +372,42 @@ def data_import(
     source: Annotated[
         Path,
         typer.Argument(
-            metavar="SRC", help="A CSV or Parquet file, or a folder with one sub-folder per class."
+            metavar="SRC",
+            help="A CSV, TSV, JSON Lines, Parquet or Arrow file, a folder of such files, "
+            "or a folder with one sub-folder per class.",
         ),
     ],
     folder: Annotated[
         Path, typer.Argument(metavar="DIR", help="Data set to make; it must not exist.")
     ],
+    label: Annotated[str | None, typer.Option(help="Column with the class.")] = None,
+    id_: Annotated[str | None, typer.Option("--id", help="Column with a record's id.")] = None,
+    group: Annotated[
+        str | None, typer.Option(help="Column of records that stay in one split.")
+    ] = None,
+    split: Annotated[
+        str | None, typer.Option(help="Column with train, val or test; `hash` uses none.")
+    ] = None,
+    encoding: Annotated[
+        str | None, typer.Option(help="Encoding of a text file, if it is not UTF-8.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Turn a table with media paths, or a folder of one sub-folder per class, into a data set.
 
+    Columns have the usual names (id, label, group, split), or those that you give.
+
     Example: concord data import photos/ data/photos
+
+    Example: concord data import products.csv data/products --label species --encoding cp1252
     """
 
     def work() -> Answer:
         from flows.commands.data import import_ as command
 
-        return command(source, folder)
+        roles = {"label": label, "id": id_, "group": group, "split": split}
+        named = {role: column for role, column in roles.items() if column is not None}
+        return command(source, folder, named, encoding)
 
     _answer(work, as_json)
 

@@ -29,16 +29,30 @@ def glyphs(folder: Path, *, seed: int, faces: str) -> Answer:
     return Answer(value=value, text=text, then="concord run conf/demo.yaml")
 
 
-def import_(source: Path, folder: Path) -> Answer:
-    """Turn a table or a folder of classes into a data set."""
+def import_(source: Path, folder: Path, named: dict[str, str], encoding: str | None) -> Answer:
+    """Turn a table or a folder of classes into a data set.
+
+    Args:
+        source: the table or folder.
+        folder: the data set to make.
+        named: role to the column that the user names for it.
+        encoding: of a table of text, if the user names one.
+    """
     from components.data.importing.dataset import import_dataset
 
     with Display() as display:
-        import_dataset(source, folder, display.show)
+        report = import_dataset(source, folder, display.show, named=named, encoding=encoding)
     manifest = (folder / "dataset.yaml").read_text(encoding="utf-8")
-    text = f"made {folder}; correct its manifest, which was guessed from {source}:\n\n{manifest}"
-    value = {"folder": str(folder.absolute())}
-    return Answer(value=value, text=text, then=concord("data", "check", folder))
+    lines = [f"made {folder}: {report.sum}", *(f"- {line}" for line in report.lines)]
+    lines += [f"correct its manifest, which was guessed from {source}:", "", manifest]
+    value = {
+        "folder": str(folder.absolute()),
+        "records": report.records,
+        "left_out": report.left_out,
+        "notes": report.notes,
+        "columns_not_used": report.columns,
+    }
+    return Answer(value=value, text="\n".join(lines), then=concord("data", "check", folder))
 
 
 def check(folder: str, manifest: str | None) -> Answer:

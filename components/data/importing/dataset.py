@@ -1,6 +1,8 @@
 """Makes a data set of a table with media paths, or of a folder with one sub-folder per class."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import pyarrow.parquet as pq
 
@@ -10,14 +12,28 @@ from components.core.progress import Progress, silent
 from components.data.importing.folders import read_folder
 from components.data.importing.manifest_text import manifest_text
 from components.data.importing.packing import pack
-from components.data.importing.roles import numbered, roles_of
+from components.data.importing.report import Report
+from components.data.importing.roles import with_roles
 from components.data.importing.tables import read_table
-from components.data.importing.uses import is_bytes, kinds_with, use_of
+from components.data.importing.uses import Use, is_bytes, kinds_with, use_of
 from components.data.manifest import RESERVED
 from components.parts import loading as parts
 
+_NONE: Mapping[str, str] = MappingProxyType({})
+_LEFT_OUT = {
+    name: f"the name is kept for the record's {name}, which another column gives"
+    for name in RESERVED
+}
 
-def import_dataset(source: Path, target: Path, progress: Progress = silent) -> None:
+
+def import_dataset(
+    source: Path,
+    target: Path,
+    progress: Progress = silent,
+    *,
+    named: Mapping[str, str] = _NONE,
+    encoding: str | None = None,
+) -> Report:
     """Make a data set of a CSV, TSV or Parquet table, or of a folder with a sub-folder per class.
 
     Media that the table names by path (relative to it) are packed into ``media/*.parquet``. The
@@ -28,10 +44,17 @@ def import_dataset(source: Path, target: Path, progress: Progress = silent) -> N
         source: the table or the folder.
         target: the folder to make.
         progress: called as media are packed.
+        named: role (``id``, ``label``, ``group``, ``split``) to the column that has it; by default
+            columns with usual names have the roles.
+        encoding: of a table of text; by default UTF-8, or UTF-16 with its mark.
+
+    Returns:
+        What was imported, left out and decided.
 
     Raises:
         UserError: the target exists, the source does not exist or has an unknown form, or a
             required column is missing.
+        UsageError: a role's column or the encoding does not exist.
     """
     if target.exists():
         raise UserError(
@@ -39,22 +62,30 @@ def import_dataset(source: Path, target: Path, progress: Progress = silent) -> N
         )
     if not source.exists():
         raise UserError(f"no file or folder at {source}")
-    table, base = read_folder(source) if source.is_dir() else (read_table(source), source.parent)
+    report = Report()
+    if source.is_dir():
+        table, base = read_folder(source)
+    else:
+        table, base = read_table(source, encoding), source.parent
     if table.num_rows == 0:
         raise UserError(f"{source} has no records")
-    roles = roles_of(table, source)
-    uses = {
-        c: use
-        for c in table.column_names
-        if c not in {*roles.values(), *RESERVED} and (use := use_of(table[c], base)) is not None
-    }
+    table, roles = with_roles(table, source, named, report)
+    report.records = table.num_rows
+    uses: dict[str, Use] = {}
+    for column in table.column_names:
+        if column in roles.values() or column in report.columns:
+            continue
+        use = _LEFT_OUT.get(column) or use_of(table[column], base)
+        if isinstance(use, str):
+            report.columns[column] = use
+        else:
+            uses[column] = use
     if not uses:
         raise UserError(
             f"{source}: got columns {table.column_names}, "
-            "none of which reads as pictures, text, numbers or categories"
+            "none of which reads as pictures, text, numbers or categories\n"
+            + "\n".join(report.lines)
         )
-    if "id" not in roles:
-        table, roles["id"] = numbered(table), "id"
     with written_aside(target) as folder:
         for column, use in uses.items():
             if use.kind in kinds_with("bytes") and not is_bytes(table[column]):
@@ -62,5 +93,6 @@ def import_dataset(source: Path, target: Path, progress: Progress = silent) -> N
                 table = pack(table, column, suffixes, base, folder / "media", progress)
         pq.write_table(table, folder / "records.parquet", row_group_size=50_000)
         (folder / "dataset.yaml").write_text(
-            manifest_text(roles, uses, table, source), encoding="utf-8"
+            manifest_text(roles, uses, table, source, report), encoding="utf-8"
         )
+    return report

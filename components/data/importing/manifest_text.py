@@ -6,11 +6,12 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from components.data.importing.report import Report
 from components.data.importing.uses import Use
 
 
 def manifest_text(
-    roles: dict[str, str], uses: dict[str, Use], table: pa.Table, source: Path
+    roles: dict[str, str], uses: dict[str, Use], table: pa.Table, source: Path, report: Report
 ) -> str:
     """The guessed manifest, with a comment wherever the user should check it."""
     label = table[roles["label"]]
@@ -55,9 +56,7 @@ def manifest_text(
             "      # an empty cell that means a value: {type: number, null: {default: 0}}; "
             "a list: {type: set, separator: ','}"
         )
-    unused = [c for c in table.column_names if c not in uses and c not in roles.values()]
-    if unused:
-        lines.append(f"# not used: {', '.join(unused)}")
+    lines += [f"# {line}" for said in report.lines for line in said.splitlines()]
     return "\n".join(lines) + "\n"
 
 

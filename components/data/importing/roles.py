@@ -1,53 +1,205 @@
-"""Which columns are the id, the label, the group and the split."""
+"""Which columns are the id, the label, the group and the split; their cells become text."""
 
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from components.core.errors import UserError
+from components.core.errors import UsageError, UserError, unknown_name
+from components.core.values import as_text, is_empty
+from components.data.importing.report import Report
+from components.data.importing.split_words import WORDS, completed, split_of
+from components.data.splits import SPLITS
 
-_NAMES = {
+NAMES = {
     "id": ("id", "record_id", "key", "uid"),
     "label": ("label", "class", "target", "category", "y"),
     "group": ("group", "group_id"),
-    "split": ("split",),
+    "split": ("split", "subset", "partition", "fold"),
 }
+"""Usual names of the roles, the likeliest first."""
+HASH = "hash"
+"""In place of a split column: the split is decided by hash, whatever the table says."""
+_MARKERS = ("na", "n/a", "#n/a", "<na>", "nan", "null", "none", "-", "?", "unknown", "unlabelled")
 
 
-def roles_of(table: pa.Table, source: Path) -> dict[str, str]:
-    """Find the columns of the roles by their usual names."""
-    by_lower = {name.lower(): name for name in reversed(table.column_names)}
-    roles = {
-        role: by_lower[n]
-        for role, names in _NAMES.items()
-        if (n := next((n for n in names if n in by_lower), None))
-    }
-    if "label" not in roles:
-        names = ", ".join(_NAMES["label"])
+def with_roles(
+    table: pa.Table, source: Path, named: Mapping[str, str], report: Report
+) -> tuple[pa.Table, dict[str, str]]:
+    """Find the roles' columns by name and write their cells as text, as they stand.
+
+    Args:
+        table: the records.
+        source: for messages.
+        named: role to the column that the user names for it.
+        report: receives what was decided, and the columns that must not be features.
+
+    Returns:
+        The table, and role to column. There always is an id: the rows are numbered if need be.
+
+    Raises:
+        UserError: no column of labels, or a role's cells have no text.
+        UsageError: the user names a column that does not exist.
+    """
+    for role, name in named.items():
+        if name not in table.column_names and (role, name) != ("split", HASH):
+            raise UsageError(f"--{role}: {unknown_name('column', name, table.column_names)}")
+    label = _label(table, source, named, report)
+    texts = {label: _texts(table, label)}
+    roles = {"label": label}
+    if (group := _first(table, "group", named)) is not None:
+        roles["group"], texts[group] = group, _texts(table, group)
+    if (found := _id(table, source, named, report)) is not None:
+        roles["id"], texts[found[0]] = found
+    else:
+        table, roles["id"] = _numbered(table)
+        texts[roles["id"]] = table[roles["id"]].to_pylist()
+    if (split := _split(table, source, named, report)) is not None:
+        roles["split"], given = split
+        keys = texts[roles.get("group", roles["id"])]
+        texts[roles["split"]], said = completed(given, [k or "" for k in keys])
+        report.notes += [said] if said else []
+    for column, cells in texts.items():
+        place = table.column_names.index(column)
+        table = table.set_column(place, column, pa.array(cells, pa.string()))
+    return table, roles
+
+
+def _named(table: pa.Table, role: str, named: Mapping[str, str]) -> list[str]:
+    """Columns that may have a role: the one the user names, else those with a usual name."""
+    if role in named:
+        return [named[role]]
+    usual = NAMES[role]
+    found = [c for c in table.column_names if c.strip().casefold() in usual]
+    return sorted(found, key=lambda c: (usual.index(c.strip().casefold()), c not in usual))
+
+
+def _first(table: pa.Table, role: str, named: Mapping[str, str]) -> str | None:
+    return next(iter(_named(table, role, named)), None)
+
+
+def _texts(table: pa.Table, column: str) -> list[str | None]:
+    try:
+        return [None if is_empty(v) else as_text(v) for v in table[column].to_pylist()]
+    except ValueError as error:
+        kind = table[column].type
         raise UserError(
-            f"{source}: got columns {table.column_names}, "
-            f"wanted one named {names} with the class; rename it"
+            f"column {column!r}: got {kind}, wanted one text or number in each cell ({error}); "
+            "name another column with --label, --id, --group or --split"
+        ) from error
+
+
+def _label(table: pa.Table, source: Path, named: Mapping[str, str], report: Report) -> str:
+    found = _named(table, "label", named)
+    if not found:
+        raise UserError(
+            f"{source}: got columns {table.column_names}, wanted one named "
+            f"{', '.join(NAMES['label'])} with the class; name yours with --label COLUMN"
         )
-    ids = table[roles["id"]] if "id" in roles else None
-    if ids is not None and (ids.null_count or pc.count_distinct(ids).as_py() < table.num_rows):
-        del roles["id"]
-    if "split" in roles and not set(table[roles["split"]].drop_null().unique().to_pylist()) <= {
-        "train",
-        "val",
-        "test",
-    }:
-        del roles["split"]
-    return roles
-
-
-def numbered(table: pa.Table) -> pa.Table:
-    """Number the rows as ids; an existing ``id`` column, which was unsuitable, is renamed."""
-    names = [
-        f"original_{n}" if n.lower() in _NAMES["id"] and n == "id" else n
-        for n in table.column_names
+    label, *others = found
+    if others:
+        report.notes.append(
+            f"label: column {label!r}; {_listed(others)} may be one too "
+            "(choose with --label COLUMN), and is no feature if it gives the class away"
+        )
+    cells = [c for c in _texts(table, label) if c is not None]
+    classes = Counter(cells)
+    for marker in sorted(c for c in classes if c.strip().casefold() in _MARKERS):
+        report.notes.append(
+            f"label: {marker!r} is a class of {classes[marker]:,} records; "
+            "if it means that they have no label, empty these cells and import again"
+        )
+    alike: dict[str, list[str]] = {}
+    for name in classes:
+        alike.setdefault(" ".join(name.split()).casefold(), []).append(name)
+    report.notes += [
+        f"label: {_listed(names)} are different classes" for names in alike.values() if names[1:]
     ]
-    width = len(str(table.num_rows - 1))
-    return table.rename_columns(names).add_column(
-        0, "id", pa.array([f"r{i:0{width}}" for i in range(table.num_rows)])
+    return label
+
+
+def _id(
+    table: pa.Table, source: Path, named: Mapping[str, str], report: Report
+) -> tuple[str, list[str | None]] | None:
+    """The first column that gives each record an id of its own; the others are no features."""
+    for column in _named(table, "id", named):
+        cells = _texts(table, column)
+        why = _unfit(cells)
+        if not why:
+            return column, cells
+        if "id" in named:
+            raise UserError(f"{source}: column {column!r} cannot be the id: {why}")
+        report.columns[column] = f"it cannot be the id: {why}"
+    report.notes.append(
+        "id: no column gives each record an id of its own, so the rows are numbered in their order "
+        "here; choose a column with --id COLUMN"
     )
+    return None
+
+
+def _unfit(cells: list[str | None]) -> str:
+    """Why cells cannot be ids; empty if they can."""
+    if empty := sum(c is None for c in cells):
+        return f"{empty:,} of its {len(cells):,} cells are empty"
+    counts = Counter(cells)
+    if len(counts) == len(cells):
+        return ""
+    value, times = counts.most_common(1)[0]
+    return f"{len(cells) - len(counts):,} of its values repeat; {value!r} is there {times} times"
+
+
+def _numbered(table: pa.Table) -> tuple[pa.Table, str]:
+    """Number the rows in a new column."""
+    taken = {c.strip().casefold() for c in table.column_names}
+    name = next(n for n in ("id", "row", *(f"row_{i}" for i in range(2, 10**6))) if n not in taken)
+    width = len(str(table.num_rows - 1))
+    numbers = pa.array([f"r{i:0{width}}" for i in range(table.num_rows)])
+    return table.add_column(0, name, numbers), name
+
+
+def _split(
+    table: pa.Table, source: Path, named: Mapping[str, str], report: Report
+) -> tuple[str, list[str | None]] | None:
+    """The column of splits, and the split of each record in our words."""
+    if named.get("split") == HASH and HASH not in table.column_names:
+        return None
+    for column in _named(table, "split", named):
+        surely = "split" in named or column.strip().casefold() == "split"
+        cells = _texts(table, column)
+        words = {c: split_of(c) for c in dict.fromkeys(cells) if c is not None}
+        if not words:
+            continue
+        if (odd := [w for w, split in words.items() if split is None]) and surely:
+            raise UserError(
+                f"{source}: column {column!r} has {_listed(odd)}; wanted "
+                f"{', '.join('/'.join(w) for w in WORDS.values())} in any case. Change the cells, "
+                f"name another column with --split COLUMN, or let a hash decide with --split {HASH}"
+            )
+        if odd:
+            continue
+        if "train" not in words.values():
+            raise UserError(
+                f"{source}: column {column!r} has {_listed(words)} but no training records; "
+                f"add them, or let a hash decide with --split {HASH}"
+            )
+        if set(words.values()) == {"train"}:
+            report.notes.append(
+                f"split: column {column!r} has only {_listed(words)}; a hash decides instead"
+            )
+            continue
+        if renamed := [f"{w!r} as {s}" for w, s in words.items() if w != s]:
+            report.notes.append(f"split: column {column!r}: read {', '.join(renamed)}")
+        if empty := sum(c is None for c in cells):
+            report.notes.append(
+                f"split: {empty:,} records have none in column {column!r}; the check leaves "
+                f"them out; wanted one of {', '.join(SPLITS)}"
+            )
+        return column, [None if c is None else words[c] for c in cells]
+    return None
+
+
+def _listed(values: Iterable[str], most: int = 5) -> str:
+    values = list(values)
+    some = ", ".join(repr(v) for v in values[:most])
+    return some if len(values) <= most else f"{some} and {len(values) - most:,} more"

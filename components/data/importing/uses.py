@@ -27,19 +27,19 @@ def kinds_with(*raws: str) -> list[str]:
     return [name for raw in raws for name, its in offered.items() if its == raw]
 
 
-def use_of(column: pa.ChunkedArray, base: Path) -> Use | None:
-    """How the first kind that recognises a column would use it.
+def use_of(column: pa.ChunkedArray, base: Path) -> Use | str:
+    """How the first kind that recognises a column would use it, or why none does.
 
-    It is None if the column has no values or no kind recognises it. Kinds of media come first, then
+    Kinds of media come first, then
     kinds with fields, because a few short texts that recur are more likely categories than text.
     """
     if column.null_count == len(column):
-        return None
+        return "all its cells are empty"
     seen = _seen(column, base)
     for name in kinds_with("bytes", "fields", "text"):
         if (found := parts.load("kinds", name).guess(seen)) is not None:
             return Use(name, found)
-    return None
+    return "no kind reads it"
 
 
 def _seen(column: pa.ChunkedArray, base: Path) -> Column:

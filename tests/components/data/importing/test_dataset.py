@@ -58,7 +58,9 @@ def test_a_table_with_media_paths_becomes_a_set(tmp_path: Path, form: str):
     assert values["image"][:11] == [png(i) for i in range(11)]
     assert values["image"][11] is None
     assert values["facts"][2] == {"price": 3.0, "colour": "red"}
-    assert "# not used: code, empty" in (tmp_path / "set" / "dataset.yaml").read_text()
+    said = (tmp_path / "set" / "dataset.yaml").read_text()
+    assert "# not used: 'code': " in said
+    assert "# not used: 'empty': all its cells are empty" in said
 
 
 def test_a_folder_per_class_becomes_a_set(tmp_path: Path):
@@ -99,8 +101,8 @@ def test_ids_are_made_where_none_will_do(tmp_path: Path):
     (tmp_path / "t.csv").write_text("id,label,text\n1,a,some words here\n1,b,other words here\n")
     import_dataset(tmp_path / "t.csv", tmp_path / "set")
     table = pq.read_table(tmp_path / "set" / "records.parquet")
-    assert table["id"].to_pylist() == ["r0", "r1"]
-    assert table["original_id"].to_pylist() == [1, 1]
+    assert table["row"].to_pylist() == ["r0", "r1"]
+    assert table["id"].to_pylist() == [1, 1]
     load_manifest(str(tmp_path / "set"))
 
 

@@ -1,0 +1,34 @@
+"""What an import tells its user: what it read, left out, and would like to be told."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(kw_only=True)
+class Report:
+    """The outcome of an import, printed and written into the manifest as comments.
+
+    Attributes:
+        records: number of records of the new data set.
+        notes: sentences about what was not taken as it stands, or what the user should decide.
+        columns: each column that no modality reads, with the reason; it stays in the records.
+        left_out: reason to the number of rows or files that became no records.
+    """
+
+    records: int = 0
+    notes: list[str] = field(default_factory=list)
+    columns: dict[str, str] = field(default_factory=dict)
+    left_out: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def sum(self) -> str:
+        """How the number of records comes about."""
+        lost = sum(self.left_out.values())
+        reasons = "".join(f"; {count:,} {why}" for why, count in self.left_out.items())
+        return (
+            f"{self.records + lost:,} read = {self.records:,} records + {lost:,} left out{reasons}"
+        )
+
+    @property
+    def lines(self) -> list[str]:
+        """The notes and the columns, one line each."""
+        return self.notes + [f"not used: {name!r}: {why}" for name, why in self.columns.items()]
