@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from components.core.errors import UsageError, UserError
+from components.core.places import expanded
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -83,7 +84,7 @@ def find(root: Path | None = None) -> Home:
     database, server = os.environ.get(DATABASE), os.environ.get(REGISTRY)
     _check(database, server)
     return Home(
-        root=root.expanduser().absolute(),
+        root=expanded(root).absolute(),
         database=database or None,
         server=server if database else None,
     )

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from components.config.trainer import KubernetesTrainer, LocalTrainer, TrainerConfig
 from components.core.errors import UsageError, UserError, unknown_name
+from components.core.places import expanded, is_url
 from components.core.strict import Strict, all_at_once, explain, read_yaml
 from components.parts import loading as parts
 
@@ -216,9 +217,9 @@ def _of_modality(
 
 def _absolute(config: RunConfig, base: Path, data_uri: str | None) -> RunConfig:
     uri = data_uri if data_uri is not None else config.data.uri
-    if "://" not in uri:
+    if not is_url(uri):
         start = Path.cwd() if data_uri is not None else base
-        uri = os.path.normpath(start / Path(uri).expanduser())
+        uri = os.path.normpath(start / expanded(uri))
     manifest = config.data.manifest
     if manifest is not None:
         manifest = os.path.normpath(base / manifest)
@@ -231,9 +232,9 @@ def _absolute(config: RunConfig, base: Path, data_uri: str | None) -> RunConfig:
 def _absolute_trainer(
     trainer: LocalTrainer | KubernetesTrainer, base: Path
 ) -> LocalTrainer | KubernetesTrainer:
-    if isinstance(trainer, LocalTrainer) or "://" in trainer.exchange.uri:
+    if isinstance(trainer, LocalTrainer) or is_url(trainer.exchange.uri):
         return trainer
-    uri = os.path.normpath(base / Path(trainer.exchange.uri).expanduser())
+    uri = os.path.normpath(base / expanded(trainer.exchange.uri))
     return trainer.model_copy(update={"exchange": trainer.exchange.model_copy(update={"uri": uri})})
 
 

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from components.core.places import is_url
 from components.core.strict import Mistakes, Strict
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$")]
@@ -265,7 +266,7 @@ def _impossible_volumes(config: KubernetesTrainer) -> list[tuple[str, str]]:
 def _impossible_exchange(config: KubernetesTrainer) -> list[tuple[str, str]]:
     where = "exchange.uri" if config.exchange.pod_uri is None else "exchange.pod_uri"
     inside = config.exchange.inside.removeprefix("file://")
-    if "://" in inside:
+    if is_url(inside):
         return (
             []
             if inside.startswith("s3://")

@@ -1,17 +1,18 @@
 """The content digest of a data set; an unchanged set is not read again."""
 
 import json
+import os
 import posixpath
 from collections.abc import Iterator, Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
-import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from components.core.files import write_atomically
+from components.core.places import files_below, local, opened
 from components.core.refs import digest_json, digest_stream
 from components.data.manifest import Manifest
 from components.data.reader import record_files
@@ -32,7 +33,7 @@ class FileState:
         name: path within the data set.
         place: path on its file system.
         size: bytes.
-        mark: changes whenever the file is written or replaced.
+        mark: changes whenever the file is written or replaced; empty where a store has none.
     """
 
     name: str
@@ -55,18 +56,19 @@ def data_digest(uri: str, manifest: Manifest, *, cache: Path, labels: str | None
     Raises:
         UserError: the data set has no records.
     """
-    filesystem, root = fsspec.core.url_to_fs(uri)
+    filesystem, root = opened(uri)
     records = record_files(filesystem, root, uri)
-    files = _files(filesystem, root, labels)
+    files = _files(uri, filesystem, root, labels)
     state = digest_json([manifest.digest(), labels, [astuple(file) for file in files]])
     memo = _read(cache / _MEMO)
-    if (known := memo["sets"].get(state)) is not None:
+    marked = all(file.mark for file in files)
+    if marked and (known := memo["sets"].get(state)) is not None:
         return str(known)
     columns = [m.column for m in manifest.modalities.values() if m.column]
     digests = []
     for file in _readable(filesystem, files, records, columns, labels):
         key = f"{file.place}|{file.size}|{file.mark}"
-        digest = memo["files"].get(key)
+        digest = memo["files"].get(key) if file.mark else None
         if digest is None:
             digest = _sha(filesystem, file.place)
             if file.size >= _CHUNK:
@@ -82,31 +84,41 @@ def data_digest(uri: str, manifest: Manifest, *, cache: Path, labels: str | None
     return result
 
 
-def _files(filesystem: Any, root: str, labels: str | None) -> list[FileState]:  # noqa: ANN401
+def _files(uri: str, filesystem: Any, root: str, labels: str | None) -> list[FileState]:  # noqa: ANN401
     """Every file below the data set, and the label file, which may be elsewhere."""
-    found = dict(_listed(filesystem, root, "", frozenset()))
+    folder = local(uri)
+    listed = _remote(filesystem, root) if folder is None else _on_disk(Path(root))
+    found = {file.name: file for file in listed}
     if labels is not None and labels not in found and filesystem.isfile(f"{root}/{labels}"):
-        found[labels] = (f"{root}/{labels}", filesystem.info(f"{root}/{labels}"))
-    return sorted(
-        FileState(name=name, place=place, size=int(info["size"]), mark=_mark(place, info))
-        for name, (place, info) in found.items()
-    )
+        place = f"{root}/{labels}"
+        if folder is None:
+            found[labels] = _described(labels, place, filesystem.info(place))
+        else:
+            found[labels] = _stated(labels, place, Path(place).stat())
+    return sorted(found.values())
 
 
-def _listed(
-    filesystem: Any,  # noqa: ANN401
-    folder: str,
-    prefix: str,
-    above: frozenset[Path],
-) -> Iterator[tuple[str, tuple[str, dict[str, Any]]]]:
-    """Name, place and description of every file; fsspec does not follow links to folders itself."""
-    for place, info in filesystem.find(folder, detail=True).items():
-        name = prefix + place[len(folder) :].lstrip("/")
-        target = Path(place).resolve() if info.get("islink") else None
-        if target is None or not target.is_dir():
-            yield name, (place, info)
-        elif target not in above:  # a link to one of its own parent folders would never end
-            yield from _listed(filesystem, str(target), f"{name}/", above | {target})
+def _on_disk(root: Path) -> Iterator[FileState]:
+    """The files that have content: dead links and pipes are no part of the data."""
+    for name, state in files_below(root):
+        yield _stated(name, f"{root}/{name}", state)
+
+
+def _stated(name: str, place: str, state: os.stat_result) -> FileState:
+    # The modification time alone can be set back (`cp -p`, `rsync -t`); the change time cannot.
+    mark = f"{state.st_ino} {state.st_mtime_ns} {state.st_ctime_ns}"
+    return FileState(name=name, place=place, size=state.st_size, mark=mark)
+
+
+def _remote(filesystem: Any, root: str) -> Iterator[FileState]:  # noqa: ANN401
+    for place, info in filesystem.find(root, detail=True).items():
+        yield _described(place[len(root) :].lstrip("/"), place, info)
+
+
+def _described(name: str, place: str, info: dict[str, Any]) -> FileState:
+    marks = ("ETag", "etag", "mtime", "LastModified", "created")
+    mark = str(next((info[mark] for mark in marks if info.get(mark)), ""))
+    return FileState(name=name, place=place, size=int(info["size"]), mark=mark)
 
 
 def _readable(
@@ -152,7 +164,7 @@ def _named(
                 texts = [
                     field.name
                     for field in parquet.schema_arrow
-                    if field.name in columns and not pa.types.is_binary(field.type)
+                    if field.name in columns and _holds_texts(field.type)
                 ]
                 for batch in parquet.iter_batches(columns=texts):
                     for column in batch.columns:
@@ -163,22 +175,20 @@ def _named(
     return found
 
 
-def _mark(place: str, info: dict[str, Any]) -> str:
-    """A mark that changes with every write: inode and times of a local file, else the store's own.
-
-    The modification time alone can be set back (``cp -p``, ``rsync -t``); the change time cannot.
-    """
-    path = Path(place)
-    if "mtime" in info and path.is_file():
-        stat = path.stat()
-        return f"{stat.st_ino} {stat.st_mtime_ns} {stat.st_ctime_ns}"
-    marks = ("ETag", "etag", "mtime", "LastModified", "created")
-    return str(next((info[mark] for mark in marks if mark in info), ""))
+def _holds_texts(kind: pa.DataType) -> bool:
+    tests = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    return any(test(kind) for test in tests)
 
 
 def _sha(filesystem: Any, place: str) -> str:  # noqa: ANN401
-    with filesystem.open(place, "rb") as file:
-        return digest_stream(file)
+    """SHA-256 of a file; validation tells which record names a file that cannot be read."""
+    try:
+        with filesystem.open(place, "rb") as file:
+            return digest_stream(file)
+    except PermissionError:
+        return "unreadable"
 
 
 def _read(path: Path) -> dict[str, dict[str, str]]:

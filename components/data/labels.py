@@ -1,12 +1,12 @@
 """Which training labels a run may see: a Parquet file with ids and boolean columns."""
 
-import fsspec
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from components.config.run import Labels
 from components.core.errors import UserError, unknown_name
+from components.core.places import opened
 
 
 def visible_ids(uri: str, labels: Labels | None, id_column: str = "id") -> frozenset[str] | None:
@@ -22,7 +22,7 @@ def visible_ids(uri: str, labels: Labels | None, id_column: str = "id") -> froze
     """
     if labels is None:
         return None
-    filesystem, root = fsspec.core.url_to_fs(uri)
+    filesystem, root = opened(uri)
     place = f"{root}/{labels.file}"
     if not filesystem.isfile(place):
         raise UserError(

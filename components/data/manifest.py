@@ -13,6 +13,7 @@ from pydantic import (
 )
 
 from components.core.errors import UsageError, unknown_name
+from components.core.places import local, opened
 from components.core.refs import digest_json
 from components.core.strict import Mistakes, Strict, all_at_once, explain, read_yaml
 from components.parts import loading as parts
@@ -347,20 +348,19 @@ def load_manifest(
                 "configuration"
             )
         return parse(read_yaml(path), path, base)
-    if "://" not in data_uri:
-        path = Path(data_uri) / FILE
+    if (folder := local(data_uri)) is not None:
+        path = folder / FILE
         if not path.is_file():
-            raise UsageError(_no_manifest(Path(data_uri)))
+            raise UsageError(_no_manifest(folder))
         return parse(read_yaml(path), path, base)
     place = f"{data_uri.rstrip('/')}/{FILE}"
     return parse(_read_remote(place), place, base)
 
 
 def _read_remote(uri: str) -> object:
-    import fsspec
     import yaml
 
-    filesystem, inner = fsspec.core.url_to_fs(uri)
+    filesystem, inner = opened(uri)
     if not filesystem.exists(inner):
         raise UsageError(
             f"no manifest at {uri}; put {FILE} there, or name one with `data.manifest`"

@@ -1,17 +1,23 @@
 """Media of a data set: files below its folder, or packed in ``media/*.parquet``."""
 
+import errno
+import re
 from collections import OrderedDict
 from collections.abc import Sequence
-from pathlib import PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 from typing import Any
 
-import fsspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from components.core.errors import BadInput, UserError
+from components.core.places import files_in, is_regular, is_url, local, opened
 
+_NO_FILE = {errno.ENAMETOOLONG, errno.ELOOP}
+"""Errors that a path itself causes, beside those that have a class."""
+_DRIVE = re.compile(r"[A-Za-z]:[\\/]")
+"""A path of Windows; every other colon belongs to a name."""
 _HELD_BYTES = 256 << 20
 """Limit of the packed row groups kept in memory; a small set fits in whole."""
 
@@ -28,8 +34,9 @@ class Media:
     """
 
     def __init__(self, uri: str) -> None:
-        self._fs, self._root = fsspec.core.url_to_fs(uri)
-        self._files = sorted(self._fs.glob(f"{self._root}/media/*.parquet"))
+        self._fs, self._root = opened(uri)
+        self._local = local(uri) is not None
+        self._files = files_in(self._fs, f"{self._root}/media", ".parquet")
         self._groups: list[tuple[int, int]] = []
         self._held: OrderedDict[int, tuple[dict[str, int], Any]] = OrderedDict()
         self._held_bytes = 0
@@ -113,15 +120,25 @@ class Media:
         return entry
 
     def _file(self, path: str, field: str) -> bytes | BadInput:
+        wanted = "a file below the data set, or a path in media/*.parquet"
+        if is_url(path):
+            wanted += "; nothing is downloaded"
         for place in (f"{self._root}/media/{path}", f"{self._root}/{path}"):
             try:
+                # A pipe or a device has no content of its own, and opening it may never return.
+                if self._local and not is_regular(Path(place).stat()):
+                    wanted = "a file of its own: this is a folder, a pipe or a device"
+                    continue
                 data: bytes = self._fs.cat_file(place)
                 return data
-            except (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError):
+            except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
                 continue
-        return BadInput(
-            field, f"path {path!r}", "a file below the data set, or a path in media/*.parquet"
-        )
+            except PermissionError as error:
+                wanted = f"a file that can be read ({error.strerror or error})"
+            except OSError as error:
+                if error.errno not in _NO_FILE:
+                    raise
+        return BadInput(field, f"path {path[:200]!r}", wanted)
 
     def _open(self, file: str) -> pq.ParquetFile:
         try:
@@ -133,7 +150,8 @@ class Media:
 def _unsafe(path: str, field: str) -> BadInput | None:
     """The reason to refuse a path that could lead out of the data set, else None."""
     pure = PurePosixPath(path.replace("\\", "/"))
-    if not path or "\0" in path or pure.is_absolute() or ".." in pure.parts or ":" in pure.parts[0]:
+    absolute = pure.is_absolute() or bool(_DRIVE.match(path)) or bool(PurePath(path).drive)
+    if not pure.parts or "\0" in path or absolute or ".." in pure.parts:
         return BadInput(
             field, f"path {path[:200]!r}", "a relative path inside the data set, without `..`"
         )

@@ -5,11 +5,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from components.core.errors import BadInput, UserError, unknown_name
+from components.core.places import files_in, opened
 from components.data.manifest import Column, Manifest, Modality
 from components.data.media import Media
 from components.parts.contracts import Raw
@@ -43,7 +43,7 @@ class Dataset:
 
     def __init__(self, uri: str, manifest: Manifest, columns: Sequence[str] | None = None) -> None:
         self.uri, self.manifest = uri, manifest
-        self._fs, self._root = fsspec.core.url_to_fs(uri)
+        self._fs, self._root = opened(uri)
         self._parts = record_files(self._fs, self._root, uri)
         self.schema, self.rows = self._describe()
         self.check_columns(manifest.used if columns is None else columns)
@@ -117,8 +117,7 @@ def record_files(filesystem: Any, root: str, uri: str) -> list[str]:  # noqa: AN
         place = f"{root}/{name}"
         if filesystem.isfile(place):
             return [place]
-        parts = sorted(filesystem.glob(f"{place}/*.parquet"))
-        if parts:
+        if parts := files_in(filesystem, place, ".parquet"):
             return parts
     raise UserError(
         f"no records in {uri}: wanted `records.parquet`, or a folder `records` of Parquet parts; "

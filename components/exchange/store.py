@@ -1,6 +1,7 @@
 """Single operations on a folder or an object store; a file is either complete or absent."""
 
 import errno
+import glob
 import shutil
 import sys
 from contextlib import suppress
@@ -9,6 +10,7 @@ from typing import Any
 
 from components.core.errors import UserError
 from components.core.files import beside, file_aside, write_atomically
+from components.core.places import opened
 from components.core.refs import digest_stream
 
 _CHUNK = 1 << 22
@@ -59,18 +61,13 @@ class Store:
     """
 
     def __init__(self, uri: str) -> None:
-        import fsspec
-
         s3 = uri.startswith("s3://")
         options: dict[str, Any] = {"config_kwargs": _S3} if s3 else {}
         try:
             # Other processes write here, so earlier listings are out of date.
-            self._fs, self._root = fsspec.core.url_to_fs(uri, use_listings_cache=False, **options)
-        except (ImportError, ValueError) as error:
-            raise UserError(
-                f"exchange: got {uri}, wanted a folder or a URL of an installed file system: "
-                f"{error}"
-            ) from error
+            self._fs, self._root = opened(uri, use_listings_cache=False, **options)
+        except UserError as error:
+            raise UserError(f"exchange: {error}") from error
         if s3:
             self._fs.retries = 1
         self._local = self._fs.protocol in {("file", "local"), "file"}
@@ -149,7 +146,8 @@ class Store:
             shutil.rmtree(place, onerror=_but_gone)
             return
         with suppress(FileNotFoundError):  # another process may delete it at the same time
-            self._fs.rm(place, recursive=not self._local)
+            # `rm` reads what it gets as a pattern, except on the local disk.
+            self._fs.rm(place if self._local else glob.escape(place), recursive=not self._local)
 
     def files(self, relative: str) -> list[str]:
         """Paths below a folder of all files in it."""

@@ -7,6 +7,7 @@ from components.config import run as configuration
 from components.config.home import find, writable
 from components.config.trainer import LocalTrainer
 from components.core.errors import UsageError
+from components.core.places import expanded, is_url
 from components.data.manifest import load_manifest
 from components.parts.own import OWN
 from components.registry.promotion import Promotion
@@ -65,8 +66,8 @@ def classify_all(
         run.data.uri
         if run
         else data
-        if "://" in data
-        else os.path.normpath(Path.cwd() / Path(data).expanduser())
+        if is_url(data)
+        else os.path.normpath(Path.cwd() / expanded(data))
     )
     home = writable(find())
     name = only_model(home, model or (run.name if run else None))

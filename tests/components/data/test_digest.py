@@ -128,3 +128,38 @@ def test_a_broken_memo_costs_only_time(tmp_path: Path):
     first = _digest(folder, tmp_path / "c")
     (tmp_path / "c" / "data-digests.json").write_text("{broken")
     assert _digest(folder, tmp_path / "c") == first
+
+
+def test_dead_links_pipes_and_unreadable_files_do_no_harm(tmp_path: Path):
+    folder = datasets.write(tmp_path / "a")
+    before = _digest(folder, tmp_path / "c")
+    (folder / "media" / "old.png").symlink_to("/nowhere/x.png")
+    os.mkfifo(folder / "media" / "pipe")
+    assert _digest(folder, tmp_path / "c") == before
+
+
+def test_a_store_without_marks_is_read_every_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    folder = datasets.write(tmp_path / "a")
+    monkeypatch.setattr(
+        module,
+        "_stated",
+        lambda name, place, state: module.FileState(
+            name=name, place=place, size=state.st_size, mark=""
+        ),
+    )
+    (folder / "media" / "extra.bin").write_bytes(b"one")
+    before = _digest(folder, tmp_path / "c")
+    (folder / "media" / "extra.bin").write_bytes(b"two")
+    assert _digest(folder, tmp_path / "c") != before
+
+
+def test_hidden_pictures_count_whatever_other_columns_hold(tmp_path: Path):
+    """A list beside the paths must not hide which files the records name."""
+    folder = _with_picture(tmp_path / "a", ".thumbs/1.png")
+    table = pq.read_table(folder / "records.parquet")
+    at = table.schema.get_field_index("text")
+    table = table.set_column(at, "text", pa.array([["a", "b"]] * table.num_rows))
+    pq.write_table(table, folder / "records.parquet")
+    before = _digest(folder, tmp_path / "c")
+    (folder / ".thumbs" / "1.png").write_bytes(datasets.png(2))
+    assert _digest(folder, tmp_path / "c") != before
