@@ -45,6 +45,8 @@ def data(rng: np.random.Generator) -> tuple[TrainingData, dict[str, ModalitySpec
         present=np.ones((RECORDS, 2), bool),
         labels=rng.integers(0, CLASSES, RECORDS),
         weights=np.ones(RECORDS, np.float32),
+        groups=every,
+        contents=np.stack([every, every], axis=1),
         supervised=every,
         unlabelled=every[:0],
     )

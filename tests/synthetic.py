@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 from PIL import Image
 
+from components.features.cache import content_key, content_number
 from components.features.spec import Modality, build_modality, build_target
 from components.features.store import Features, FeaturesWriter
 from components.parts.contracts import Raw
@@ -120,23 +121,34 @@ def modalities(names: tuple[str, ...] = ("facts", "image", "text")) -> dict[str,
     }
 
 
+def number(content: bytes) -> int:
+    """The number of a content."""
+    return content_number(content_key(content))
+
+
 def write_features(
-    out: Path, source: Records | None = None, names: tuple[str, ...] = ("facts", "image", "text")
+    out: Path,
+    source: Records | None = None,
+    names: tuple[str, ...] = ("facts", "image", "text"),
+    groups: list[str] | None = None,
 ) -> Features:
-    """Encode records into a features folder, without the cache."""
+    """Encode records into a features folder, without the cache; a record is its own group."""
     source = source or records()
     built = modalities(names)
     out.mkdir(parents=True, exist_ok=True)
     specs = {n: m.spec for n, m in built.items()}
     target = build_target("single", CLASSES)
     writer = FeaturesWriter(out, specs, len(source.ids), target, "single")
-    inputs, previews = {}, {}
+    inputs, previews, contents = {}, {}, {}
     for name, modality in built.items():
         values = source.raws[name]
         at = np.array([i for i, v in enumerate(values) if v is not None], dtype=np.int64)
         read = [None if v is None else modality.kind.decode(v) for v in values]
         for view, encoder in modality.encoders.items():
             inputs[view] = (at, encoder.encode([v for v in read if v is not None]))
+        contents[name] = np.array(
+            [0 if v is None else number(modality.kind.content(v)) for v in values], np.int64
+        )
         previews[name] = [
             None if v is None else modality.kind.preview(v, d)
             for v, d in zip(values, read, strict=True)
@@ -144,11 +156,11 @@ def write_features(
     table = pa.table(
         {
             "id": source.ids,
-            "group": source.ids,
+            "group": groups or source.ids,
             "split": source.splits,
             "label": pa.array(source.label, pa.string()),
         }
     )
-    writer.add(table, inputs, previews)
+    writer.add(table, inputs, previews, contents)
     writer.close()
     return Features.load(out)

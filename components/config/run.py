@@ -86,7 +86,8 @@ class EvaluationConfig(Strict):
     resamples: Annotated[int, Field(ge=100)] = 2000
     seed: int = 0
     retrieval_queries: Annotated[int, Field(ge=1)] = 5000
-    """At most this many test records enter the retrieval figures (all of them where fewer)."""
+    """At most this many test records are searched with (all of them where fewer); what is searched
+    is always the whole test split."""
 
 
 class GateConfig(Strict):

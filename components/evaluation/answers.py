@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from components.core.refs import digest_file
+from components.features.halves import halves
 from components.features.store import Features
 from components.model import network as models
 from components.model.inference import Inference, infer
@@ -28,7 +29,7 @@ class SubsetAnswers:
     Attributes:
         subset: the modalities.
         at: ``(n,)`` which held-out rows have all of them.
-        temperature: fitted on the labelled validation rows among them.
+        temperature: fitted on those of them that tune.
         probabilities: ``(n, classes)`` calibrated, float32.
     """
 
@@ -85,8 +86,13 @@ class HeldOut:
 
     @property
     def selected(self) -> NDArray[np.bool_]:
-        """Labelled validation records ``(n,)``: every choice is made on these."""
-        return ~self.test & self.features.target.labelled(self.labels)
+        """The half of the labelled validation records ``(n,)`` that every choice is made on."""
+        return np.isin(self.rows, halves(self.features).choose)
+
+    @property
+    def tuned(self) -> NDArray[np.bool_]:
+        """The other half ``(n,)``, that temperatures are fitted to."""
+        return np.isin(self.rows, halves(self.features).tune)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,12 +172,12 @@ def infer_rows(model: models.Model, features: Features, rows: Rows) -> Inference
 
 def subset_answers(encoded: Encoded, held_out: HeldOut) -> list[SubsetAnswers]:
     """Calibrated answers for every non-empty subset of the model's modalities."""
-    answers = []
+    answers, tuned = [], held_out.tuned
     for subset in subsets(encoded.model.names):
         columns = [held_out.features.names.index(name) for name in subset]
         at = np.flatnonzero(held_out.present[:, columns].all(axis=1))
         logits = encoded.infer(at, subset).logits
-        fit = held_out.selected[at]
+        fit = tuned[at]
         target = held_out.features.target
         temperature = target.calibrate(logits[fit], held_out.labels[at][fit])
         probabilities = target.probabilities(logits, temperature).astype(np.float32)

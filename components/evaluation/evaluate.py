@@ -153,22 +153,26 @@ def _compared(
 def _retrieval(
     held_out: HeldOut, test: NDArray[np.int64], vectors: Inference, evaluation: EvaluationConfig
 ) -> dict[str, dict[str, float]]:
-    """Figures of every ordered pair of modalities on at most ``retrieval_queries`` test records."""
-    at = np.arange(len(test))
-    if len(at) > evaluation.retrieval_queries:
-        at = np.sort(
-            np.random.default_rng(evaluation.seed).choice(
-                at, evaluation.retrieval_queries, replace=False
-            )
-        )
-    names, rows = held_out.features.names, held_out.rows[test[at]]
+    """Figures of every ordered pair of modalities: search with some test records, among all."""
+    asked = np.ones(len(test), dtype=np.bool_)
+    if len(test) > evaluation.retrieval_queries:
+        rng = np.random.default_rng(evaluation.seed)
+        asked[:] = False
+        asked[rng.choice(len(test), evaluation.retrieval_queries, replace=False)] = True
+    names = held_out.features.names
     found = every_pair(
-        {name: vectors.embeddings[name][at] for name in names},
-        {name: held_out.present[test[at], column] for column, name in enumerate(names)},
-        [held_out.features.groups[row] for row in rows],
+        {name: vectors.embeddings[name] for name in names},
+        {name: held_out.present[test, column] for column, name in enumerate(names)},
+        [held_out.features.groups[row] for row in held_out.rows[test]],
+        asked,
     )
     return {
-        pair: {**{f"recall@{k}": value for k, value in r.recall.items()}, "mrr": r.mrr, "n": r.n}
+        pair: {
+            **{f"recall@{k}": value for k, value in r.recall.items()},
+            "mrr": r.mrr,
+            "n": r.n,
+            "gallery": r.gallery,
+        }
         for pair, r in found.items()
     }
 
@@ -195,18 +199,21 @@ def _metrics(
     }
     best = None if single is None else single.removeprefix("only-")
 
-    def interval(a: str, b: str) -> dict[str, float] | None:
-        if b not in compared:
+    complete = rows & held_out.present.all(axis=1)
+
+    def interval(a: str, b: str, rows: NDArray[np.bool_] = rows) -> dict[str, float | int] | None:
+        if b not in compared or not rows.any():
             return None
-        return asdict(
+        found = asdict(
             paired_bootstrap(
-                labels,
+                held_out.labels[rows],
                 compared[a][rows],
                 compared[b][rows],
                 resamples=evaluation.resamples,
                 seed=evaluation.seed,
             )
         )
+        return {**found, "n": int(rows.sum())}
 
     return {
         **metrics(labels, compared["chosen"][rows]),
@@ -221,6 +228,7 @@ def _metrics(
         "majority": {"accuracy": metrics(labels, compared["majority"][rows])["accuracy"]},
         "intervals": {
             "fused_minus_best_single": interval("chosen", "best_single"),
+            "fused_minus_best_single_complete": interval("chosen", "best_single", complete),
             "fused_minus_concat": interval("chosen", "concat"),
             "student_minus_supervised_only": interval("student", "supervised_only"),
         },

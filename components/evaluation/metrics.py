@@ -42,6 +42,9 @@ class RetrievalFigures(_Figures):
     recall_10: Figure = Field(alias="recall@10")
     mrr: Figure
     n: int = Field(description="queries that have something to find")
+    gallery: int | None = Field(
+        default=None, description="records that were searched; null in figures of earlier versions"
+    )
 
 
 class SingleFigures(Classification):
@@ -77,12 +80,19 @@ class IntervalFigures(_Figures):
     difference: Figure
     low: Figure
     high: Figure
+    n: int | None = Field(default=None, description="records; null in figures of earlier versions")
 
 
 class Intervals(_Figures):
     """Gains with their intervals."""
 
-    fused_minus_best_single: IntervalFigures | None
+    fused_minus_best_single: IntervalFigures | None = Field(
+        description="a record without the single modality has the majority class as its answer"
+    )
+    fused_minus_best_single_complete: IntervalFigures | None = Field(
+        default=None,
+        description="on the records that have every modality: the gain without that of coverage",
+    )
     fused_minus_concat: IntervalFigures | None = None
     student_minus_supervised_only: IntervalFigures | None
 

@@ -129,6 +129,7 @@ def write_report(
     )
     intervals = {
         f"chosen {_MINUS} best single": metrics.intervals.fused_minus_best_single,
+        "the same, complete records": metrics.intervals.fused_minus_best_single_complete,
         f"chosen {_MINUS} plain concat": metrics.intervals.fused_minus_concat,
         f"student {_MINUS} supervised only": metrics.intervals.student_minus_supervised_only,
     }

@@ -1,7 +1,8 @@
 """Search figures: recall and mean reciprocal rank from every modality to every other.
 
 A hit is any record of the query's group. Ties count against the model, so equal vectors find
-nothing.
+nothing. Where there are many records only the queries are sampled: among fewer records everything
+is found sooner.
 """
 
 from collections.abc import Mapping
@@ -22,11 +23,13 @@ class Retrieval:
         recall: cutoff ``k`` to the share of queries with a hit among the first ``k``.
         mrr: mean of ``1 / rank`` of the first hit.
         n: queries that have something to find.
+        gallery: records that were searched.
     """
 
     recall: dict[int, float]
     mrr: float
     n: int
+    gallery: int
 
 
 def first_hits(
@@ -81,11 +84,13 @@ def retrieval(
     ranks = first_hits(queries, gallery, query_groups, gallery_groups)
     ranks = ranks[ranks > 0]
     if not len(ranks):
-        return Retrieval(recall=dict.fromkeys(CUTOFFS, float("nan")), mrr=float("nan"), n=0)
+        nothing = dict.fromkeys(CUTOFFS, float("nan"))
+        return Retrieval(recall=nothing, mrr=float("nan"), n=0, gallery=len(gallery))
     return Retrieval(
         recall={k: float(np.mean(ranks <= k)) for k in CUTOFFS},
         mrr=float(np.mean(1.0 / ranks)),
         n=len(ranks),
+        gallery=len(gallery),
     )
 
 
@@ -93,6 +98,7 @@ def every_pair(
     embeddings: Mapping[str, NDArray[np.float32]],
     present: Mapping[str, NDArray[np.bool_]],
     groups: list[str],
+    queries: NDArray[np.bool_] | None = None,
 ) -> dict[str, Retrieval]:
     """Figures of every ordered pair of modalities, by keys like ``text->image``.
 
@@ -100,6 +106,7 @@ def every_pair(
         embeddings: modality name to unit vectors ``(n, dim)``.
         present: modality name to ``(n,)`` which records have it.
         groups: group of each record (its id where it has no other).
+        queries: ``(n,)`` which records are searched with; all records are searched in any case.
     """
     codes = np.unique(np.asarray(groups, dtype=object).astype(str), return_inverse=True)[1].astype(
         np.int64
@@ -108,7 +115,8 @@ def every_pair(
     for source in sorted(embeddings):
         for target in sorted(embeddings):
             if source != target:
-                q, g = np.flatnonzero(present[source]), np.flatnonzero(present[target])
+                asked = present[source] if queries is None else present[source] & queries
+                q, g = np.flatnonzero(asked), np.flatnonzero(present[target])
                 found[f"{source}->{target}"] = retrieval(
                     embeddings[source][q], embeddings[target][g], codes[q], codes[g]
                 )

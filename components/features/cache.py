@@ -176,3 +176,8 @@ class PreviewCache:
 def content_key(content: bytes) -> str:
     """The key of a raw value's content: 32 hexadecimal characters."""
     return digest_bytes(content)[:32]
+
+
+def content_number(key: str) -> int:
+    """The first half of a content's key as a signed number of 64 bits."""
+    return int.from_bytes(bytes.fromhex(key[:16]), "big", signed=True)

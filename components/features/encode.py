@@ -25,6 +25,8 @@ _ROWS = 2048
 Inputs = dict[str, tuple[NDArray[np.int64], NDArray[Any]]]
 """View name to positions in a batch that have it, and their inputs ``(positions, *shape)``."""
 Previews = dict[str, list[bytes | str | None]]
+Contents = dict[str, NDArray[np.int64]]
+"""Modality name to ``(batch,)`` numbers, equal where the raw content is equal; 0 where absent."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,8 +115,8 @@ class BatchEncoder:
         """View name to the number of records encoded so far, not taken from the cache."""
         return {v: n for e in self._examiners.values() for v, n in e.fresh.items()}
 
-    def encode(self, batch: pa.RecordBatch | pa.Table) -> tuple[Inputs, Previews]:
-        """Inputs and previews of a batch.
+    def encode(self, batch: pa.RecordBatch | pa.Table) -> tuple[Inputs, Previews, Contents]:
+        """Inputs, previews and numbers of the contents of a batch.
 
         Raises:
             BadInput: a value that cannot be used, although it was accepted.
@@ -123,6 +125,7 @@ class BatchEncoder:
         raw = raws(batch, self._manifest, self._media)
         inputs: Inputs = {}
         previews: Previews = {}
+        contents: Contents = {}
         for name, examiner in self._examiners.items():
             at = [row for row, value in enumerate(raw[name]) if value is not None]
             found = examiner.examine([value for value in raw[name] if value is not None])
@@ -131,7 +134,9 @@ class BatchEncoder:
             inputs |= {view: (np.array(at, dtype=np.int64), a) for view, a in found.inputs.items()}
             shown = dict(zip(at, found.previews, strict=True))
             previews[name] = [shown.get(row) for row in range(len(raw[name]))]
-        return inputs, previews
+            contents[name] = np.zeros(len(raw[name]), np.int64)
+            contents[name][at] = found.contents
+        return inputs, previews, contents
 
 
 def encode(
@@ -152,7 +157,8 @@ def encode(
         modalities: options of each modality: its kind's, and its ``encoders``.
         cache: folder of the feature cache.
         out: an empty folder; takes ``records.parquet``, ``<modality>/<encoder>.npy``,
-            ``present.npy``, ``previews.parquet`` and ``features.json``.
+            ``present.npy``, ``contents.npy``, ``labels.npy``, ``previews.parquet`` and
+            ``features.json``.
         base: folder that a user's own files are relative to.
         progress: called after every batch.
 

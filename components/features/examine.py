@@ -13,7 +13,7 @@ from components.core.errors import BadInput, UserError
 from components.core.libraries import library_versions
 from components.core.refs import digest_json
 from components.data.manifest import Manifest
-from components.features.cache import FeatureCache, PreviewCache, content_key
+from components.features.cache import FeatureCache, PreviewCache, content_key, content_number
 from components.features.spec import ENCODING, Modality, build_modalities
 from components.parts import loading as parts
 from components.parts.contracts import Raw, decoded
@@ -29,11 +29,13 @@ class Examined:
     Attributes:
         inputs: view name to ``(n, *shape)``; rows of values with a fault are zeros.
         previews: small forms to show; None for values with a fault.
+        contents: ``(n,)`` numbers, equal for equal raw contents; 0 for values with a fault.
         faults: position to the reason why the value cannot be used.
     """
 
     inputs: dict[str, NDArray[Any]]
     previews: list[bytes | str | None]
+    contents: NDArray[np.int64]
     faults: dict[int, BadInput]
 
 
@@ -123,7 +125,9 @@ class Examiner:
             inputs[name][good] = cache.take(found)
         shown = dict(zip(good, self._shown(found, [raws[row] for row in good]), strict=True))
         previews = [shown.get(row) for row in range(len(raws))]
-        return Examined(inputs=inputs, previews=previews, faults=faults)
+        contents = np.zeros(len(raws), np.int64)
+        contents[good] = [content_number(key) for key in found]
+        return Examined(inputs=inputs, previews=previews, contents=contents, faults=faults)
 
     def faults(
         self, raws: Sequence[Raw], map_: Callable[..., Iterable[Any]]

@@ -14,11 +14,11 @@ from components.parts import loading as parts
 from components.parts.contracts import Encoder, Kind, Target
 from components.parts.own import OWN, is_own
 
-ENCODING = 3
+ENCODING = 4
 """Version of the encode step: raise it when code of this room changes what the step writes.
 
 The feature cache is then filled anew as well. 2: a modality has views, one for each encoder.
-3: coded labels are in a file of their own.
+3: coded labels are in a file of their own. 4: equal contents have equal numbers.
 """
 
 

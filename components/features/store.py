@@ -32,6 +32,8 @@ class Features:
         labels: coded label of each record ``(n, …)``; a hidden one is coded as none.
         names: sorted modality names.
         present: ``(n, m)`` bool.
+        contents: ``(n, m)``: in a column, records whose raw content is equal have equal numbers;
+            0 where absent.
         arrays: view name to ``(n, *shape)``, memory-mapped; absent rows are zeros.
         specs: modality name to what builds it.
         target: codes and decodes labels.
@@ -45,6 +47,7 @@ class Features:
     labels: NDArray[Any]
     names: list[str]
     present: NDArray[np.bool_]
+    contents: NDArray[np.int64]
     arrays: dict[str, NDArray[Any]]
     specs: dict[str, ModalitySpec]
     target: Target
@@ -76,6 +79,7 @@ class Features:
                 for view in specs[name].names(name)
             }
             present, labels = np.load(path / "present.npy"), np.load(path / "labels.npy")
+            contents = np.load(path / "contents.npy")
         except (OSError, pa.ArrowInvalid, KeyError) as error:
             raise UserError(
                 f"{path} is not a complete features folder ({error}); run the encode step again"
@@ -90,6 +94,7 @@ class Features:
             labels=labels,
             names=names,
             present=present,
+            contents=contents,
             arrays=arrays,
             specs=specs,
             target=build_target(kind, classes, path / OWN),
@@ -154,6 +159,7 @@ class FeaturesWriter:
             for name in self._names
         }
         self._present = np.zeros((count, len(self._names)), dtype=np.bool_)
+        self._contents = np.zeros((count, len(self._names)), dtype=np.int64)
         preview_types = {
             name: pa.binary() if specs[name].raw == "bytes" else pa.string() for name in self._names
         }
@@ -167,6 +173,7 @@ class FeaturesWriter:
         records: pa.Table,
         inputs: Mapping[str, tuple[NDArray[np.int64], NDArray[Any]]],
         previews: Mapping[str, list[bytes | str | None]],
+        contents: Mapping[str, NDArray[np.int64]],
     ) -> None:
         """Append a batch.
 
@@ -175,8 +182,11 @@ class FeaturesWriter:
             inputs: view name to the positions in the batch that have it, and their inputs
                 ``(positions, *shape)``.
             previews: modality name to one preview for each record of the batch.
+            contents: modality name to the number of each record's content ``(batch,)``.
         """
+        batch = slice(self._row, self._row + len(records))
         for column, name in enumerate(self._names):
+            self._contents[batch, column] = contents[name]
             for view, array in self._arrays[name].items():
                 positions, values = inputs[view]
                 if len(positions):
@@ -209,6 +219,7 @@ class FeaturesWriter:
             for array in arrays.values():
                 array.flush()
         np.save(self._out / "present.npy", self._present)
+        np.save(self._out / "contents.npy", self._contents)
         carry_own(self._specs.values(), self._out)
         parts.carry([("targets", self._target_kind)], self._base, self._out / OWN)
         np.save(self._out / "labels.npy", np.concatenate(self._labels))

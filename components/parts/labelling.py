@@ -58,7 +58,8 @@ class Labeller(Protocol):
 
         Args:
             pool: the records without a visible label.
-            validation: the labelled validation records, on which a labeller may tune itself.
+            validation: labelled validation records, on which a labeller may tune itself; they
+                are others than those that will choose between teacher and student.
             labels: their classes ``(n,)``.
             prior: ``(classes,)`` share of each class among the labels that the teacher learned
                 from.

@@ -50,6 +50,26 @@ class CentredNetwork(ViewNetwork):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Likeness:
+    """Which records of a batch are alike, so that no contrast may tell them apart.
+
+    Attributes:
+        groups: ``(batch,)`` number of each record's group.
+        contents: ``(batch, modalities)``, modalities sorted by name: in a column, records whose
+            raw content is equal have equal numbers; numbers of absent ones have no meaning.
+    """
+
+    groups: Tensor
+    contents: Tensor
+
+    def among(self, rows: Tensor, *columns: int) -> Tensor:
+        """Pairs ``(rows, rows)`` of one group, or of equal content in one of these modalities."""
+        codes = [self.groups, *(self.contents[:, column] for column in columns)]
+        alike = [code[rows][:, None] == code[rows] for code in codes]
+        return torch.stack(alike).any(dim=0)
+
+
+@dataclass(frozen=True, kw_only=True)
 class ModelOutput:
     """What the network gives for a batch.
 

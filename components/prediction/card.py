@@ -107,12 +107,12 @@ def _search(found: Metrics) -> str:
     }
     rows = [
         f"| {name} | {_percent(r.recall_1)} | {_percent(r.recall_10)}"
-        f" | {_figure(r.mrr)} | {r.n:,} |"
+        f" | {_figure(r.mrr)} | {r.n:,} | {'' if r.gallery is None else f'{r.gallery:,}'} |"
         for name, r in directions.items()
     ]
     head = [
-        "| search | recall@1 | recall@10 | mean reciprocal rank | queries |",
-        "|---|---|---|---|---|",
+        "| search | recall@1 | recall@10 | mean reciprocal rank | queries | searched |",
+        "|---|---|---|---|---|---|",
     ]
     return "\n".join(["## Search among test records", "", *head, *rows])
 

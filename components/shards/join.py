@@ -16,7 +16,7 @@ from components.core.files import read_json
 from components.core.progress import Progress, silent
 from components.exchange.errors import Incomplete
 from components.exchange.exchange import Exchange
-from components.features.encode import Accepted, Inputs, Previews
+from components.features.encode import Accepted, Contents, Inputs, Previews
 from components.features.spec import ModalitySpec, build_modalities
 from components.features.store import Features
 from components.prediction.batch import Counts, schema, write
@@ -200,8 +200,8 @@ class _Rows:
         self._held: tuple[Features, pa.Table] | None = None
         self._at = 0
 
-    def take(self, ids: list[str]) -> tuple[Inputs, Previews]:
-        """Inputs and previews of the next rows, which must be these records."""
+    def take(self, ids: list[str]) -> tuple[Inputs, Previews, Contents]:
+        """What ``BatchEncoder.encode`` gives for the next rows, which must be these records."""
         pieces = list(self._pieces(len(ids)))
         found = [i for p in pieces for i in p.features.ids[p.rows]]
         if found != ids:
@@ -211,13 +211,15 @@ class _Rows:
             )
         inputs: Inputs = {}
         previews: Previews = {}
+        contents: Contents = {}
         for column, name in enumerate(sorted(self._specs)):
             present = np.concatenate([p.features.present[p.rows, column] for p in pieces])
             for view in self._specs[name].names(name):
                 values = np.concatenate([p.features.arrays[view][p.rows] for p in pieces])
                 inputs[view] = (np.flatnonzero(present), values[present])
             previews[name] = [v for p in pieces for v in p.previews[name][p.rows].to_pylist()]
-        return inputs, previews
+            contents[name] = np.concatenate([p.features.contents[p.rows, column] for p in pieces])
+        return inputs, previews, contents
 
     def _pieces(self, count: int) -> Iterator[_Piece]:
         while count:

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from components.features.store import Features
-from components.parts.network import Inputs
+from components.parts.network import Inputs, Likeness
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,12 +23,14 @@ class Batch:
         present: ``(batch, modalities)`` bool.
         labels: coded labels ``(batch, …)``.
         weights: ``(batch,)``, 0 without a label.
+        likeness: which of the records are alike.
     """
 
     inputs: Inputs
     present: Tensor
     labels: Tensor
     weights: Tensor
+    likeness: Likeness
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +43,8 @@ class TrainingData:
         present: ``(n, modalities)`` bool, for these modalities.
         labels: coded labels ``(n, …)``.
         weights: ``(n,)`` float32.
+        groups: ``(n,)`` number of each record's group.
+        contents: ``(n, modalities)``, equal in a column where the raw content is equal.
         supervised: rows with a label to learn.
         unlabelled: further rows, for losses that read no labels.
     """
@@ -49,6 +54,8 @@ class TrainingData:
     present: NDArray[np.bool_]
     labels: NDArray[Any]
     weights: NDArray[np.float32]
+    groups: NDArray[np.int64]
+    contents: NDArray[np.int64]
     supervised: NDArray[np.int64]
     unlabelled: NDArray[np.int64]
 
@@ -72,6 +79,7 @@ class TrainingData:
             present=there(self.present),
             labels=there(self.labels),
             weights=there(self.weights),
+            likeness=Likeness(groups=there(self.groups), contents=there(self.contents)),
         )
 
     def batches(self, batch_size: int, seed: int, epoch: int) -> list[NDArray[np.int64]]:
@@ -104,7 +112,9 @@ def training_data(
         unlabelled: whether records without any label are used too.
     """
     names = tuple(features.names) if names is None else tuple(sorted(names))
-    present = features.present[:, [features.names.index(name) for name in names]]
+    columns = [features.names.index(name) for name in names]
+    present = features.present[:, columns]
+    groups = pa.array(features.groups, pa.string()).dictionary_encode().indices
     train = np.zeros(len(features.ids), dtype=bool)
     train[features.rows("train")] = True
     target, labels = features.target, features.labels.copy()
@@ -121,6 +131,8 @@ def training_data(
         present=present,
         labels=labels,
         weights=weights,
+        groups=groups.to_numpy().astype(np.int64),
+        contents=features.contents[:, columns],
         supervised=np.flatnonzero(usable & (weights > 0)),
         unlabelled=np.flatnonzero(usable & (weights == 0)) if unlabelled else np.empty(0, np.int64),
     )

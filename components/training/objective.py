@@ -3,6 +3,7 @@
 Source: modality dropout, Neverova et al. 2016, ModDrop (arXiv:1501.00102).
 """
 
+import inspect
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from pathlib import Path
@@ -14,14 +15,14 @@ from torch import Tensor, nn
 from components.config.run import TrainingConfig
 from components.model.network import Model
 from components.parts import loading as parts
-from components.parts.network import ModelOutput
 from components.training.data import Batch
 from components.training.distributed import World
 from components.training.randomness import drawn_aside
 
-Loss = Callable[[ModelOutput, Tensor, Tensor, Tensor], Tensor]
+Loss = Callable[..., Tensor]
 """Scalar of ``(output, targets, weights, present)``; the last three are ``(batch, classes)``,
-``(batch,)`` and ``(batch, modalities)``."""
+``(batch,)`` and ``(batch, modalities)``. A loss that has a fifth parameter ``likeness`` receives
+the batch's ``components.parts.network.Likeness`` there: which records are alike."""
 
 
 def built(
@@ -76,7 +77,7 @@ class Objective(nn.Module):
         self.losses = nn.ModuleDict(
             {n: loss for n, (_, loss) in losses.items() if isinstance(loss, nn.Module)}
         )
-        self._terms = [loss for _, loss in losses.values()]
+        self._terms = [(loss, _reads_likeness(loss)) for _, loss in losses.values()]
         self._config, self._precision, self._world = config, precision, world
 
     def forward(self, batch: Batch, seeds: tuple[int, int] | None = None) -> Tensor:
@@ -107,9 +108,19 @@ class Objective(nn.Module):
         ):
             output = self.model(inputs, batch.present[start:stop], own)
         output = self._world.gathered(output, total)
+        given = (output, targets, batch.weights, batch.present)
         return torch.stack(
-            [loss(output, targets, batch.weights, batch.present) for loss in self._terms]
+            [
+                loss(*given, likeness=batch.likeness) if reads else loss(*given)
+                for loss, reads in self._terms
+            ]
         )
+
+
+def _reads_likeness(loss: Loss) -> bool:
+    """Whether a loss has a parameter ``likeness``."""
+    called = loss.forward if isinstance(loss, nn.Module) else loss
+    return "likeness" in inspect.signature(called).parameters
 
 
 def hide_modalities(present: Tensor, probability: float) -> Tensor:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from components.config.run import Part
 from components.core.files import write_json
 from components.core.progress import Progress, silent
+from components.features.halves import halves
 from components.features.store import Features
 from components.model import network as models
 from components.model.inference import Inference, infer
@@ -40,8 +41,9 @@ def pseudo_label(
     """Label the training records that have no visible label.
 
     Writes ``pseudo.parquet`` (one row for each such record) and ``summary.json``. The teacher's
-    temperatures, one for the fused logits and one for each modality alone, are fitted on the
-    validation split.
+    temperatures, one for the fused logits and one for each modality alone, and whatever the
+    labeller tunes, are fitted on one half of the labelled validation records: the other half will
+    choose between teacher and student.
 
     Args:
         features: output of encode.
@@ -70,16 +72,16 @@ def pseudo_label(
     )
     model = models.load(teacher)
     progress("pseudo-label", 0, 3)
-    val, pool = data.rows("val", labelled=True), data.rows("train", labelled=False)
-    known = infer(model, data.arrays, data.present, val)
-    temperatures = _temperatures(known, data.labels[val], data.target)
+    tune, pool = halves(data).tune, data.rows("train", labelled=False)
+    known = infer(model, data.arrays, data.present, tune)
+    temperatures = _temperatures(known, data.labels[tune], data.target)
     progress("pseudo-label", 1, 3)
     unknown = infer(model, data.arrays, data.present, pool)
     progress("pseudo-label", 2, 3)
     decided: PseudoLabels = decide(
         _evidence(unknown, temperatures, data.present[pool], data.target),
-        _evidence(known, temperatures, data.present[val], data.target),
-        data.labels[val],
+        _evidence(known, temperatures, data.present[tune], data.target),
+        data.labels[tune],
         data.target.shares(data.labels[data.rows("train", labelled=True)]),
     )
     _write(out, data, pool, decided, {"labeller": labeller.name, **temperatures})

@@ -13,6 +13,7 @@ from components.config.run import ModelConfig, Part
 from components.core.files import read_json, write_json
 from components.core.progress import Log, Progress, silent, unlogged
 from components.core.refs import digest_json
+from components.features.halves import halves
 from components.features.store import Features
 from components.model import network as models
 from components.model.inference import infer
@@ -112,9 +113,9 @@ class Trainer:
         return model
 
     def accuracy(self, model: Model) -> float | None:
-        """Accuracy on the labelled validation records that the model can answer, or None."""
+        """Accuracy on the validation records that choose and that the model can answer, or None."""
         data = self._view(model)
-        rows = self.features.rows("val", labelled=True)
+        rows = halves(self.features).choose
         rows = rows[data.present[rows].any(axis=1)]
         if not len(rows):
             return None
@@ -185,8 +186,9 @@ def teach(trainer: Trainer, out: Path) -> None:
 
 
 def train(trainer: Trainer, *, teacher: Path, pseudo: Path, out: Path) -> None:
-    """Fit the student, and keep it only if it beats the teacher's accuracy on the validation split.
+    """Fit the student, and keep it only if it beats the teacher's accuracy on validation records.
 
+    These are the half of the validation split to which nothing was fitted.
     Writes ``model/`` (the kept one), ``student/`` and ``selection.json``. Without a labeller there
     is no student, and the teacher is kept.
     """
@@ -196,6 +198,7 @@ def train(trainer: Trainer, *, teacher: Path, pseudo: Path, out: Path) -> None:
         "kept": "teacher",
         "student": None,
         "teacher": {"val_accuracy": before},
+        "records": len(halves(trainer.features).choose),
     }
     if labels is not None:
         student = trainer.model("student", pseudo=labels, out=out / "student")

@@ -42,10 +42,11 @@ def _onwards(config: Path, result: RunResult) -> str:
 def screen(result: RunResult) -> str:
     """The outcome on one screen."""
     m = result.metrics
+    kept = str(m.selection.get("kept", "model"))
     lines = [
         f"{result.verdict}: model version {result.model_version} ({'; '.join(result.reasons)})",
         "",
-        f"  accuracy, fused student     {m.accuracy:.3f}   "
+        f"  accuracy, {'fused ' + kept:<17} {m.accuracy:.3f}   "
         f"macro-F1 {m.macro_f1:.3f}   ECE {m.ece:.3f}",
         f"  accuracy, teacher           {m.supervised_only.accuracy:.3f}   (labels alone)",
     ]
@@ -57,6 +58,11 @@ def screen(result: RunResult) -> str:
         assert m.best_single is not None
         lines += [
             f"  fused minus {m.best_single.name:<15} {gain.difference:+.3f}   "
+            f"[{gain.low:+.3f}, {gain.high:+.3f}]"
+        ]
+    if gain := m.intervals.fused_minus_best_single_complete:
+        lines += [
+            f"    on {f'{gain.n:,} complete records':<22} {gain.difference:+.3f}   "
             f"[{gain.low:+.3f}, {gain.high:+.3f}]"
         ]
     lines += [

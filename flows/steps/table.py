@@ -61,7 +61,7 @@ def steps_for(config: RunConfig, manifest: Manifest, base: Path | None = None) -
         ),
         Step(
             name="teach",
-            version=4,  # 3: a history counts the records of an epoch; 4: the target by name
+            version=5,  # 4: the target by name; 5: records that are alike are no negatives
             inputs={"features": "encode"},
             config=_training(config, without="epochs"),
             chosen=(*network, *losses),
@@ -71,7 +71,7 @@ def steps_for(config: RunConfig, manifest: Manifest, base: Path | None = None) -
         ),
         Step(
             name="pseudo_label",
-            version=2,  # 2: labels are coded
+            version=3,  # 2: labels are coded; 3: one half of the validation records tunes
             inputs={"features": "encode", "teacher": "teach"},
             config={"labeller": _labeller(config)},
             chosen=(*network, *_labellers(config)),
@@ -80,7 +80,7 @@ def steps_for(config: RunConfig, manifest: Manifest, base: Path | None = None) -
         ),
         Step(
             name="train",
-            version=4,  # 3: a history counts the records of an epoch; 4: the target by name
+            version=5,  # 4: the target by name; 5: records that are alike are no negatives
             inputs={"features": "encode", "teacher": "teach", "pseudo": "pseudo_label"},
             config=_training(config, without="teacher_epochs"),
             chosen=(*network, *losses),
@@ -90,7 +90,7 @@ def steps_for(config: RunConfig, manifest: Manifest, base: Path | None = None) -
         ),
         Step(
             name="baselines",
-            version=4,  # 3: a history counts the records of an epoch; 4: the target by name
+            version=5,  # 4: the target by name; 5: records that are alike are no negatives
             inputs={"features": "encode", "pseudo": "pseudo_label", "student": "train"},
             # Both numbers of epochs: baselines follow the teacher's where the teacher is kept.
             config=_training(config),
@@ -101,7 +101,7 @@ def steps_for(config: RunConfig, manifest: Manifest, base: Path | None = None) -
         ),
         Step(
             name="evaluate",
-            version=1,
+            version=2,  # 2: search among all test records; one half of the validation records tunes
             inputs={
                 "accepted": "validate",
                 "features": "encode",

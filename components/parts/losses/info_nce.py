@@ -2,6 +2,11 @@
 
 Source: CLIP, Radford et al. 2021 (arXiv:2103.00020): ``s_ij = exp(t) z_i^a . z_j^b``,
 ``L = (CE(rows, i) + CE(columns, i)) / 2``, temperature learned and capped at ``exp(t) = 100``.
+Records of one group, and records with equal content in one of the two modalities, are no negatives
+of each other: no model could tell them apart, and search counts a record of the group as found.
+They are left out of the sums, not added as positives: the elimination of false negatives of Huynh
+et al. 2022, Boosting contrastive self-supervised learning with false negative cancellation
+(arXiv:2011.11765).
 """
 
 import math
@@ -14,7 +19,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from components.parts.network import ModelOutput
+from components.parts.network import Likeness, ModelOutput
 
 USES_UNLABELLED = True
 """Records without a label contribute too."""
@@ -34,10 +39,20 @@ class Config:
     temperature: Annotated[float, Field(ge=0.01, le=10)] = 0.07
 
 
-def info_nce(a: Tensor, b: Tensor, scale: Tensor) -> Tensor:
-    """Symmetric contrast of unit vectors ``(n, dim)``, row by row; 0 for a single row."""
+def info_nce(a: Tensor, b: Tensor, scale: Tensor, alike: Tensor | None = None) -> Tensor:
+    """Symmetric contrast of unit vectors ``(n, dim)``, row by row; 0 for a single row.
+
+    Args:
+        a: unit vectors of one modality.
+        b: those of another, of the same records.
+        scale: factor of the products.
+        alike: symmetric ``(n, n)`` bool; such pairs are no negatives.
+    """
     scores = scale * a.float() @ b.float().T
     right = torch.arange(len(a), device=a.device)
+    if alike is not None:
+        own = torch.eye(len(a), dtype=torch.bool, device=a.device)
+        scores = scores.masked_fill(alike & ~own, -torch.inf)
     return (F.cross_entropy(scores, right) + F.cross_entropy(scores.T, right)) / 2
 
 
@@ -54,6 +69,7 @@ class InfoNCE(nn.Module):
         targets: Tensor,  # noqa: ARG002
         weights: Tensor,  # noqa: ARG002
         present: Tensor,
+        likeness: Likeness | None = None,
     ) -> Tensor:
         """The loss of a batch; a record counts for each pair of modalities of which it has both.
 
@@ -62,15 +78,16 @@ class InfoNCE(nn.Module):
             targets: ``(batch, classes)``, not read.
             weights: ``(batch,)``, not read.
             present: ``(batch, modalities)``, modalities sorted by name.
+            likeness: which records are no negatives of each other; None: none.
         """
         scale = self.log_scale.clamp(max=MAX_LOGIT_SCALE).exp()
         losses = []
         for (i, first), (j, second) in combinations(enumerate(sorted(output.embeddings)), 2):
             both = (present[:, i] & present[:, j]).nonzero().squeeze(1)
             if len(both) > 1:
-                losses.append(
-                    info_nce(output.embeddings[first][both], output.embeddings[second][both], scale)
-                )
+                alike = likeness.among(both, i, j) if likeness is not None else None
+                a, b = output.embeddings[first][both], output.embeddings[second][both]
+                losses.append(info_nce(a, b, scale, alike))
         return torch.stack(losses).mean() if losses else output.logits.sum() * 0.0
 
 

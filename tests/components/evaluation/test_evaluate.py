@@ -61,6 +61,7 @@ def test_metrics_follow_their_published_schema(metrics):
         "recall@10",
         "mrr",
         "n",
+        "gallery",
     }
     assert metrics["selection"]["kept"] == "student"
     assert (

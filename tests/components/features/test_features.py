@@ -1,3 +1,4 @@
+import itertools
 import os
 import shutil
 import signal
@@ -83,6 +84,11 @@ def test_encode_gives_what_the_modalities_give(accepted, tmp_path):
         assert same or view == "facts/fields"
     assert found.previews().drop(["facts"]).equals(wanted.previews().drop(["facts"]))
     assert found.specs["image"].views[0].shape == (8, 8, 1)
+    for name in ("image", "text"):  # equal numbers where the raw values are equal, 0 without one
+        raw, numbers = records(60).raws[name], found.contents[:, found.names.index(name)]
+        pairs = itertools.product(range(60), repeat=2)
+        assert all((raw[i] == raw[j]) == (numbers[i] == numbers[j]) for i, j in pairs)
+        assert all((value is None) == (n == 0) for value, n in zip(raw, numbers, strict=True))
 
 
 def _only_empty_facts(found, wanted):

@@ -18,7 +18,7 @@ from components.model import network as models
 from components.model.inference import infer
 from components.parts import loading as parts
 from components.parts.losses.info_nce import InfoNCE
-from components.parts.network import ModelOutput
+from components.parts.network import Likeness, ModelOutput
 from components.training.data import training_data
 from components.training.distributed import ALONE, World, joined
 from components.training.loop import Control, fit
@@ -119,7 +119,9 @@ def contrasted(world: World = ALONE):
         fused=zeros,
     )
     loss = InfoNCE(0.5)
-    value = loss(world.gathered(output, ROWS), zeros, zeros, present)
+    groups = torch.arange(ROWS) // 2  # pairs, also across ranks
+    alike = Likeness(groups=groups, contents=torch.arange(2 * ROWS).reshape(ROWS, 2))
+    value = loss(world.gathered(output, ROWS), zeros, zeros, present, alike)
     value.backward()
     assert loss.log_scale.grad is not None
     # Only this rank has these rows, and a mean over ranks follows.

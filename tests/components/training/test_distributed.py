@@ -28,7 +28,8 @@ def free_port():
 @pytest.fixture(scope="module")
 def features(tmp_path_factory):
     folder = tmp_path_factory.mktemp("features") / "features"
-    write_features(folder, records(140, labelled=0.6))
+    groups = [f"g{row % 90}" for row in range(140)]
+    write_features(folder, records(140, labelled=0.6), groups=groups)
     return folder
 
 

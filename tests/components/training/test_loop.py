@@ -252,6 +252,8 @@ def training_data_of(labelled, extra):
         present=np.ones((n, 1), bool),
         labels=np.zeros(n, np.int64),
         weights=np.ones(n, np.float32),
+        groups=np.arange(n),
+        contents=np.zeros((n, 1), np.int64),
         supervised=np.arange(labelled),
         unlabelled=np.arange(labelled, n),
     )
