@@ -2,8 +2,6 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-# Processes that run the tests; each wants a core and 2 GB.
-WORKERS ?= 2
 UV_VERSION := 0.13.9
 READY := .venv/.ready
 # Threads that wait must not spin: on busy cores small tensors are many times faster.
@@ -39,7 +37,7 @@ format: $(READY)  ## Rewrite files in the house format.
 	$(BIN)/ruff check --fix .
 
 test: check  ## Checks, then the default test suite.
-	$(BIN)/pytest -n $(WORKERS) --dist loadscope
+	$(BIN)/pytest
 
 cluster: $(READY)  ## Start a Kubernetes cluster of two nodes on this machine (Linux, root); prints `export KUBECONFIG=...`.
 	@$(BIN)/python -m tools.testcluster up

@@ -22,6 +22,9 @@ from pathlib import Path
 from components.config.home import PREFECT, Home, in_cluster, missing_in_pod
 from components.core.errors import UsageError, UserError
 from components.core.files import read_json, write_json
+from components.core.loopback import reach_directly
+from components.core.process import is_alive
+from components.core.process import started as began
 
 QUIET = {
     "DO_NOT_TRACK": "1",
@@ -54,6 +57,7 @@ def quiet() -> None:
     """Set the environment for all libraries and child processes; what the user set stays."""
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
+    reach_directly(os.environ)
 
 
 @dataclass(kw_only=True)
@@ -125,7 +129,8 @@ class Engines:
                 process.kill()
                 process.wait()
         if self._server is not None:
-            self._address.unlink(missing_ok=True)
+            if self._known().get("pid") == self._server.pid:  # not that of another process
+                self._address.unlink(missing_ok=True)
             os.environ.pop(PREFECT, None)
 
     @property
@@ -136,12 +141,9 @@ class Engines:
         return self.home.engines / f"{name}.log"
 
     def _start_prefect(self) -> None:
-        if self._address.is_file():
-            known = read_json(self._address)
-            url = str(known["url"])
-            if _answers(url) and (known["services"] or not self.services):
-                os.environ[PREFECT] = url
-                return
+        if (url := self._running()) is not None:
+            os.environ[PREFECT] = url
+            return
         port = free_port()
         command = [
             sys.executable,
@@ -158,7 +160,28 @@ class Engines:
         self._server = self._spawn("prefect", command)
         url = f"http://127.0.0.1:{port}/api"
         os.environ[PREFECT] = url
-        write_json(self._address, {"url": url, "pid": self._server.pid, "services": self.services})
+        pid = self._server.pid
+        about = {"url": url, "pid": pid, "services": self.services}
+        here = {"started": began(pid), "home": str(self.home.root)}
+        write_json(self._address, about | here)
+
+    def _running(self) -> str | None:
+        """The address of a server that another process of this home started and that answers.
+
+        Its port may be another program's by now, and a copied home holds the address of the server
+        of the first one.
+        """
+        known = self._known()
+        url = str(known.get("url"))
+        ours = known.get("home") == str(self.home.root) and (
+            known.get("services") or not self.services
+        )
+        if not ours or not is_alive(int(str(known["pid"])), str(known["started"])):
+            return None
+        return url if _answers(url) else None
+
+    def _known(self) -> dict[str, object]:
+        return read_json(self._address) if self._address.is_file() else {}
 
     def _spawn(self, name: str, command: list[str]) -> subprocess.Popen[bytes]:
         # Its own session: a terminal's Ctrl-C reaches the run alone, which then stops its engines.

@@ -12,19 +12,30 @@ from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 from prefect.logging import get_run_logger
 from prefect.logging.handlers import APILogHandler
-from prefect.runtime import flow_run
+from prefect.runtime import flow_run, task_run
 
 from components.core.errors import UserError
 from components.core.refs import Ref
+from components.core.transient import is_transient
 from flows import effects, engines
 from flows.runs.session import Session
 from flows.steps.step import Step
 
+TRIES = 3
+"""How often a step or an effect is tried where the machine, not the user, is at fault."""
+_DELAYS = [2.0, 20.0]
+"""Seconds before the second and the third try."""
 
-def _is_worth_a_retry(_task: object, _run: object, state: object) -> bool:
-    """Whether the machine may have caused a failure; retrying a user's mistake is useless."""
+
+def _may_pass(_task: object, _run: object, state: object) -> bool:
+    """Whether a step's failure is the machine's: hours of work are not repeated for a mistake."""
+    return is_transient(getattr(state, "data", None))
+
+
+def _may_pass_or_is_cheap(_task: object, _run: object, state: object) -> bool:
+    """Whether an effect is tried again: effects are idempotent and take seconds."""
     failure = getattr(state, "data", None)
-    return not isinstance(failure, UserError)
+    return is_transient(failure) or not isinstance(failure, UserError)
 
 
 def _step(box: str) -> Callable[[Session], Ref]:
@@ -39,9 +50,17 @@ def _step(box: str) -> Callable[[Session], Ref]:
 
 
 def _task(row: Step) -> Callable[..., Ref]:
-    @task(name=row.name, cache_policy=NO_CACHE, retries=0, persist_result=False)
+    @task(
+        name=row.name,
+        cache_policy=NO_CACHE,
+        retries=TRIES - 1,
+        retry_delay_seconds=_DELAYS,
+        retry_condition_fn=_may_pass,
+        persist_result=False,
+    )
     def run(session: Session, **inputs: Ref) -> Ref:
-        return session.execute(row, inputs, log=get_run_logger().info)
+        attempt = (task_run.get_run_count() or 1, TRIES)
+        return session.execute(row, inputs, log=get_run_logger().info, attempt=attempt)
 
     return run
 
@@ -50,9 +69,9 @@ def _effect(function: Callable[..., object]) -> Callable[..., object]:
     return task(
         name=function.__name__,
         cache_policy=NO_CACHE,
-        retries=2,
-        retry_delay_seconds=2,
-        retry_condition_fn=_is_worth_a_retry,
+        retries=TRIES - 1,
+        retry_delay_seconds=_DELAYS,
+        retry_condition_fn=_may_pass_or_is_cheap,
         persist_result=False,
     )(function)
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import yaml
 
-from components.core.errors import UserError
+from components.core.errors import MachineError, UserError
 from components.core.refs import digest_file, digest_folder, digest_json
 
 _ROOT = Path(__file__).parents[1]
@@ -90,6 +90,7 @@ def build(package: Path, out: Path) -> Path:
 
     Raises:
         UserError: BentoML refused; the message ends with its output.
+        MachineError: BentoML was killed.
     """
     name = yaml.safe_load((package / "config.yaml").read_text(encoding="utf-8"))["name"]
     version = digest_folder(package)[:12]
@@ -166,7 +167,8 @@ def _run_bentoml(context: Path, home: Path, name: str, version: str) -> None:
     )
     if done.returncode:
         words = (done.stderr or done.stdout).strip()[-2000:]
-        raise UserError(
+        killed = done.returncode < 0
+        raise (MachineError if killed else UserError)(
             f"BentoML could not build {name}:{version} (exit code {done.returncode});"
             f" its output ends with:\n{words}"
         )

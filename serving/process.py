@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from components.core.errors import UserError
+from components.core.process import started as began
 from serving.address import check_port, resolve
 
 _READY_SECONDS = 120.0
@@ -78,6 +79,7 @@ def start(
         "BENTOML_HOME": str(scratch),
         "BENTOML_DO_NOT_TRACK": "True",
         "CONCORD_LAUNCHER": str(os.getpid()),
+        "CONCORD_LAUNCHER_BEGAN": began(os.getpid()),
         "CONCORD_MODEL_VERSION": "" if version is None else str(version),
         "PYTHONDONTWRITEBYTECODE": "1",  # the Bento is the output of a step and must not change
     }

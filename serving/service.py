@@ -16,13 +16,15 @@ import yaml
 from bentoml._internal import server as _bentoml_server
 
 from components.core.errors import UserError
+from components.core.process import is_alive
 from serving.answers import Answers
 from serving.app import build
 from serving.schemas import Limits
 
-PACKAGE, VERSION, LAUNCHER = "CONCORD_PACKAGE", "CONCORD_MODEL_VERSION", "CONCORD_LAUNCHER"
-"""Environment variables: another place of the package, the registry's version, and the id of the
-process whose end also ends the service."""
+PACKAGE, VERSION = "CONCORD_PACKAGE", "CONCORD_MODEL_VERSION"
+LAUNCHER, LAUNCHER_BEGAN = "CONCORD_LAUNCHER", "CONCORD_LAUNCHER_BEGAN"
+"""Environment variables: another place of the package, the registry's version, and the number and
+start of the process whose end also ends the service."""
 
 _REQUEST_SECONDS = 60
 _WAITING = 64  # requests at once; further ones are refused as busy
@@ -66,18 +68,13 @@ _app = build(
 
 def _leash(parent: int) -> None:
     """Stop the service when its parent process or its launcher has ended, to free the port."""
-    import psutil  # type: ignore[import-untyped]
-
-    launcher = psutil.Process(int(os.environ[LAUNCHER])) if os.environ.get(LAUNCHER) else None
+    launcher, began = int(os.environ.get(LAUNCHER) or 0), os.environ.get(LAUNCHER_BEGAN, "")
     pause = threading.Event()
     while not pause.wait(_LEASH_SECONDS):
         if os.getppid() != parent:
             os.kill(os.getpid(), signal.SIGTERM)
             return
-        # `is_running` compares start times, so that a process id used again does not fool it.
-        if launcher is not None and (
-            not launcher.is_running() or launcher.status() == psutil.STATUS_ZOMBIE
-        ):
+        if launcher and not is_alive(launcher, began):
             os.kill(parent, signal.SIGTERM)
             return
 

@@ -79,15 +79,29 @@ def find(root: Path | None = None) -> Home:
         UsageError: the addresses of a team's servers are incomplete or wrong, or missing in a pod.
     """
     if root is None:
-        default = CHECKOUT if (CHECKOUT / "pyproject.toml").is_file() else Path.home()
-        root = Path(os.environ.get("CONCORD_HOME") or default / ".concord")
+        root = Path(os.environ.get("CONCORD_HOME") or _default())
     database, server = os.environ.get(DATABASE), os.environ.get(REGISTRY)
     _check(database, server)
     return Home(
-        root=expanded(root).absolute(),
+        root=_rooted(root),
         database=database or None,
         server=server if database else None,
     )
+
+
+def _default() -> Path:
+    return (CHECKOUT if (CHECKOUT / "pyproject.toml").is_file() else Path("~")) / ".concord"
+
+
+def _rooted(root: Path) -> Path:
+    """The one path of a folder, through whatever links it is reached."""
+    place = expanded(root)
+    if place.parts[:1] == ("~",):
+        raise UsageError(
+            f"the state folder {root} cannot be found: HOME is not set, and the user has no entry "
+            "in the system's list; set CONCORD_HOME to a folder that you may write"
+        )
+    return place.resolve()
 
 
 def in_cluster() -> bool:

@@ -19,6 +19,13 @@ class UsageError(UserError):
     exit_code = 2
 
 
+class MachineError(UserError):
+    """The machine, the network or a server failed, not the user: the same work may succeed later.
+
+    It is shown like a mistake of the user, since its message says what to do.
+    """
+
+
 class BadInput(UserError):
     """One value of one record that cannot be used.
 

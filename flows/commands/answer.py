@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from components.core.errors import UserError
+from components.core.loopback import reach_directly
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +43,7 @@ def give(work: Callable[[], Answer], *, as_json: bool) -> int:
 
     A user's mistake is printed as one message.
     """
+    reach_directly(os.environ)
     try:
         if as_json:
             with stdout_kept():

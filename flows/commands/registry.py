@@ -1,11 +1,11 @@
 """``concord evaluate``, ``promote``, ``rollback`` and ``ledger``."""
 
-import getpass
 from dataclasses import asdict
 from pathlib import Path
 
 from components.config.home import Home, find, writable
 from components.core.errors import UserError, unknown_name
+from components.core.user import user
 from components.registry.ledger import Ledger
 from components.registry.promotion import Promotion
 from components.registry.versions import RegisteredVersion, models
@@ -18,7 +18,7 @@ def promote(model: str | None, version: int, reason: str) -> Answer:
     home = writable(find())
     name = only_model(home, model)
     promotion = Promotion(home, name)
-    champion = promotion.promote(version, actor=getpass.getuser(), reason=reason, time=now())
+    champion = promotion.promote(version, actor=user(), reason=reason, time=now())
     return _changed(champion, f"version {champion.version} of {name} is champion")
 
 
@@ -27,7 +27,7 @@ def rollback(model: str | None, reason: str) -> Answer:
     home = writable(find())
     name = only_model(home, model)
     promotion = Promotion(home, name)
-    champion = promotion.rollback(actor=getpass.getuser(), reason=reason, time=now())
+    champion = promotion.rollback(actor=user(), reason=reason, time=now())
     return _changed(champion, f"version {champion.version} of {name} is champion again")
 
 

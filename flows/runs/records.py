@@ -18,6 +18,7 @@ from filelock import FileLock, Timeout
 from components.config.home import Home
 from components.core.errors import UserError, unknown_name
 from components.core.files import read_json, write_json
+from components.core.process import is_alive
 from flows.steps.store import StepResult
 
 _LOCK, _HOLDER = "run.lock", "run.holder"
@@ -34,6 +35,8 @@ class RunRecord:
     pid: int
     host: str = ""
     """Machine or pod of the process."""
+    began: str = ""
+    """When the process began, as `components.core.process.started` says it."""
     config: dict[str, Any]
     config_path: str
     data_digest: str
@@ -201,16 +204,10 @@ def _is_here(record: RunRecord) -> bool:
 
 
 def _is_alive(record: RunRecord, home: Home) -> bool:
-    """Whether a run's process is alive: by its id on this machine, by the lock elsewhere."""
+    """Whether a run's process is alive: by its number and start here, by the lock elsewhere."""
     if not _is_here(record):
         return _holds(record, home)
-    try:
-        os.kill(record.pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+    return is_alive(record.pid, record.began)
 
 
 def _holds(record: RunRecord, home: Home) -> bool:

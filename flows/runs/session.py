@@ -10,7 +10,9 @@ from pathlib import Path
 
 from components.config import run as configuration
 from components.config.home import find, writable
+from components.core.process import started as began
 from components.core.refs import Ref, digest_json
+from components.core.transient import is_transient
 from components.registry.ledger import Ledger
 from flows.display import Display, console
 from flows.runs import records as runs
@@ -70,6 +72,7 @@ class Session:
                 started=runs.now(),
                 pid=os.getpid(),
                 host=socket.gethostname(),
+                began=began(os.getpid()),
                 config=config.model_dump(mode="json"),
                 config_path=str(path.resolve()),
                 data_digest=job.data.digest,
@@ -98,16 +101,37 @@ class Session:
                 settled=settlement(config, session.results, session.ledger),
             )
 
-    def execute(self, step: Step, inputs: StepInputs, log: Callable[[str], None]) -> Ref:
-        """Run or skip one step and record it; its messages are shown and passed to ``log``."""
+    def execute(
+        self,
+        step: Step,
+        inputs: StepInputs,
+        log: Callable[[str], None],
+        attempt: tuple[int, int] = (1, 1),
+    ) -> Ref:
+        """Run or skip one step and record it.
+
+        Args:
+            step: a row of the table.
+            inputs: what it reads.
+            log: receives its messages, which are also shown.
+            attempt: which try this is, and how many there are.
+        """
         console.print(f"[bold]{step.name}[/bold]")
+        this, tries = attempt
         start = time.monotonic()
 
         def say(words: str) -> None:
             self.job.say(words)
             log(words)
 
-        result = execute(step, inputs, replace(self.job, say=say))
+        try:
+            result = execute(step, inputs, replace(self.job, say=say))
+        except Exception as error:
+            if this < tries and is_transient(error):
+                say(f"try {this} of {tries} failed ({_short(error)}); it is tried again")
+            raise
+        if this > 1:
+            result = replace(result, reason=f"{result.reason}; try {this} of {tries}")
         word = "skipped" if result.status == "skipped" else f"{time.monotonic() - start:.1f} s"
         console.print(f"  {word}: {result.reason}", style="dim")
         self.results.append(result)
@@ -132,6 +156,11 @@ class Session:
     def update(self, **changes: object) -> None:
         """Write the record with some fields changed."""
         self.record = self._runs.write(replace(self.record, **changes))  # type: ignore[arg-type]
+
+
+def _short(error: Exception) -> str:
+    """An error in one line."""
+    return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0][:200]}"
 
 
 def unchanged(job: Job) -> runs.RunRecord | None:

@@ -152,3 +152,34 @@ def test_two_runs_at_once_on_one_state_take_turns(first, tmp_path):
     ]
     verdicts = sorted(json.loads(p.communicate(timeout=200)[0])["verdict"] for p in both)
     assert verdicts == ["nothing changed", "promote"]
+
+
+@pytest.mark.parametrize(
+    ("error", "tries"), [(ConnectionResetError("gone"), 2), (ValueError("a bug"), 1)], ids=repr
+)
+def test_a_step_is_tried_again_where_the_machine_failed_and_says_so(
+    again, monkeypatch, capsys, error, tries
+):
+    from flows import retrain
+    from flows.runs import session
+
+    real, calls = session.execute, []
+
+    def fails_once(step, *rest):
+        calls.append(step.name)
+        if step.name == "package" and calls.count("package") == 1:
+            raise error
+        return real(step, *rest)
+
+    monkeypatch.setattr(session, "execute", fails_once)
+    monkeypatch.setattr(retrain, "_DELAYS", [0.0, 0.0])
+    margin = {"gate: {resamples: 200}": "gate: {resamples: 200, margin: 0.02}"}
+    if tries == 1:
+        with pytest.raises(ValueError, match="a bug"):
+            changed(again, margin)
+    else:
+        result = changed(again, margin)
+        reason = next(s.reason for s in result.steps if s.name == "package")
+        assert reason == "same key; try 2 of 3"
+        assert "ConnectionResetError: gone" in capsys.readouterr().err
+    assert calls.count("package") == tries
