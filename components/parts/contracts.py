@@ -18,11 +18,12 @@ RawType = Literal["bytes", "text", "fields"]
 class Kind(Protocol):
     """The raw values of one modality: which are valid, and how they are decoded.
 
-    A file in ``kinds/`` exports ``Config`` (the limits) and ``build(config, *, name, columns) ->
-    Kind``, and declares
+    A file in ``kinds/`` exports ``Config`` (limits, named ``max_…``, and options that shape what is
+    decoded) and ``build(config, *, name, columns) -> Kind``, and declares
 
     - ``RAW``: a ``RawType``; media (``bytes``) may be named by path in the records,
-    - ``VERSION``: raised when the same raw value decodes to another value,
+    - ``VERSION``: raised when the same raw value decodes to another value; ``EARLIER``, if any, are
+      the versions whose models are still answered for, as they got the same values or wrong ones,
     - ``LIBRARIES``: the distributions that decode,
     - ``ENCODERS``: the default encoders of a modality,
     - ``SUFFIXES`` and ``MEDIA_TYPES``: suffixes of its files, and the media type of each,

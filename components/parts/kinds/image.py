@@ -1,42 +1,46 @@
-"""Pictures in PNG, JPEG, WEBP, GIF, BMP and TIFF.
+"""Pictures in PNG, JPEG, WebP, GIF, BMP, TIFF, JPEG 2000, PBM to PFM, AVIF and HEIC.
 
-The whole first frame is read, upright, in RGB, with transparent parts on white.
+The whole first frame is read, upright, in RGB, with transparent parts on white; ``_rgb`` describes
+what becomes of grey values of more than 8 bits.
 
 Source: orientation by tag 0x0112 of Exif 2.32 (CIPA DC-008, 2019); Pillow decodes the pixels.
 """
 
 import base64
 import io
+import math
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from PIL import Image, ImageOps
+from PIL import Image
 from pydantic import Field
 
 from components.core.errors import BadInput
 from components.parts.contracts import Raw
 from components.parts.guess import Column
+from components.parts.kinds import _formats as formats
+from components.parts.kinds import _png as png
+from components.parts.kinds import _rgb as rgb
 
 RAW = "bytes"
-VERSION = 2
-"""2: large JPEG files are decoded once for all readers, so their pixels differ in the last bits."""
-LIBRARIES = ("pillow",)
+VERSION = 3
+"""2: large JPEG files are decoded once for all readers, so their pixels differ in the last bits.
+3: grey values of more than 8 bits are scaled by their range; colours that PNG files name as
+transparent are found whatever their depth."""
+EARLIER = (2,)
+"""Models of these versions are answered for: all that they got right is decoded as it was."""
+LIBRARIES = ("pi-heif", "pillow")
 ENCODERS = ("cnn",)
-FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
-MEDIA_TYPES = {
-    ".png": "image/png",
-    ".jpg": "image/jpeg",
-    ".jpeg": "image/jpeg",
-    ".webp": "image/webp",
-    ".gif": "image/gif",
-    ".bmp": "image/bmp",
-    ".tif": "image/tiff",
-    ".tiff": "image/tiff",
-}
+MEDIA_TYPES = formats.MEDIA_TYPES
 SUFFIXES = tuple(MEDIA_TYPES)
-ACCEPTS = f"an encoded picture ({', '.join(FORMATS[:-1])} or {FORMATS[-1]}) in base64"
+_NAMES = f"{', '.join(formats.FORMATS[:-1])} or {formats.FORMATS[-1]}"
+ACCEPTS = f"an encoded picture ({_NAMES}) in base64"
 PREVIEW_PIXELS = 96
+_MOST_PIXELS = 178_956_970
+"""Pillow refuses larger pictures, whatever the limit."""
 _PREVIEW_AS_IS = {"PNG", "JPEG", "WEBP", "GIF"}
+"""Formats that every browser shows."""
+_PHOTOS = {"JPEG", "MPO", "AVIF", "HEIF"}
 _HEADS = {
     b"\x89PNG": "image/png",
     b"\xff\xd8\xff": "image/jpeg",
@@ -73,10 +77,19 @@ class Config:
     Attributes:
         max_bytes: larger files are refused before they are opened.
         max_pixels: pictures whose header gives more are refused before they are decoded.
+        levels: values of black and of white in grey pictures of more than 8 bits; values beyond
+            are cut. Without it the format's own range counts.
     """
 
     max_bytes: Annotated[int, Field(ge=1)] = 20_000_000
-    max_pixels: Annotated[int, Field(ge=1)] = 50_000_000
+    max_pixels: Annotated[int, Field(ge=1, le=_MOST_PIXELS)] = 50_000_000
+    levels: tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        if self.levels is not None and (
+            self.levels[0] == self.levels[1] or not all(map(math.isfinite, self.levels))
+        ):
+            raise ValueError(f"levels: got {list(self.levels)}, wanted two different numbers")
 
 
 class ImageKind:
@@ -102,20 +115,23 @@ class ImageKind:
         ``detail``, the longest side that is needed, and of a preview.
 
         Raises:
-            BadInput: too large, of a format that is not read, or damaged.
+            BadInput: too large, of a format that is not read, damaged, or of values whose range is
+                not known.
         """
-        with self._open(self.content(raw)) as picture:
+        data = self.content(raw)
+        with self._open(data) as picture:
             try:
                 if detail:
                     side = 2 * max(detail, PREVIEW_PIXELS)
                     picture.draft("RGB", (side, side))
+                png.mend(picture)
+                clear = png.clear_of_16_bits(picture)
                 picture.load()
-                if picture.getexif().get(0x0112, 1) != 1:
-                    picture = ImageOps.exif_transpose(picture)  # noqa: PLW2901
-                if picture.mode in {"RGBA", "LA", "PA"} or "transparency" in picture.info:
-                    ground = Image.new("RGBA", picture.size, "white")
-                    picture = Image.alpha_composite(ground, picture.convert("RGBA"))  # noqa: PLW2901
-                return picture.convert("RGB") if picture.mode != "RGB" else picture.copy()
+                if clear:
+                    png.make_clear(picture, clear, data)
+                return rgb.upright_rgb(picture, self._config.levels, self.name)
+            except (BadInput, MemoryError):
+                raise
             except Exception as error:  # Pillow's decoders raise many kinds on damaged data
                 got = f"a damaged {picture.format} file ({error})"
                 raise BadInput(self.name, got, "an image that decodes in full") from error
@@ -127,7 +143,7 @@ class ImageKind:
             small_enough = max(picture.size) <= PREVIEW_PIXELS and len(data) <= 20_000
             if small_enough and picture.format in _PREVIEW_AS_IS:
                 return data
-            lossless = picture.format != "JPEG"
+            lossless = picture.format not in _PHOTOS
         small = value.copy()
         small.thumbnail((PREVIEW_PIXELS, PREVIEW_PIXELS), Image.Resampling.BILINEAR)
         buffer = io.BytesIO()
@@ -149,14 +165,19 @@ class ImageKind:
         """Read the header only."""
         most = f"at most {self._config.max_pixels:,} pixels"
         try:
-            picture = Image.open(io.BytesIO(data), formats=FORMATS)
+            picture = formats.opened(data)
         except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
             raise BadInput(self.name, "a picture of very many pixels", most) from error
         except Exception as error:
-            got = f"{len(data):,} bytes that start with {data[:8].hex(' ') or 'nothing'}"
-            raise BadInput(self.name, got, f"an image ({', '.join(FORMATS)})") from error
-        if picture.width * picture.height > self._config.max_pixels:
-            raise BadInput(self.name, f"{picture.width} x {picture.height} pixels", most)
+            if claimed := formats.named(data):
+                got = f"a {claimed} file that is damaged or of a form that is not read"
+            else:
+                got = f"{len(data):,} bytes that start with {data[:8].hex(' ') or 'nothing'}"
+            raise BadInput(self.name, got, f"an image ({_NAMES})") from error
+        pixels = picture.width * picture.height
+        if not 0 < pixels <= self._config.max_pixels:
+            got = f"{picture.width} x {picture.height} pixels"
+            raise BadInput(self.name, got, most if pixels else "at least one pixel")
         return picture
 
 
