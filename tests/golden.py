@@ -13,6 +13,7 @@ from safetensors.numpy import load_file
 from components.config import run as configuration
 from components.config.home import Home
 from components.config.run import RunConfig
+from components.core.yaml_file import parse_yaml
 from components.data.manifest import Manifest
 from flows.steps import table
 from flows.steps.step import Job, Step, walk
@@ -32,7 +33,7 @@ def run_all(folder: Path) -> dict[str, Path]:
 def rows() -> dict[str, Step]:
     """The step table of the tiny configuration, by name, without its data."""
     config = RunConfig.model_validate(yaml.safe_load(tiny.CONFIG.replace("OPTIONS", "{}")))
-    manifest = Manifest.model_validate(yaml.safe_load(tiny.MANIFEST))
+    manifest = Manifest.model_validate(parse_yaml(tiny.MANIFEST, "tiny").tree)
     return {step.name: step for step in table.steps_for(config, manifest)}
 
 

@@ -5,13 +5,24 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from components.config.trainer import KubernetesTrainer, LocalTrainer, TrainerConfig
 from components.core.errors import UsageError, UserError, unknown_name
 from components.core.places import expanded, is_url
-from components.core.strict import Strict, all_at_once, explain, read_yaml
+from components.core.strict import Mistakes, Strict, all_at_once, explain
+from components.core.yaml_file import read_yaml
 from components.parts import loading as parts
+
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+"""A seed that numpy, scikit-learn and torch all take."""
 
 
 class Part(BaseModel):
@@ -42,9 +53,9 @@ class Labels(Strict):
 class DataConfig(Strict):
     """Where the records are and which labels may be seen."""
 
-    uri: str
+    uri: Annotated[str, Field(min_length=1)]
     """Folder of the data set, absolute or relative to this file."""
-    manifest: str | None = None
+    manifest: Annotated[str, Field(min_length=1)] | None = None
     """Manifest beside this file, where the data set carries none."""
     labels: Labels | None = None
     """Without it every label in the training split is visible."""
@@ -62,30 +73,30 @@ class ModelConfig(Strict):
 class TrainingConfig(Strict):
     """How the model is fitted; teacher, student and baselines share it."""
 
-    epochs: Annotated[int, Field(ge=1)] = 10
+    epochs: Annotated[int, Field(ge=1, le=1_000_000)] = 10
     """Passes over the labelled (and accepted pseudo-labelled) records of the student."""
-    teacher_epochs: Annotated[int, Field(ge=1)] = 20
-    batch_size: Annotated[int, Field(ge=2)] = 128
-    learning_rate: Annotated[float, Field(gt=0)] = 2e-3
-    weight_decay: Annotated[float, Field(ge=0)] = 1e-2
+    teacher_epochs: Annotated[int, Field(ge=1, le=1_000_000)] = 20
+    batch_size: Annotated[int, Field(ge=2, le=1_000_000)] = 128
+    learning_rate: Annotated[float, Field(gt=0, le=1_000)] = 2e-3
+    weight_decay: Annotated[float, Field(ge=0, le=1_000)] = 1e-2
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     modality_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
     """Probability that a present modality is hidden from a training record; one is always kept."""
     augment: bool = True
-    seed: int = 0
+    seed: Seed = 0
     device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """``auto``: bf16 on a CUDA device, else fp32."""
-    checkpoint_every: Annotated[int, Field(ge=1)] = 1
+    checkpoint_every: Annotated[int, Field(ge=1, le=1_000_000)] = 1
     """Epochs between checkpoints."""
 
 
 class EvaluationConfig(Strict):
     """What is measured."""
 
-    resamples: Annotated[int, Field(ge=100)] = 2000
-    seed: int = 0
-    retrieval_queries: Annotated[int, Field(ge=1)] = 5000
+    resamples: Annotated[int, Field(ge=100, le=1_000_000)] = 2000
+    seed: Seed = 0
+    retrieval_queries: Annotated[int, Field(ge=1, le=10_000_000)] = 5000
     """At most this many test records are searched with (all of them where fewer); what is searched
     is always the whole test split."""
 
@@ -98,15 +109,35 @@ class GateConfig(Strict):
     alpha: Annotated[float, Field(gt=0, lt=1)] = 0.05
     margin: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """The challenger's gain must have a lower confidence limit above this."""
-    resamples: Annotated[int, Field(ge=100)] = 2000
-    seed: int = 0
+    resamples: Annotated[int, Field(ge=100, le=1_000_000)] = 2000
+    seed: Seed = 0
 
 
 class ServingConfig(Strict):
     """Limits of the prediction service."""
 
-    max_batch: Annotated[int, Field(ge=1)] = 64
+    max_batch: Annotated[int, Field(ge=1, le=10_000)] = 64
     """Records in one request."""
+
+
+_HEAVIEST = 1_000_000
+"""Largest weight of a loss."""
+
+
+def _weighted(losses: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Check the one option that every loss takes."""
+    weights = {name: options.get("weight", 1) for name, options in losses.items()}
+    if found := [
+        (f"{name}.weight", f"got {weight!r}, wanted: a number from 0 to {_HEAVIEST}")
+        for name, weight in weights.items()
+        if isinstance(weight, bool)
+        or not isinstance(weight, int | float)
+        or not 0 <= weight <= _HEAVIEST
+    ]:
+        raise Mistakes(found)
+    if not any(weights.values()):
+        raise ValueError("wanted at least one loss with a weight above 0")
+    return losses
 
 
 class RunConfig(Strict):
@@ -122,7 +153,7 @@ class RunConfig(Strict):
     both, one view each. To leave a modality out, use a manifest without it.
     """
     model: ModelConfig = ModelConfig()
-    losses: dict[str, dict[str, Any]] = Field(
+    losses: Annotated[dict[str, dict[str, Any]], AfterValidator(_weighted)] = Field(
         default_factory=lambda: {"cross_entropy": {}, "info_nce": {"weight": 0.1}}
     )
     """Loss name to its options; every loss takes ``weight``."""
@@ -147,18 +178,16 @@ def load(path: Path, data_uri: str | None = None) -> RunConfig:
         UsageError: no such file, not YAML, or mistakes in it: all of them, one line each with path
             and nearest valid name.
     """
-    if not path.is_file():
-        raise UsageError(
-            f"no configuration at {path}; see conf/ for complete ones, "
-            "or write one with `concord run --help`"
-        )
-    tree = read_yaml(path)
+    document = read_yaml(
+        path, f"no configuration at {path}; give the path of a run's YAML (README.md shows one)"
+    )
+    tree = document.tree
+    problems = [*document.mistakes, *_part_names(tree, path.parent)]
     try:
         config = RunConfig.model_validate(tree)
     except ValidationError as error:
-        problems = [*explain(error, RunConfig), *_part_names(tree, path.parent)]
-        raise all_at_once(path, problems) from error
-    if problems := _part_names(tree, path.parent):
+        raise all_at_once(path, [*explain(error, RunConfig), *problems]) from error
+    if problems:
         raise all_at_once(path, problems)
     return _absolute(config, path.resolve().parent, data_uri)
 

@@ -117,12 +117,12 @@ class KubernetesTrainer(Strict):
     """Kind of GPU: value of the node label ``<gpu_resource>.product``."""
     nodes: Annotated[int, Field(ge=1, le=1024)] = 1
     """Pods that train together, each on its own node where possible (always with GPUs)."""
-    min_nodes: Annotated[int, Field(ge=1)] | None = None
+    min_nodes: Annotated[int, Field(ge=1, le=1_024)] | None = None
     """Elastic training: it continues with as few as this many of ``nodes``."""
-    cpu: Annotated[float, Field(gt=0)] = 1
+    cpu: Annotated[float, Field(gt=0, le=1_024)] = 1
     memory: Quantity = "4Gi"
     """Request and limit: Kubernetes stops a pod that takes more."""
-    user: Annotated[int, Field(ge=1)] = 65532
+    user: Annotated[int, Field(ge=1, lt=2**31)] = 65532
     """User and group id that pods run as and that mounted claims belong to."""
     node_selector: dict[str, str] = Field(default_factory=dict)
     tolerations: list[Toleration] = Field(default_factory=list)
@@ -137,18 +137,18 @@ class KubernetesTrainer(Strict):
     volumes: list[Volume] = Field(default_factory=list)
     secrets: list[SecretEnv] = Field(default_factory=list)
     env: dict[str, str] = Field(default_factory=dict)
-    time_budget_s: Annotated[int, Field(ge=1)] = 86_400
+    time_budget_s: Annotated[int, Field(ge=1, lt=2**31)] = 86_400
     """Kubernetes ends the Job after this time.
 
     Waiting for a node counts, waiting in a queue does not.
     """
     retries: Annotated[int, Field(ge=0, le=100)] = 3
     """Restarts after failures that are neither a disruption nor the program's own fault."""
-    pending_timeout_s: Annotated[int, Field(ge=1)] = 3_600
+    pending_timeout_s: Annotated[int, Field(ge=1, lt=2**31)] = 3_600
     """A pod that cannot start within this time ends the run with a diagnosis."""
     grace_period_s: Annotated[int, Field(ge=1, le=3_600)] = 30
     """Time to write a checkpoint before a pod is stopped."""
-    checkpoint_steps: Annotated[int, Field(ge=1)] = 50
+    checkpoint_steps: Annotated[int, Field(ge=1, lt=2**31)] = 50
     """Steps between checkpoints: at most this many are repeated after a disruption."""
     shards: Annotated[int, Field(ge=1, le=10_000)] = 1
     """Pods that encode or predict large data, each one part of it."""

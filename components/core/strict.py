@@ -1,4 +1,4 @@
-"""Strictly parsed YAML: frozen models, and one line for each mistake with its path."""
+"""Strictly checked settings: frozen models, and one line for each mistake with its path."""
 
 import types
 import typing
@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
 from components.core.errors import UsageError, unknown_name
+
+_SHOWN = 120
+"""Characters of a wrong value that a message shows."""
 
 
 class Mistakes(ValueError):
@@ -22,26 +24,9 @@ class Mistakes(ValueError):
 
 
 class Strict(BaseModel):
-    """A frozen model that refuses unknown keys and does not convert types."""
+    """A frozen model that refuses unknown keys and infinite numbers and does not convert types."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-def read_yaml(path: Path) -> dict[Any, Any]:
-    """Read a YAML file that must hold a mapping.
-
-    Raises:
-        UsageError: not readable, not YAML, or not a mapping.
-    """
-    try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
-        raise UsageError(f"{path} is not readable YAML: {error}") from error
-    if not isinstance(tree, dict):
-        raise UsageError(
-            f"{path}: got {type(tree).__name__}, wanted a mapping (`key: value` lines)"
-        )
-    return tree
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 def explain(error: ValidationError, model: type, where: str = "") -> list[str]:
@@ -79,7 +64,12 @@ def _explained(item: ErrorDetails, model: type) -> list[tuple[list[str], str]]:
         return [([*place, inner], what) for inner, what in cause.found]
     if item["type"] == "value_error":
         return [(place, item["msg"].removeprefix("Value error, "))]
-    return [(place, f"got {item['input']!r}, wanted: {_wanted(item)}")]
+    return [(place, f"got {_short(item['input'])}, wanted: {_wanted(item)}")]
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
 def _wanted(item: ErrorDetails) -> str:
@@ -88,6 +78,11 @@ def _wanted(item: ErrorDetails) -> str:
         return f"at least {limits['min_length']} items"
     if item["type"] == "too_long":
         return f"at most {limits['max_length']} items"
+    if item["type"] == "bool_type":
+        return "true or false"
+    if item["type"] == "string_type":
+        scalar = isinstance(item["input"], bool | int | float)
+        return "text; write it in quotes" if scalar else "text"
     return item["msg"].removeprefix("Input should be ")
 
 

@@ -1,11 +1,11 @@
 """What a data set's columns mean: ``dataset.yaml``, parsed strictly, all mistakes at once."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
-    BeforeValidator,
     Field,
     PlainValidator,
     ValidationError,
@@ -15,7 +15,9 @@ from pydantic import (
 from components.core.errors import UsageError, unknown_name
 from components.core.places import local, opened
 from components.core.refs import digest_json
-from components.core.strict import Mistakes, Strict, all_at_once, explain, read_yaml
+from components.core.strict import Mistakes, Strict, all_at_once, explain
+from components.core.values import as_text, is_empty
+from components.core.yaml_file import Document, parse_yaml, read_yaml
 from components.parts import loading as parts
 from components.parts.contracts import RawType
 from components.parts.own import is_own
@@ -27,30 +29,36 @@ _DECLARED = ("image", "text", "audio", "tabular")
 """Kinds of the contract, offered or not yet."""
 _TARGETS = ("single", "multi", "none")
 """Targets of the contract, offered or not yet."""
-_DEFAULTS = {"number": int | float, "category": str | bool | int, "set": str | list}
-"""Python types that the default of a column may have, by the column's type."""
+_DEFAULTS = {
+    "number": "a finite number",
+    "category": "text or a number",
+    "set": "text, or a list of texts or numbers",
+}
+"""What the default of a column may be, by the column's type."""
+_LARGEST = 3.4e38
+"""Models compute with numbers of 32 bits."""
 
-Value = str | int | float | bool | list[str]
+Value = str | int | float | bool | list[Any]
 
 
 def _null(value: object) -> object:
     """Accept ``missing`` or ``{default: value}`` as the meaning of an empty cell."""
-    if value == "missing" or (
-        isinstance(value, dict)
-        and list(value) == ["default"]
-        and isinstance(value["default"], Value)
-    ):
+    if value == "missing" or (isinstance(value, dict) and list(value) == ["default"]):
         return value
     raise ValueError(
         f"got {value!r}, wanted `missing` or `{{default: VALUE}}`: what an empty cell means"
     )
 
 
-def _yaml_null(tree: object) -> object:
-    """Restore the key ``null``, which YAML reads as an empty value."""
-    return (
-        {"null" if k is None else k: v for k, v in tree.items()} if isinstance(tree, dict) else tree
-    )
+def _is_default(kind: str, value: object) -> bool:
+    """Whether a value may be the default of a column of this type."""
+    if kind == "number":
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        return number and abs(value) <= _LARGEST  # type: ignore[arg-type]
+    if kind == "set" and isinstance(value, list):
+        return all(isinstance(member, str | int | float) for member in value)
+    blank = kind == "category" and is_empty(value)
+    return isinstance(value, str | int | float) and not blank
 
 
 def _offered_kind(kind: str) -> str:
@@ -81,6 +89,8 @@ def _not_offered(kind: str, offered: list[str]) -> str:
 def _each_once(classes: list[str]) -> list[str]:
     if len(set(classes)) < len(classes):
         raise ValueError("a class is named twice")
+    if any(is_empty(name) for name in classes):
+        raise ValueError("a class has no name; records without a label need no class")
     return classes
 
 
@@ -108,7 +118,7 @@ class Column(Strict):
         if self.type == "number":
             assert isinstance(self.default, int | float), self.default
             return float(self.default)
-        return self.members(self.default) if self.type == "set" else str(self.default)
+        return self.members(self.default) if self.type == "set" else as_text(self.default)
 
     @model_validator(mode="after")
     def _fits_its_type(self) -> "Column":
@@ -117,8 +127,9 @@ class Column(Strict):
             for key, owner in (("separator", "set"), ("unit", "number"))
             if getattr(self, key) is not None and self.type != owner
         ]
-        if self.default is not None and not isinstance(self.default, _DEFAULTS[self.type]):
-            found.append(("null.default", f"got {self.default!r}, wanted a {self.type}"))
+        if isinstance(self.null, dict) and not _is_default(self.type, self.default):
+            what = f"got {self.default!r}, wanted {_DEFAULTS[self.type]}, or `null: missing`"
+            found.append(("null.default", what))
         if found:
             raise Mistakes(found)
         return self
@@ -132,7 +143,7 @@ class Column(Strict):
         parts_ = (
             value if isinstance(value, list | tuple) else str(value).split(self.separator or ",")
         )
-        return sorted({str(p).strip() for p in parts_ if p is not None and str(p).strip()})
+        return sorted({as_text(p).strip() for p in parts_ if not is_empty(p)})
 
 
 class Modality(Strict):
@@ -141,7 +152,7 @@ class Modality(Strict):
     kind: Annotated[str, AfterValidator(_offered_kind)]
     """A kind that is offered, or a user's own file relative to the run's configuration."""
     column: str | None = None
-    columns: dict[str, Annotated[Column, BeforeValidator(_yaml_null)]] | None = None
+    columns: Annotated[dict[str, Column], Field(min_length=1)] | None = None
 
     raw: RawType = "text"
     """What its raw values are, as the kind declares; ``bytes`` (media) may be named by path."""
@@ -293,21 +304,30 @@ class Manifest(Strict):
         return digest_json(self.resolved())
 
 
-def parse(tree: object, where: Path | str = FILE, base: Path | None = None) -> Manifest:
+def parse(
+    tree: object,
+    where: Path | str = FILE,
+    base: Path | None = None,
+    mistakes: Sequence[str] = (),
+) -> Manifest:
     """Check a manifest given as a mapping.
 
     Args:
         tree: the mapping.
         where: its name in messages.
         base: folder that a user's own kinds are relative to.
+        mistakes: those that were found as its YAML was read.
 
     Raises:
         UsageError: every mistake, one line each with its path and the nearest valid name.
     """
     try:
-        return Manifest.model_validate(_with_own_parts(tree, base))
+        manifest = Manifest.model_validate(_with_own_parts(tree, base))
     except ValidationError as error:
-        raise all_at_once(where, explain(error, Manifest)) from error
+        raise all_at_once(where, [*explain(error, Manifest), *mistakes]) from error
+    if mistakes:
+        raise all_at_once(where, mistakes)
+    return manifest
 
 
 def _with_own_parts(tree: object, base: Path | None) -> object:
@@ -341,34 +361,29 @@ def load_manifest(
         UsageError: the manifest does not exist or has mistakes; all are listed.
     """
     if manifest_path is not None:
-        path = Path(manifest_path)
-        if not path.is_file():
-            raise UsageError(
-                f"no manifest at {path}; `data.manifest` names a YAML file relative to the run's "
-                "configuration"
-            )
-        return parse(read_yaml(path), path, base)
-    if (folder := local(data_uri)) is not None:
-        path = folder / FILE
-        if not path.is_file():
-            raise UsageError(_no_manifest(folder))
-        return parse(read_yaml(path), path, base)
-    place = f"{data_uri.rstrip('/')}/{FILE}"
-    return parse(_read_remote(place), place, base)
+        place = str(manifest_path)
+        missing = (
+            f"no manifest at {place}; `data.manifest` names a YAML file relative to the run's "
+            "configuration"
+        )
+        document = read_yaml(Path(place), missing)
+    elif (folder := local(data_uri)) is not None:
+        place = str(folder / FILE)
+        document = read_yaml(Path(place), _no_manifest(folder))
+    else:
+        place = f"{data_uri.rstrip('/')}/{FILE}"
+        document = _read_remote(place)
+    return parse(document.tree, place, base, document.mistakes)
 
 
-def _read_remote(uri: str) -> object:
-    import yaml
+def _read_remote(uri: str) -> Document:
 
     filesystem, inner = opened(uri)
     if not filesystem.exists(inner):
         raise UsageError(
             f"no manifest at {uri}; put {FILE} there, or name one with `data.manifest`"
         )
-    try:
-        return yaml.safe_load(filesystem.cat_file(inner))
-    except yaml.YAMLError as error:
-        raise UsageError(f"{uri} is not readable YAML: {error}") from error
+    return parse_yaml(filesystem.cat_file(inner), uri)
 
 
 def _no_manifest(folder: Path) -> str:

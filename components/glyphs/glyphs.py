@@ -18,13 +18,16 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-import yaml
 from PIL import Image, ImageDraw, ImageFont
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import to_json
 
 from components.core.errors import UsageError, UserError, unknown_name
 from components.core.files import written_aside
 from components.core.progress import Progress, silent
-from components.data.manifest import Split
+from components.core.strict import all_at_once, explain
+from components.core.yaml_file import parse_yaml, read_yaml
+from components.data.manifest import FILE, parse
 from components.data.packed import PackedMedia
 from components.data.splits import assign
 from components.glyphs.card import describe, write_accuracies
@@ -147,8 +150,8 @@ def make_glyphs(target: Path, recipe: Recipe | None = None, progress: Progress =
         with PackedMedia(folder / "media", "images") as packed:
             for path, picture in media:
                 packed.add(path, picture)
-        manifest = yaml.safe_load(_MANIFEST)
-        splits = assign([r["group"] for r in rows], Split(**manifest["split"]))
+        split = parse(parse_yaml(_MANIFEST, FILE).tree).split
+        splits = assign([r["group"] for r in rows], split)
         train = [r for r, s in zip(rows, splits, strict=True) if s == "train"]
         drawn = draw_labels([r["id"] for r in train], [r["label"] for r in train], recipe)
         pq.write_table(pa.table(drawn), folder / "labelled.parquet")
@@ -300,16 +303,23 @@ def read_recipe(path: Path) -> Recipe:
     Raises:
         UsageError: the file cannot be read, or has options that the recipe lacks.
     """
-    from components.core.strict import all_at_once, read_yaml
-
-    options = read_yaml(path).get("glyphs") or {}
+    document = read_yaml(path, f"no parameters at {path}; wanted a YAML file with `glyphs:`")
+    options = document.tree.get("glyphs", {})
+    if not isinstance(options, dict):
+        options, document.mistakes[:] = {}, [f"glyphs: got {options!r}, wanted a mapping"]
     known = {f.name for f in fields(Recipe)}
-    if unknown := [
-        f"glyphs.{unknown_name('option', str(k), known)}" for k in options if k not in known
-    ]:
-        raise all_at_once(path, unknown)
-    values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in options.items()}
-    return Recipe(**values)
+    problems = document.mistakes + [
+        f"glyphs.{unknown_name('option', k, known)}" for k in options if k not in known
+    ]
+    given = {k: v for k, v in options.items() if k in known}
+    try:
+        # JSON knows lists only, so that strict checks accept them for tuples.
+        recipe = TypeAdapter(Recipe).validate_json(to_json(given), strict=True)
+    except ValidationError as error:
+        raise all_at_once(path, explain(error, Recipe, "glyphs") + problems) from error
+    if problems:
+        raise all_at_once(path, problems)
+    return recipe
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -3,12 +3,14 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 MODALITIES = ("image", "text", "facts")
+_Chance = Annotated[float, Field(ge=0, le=1)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,26 +20,26 @@ class Recipe:
     Every random draw depends only on the seed and the record.
     """
 
-    seed: int = 0
-    faces: str = "regular"
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    faces: Literal["regular", "all"] = "regular"
     """``regular``: 5,810 characters once; ``all``: 47,492 pictures over twelve faces."""
-    drop_image: float = 0.15
-    drop_text: float = 0.25
-    drop_facts: float = 0.2
+    drop_image: _Chance = 0.15
+    drop_text: _Chance = 0.25
+    drop_facts: _Chance = 0.2
     """Chance that a record lacks the modality; one is always kept."""
-    shift: int = 1
+    shift: Annotated[int, Field(ge=0, le=16)] = 1
     """A picture is moved by up to this many pixels each way."""
-    noise: float = 0.06
+    noise: Annotated[float, Field(ge=0, le=1)] = 0.06
     """Standard deviation of the pixel noise, full range 1."""
-    mask_words: float = 0.55
+    mask_words: _Chance = 0.55
     """Chance that a telling word is struck from a name."""
-    null_facts: float = 0.2
+    null_facts: _Chance = 0.2
     """Chance that a single fact is unknown."""
-    rare: int = 20
+    rare: Annotated[int, Field(ge=0)] = 20
     """Families (see the card) with fewer characters than this stay unlabelled."""
-    labels: tuple[int, ...] = (4, 25, 100)
+    labels: tuple[Annotated[int, Field(ge=1)], ...] = (4, 25, 100)
     """Labels per class of the draws in ``labelled.parquet``."""
-    draws: int = 3
+    draws: Annotated[int, Field(ge=1, le=100)] = 3
 
     def generator(self, *key: int) -> np.random.Generator:
         """A generator that depends only on the seed and the key."""

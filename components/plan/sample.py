@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-import yaml
 from numpy.typing import NDArray
 
 from components.config.run import DataConfig
 from components.core.errors import BadInput, UserError
+from components.core.yaml_file import written_yaml
 from components.data.labels import visible_ids
 from components.data.manifest import FILE, Manifest
 from components.data.media import Media
@@ -150,8 +150,7 @@ def write(data: DataConfig, surveyed: Survey, count: int, folder: Path) -> Sampl
     if manifest.target.classes is not None:
         target = manifest.target.model_copy(update={"classes": known})
         manifest = manifest.model_copy(update={"target": target})
-    text = yaml.safe_dump(manifest.resolved(), sort_keys=False, allow_unicode=True)
-    (folder / FILE).write_text(text, encoding="utf-8")
+    (folder / FILE).write_text(written_yaml(manifest.resolved()), encoding="utf-8")
     return Sample(
         data=DataConfig(uri=str(folder)),
         records=count,

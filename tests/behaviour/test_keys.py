@@ -20,7 +20,8 @@ from components.config.home import Home
 from components.config.run import RunConfig
 from components.core.files import write_json
 from components.core.refs import Ref
-from components.data.manifest import Manifest, parse
+from components.core.yaml_file import parse_yaml
+from components.data.manifest import FILE, Manifest, parse
 from components.features import examine
 from components.features.examine import cache_keys
 from components.features.spec import build_modalities
@@ -140,7 +141,7 @@ def run(tmp_path, monkeypatch) -> Run:
     (tmp_path / "own_encoder.py").write_text(OWN_ENCODER)
     for name in ("own_loss", "own_labeller"):
         (tmp_path / f"{name}.py").write_text("# one\n")
-    manifest = parse(yaml.safe_load(MANIFEST), base=tmp_path)
+    manifest = parse(parse_yaml(MANIFEST, FILE).tree, base=tmp_path)
     accepted = tmp_path / "accepted"
     accepted.mkdir()
     described = {"manifest": manifest.resolved(), "classes": ["a"]}

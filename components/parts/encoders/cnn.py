@@ -30,7 +30,7 @@ def _whole_groups(width: int) -> int:
 
 
 Side = Annotated[int, Field(ge=8, le=512)]
-Width = Annotated[int, Field(ge=GROUP), AfterValidator(_whole_groups)]
+Width = Annotated[int, Field(ge=GROUP, le=65_536), AfterValidator(_whole_groups)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +52,7 @@ class Config:
     colour: bool = True
     widths: Annotated[tuple[Width, ...], Field(min_length=1)] = (32, 64, 64, 128, 128)
     strides: Annotated[tuple[Literal[1, 2], ...], Field(min_length=1)] = (2, 2, 1, 2, 1)
-    squeeze: Annotated[int, Field(ge=1)] = 32
+    squeeze: Annotated[int, Field(ge=1, le=65_536)] = 32
     shift: Annotated[float, Field(ge=0, le=0.5)] = 0.06
     zoom: Annotated[float, Field(ge=0, le=0.5)] = 0.0
     flip: bool = False

@@ -33,10 +33,10 @@ class Config:
         clip: standardised numbers are cut off here, so that one outlier cannot dominate a record.
     """
 
-    buckets: Annotated[int, Field(ge=2)] = 64
-    width: Annotated[int, Field(ge=1)] = 128
+    buckets: Annotated[int, Field(ge=2, le=2**20)] = 64
+    width: Annotated[int, Field(ge=1, le=65_536)] = 128
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    clip: Annotated[float, Field(gt=0)] = 4.0
+    clip: Annotated[float, Field(gt=0, le=1_000_000)] = 4.0
 
 
 class FieldsEncoder:

@@ -36,7 +36,7 @@ class Config:
         dropout: share of a vector's numbers that are hidden from the network in each training step.
     """
 
-    buckets: Annotated[int, Field(ge=2)] = 512
+    buckets: Annotated[int, Field(ge=2, le=2**20)] = 512
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
 

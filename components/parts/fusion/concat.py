@@ -21,7 +21,7 @@ class Config:
         hidden: width of the hidden layer.
     """
 
-    hidden: Annotated[int, Field(ge=1)] = 256
+    hidden: Annotated[int, Field(ge=1, le=65_536)] = 256
 
 
 class Concat(nn.Module):

@@ -24,7 +24,7 @@ class Config:
             ignored.
     """
 
-    hidden: Annotated[int, Field(ge=1)] = 64
+    hidden: Annotated[int, Field(ge=1, le=65_536)] = 64
     floor: Annotated[float, Field(ge=0, lt=0.5)] = 0.0
 
 

@@ -43,7 +43,7 @@ class Config:
     threshold: Annotated[float, Field(ge=0, le=1)] = 0.8
     floor: Annotated[float, Field(ge=0, le=1)] = 0.5
     quantile: Annotated[float, Field(ge=0, le=1)] = 0.8
-    agree: Annotated[int, Field(ge=0)] = 2
+    agree: Annotated[int, Field(ge=0, le=1_000)] = 2
     prior: Literal["estimated", "none"] = "estimated"
 
     @model_validator(mode="after")

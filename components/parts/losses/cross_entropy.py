@@ -25,7 +25,7 @@ class Config:
             only the fused answer.
     """
 
-    modality_weight: Annotated[float, Field(ge=0)] = 1.0
+    modality_weight: Annotated[float, Field(ge=0, le=1_000_000)] = 1.0
 
 
 def weighted_cross_entropy(logits: Tensor, targets: Tensor, weights: Tensor) -> Tensor:

@@ -10,7 +10,8 @@ from components.config.run import RunConfig, load
 from components.config.trainer import KubernetesTrainer, LocalTrainer
 from components.core.errors import UsageError
 from components.core.refs import Ref
-from components.data.manifest import parse
+from components.core.yaml_file import parse_yaml
+from components.data.manifest import FILE, parse
 from flows.steps.step import key
 from flows.steps.table import steps_for
 from tests import tiny
@@ -145,7 +146,7 @@ def test_an_exchange_in_s3_needs_no_volume(tmp_path):
 def test_no_key_of_a_step_depends_on_where_training_runs(tmp_path):
     local = load(write(tmp_path, {"where": "local"}))
     cluster = load(write(tmp_path, CLUSTER | {"gpus": 8, "nodes": 4}))
-    manifest = parse(yaml.safe_load(tiny.MANIFEST))
+    manifest = parse(parse_yaml(tiny.MANIFEST, FILE).tree)
     tables = [steps_for(config, manifest) for config in (local, cluster)]
     for here, there in zip(*tables, strict=True):
         inputs = {name: Ref(uri=f"/{name}", digest=name) for name in here.inputs}

@@ -5,15 +5,15 @@ import sys
 from pathlib import Path
 
 import pytest
-import yaml
 
 from components.core.errors import UsageError
-from components.data.manifest import load_manifest, parse
+from components.core.yaml_file import parse_yaml
+from components.data.manifest import FILE, load_manifest, parse
 from tests.datasets import MANIFEST
 
 
 def _tree() -> dict:
-    return yaml.safe_load(MANIFEST)
+    return parse_yaml(MANIFEST, FILE).tree
 
 
 def test_a_resolved_manifest_reads_back_the_same():
@@ -23,9 +23,8 @@ def test_a_resolved_manifest_reads_back_the_same():
 
 
 def test_the_bare_key_null_means_the_word():
-    column = {"type": "number", None: {"default": 3}}
-    tree = _tree()
-    tree["modalities"]["facts"]["columns"]["size"] = column
+    text = MANIFEST.replace("size: {type: number", "size: {null: {default: 3}, type: number")
+    tree = parse_yaml(text, FILE).tree
     assert parse(tree).modalities["facts"].columns["size"].default_cell == 3.0
 
 
@@ -69,7 +68,7 @@ def test_all_mistakes_are_said_at_once_with_the_nearest_name():
         (
             ("modalities", "facts", "columns", "size", "null"),
             {"default": "much"},
-            "wanted a number",
+            "wanted a finite number",
         ),
         (("split",), {"validation": 0.5, "test": 0.5}, "leave no training records"),
         (("target", "classes"), ["cat", "cat"], "named twice"),

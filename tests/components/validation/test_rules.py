@@ -4,11 +4,11 @@ from collections import Counter
 
 import pyarrow as pa
 import pytest
-import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.data.manifest import parse
+from components.core.yaml_file import parse_yaml
+from components.data.manifest import FILE, parse
 from components.validation import rules
 from components.validation.rules import Tally
 from tests.datasets import COLUMNS, MANIFEST
@@ -30,7 +30,7 @@ GOOD = [(f"{s}{c}", s, c) for s in ("train", "val", "test") for c in ("cat", "do
 
 
 def _manifest(**changes):
-    return parse(yaml.safe_load(MANIFEST) | changes)
+    return parse(parse_yaml(MANIFEST, FILE).tree | changes)
 
 
 def test_a_good_set_stops_nothing_and_warns_of_nothing():

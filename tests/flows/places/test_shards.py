@@ -4,13 +4,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-import yaml
 
 from components.config.run import load
 from components.config.trainer import KubernetesTrainer
 from components.core.errors import UserError
 from components.core.refs import Ref, digest_folder
-from components.data.manifest import parse
+from components.core.yaml_file import parse_yaml
+from components.data.manifest import FILE, parse
 from components.exchange.exchange import Exchange
 from components.prediction.block import BLOCK
 from components.shards.plan import EncodePlan
@@ -206,7 +206,7 @@ def test_wrong_options_are_told_before_anything_is_submitted(accepted, cluster, 
 
 def test_the_key_of_encode_does_not_know_where_or_in_how_many_parts(tmp_path):
     here = load(tiny.config(tmp_path, tmp_path))
-    manifest = parse(yaml.safe_load(tiny.MANIFEST))
+    manifest = parse(parse_yaml(tiny.MANIFEST, FILE).tree)
     keys = set()
     for where in (here.trainer, trainer(tmp_path, 2), trainer(tmp_path, 7)):
         config = here.model_copy(update={"trainer": where})
