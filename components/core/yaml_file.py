@@ -129,7 +129,7 @@ class _Loader(yaml.BaseLoader):
     def resolve(self, kind: Any, value: Any, implicit: Any) -> Any:  # noqa: ANN401
         if kind is yaml.ScalarNode and implicit[0]:
             return _PLAIN
-        return super().resolve(kind, value, implicit)
+        return super().resolve(kind, value, implicit)  # type: ignore[no-untyped-call]
 
 
 class _Dumper(yaml.SafeDumper):
