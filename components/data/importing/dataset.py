@@ -9,12 +9,14 @@ import pyarrow.parquet as pq
 from components.core.errors import UserError
 from components.core.files import written_aside
 from components.core.progress import Progress, silent
+from components.data.importing.columns import numbered, plain
 from components.data.importing.folders import read_folder
 from components.data.importing.manifest_text import manifest_text
 from components.data.importing.packing import pack
 from components.data.importing.report import Report
 from components.data.importing.roles import with_roles
-from components.data.importing.tables import read_table
+from components.data.importing.table_folders import parts_of, read_parts
+from components.data.importing.tables import Read, read_table
 from components.data.importing.uses import Use, is_bytes, kinds_with, use_of
 from components.data.manifest import RESERVED
 from components.parts import loading as parts
@@ -63,19 +65,20 @@ def import_dataset(
     if not source.exists():
         raise UserError(f"no file or folder at {source}")
     report = Report()
-    if source.is_dir():
-        table, base = read_folder(source)
-    else:
-        table, base = read_table(source, encoding), source.parent
-    if table.num_rows == 0:
+    read, base = _read(source, encoding, report)
+    if read.table.num_rows == 0:
         raise UserError(f"{source} has no records")
-    table, roles = with_roles(table, source, named, report)
+    table, roles = with_roles(read.table, source, named, report)
+    table = plain(table, report)
+    kept = {*roles.values(), *report.columns}
+    if read.is_text:
+        table = numbered(table, kept, read.decimal_comma, report)
     report.records = table.num_rows
     uses: dict[str, Use] = {}
     for column in table.column_names:
         if column in roles.values() or column in report.columns:
             continue
-        use = _LEFT_OUT.get(column) or use_of(table[column], base)
+        use = _LEFT_OUT.get(column) or use_of(column, table[column], base)
         if isinstance(use, str):
             report.columns[column] = use
         else:
@@ -96,3 +99,13 @@ def import_dataset(
             manifest_text(roles, uses, table, source, report), encoding="utf-8"
         )
     return report
+
+
+def _read(source: Path, encoding: str | None, report: Report) -> tuple[Read, Path]:
+    """The records, and the folder that paths in them are relative to."""
+    if not source.is_dir():
+        return read_table(source, encoding, report), source.parent
+    if files := parts_of(source):
+        return read_parts(source, files, encoding, report), source
+    table, base = read_folder(source)
+    return Read(table=table), base

@@ -1,15 +1,23 @@
 """How a column is used: as a modality, as a field of one, or not at all."""
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from components.core.values import is_empty
+from components.data.importing.numbers import as_numbers
 from components.parts import loading as parts
 from components.parts.guess import Column
 
-_SAMPLE = 1000
-"""Number of cells that a guess examines."""
+_SAMPLE, _BLOBS = 1000, 20
+"""Number of texts and of byte strings that a guess examines; counts are of all cells."""
+_INDEX = re.compile(r"__index_level_\d+__|unnamed: \d+(_level_\d+)?|level_\d+", re.IGNORECASE)
+"""Names that pandas gives to the index of a table."""
 
 
 @dataclass(frozen=True)
@@ -27,30 +35,81 @@ def kinds_with(*raws: str) -> list[str]:
     return [name for raw in raws for name, its in offered.items() if its == raw]
 
 
-def use_of(column: pa.ChunkedArray, base: Path) -> Use | str:
+def use_of(name: str, column: pa.ChunkedArray, base: Path) -> Use | str:
     """How the first kind that recognises a column would use it, or why none does.
 
-    Kinds of media come first, then
-    kinds with fields, because a few short texts that recur are more likely categories than text.
+    Kinds of media come first, then kinds with fields, because a few short texts that recur are more
+    likely categories than text.
     """
     if column.null_count == len(column):
         return "all its cells are empty"
     seen = _seen(column, base)
-    for name in kinds_with("bytes", "fields", "text"):
-        if (found := parts.load("kinds", name).guess(seen)) is not None:
-            return Use(name, found)
-    return "no kind reads it"
-
-
-def _seen(column: pa.ChunkedArray, base: Path) -> Column:
-    kind = column.type
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_dictionary(kind):
-        texts = tuple(str(v) for v in column.drop_null().slice(0, _SAMPLE).to_pylist())
-        return Column(texts=texts, is_file=lambda v: (base / v).is_file())
-    numeric = (pa.types.is_boolean, pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal)
-    return Column(is_bytes=is_bytes(column), is_number=any(test(kind) for test in numeric))
+    if seen.cells == 0:
+        return "all its cells are empty"
+    if seen.is_number:
+        if _INDEX.fullmatch(name.strip()):
+            return "the index of a table, which tells where a record stands and not what it is"
+        if _is_numbering(column):
+            return "whole numbers that are all different, as ids and row numbers are"
+    for kind in kinds_with("bytes", "fields", "text"):
+        if (found := parts.load("kinds", kind).guess(seen)) is not None:
+            return Use(kind, found)
+    return _why_none(seen, column)
 
 
 def is_bytes(column: pa.ChunkedArray) -> bool:
     """Whether a column holds bytes."""
     return bool(pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type))
+
+
+def _seen(column: pa.ChunkedArray, base: Path) -> Column:
+    kind = column.type
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        given = [v for v in column.unique().to_pylist() if not is_empty(v)]
+        blank = pc.sum(pc.equal(pc.utf8_trim_whitespace(column), "")).as_py() or 0
+        return Column(
+            texts=tuple(_spread(given, _SAMPLE)),
+            cells=len(column) - column.null_count - blank,
+            distinct=len(given),
+            is_file=lambda v: (base / v).is_file(),
+        )
+    if is_bytes(column):
+        cells = column.drop_null()
+        blobs = (cells[row].as_py() for row in _spread(range(len(cells)), _BLOBS))
+        return Column(blobs=tuple(filter(None, blobs)), cells=len(cells))
+    numeric = (pa.types.is_boolean, pa.types.is_integer, pa.types.is_floating)
+    return Column(
+        is_number=any(test(kind) for test in numeric),
+        is_list=pa.types.is_list(kind) and pa.types.is_string(kind.value_type),
+        cells=len(column) - column.null_count,
+    )
+
+
+def _spread(values: Sequence[Any], most: int) -> Sequence[Any]:
+    """At most so many values, from the first to the last."""
+    return values[:: -(-len(values) // most) or 1]
+
+
+def _is_numbering(column: pa.ChunkedArray) -> bool:
+    if pa.types.is_boolean(column.type):
+        return False
+    given = column.drop_null()
+    if pa.types.is_floating(given.type):
+        given = given.filter(pc.invert(pc.is_nan(given)))
+        if not pc.all(pc.equal(pc.floor(given), given)).as_py():
+            return False
+    return len(given) > 1 and len(given.unique()) == len(given)
+
+
+def _why_none(seen: Column, column: pa.ChunkedArray) -> str:
+    if seen.blobs or is_bytes(column):
+        return f"bytes that no kind reads; they begin with {seen.blobs[0][:8].hex(' ')}"
+    if seen.texts:
+        if as_numbers(column) is not None:
+            return "numbers that are stored as text; store them as numbers if they are amounts"
+        some = ", ".join(map(repr, (t[:30] for t in seen.texts[:2])))
+        return (
+            f"{seen.distinct:,} different short texts in {seen.cells:,} cells ({some}): too many "
+            "for categories, and codes, dates or names rather than text"
+        )
+    return f"{column.type}, which no kind reads"

@@ -30,12 +30,11 @@ _WORDS = 3
 
 
 def guess(column: Column) -> str | None:
-    """``number``, or ``category`` for short texts that recur; texts that never do are useless."""
-    if column.is_number:
-        return "number"
-    most = min(_MOST_CATEGORIES, max(2, len(column.texts) // 2))
-    few = 0 < len(set(column.texts)) <= most
-    return "category" if few and column.words < _WORDS else None
+    """``number``, ``set``, or ``category`` for short texts that recur; others are useless."""
+    if column.is_number or column.is_list:
+        return "number" if column.is_number else "set"
+    most = min(_MOST_CATEGORIES, max(2, column.cells // 2))
+    return "category" if 0 < column.distinct <= most and column.words < _WORDS else None
 
 
 def preview_type(preview: bytes | str) -> str:  # noqa: ARG001

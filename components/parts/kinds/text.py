@@ -20,13 +20,13 @@ SUFFIXES: tuple[str, ...] = ()
 MEDIA_TYPES: dict[str, str] = {}
 ACCEPTS = "text"
 PREVIEW_CHARACTERS = 300
-_WORDS = 2
-"""Words of a mean cell from which on a column is text; single words are names or codes."""
+_WORDS, _LETTERS = 2, 10
+"""Words or letters of a mean cell from which on a column is text; shorter ones are names."""
 
 
 def guess(column: Column) -> str | None:
-    """``modality`` for cells of two words and more."""
-    return "modality" if column.texts and column.words >= _WORDS else None
+    """``modality`` for cells of several words, or of long ones, in any script; never for codes."""
+    return "modality" if column.words >= _WORDS or column.letters >= _LETTERS else None
 
 
 def preview_type(preview: bytes | str) -> str:  # noqa: ARG001

@@ -102,7 +102,7 @@ def test_ids_are_made_where_none_will_do(tmp_path: Path):
     import_dataset(tmp_path / "t.csv", tmp_path / "set")
     table = pq.read_table(tmp_path / "set" / "records.parquet")
     assert table["row"].to_pylist() == ["r0", "r1"]
-    assert table["id"].to_pylist() == [1, 1]
+    assert table["id"].to_pylist() == ["1", "1"]
     load_manifest(str(tmp_path / "set"))
 
 

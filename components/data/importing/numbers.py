@@ -1,0 +1,80 @@
+"""Columns of text whose cells are all numbers, as programs write them."""
+
+from collections import Counter
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+MARKERS = (
+    *("NA", "N/A", "#N/A", "<NA>", "NaN", "nan", "NAN", "null", "NULL", "None", r"\N", "-", "?"),
+)
+"""What programs write for a missing number; among words these are words."""
+LARGEST_WHOLE = 2**53
+"""Beyond it not every whole number has a float of its own."""
+# Zeros in front are part of a code; an exponent has a sign, or a point before it, where a program
+# wrote it: 12e5 is a code.
+_WHOLE = r"-?(?:0|[1-9][0-9]*)"
+_NUMBER = rf"^(?:{_WHOLE}(?:[eE][+-][0-9]+)?|{_WHOLE}?\.[0-9]+(?:[eE][+-]?[0-9]+)?|-\.[0-9]+)$"
+_MOST_ODD = 0.1
+"""Largest share of other cells with which a column is said to be nearly one of numbers."""
+
+
+def as_numbers(
+    column: pa.ChunkedArray, decimal_comma: bool = False
+) -> tuple[pa.ChunkedArray, dict[str, int]] | None:
+    """Read all cells as numbers.
+
+    Args:
+        column: text.
+        decimal_comma: numbers may have a comma for the point.
+
+    Returns:
+        Whole numbers or floats, and how often which marker was read as empty. None if some other
+        cell is no plain decimal number, or one that neither form holds.
+    """
+    cells, given = _given(column, decimal_comma)
+    marked = pc.is_in(cells, pa.array(MARKERS))
+    numbers = pc.match_substring_regex(cells, _NUMBER)
+    if not pc.any(numbers).as_py() or not pc.all(pc.or_(numbers, pc.or_(marked, given))).as_py():
+        return None
+    markers = Counter(pc.filter(cells, marked).to_pylist())
+    cells = pc.if_else(numbers, cells, None)
+    try:
+        result = _converted(cells)
+    except pa.ArrowInvalid:  # more digits than a whole number of 64 bits has
+        return None
+    return None if result is None else (result, dict(markers))
+
+
+def nearly_numbers(column: pa.ChunkedArray, decimal_comma: bool = False) -> str:
+    """What keeps a column of numbers from being one; empty if most cells are none."""
+    cells, empty = _given(column, decimal_comma)
+    fine = pc.or_(
+        pc.match_substring_regex(cells, _NUMBER), pc.or_(pc.is_in(cells, pa.array(MARKERS)), empty)
+    )
+    odd = pc.indices_nonzero(pc.invert(fine))
+    given = len(cells) - pc.sum(empty).as_py()
+    if not 0 < len(odd) <= _MOST_ODD * given:
+        return ""
+    row = odd[0].as_py()
+    first = f"{column[row].as_py()!r} in row {row + 1:,}"
+    return f"{len(odd):,} of its cells are no numbers, the first {first}"
+
+
+def _given(column: pa.ChunkedArray, decimal_comma: bool) -> tuple[pa.ChunkedArray, pa.ChunkedArray]:
+    """Cells without blanks around them, and which of them are empty."""
+    cells = pc.fill_null(pc.utf8_trim_whitespace(column.cast(pa.large_string())), "")
+    if decimal_comma:
+        cells = pc.replace_substring_regex(cells, r"^(-?[0-9]+),([0-9]+)$", r"\1.\2")
+    return cells, pc.equal(cells, "")
+
+
+def _converted(cells: pa.ChunkedArray) -> pa.ChunkedArray | None:
+    whole = pc.match_substring_regex(cells, f"^{_WHOLE}$")
+    integers = pc.filter(cells, pc.fill_null(whole, False)).cast(pa.int64())
+    if len(integers) and pc.max(pc.abs(integers)).as_py() > LARGEST_WHOLE:
+        return None
+    if pc.all(whole).as_py():
+        return cells.cast(pa.int64())
+    floats = cells.cast(pa.float64())
+    return floats if pc.all(pc.is_finite(floats)).as_py() else None
