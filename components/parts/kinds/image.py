@@ -54,21 +54,13 @@ _PIXEL = base64.b64decode(
 
 
 def guess(column: Column) -> str | None:
-    """``modality`` for bytes that Pillow knows, and for paths of which most end as pictures do."""
+    """``modality`` for bytes of a read format, and for paths of which most end as pictures do."""
     if column.blobs:
-        return "modality" if any(map(_is_picture, column.blobs)) else None
+        return "modality" if any(map(formats.named, column.blobs)) else None
     named = sum(v.lower().endswith(SUFFIXES) for v in column.texts)
     if named > len(column.texts) / 2 and any(map(column.is_file, column.texts)):
         return "modality"
     return None
-
-
-def _is_picture(data: bytes) -> bool:
-    try:
-        with Image.open(io.BytesIO(data)):
-            return True
-    except Exception:  # Pillow raises many kinds on data of any sort
-        return False
 
 
 def preview_type(preview: bytes | str) -> str:
