@@ -391,6 +391,13 @@ def data_import(
     encoding: Annotated[
         str | None, typer.Option(help="Encoding of a text file, if it is not UTF-8.")
     ] = None,
+    allow_outside: Annotated[
+        bool,
+        typer.Option(
+            "--allow-outside",
+            help="Pack files outside SRC's folder too, where the table names them.",
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Turn a table with media paths, or a folder of one sub-folder per class, into a data set.
@@ -407,7 +414,7 @@ def data_import(
 
         roles = {"label": label, "id": id_, "group": group, "split": split}
         named = {role: column for role, column in roles.items() if column is not None}
-        return command(source, folder, named, encoding)
+        return command(source, folder, named, encoding, outside=allow_outside)
 
     _answer(work, as_json)
 

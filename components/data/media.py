@@ -55,7 +55,7 @@ class Media:
         for i, path in enumerate(paths):
             if path is None:
                 continue
-            if (fault := _unsafe(path, field)) is not None:
+            if (fault := unsafe(path, field)) is not None:
                 found[i] = fault
             elif (places := self._places(path)) is not None:
                 for group in places:
@@ -147,8 +147,13 @@ class Media:
             raise UserError(f"{file} is not readable Parquet ({error}); write it again") from error
 
 
-def _unsafe(path: str, field: str) -> BadInput | None:
-    """The reason to refuse a path that could lead out of the data set, else None."""
+def unsafe(path: str, field: str) -> BadInput | None:
+    """The reason to refuse a path that could lead out of the data set, else None.
+
+    Args:
+        path: as a record has it.
+        field: what the reason names.
+    """
     pure = PurePosixPath(path.replace("\\", "/"))
     absolute = pure.is_absolute() or bool(_DRIVE.match(path)) or bool(PurePath(path).drive)
     if not pure.parts or "\0" in path or absolute or ".." in pure.parts:

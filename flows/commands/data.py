@@ -30,7 +30,9 @@ def glyphs(folder: Path, *, seed: int, faces: str) -> Answer:
     return Answer(value=value, text=text, then="concord run conf/demo.yaml")
 
 
-def import_(source: Path, folder: Path, named: dict[str, str], encoding: str | None) -> Answer:
+def import_(
+    source: Path, folder: Path, named: dict[str, str], encoding: str | None, *, outside: bool
+) -> Answer:
     """Turn a table or a folder of classes into a data set.
 
     Args:
@@ -38,11 +40,14 @@ def import_(source: Path, folder: Path, named: dict[str, str], encoding: str | N
         folder: the data set to make.
         named: role to the column that the user names for it.
         encoding: of a table of text, if the user names one.
+        outside: whether files outside the source's folder are packed too.
     """
     from components.data.importing.dataset import import_dataset
 
     with Display() as display:
-        report = import_dataset(source, folder, display.show, named=named, encoding=encoding)
+        report = import_dataset(
+            source, folder, display.show, named=named, encoding=encoding, outside=outside
+        )
     manifest = (folder / "dataset.yaml").read_text(encoding="utf-8")
     lines = [f"made {folder}: {report.sum}", *(f"- {line}" for line in report.lines)]
     lines += [f"correct its manifest, which was guessed from {source}:", "", manifest]

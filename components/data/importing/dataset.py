@@ -1,5 +1,6 @@
 """Makes a data set of a table with media paths, or of a folder with one sub-folder per class."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -12,14 +13,14 @@ from components.core.progress import Progress, silent
 from components.data.importing.columns import numbered, plain
 from components.data.importing.folders import read_folder
 from components.data.importing.manifest_text import manifest_text
-from components.data.importing.packing import pack
+from components.data.importing.media_kinds import kinds_with
+from components.data.importing.packing import Packing
 from components.data.importing.report import Report
 from components.data.importing.roles import with_roles
 from components.data.importing.table_folders import parts_of, read_parts
 from components.data.importing.tables import Read, read_table
-from components.data.importing.uses import Use, is_bytes, kinds_with, use_of
+from components.data.importing.uses import Use, is_bytes, use_of
 from components.data.manifest import RESERVED
-from components.parts import loading as parts
 
 _NONE: Mapping[str, str] = MappingProxyType({})
 _LEFT_OUT = {
@@ -35,6 +36,7 @@ def import_dataset(
     *,
     named: Mapping[str, str] = _NONE,
     encoding: str | None = None,
+    outside: bool = False,
 ) -> Report:
     """Make a data set of a CSV, TSV or Parquet table, or of a folder with a sub-folder per class.
 
@@ -49,6 +51,7 @@ def import_dataset(
         named: role (``id``, ``label``, ``group``, ``split``) to the column that has it; by default
             columns with usual names have the roles.
         encoding: of a table of text; by default UTF-8, or UTF-16 with its mark.
+        outside: whether files outside the source's folder that the table names are packed too.
 
     Returns:
         What was imported, left out and decided.
@@ -58,11 +61,11 @@ def import_dataset(
             required column is missing.
         UsageError: a role's column or the encoding does not exist.
     """
-    if target.exists():
+    if os.path.lexists(target):
         raise UserError(
             f"{target} exists and is never overwritten; give another folder, or remove it first"
         )
-    if not source.exists():
+    if not source.is_dir() and not source.is_file():
         raise UserError(f"no file or folder at {source}")
     report = Report()
     read, base = _read(source, encoding, report)
@@ -78,7 +81,10 @@ def import_dataset(
     for column in table.column_names:
         if column in roles.values() or column in report.columns:
             continue
-        use = _LEFT_OUT.get(column) or use_of(column, table[column], base)
+        if "\0" in column:
+            report.columns[column] = "no manifest can hold the \\0 in its name; rename it"
+            continue
+        use = _LEFT_OUT.get(column) or use_of(column, table[column], base, outside=outside)
         if isinstance(use, str):
             report.columns[column] = use
         else:
@@ -90,10 +96,10 @@ def import_dataset(
             + "\n".join(report.lines)
         )
     with written_aside(target) as folder:
+        packing = Packing(base, folder / "media", report, progress, outside=outside)
         for column, use in uses.items():
             if use.kind in kinds_with("bytes") and not is_bytes(table[column]):
-                suffixes = parts.load("kinds", use.kind).SUFFIXES
-                table = pack(table, column, suffixes, base, folder / "media", progress)
+                table = packing.pack(table, column, use.kind)
         pq.write_table(table, folder / "records.parquet", row_group_size=50_000)
         (folder / "dataset.yaml").write_text(
             manifest_text(roles, uses, table, source, report), encoding="utf-8"
@@ -107,5 +113,5 @@ def _read(source: Path, encoding: str | None, report: Report) -> tuple[Read, Pat
         return read_table(source, encoding, report), source.parent
     if files := parts_of(source):
         return read_parts(source, files, encoding, report), source
-    table, base = read_folder(source)
+    table, base = read_folder(source, report)
     return Read(table=table), base

@@ -1,13 +1,16 @@
 """The guessed manifest as YAML, with a comment wherever the user should check it."""
 
-import json
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import yaml
 
 from components.data.importing.report import Report
 from components.data.importing.uses import Use
+
+_LONG_KEY = 100
+"""Characters of a longest key without a question mark; PyYAML's own emitter has 128."""
 
 
 def manifest_text(
@@ -17,7 +20,7 @@ def manifest_text(
     label = table[roles["label"]]
     classes = pc.count_distinct(label).as_py()
     lines = [
-        f"# Guessed from {source.name}: please read and correct it, then run "
+        f"# Guessed from {_printable(source.name)}: please read and correct it, then run "
         "`concord data check DIR` with this folder.",
         f"id: {_yaml(roles['id'])}",
         f"target: {{column: {_yaml(roles['label'])}, kind: single}}"
@@ -48,7 +51,7 @@ def manifest_text(
             "    columns:",
         ]
         lines += [
-            f"      {_yaml(c)}: {{type: {use.type}, null: missing}}"
+            f"      {_key(c)}: {{type: {use.type}, null: missing}}"
             for c, use in fields.items()
             if use.kind == kind
         ]
@@ -56,15 +59,28 @@ def manifest_text(
             "      # an empty cell that means a value: {type: number, null: {default: 0}}; "
             "a list: {type: set, separator: ','}"
         )
-    lines += [f"# {line}" for said in report.lines for line in said.splitlines()]
+    lines += [line for said in report.lines for line in _comments(said)]
     return "\n".join(lines) + "\n"
 
 
 def _yaml(name: str) -> str:
-    """A column's name as YAML text."""
-    return (
-        name
-        if name.isidentifier()
-        and name.lower() not in ("null", "true", "false", "yes", "no", "on", "off", "y", "n")
-        else json.dumps(name)
-    )
+    """A column's name as YAML text, in one line."""
+    if name.isidentifier() and name.lower() not in ("y", "n") and yaml.safe_load(name) == name:
+        return name
+    quoted = yaml.safe_dump(name, default_style='"', allow_unicode=True, width=float("inf"))
+    return quoted.removesuffix("\n")
+
+
+def _key(name: str) -> str:
+    """A column's name as a key of YAML; a parser takes a long one only behind a question mark."""
+    text = _yaml(name)
+    return text if len(text) < _LONG_KEY else f"? {text}\n      "
+
+
+def _comments(text: str) -> list[str]:
+    """Lines of comment, without the characters that YAML forbids even there."""
+    return [f"# {_printable(line)}" for line in text.splitlines()]
+
+
+def _printable(line: str) -> str:
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)

@@ -1,5 +1,7 @@
 """What an import tells its user: what it read, left out, and would like to be told."""
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 
@@ -17,13 +19,13 @@ class Report:
     records: int = 0
     notes: list[str] = field(default_factory=list)
     columns: dict[str, str] = field(default_factory=dict)
-    left_out: dict[str, int] = field(default_factory=dict)
+    left_out: Counter[str] = field(default_factory=Counter)
 
     @property
     def sum(self) -> str:
         """How the number of records comes about."""
-        lost = sum(self.left_out.values())
-        reasons = "".join(f"; {count:,} {why}" for why, count in self.left_out.items())
+        lost = self.left_out.total()
+        reasons = "".join(f"; {count:,} {why}" for why, count in self.left_out.items() if count)
         return (
             f"{self.records + lost:,} read = {self.records:,} records + {lost:,} left out{reasons}"
         )
@@ -32,3 +34,9 @@ class Report:
     def lines(self) -> list[str]:
         """The notes and the columns, one line each."""
         return self.notes + [f"not used: {name!r}: {why}" for name, why in self.columns.items()]
+
+
+def some(values: Sequence[str], most: int = 5) -> str:
+    """The first of some values, and how many more there are."""
+    shown = ", ".join(map(repr, values[:most]))
+    return shown if len(values) <= most else f"{shown} and {len(values) - most:,} more"

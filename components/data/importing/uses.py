@@ -10,7 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from components.core.values import is_empty
+from components.data.importing.media_kinds import kinds_with
 from components.data.importing.numbers import as_numbers
+from components.data.importing.path_columns import kind_of_paths
 from components.parts import loading as parts
 from components.parts.guess import Column
 
@@ -29,28 +31,24 @@ class Use:
     """``modality``, or the type of the field."""
 
 
-def kinds_with(*raws: str) -> list[str]:
-    """Names of the offered kinds with one of these raw types, in the order of the types."""
-    offered = {name: parts.load("kinds", name).RAW for name in parts.available("kinds")}
-    return [name for raw in raws for name, its in offered.items() if its == raw]
-
-
-def use_of(name: str, column: pa.ChunkedArray, base: Path) -> Use | str:
+def use_of(name: str, column: pa.ChunkedArray, base: Path, *, outside: bool = False) -> Use | str:
     """How the first kind that recognises a column would use it, or why none does.
 
     Kinds of media come first, then kinds with fields, because a few short texts that recur are more
     likely categories than text.
     """
-    if column.null_count == len(column):
-        return "all its cells are empty"
-    seen = _seen(column, base)
-    if seen.cells == 0:
+    seen = None if column.null_count == len(column) else _seen(column, base)
+    if seen is None or seen.cells == 0:
         return "all its cells are empty"
     if seen.is_number:
         if _INDEX.fullmatch(name.strip()):
             return "the index of a table, which tells where a record stands and not what it is"
         if _is_numbering(column):
             return "whole numbers that are all different, as ids and row numbers are"
+    if seen.texts:
+        found, why = kind_of_paths(seen.texts, base, outside=outside)
+        if found or why:
+            return Use(found, "modality") if found else why
     for kind in kinds_with("bytes", "fields", "text"):
         if (found := parts.load("kinds", kind).guess(seen)) is not None:
             return Use(kind, found)
