@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from components.core.errors import UsageError, UserError
-from components.core.places import expanded
+from components.core.places import expanded, in_utf8
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -82,6 +82,7 @@ def find(root: Path | None = None) -> Home:
         root = Path(os.environ.get("CONCORD_HOME") or _default())
     database, server = os.environ.get(DATABASE), os.environ.get(REGISTRY)
     _check(database, server)
+    in_utf8(root.absolute())
     return Home(
         root=_rooted(root),
         database=database or None,

@@ -16,7 +16,7 @@ from pydantic import (
 
 from components.config.trainer import KubernetesTrainer, LocalTrainer, TrainerConfig
 from components.core.errors import UsageError, UserError, unknown_name
-from components.core.places import expanded, is_url
+from components.core.places import expanded, in_utf8, is_url
 from components.core.strict import Mistakes, Strict, all_at_once, explain
 from components.core.yaml_file import read_yaml
 from components.parts import loading as parts
@@ -249,7 +249,7 @@ def _absolute(config: RunConfig, base: Path, data_uri: str | None) -> RunConfig:
     uri = data_uri if data_uri is not None else config.data.uri
     if not is_url(uri):
         start = Path.cwd() if data_uri is not None else base
-        uri = os.path.normpath(start / expanded(uri))
+        uri = in_utf8(os.path.normpath(start / expanded(uri)))
     manifest = config.data.manifest
     if manifest is not None:
         manifest = os.path.normpath(base / manifest)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from components.core.errors import UserError
+from components.core.errors import UsageError, UserError
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
@@ -29,6 +29,23 @@ def local(place: str) -> Path | None:
     """
     path = place.removeprefix("file://")
     return None if is_url(path) else Path(path)
+
+
+def in_utf8(place: str | Path) -> str:
+    """A place whose name can be written in a file; the libraries take no other.
+
+    Raises:
+        UsageError: its name has bytes that are no UTF-8.
+    """
+    try:
+        str(place).encode()
+    except UnicodeEncodeError:
+        shown = os.fsencode(place).decode("utf-8", "backslashreplace")
+        raise UsageError(
+            f"{shown}: the name of this file or of a folder around it has bytes that are no UTF-8; "
+            "rename it"
+        ) from None
+    return str(place)
 
 
 def expanded(path: str | Path) -> Path:

@@ -7,7 +7,7 @@ from components.config import run as configuration
 from components.config.home import find, writable
 from components.config.trainer import LocalTrainer
 from components.core.errors import UsageError
-from components.core.places import expanded, is_url
+from components.core.places import expanded, in_utf8, is_url
 from components.data.manifest import load_manifest
 from components.parts.own import OWN
 from components.registry.promotion import Promotion
@@ -67,7 +67,7 @@ def classify_all(
         if run
         else data
         if is_url(data)
-        else os.path.normpath(Path.cwd() / expanded(data))
+        else in_utf8(os.path.normpath(Path.cwd() / expanded(data)))
     )
     home = writable(find())
     name = only_model(home, model or (run.name if run else None))

@@ -5,7 +5,7 @@ from pathlib import Path
 from components.config.home import find, writable
 from components.core.commands import concord
 from components.core.files import read_json
-from components.core.places import is_url
+from components.core.places import in_utf8, is_url
 from flows import engines
 from flows.commands.answer import Answer, table
 from flows.display import Display
@@ -75,7 +75,7 @@ def check(folder: str, manifest: str | None) -> Answer:
     from components.validation.accept import validate
 
     place = writable(find()).root / "checks" / Path(folder).resolve().name
-    uri = folder if is_url(folder) else str(Path(folder).resolve())
+    uri = in_utf8(folder) if is_url(folder) else in_utf8(Path(folder).resolve())
     with Display() as display, written_aside(place) as out:
         validate(
             data=DataConfig(uri=uri, manifest=manifest),

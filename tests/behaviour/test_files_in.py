@@ -76,8 +76,8 @@ def test_everything_in_a_folder_is_imported_or_counted(tmp_path: Path):
         "1 a link that leads nowhere",
         "1 a pipe",
         "'empty': it is empty",
-        "'films': none of its 1 files is read (.mp4 1)",
-        "1 files lie in folders below that of their class ('cat/day 1/deep.png')",
+        "'films': none of 1 file is read (.mp4 1)",
+        "1 file in deeper folders is the outer one: 'cat/day 1/deep.png' is of 'cat'",
     ):
         assert told in _said(report), told
 
@@ -110,7 +110,7 @@ def test_unlabelled_records_beside_splits_have_no_label(tmp_path: Path):
     _write(tmp_path / "src", [*names, "unlabeled/all/1.png", "unlabeled/2.png"])
     report, records = _imported(tmp_path / "src", tmp_path / "set")
     assert Counter(records["label"]) == {"cat": 18, "dog": 18, None: 2}
-    assert "2 records of an unlabelled folder have none" in _said(report)
+    assert "2 records of an unlabelled folder: no label" in _said(report)
 
 
 def test_splits_without_classes_and_a_folder_too_high_are_asked_about(tmp_path: Path):
@@ -140,7 +140,7 @@ def test_names_that_are_no_utf_8_are_written_otherwise_and_told(tmp_path: Path):
     report, records = _imported(tmp_path / "src", tmp_path / "set")
     assert records["image"] == ["cat/100%.png", "cat/caf%E9.png", "dog/b.png", "dog/new\nline.png"]
     assert Media(str(tmp_path / "set")).fetch(["cat/caf%E9.png"]) == [png(0)]
-    assert "1 names have bytes that are no UTF-8" in _said(report)
+    assert "1 name with bytes that are no UTF-8" in _said(report)
 
 
 # ---------------------------------------------------------- columns of paths

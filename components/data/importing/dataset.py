@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 
 from components.core.errors import UserError
 from components.core.files import written_aside
+from components.core.places import in_utf8
 from components.core.progress import Progress, silent
 from components.data.importing.columns import numbered, plain
 from components.data.importing.folders import read_folder
@@ -61,6 +62,7 @@ def import_dataset(
             required column is missing.
         UsageError: a role's column or the encoding does not exist.
     """
+    in_utf8(target)
     if os.path.lexists(target):
         raise UserError(
             f"{target} exists and is never overwritten; give another folder, or remove it first"
@@ -110,6 +112,7 @@ def import_dataset(
 def _read(source: Path, encoding: str | None, report: Report) -> tuple[Read, Path]:
     """The records, and the folder that paths in them are relative to."""
     if not source.is_dir():
+        in_utf8(source)
         return read_table(source, encoding, report), source.parent
     if files := parts_of(source):
         return read_parts(source, files, encoding, report), source

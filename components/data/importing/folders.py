@@ -12,8 +12,9 @@ from components.core.errors import UserError
 from components.core.places import files_below
 from components.data.importing.media_kinds import kind_of_file, suffix_of, suffixes
 from components.data.importing.paths import as_text, is_odd
-from components.data.importing.report import Report, some
+from components.data.importing.report import Report, counted, some
 from components.data.importing.split_words import split_of
+from components.data.importing.tables import is_table
 
 _LEFTOVERS = {
     "__macosx",
@@ -179,15 +180,20 @@ def _tell(source: Path, records: Sequence[_File], layout: _Layout, report: Repor
         )
     if deep := [f for f in records if len(f.parts) > layout.depth + 1]:
         report.notes.append(
-            f"label: {len(deep):,} files lie in folders below that of their class "
-            f"({as_text(deep[0].name)!r}); their class is {as_text(deep[0].parts[layout.label])!r}"
+            f"label: the class of {counted(len(deep), 'file')} in deeper folders is the outer one: "
+            f"{as_text(deep[0].name)!r} is of {_label(deep[0], layout)!r}"
         )
     if plain := sum(_label(f, layout) is None for f in records):
-        report.notes.append(f"label: {plain:,} records of an unlabelled folder have none")
+        report.notes.append(f"label: {counted(plain, 'record')} of an unlabelled folder: no label")
     if odd := [f for f in records if is_odd(f.name)]:
         report.notes.append(
-            f"{len(odd):,} names have bytes that are no UTF-8, which are written like %E9 "
+            f"{counted(len(odd), 'name')} with bytes that are no UTF-8, now written like %E9 "
             f"({some([as_text(f.name) for f in odd], 2)})"
+        )
+    if tables := sorted(p.name for p in source.iterdir() if is_table(p)):
+        report.notes.append(
+            f"{some(list(map(as_text, tables)))} may be a table of these files; to use it, import "
+            "it instead of the folder"
         )
     given = {"/".join(f.parts[: layout.depth]) for f in records}
     for folder in _class_folders(source, layout):
@@ -214,7 +220,7 @@ def _why(source: Path, folder: str) -> str:
     names = [name for name, _ in files_below(source / folder) if not _is_leftover(name)]
     counts = Counter(suffix_of(name) or "no suffix" for name in names)
     of = ", ".join(f"{suffix} {count:,}" for suffix, count in counts.most_common(5))
-    return f"none of its {len(names):,} files is read ({of})" if names else "it is empty"
+    return f"none of {counted(len(names), 'file')} is read ({of})" if names else "it is empty"
 
 
 def _too_few(source: Path, labels: Sequence[str | None], report: Report) -> str:

@@ -40,3 +40,12 @@ def some(values: Sequence[str], most: int = 5) -> str:
     """The first of some values, and how many more there are."""
     shown = ", ".join(map(repr, values[:most]))
     return shown if len(values) <= most else f"{shown} and {len(values) - most:,} more"
+
+
+def counted(number: int, noun: str) -> str:
+    """A number of things.
+
+    >>> counted(1, "file"), counted(2000, "file")
+    ('1 file', '2,000 files')
+    """
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
