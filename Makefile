@@ -2,6 +2,8 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+# Processes that run the tests; each wants a core and 2 GB.
+WORKERS ?= 2
 UV_VERSION := 0.13.9
 READY := .venv/.ready
 # Threads that wait must not spin: on busy cores small tensors are many times faster.
@@ -37,7 +39,7 @@ format: $(READY)  ## Rewrite files in the house format.
 	$(BIN)/ruff check --fix .
 
 test: check  ## Checks, then the default test suite.
-	$(BIN)/pytest
+	$(BIN)/pytest -n $(WORKERS) --dist loadscope
 
 cluster: $(READY)  ## Start a Kubernetes cluster of two nodes on this machine (Linux, root); prints `export KUBECONFIG=...`.
 	@$(BIN)/python -m tools.testcluster up

@@ -2,9 +2,23 @@
 
 import os
 
+import pytest
+
 # Waiting threads must not spin: small tensors on busy cores are then many times faster. Torch
 # reads the variable when it is imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 # CI may itself run in a pod; a test that needs the variable sets it.
 os.environ.pop("KUBERNETES_SERVICE_HOST", None)
+
+# Of several workers each has one core for itself and the processes that it starts.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Divide the tests by rooms if several workers run them (``make test``)."""
+    from tests.workers import Rooms
+
+    return Rooms(config, log) if config.getvalue("dist") == "loadscope" else None

@@ -12,18 +12,20 @@ from components.core.files import read_json, write_json
 from components.model import network
 from components.prediction.predictor import Predictor
 from flows.steps import table
-from flows.steps.step import Job, walk
+from flows.steps.step import Job, needed, walk
+from serving import bento
 from tests import synthetic
 from tests.behaviour import own_parts
 
 
-def steps(path):
-    """Run every step of the table, bare; results by name."""
+def steps(path, last=None):
+    """Run every step of the table, or those that one needs, bare; results by name."""
     config = configuration.load(path)
     job = Job.opened(config, base=path.parent, home=Home(root=path.parent.parent / "home"))
     kinds = {name: m.kind for name, m in job.manifest.modalities.items()}
     configuration.check_parts(config, path.parent, kinds)
     rows = table.steps_for(config, job.manifest, job.base)
+    rows = needed(rows, last) if last else rows
     return {result.name: result for result in walk(rows, job)}
 
 
@@ -35,8 +37,16 @@ def answers(package):
     return [a.probabilities for a in found], [(h.id, h.score) for h in hits]
 
 
+@pytest.fixture(scope="module")
+def no_bento():
+    """A folder stands for the Bento; ``tests/flows/test_own_parts.py`` builds a real one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bento, "build", lambda _, out: (out / "bento").mkdir())
+        yield
+
+
 @pytest.fixture(scope="module", params=own_parts.PARTS)
-def ran(request, tmp_path_factory):
+def ran(request, no_bento, tmp_path_factory):  # noqa: ARG001
     """A family, a configuration with an own part of it, its results and the package's answers."""
     path = own_parts.write(tmp_path_factory.mktemp("own"), [request.param])
     results = steps(path)
@@ -66,7 +76,7 @@ def test_a_package_answers_the_same_elsewhere_without_the_users_files(ran, tmp_p
 def test_a_model_folder_never_runs_a_file_outside_it(tmp_path, place):
     path = own_parts.write(tmp_path, ["fusion"])
     model = tmp_path / "model"
-    shutil.copytree(steps(path)["train"].ref.path / "model", model)
+    shutil.copytree(steps(path, "train")["train"].ref.path / "model", model)
     marker = tmp_path / "executed"
     outside = tmp_path / "outside.py"
     outside.write_text(f"open({str(marker)!r}, 'w')\n{own_parts.FUSION}")

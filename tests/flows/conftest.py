@@ -1,6 +1,7 @@
 """One Prefect server and one finished run for all tests of the flow."""
 
 import shutil
+from contextlib import contextmanager
 
 import pytest
 
@@ -29,14 +30,13 @@ def first(tmp_path_factory, prefect_server):  # noqa: ARG001
     return path, folder / "home", result
 
 
-@pytest.fixture
-def again(first):
-    """The folder of the first run, put back afterwards.
+@contextmanager
+def kept(folder):
+    """Put the folder of the first run back afterwards.
 
     MLflow's folder stays as it is: its artifacts have absolute paths, and this process holds its
     database open.
     """
-    folder = first[0].parent
     yield folder
     for kept in [*(folder / "home.kept").iterdir(), folder / "data.kept"]:
         place = folder / "data" if kept.name == "data.kept" else folder / "home" / kept.name
@@ -48,3 +48,17 @@ def again(first):
         else:
             shutil.copyfile(kept, place)
     tiny.config(folder, folder / "data")
+
+
+@pytest.fixture
+def again(first):
+    """The folder of the first run for one test."""
+    with kept(first[0].parent) as folder:
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def again_for_all(first):
+    """The folder of the first run for the tests of a file."""
+    with kept(first[0].parent) as folder:
+        yield folder

@@ -51,22 +51,23 @@ NAMES = [
 ]  # fmt: skip
 
 
-@pytest.fixture
-def run_again(again, monkeypatch):
+@pytest.fixture(scope="module")
+def run_again(again_for_all):
     """A run of the same configuration with the longer table."""
-    monkeypatch.setattr(table, "steps_for", longer)
-    monkeypatch.setenv("CONCORD_HOME", str(again / "home"))
-    path = tiny.config(again, again / "data")
-    return path, outcome(path, again / "home")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(table, "steps_for", longer)
+        path = tiny.config(again_for_all, again_for_all / "data")
+        result = outcome(path, again_for_all / "home")
+        patch.setenv("CONCORD_HOME", str(again_for_all / "home"))
+        yield path, result
 
 
-def test_the_flow_runs_added_rows_and_its_result_shows_their_seconds(run_again, monkeypatch):
-    path, result = run_again
+def test_the_flow_runs_added_rows_and_its_result_shows_their_seconds(run_again):
+    _, result = run_again
     assert [s.name for s in result.steps] == NAMES
     seconds = {s.name: s.seconds for s in result.steps if s.status == "ran"}
     assert {"clean", "train@2"} <= seconds.keys()
     assert seconds["train@2"] > 0
-    monkeypatch.setenv("CONCORD_HOME", str(path.parent / "home"))
     text = explain("latest").text
     assert [line.split()[0] for line in text.splitlines() if "never ran" in line] == [
         "clean",
@@ -79,23 +80,26 @@ def test_the_same_again_answers_from_the_longer_table(run_again):
     assert outcome(path, path.parent / "home").verdict == "nothing changed"
 
 
-def test_evaluate_walks_the_added_row_before_encode(run_again, monkeypatch):
+def test_evaluate_walks_the_added_row_before_encode(run_again, tmp_path):
     path, _ = run_again
-    home = path.parent / "home"
-    monkeypatch.setenv("CONCORD_HOME", str(home))
-    shutil.rmtree(home / "steps" / "clean")
+    clean = path.parent / "home" / "steps" / "clean"
+    shutil.move(clean, tmp_path)
     measure(path, version="champion", data=None)
-    assert list((home / "steps" / "clean").glob("*.json"))
+    assert list(clean.glob("*.json"))
+    shutil.rmtree(clean)
+    shutil.move(tmp_path / "clean", clean)
 
 
-def test_a_second_round_of_training_is_a_task_for_a_pod_with_a_key_of_its_own(again):
-    path = tiny.config(again, again / "data")
-    job = Job.opened(configuration.load(path), base=again, home=Home(root=again / "home"))
+def test_a_second_round_of_training_is_a_task_for_a_pod_with_a_key_of_its_own(again_for_all):
+    path = tiny.config(again_for_all, again_for_all / "data")
+    job = Job.opened(
+        configuration.load(path), base=again_for_all, home=Home(root=again_for_all / "home")
+    )
     rows = longer(job.config, job.manifest)
     outputs = {row: job.data for row in ("encode", "teach", "pseudo_label")}
     specs = [
         work.train_spec(
-            Call(step=step, job=job, inputs=step.given(outputs), key=step.name, out=again)
+            Call(step=step, job=job, inputs=step.given(outputs), key=step.name, out=again_for_all)
         )
         for step in rows
         if step.task == "train"
@@ -104,9 +108,11 @@ def test_a_second_round_of_training_is_a_task_for_a_pod_with_a_key_of_its_own(ag
     assert len({spec.digest() for spec in specs}) == 2
 
 
-def test_what_a_step_needs_comes_from_its_inputs(again):
-    path = tiny.config(again, again / "data")
-    job = Job.opened(configuration.load(path), base=again, home=Home(root=again / "home"))
+def test_what_a_step_needs_comes_from_its_inputs(again_for_all):
+    path = tiny.config(again_for_all, again_for_all / "data")
+    job = Job.opened(
+        configuration.load(path), base=again_for_all, home=Home(root=again_for_all / "home")
+    )
     rows = steps_for(job.config, job.manifest)
     assert [s.name for s in needed(rows, "pseudo_label")] == [
         "validate",

@@ -1,0 +1,30 @@
+"""How `pytest -n` divides the tests: a room is tested by one worker, since its tests share costly
+fixtures (Prefect's server and a first run, a built Bento and its endpoint, databases)."""
+
+from xdist.scheduler import LoadScopeScheduling
+
+
+def room(nodeid: str) -> str:
+    """The room of a test: a folder of ``tests/components`` or of ``tests``; else its file.
+
+    >>> room("tests/components/data/test_reader.py::test_text")
+    'tests/components/data'
+    >>> room("tests/flows/places/test_batch.py::test_all")
+    'tests/flows'
+    >>> room("tests/behaviour/test_keys.py::test_a_key[1]")
+    'tests/behaviour/test_keys.py'
+    """
+    file = nodeid.split("::", maxsplit=1)[0]
+    parts = file.split("/")
+    if parts[:2] == ["tests", "components"]:
+        return "/".join(parts[:3])
+    if parts[0] == "tests" and parts[1] != "behaviour":
+        return "/".join(parts[:2])
+    return file
+
+
+class Rooms(LoadScopeScheduling):
+    """Rooms with many tests begin first."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return room(nodeid)
