@@ -23,6 +23,7 @@ from components.config.home import PREFECT, Home, in_cluster, missing_in_pod
 from components.core.errors import UsageError, UserError
 from components.core.files import read_json, write_json
 from components.core.loopback import reach_directly
+from components.core.places import sqlite_url
 from components.core.process import is_alive
 from components.core.process import started as began
 
@@ -81,6 +82,9 @@ class Engines:
             raise UsageError(missing_in_pod(PREFECT))
         self.home.engines.mkdir(parents=True, exist_ok=True)
         os.environ.setdefault("PREFECT_HOME", str(self.home.root / "prefect"))
+        prefect = sqlite_url(Path(os.environ["PREFECT_HOME"]) / "prefect.db", "sqlite+aiosqlite")
+        if "?" in prefect:  # Prefect's own URL ends there
+            os.environ.setdefault("PREFECT_SERVER_DATABASE_CONNECTION_URL", prefect)
         if PREFECT not in os.environ:
             self._start_prefect()
         if not self.home.server and not (self.home.root / "mlflow" / "mlflow.db").is_file():

@@ -6,6 +6,7 @@ import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from components.core.errors import UsageError, UserError
 
@@ -51,6 +52,17 @@ def in_utf8(place: str | Path) -> str:
 def expanded(path: str | Path) -> Path:
     """A path whose ``~`` or ``~user`` is a home; the name stays where there is no such user."""
     return Path(os.path.expanduser(path))  # noqa: PTH111 - Path.expanduser raises RuntimeError
+
+
+def sqlite_url(path: Path, driver: str = "sqlite") -> str:
+    """SQLAlchemy's URL of a file of SQLite, whose path ends at a question mark unless quoted.
+
+    >>> sqlite_url(Path("/a b/x.db")), sqlite_url(Path("/what?/x.db"))
+    ('sqlite:////a b/x.db', 'sqlite:///file:/what%3F/x.db?uri=true')
+    """
+    if "?" not in str(path):
+        return f"{driver}:///{path}"
+    return f"{driver}:///file:{quote(str(path))}?uri=true"
 
 
 def opened(place: str, **options: object) -> tuple[Any, str]:

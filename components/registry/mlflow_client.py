@@ -8,9 +8,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from components.config.home import Home
 from components.core.errors import UserError
+from components.core.places import sqlite_url
 from components.registry.mlflow_errors import server_trouble, storage_trouble
 
 if TYPE_CHECKING:
@@ -31,7 +33,7 @@ class Store:
     @property
     def uri(self) -> str:
         """The server, or the value for ``mlflow ui --backend-store-uri``."""
-        return self.server or f"sqlite:///{self.database}"
+        return self.server or sqlite_url(self.database)
 
     @property
     def place(self) -> str:
@@ -67,7 +69,7 @@ class Store:
                 for left in self.root.glob(".mlflow.*.part*"):
                     left.unlink()
                 aside = self.root / f".mlflow.{os.getpid()}.part"
-                store = SqlAlchemyStore(f"sqlite:///{aside}", str(self.artifacts))
+                store = SqlAlchemyStore(sqlite_url(aside), _location(self.artifacts))
                 store.engine.dispose()
                 aside.replace(self.database)
 
@@ -85,7 +87,8 @@ class Store:
         """The id of the experiment of a name, which is made if there is none."""
         if (experiment := client.get_experiment_by_name(name)) is not None:
             return str(experiment.experiment_id)
-        place = None if self.server else str(self.artifacts / name)  # a server has its own place
+        # A server has a place of its own.
+        place = None if self.server else _location(self.artifacts / name)
         return str(client.create_experiment(name, artifact_location=place))
 
     @contextmanager
@@ -124,6 +127,16 @@ class Store:
                 f"cannot write the registry in {self.root}: {reason}; free space there, "
                 "make it writable, or set CONCORD_HOME to a folder that is"
             ) from error
+
+
+def _location(folder: Path) -> str:
+    """How MLflow writes a local path: it reads ``%`` as in an address."""
+    return str(folder).replace("%", "%25")
+
+
+def located(location: str) -> Path:
+    """The local path behind MLflow's location of artifacts."""
+    return Path(unquote(location.removeprefix("file://")))
 
 
 def without_password(url: str) -> str:

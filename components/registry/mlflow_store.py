@@ -15,7 +15,7 @@ from components.core.errors import UserError
 from components.core.files import written_aside
 from components.core.refs import digest_folder
 from components.registry import mlflow_pyfunc
-from components.registry.mlflow_client import Store
+from components.registry.mlflow_client import Store, located
 from components.registry.versions import CHAMPION, fetched
 
 if TYPE_CHECKING:
@@ -158,7 +158,7 @@ class Registry:
             aliases.setdefault(int(number), []).append(alias)
         found = []
         for version in _pages(client, name):
-            place = _logged_model(client, version).artifact_location.removeprefix("file://")
+            place = located(_logged_model(client, version).artifact_location)
             number, digest = int(version.version), version.tags.get(_DIGEST_TAG, "")
             at_server = bool(self.store.server)
             found.append(
@@ -168,7 +168,7 @@ class Registry:
                     package_digest=digest,
                     package=fetched(self._home, digest)
                     if at_server
-                    else Path(place) / mlflow_pyfunc.PACKAGE,
+                    else place / mlflow_pyfunc.PACKAGE,
                     run=version.run_id,
                     tags=dict(version.tags),
                     aliases=sorted(aliases.get(number, [])),

@@ -200,3 +200,15 @@ def test_mlflow_itself_answers_with_a_version_as_the_package_does(registry):
     ):
         assert answer["label"] == wanted.label
         assert answer["probabilities"] == pytest.approx(wanted.probabilities, abs=1e-6)
+
+
+@pytest.mark.parametrize("name", ["a b#c", "100%20 %zz", "q?r"])
+def test_a_home_of_any_name_keeps_everything_below_it(tmp_path, package, name):
+    """MLflow reads ``%`` in a location, and SQLAlchemy a question mark, as in an address."""
+    home = state(tmp_path / name / "home")
+    registry = Registry(home)
+    register(registry, package, "digest")
+    (version,) = registry.versions("things")
+    assert (version.package / "weights.safetensors").read_bytes() == b"weights"
+    assert version.package.is_relative_to(home.root)
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted([name, "package"])
