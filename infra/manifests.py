@@ -30,6 +30,7 @@ class Work:
         out: URI of the folder for checkpoints and results, as pods see it.
         code: digest of the submitting code.
         parts: number of independent parts, each an index of the Job; None for one training task.
+        seal: of the specification, as its ``seal()`` gives it; None accepts any.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Work:
     out: str
     code: str
     parts: int | None = None
+    seal: str | None = None
 
 
 def job_name(task: str, spec_digest: str, code: str) -> str:
@@ -134,6 +136,8 @@ def service(work: Work, config: KubernetesTrainer, owner: str) -> Manifest | Non
 
 def _command(work: Work, config: KubernetesTrainer) -> Sequence[str]:
     between = ["--config", work.config, "--out", work.out]
+    if work.seal:
+        between += ["--seal", work.seal]
     if work.parts is not None or not config.together:
         return ["python", "-m", "components.pods.entry", *between]
     nodes = f"{config.min_nodes}:{config.nodes}" if _elastic(config) else str(config.nodes)

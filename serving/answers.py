@@ -37,11 +37,24 @@ class Answers:
         self.ref = schemas.ModelRef(name=name, version=version, package_digest=predictor.digest)
 
     @classmethod
-    def load(cls, package: Path, *, limits: Limits, name: str, version: int | None) -> "Answers":
-        """Load the model and its index (this imports torch)."""
+    def load(
+        cls,
+        package: Path,
+        *,
+        limits: Limits,
+        name: str,
+        version: int | None,
+        digest: str | None = None,
+    ) -> "Answers":
+        """Load the model and its index (this imports torch).
+
+        Raises:
+            UserError: the package is damaged, or not the one of the digest.
+        """
         from components.prediction.predictor import Predictor
 
-        return cls(Predictor.load(package), limits=limits, name=name, version=version)
+        predictor = Predictor.load(package, digest=digest)
+        return cls(predictor, limits=limits, name=name, version=version)
 
     def classify(self, records: "Sequence[dict[str, Raw]]") -> list[schemas.Answer]:
         """The class of each record.

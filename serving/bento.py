@@ -142,7 +142,7 @@ def _run_bentoml(context: Path, home: Path, name: str, version: str) -> None:
         "BENTOML_DO_NOT_TRACK": "True",
         "PYTHONDONTWRITEBYTECODE": "1",
     }
-    for variable in ("PYTHONPATH", "CONCORD_PACKAGE"):
+    for variable in ("PYTHONPATH", "CONCORD_PACKAGE", "CONCORD_PACKAGE_DIGEST"):
         environment.pop(variable, None)
     command = [
         sys.executable,

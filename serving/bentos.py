@@ -39,8 +39,8 @@ def bento_of(home: Home, version: RegisteredVersion) -> Path:
     incomplete.
 
     Raises:
-        UserError: the package of the version does not exist, BentoML refused, or the state folder
-            cannot be written.
+        UserError: the package of the version does not exist or is another one, BentoML refused, or
+            the state folder cannot be written.
     """
     target = _bentos(home, version)
     if not (target / "bento.yaml").is_file():
@@ -52,6 +52,13 @@ def bento_of(home: Home, version: RegisteredVersion) -> Path:
             )
         with _writing(home), written_aside(target.parent) as aside:
             build(package, aside)
+    packed = target / "src" / "package"
+    if (got := digest_folder(packed)) != version.package_digest:
+        raise UserError(
+            f"the Bento of {version.model} version {version.version} in {target} holds a package "
+            f"of digest {got[:12]}, wanted {version.package_digest[:12]} as in the ledger; delete "
+            "that folder, and it is built again from the registered package"
+        )
     return target
 
 

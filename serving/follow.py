@@ -96,7 +96,14 @@ def _interrupt(stopping: threading.Event) -> None:
 
 def _serve(home: Home, version: RegisteredVersion, host: str, port: int) -> Endpoint:
     log = home.engines / f"serve-{version.model}-{port}.log"
-    return start(bento_of(home, version), host=host, port=port, version=version.version, log=log)
+    return start(
+        bento_of(home, version),
+        host=host,
+        port=port,
+        version=version.version,
+        log=log,
+        digest=version.package_digest,
+    )
 
 
 def _swap(

@@ -51,6 +51,7 @@ def start(
     port: int,
     version: int | None,
     log: Path,
+    digest: str | None = None,
     ready_seconds: float = _READY_SECONDS,
 ) -> Endpoint:
     """Serve a Bento and return when it is ready.
@@ -61,6 +62,7 @@ def start(
         port: a free port.
         version: version in the registry, part of every answer.
         log: receives the output of the server; earlier output is kept.
+        digest: the digest that the model package must have; None accepts any.
         ready_seconds: how long to wait.
 
     Raises:
@@ -81,6 +83,7 @@ def start(
         "CONCORD_LAUNCHER": str(os.getpid()),
         "CONCORD_LAUNCHER_BEGAN": began(os.getpid()),
         "CONCORD_MODEL_VERSION": "" if version is None else str(version),
+        "CONCORD_PACKAGE_DIGEST": digest or "",
         "PYTHONDONTWRITEBYTECODE": "1",  # the Bento is the output of a step and must not change
     }
     for variable in ("PYTHONPATH", "CONCORD_PACKAGE"):

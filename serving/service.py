@@ -17,14 +17,17 @@ from bentoml._internal import server as _bentoml_server
 
 from components.core.errors import UserError
 from components.core.process import is_alive
+from components.prediction.format import check_package
 from serving.answers import Answers
 from serving.app import build
 from serving.schemas import Limits
 
-PACKAGE, VERSION = "CONCORD_PACKAGE", "CONCORD_MODEL_VERSION"
+PACKAGE, DIGEST = "CONCORD_PACKAGE", "CONCORD_PACKAGE_DIGEST"
+"""Environment variables: another place of the package, and the digest that it must have."""
+VERSION = "CONCORD_MODEL_VERSION"
 LAUNCHER, LAUNCHER_BEGAN = "CONCORD_LAUNCHER", "CONCORD_LAUNCHER_BEGAN"
-"""Environment variables: another place of the package, the registry's version, and the number and
-start of the process whose end also ends the service."""
+"""Environment variables: the registry's version, and the number and start of the process whose end
+also ends the service."""
 
 _REQUEST_SECONDS = 60
 _WAITING = 64  # requests at once; further ones are refused as busy
@@ -45,7 +48,9 @@ def _version() -> int | None:
     return int(given) if given else None
 
 
-_PACKAGE = _package()
+_PACKAGE, _DIGEST = _package(), os.environ.get(DIGEST) or None
+if _DIGEST:  # before any of its code is imported; its other files are read when it is loaded
+    check_package(_PACKAGE, verify=False, wanted=_DIGEST)
 _LIMITS = Limits.read(_PACKAGE)
 
 
@@ -55,7 +60,7 @@ class _Loaded:
     @cached_property
     def answers(self) -> Answers:
         name = yaml.safe_load((_PACKAGE / "config.yaml").read_text(encoding="utf-8"))["name"]
-        return Answers.load(_PACKAGE, limits=_LIMITS, name=name, version=_version())
+        return Answers.load(_PACKAGE, limits=_LIMITS, name=name, version=_version(), digest=_DIGEST)
 
 
 _loaded = _Loaded()

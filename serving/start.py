@@ -2,7 +2,8 @@
 
 ``CONCORD_PACKAGE`` names the package or the Bento around it: a folder, or a URI that fsspec reads
 (``s3://bucket/prefix``, with the AWS variables of the environment). ``CONCORD_PACKAGE_DIGEST`` is
-the digest that the package must have, if it is set.
+the digest that the package must have, as ``concord ledger --json`` shows it. From a URI nothing is
+served without it: whoever can write there can also write the list inside the package.
 """
 
 import os
@@ -24,14 +25,20 @@ def package(place: str, digest: str | None, scratch: Path) -> Path:
 
     Args:
         place: folder or URI of the package, or of a Bento that contains it.
-        digest: the digest that the package must have; None accepts any.
+        digest: the digest that the package must have; None accepts any in a folder.
         scratch: an existing folder for fetched files.
 
     Raises:
-        UserError: no package there, or one with another digest.
+        UserError: no package there, or one with another digest, or a URI without a digest.
     """
+    remote = "://" in place and not place.startswith("file://")
+    if remote and not digest:
+        raise UserError(
+            f"{PACKAGE}: {place} can be written by others, so {DIGEST} must say which package is "
+            "wanted; set it to the digest that `concord ledger --json` shows for the version"
+        )
     folder = Path(place.removeprefix("file://"))
-    if "://" in place and not place.startswith("file://"):
+    if remote:
         source, folder = Exchange(place), scratch / "package"
         source.copy_out("", source.listing(""), folder)
     found = next(

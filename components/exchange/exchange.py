@@ -18,6 +18,7 @@ same content: ``objects/`` may be deleted whenever no run is active, and is writ
 
 import json
 import shutil
+from collections.abc import Container
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -205,11 +206,22 @@ class Exchange:
                     )
         return found
 
-    def fetch_attempt(self, job: str, token: str, out: Path) -> dict[str, Any]:
+    def fetch_attempt(
+        self, job: str, token: str, out: Path, code: Container[str] = ()
+    ) -> dict[str, Any]:
         """Copy a complete attempt into an empty local folder, verified; returns its ``about``.
 
+        Whoever can write the exchange can write a result with its listing. Code that comes back is
+        therefore compared with digests from elsewhere, before it is copied.
+
+        Args:
+            job: name of the job.
+            token: of the attempt.
+            out: the folder.
+            code: SHA-256 of each file of Python code that the run itself has handed over.
+
         Raises:
-            ExchangeError: the attempt is not complete, or damaged.
+            ExchangeError: the attempt is not complete or damaged, or has code of somebody else.
         """
         relative = f"{JOBS}/{job}/{ATTEMPTS}/{token}"
         try:
@@ -219,7 +231,15 @@ class Exchange:
                 f"exchange: attempt {token} of job {job} is not complete at {self.uri}"
             ) from error
         out.mkdir(parents=True, exist_ok=True)
-        self.copy_out(relative, [ListedFile.parse(e) for e in about["files"]], out)
+        entries = [ListedFile.parse(e) for e in about["files"]]
+        for entry in entries:
+            if entry.path.endswith(".py") and entry.sha256 not in code:
+                raise ExchangeError(
+                    f"exchange: attempt {token} of job {job} has code that this run did not hand "
+                    f"over: {entry.path}; find out who wrote it to {self.uri}, delete "
+                    f"{JOBS}/{job} there and submit the run again"
+                )
+        self.copy_out(relative, entries, out)
         if listing_digest(listed(out)) != about["digest"]:
             raise ExchangeError(
                 f"exchange: attempt {token} of job {job} arrived damaged from {self.uri}; "

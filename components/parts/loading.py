@@ -23,7 +23,7 @@ from pydantic import PydanticUserError, TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError, to_json
 
 from components.core.errors import UsageError, unknown_name
-from components.core.refs import digest_bytes
+from components.core.refs import digest_bytes, digest_file
 from components.core.strict import explain
 from components.parts import own
 
@@ -200,6 +200,18 @@ def carry(chosen: Iterable[tuple[str, str]], base: Path | None, folder: Path) ->
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, target)
     return [name for _, name in found]
+
+
+def code_digests(chosen: Iterable[tuple[str, str]], base: Path | None) -> frozenset[str]:
+    """SHA-256 of each of a user's own files among the chosen parts.
+
+    Args:
+        chosen: family and name of each part; names that are not paths are skipped.
+        base: folder that holds the files.
+    """
+    return frozenset(
+        digest_file(source(family, name, base)) for family, name in chosen if own.is_own(name)
+    )
 
 
 def modality_options(

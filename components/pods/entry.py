@@ -1,8 +1,9 @@
 """What a pod runs: ``python -m components.pods.entry --config X/jobs/J/spec.json --out X/jobs/J``.
 
 The task of the spec selects the work: a training task, or one part of a data set. Everything comes
-by URI and digest and is verified; nothing here knows an orchestrator, a registry or a service. The
-exit code (``components.pods.exit_codes``) reports how it ended.
+by URI and digest and is verified, the spec by the seal in the command; nothing here knows an
+orchestrator, a registry or a service. The exit code (``components.pods.exit_codes``) reports how
+it ended.
 """
 
 import os
@@ -11,7 +12,7 @@ from typing import Annotated
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from components.core.errors import UsageError
+from components.core.errors import UsageError, UserError
 from components.exchange.errors import ExchangeError
 from components.exchange.exchange import Exchange, split
 from components.pods import exit_codes
@@ -37,13 +38,13 @@ def main(arguments: list[str] | None = None) -> int:
         given = Parser("python -m components.pods.entry", main.__doc__).parse_args(arguments)
         pod = Pod.read()
         pod.preflight()
-        perform(given.config, given.out, pod, stop)
+        perform(given.config, given.out, pod, stop, given.seal)
         return exit_codes.DONE
 
     return ended(work)
 
 
-def perform(config: str, out: str, pod: Pod, stop: Stop) -> None:
+def perform(config: str, out: str, pod: Pod, stop: Stop, seal: str | None = None) -> None:
     """Do what a spec asks for.
 
     Args:
@@ -51,6 +52,7 @@ def perform(config: str, out: str, pod: Pod, stop: Stop) -> None:
         out: URI of the job.
         pod: name and means of this attempt.
         stop: whether a signal has asked it to stop.
+        seal: what the spec's seal must be; None accepts any.
 
     Raises:
         UsageError: a wrong URI or spec.
@@ -60,6 +62,12 @@ def perform(config: str, out: str, pod: Pod, stop: Stop) -> None:
     """
     exchange, job = opened(out)
     spec = _read(config)
+    if seal is not None and spec.seal() != seal:
+        raise UserError(
+            f"--config: the spec at {config} is not the one that was submitted (seal "
+            f"{spec.seal()[:12]}, wanted {seal[:12]}); find out who wrote it, delete the job's "
+            "folder and submit the run again"
+        )
     # Imported last: they import torch, and the errors above must not wait for it.
     if isinstance(spec, TrainSpec):
         from components.pods.attempt import attempt

@@ -10,11 +10,11 @@ from pathlib import Path
 
 from components.config.run import chosen_parts
 from components.core.errors import UsageError
-from components.core.refs import Ref, digest_folder, digest_json
+from components.core.refs import Ref, digest_file, digest_folder, digest_json
 from components.exchange.errors import Incomplete
 from components.exchange.exchange import JOBS, SPEC, Exchange, split
-from components.parts.loading import carry, source_digest
-from components.parts.own import is_own
+from components.parts.loading import carry, code_digests, source_digest
+from components.parts.own import OWN, is_own
 from components.training.spec import TrainSpec
 
 
@@ -22,6 +22,12 @@ def work_digest(spec: TrainSpec) -> str:
     """SHA-256 of a training task: the spec by content, and the sources of a user's own parts."""
     own = {name: source_digest(family, name, _base(spec)) for family, name in own_parts(spec)}
     return digest_json([spec.digest(), own])
+
+
+def code(spec: TrainSpec) -> frozenset[str]:
+    """SHA-256 of each file of a user's own code that was handed over, and may come back."""
+    carried = (spec.features.path / OWN).rglob("*.py")
+    return code_digests(own_parts(spec), _base(spec)) | {digest_file(path) for path in carried}
 
 
 def _base(spec: TrainSpec) -> Path | None:

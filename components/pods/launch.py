@@ -41,7 +41,8 @@ def main(arguments: list[str] | None = None) -> int:
         if already_done(*opened(given.out)):
             return exit_codes.DONE
         job = given.out.rstrip("/").rsplit("/", 1)[-1]
-        return _launched(nodes, ["--config", given.config, "--out", given.out], job)
+        seal = ["--seal", given.seal] if given.seal else []
+        return _launched(nodes, ["--config", given.config, "--out", given.out, *seal], job)
 
     return ended(work)
 

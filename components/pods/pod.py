@@ -123,7 +123,7 @@ _CODES = (
 
 
 class Parser(argparse.ArgumentParser):
-    """A command line with ``--config`` and ``--out``; mistakes raise instead of exiting."""
+    """A command line with ``--config``, ``--out`` and ``--seal``; mistakes raise, not exit."""
 
     def __init__(self, prog: str, description: str | None) -> None:
         super().__init__(prog=prog, description=description)
@@ -131,6 +131,7 @@ class Parser(argparse.ArgumentParser):
             "--config", required=True, help="URI of a spec as JSON: EXCHANGE/jobs/JOB/spec.json"
         )
         self.add_argument("--out", required=True, help="URI of the job: EXCHANGE/jobs/JOB")
+        self.add_argument("--seal", help="the seal that the spec must have; without it any")
 
     def error(self, message: str) -> NoReturn:
         """A wrong command line.

@@ -24,15 +24,20 @@ def digests(folder: Path) -> dict[str, str]:
     return file_digests(folder, exclude={FILES})
 
 
-def check_package(package: Path, verify: bool = True) -> str:
-    """Compare a package with its list and return its digest.
+def check_package(package: Path, verify: bool = True, wanted: str | None = None) -> str:
+    """Compare a package with its list, and the list with a digest, and return the digest.
+
+    Whoever can change a file can change the list beside it, so only a digest from elsewhere shows
+    that a package is the one that was registered.
 
     Args:
         package: its folder.
         verify: compare every file; else only code, and that the others exist.
+        wanted: the digest that the package must have, from the ledger.
 
     Raises:
-        UserError: not a package, a file that is missing or differs, or code that is not listed.
+        UserError: not a package, one of another digest, a file that is missing or differs, or code
+            that is not listed.
     """
     try:
         listed = read_files(package)
@@ -46,13 +51,19 @@ def check_package(package: Path, verify: bool = True) -> str:
             f"model package {package}: {FILES} is damaged ({error});"
             " build or fetch the package again"
         ) from error
-    for name, wanted in listed.items():
+    # Without reading everything once more; files that are not listed do not count.
+    digest = digest_listing({**listed, FILES: own})
+    if wanted is not None and digest != wanted:
+        raise UserError(
+            f"model package {package} has digest {digest[:12]}, wanted {wanted[:12]}: it is not "
+            "the package that was registered; build or fetch it again"
+        )
+    for name, right in listed.items():
         if not (package / name).is_file():
             raise UserError(
                 f"model package {package}: {name} is missing; build or fetch the package again"
             )
         if verify:
-            check_file(package, name, wanted)
+            check_file(package, name, right)
     check_code(package)
-    # Without reading everything once more; files that are not listed do not count.
-    return digest_listing({**listed, FILES: own})
+    return digest

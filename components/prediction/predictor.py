@@ -29,19 +29,21 @@ class Predictor:
         self.searcher = Searcher(path, self.classifier.names, self.classes)
 
     @classmethod
-    def load(cls, package: Path, verify: bool = True) -> "Predictor":
+    def load(cls, package: Path, verify: bool = True, digest: str | None = None) -> "Predictor":
         """Load a package.
 
         Args:
             package: its folder.
             verify: read every file and compare it with the package's list.
+            digest: the digest that the package must have; None accepts any.
 
         Raises:
-            UserError: not a package, or a file that is missing or differs from the list.
+            UserError: not a package, one of another digest, or a file that is missing or differs
+                from the list.
         """
-        digest = check_package(package, verify)
+        found = check_package(package, verify, digest)
         try:
-            return cls(package, digest)
+            return cls(package, found)
         except (OSError, KeyError) as error:
             raise UserError(
                 f"model package {package} is incomplete ({error}); build or fetch it again"

@@ -4,6 +4,7 @@ A version is an MLflow logged model that holds the package and a file ``MLmodel`
 signature and answers with it; nothing is pickled.
 """
 
+import os
 import tempfile
 import warnings
 from collections.abc import Mapping, Sequence
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 PACKAGE = "package"
 """Folder of the model package below a logged model."""
+DIGEST = "CONCORD_PACKAGE_DIGEST"
 _LOADER = "components.registry"  # its `_load_pyfunc`; registered versions hold this name
 
 
@@ -71,13 +73,15 @@ def _signature(modalities: Mapping[str, str]) -> "ModelSignature":
 class PyfuncModel:
     """The model that MLflow calls.
 
-    A row of its data frame is a record, and an empty cell a missing modality.
+    A row of its data frame is a record, and an empty cell a missing modality. MLflow passes a
+    folder and no digest: where ``CONCORD_PACKAGE_DIGEST`` is set, the package must have that one.
     """
 
     def __init__(self, package: Path) -> None:
         from components.prediction.predictor import Predictor
 
-        self._predictor = Predictor.load(package)
+        wanted = os.environ.get(DIGEST) or None
+        self._predictor = Predictor.load(package, digest=wanted)
 
     def predict(self, model_input: Any, params: object = None) -> Any:  # noqa: ANN401, ARG002
         """Label, confidence and probabilities of each row, as a data frame."""

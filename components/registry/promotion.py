@@ -17,6 +17,7 @@ from components.config.home import Home
 from components.core.commands import concord
 from components.core.errors import UserError, unknown_name
 from components.core.files import read_json, write_json
+from components.core.refs import digest_folder
 from components.registry.gate import Decision
 from components.registry.ledger import Ledger
 from components.registry.ledger_entry import Entry, Kind
@@ -186,12 +187,21 @@ class Promotion:
     def package_of(self, version: RegisteredVersion) -> Path:
         """The folder of a version's package, fetched from a team's registry if it is not here.
 
+        It is compared with the ledger's digest each time: the list inside a package is no proof.
+
         Raises:
             UserError: the registry does not answer, or its package has another digest.
         """
         if self._home.server and not version.package.is_dir():
             return self._registry.fetch(self.model, version.version, version.package_digest)
-        return version.package
+        folder, wanted = version.package, version.package_digest
+        if folder.is_dir() and (got := digest_folder(folder)) != wanted:
+            raise UserError(
+                f"the package of {self.model!r} version {version.version} in {folder} is not what "
+                f"was registered: its digest is {got[:12]}, wanted {wanted[:12]}; delete the "
+                "folder and run its configuration again, or use another version"
+            )
+        return folder
 
     @contextmanager
     def _locked(self) -> Iterator[tuple[Ledger, Versions]]:

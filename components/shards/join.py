@@ -2,7 +2,7 @@
 
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -98,9 +98,20 @@ def _rows_of(spec: ShardSpec, result: PartResult) -> list[str]:
 
 
 def folders(
-    exchange: Exchange, job: str, chunks: Sequence[tuple[int, Chunk]], scratch: Path
+    exchange: Exchange,
+    job: str,
+    chunks: Sequence[tuple[int, Chunk]],
+    scratch: Path,
+    code: Container[str] = (),
 ) -> Iterator[Path]:
     """The files of each chunk, verified; requesting the next chunk removes the one before.
+
+    Args:
+        exchange: where they are.
+        job: name of the job's folder there.
+        chunks: each with its index.
+        scratch: a local folder.
+        code: see ``Exchange.fetch_attempt``.
 
     Raises:
         UserError: a chunk is missing, damaged or not the one that its part names.
@@ -108,7 +119,9 @@ def folders(
     scratch.mkdir(parents=True, exist_ok=True)
     for index, chunk in chunks:
         with tempfile.TemporaryDirectory(dir=scratch) as temporary:
-            about = exchange.fetch_attempt(chunk_job(job, index), chunk.token, Path(temporary))
+            about = exchange.fetch_attempt(
+                chunk_job(job, index), chunk.token, Path(temporary), code
+            )
             if about["digest"] != chunk.digest:
                 raise UserError(
                     f"part {index}, rows {chunk.start} to {chunk.stop - 1}: got content of digest "

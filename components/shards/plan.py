@@ -42,6 +42,10 @@ class Plan(Protocol):
         """``ShardSpec.digest`` of the spec that ``cut`` returns."""
         ...
 
+    def code(self) -> frozenset[str]:
+        """SHA-256 of each file of a user's own code that comes back with the parts."""
+        ...
+
     def cut(self, exchange: Exchange, scratch: Path, progress: Progress = silent) -> ShardSpec:
         """Put the parts and what they need into the exchange."""
         ...
@@ -124,6 +128,13 @@ class EncodePlan:
             modalities=self.modalities,
         )
 
+    def code(self) -> frozenset[str]:
+        """SHA-256 of each of the user's own kinds, encoders and targets."""
+        manifest = Accepted.open(self.accepted.path).manifest
+        built = build_modalities(manifest, self.modalities, self.base)
+        chosen = [part for modality in built.values() for part in modality.spec.chosen]
+        return loading.code_digests([*chosen, ("targets", manifest.target.kind)], self.base)
+
     @property
     def _source(self) -> dict[str, str]:
         return {"accepted": self.accepted.digest, "data": self.data.digest, "step": self.step}
@@ -198,6 +209,10 @@ class PredictPlan:
             media=store,
             package=self.package.digest,
         )
+
+    def code(self) -> frozenset[str]:
+        """Answers come without code."""
+        return frozenset()
 
     def _dataset(self) -> Dataset:
         manifest = usable(self.manifest, self.kinds)

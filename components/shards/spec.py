@@ -53,6 +53,10 @@ class ShardSpec(Strict):
             raise ValueError("package: the task predict needs it, the task encode has none")
         return self
 
+    def seal(self) -> str:
+        """SHA-256 of all that a pod acts on: see ``TrainSpec.seal``."""
+        return digest_json(self.model_dump(mode="json"))
+
     def digest(self) -> str:
         """SHA-256 of all that shapes the results of the parts: contents and the cut, not places."""
         return work_digest(

@@ -58,6 +58,14 @@ class TrainSpec(Strict):
             )
         return ref
 
+    def seal(self) -> str:
+        """SHA-256 of all that a pod acts on, except for places.
+
+        A pod receives it with its command and the spec from the exchange, which others may write.
+        """
+        content = self.model_copy(update={"step": None}).digest()
+        return digest_json([content, self.step, self.parts.digest if self.parts else None])
+
     def digest(self) -> str:
         """SHA-256 of all that shapes the weights: contents, not places.
 

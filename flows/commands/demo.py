@@ -112,7 +112,14 @@ def _ask(
     log = home.engines / "demo-serve.log"
     bento = bentos.bento_of(home, champion)
     port = PORT if keep else engines.free_port()
-    served = process.start(bento, host=HOST, port=port, version=champion.version, log=log)
+    served = process.start(
+        bento,
+        host=HOST,
+        port=port,
+        version=champion.version,
+        log=log,
+        digest=champion.package_digest,
+    )
     try:
         with Client(served.url) as client:
             return [*_classifications(client, config, result), *_searches(client, config, result)]

@@ -45,8 +45,8 @@ class Assignment(Protocol[T_co]):
         """SHA-256 of all that shapes the result."""
         ...
 
-    def prepare(self, exchange: Exchange, job: str) -> None:
-        """Write what the pods read; the spec last."""
+    def prepare(self, exchange: Exchange, job: str) -> str:
+        """Write what the pods read, the spec last; returns the spec's seal."""
         ...
 
     def result(self, exchange: Exchange, job: str, succeeded: Mapping[str, int]) -> T_co:
@@ -102,7 +102,7 @@ def run(
     cluster = Cluster(config, say=say)
     uid, succeeded = None, {}
     if cluster.exists(name) or not _complete(assignment, exchange, name):
-        assignment.prepare(exchange, name)
+        seal = assignment.prepare(exchange, name)
         inside = f"{config.exchange.inside.rstrip('/')}/{JOBS}/{name}"
         work = Work(
             name=name,
@@ -112,6 +112,7 @@ def run(
             out=inside,
             code=code,
             parts=assignment.parts,
+            seal=seal,
         )
         outcome = _followed(
             cluster,

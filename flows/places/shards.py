@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from components.config.trainer import KubernetesTrainer
+from components.core.files import read_json, write_json
 from components.core.progress import Cleanup, Progress, Say
 from components.exchange.errors import Incomplete
 from components.exchange.exchange import JOBS, OBJECTS, SPEC, Exchange
@@ -54,8 +55,13 @@ def run(
     # Pods that work alone, whatever the block says about training together.
     alone = trainer.model_copy(update={"nodes": 1, "min_nodes": None})
     done = jobs.run(work, config=alone, run_id=run_id, state=scratch, say=say)
-    chunks = folders(done.exchange, done.job, done.result, scratch)
-    return Parts(rows=work.rows, folders=chunks, clean=done.clean)
+
+    def clean() -> None:
+        done.clean()
+        work.sealed(done.job).unlink(missing_ok=True)
+
+    chunks = folders(done.exchange, done.job, done.result, scratch, plan.code())
+    return Parts(rows=work.rows, folders=chunks, clean=clean)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,15 +83,21 @@ class _InParts:
     def digest(self) -> str:
         return self.plan.digest()
 
-    def prepare(self, exchange: Exchange, job: str) -> None:
-        """Cut the data; what an earlier run has cut is kept if all of it is still there."""
+    def prepare(self, exchange: Exchange, job: str) -> str:
+        """Cut the data; what this state folder's runs have cut is kept if all of it is there."""
         spec = self._spec(exchange, job)
         if spec is not None:
             needed = {part.records for part in spec.parts} | ({spec.package} - {None})
             if {f"{digest}.json" for digest in needed} <= set(exchange.names(OBJECTS)):
-                return
+                return spec.seal()
         spec = self.plan.cut(exchange, self.scratch, self.progress)
+        write_json(self.sealed(job), {"seal": spec.seal()})
         exchange.write_json(f"{JOBS}/{job}/{SPEC}", spec.model_dump(mode="json"))
+        return spec.seal()
+
+    def sealed(self, job: str) -> Path:
+        """Where the seal of what was cut is remembered: the exchange may be written by others."""
+        return self.scratch / f"{job}.seal.json"
 
     def result(
         self, exchange: Exchange, job: str, succeeded: Mapping[str, int]
@@ -107,9 +119,10 @@ class _InParts:
             self.progress(self.task, sum(self._rows_done.values()), self.rows)
 
     def _spec(self, exchange: Exchange, job: str) -> ShardSpec | None:
-        """The spec of a job that was cut before, if it is of this work."""
+        """The spec of a job that was cut here before, if it is of this work."""
         try:
+            seal = read_json(self.sealed(job))["seal"]
             spec = ShardSpec.model_validate_json(exchange.read(f"{JOBS}/{job}/{SPEC}"))
         except FileNotFoundError:
             return None
-        return spec if spec.digest() == self.plan.digest() else None
+        return spec if (spec.digest(), spec.seal()) == (self.plan.digest(), seal) else None

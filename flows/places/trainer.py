@@ -52,7 +52,7 @@ def train(
 
     training = _Training(spec=spec, config=trainer, progress=progress, say=say)
     done = jobs.run(training, config=trainer, run_id=run, state=checkpoints, say=say)
-    done.exchange.fetch_attempt(done.job, done.result, out)
+    done.exchange.fetch_attempt(done.job, done.result, out, handover.code(spec))
     return done.clean
 
 
@@ -73,8 +73,8 @@ class _Training:
     def digest(self) -> str:
         return handover.work_digest(self.spec)
 
-    def prepare(self, exchange: Exchange, job: str) -> None:
-        handover.prepare(self.spec, exchange, job, self.config.exchange.pod_uri)
+    def prepare(self, exchange: Exchange, job: str) -> str:
+        return handover.prepare(self.spec, exchange, job, self.config.exchange.pod_uri).seal()
 
     def result(self, exchange: Exchange, job: str, succeeded: Mapping[str, int]) -> str:
         return handover.complete(exchange, job, sorted(succeeded, key=lambda t: succeeded[t]))

@@ -4,6 +4,7 @@ import socket
 
 import pytest
 
+from components.core.refs import digest_folder
 from serving.bento import build
 from serving.client import Client
 from serving.process import start, stop
@@ -25,7 +26,10 @@ def bento(tmp_path_factory):
 @pytest.fixture(scope="session")
 def endpoint(bento, tmp_path_factory):
     log = tmp_path_factory.mktemp("log") / "serve.log"
-    endpoint = start(bento, host="localhost", port=free_port(), version=3, log=log)
+    endpoint = start(
+        bento, host="localhost", port=free_port(), version=3, log=log,
+        digest=digest_folder(packed().package),
+    )  # fmt: skip
     yield endpoint
     stop(endpoint)
 

@@ -22,7 +22,7 @@ def test_the_package_in_a_bento_is_found(bento, tmp_path):
 
 def test_a_package_at_a_uri_is_fetched_whole(tmp_path):
     fsspec.filesystem("memory").put(f"{packed().package}/", "/models/tiny/", recursive=True)
-    found = package("memory://models/tiny", None, tmp_path)
+    found = package("memory://models/tiny", digest_folder(packed().package), tmp_path)
     assert found == tmp_path / "package"
     assert digest_folder(found) == digest_folder(packed().package)
 
