@@ -14,7 +14,10 @@ import pytest
 
 from components.config.home import find
 from components.core.errors import UsageError, UserError
+from components.core.files import write_json
 from components.core.refs import digest_folder
+from components.model.listing import FILES
+from components.prediction.format import digests as digests_of
 from components.prediction.predictor import Predictor
 from components.registry.ledger import Entry, Ledger
 from components.registry.promotion import Promotion
@@ -133,18 +136,25 @@ def test_a_server_that_does_not_start_is_stopped_and_its_log_is_shown(tmp_path, 
     assert not listens(port)
 
 
-def registered(home, *digests):
-    """Versions 1, 2, ... of the same package in the ledger."""
-    package = home.root / "package"
-    if not package.exists():
-        home.root.mkdir(parents=True)
-        package.symlink_to(packed().package)
-    for version, digest in enumerate(digests, 1):
+def registered(home, versions=1):
+    """Versions 1, 2, ... in the ledger: the package, and copies of it with another card."""
+    home.root.mkdir(parents=True, exist_ok=True)
+    digests = []
+    for version in range(1, versions + 1):
+        package = home.root / f"package-{version}"
+        if version == 1:
+            package.symlink_to(packed().package)
+        else:
+            shutil.copytree(packed().package, package)
+            (package / "card.md").write_text(f"# Another card: {version}\n")
+            write_json(package / FILES, {"files": digests_of(package)})
+        digests.append(digest_folder(package))
         entry = Entry(
-            time=NOW, model="tiny", kind="registration", version=version, package_digest=digest,
-            actor="gate", details={"package": "package"},
+            time=NOW, model="tiny", kind="registration", version=version,
+            package_digest=digests[-1], actor="gate", details={"package": package.name},
         )  # fmt: skip
         Ledger(home.ledger).append(entry)
+    return digests
 
 
 def promoted(home, version, digest):
@@ -179,14 +189,14 @@ def supervisor(home, port):
 def test_supervise_follows_the_champion_and_ends_clean(tmp_path, bento):
     """The first Bento is installed as in a run, the second one is built."""
     home, port = find(tmp_path / ".concord"), free_port()
-    registered(home, "1" * 64, "2" * 64)
+    one, two = registered(home, 2)
     bentos.install(home, Promotion(home, "tiny").versions().all()[0], bento)
-    promoted(home, 1, "1" * 64)
+    promoted(home, 1, one)
     process = supervisor(home, port)
     try:
         wait_for(lambda: version_at(port) == 1)
         children = psutil.Process(process.pid).children(recursive=True)
-        promoted(home, 2, "2" * 64)
+        promoted(home, 2, two)
         wait_for(lambda: version_at(port) == 2)
         assert not any(child.is_running() for child in children)
         children = psutil.Process(process.pid).children(recursive=True)
@@ -225,7 +235,7 @@ def test_no_server_outlives_a_launcher_that_was_killed(bento, tmp_path):
 
 def test_installing_a_bento_twice_changes_nothing_and_new_code_replaces_it(tmp_path, bento):
     home = find(tmp_path / ".concord")
-    registered(home, "1" * 64)
+    registered(home)
     (version,) = Promotion(home, "tiny").versions().all()
     bentos.install(home, version, bento)
     installed = bentos.bento_of(home, version)
@@ -243,10 +253,10 @@ def test_without_a_champion_it_says_what_to_do(tmp_path):
     home = find(tmp_path / "home")
     with pytest.raises(UserError, match=r"no champion.*concord run"):
         follow.supervise(home, "tiny", host="127.0.0.1", port=free_port(), told=print)
-    registered(home, "1" * 64)
+    (one,) = registered(home)
     with pytest.raises(UserError, match="did you mean 'tiny'"):
         follow.supervise(home, "tinny", host="127.0.0.1", port=free_port(), told=print)
-    promoted(home, 1, "1" * 64)
-    (home.root / "package").unlink()
+    promoted(home, 1, one)
+    (home.root / "package-1").unlink()
     with pytest.raises(UserError, match="missing from"):
         follow.supervise(home, "tiny", host="127.0.0.1", port=free_port(), told=print)

@@ -315,7 +315,7 @@ def test_a_users_own_encoder_travels_with_the_parts(data, tmp_path):
     for name in ("joined", "alone"):
         (tmp_path / name).mkdir()
     given = {"accepted": data / "accepted", "modalities": options, "base": mine.parent}
-    pieces = folders(exchange, JOB, chunks, tmp_path)
+    pieces = folders(exchange, JOB, chunks, tmp_path, plan.code())
     join_features(chunks=pieces, out=tmp_path / "joined", **given)
     cache = tmp_path / "cache"
     encode(data_uri=str(data / "data"), cache=cache, out=tmp_path / "alone", **given)
