@@ -1,5 +1,6 @@
 """Imports a small table in this process and looks at what came out."""
 
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,8 +39,8 @@ class Imported:
 
 
 def imported(source: Path, **options: object) -> Imported:
-    """Import ``source`` beside itself."""
-    target = source.with_name(source.name + ".set")
+    """Import ``source`` into a new folder beside it."""
+    target = Path(tempfile.mkdtemp(dir=source.parent)) / "set"
     report = import_dataset(source, target, **options)  # type: ignore[arg-type]
     return Imported(
         columns=pq.read_table(target / "records.parquet").to_pydict(),

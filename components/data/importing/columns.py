@@ -31,7 +31,7 @@ def plain(table: pa.Table, report: Report) -> pa.Table:
             report.columns.setdefault(name, why)
         elif pa.types.is_struct(column.type) and (lost := _without_bytes(column, changed)):
             report.notes.append(f"column {name!r}: {lost:,} cells have a path but no bytes")
-        if not _is_storable(changed.type):
+        if not _is_storable(changed):
             changed = pa.chunked_array([pa.array([_said(v) for v in column.to_pylist()])])
         table = table.set_column(place, name, changed)
     return table
@@ -83,10 +83,22 @@ def _decoded(column: pa.ChunkedArray) -> pa.ChunkedArray:
         stored = pa.chunked_array([c.storage for c in column.chunks], kind.storage_type)
         return _decoded(stored)
     if pa.types.is_dictionary(kind):
-        return _decoded(column.cast(kind.value_type))
+        parts = [_plain_text(c.dictionary).take(c.indices) for c in column.chunks]
+        return _decoded(pa.chunked_array(parts, _plain_text_type(kind.value_type)))
     if pa.types.is_run_end_encoded(kind):
         return _decoded(pc.run_end_decode(column))
     return column
+
+
+def _plain_text(values: pa.Array) -> pa.Array:
+    return values.cast(_plain_text_type(values.type))
+
+
+def _plain_text_type(kind: pa.DataType) -> pa.DataType:
+    """Dictionaries of views have few kernels."""
+    if pa.types.is_string_view(kind):
+        return pa.large_string()
+    return pa.large_binary() if pa.types.is_binary_view(kind) else kind
 
 
 def _whole(column: pa.ChunkedArray) -> tuple[pa.ChunkedArray, str]:
@@ -104,7 +116,11 @@ def _decimal(column: pa.ChunkedArray) -> tuple[pa.ChunkedArray, str]:
 
 
 def _temporal(column: pa.ChunkedArray) -> tuple[pa.ChunkedArray, str]:
-    return column, f"{column.type}, and no kind reads dates or times"
+    return column, f"dates, times or spans of time ({column.type}), which no kind reads"
+
+
+def _map(column: pa.ChunkedArray) -> tuple[pa.ChunkedArray, str]:
+    return column, "mappings, which no kind reads"
 
 
 def _list(column: pa.ChunkedArray) -> tuple[pa.ChunkedArray, str]:
@@ -141,6 +157,7 @@ _CONVERSIONS = (
     (pa.types.is_integer, _whole),
     (pa.types.is_decimal, _decimal),
     (pa.types.is_struct, _struct),
+    (pa.types.is_map, _map),
     (pa.types.is_list, _list),
     (pa.types.is_large_list, _list),
     (pa.types.is_fixed_size_list, _list),
@@ -162,9 +179,9 @@ def _without_bytes(column: pa.ChunkedArray, changed: pa.ChunkedArray) -> int:
     return int(pc.sum(pc.and_(pc.is_null(changed), paths)).as_py() or 0)
 
 
-def _is_storable(kind: pa.DataType) -> bool:
+def _is_storable(column: pa.ChunkedArray) -> bool:
     try:
-        pq.write_table(pa.schema([("column", kind)]).empty_table(), io.BytesIO())
+        pq.write_table(pa.table({"column": column.slice(0, 1)}), io.BytesIO())
     except (pa.ArrowException, NotImplementedError):
         return False
     return True

@@ -78,7 +78,7 @@ def import_dataset(
     kept = {*roles.values(), *report.columns}
     if read.is_text:
         table = numbered(table, kept, read.decimal_comma, report)
-    report.records = table.num_rows
+    report.records, report.notes = table.num_rows, list(dict.fromkeys(report.notes))
     uses: dict[str, Use] = {}
     for column in table.column_names:
         if column in roles.values() or column in report.columns:

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from components.core.errors import UserError
 from components.data.importing.encodings import opened
+from components.data.importing.numbers import as_numbers
 from components.data.importing.report import Report
 
 _DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
@@ -89,9 +90,16 @@ def _read(
     with opened(source, encoding) as file:
         rows = _rows(file, delimiter, quoting)
         _, header = next(rows, (1, []))
-        names = _names(header, report)
+        nameless = _nameless(header)
+        names = [nameless.get(place, name) for place, name in enumerate(header)]
         schema = pa.schema([(name, pa.string()) for name in names])
-        return pa.Table.from_batches(list(_batches(rows, schema)), schema)
+        table = pa.Table.from_batches(list(_batches(rows, schema)), schema)
+    for place, name in nameless.items():
+        report.notes.append(f"header: column {place + 1} has no name; it is {name!r}")
+        found = as_numbers(table.column(place))
+        if found is not None and pa.types.is_integer(found[0].type):
+            report.columns[name] = "whole numbers without a name, as the index of a table has"
+    return table
 
 
 def _rows(file: Iterable[str], delimiter: str, quoting: Quoting) -> Iterator[Row]:
@@ -136,17 +144,13 @@ def _batches(rows: Iterator[Row], schema: pa.Schema) -> Iterator[pa.RecordBatch]
         )
 
 
-def _names(header: list[str], report: Report) -> list[str]:
-    """Names of the columns as they stand; the nameless ones are numbered."""
-    names = list(header)
+def _nameless(header: list[str]) -> dict[int, str]:
+    """Names for the places of columns without one."""
+    names: dict[int, str] = {}
     for place, name in enumerate(header):
         if not name.strip():
-            names[place] = _new(f"column_{place + 1}", names)
-            report.notes.append(f"header: column {place + 1} has no name; it is {names[place]!r}")
+            new = f"column_{place + 1}"
+            while new in header:
+                new += "_"
+            names[place] = new
     return names
-
-
-def _new(name: str, taken: list[str]) -> str:
-    while name in taken:
-        name += "_"
-    return name

@@ -77,7 +77,7 @@ def _chosen(source: Path, head: bytes, encoding: str | None) -> str:
 
 def _place(source: Path, name: str, error: UnicodeError) -> str:
     """Line, column and byte of the first fault, found by decoding the whole file once more."""
-    plain = name.removesuffix("-sig")
+    plain = name.removesuffix("-sig").upper()
     with _binary(source) as file:
         data = file.read()
     try:

@@ -35,8 +35,13 @@ def read_json_lines(source: Path, encoding: str | None, report: Report) -> pa.Ta
 def _row(source: Path, number: int, line: str) -> dict[str, Any]:
     try:
         row = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{source}, line {number}: not JSON ({error})") from error
+    except json.JSONDecodeError as error:
+        where = f"{source}, line {number}, column {error.colno}"
+        raise UserError(
+            f"{where}: not JSON ({error.msg}); wanted one object in each line"
+        ) from error
+    except RecursionError as error:
+        raise UserError(f"{source}, line {number}: nested too deeply") from error
     if not isinstance(row, dict):
         raise UserError(
             f"{source}, line {number}: got a {type(row).__name__}, wanted an object with columns"

@@ -46,10 +46,10 @@ def with_roles(
         if name not in table.column_names and (role, name) != ("split", HASH):
             raise UsageError(f"--{role}: {unknown_name('column', name, table.column_names)}")
     label = _label(table, source, named, report)
-    texts = {label: _texts(table, label)}
+    texts = {label: _texts(table, label, source)}
     roles = {"label": label}
     if (group := _first(table, "group", named)) is not None:
-        roles["group"], texts[group] = group, _texts(table, group)
+        roles["group"], texts[group] = group, _texts(table, group, source)
     if (found := _id(table, source, named, report)) is not None:
         roles["id"], texts[found[0]] = found
     else:
@@ -79,14 +79,14 @@ def _first(table: pa.Table, role: str, named: Mapping[str, str]) -> str | None:
     return next(iter(_named(table, role, named)), None)
 
 
-def _texts(table: pa.Table, column: str) -> list[str | None]:
+def _texts(table: pa.Table, column: str, source: Path) -> list[str | None]:
     try:
         return [None if is_empty(v) else as_text(v) for v in table[column].to_pylist()]
     except ValueError as error:
         kind = table[column].type
         raise UserError(
-            f"column {column!r}: got {kind}, wanted one text or number in each cell ({error}); "
-            "name another column with --label, --id, --group or --split"
+            f"{source}: column {column!r}: got {kind}, wanted one text or number in each cell "
+            f"({error}); name another column with --label, --id, --group or --split"
         ) from error
 
 
@@ -98,12 +98,15 @@ def _label(table: pa.Table, source: Path, named: Mapping[str, str], report: Repo
             f"{', '.join(NAMES['label'])} with the class; name yours with --label COLUMN"
         )
     label, *others = found
+    for other in [c for c in others if c.strip().casefold() == label.strip().casefold()]:
+        report.columns[other] = f"it has the name of {label!r}, which is the label"
+        others.remove(other)
     if others:
         report.notes.append(
             f"label: column {label!r}; {_listed(others)} may be one too "
             "(choose with --label COLUMN), and is no feature if it gives the class away"
         )
-    cells = [c for c in _texts(table, label) if c is not None]
+    cells = [c for c in _texts(table, label, source) if c is not None]
     classes = Counter(cells)
     for marker in sorted(c for c in classes if c.strip().casefold() in _MARKERS):
         report.notes.append(
@@ -124,7 +127,7 @@ def _id(
 ) -> tuple[str, list[str | None]] | None:
     """The first column that gives each record an id of its own; the others are no features."""
     for column in _named(table, "id", named):
-        cells = _texts(table, column)
+        cells = _texts(table, column, source)
         why = _unfit(cells)
         if not why:
             return column, cells
@@ -166,7 +169,7 @@ def _split(
         return None
     for column in _named(table, "split", named):
         surely = "split" in named or column.strip().casefold() == "split"
-        cells = _texts(table, column)
+        cells = _texts(table, column, source)
         words = {c: split_of(c) for c in dict.fromkeys(cells) if c is not None}
         if not words:
             continue
@@ -177,6 +180,9 @@ def _split(
                 f"name another column with --split COLUMN, or let a hash decide with --split {HASH}"
             )
         if odd:
+            report.columns[column] = (
+                f"{_listed(odd)} are no words for splits; it may be about the split all the same"
+            )
             continue
         if "train" not in words.values():
             raise UserError(

@@ -37,8 +37,8 @@ def use_of(name: str, column: pa.ChunkedArray, base: Path, *, outside: bool = Fa
     Kinds of media come first, then kinds with fields, because a few short texts that recur are more
     likely categories than text.
     """
-    seen = None if column.null_count == len(column) else _seen(column, base)
-    if seen is None or seen.cells == 0:
+    seen = _seen(column, base)
+    if seen.cells == 0:
         return "all its cells are empty"
     if seen.is_number:
         if _INDEX.fullmatch(name.strip()):
@@ -72,9 +72,11 @@ def _seen(column: pa.ChunkedArray, base: Path) -> Column:
             is_file=lambda v: (base / v).is_file(),
         )
     if is_bytes(column):
-        cells = column.drop_null()
+        cells = column.filter(pc.greater(pc.binary_length(column), 0))
         blobs = (cells[row].as_py() for row in _spread(range(len(cells)), _BLOBS))
-        return Column(blobs=tuple(filter(None, blobs)), cells=len(cells))
+        return Column(blobs=tuple(blobs), cells=len(cells))
+    if pa.types.is_floating(kind):
+        column = column.filter(pc.invert(pc.is_nan(column)))
     numeric = (pa.types.is_boolean, pa.types.is_integer, pa.types.is_floating)
     return Column(
         is_number=any(test(kind) for test in numeric),
@@ -100,7 +102,7 @@ def _is_numbering(column: pa.ChunkedArray) -> bool:
 
 
 def _why_none(seen: Column, column: pa.ChunkedArray) -> str:
-    if seen.blobs or is_bytes(column):
+    if seen.blobs:
         return f"bytes that no kind reads; they begin with {seen.blobs[0][:8].hex(' ')}"
     if seen.texts:
         if as_numbers(column) is not None:
