@@ -84,7 +84,9 @@ def test_parts_named_by_split_are_one_table(tmp_path: Path):
     for number, name in enumerate(
         ["train-00000-of-00002", "train-00001-of-00002", "test-0", "val"]
     ):
-        table = pa.table({"label": ["a", "b"], "title": [f"one thing {number}", f"two things {number}"]})
+        table = pa.table(
+            {"label": ["a", "b"], "title": [f"one thing {number}", f"two things {number}"]}
+        )
         pq.write_table(table, folder / "deep" / f"{name}.parquet")
     (folder / "README.md").write_text("about")
     found = imported(folder)
