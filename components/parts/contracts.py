@@ -1,7 +1,7 @@
 """The protocols of kinds, encoders and targets, without torch."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from components.core.errors import BadInput
 
@@ -66,6 +66,19 @@ class Kind(Protocol):
 
     def example(self) -> Any:  # noqa: ANN401
         """A valid value as sent over HTTP."""
+        ...
+
+
+@runtime_checkable
+class Costly(Protocol):
+    """A kind whose values may be much larger decoded than raw, as those of media are."""
+
+    def cost(self, raw: Raw, detail: int = 0) -> int:
+        """Bytes of memory that ``decode`` takes at most, told without decoding.
+
+        Raises:
+            BadInput: a value that ``decode`` would refuse as well.
+        """
         ...
 
 
@@ -176,6 +189,13 @@ class Target(Protocol):
     def row(self, probabilities: "NDArray[np.floating]") -> dict[str, Any]:
         """One row of an answer table, from the probabilities ``(width,)`` of a record."""
         ...
+
+
+def cost(kind: Kind, raw: Raw, detail: int = 0) -> int:
+    """Bytes of memory that decoding a value takes: what its kind says, else its own size."""
+    if isinstance(kind, Costly):
+        return kind.cost(raw, detail)
+    return len(raw) if isinstance(raw, bytes | str) else 0
 
 
 def decoded(

@@ -210,7 +210,7 @@ def test_what_a_file_states_about_its_values_counts(data, expected):
         (np.array([[0, np.inf]], np.float32), "infinite or not numbers"),
         (np.array([[0, 255]], np.float32), "floats from 0 to 255, wanted values from 0 to 1, or"),
         (np.array([[-0.5, 1]], np.float32), "floats from -0.5 to 1"),
-        (np.array([[7, 7]], np.float32), "levels: "),
+        (np.array([[7, 7]], np.float32), "levels: .BLACK, WHITE."),
         (np.array([[0, 70000]], np.int32), "signed whole numbers of 32 bits from 0 to 70,000"),
         (np.array([[0, 200]], np.int32), "some above 255"),
         (np.array([[-1, 300]], np.int32), "from -1 to 300"),

@@ -5,6 +5,7 @@ EPS, PSD, PDF and the like are never opened.
 """
 
 import io
+from collections.abc import Iterator
 from functools import cache
 
 from PIL import Image, features
@@ -75,6 +76,9 @@ UNREAD = {
 """Suffixes of pictures that are not read, and what to do about each."""
 
 
+_STRIP_PIXELS = 1 << 18
+
+
 def opened(data: bytes) -> Image.Image:
     """Read the header only.
 
@@ -93,6 +97,14 @@ def named(data: bytes) -> str | None:
         if accepts is not None and accepts(data[:16]) is True:
             return name
     return None
+
+
+def strips(picture: Image.Image) -> Iterator[tuple[int, int, int, int]]:
+    """Boxes of some rows each, so that converting one by one takes little memory."""
+    width, height = picture.size
+    rows = max(1, _STRIP_PIXELS // width)
+    for top in range(0, height, rows):
+        yield 0, top, width, min(top + rows, height)
 
 
 @cache

@@ -28,13 +28,21 @@ def clear_of_16_bits(picture: Image.Image) -> tuple[int, ...] | None:
 def make_clear(picture: Image.Image, colour: tuple[int, ...], data: bytes) -> None:
     """Give a loaded picture with 16-bit colours an alpha channel that hides one colour."""
     del picture.info["transparency"]
-    with formats.opened(data) as second:
+    hidden = Image.new("L", picture.size, 255)
+    with formats.opened(data) as low:
         # Read as if the other byte came first, the low bytes are what is kept.
-        second.tile = [second.tile[0]._replace(args="RGB;16L")]  # type: ignore[attr-defined]
-        low = np.asarray(second)
-    wanted = np.array(colour)
-    same = (np.asarray(picture) == wanted >> 8) & (low == (wanted & 255))
-    picture.putalpha(Image.fromarray(np.where(same.all(axis=2), 0, 255).astype(np.uint8)))
+        low.tile = [low.tile[0]._replace(args="RGB;16L")]  # type: ignore[attr-defined]
+        low.load()
+        for box in formats.strips(picture):
+            same = [
+                (np.asarray(part.crop(box)) == np.array(wanted, np.uint8)).all(axis=2)
+                for part, wanted in (
+                    (picture, [c >> 8 for c in colour]),
+                    (low, [c & 255 for c in colour]),
+                )
+            ]
+            hidden.paste(0, box, Image.fromarray(same[0] & same[1]))
+    picture.putalpha(hidden)
 
 
 def _raw_mode(picture: Image.Image) -> str:

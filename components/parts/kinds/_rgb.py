@@ -17,7 +17,6 @@ What has no known range is refused, as is what is not finite; ``levels`` then sa
 what is white. Colour profiles are not applied.
 """
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -25,10 +24,9 @@ from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin
 
 from components.core.errors import BadInput
+from components.parts.kinds import _formats as formats
 
 _DEEP = {"I", "F", "I;16", "I;16L", "I;16B", "I;16N"}
-_STRIP_PIXELS = 1 << 18
-"""Pixels converted at once, so that a conversion needs little memory beside its result."""
 _TURNED = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -40,7 +38,6 @@ _TURNED = {
 }
 _BITS, _PHOTOMETRIC, _SAMPLE_FORMAT, _STATED = 258, 262, 339, (340, 341)
 _SIGNED = 2
-_ASK = "or `levels: [BLACK, WHITE]` among the options of the modality"
 
 Levels = tuple[float, float]
 
@@ -63,7 +60,7 @@ def upright_rgb(picture: Image.Image, levels: Levels | None, field: str) -> Imag
         rgb = picture
     else:
         rgb = Image.new("RGB", picture.size)
-        for box in _strips(picture):
+        for box in formats.strips(picture):
             rgb.paste(_flat(picture.crop(box)), box)
     return rgb if turn is None else rgb.transpose(turn)
 
@@ -73,13 +70,6 @@ def _orientation(picture: Image.Image) -> int:
         return int(picture.getexif().get(0x0112, 1))
     except Exception:  # Exif data may be damaged in any way, and the picture is sound
         return 1
-
-
-def _strips(picture: Image.Image) -> Iterator[tuple[int, int, int, int]]:
-    width, height = picture.size
-    rows = max(1, _STRIP_PIXELS // width)
-    for top in range(0, height, rows):
-        yield 0, top, width, min(top + rows, height)
 
 
 def _flat(picture: Image.Image) -> Image.Image:
@@ -117,7 +107,7 @@ def _scaled(picture: Image.Image, levels: Levels | None, field: str) -> Image.Im
         black, white = white, black
     clear = picture.info.get("transparency")
     grey = Image.new("L", picture.size)
-    for box in _strips(picture):
+    for box in formats.strips(picture):
         values = _values(picture, box)
         share = (values.astype(np.float64) - black) / (white - black)
         pixels = np.rint(255 * np.clip(share, 0, 1)).astype(np.uint8)
@@ -130,7 +120,7 @@ def _scaled(picture: Image.Image, levels: Levels | None, field: str) -> Image.Im
 def _extent(picture: Image.Image, field: str) -> tuple[float, float]:
     """The least and the largest value."""
     least, most = np.inf, -np.inf
-    for box in _strips(picture):
+    for box in formats.strips(picture):
         values = _values(picture, box)
         if not np.isfinite(values).all():
             raise BadInput(field, "floats that are infinite or not numbers", "finite ones")
@@ -148,11 +138,12 @@ def _range(picture: Image.Image, least: float, most: float, field: str) -> Level
         signed = _tag(picture, _SAMPLE_FORMAT) == _SIGNED
         wide, what = bits > 16, f"{'signed ' if signed else ''}whole numbers of {bits} bits"
         black, white = 0.0, 2.0 ** (16 if wide else bits - signed) - 1
+    ask = f"or `modalities: {{{field}: {{levels: [BLACK, WHITE]}}}}` in the run's configuration"
     got = f"{what} from {least:,.6g} to {most:,.6g}"
     if least < black or most > white:
-        raise BadInput(field, got, f"values from {black:,.6g} to {white:,.6g}, {_ASK}")
+        raise BadInput(field, got, f"values from {black:,.6g} to {white:,.6g}, {ask}")
     if wide and 0 < most <= 255:
-        raise BadInput(field, got, f"some above 255, as 16-bit data have, {_ASK}")
+        raise BadInput(field, got, f"some above 255, as 16-bit data have, {ask}")
     return black, white
 
 

@@ -19,6 +19,7 @@ from components.core.errors import BadInput
 from components.parts.contracts import Raw
 from components.parts.guess import Column
 from components.parts.kinds import _formats as formats
+from components.parts.kinds import _memory as memory
 from components.parts.kinds import _png as png
 from components.parts.kinds import _rgb as rgb
 
@@ -92,6 +93,11 @@ class Config:
             raise ValueError(f"levels: got {list(self.levels)}, wanted two different numbers")
 
 
+def _side(detail: int) -> int:
+    """The shorter side that a JPEG file may be reduced to; 0 to keep all of it."""
+    return 2 * max(detail, PREVIEW_PIXELS) if detail else 0
+
+
 class ImageKind:
     """Pictures of one modality; decoded they are ``PIL.Image.Image`` in RGB."""
 
@@ -108,6 +114,16 @@ class ImageKind:
             raise BadInput(self.name, f"a file of {len(raw):,} bytes", most)
         return raw
 
+    def cost(self, raw: Raw, detail: int = 0) -> int:
+        """Bytes of memory that decoding takes at most, from the header.
+
+        Raises:
+            BadInput: too large, of a format that is not read, or a damaged header.
+        """
+        data = self.content(raw)
+        with self._open(data) as picture:
+            return memory.needed(picture, data, _side(detail))
+
     def decode(self, raw: Raw, detail: int = 0) -> Image.Image:
         """The whole first frame, upright, in RGB, transparent parts on white.
 
@@ -121,8 +137,7 @@ class ImageKind:
         data = self.content(raw)
         with self._open(data) as picture:
             try:
-                if detail:
-                    side = 2 * max(detail, PREVIEW_PIXELS)
+                if side := _side(detail):
                     picture.draft("RGB", (side, side))
                 png.mend(picture)
                 clear = png.clear_of_16_bits(picture)

@@ -100,3 +100,34 @@ def test_a_preview_names_its_media_type(photo, form):
     small = encoded(photo, form)
     preview = build().preview(small, build().decode(small))
     assert image.preview_type(preview) == f"image/{form.lower()}"
+
+
+def cost(raw, detail=0):
+    return build().cost(raw, detail)
+
+
+def test_the_cost_is_told_by_the_header_and_grows_with_the_pixels(monkeypatch):
+    raws = [encoded(np.zeros((side, side, 3)), "PNG") for side in (100, 200)]
+    monkeypatch.setattr(Image.Image, "load", None)  # nothing is decoded
+    small, large = map(cost, raws)
+    assert large == 4 * small >= 4 * 100 * 100 * 4
+
+
+def test_a_large_photo_costs_what_its_draft_does_unless_it_has_several_scans():
+    photo = np.zeros((1600, 1600, 3))
+    plain = encoded(photo, "JPEG", subsampling=0)
+    progressive = encoded(photo, "JPEG", progressive=True, subsampling=0)
+    assert cost(plain, detail=32) == cost(plain) / 64
+    assert cost(progressive, detail=32) == cost(plain, detail=32) + 1600 * 1600 * 3 * 2
+    thin = encoded(photo, "JPEG", progressive=True, subsampling="4:2:0")
+    assert cost(thin, detail=32) == cost(plain, detail=32) + 1600 * 1600 * 3
+    assert pixels(plain, detail=32).shape[0] == 1600 // 8
+
+
+def test_a_baseline_photo_in_several_scans_costs_as_a_progressive_one_does():
+    """The first scan names one component of three, in the header of the scan."""
+    data = bytearray(encoded(np.zeros((64, 64, 3)), "JPEG"))
+    at = data.index(b"\xff\xda\x00\x0c\x03")
+    assert cost(bytes(data), detail=8) < cost(
+        bytes(data[: at + 4] + b"\1" + data[at + 5 :]), detail=8
+    )
