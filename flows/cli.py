@@ -8,6 +8,7 @@ import typer
 
 from components.core.names import FUSED
 from flows.commands.answer import Answer, give
+from flows.commands.streams import prepare
 from serving.defaults import HITS, HOST, MAX_HITS, PORT
 
 app = typer.Typer(
@@ -508,7 +509,8 @@ def _answer(work: Callable[[], Answer], as_json: bool) -> None:
 
 
 def main() -> None:
-    """Entry point of ``concord``."""
+    """The command line, with streams that can show any answer."""
+    prepare()
     app()
 
 
