@@ -348,7 +348,12 @@ def data_glyphs(
         Path, typer.Argument(metavar="DIR", help="Folder to make; it must not exist.")
     ],
     seed: Annotated[
-        int, typer.Option(help="Seed of the recipe: hidden labels, missing modalities, noise.")
+        int,
+        typer.Option(
+            min=0,
+            max=2**32 - 1,
+            help="Seed of the recipe: hidden labels, missing modalities, noise.",
+        ),
     ] = 0,
     faces: Annotated[
         str, typer.Option(help="`regular` (5,810 pictures) or `all` (47,492).")

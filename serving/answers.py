@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from components.core.errors import BadInput, unknown_name
+from components.core.errors import BadInput, one_of
 from serving import schemas
 from serving.defaults import MAX_HITS
 from serving.schemas import Limits
@@ -102,7 +102,7 @@ class Answers:
         """
         known = self._limits.modalities
         if modality not in known:
-            raise NotThere("modality", repr(modality), unknown_name("modality", modality, known))
+            raise NotThere("modality", repr(modality), one_of(modality, known))
         found = self._predictor.preview(record, modality)
         if found is None:
             raise NotThere(

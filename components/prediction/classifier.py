@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from components.core.errors import BadInput, unknown_name
+from components.core.errors import BadInput, one_of
 from components.core.files import read_json
 from components.core.names import FUSED
 from components.features.spec import Modality
@@ -112,8 +112,8 @@ class Classifier:
     def _check_names(self, record: Record, place: str) -> None:
         for name in record:
             if name not in self.modalities:
-                wanted = unknown_name("modality", name, self.modalities)
-                raise BadInput(f"{place}.{name}", "a value", wanted)
+                wanted = one_of(name, self.modalities)
+                raise BadInput(place, f"an unknown modality {name!r}", wanted)
         if not record:
             raise BadInput(place, "no modality", f"at least one of {', '.join(self.modalities)}")
 
