@@ -7,9 +7,9 @@ from typing import Any, cast
 
 import httpx
 
-from components.core.errors import UserError
+from components.core.errors import UsageError, UserError
 from components.core.names import FUSED
-from serving.defaults import HITS
+from serving.defaults import HITS, URL
 
 _SECONDS = 60.0
 _BUSY = (429, 503)
@@ -21,12 +21,15 @@ class Client:
     Args:
         url: where it answers, such as ``http://127.0.0.1:3000``.
         transport: another way to reach it (tests).
+
+    Raises:
+        UsageError: the address is not one.
     """
 
     def __init__(
         self, url: str, *, seconds: float = _SECONDS, transport: httpx.BaseTransport | None = None
     ) -> None:
-        self.url = url.rstrip("/")
+        self.url = _checked(url).rstrip("/")
         # Proxies of the environment are for the internet, not for the machine's own endpoint.
         self._http = httpx.Client(
             base_url=self.url, timeout=seconds, trust_env=False, transport=transport
@@ -125,6 +128,23 @@ class Client:
             f"{self.url} answered with HTTP {response.status_code} and not as Concord does;"
             " is it the right address?"
         )
+
+
+def _checked(url: str) -> str:
+    """An address that a client can use.
+
+    Raises:
+        UsageError: it is not one.
+    """
+    try:
+        found = httpx.URL(url)
+        found.host.encode("idna")
+        usable = found.scheme in {"http", "https"} and found.host and (found.port or 1) < 2**16
+    except (httpx.InvalidURL, UnicodeError):
+        usable = False
+    if not usable:
+        raise UsageError(f"got the address {url!r}, wanted one such as {URL}")
+    return url
 
 
 def _json(record: Mapping[str, Any]) -> dict[str, Any]:

@@ -113,7 +113,7 @@ class Classifier:
         for name in record:
             if name not in self.modalities:
                 wanted = one_of(name, self.modalities)
-                raise BadInput(place, f"an unknown modality {name!r}", wanted)
+                raise BadInput(f"{place}.{name}", "an unknown modality", wanted)
         if not record:
             raise BadInput(place, "no modality", f"at least one of {', '.join(self.modalities)}")
 

@@ -92,8 +92,7 @@ def _unicode(option: str, text: str) -> str:
     try:
         text.encode()
     except UnicodeEncodeError as error:
-        shown = text.encode("ascii", "backslashreplace").decode()
-        raise UsageError(f"{option}: got {shown!r}, wanted text in UTF-8") from error
+        raise UsageError(f"{option}: got {text!r}, wanted text in UTF-8") from error
     return text
 
 
@@ -103,8 +102,9 @@ def _fields(option: str, text: str) -> dict[str, Any]:
     Raises:
         UsageError: it is something else.
     """
+    _unicode(option, text)
     try:
-        value = json.loads(_unicode(option, text), parse_constant=_not_json)
+        value = json.loads(text, parse_constant=_not_json)
         json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
     except RecursionError as error:
         raise UsageError(f"{option}: its values are nested too deeply") from error
