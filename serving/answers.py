@@ -11,7 +11,7 @@ from serving.schemas import Limits
 
 # Importing torch takes seconds; neither the build of a Bento nor BentoML's own process needs it.
 if TYPE_CHECKING:
-    from components.parts.contracts import Raw
+    from components.prediction.classifier import Record
     from components.prediction.predictor import Predictor
     from components.prediction.searcher import Hit
 
@@ -56,7 +56,7 @@ class Answers:
         predictor = Predictor.load(package, digest=digest)
         return cls(predictor, limits=limits, name=name, version=version)
 
-    def classify(self, records: "Sequence[dict[str, Raw]]") -> list[schemas.Answer]:
+    def classify(self, records: "Sequence[Record]") -> list[schemas.Answer]:
         """The class of each record.
 
         Raises:
@@ -75,7 +75,7 @@ class Answers:
 
     def search(
         self,
-        query: "dict[str, Raw]",
+        query: "Record",
         *,
         by: str | None,
         target: str,

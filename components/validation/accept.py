@@ -87,6 +87,7 @@ def validate(
             read(dataset, {**decoding, **(checks or {})}, seen, progress), data.uri
         ):
             suite = suite or Suite(demands, limits)
+            outcome.tally.inexact |= rules.inexact_columns(chunk.table, manifest)
             bad = _judge(suite, chunk, manifest, demands, outcome)
             _divide(chunk, bad, writers, outcome, seen)
     assert suite is not None

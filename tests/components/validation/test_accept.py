@@ -164,7 +164,7 @@ def test_a_label_outside_the_classes_is_put_aside(tmp_path: Path):
     (bad,) = pq.read_table(tmp_path / "out" / "quarantine" / "records.parquet").to_pylist()
     assert bad["reasons"] == [
         "label known: got 'cart' in column 'label', "
-        "wanted one of the 2 classes that the manifest lists"
+        "wanted one of the 2 classes that the manifest lists (cat, dog)"
     ]
 
 

@@ -120,12 +120,13 @@ def test_hidden_labels_do_not_pass(records):
     ("column", "kind", "wanted"),
     [
         ("size", pa.string(), "numbers"),
-        ("colour", pa.float64(), "text, whole numbers"),
+        ("colour", pa.list_(pa.string()), "text, numbers"),
+        ("colour", pa.duration("s"), "text, numbers"),
         ("tags", pa.int64(), "text with a separator"),
         ("image", pa.int64(), "paths"),
         ("text", pa.binary(), "text"),
-        ("label", pa.float64(), "text or whole numbers"),
-        ("id", pa.list_(pa.string()), "text or whole numbers"),
+        ("label", pa.binary(), "text, numbers"),
+        ("id", pa.list_(pa.string()), "text, numbers"),
         ("split", pa.int64(), "train, val, test"),
     ],
 )
@@ -141,7 +142,8 @@ def test_other_stored_forms_of_a_type_are_fine():
         "size": pa.bool_(),
         "tags": pa.list_(pa.string()),
         "image": pa.binary(),
-        "colour": pa.dictionary(pa.int8(), pa.string()),
+        "colour": pa.date32(),
+        "group": pa.float64(),
     }
     kinds |= {"label": pa.int64(), "text": pa.large_string(), "bonus": pa.decimal128(5, 2)}
     assert rules.schema_problems(pa.schema(list((COLUMNS | kinds).items())), _manifest()) == []
