@@ -1,14 +1,18 @@
 """A client of a running endpoint; a refused request raises one clear sentence."""
 
 import base64
+import math
 from collections.abc import Mapping, Sequence
+from datetime import date, time
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, cast
 
 import httpx
 
-from components.core.errors import UsageError, UserError
+from components.core.errors import BadInput, UsageError, UserError
 from components.core.names import FUSED
+from components.core.values import as_text, is_empty, plain
 from serving.defaults import HITS, URL
 
 _SECONDS = 60.0
@@ -148,10 +152,28 @@ def _checked(url: str) -> str:
 
 
 def _json(record: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: _value(value) for name, value in record.items() if value is not None}
+    return {name: _value(name, value) for name, value in record.items() if value is not None}
 
 
-def _value(value: object) -> object:
+def _value(name: str, value: object) -> object:
     if isinstance(value, Path):
         value = value.read_bytes()
-    return base64.b64encode(value).decode("ascii") if isinstance(value, bytes) else value
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode("ascii")
+    if isinstance(value, Mapping):
+        return {column: _cell(f"{name}.{column}", cell) for column, cell in value.items()}
+    return value
+
+
+def _cell(where: str, cell: Any) -> Any:  # noqa: ANN401
+    """A field as JSON holds it, from a data set or a data frame."""
+    cell = plain(cell)
+    if is_empty(cell):
+        return None
+    if isinstance(cell, list | tuple | set):
+        return [_cell(where, member) for member in cell]
+    if isinstance(cell, Decimal):
+        cell = float(cell)
+    if isinstance(cell, float) and not math.isfinite(cell):
+        raise BadInput(where, repr(cell), "a finite number or null")
+    return as_text(cell) if isinstance(cell, date | time) else cell

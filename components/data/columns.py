@@ -46,4 +46,6 @@ def _plain(column: pa.Array, kind: pa.DataType) -> pa.Array:
         return pa.array([None if v is None else str(v) for v in column.to_pylist()], kind)
     if isinstance(column.type, pa.BaseExtensionType):
         return _plain(column.storage, kind)
+    if pa.types.is_list_view(column.type) or pa.types.is_large_list_view(column.type):
+        return pa.array(column.to_pylist(), kind)  # pyarrow 25 casts them to invalid arrays
     return column.cast(kind)

@@ -10,7 +10,7 @@ from datetime import date, time
 from decimal import Decimal
 from typing import Any
 
-from components.core.errors import BadInput, unknown_name
+from components.core.errors import BadInput, one_of
 from components.core.values import as_text, is_empty, plain
 from components.parts.contracts import Raw, RawType
 
@@ -94,9 +94,8 @@ class Reading:
         if not isinstance(value, Mapping):
             raise BadInput(self._name, _shown(value), "fields by column name")
         if unknown := sorted(str(c) for c in value if c not in self._columns):
-            hint = unknown_name("column", unknown[0], self._columns)
             field = f"{self._name}.{unknown[0]}"
-            raise BadInput(field, "an unknown column", f"a column of the modality ({hint})")
+            raise BadInput(field, "an unknown column", one_of(unknown[0], self._columns))
         fields = {column: read(value.get(column)) for column, read in self._columns.items()}
         return fields if any(cell is not None for cell in fields.values()) else None
 

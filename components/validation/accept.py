@@ -17,6 +17,7 @@ from components.config.run import DataConfig
 from components.core.errors import UserError
 from components.core.files import write_json, written_aside
 from components.core.progress import Progress, silent
+from components.data.importing.split_words import split_of
 from components.data.labels import visible_ids
 from components.data.manifest import RESERVED, Manifest, load_manifest
 from components.data.reader import Dataset
@@ -136,7 +137,9 @@ def _reason(rule: Rule, value: object, key: str | None) -> str:
             return f"{rule.name}: got none, wanted {rule.says}"
         case "given":
             return f"{rule.name}: got nothing in column {rule.column!r}, wanted {rule.says}"
-    return f"{rule.name}: got {value!r} in column {rule.column!r}, wanted {rule.says}"
+    means = split_of(str(value)) if rule.name == "split known" else None
+    mend = f"; write {means!r}" if means else ""
+    return f"{rule.name}: got {value!r} in column {rule.column!r}, wanted {rule.says}{mend}"
 
 
 def _frame(chunk: Chunk, manifest: Manifest) -> Any:  # noqa: ANN401

@@ -36,7 +36,7 @@ def steps_for(config: RunConfig, manifest: Manifest, base: Path | None = None) -
     return (
         Step(
             name="validate",
-            version=2,  # 2: the manifest names the type of raw values
+            version=3,  # 2: the manifest names the type of raw values; 3: one rule reads values
             inputs={"data": "data"},
             config={
                 "labels": config.data.labels and config.data.labels.model_dump(),
