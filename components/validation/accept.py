@@ -15,7 +15,9 @@ import pyarrow.parquet as pq
 
 from components.config.run import DataConfig
 from components.core.errors import UserError
+from components.core.failures import ended
 from components.core.files import write_json, written_aside
+from components.core.places import in_utf8
 from components.core.progress import Progress, silent
 from components.data.importing.split_words import split_of
 from components.data.labels import visible_ids
@@ -339,18 +341,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="put the Data Docs here: they contain the time, everything else is reproducible",
     )
     chosen = parser.parse_args(arguments)
-    try:
+
+    def work() -> None:
+        data = DataConfig(uri=in_utf8(chosen.data), manifest=chosen.manifest)
         with written_aside(chosen.out) as folder:
-            validate(data=DataConfig(uri=chosen.data, manifest=chosen.manifest), out=folder)
+            validate(data=data, out=folder)
             if chosen.docs is not None:
                 with written_aside(chosen.docs) as docs:
                     shutil.move(folder / "data_docs", docs / "site")
-    except UserError as error:
-        sys.stderr.write(f"{error}\n")
-        return error.exit_code
-    summary = json.loads((chosen.out / "summary.json").read_text(encoding="utf-8"))
-    sys.stdout.write(json.dumps(summary, indent=1) + "\n")
-    return 0
+        summary = json.loads((chosen.out / "summary.json").read_text(encoding="utf-8"))
+        sys.stdout.write(json.dumps(summary, indent=1) + "\n")
+
+    return ended(work)
 
 
 if __name__ == "__main__":

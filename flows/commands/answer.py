@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from components.core.errors import UserError
+from components.core.failures import told
 from components.core.loopback import reach_directly
-from flows.commands.failures import told
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,8 +6,8 @@ from typing import Any, NoReturn
 
 from components.config.home import find
 from components.core.errors import UsageError
+from components.core.failures import told
 from flows.commands.answer import Answer, table
-from flows.commands.failures import told
 from flows.commands.registry import only_model
 from flows.display import console
 from serving.defaults import URL

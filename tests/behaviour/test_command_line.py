@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from components.core.failures import told
 from flows import cron
 from flows.cli import app
 from flows.commands.answer import Answer, give
 from flows.commands.data import _named
-from flows.commands.failures import told
 from serving.client import Client
 
 ROOT = Path(__file__).parents[2]

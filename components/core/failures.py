@@ -3,7 +3,11 @@
 import errno
 import os
 import re
+import sys
+from collections.abc import Callable
 from pathlib import Path
+
+from components.core.errors import UserError
 
 _DISK = (
     "free disk space (`concord runs clean` removes outputs of old runs) "
@@ -29,6 +33,24 @@ _REMEDIES = {
     errno.ECONNREFUSED: "nobody listens there; see whether the server runs",
 }
 _DENIED = (errno.EACCES, errno.EPERM)
+
+
+def ended(work: Callable[[], int | None]) -> int:
+    """The exit code of a small program; a failure that is not its own is one sentence.
+
+    Args:
+        work: does everything; None means success.
+    """
+    try:
+        return work() or 0
+    except UserError as error:
+        message, code = str(error), error.exit_code
+    except OSError as error:
+        message, code = told(error), 1
+    except KeyboardInterrupt:
+        message, code = "interrupted", 1
+    sys.stderr.write(f"{message}\n")
+    return code
 
 
 def told(error: OSError) -> str:
