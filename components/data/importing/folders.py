@@ -13,7 +13,7 @@ from components.core.places import files_below
 from components.data.importing.media_kinds import kind_of_file, suffix_of, suffixes
 from components.data.importing.paths import as_text, is_odd
 from components.data.importing.report import Report, counted, some
-from components.data.importing.split_words import split_of
+from components.data.importing.split_words import UNLABELLED, split_of
 from components.data.importing.tables import is_table
 
 _LEFTOVERS = {
@@ -28,8 +28,6 @@ _LEFTOVERS = {
     "system volume information",
 }
 """Names that archives, file managers and network drives leave in folders, beside hidden ones."""
-_UNLABELLED = ("unlabelled", "unlabeled", "unsupervised", "unsup")
-"""Folders of training records without a label."""
 _HIDDEN = "hidden, or left behind by an archive or a file manager (.DS_Store, __MACOSX)"
 _CLASSLESS = "not in a folder of a class"
 
@@ -152,7 +150,7 @@ def _are_splits(names: Iterable[str]) -> bool:
 
 
 def _is_unlabelled(name: str) -> bool:
-    return name.strip().casefold() in _UNLABELLED
+    return name.strip().casefold() in UNLABELLED
 
 
 def _has_class(file: _File, layout: _Layout) -> bool:

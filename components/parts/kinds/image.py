@@ -55,13 +55,8 @@ _PIXEL = base64.b64decode(
 
 
 def guess(column: Column) -> str | None:
-    """``modality`` for bytes of a read format, and for paths of which most end as pictures do."""
-    if column.blobs:
-        return "modality" if any(map(formats.named, column.blobs)) else None
-    named = sum(v.lower().endswith(SUFFIXES) for v in column.texts)
-    if named > len(column.texts) / 2 and any(map(column.is_file, column.texts)):
-        return "modality"
-    return None
+    """``modality`` for bytes of a format that is read; an importer finds paths by itself."""
+    return "modality" if any(map(formats.named, column.blobs)) else None
 
 
 def preview_type(preview: bytes | str) -> str:
