@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from components.core.errors import UserError
 from components.core.places import files_below
-from components.data.importing.media_kinds import kind_of_file, suffix_of, suffixes
+from components.data.importing.media_kinds import kind_of_file, remedy, suffix_of, suffixes
 from components.data.importing.paths import as_text, is_odd
 from components.data.importing.report import Report, counted, some
 from components.data.importing.split_words import UNLABELLED, split_of
@@ -90,8 +90,9 @@ def read_folder(source: Path, report: Report) -> tuple[pa.Table, Path]:
 
 def _media(source: Path, report: Report) -> list[_File]:
     """Every file that a kind reads; the others are counted by why they are left out."""
-    found, links = [], set()
-    root = os.path.realpath(source)
+    found: list[_File] = []
+    folders: set[str] = set()
+    unread: list[str] = []
 
     def left(name: str, why: str) -> None:
         report.left_out[_HIDDEN if _is_leftover(name) else why] += 1
@@ -103,14 +104,16 @@ def _media(source: Path, report: Report) -> list[_File]:
             suffix = suffix_of(name)
             of = f"of {suffix}, which no kind reads" if suffix else "without a suffix, and no media"
             report.left_out[of] += 1
+            unread.append(suffix)
         else:
             found.append(_File(name, kind))
-            folder = os.path.dirname(source / name)  # noqa: PTH120
-            if folder not in links and not os.path.realpath(folder).startswith(root):
-                links.add(folder)
-    if links:
-        below = [os.path.relpath(link, source) for link in links]
-        report.notes.append(f"followed links out of the folder: {some(sorted(below))}")
+            folders.add(name.rpartition("/")[0])
+    for suffix in dict.fromkeys(unread):
+        if todo := remedy(suffix):
+            report.notes.append(f"files of {suffix} are not read: {todo}")
+    root = source.resolve()
+    if out := [as_text(f) for f in folders if not (source / f).resolve().is_relative_to(root)]:
+        report.notes.append(f"followed links out of the folder: {some(sorted(out))}")
     return found
 
 

@@ -34,6 +34,7 @@ LIBRARIES = ("pi-heif", "pillow")
 ENCODERS = ("cnn",)
 MEDIA_TYPES = formats.MEDIA_TYPES
 SUFFIXES = tuple(MEDIA_TYPES)
+UNREAD = formats.UNREAD
 _NAMES = f"{', '.join(formats.FORMATS[:-1])} or {formats.FORMATS[-1]}"
 ACCEPTS = f"an encoded picture ({_NAMES}) in base64"
 PREVIEW_PIXELS = 96
