@@ -28,6 +28,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from components.core.errors import BadInput, UserError
 from serving import schemas
 from serving.answers import Answers, NotThere
+from serving.budget import RETRY_SECONDS, Budget, Busy, TooMuch
 from serving.schemas import Limits
 
 T = TypeVar("T")
@@ -36,11 +37,20 @@ _URL_ALPHABET = str.maketrans("-_", "+/")
 _SHOWN = 80  # characters of a wrong value that an answer repeats
 _REFUSALS: dict[int | str, dict[str, Any]] = {
     400: {"model": schemas.Refusal, "description": "The body is not JSON."},
-    413: {"model": schemas.Refusal, "description": "The body is too large."},
+    413: {
+        "model": schemas.Refusal,
+        "description": "The body is too large, or what it carries takes too much memory to decode.",
+    },
     422: {
         "model": schemas.Refusal,
         "description": "A field is wrong: which one, what was there, what was wanted.",
     },
+}
+_ANSWERS = _REFUSALS | {
+    503: {
+        "model": schemas.Refusal,
+        "description": "Other requests take all the memory; `Retry-After` says when to ask again.",
+    }
 }
 _MISSING: dict[int | str, dict[str, Any]] = {
     404: {"model": schemas.Refusal, "description": "No such record or preview."},
@@ -80,38 +90,50 @@ def build(limits: Limits, answers: Callable[[], Answers], assets: Path | None = 
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(BadInput, _bad_input)
+    app.add_exception_handler(TooMuch, _too_much)
+    app.add_exception_handler(Busy, _busy)
     app.add_exception_handler(NotThere, _not_found)
     app.add_exception_handler(UserError, _unusable)
-    slots = CapacityLimiter(_COMPUTING)
+    slots, budget = CapacityLimiter(_COMPUTING), Budget(limits.serving)
 
     async def compute(work: Callable[[Answers], T]) -> T:
         return await run_sync(lambda: work(answers()), limiter=slots)
 
-    _answer_routes(app, limits, compute)
+    async def answer(
+        work: Callable[[Answers], T], request: str, records: Mapping[str, dict[str, Any]]
+    ) -> T:
+        costs = await run_sync(lambda: answers().costs(records))
+        async with budget.hold(budget.checked(costs, request)):
+            return await compute(work)
+
+    _answer_routes(app, limits, answer)
     _record_routes(app, compute)
     if assets is not None:
         _page(app, assets)
     return app
 
 
-def _answer_routes(app: FastAPI, limits: Limits, compute: Callable[..., Any]) -> None:
+def _answer_routes(app: FastAPI, limits: Limits, answer: Callable[..., Any]) -> None:
     Classify: Any = schemas.classify_type(limits)
     Search: Any = schemas.search_type(limits)
 
-    @app.post("/v1/classify", tags=["answers"], responses=_REFUSALS)
+    @app.post("/v1/classify", tags=["answers"], responses=_ANSWERS)
     async def classify(request: Classify) -> schemas.ClassifyResponse:
         """Classify records by whatever modalities they have; probabilities are calibrated."""
         records = [values_of(r, limits, f"records.{i}") for i, r in enumerate(request.records)]
-        found, ref = await compute(lambda a: (a.classify(records), a.ref))
+        placed = {f"records.{i}": record for i, record in enumerate(records)}
+        found, ref = await answer(lambda a: (a.classify(records), a.ref), "records", placed)
         return schemas.ClassifyResponse(model=ref, answers=found)
 
-    @app.post("/v1/search", tags=["answers"], responses=_REFUSALS)
+    @app.post("/v1/search", tags=["answers"], responses=_ANSWERS)
     async def search(request: Search) -> schemas.SearchResponse:
         """Find the records nearest to a query: words find pictures, pictures find words."""
         query = values_of(request.query, limits, "query")
         ask = {"by": request.by, "target": request.target, "k": request.k}
         labels = request.filter.labels if request.filter else None
-        hits, ref = await compute(lambda a: (a.search(query, labels=labels, **ask), a.ref))
+        hits, ref = await answer(
+            lambda a: (a.search(query, labels=labels, **ask), a.ref), "query", {"query": query}
+        )
         out = [
             schemas.HitOut(
                 **{f: getattr(hit, f) for f in ("id", "score", "label", "predicted")},
@@ -276,6 +298,19 @@ async def _http(_: Request, error: Exception) -> Response:
 async def _bad_input(_: Request, error: Exception) -> Response:
     assert isinstance(error, BadInput)
     return _refusal(422, [{"field": error.field, "got": error.got, "wanted": error.wanted}])
+
+
+async def _too_much(_: Request, error: Exception) -> Response:
+    assert isinstance(error, TooMuch)
+    return _refusal(413, [{"field": error.field, "got": error.got, "wanted": error.wanted}])
+
+
+async def _busy(_: Request, __: Exception) -> Response:
+    got = "no memory to decode it, which other requests take"
+    wanted = f"another try in {RETRY_SECONDS} seconds"
+    response = _refusal(503, [{"field": "body", "got": got, "wanted": wanted}])
+    response.headers["Retry-After"] = str(RETRY_SECONDS)
+    return response
 
 
 async def _not_found(_: Request, error: Exception) -> Response:

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, create_model
 
+from components.config.run import ServingConfig
 from components.core.files import read_json
 from components.core.names import FUSED
 from components.core.values import as_text
@@ -72,7 +73,7 @@ class Limits:
     modalities: dict[str, ServedModality]
     """Sorted by name."""
     classes: list[str]
-    max_batch: int
+    serving: ServingConfig
     max_request_bytes: int
 
     @classmethod
@@ -93,7 +94,7 @@ class Limits:
         return cls(
             modalities=modalities,
             classes=[str(c) for c in description["classes"]],
-            max_batch=int(config["serving"]["max_batch"]),
+            serving=ServingConfig.model_validate(config["serving"]),
             # One largest picture in base64 with line breaks always passes; many small ones share
             # the rest.
             max_request_bytes=max(32 * _MEBIBYTE, media * 3 // 2 + _MEBIBYTE),
@@ -160,13 +161,13 @@ def classify_type(limits: Limits) -> type[BaseModel]:
     example = limits.example()
     single = [{name: value} for name, value in example.items()][:1]
     record: Any = record_type(limits)
-    records: Any = Annotated[list[record], Field(min_length=1, max_length=limits.max_batch)]
+    records: Any = Annotated[list[record], Field(min_length=1, max_length=limits.serving.max_batch)]
     made: type[BaseModel] = create_model(
         "ClassifyRequest",
         __config__=ConfigDict(
             extra="forbid", json_schema_extra={"examples": [{"records": [example, *single]}]}
         ),
-        records=(records, Field(description=f"1 to {limits.max_batch} records")),
+        records=(records, Field(description=f"1 to {limits.serving.max_batch} records")),
     )
     return _described(made, "Records to classify.")
 
@@ -306,6 +307,10 @@ class ModelInfo(ModelRef):
     targets: list[str]
     max_batch: int
     max_request_bytes: int
+    max_value_mb: int
+    """Memory that decoding one value may take."""
+    max_request_mb: int
+    """Memory that decoding all values of one request may take."""
     max_hits: int
     records: int
     """Number of records in the index."""
