@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
+    BeforeValidator,
     Field,
     PlainValidator,
     ValidationError,
@@ -16,7 +17,7 @@ from components.core.errors import UsageError, unknown_name
 from components.core.places import local, opened
 from components.core.refs import digest_json
 from components.core.strict import Mistakes, Strict, all_at_once, explain
-from components.core.values import is_empty
+from components.core.values import as_text, is_empty
 from components.core.yaml_file import Document, parse_yaml, read_yaml
 from components.parts import loading as parts
 from components.parts.contracts import RawType
@@ -81,6 +82,11 @@ def _not_offered(kind: str, offered: list[str]) -> str:
     return (
         f"{kind!r} is declared in the contract but not offered yet; offered: {', '.join(offered)}"
     )
+
+
+def _class(name: object) -> object:
+    """The name of a class as its column shows it; 1.50 has lost its text and stays a mistake."""
+    return as_text(name) if isinstance(name, int) else name
 
 
 def _each_once(classes: list[str]) -> list[str]:
@@ -167,7 +173,14 @@ class Target(Strict):
     column: str
     kind: Annotated[str, AfterValidator(_offered_target)] = "single"
     """A target that is offered, or a user's own file relative to the run's configuration."""
-    classes: Annotated[list[str], Field(min_length=2), AfterValidator(_each_once)] | None = None
+    classes: (
+        Annotated[
+            list[Annotated[str, BeforeValidator(_class)]],
+            Field(min_length=2),
+            AfterValidator(_each_once),
+        ]
+        | None
+    ) = None
     """All classes; by default the classes of the visible labels."""
 
 

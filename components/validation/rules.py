@@ -4,6 +4,7 @@ Severities: ``stop`` (the set cannot be used), ``quarantine`` (the record is lef
 continues), ``warn``.
 """
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ PRESENT = "concord:present"
 """Frame column: how many modalities the record has."""
 _MOST_NAMED = 5
 """Number of examples in a message."""
+_FRACTION = re.compile(r"-?\d+\.\d+(e-?\d+)?")
 _EXACT = 2**53
 """Up to here a floating-point number holds every whole number."""
 MOST_QUARANTINED = 0.5
@@ -346,6 +348,17 @@ def stops(tally: Tally, manifest: Manifest, quarantined: int) -> dict[str, str]:
     return found | _label_stops(tally, manifest)
 
 
+def _measured(classes: Sequence[str]) -> str:
+    """A remark where most classes are numbers with a fraction."""
+    fractions = [c for c in classes if _FRACTION.fullmatch(c)]
+    if len(fractions) <= len(classes) / 2:
+        return ""
+    return (
+        f"; classes such as {fractions[0]} look like a measured quantity, which is no class: "
+        "divide it into ranges"
+    )
+
+
 def _label_stops(tally: Tally, manifest: Manifest) -> dict[str, str]:
     column = manifest.target.column
     if not tally.in_split("train"):
@@ -363,7 +376,7 @@ def _label_stops(tally: Tally, manifest: Manifest) -> dict[str, str]:
         found["classes labelled"] = (
             f"{len(without)} of {len(classes)} classes have no labelled training record that may "
             f"be seen: {named}; label at least one of each, or list only the others under "
-            "`target.classes` (records of the rest are quarantined)"
+            f"`target.classes` (records of the rest are quarantined){_measured(classes)}"
         )
     if len(classes) < 2:
         found["two classes"] = (
@@ -395,6 +408,8 @@ def warnings(tally: Tally, manifest: Manifest, unknown_visible: int) -> list[str
         blind = [s for s in ("val", "test") if tally.splits[s] and not tally.present[s, modality]]
         if blind:
             said.append(f"no record of split {', '.join(blind)} has modality {modality}")
+    if remark := _measured(tally.classes(manifest.target.classes)):
+        said.append(remark.removeprefix("; "))
     said += [
         f"column {column!r} has whole numbers beyond 2^53, which a number cannot tell apart; "
         "if they are codes, declare it a category"

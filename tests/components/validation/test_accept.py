@@ -97,6 +97,7 @@ def _one(field: str, value: object) -> Callable[[list[dict[str, Any]]], None]:
             "split known",
             "got 'trian' in column 'split', wanted one of train, val, test",
         ),
+        (_one("split", "Validation"), "split known", "wanted one of train, val, test; write 'val'"),
         (_one("image", "images/lost.png"), "image readable", "wanted"),
         (_one("image", "../set/records.parquet"), "image readable", "inside the data set"),
         (_one("size", float("inf")), "facts readable", "size"),
