@@ -8,6 +8,8 @@ from typing import Any
 
 _NO_VALUE = ("NaTType", "NAType")
 """The marks that pandas puts into empty cells."""
+_PLAIN = frozenset((str, float, int, bool, bytes, list, dict))
+_FRACTIONS = (float, Decimal)
 
 
 def plain(value: Any) -> Any:  # noqa: ANN401
@@ -15,7 +17,8 @@ def plain(value: Any) -> Any:  # noqa: ANN401
 
     Data frames hold numpy's numbers, times and arrays.
     """
-    if type(value).__module__ != "numpy":
+    kind = type(value)
+    if kind in _PLAIN or kind.__module__ != "numpy":
         return value
     if value.dtype.kind == "M":  # nanoseconds would become a bare number
         value = value.astype("datetime64[us]")
@@ -28,12 +31,14 @@ def is_empty(value: object) -> bool:
     >>> [is_empty(v) for v in (None, float("nan"), "  ", "NA", 0, False, [])]
     [True, True, True, False, False, False, False]
     """
-    value = plain(value)
-    if value is None or (isinstance(value, str) and not value.strip()):
+    if value is None:
         return True
-    if isinstance(value, float | Decimal):
+    value = plain(value)
+    if isinstance(value, str):
+        return not value.strip()
+    if isinstance(value, _FRACTIONS):
         return math.isnan(value)
-    return type(value).__name__ in _NO_VALUE
+    return value is None or type(value).__name__ in _NO_VALUE
 
 
 def as_text(value: object) -> str:

@@ -17,7 +17,8 @@ from components.parts.contracts import Raw, RawType
 LARGEST = 3.4028234663852886e38
 """The largest number that a model can read, that of 32 bits."""
 _SHOWN = 80
-_NAMED = str | int | float | Decimal | date | time
+_NUMBERS = (int, float, Decimal)
+_NAMED = (str, int, float, Decimal, date, time)
 """What a category or a member of a set may be; all have one text."""
 
 Cell = float | str | list[str] | None
@@ -120,7 +121,7 @@ class _Column:
         return self._default if is_empty(value) else self._read(plain(value))
 
     def _number(self, value: Any) -> Cell:  # noqa: ANN401
-        if not isinstance(value, bool | int | float | Decimal) or not (
+        if not isinstance(value, _NUMBERS) or not (
             -LARGEST <= value <= LARGEST
         ):
             raise BadInput(self._where, _shown(value), "a finite number, true or false")
@@ -141,9 +142,11 @@ class _Column:
         return sorted({member.strip() for member in members if member.strip()})
 
     def _word(self, value: Any, wanted: str) -> str:  # noqa: ANN401
+        if type(value) is str:
+            return value
         # Not finite are the numbers that a table writer makes of a division by zero.
         if not isinstance(value, _NAMED) or (
-            isinstance(value, float | Decimal) and not math.isfinite(value)
+            isinstance(value, _NUMBERS[1:]) and not math.isfinite(value)
         ):
             raise BadInput(self._where, _shown(value), wanted)
         return as_text(value)
