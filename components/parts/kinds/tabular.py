@@ -115,8 +115,8 @@ class TabularKind:
     def _property(self, column: str) -> dict[str, Any]:
         """The JSON schema of one field."""
         spec, most = self._columns[column], self._config.max_characters
-        # Numbers of more digits would be longer than a text may be.
-        digits = 10 ** min(most - 1, _MOST_DIGITS) - 1
+        # Numbers of more digits, and their sign, would be longer than a text may be.
+        digits = 10 ** max(0, min(most - 2, _MOST_DIGITS)) - 1
         number = "number" if most >= _MOST_OF_FRACTION else "integer"
         word = {"maxLength": most, "minimum": -digits, "maximum": digits}
         separator = spec.get("separator") or ","
