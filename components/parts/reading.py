@@ -121,9 +121,7 @@ class _Column:
         return self._default if is_empty(value) else self._read(plain(value))
 
     def _number(self, value: Any) -> Cell:  # noqa: ANN401
-        if not isinstance(value, _NUMBERS) or not (
-            -LARGEST <= value <= LARGEST
-        ):
+        if not isinstance(value, _NUMBERS) or not (-LARGEST <= value <= LARGEST):
             raise BadInput(self._where, _shown(value), "a finite number, true or false")
         return float(value)
 
