@@ -8,7 +8,6 @@ import typer
 
 from components.core.names import FUSED
 from flows.commands.answer import Answer, give
-from flows.commands.streams import prepare
 from serving.defaults import HITS, HOST, MAX_HITS, PORT
 
 app = typer.Typer(
@@ -146,7 +145,13 @@ def evaluate(
 
 @app.command()
 def promote(
-    version: Annotated[int, typer.Argument(help="The registered version.", metavar="VERSION")],
+    version: Annotated[
+        str,
+        typer.Argument(
+            help="The registered version, or the first characters of its package's digest.",
+            metavar="VERSION",
+        ),
+    ],
     reason: Reason = "by hand",
     model: Model = None,
     as_json: AsJson = False,
@@ -348,12 +353,7 @@ def data_glyphs(
         Path, typer.Argument(metavar="DIR", help="Folder to make; it must not exist.")
     ],
     seed: Annotated[
-        int,
-        typer.Option(
-            min=0,
-            max=2**32 - 1,
-            help="Seed of the recipe: hidden labels, missing modalities, noise.",
-        ),
+        int, typer.Option(help="Seed of the recipe: hidden labels, missing modalities, noise.")
     ] = 0,
     faces: Annotated[
         str, typer.Option(help="`regular` (5,810 pictures) or `all` (47,492).")
@@ -514,8 +514,7 @@ def _answer(work: Callable[[], Answer], as_json: bool) -> None:
 
 
 def main() -> None:
-    """The command line, with streams that can show any answer."""
-    prepare()
+    """Entry point of ``concord``."""
     app()
 
 

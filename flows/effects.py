@@ -1,5 +1,6 @@
 """Effects on shared state: they run every time, are idempotent, and follow the evidence."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +21,11 @@ from flows.runs.session import Session
 from flows.steps import table
 from flows.steps.step import execute, named
 from serving import bentos
+
+
+def ready(session: Session) -> None:
+    """Check before any work what the effects at its end will need."""
+    _promotion(session).ready()
 
 
 def register(session: Session, packed: Ref, results: Ref) -> RegisteredVersion:
@@ -45,7 +51,7 @@ def register(session: Session, packed: Ref, results: Ref) -> RegisteredVersion:
             "data_docs": session.output("validate").path / "data_docs",
         },
     )
-    version = Promotion(job.home, job.config.name).register(
+    version = _promotion(session).register(
         package,
         package_digest=digest_folder(package),
         run=run,
@@ -55,7 +61,7 @@ def register(session: Session, packed: Ref, results: Ref) -> RegisteredVersion:
         },
         time=now(),
         tags={
-            "bento": str(packed.path / "bento"),
+            "bento": os.path.relpath(packed.path / "bento", job.home.root),
             "data_digest": record.data_digest,
             "run": record.run_id,
         },
@@ -67,7 +73,7 @@ def register(session: Session, packed: Ref, results: Ref) -> RegisteredVersion:
 def gate(session: Session, challenger: RegisteredVersion, results: Ref) -> Decision:
     """Compare the challenger with the champion on the same held-out rows."""
     job = session.job
-    promotion = Promotion(job.home, job.config.name)
+    promotion = _promotion(session)
     champion = promotion.champion()
     mine, theirs, terms = (
         challenger.package_digest,
@@ -89,14 +95,17 @@ def gate(session: Session, challenger: RegisteredVersion, results: Ref) -> Decis
 
 def promote(session: Session, challenger: RegisteredVersion, decision: Decision) -> None:
     """Write the decision into the ledger and update the champion alias."""
-    promotion = Promotion(session.job.home, session.job.config.name)
-    outcome = promotion.apply(decision, challenger, time=now())
+    outcome = _promotion(session).apply(decision, challenger, time=now())
     session.update(verdict=outcome.verdict, reasons=outcome.reasons)
 
 
 def serve(session: Session, challenger: RegisteredVersion, packed: Ref) -> None:
     """Install the version's Bento for endpoints; a running `concord serve` follows the champion."""
     bentos.install(session.job.home, challenger, packed.path / "bento")
+
+
+def _promotion(session: Session) -> Promotion:
+    return Promotion(session.job.home, session.job.config.name, session.job.say)
 
 
 def _rows(session: Session, results: Ref, champion: RegisteredVersion | None) -> Rows:
@@ -122,7 +131,7 @@ def _champion_answers(session: Session, champion: RegisteredVersion) -> dict[str
 
     features, package = (
         Features.load(session.output("encode").path),
-        Promotion(session.job.home, champion.model).package_of(champion),
+        _promotion(session).package_of(champion),
     )
     if not standing.is_compatible(package, features):
         features = Features.load(_encoded_for(session, package).path)

@@ -104,6 +104,7 @@ def retrain(config: str, data: str | None = None, home: str | None = None) -> st
     """
     engines.quiet()
     with Session.opened(Path(config), data=data, home=home, flow_run=flow_run.get_id()) as session:
+        effects.ready(session)
         validate(session)
         encode(session)
         teach(session)

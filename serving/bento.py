@@ -17,6 +17,7 @@ from pathlib import Path
 import yaml
 
 from components.core.errors import MachineError, UserError
+from components.core.files import link
 from components.core.refs import digest_file, digest_folder, digest_json
 
 _ROOT = Path(__file__).parents[1]
@@ -47,7 +48,6 @@ SERVED = (
     "serving/__init__.py",
     "serving/answers.py",
     "serving/app.py",
-    "serving/budget.py",
     "serving/defaults.py",
     "serving/schemas.py",
     "serving/service.py",
@@ -180,11 +180,3 @@ def _normalise(description: Path) -> None:
     text = description.read_text(encoding="utf-8")
     text = re.sub(r"^creation_time: .*$", f"creation_time: '{_ALWAYS}'", text, flags=re.MULTILINE)
     description.write_text(text, encoding="utf-8")
-
-
-def link(source: str, target: str) -> None:
-    """Link a file under another name, or copy it where the file system has no hard links."""
-    try:
-        os.link(source, target)
-    except OSError:  # another file system, or one without links
-        shutil.copyfile(source, target)

@@ -9,11 +9,12 @@ from filelock import FileLock
 
 from components.config.home import Home
 from components.core.errors import UserError
-from components.core.files import written_aside
+from components.core.files import link, written_aside
 from components.core.refs import digest_folder
+from components.registry.packages import is_intact
 from components.registry.promotion import Promotion
 from components.registry.versions import RegisteredVersion
-from serving.bento import build, link
+from serving.bento import build
 
 
 def install(home: Home, version: RegisteredVersion, bento: Path) -> None:
@@ -26,7 +27,8 @@ def install(home: Home, version: RegisteredVersion, bento: Path) -> None:
     """
     target = _bentos(home, version)
     with _writing(home):
-        if (target / "bento.yaml").is_file() and _code(target) == _code(bento):
+        whole = is_intact(target / "src" / "package", version.package_digest)
+        if whole and (target / "bento.yaml").is_file() and _code(target) == _code(bento):
             return
         with written_aside(target.parent) as aside:
             shutil.copytree(bento, aside / "bento", copy_function=link)
@@ -45,11 +47,6 @@ def bento_of(home: Home, version: RegisteredVersion) -> Path:
     target = _bentos(home, version)
     if not (target / "bento.yaml").is_file():
         package = Promotion(home, version.model).package_of(version)
-        if not package.is_dir():
-            raise UserError(
-                f"the package of {version.model} version {version.version} is missing from"
-                f" {package}; run its configuration again, or roll back to another version"
-            )
         with _writing(home), written_aside(target.parent) as aside:
             build(package, aside)
     packed = target / "src" / "package"

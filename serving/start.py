@@ -12,7 +12,6 @@ import tempfile
 from pathlib import Path
 
 from components.core.errors import UserError
-from components.core.failures import ended
 from components.core.refs import digest_folder
 from components.exchange.exchange import Exchange
 from serving.defaults import PORT
@@ -86,4 +85,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(ended(main))
+    try:
+        main()
+    except UserError as error:
+        sys.exit(str(error))

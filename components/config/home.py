@@ -61,7 +61,7 @@ class Home:
 
     @property
     def packages(self) -> Path:
-        """Model packages fetched from a team's registry, by digest."""
+        """Packages of registered versions, by digest."""
         return self.root / "packages"
 
     @property

@@ -56,6 +56,14 @@ def file_aside(target: Path) -> Iterator[Path]:
         aside.unlink(missing_ok=True)
 
 
+def link(source: str | Path, target: str | Path) -> None:
+    """Link a file under another name, or copy it where the file system has no hard links."""
+    try:
+        os.link(source, target)
+    except OSError:  # another file system, or one without links
+        shutil.copyfile(source, target)
+
+
 def write_atomically(path: Path, data: bytes | str) -> None:
     """Write a file aside, flush it to disk and rename it into place."""
     with file_aside(path) as aside:

@@ -12,6 +12,11 @@ Log = Callable[[dict[str, float], int], None]
 Say = Callable[[str], None]
 """Receives messages for the user, one at a time."""
 
+
+def unheard(message: str) -> None:
+    """Drop a message."""
+
+
 Cleanup = Callable[[], None]
 """Removes what work left elsewhere; called once its result is stored."""
 

@@ -3,6 +3,7 @@
 import argparse
 import os
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -11,9 +12,9 @@ from urllib.parse import unquote
 
 from components.config.home import Home
 from components.core.errors import UserError
-from components.core.failures import ended
 from components.core.places import sqlite_url
 from components.registry.mlflow_errors import server_trouble, storage_trouble
+from components.registry.mlflow_places import settle
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -26,7 +27,7 @@ class Store:
 
     def __init__(self, home: Home) -> None:
         self.server = home.server
-        self.root = home.root.absolute() / "mlflow"
+        self.root = home.root.resolve() / "mlflow"
         self.database = self.root / "mlflow.db"
         self.artifacts = self.root / "artifacts"
 
@@ -76,6 +77,8 @@ class Store:
     def client(self) -> "MlflowClient":
         """A client of the store."""
         _quiet()
+        if not self.server and self.database.is_file():
+            settle(self.database, _location(self.artifacts))
         import mlflow
 
         # MLflow's own stores resolve `models:/...` through the global address.
@@ -84,8 +87,10 @@ class Store:
         return mlflow.MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
 
     def experiment(self, client: "MlflowClient", name: str) -> str:
-        """The id of the experiment of a name, which is made if there is none."""
+        """The id of the experiment of a name, made if there is none and restored if deleted."""
         if (experiment := client.get_experiment_by_name(name)) is not None:
+            if experiment.lifecycle_stage == "deleted":
+                client.restore_experiment(experiment.experiment_id)
             return str(experiment.experiment_id)
         # A server has a place of its own.
         place = None if self.server else _location(self.artifacts / name)
@@ -170,7 +175,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="the state folder (CONCORD_HOME)",
     )
     home = parser.parse_args(arguments).prepare
-    return ended(lambda: Store(Home(root=home)).prepare())
+    try:
+        Store(Home(root=home)).prepare()
+    except UserError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+    return 0
 
 
 if __name__ == "__main__":

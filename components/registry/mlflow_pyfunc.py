@@ -7,7 +7,7 @@ signature and answers with it; nothing is pickled.
 import os
 import tempfile
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +36,7 @@ def write(logged: "LoggedModel", package: Path, modalities: Mapping[str, str]) -
     from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
     model = Model(
-        artifact_path=logged.artifact_location,
+        artifact_path=logged.name,
         model_uuid=logged.model_id,
         model_id=logged.model_id,
         run_id=logged.source_run_id,
@@ -87,6 +87,10 @@ class PyfuncModel:
         """Label, confidence and probabilities of each row, as a data frame."""
         import pandas as pd
 
-        answers = self._predictor.predict(model_input.to_dict("records"))
+        rows: Sequence[Mapping[str, Any]] = model_input.to_dict("records")
+        records = [
+            {k: v for k, v in row.items() if isinstance(v, bytes | str | dict)} for row in rows
+        ]
+        answers = self._predictor.predict(records)
         columns = ("label", "confidence", "probabilities")
         return pd.DataFrame([{c: getattr(a, c) for c in columns} for a in answers], columns=columns)

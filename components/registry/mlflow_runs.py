@@ -41,8 +41,14 @@ def record_run(
     store.prepare()
     with store.writing():
         client = store.client()
+        from mlflow.entities import ViewType
+
         experiment = store.experiment(client, name)
-        found = client.search_runs([experiment], f"tags.`{_RUN_TAG}` = '{run_id}'", max_results=1)
+        found = client.search_runs(
+            [experiment], f"tags.`{_RUN_TAG}` = '{run_id}'", ViewType.ALL, max_results=1
+        )
+        if found and found[0].info.lifecycle_stage == "deleted":
+            client.restore_run(found[0].info.run_id)
         if found and found[0].info.status == "FINISHED":
             return str(found[0].info.run_id)
         run = (

@@ -16,14 +16,15 @@ from typing import Any
 from components.config.home import Home
 from components.core.commands import concord
 from components.core.errors import UserError, unknown_name
-from components.core.files import read_json, write_json
+from components.core.progress import Say, unheard
 from components.core.refs import digest_folder
+from components.registry import alias, packages, recovery
 from components.registry.gate import Decision
 from components.registry.ledger import Ledger
 from components.registry.ledger_entry import Entry, Kind
 from components.registry.mlflow_store import Registry
 from components.registry.outcome import Outcome, settled
-from components.registry.versions import CHAMPION, RegisteredVersion, Versions, models, registered
+from components.registry.versions import RegisteredVersion, Versions, models, registered
 
 _WAIT = 300.0  # seconds that one run waits for another's decision
 GATE = "gate"
@@ -37,12 +38,18 @@ class ChampionChanged(UserError):
 class Promotion:
     """The versions of one model: registered, promoted, rolled back.
 
-    Making one reads nothing; MLflow is imported where something changes.
+    Making one reads nothing; MLflow is imported where something changes. Which package is meant is
+    always said by its digest: MLflow's numbers begin again where its database was lost.
+
+    Args:
+        home: the state folder.
+        model: the registered name.
+        say: receives what was found to be different in MLflow, and what was done about it.
     """
 
-    def __init__(self, home: Home, model: str) -> None:
+    def __init__(self, home: Home, model: str, say: Say = unheard) -> None:
         self.model = model
-        self._home = home
+        self._home, self._say = home, say
         self._ledger = Ledger(home.ledger)
         self._registry = Registry(home)
 
@@ -71,22 +78,23 @@ class Promotion:
             UserError: the state folder cannot be written, or another run holds it too long.
         """
         with self._ledger.alone(_WAIT) as ledger:
-            versions = self._versions(ledger).all()
-            known = next((v for v in versions if v.package_digest == package_digest), None)
-            if known and (self._home.server or known.package.is_dir()):
+            packages.keep(self._home, package, package_digest)
+            versions = self._versions(ledger)
+            if not versions.history.entries:
+                versions = recovery.adopted(
+                    self._home, self._registry, ledger, versions, time, self._say
+                )
+            if known := versions.of(package_digest):
                 return known
+            alias.fill(self._home, self._registry, versions, self._say)
             number = self._registry.register(
                 self.model, package, package_digest=package_digest, run=run, modalities=modalities,
-                tags=tags,
+                tags=tags, taken={v.version: v.package_digest for v in versions.all()},
             )  # fmt: skip
-            if known:
-                return known
-            details: dict[str, object] = {"mlflow_run": run, "modalities": dict(modalities)}
-            if not self._home.server:  # in a team the place differs from machine to machine
-                details["package"] = self._stored(number)
             entry = Entry(
                 time=time, model=self.model, kind="registration", version=number,
-                package_digest=package_digest, actor=actor, details=details,
+                package_digest=package_digest, actor=actor,
+                details={"mlflow_run": run, "modalities": dict(modalities)},
             )  # fmt: skip
             ledger.append(entry)
             return registered(self._home, entry)
@@ -136,16 +144,25 @@ class Promotion:
                 recorded=True,
             )
 
-    def promote(self, version: int, *, actor: str, reason: str, time: str) -> RegisteredVersion:
+    def promote(
+        self, version: int | str, *, actor: str, reason: str, time: str
+    ) -> RegisteredVersion:
         """Make a registered version the champion on a person's decision; repeating changes nothing.
+
+        Args:
+            version: its number, or the first characters of its package's digest.
+            actor: who decides.
+            reason: why.
+            time: UTC, ISO 8601.
 
         Raises:
             UserError: no such model or version; the message lists the existing ones.
         """
         with self._locked() as (ledger, versions):
             self._check_known(versions)
-            chosen, now = versions.numbered(version), versions.champion()
-            if now is None or now.version != chosen.version:
+            chosen, now = versions.named(str(version)), versions.champion()
+            self._check_package(chosen)
+            if now is None or now.package_digest != chosen.package_digest:
                 details = {"reason": reason, "from_version": now.version if now else None}
                 entry = _entry("promotion", chosen, time=time, actor=actor, details=details)
                 self._append(ledger, versions, entry)
@@ -170,7 +187,10 @@ class Promotion:
                     f"back to; promote another version with {_promote_by_hand(self.model)} "
                     f"(registered: {versions.listed()})"
                 )
-            lost, back = (versions.numbered(e.version) for e in succession[:-3:-1])
+            lost, back = (versions.of(e.package_digest) for e in succession[:-3:-1])
+            assert lost is not None
+            assert back is not None
+            self._check_package(back)
             details = {
                 "reason": reason,
                 "from_version": lost.version,
@@ -185,23 +205,50 @@ class Promotion:
         return self._follow(self.versions())
 
     def package_of(self, version: RegisteredVersion) -> Path:
-        """The folder of a version's package, fetched from a team's registry if it is not here.
+        """The folder of a version's package, verified; fetched from MLflow if it is not here.
 
         It is compared with the ledger's digest each time: the list inside a package is no proof.
 
         Raises:
-            UserError: the registry does not answer, or its package has another digest.
+            UserError: it is nowhere, or not what was registered; the message says what to do.
         """
-        if self._home.server and not version.package.is_dir():
-            return self._registry.fetch(self.model, version.version, version.package_digest)
-        folder, wanted = version.package, version.package_digest
-        if folder.is_dir() and (got := digest_folder(folder)) != wanted:
-            raise UserError(
-                f"the package of {self.model!r} version {version.version} in {folder} is not what "
-                f"was registered: its digest is {got[:12]}, wanted {wanted[:12]}; delete the "
-                "folder and run its configuration again, or use another version"
-            )
-        return folder
+        kept = packages.place(self._home, version.package_digest)
+        made = self._home.steps.glob("package*/*/package")  # by a run that is still stored
+        for folder in (version.package, kept, *made):
+            if packages.is_intact(folder, version.package_digest):
+                return folder
+        fetched = self._registry.fetch(self.model, version.package_digest)
+        if fetched is not None:
+            return fetched
+        wanted, found = version.package_digest[:12], "does not exist"
+        if version.package.is_dir():
+            got = digest_folder(version.package)[:12]
+            found = f"is not what was registered (its digest is {got}, wanted {wanted})"
+        others = [v.version for v in self.versions().all() if v != version and v.package.is_dir()]
+        there = (
+            ", ".join(map(str, others)) or "none; another `name` in the configuration begins anew"
+        )
+        raise UserError(
+            f"the package of {self.model!r} version {version.version} (digest {wanted}) at "
+            f"{version.package} {found}, and MLflow at "
+            f"{self._registry.store.place} does not have it; restore it from a backup, or choose "
+            f"another version with {_promote_by_hand(self.model)} (with a package here: {there})"
+        )
+
+    def ready(self) -> None:
+        """Check what a decision will need, before hours of work: the champion's package, MLflow.
+
+        Raises:
+            UserError: the champion's package is nowhere, or the server does not answer.
+        """
+        if (champion := self.champion()) is not None:
+            self.package_of(champion)
+        self._registry.check()
+
+    def _check_package(self, version: RegisteredVersion) -> None:
+        """Refuse a version that cannot be served; a team's may be on another machine."""
+        if not self._home.server and not version.package.is_dir():
+            self.package_of(version)
 
     @contextmanager
     def _locked(self) -> Iterator[tuple[Ledger, Versions]]:
@@ -222,41 +269,12 @@ class Promotion:
         return after
 
     def _follow(self, versions: Versions) -> bool:
-        """Make the alias name the champion, and return whether it had to be changed.
-
-        The alias that was written last is noted beside the ledger, so that where nothing changed
-        MLflow is not imported. A team's alias may have been written from another machine, so its
-        server is asked.
-        """
-        champion = versions.champion()
-        wanted = champion.version if champion else None
-        noted = self._home.root / "aliases" / f"{self.model}.json"
-        if not self._home.server and noted.is_file() and read_json(noted) == {CHAMPION: wanted}:
-            return False
-        now = self._registry.champion(self.model)
-        if changed := (now.version if now else None) != wanted:
-            self._registry.set_alias(self.model, CHAMPION, wanted)
-        if not self._home.server and (champion is not None or changed):
-            write_json(noted, {CHAMPION: wanted})
-        return changed
+        return alias.follow(self._home, self._registry, versions, self._say)
 
     def _check_known(self, versions: Versions) -> None:
         if not versions.all():
             unknown = unknown_name("model", self.model, models(self._home))
             raise UserError(f"{unknown}; `concord run CONFIG` registers one")
-
-    def _stored(self, number: int) -> str:
-        """Where MLflow keeps a version's package, below the state folder."""
-        versions = self._registry.versions(self.model)
-        stored = next(v.package for v in versions if v.version == number)
-        root = self._home.root
-        if not stored.is_relative_to(root):
-            raise UserError(
-                f"the state folder was moved: MLflow keeps artifacts of {self.model!r} at "
-                f"{stored.parents[4]}, not below {root}; move it back, or set CONCORD_HOME to a "
-                "new folder"
-            )
-        return stored.relative_to(root).as_posix()
 
 
 def no_champion(model: str) -> str:

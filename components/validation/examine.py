@@ -11,7 +11,6 @@ import pyarrow as pa
 
 from components.core.errors import BadInput, UsageError, UserError, unknown_name
 from components.core.progress import Progress
-from components.core.values import texts
 from components.data.manifest import Manifest
 from components.data.media import Media
 from components.data.reader import ROWS, Dataset, Fault, raws
@@ -104,9 +103,9 @@ def read(
     media = dataset.media() if manifest.media else None
     with ThreadPoolExecutor() as pool:
         for batch in dataset.batches(ROWS):
-            ids = texts(batch.column(manifest.id).to_pylist())
+            ids = rules.texts(batch.column(manifest.id).to_pylist())
             splits = rules.splits_of(batch, manifest)
-            given = texts(batch.column(manifest.target.column).to_pylist())
+            given = rules.texts(batch.column(manifest.target.column).to_pylist())
             labels = rules.visible_labels(given, splits, ids, seen)
             place = batch.schema.get_field_index(manifest.target.column)
             kind = batch.schema.field(place).type
@@ -124,7 +123,7 @@ def read(
                 first=first,
                 table=table,
                 ids=ids,
-                groups=texts(batch.column(manifest.group or manifest.id).to_pylist()),
+                groups=rules.texts(batch.column(manifest.group or manifest.id).to_pylist()),
                 splits=splits,
                 labels=labels,
                 occurrence=rules.occurrences(ids, before),

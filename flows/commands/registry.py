@@ -10,14 +10,15 @@ from components.registry.ledger import Ledger
 from components.registry.promotion import Promotion
 from components.registry.versions import RegisteredVersion, models
 from flows.commands.answer import Answer, table
+from flows.display import console
 from flows.runs.records import now
 
 
-def promote(model: str | None, version: int, reason: str) -> Answer:
+def promote(model: str | None, version: str, reason: str) -> Answer:
     """Make a version champion by hand."""
     home = writable(find())
     name = only_model(home, model)
-    promotion = Promotion(home, name)
+    promotion = Promotion(home, name, console.print)
     champion = promotion.promote(version, actor=user(), reason=reason, time=now())
     return _changed(champion, f"version {champion.version} of {name} is champion")
 
@@ -26,7 +27,7 @@ def rollback(model: str | None, reason: str) -> Answer:
     """Restore the previous champion."""
     home = writable(find())
     name = only_model(home, model)
-    promotion = Promotion(home, name)
+    promotion = Promotion(home, name, console.print)
     champion = promotion.rollback(actor=user(), reason=reason, time=now())
     return _changed(champion, f"version {champion.version} of {name} is champion again")
 

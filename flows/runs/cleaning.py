@@ -24,7 +24,9 @@ def free_except(home: Home, kept: Sequence[RunRecord]) -> int:
         # A cached view is named by its digest, which features record, and that of its code.
         return entry.used < since and entry.key.partition("-")[0] not in named
 
-    for root in (home.cache / "features", home.packages, home.checkpoints):
+    # A team's packages can be fetched again; one machine's are what it serves and goes back to.
+    fetched = (home.packages,) if home.server else ()
+    for root in (home.cache / "features", *fetched, home.checkpoints):
         freed += free(entry for entry in stored(root) if unused(entry))
     return freed
 

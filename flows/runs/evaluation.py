@@ -30,7 +30,7 @@ def measure(path: Path, *, version: str, data: str | None) -> dict[str, Any]:
     from components.model import network as models
 
     config, home = configuration.load(path, data), writable(find())
-    promotion = Promotion(home, config.name)
+    promotion = Promotion(home, config.name, console.print)
     chosen = promotion.versions().named(version)
     package = promotion.package_of(chosen)
     options = {name: spec.choice for name, spec in models.load(package).specs.items()}

@@ -141,6 +141,8 @@ class Runs:
 
     def _read(self, path: Path) -> RunRecord:
         record = RunRecord(**read_json(path))  # type: ignore[arg-type]
+        steps = [s | {"output": str(self._home.steps / s["name"] / s["key"])} for s in record.steps]
+        record = replace(record, steps=steps)  # a home may have been moved since
         if record.status == "running" and not _is_alive(record, self._home):
             return replace(
                 record,

@@ -9,7 +9,7 @@ from components.config.home import Home
 from components.config.run import RunConfig
 from components.core.errors import UserError
 from components.core.libraries import library_versions
-from components.core.progress import Cleanup, Progress, Say, silent
+from components.core.progress import Cleanup, Progress, Say, silent, unheard
 from components.core.refs import Ref
 from components.data.digest import data_digest
 from components.data.manifest import Manifest, load_manifest
@@ -26,10 +26,6 @@ StepInputs = Mapping[str, Ref]
 """Input name of a step to the output that it reads."""
 Outputs = Mapping[str, Ref]
 """Name of a row (or ``data``) to what it wrote."""
-
-
-def _unheard(_message: str) -> None:
-    """Drop a message."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +50,7 @@ class Job:
     data: Ref
     progress: Progress = silent
     run: str = "bare"
-    say: Say = _unheard
+    say: Say = unheard
 
     @classmethod
     def opened(cls, config: RunConfig, *, base: Path, home: Home) -> Self:

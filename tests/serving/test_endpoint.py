@@ -258,5 +258,5 @@ def test_without_a_champion_it_says_what_to_do(tmp_path):
         follow.supervise(home, "tinny", host="127.0.0.1", port=free_port(), told=print)
     promoted(home, 1, one)
     (home.root / "package-1").unlink()
-    with pytest.raises(UserError, match="missing from"):
+    with pytest.raises(UserError, match=r"does not exist.*restore it from a backup"):
         follow.supervise(home, "tiny", host="127.0.0.1", port=free_port(), told=print)

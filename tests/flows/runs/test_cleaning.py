@@ -1,6 +1,7 @@
 """The content that remains after old runs are cleaned."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -41,8 +42,15 @@ def written(folder: Path, at: float, text: str = "1234", name: str = "file") -> 
     return folder
 
 
+def test_one_machines_packages_stay_for_rollbacks(home: Home) -> None:
+    package = written(home.packages / "old", BEFORE)
+    assert free_except(home, [kept()]) == 0
+    assert package.exists()
+
+
 @pytest.mark.parametrize("store", ["cache/features", "packages", "checkpoints"])
 def test_what_was_written_before_the_first_kept_run_goes(home: Home, store: str) -> None:
+    home = replace(home, database="postgresql://x", server="http://y")
     old = written(home.root / store / "old", BEFORE)
     new = written(home.root / store / "new", AFTER)
     assert free_except(home, [kept()]) == 4

@@ -1,0 +1,32 @@
+"""Packages of registered versions, kept by digest beside the ledger that names them.
+
+MLflow holds a copy for its users. What is compared and served is found here, and whatever happens
+to MLflow's database or artifacts does not change it.
+"""
+
+import shutil
+from pathlib import Path
+
+from components.config.home import Home
+from components.core.files import link, written_aside
+from components.core.refs import digest_folder
+
+_PACKAGE = "package"
+
+
+def place(home: Home, package_digest: str) -> Path:
+    """The folder of a package, whether it is there or not."""
+    return home.packages / package_digest / _PACKAGE
+
+
+def is_intact(folder: Path, package_digest: str) -> bool:
+    """Whether a folder holds the package of a digest."""
+    return folder.is_dir() and digest_folder(folder) == package_digest
+
+
+def keep(home: Home, package: Path, package_digest: str) -> None:
+    """Keep a package under its digest; its files are linked where the file system can."""
+    target = place(home, package_digest)
+    if not is_intact(target, package_digest):
+        with written_aside(target.parent) as aside:
+            shutil.copytree(package, aside / _PACKAGE, copy_function=link)
