@@ -63,7 +63,7 @@ def retrain_with(running: engines.Engines, path: Path, job: Job, *, data: str | 
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
     start = time.monotonic()
     kinds = {name: modality.kind for name, modality in job.manifest.modalities.items()}
-    configuration.check_parts(job.config, job.base, kinds)
+    configuration.check_parts(job.config, path, kinds)
     warm()
     warmed = time.monotonic() - start
     running.wait_for_prefect()

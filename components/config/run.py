@@ -192,18 +192,18 @@ def load(path: Path, data_uri: str | None = None) -> RunConfig:
     return _absolute(config, path.resolve().parent, data_uri)
 
 
-def check_parts(config: RunConfig, base: Path, kinds: Mapping[str, str]) -> None:
+def check_parts(config: RunConfig, path: Path, kinds: Mapping[str, str]) -> None:
     """Import the chosen parts and check their options (this imports torch).
 
     Args:
         config: the run.
-        base: folder of its file; parts given by path are relative to it.
+        path: its file; parts given by path are relative to the folder.
         kinds: modality name to kind, from the data set's manifest.
 
     Raises:
         UsageError: every wrong option, one line each.
     """
-    chosen = chosen_parts(config.model_dump())
+    base, chosen = path.resolve().parent, chosen_parts(config.model_dump())
     problems: list[str] = [
         f"modalities: {unknown_name('modality', name, kinds)} (those of the data set's manifest)"
         for name in config.modalities
@@ -226,7 +226,7 @@ def check_parts(config: RunConfig, base: Path, kinds: Mapping[str, str]) -> None
         except UserError as error:
             problems += str(error).splitlines()
     if problems:
-        raise all_at_once(base, problems)
+        raise all_at_once(path, problems)
 
 
 def _of_modality(

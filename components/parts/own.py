@@ -5,16 +5,22 @@ of them and opens nothing outside the folder that holds it.
 """
 
 import ast
+import os
 import sys
 import traceback
 import types
 from pathlib import Path, PurePosixPath
 
-from components.core.errors import UsageError
+from components.core.errors import UsageError, UserError
 from components.core.refs import digest_bytes
 
 OWN = "parts"
 """Folder in a step's output or a package with copies of a user's own files, under their names."""
+
+
+_PREFIX = "concord_own_"
+"""Of the modules that users' files become."""
+_PACKAGE = Path(__file__).parents[1]
 
 
 def is_own(name: str) -> bool:
@@ -46,7 +52,7 @@ def imported(path: Path) -> types.ModuleType:
         UsageError: it cannot be imported; the message names the line.
     """
     text = path.read_bytes()
-    name = f"concord_own_{path.stem}_{digest_bytes(str(path).encode() + text)[:16]}"
+    name = f"{_PREFIX}{path.stem}_{digest_bytes(str(path).encode() + text)[:16]}"
     if name in sys.modules:
         return sys.modules[name]
     module = types.ModuleType(name)
@@ -68,6 +74,20 @@ def imported(path: Path) -> types.ModuleType:
             f" {type(error).__name__}: {what}"
         ) from error
     return module
+
+
+def blamed(error: BaseException) -> UserError | None:
+    """The sentence for an error that a user's own file raised; None where the code is Concord's.
+
+    The deepest frame that is not a library's decides: a wrong call of torch is the caller's fault.
+    """
+    own = {str(m.__file__) for name, m in list(sys.modules.items()) if name.startswith(_PREFIX)}
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [f for f in frames if f.filename in own or f.filename.startswith(f"{_PACKAGE}{os.sep}")]
+    if not ours or ours[-1].filename not in own:
+        return None
+    place, what = ours[-1], " ".join(str(error).split())
+    return UserError(f"{place.filename}:{place.lineno}: {type(error).__name__}: {what}")
 
 
 def _line(error: Exception, path: Path) -> int | None:

@@ -17,6 +17,7 @@ from typing import NoReturn
 
 from components.core.errors import Interrupted, UsageError, UserError
 from components.exchange.errors import ExchangeError
+from components.parts import own
 from components.pods import exit_codes
 
 _MOST_MESSAGE = 4000
@@ -248,5 +249,6 @@ def _unexpected(error: Exception) -> int:
                 cause=False,
             )
             return exit_codes.INTERRUPTED
-    message("".join(traceback.format_exception(error)))
+    mistake = own.blamed(error)
+    message(str(mistake) if mistake else "".join(traceback.format_exception(error)))
     return exit_codes.BUG

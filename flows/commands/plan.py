@@ -59,7 +59,7 @@ def plan(
     base = path.resolve().parent
     manifest = load_manifest(config.data.uri, config.data.manifest, base)
     configuration.check_parts(
-        config, base, {name: m.kind for name, m in manifest.modalities.items()}
+        config, path, {name: m.kind for name, m in manifest.modalities.items()}
     )
     from components.plan.engines import choose
     from components.plan.estimate import Planner

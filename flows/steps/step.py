@@ -14,6 +14,7 @@ from components.core.refs import Ref
 from components.data.digest import data_digest
 from components.data.manifest import Manifest, load_manifest
 from components.parts import loading as parts
+from components.parts import own
 from flows.steps.store import StepKey, StepResult, StepStore
 
 if TYPE_CHECKING:
@@ -161,7 +162,12 @@ def execute(step: Step, inputs: StepInputs, job: Job) -> StepResult:
         if cleanup := step.work(call):
             after.append(cleanup)
 
-    result = job.store.run(step_key, work, volatile=step.volatile)
+    try:
+        result = job.store.run(step_key, work, volatile=step.volatile)
+    except Exception as error:
+        if isinstance(error, UserError) or (mistake := own.blamed(error)) is None:
+            raise
+        raise mistake from error
     for cleanup in after:
         try:
             cleanup()

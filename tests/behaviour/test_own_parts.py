@@ -23,7 +23,7 @@ def steps(path, last=None):
     config = configuration.load(path)
     job = Job.opened(config, base=path.parent, home=Home(root=path.parent.parent / "home"))
     kinds = {name: m.kind for name, m in job.manifest.modalities.items()}
-    configuration.check_parts(config, path.parent, kinds)
+    configuration.check_parts(config, path, kinds)
     rows = table.steps_for(config, job.manifest, job.base)
     rows = needed(rows, last) if last else rows
     return {result.name: result for result in walk(rows, job)}
