@@ -492,19 +492,22 @@ def runs_clean(
         int,
         typer.Option(min=1, help="How many of the newest runs of each model keep their content."),
     ] = 3,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would be removed.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Free disk space: remove outputs, caches, checkpoints and packages of old runs.
 
     Registered versions stay, with everything that serving and rollback need.
 
-    Example: concord runs clean --keep 3
+    Example: concord runs clean --keep 3 --dry-run
     """
 
     def work() -> Answer:
         from flows.commands.runs import clean as command
 
-        return command(keep)
+        return command(keep, dry_run=dry_run)
 
     _answer(work, as_json)
 

@@ -3,8 +3,10 @@
 from dataclasses import asdict
 
 from components.config.home import find
+from components.core.commands import concord
+from components.core.content import free
 from flows.commands.answer import Answer, table
-from flows.runs.cleaning import free_except
+from flows.runs.cleaning import unneeded
 from flows.runs.records import RunRecord, Runs, exclusive
 
 _EMPTY = "there are no runs yet"
@@ -58,20 +60,27 @@ def cancel(run_id: str) -> Answer:
     )
 
 
-def clean(keep: int) -> Answer:
-    """Remove the content and records of old runs."""
+def clean(keep: int, *, dry_run: bool) -> Answer:
+    """Remove the content and records of old runs, or say what that would be."""
     home = find()
     if not home.root.is_dir():
         return Answer(value={"freed_bytes": 0, "runs_removed": []}, text=_EMPTY)
     with exclusive(home, wait=True):
         store = Runs(home)
         kept, old = _newest(store.all(), keep)
-        freed = free_except(home, kept)
-        for record in old:
+        entries = unneeded(home, kept)
+        freed = sum(entry.size for entry in entries) if dry_run else free(entries)
+        for record in () if dry_run else old:
             store.remove(record)
-    value = {"freed_bytes": freed, "runs_removed": [r.run_id for r in old]}
-    text = f"freed {freed / 1e6:.1f} MB; removed {len(old)} run records; kept {len(kept)}"
-    return Answer(value=value, text=text, then="concord runs list")
+    value = {"freed_bytes": freed, "runs_removed": [r.run_id for r in old], "dry_run": dry_run}
+    lines = [
+        f"{'would free' if dry_run else 'freed'} {freed / 1e6:.1f} MB of {len(entries)} outputs, "
+        f"caches, packages and checkpoints; {'would remove' if dry_run else 'removed'} "
+        f"{len(old)} run records, and {'keep' if dry_run else 'kept'} {len(kept)}",
+        *(f"  {r.run_id}  {r.name}  {r.status}" for r in old),
+    ]
+    then = concord("runs", "clean", keep=keep) if dry_run else "concord runs list"
+    return Answer(value=value, text="\n".join(lines), then=then)
 
 
 def _newest(records: list[RunRecord], keep: int) -> tuple[list[RunRecord], list[RunRecord]]:

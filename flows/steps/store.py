@@ -1,12 +1,11 @@
 """The step store: one output folder per step key, written once and found again by later runs."""
 
 import time
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from components.core.content import free, stored
 from components.core.files import read_json, write_json, written_aside
 from components.core.refs import Ref, digest_folder, digest_json
 
@@ -141,10 +140,6 @@ class StepStore:
             "; ".join(nearest[:4]) + (f"; and {len(nearest) - 4} more" if len(nearest) > 4 else "")
             or "its output was removed"
         )
-
-    def remove_except(self, keep: Container[str]) -> int:
-        """Delete every output whose key is not kept; returns the bytes freed."""
-        return free(entry for entry in stored(self.root, depth=2) if entry.key not in keep)
 
     def _places(self, key: StepKey) -> tuple[Path, Path]:
         folder = self.root / key.step / key.digest()

@@ -86,16 +86,6 @@ def test_volatile_outputs_do_not_shape_the_digest(tmp_path):
     assert first.ref.digest == second.ref.digest
 
 
-def test_cleaning_keeps_what_is_named(tmp_path):
-    store = StepStore(tmp_path)
-    kept = store.run(KEY, write("kept"))
-    gone = replace(KEY, version=2)
-    store.run(gone, write("gone"))
-    assert store.remove_except({kept.key}) == len("gone")
-    assert store.find(KEY) is not None
-    assert store.find(gone) is None
-
-
 @given(st.dictionaries(st.text(max_size=5), st.integers() | st.text(max_size=5), max_size=5))
 def test_the_key_depends_on_content_not_on_order(config):
     backwards = dict(reversed(config.items()))
