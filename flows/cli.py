@@ -8,6 +8,7 @@ import typer
 
 from components.core.names import FUSED
 from flows.commands.answer import Answer, give
+from flows.commands.streams import prepare
 from serving.defaults import HITS, HOST, MAX_HITS, PORT
 
 app = typer.Typer(
@@ -353,7 +354,12 @@ def data_glyphs(
         Path, typer.Argument(metavar="DIR", help="Folder to make; it must not exist.")
     ],
     seed: Annotated[
-        int, typer.Option(help="Seed of the recipe: hidden labels, missing modalities, noise.")
+        int,
+        typer.Option(
+            min=0,
+            max=2**32 - 1,
+            help="Seed of the recipe: hidden labels, missing modalities, noise.",
+        ),
     ] = 0,
     faces: Annotated[
         str, typer.Option(help="`regular` (5,810 pictures) or `all` (47,492).")
@@ -517,7 +523,8 @@ def _answer(work: Callable[[], Answer], as_json: bool) -> None:
 
 
 def main() -> None:
-    """Entry point of ``concord``."""
+    """The command line, with streams that can show any answer."""
+    prepare()
     app()
 
 

@@ -1,17 +1,18 @@
 """The model package behind the service, loaded once, with an interface in terms of HTTP."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from components.core.errors import BadInput, unknown_name
+from components.core.errors import BadInput, one_of
+from components.parts.contracts import cost
 from serving import schemas
 from serving.defaults import MAX_HITS
 from serving.schemas import Limits
 
 # Importing torch takes seconds; neither the build of a Bento nor BentoML's own process needs it.
 if TYPE_CHECKING:
-    from components.parts.contracts import Raw
+    from components.prediction.classifier import Record
     from components.prediction.predictor import Predictor
     from components.prediction.searcher import Hit
 
@@ -56,7 +57,29 @@ class Answers:
         predictor = Predictor.load(package, digest=digest)
         return cls(predictor, limits=limits, name=name, version=version)
 
-    def classify(self, records: "Sequence[dict[str, Raw]]") -> list[schemas.Answer]:
+    def costs(self, records: "Mapping[str, Record]") -> dict[str, int]:
+        """The memory that decoding takes, from the headers of the values.
+
+        Args:
+            records: path of each record in the request to its values.
+
+        Returns:
+            Path of each value to bytes.
+
+        Raises:
+            BadInput: as for `classify`, as far as headers tell.
+        """
+        found = {}
+        for place, record in records.items():
+            for name, raw in self._predictor.classifier.read(record, place).items():
+                modality = self._predictor.modalities[name]
+                try:
+                    found[f"{place}.{name}"] = cost(modality.kind, raw, modality.detail)
+                except BadInput as error:
+                    raise BadInput(f"{place}.{error.field}", error.got, error.wanted) from error
+        return found
+
+    def classify(self, records: "Sequence[Record]") -> list[schemas.Answer]:
         """The class of each record.
 
         Raises:
@@ -75,7 +98,7 @@ class Answers:
 
     def search(
         self,
-        query: "dict[str, Raw]",
+        query: "Record",
         *,
         by: str | None,
         target: str,
@@ -102,7 +125,7 @@ class Answers:
         """
         known = self._limits.modalities
         if modality not in known:
-            raise NotThere("modality", repr(modality), unknown_name("modality", modality, known))
+            raise NotThere("modality", repr(modality), one_of(modality, known))
         found = self._predictor.preview(record, modality)
         if found is None:
             raise NotThere(
@@ -119,7 +142,9 @@ class Answers:
             classes=limits.classes,
             modalities=limits.described(),
             targets=schemas.targets(limits),
-            max_batch=limits.max_batch,
+            max_batch=limits.serving.max_batch,
+            max_value_mb=limits.serving.max_value_mb,
+            max_request_mb=limits.serving.max_request_mb,
             max_request_bytes=limits.max_request_bytes,
             max_hits=MAX_HITS,
             records=len(self._predictor),

@@ -8,10 +8,11 @@ parsed, decoded or computed.
 import base64
 import binascii
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import quote
+from typing import Any, TypeVar
+from urllib.parse import quote, unquote
 
 from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
@@ -27,21 +28,29 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from components.core.errors import BadInput, UserError
 from serving import schemas
 from serving.answers import Answers, NotThere
+from serving.budget import RETRY_SECONDS, Budget, Busy, TooMuch
 from serving.schemas import Limits
-
-if TYPE_CHECKING:
-    from components.parts.contracts import Raw
 
 T = TypeVar("T")
 _COMPUTING = 2  # model calls at once; torch spreads each of them over the cores
+_URL_ALPHABET = str.maketrans("-_", "+/")
 _SHOWN = 80  # characters of a wrong value that an answer repeats
 _REFUSALS: dict[int | str, dict[str, Any]] = {
     400: {"model": schemas.Refusal, "description": "The body is not JSON."},
-    413: {"model": schemas.Refusal, "description": "The body is too large."},
+    413: {
+        "model": schemas.Refusal,
+        "description": "The body is too large, or what it carries takes too much memory to decode.",
+    },
     422: {
         "model": schemas.Refusal,
         "description": "A field is wrong: which one, what was there, what was wanted.",
     },
+}
+_ANSWERS = _REFUSALS | {
+    503: {
+        "model": schemas.Refusal,
+        "description": "Other requests take all the memory; `Retry-After` says when to ask again.",
+    }
 }
 _MISSING: dict[int | str, dict[str, Any]] = {
     404: {"model": schemas.Refusal, "description": "No such record or preview."},
@@ -81,38 +90,50 @@ def build(limits: Limits, answers: Callable[[], Answers], assets: Path | None = 
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(BadInput, _bad_input)
+    app.add_exception_handler(TooMuch, _too_much)
+    app.add_exception_handler(Busy, _busy)
     app.add_exception_handler(NotThere, _not_found)
     app.add_exception_handler(UserError, _unusable)
-    slots = CapacityLimiter(_COMPUTING)
+    slots, budget = CapacityLimiter(_COMPUTING), Budget(limits.serving)
 
     async def compute(work: Callable[[Answers], T]) -> T:
         return await run_sync(lambda: work(answers()), limiter=slots)
 
-    _answer_routes(app, limits, compute)
+    async def answer(
+        work: Callable[[Answers], T], request: str, records: Mapping[str, dict[str, Any]]
+    ) -> T:
+        costs = await run_sync(lambda: answers().costs(records))
+        async with budget.hold(budget.checked(costs, request)):
+            return await compute(work)
+
+    _answer_routes(app, limits, answer)
     _record_routes(app, compute)
     if assets is not None:
         _page(app, assets)
     return app
 
 
-def _answer_routes(app: FastAPI, limits: Limits, compute: Callable[..., Any]) -> None:
+def _answer_routes(app: FastAPI, limits: Limits, answer: Callable[..., Any]) -> None:
     Classify: Any = schemas.classify_type(limits)
     Search: Any = schemas.search_type(limits)
 
-    @app.post("/v1/classify", tags=["answers"], responses=_REFUSALS)
+    @app.post("/v1/classify", tags=["answers"], responses=_ANSWERS)
     async def classify(request: Classify) -> schemas.ClassifyResponse:
         """Classify records by whatever modalities they have; probabilities are calibrated."""
-        records = [raw_record(r, limits, f"records.{i}") for i, r in enumerate(request.records)]
-        found, ref = await compute(lambda a: (a.classify(records), a.ref))
+        records = [values_of(r, limits, f"records.{i}") for i, r in enumerate(request.records)]
+        placed = {f"records.{i}": record for i, record in enumerate(records)}
+        found, ref = await answer(lambda a: (a.classify(records), a.ref), "records", placed)
         return schemas.ClassifyResponse(model=ref, answers=found)
 
-    @app.post("/v1/search", tags=["answers"], responses=_REFUSALS)
+    @app.post("/v1/search", tags=["answers"], responses=_ANSWERS)
     async def search(request: Search) -> schemas.SearchResponse:
         """Find the records nearest to a query: words find pictures, pictures find words."""
-        query = raw_record(request.query, limits, "query")
+        query = values_of(request.query, limits, "query")
         ask = {"by": request.by, "target": request.target, "k": request.k}
         labels = request.filter.labels if request.filter else None
-        hits, ref = await compute(lambda a: (a.search(query, labels=labels, **ask), a.ref))
+        hits, ref = await answer(
+            lambda a: (a.search(query, labels=labels, **ask), a.ref), "query", {"query": query}
+        )
         out = [
             schemas.HitOut(
                 **{f: getattr(hit, f) for f in ("id", "score", "label", "predicted")},
@@ -167,36 +188,53 @@ def _page(app: FastAPI, assets: Path) -> None:
         return RedirectResponse("/docs")
 
 
-def raw_record(record: BaseModel, limits: Limits, where: str) -> "dict[str, Raw]":
-    """The raw values of a parsed record; media are measured before they are decoded from base64.
+def values_of(record: BaseModel, limits: Limits, where: str) -> dict[str, Any]:
+    """The values of a parsed record; media are decoded from base64.
+
+    The model reads the values as it read those that it learned from.
 
     Raises:
-        BadInput: no modality at all, or media that are too large or not in base64.
+        BadInput: media that are too large or not in base64, or a number that JSON cannot have.
     """
-    raw: dict[str, Raw] = {}
-    for name, value in record.model_dump().items():
-        if value is None:
-            continue
+    values = {name: value for name, value in record.model_dump().items() if value is not None}
+    for name, value in values.items():
         modality = limits.modalities[name]
-        most = modality.options.get("max_bytes")
-        raw[name] = (
-            _from_base64(value, f"{where}.{name}", most) if modality.raw == "bytes" else value
-        )
-    if not raw:
-        raise BadInput(where, "no modality", f"at least one of {', '.join(limits.modalities)}")
-    return raw
+        if modality.raw == "bytes":
+            values[name] = from_base64(value, f"{where}.{name}", modality.options.get("max_bytes"))
+        elif modality.raw == "fields":
+            _check_numbers(value, f"{where}.{name}")
+    return values
 
 
-def _from_base64(text: str, field: str, most: int | None) -> bytes:
-    if text.startswith("data:"):
-        text = text.partition(",")[2]
+def _check_numbers(fields: Mapping[str, Any], where: str) -> None:
+    """Refuse numbers that are not finite; in a data set they mean an empty cell or a fault."""
+    for column, value in fields.items():
+        cells = value if isinstance(value, list) else [value]
+        for cell in cells:
+            if isinstance(cell, float) and not math.isfinite(cell):
+                raise BadInput(f"{where}.{column}", repr(cell), "a finite number, or null")
+
+
+def from_base64(text: str, field: str, most: int | None) -> bytes:
+    """Media from base64 in either alphabet, with or without padding, line breaks or a data: URL.
+
+    Raises:
+        BadInput: another text, or media of more than ``most`` bytes; measured before decoding.
+    """
+    sent = text
+    if text[:5].lower() == "data:":
+        head, _, text = text.partition(",")
+        if not head.lower().endswith(";base64"):
+            raise BadInput(field, shown(sent), "a file in base64, also as a data: URL with ;base64")
+        text = unquote(text)
+    text = "".join(text.split()).rstrip("=").translate(_URL_ALPHABET)
     size = len(text) * 3 // 4
-    if most is not None and size > most + 2:
-        raise BadInput(field, f"a file of about {size:,} bytes", f"at most {most:,}")
+    if most is not None and size > most:
+        raise BadInput(field, f"a file of {size:,} bytes", f"at most {most:,}")
     try:
-        return base64.b64decode(text, validate=True)
+        return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
     except (binascii.Error, ValueError) as error:
-        raise BadInput(field, f"{shown(text)} ({error})", "a file in base64") from error
+        raise BadInput(field, f"{shown(sent)} ({error})", "a file in base64") from error
 
 
 def shown(value: object) -> str:
@@ -260,6 +298,19 @@ async def _http(_: Request, error: Exception) -> Response:
 async def _bad_input(_: Request, error: Exception) -> Response:
     assert isinstance(error, BadInput)
     return _refusal(422, [{"field": error.field, "got": error.got, "wanted": error.wanted}])
+
+
+async def _too_much(_: Request, error: Exception) -> Response:
+    assert isinstance(error, TooMuch)
+    return _refusal(413, [{"field": error.field, "got": error.got, "wanted": error.wanted}])
+
+
+async def _busy(_: Request, __: Exception) -> Response:
+    got = "no memory to decode it, which other requests take"
+    wanted = f"another try in {RETRY_SECONDS} seconds"
+    response = _refusal(503, [{"field": "body", "got": got, "wanted": wanted}])
+    response.headers["Retry-After"] = str(RETRY_SECONDS)
+    return response
 
 
 async def _not_found(_: Request, error: Exception) -> Response:

@@ -48,6 +48,7 @@ SERVED = (
     "serving/__init__.py",
     "serving/answers.py",
     "serving/app.py",
+    "serving/budget.py",
     "serving/defaults.py",
     "serving/schemas.py",
     "serving/service.py",

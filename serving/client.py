@@ -1,15 +1,19 @@
 """A client of a running endpoint; a refused request raises one clear sentence."""
 
 import base64
+import math
 from collections.abc import Mapping, Sequence
+from datetime import date, time
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, cast
 
 import httpx
 
-from components.core.errors import UserError
+from components.core.errors import BadInput, UsageError, UserError
 from components.core.names import FUSED
-from serving.defaults import HITS
+from components.core.values import as_text, is_empty, plain
+from serving.defaults import HITS, URL
 
 _SECONDS = 60.0
 _BUSY = (429, 503)
@@ -21,12 +25,15 @@ class Client:
     Args:
         url: where it answers, such as ``http://127.0.0.1:3000``.
         transport: another way to reach it (tests).
+
+    Raises:
+        UsageError: the address is not one.
     """
 
     def __init__(
         self, url: str, *, seconds: float = _SECONDS, transport: httpx.BaseTransport | None = None
     ) -> None:
-        self.url = url.rstrip("/")
+        self.url = _checked(url).rstrip("/")
         # Proxies of the environment are for the internet, not for the machine's own endpoint.
         self._http = httpx.Client(
             base_url=self.url, timeout=seconds, trust_env=False, transport=transport
@@ -127,11 +134,46 @@ class Client:
         )
 
 
+def _checked(url: str) -> str:
+    """An address that a client can use.
+
+    Raises:
+        UsageError: it is not one.
+    """
+    try:
+        found = httpx.URL(url)
+        found.host.encode("idna")
+        usable = found.scheme in {"http", "https"} and found.host and (found.port or 1) < 2**16
+    except (httpx.InvalidURL, UnicodeError):
+        usable = False
+    if not usable:
+        raise UsageError(f"got the address {url!r}, wanted one such as {URL}")
+    return url
+
+
 def _json(record: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: _value(value) for name, value in record.items() if value is not None}
+    return {name: _value(name, value) for name, value in record.items() if value is not None}
 
 
-def _value(value: object) -> object:
+def _value(name: str, value: object) -> object:
     if isinstance(value, Path):
         value = value.read_bytes()
-    return base64.b64encode(value).decode("ascii") if isinstance(value, bytes) else value
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode("ascii")
+    if isinstance(value, Mapping):
+        return {column: _cell(f"{name}.{column}", cell) for column, cell in value.items()}
+    return value
+
+
+def _cell(where: str, cell: Any) -> Any:  # noqa: ANN401
+    """A field as JSON holds it, from a data set or a data frame."""
+    cell = plain(cell)
+    if is_empty(cell):
+        return None
+    if isinstance(cell, list | tuple | set):
+        return [_cell(where, member) for member in cell]
+    if isinstance(cell, Decimal):
+        cell = float(cell)
+    if isinstance(cell, float) and not math.isfinite(cell):
+        raise BadInput(where, repr(cell), "a finite number or null")
+    return as_text(cell) if isinstance(cell, date | time) else cell

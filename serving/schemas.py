@@ -4,16 +4,18 @@ The fields of a record are the modalities of the package, so the request types a
 ``model.json``, which is read without importing torch.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, create_model
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, create_model
 
+from components.config.run import ServingConfig
 from components.core.files import read_json
 from components.core.names import FUSED
+from components.core.values import as_text
 from components.features.spec import ModalitySpec
 from components.model.listing import check_code
 from components.parts import loading as parts
@@ -21,10 +23,6 @@ from components.parts.own import OWN
 from serving.defaults import HITS, MAX_HITS
 
 _MEBIBYTE = 1 << 20
-
-Number = int | float
-FieldValue = Number | str | bool | list[str | Number] | None
-"""One field of a tabular modality: a number, a category, a set, or null for missing."""
 
 
 class _Strict(BaseModel):
@@ -44,8 +42,8 @@ class ServedModality:
     example: Any
     options: dict[str, Any]
     """Options of the kind, its limits."""
-    columns: list[str] | None
-    """Columns of a modality of fields."""
+    fields: "list[FieldInfo] | None"
+    """Fields of a modality of fields, sorted by name."""
     preview_type: Callable[[bytes | str], str]
     """Media type of a preview."""
 
@@ -63,7 +61,7 @@ class ServedModality:
             schema=kind.schema(),
             example=kind.example(),
             options=spec.options,
-            columns=sorted(columns) if columns else None,
+            fields=_fields(columns) if columns else None,
             preview_type=module.preview_type,
         )
 
@@ -75,7 +73,7 @@ class Limits:
     modalities: dict[str, ServedModality]
     """Sorted by name."""
     classes: list[str]
-    max_batch: int
+    serving: ServingConfig
     max_request_bytes: int
 
     @classmethod
@@ -96,9 +94,10 @@ class Limits:
         return cls(
             modalities=modalities,
             classes=[str(c) for c in description["classes"]],
-            max_batch=int(config["serving"]["max_batch"]),
-            # One largest picture in base64 always passes; many small ones share the rest.
-            max_request_bytes=max(32 * _MEBIBYTE, media * 4 // 3 + _MEBIBYTE),
+            serving=ServingConfig.model_validate(config["serving"]),
+            # One largest picture in base64 with line breaks always passes; many small ones share
+            # the rest.
+            max_request_bytes=max(32 * _MEBIBYTE, media * 3 // 2 + _MEBIBYTE),
         )
 
     def example(self) -> dict[str, Any]:
@@ -116,18 +115,35 @@ class Limits:
                 name=name,
                 kind=modality.kind,
                 accepts=modality.accepts,
-                columns=modality.columns,
+                columns=[f.name for f in modality.fields] if modality.fields else None,
+                fields=modality.fields,
                 limits={k: v for k, v in sorted(modality.options.items()) if k.startswith("max_")},
             )
             for name, modality in self.modalities.items()
         ]
 
 
+def _fields(columns: Mapping[str, Mapping[str, Any]]) -> "list[FieldInfo]":
+    found = []
+    for name, spec in sorted(columns.items()):
+        null = spec.get("null")
+        found.append(
+            FieldInfo(
+                name=name,
+                type=spec["type"],
+                unit=spec.get("unit"),
+                separator=(spec.get("separator") or ",") if spec["type"] == "set" else None,
+                default=null["default"] if isinstance(null, Mapping) else None,
+            )
+        )
+    return found
+
+
 def record_type(limits: Limits) -> type[BaseModel]:
     """The type of one record: any subset of the package's modalities, and nothing else."""
     fields: dict[str, Any] = {}
     for name, modality in limits.modalities.items():
-        hint: Any = dict[str, FieldValue] if modality.raw == "fields" else str
+        hint: Any = dict[str, Any] if modality.raw == "fields" else str
         shown = WithJsonSchema({"anyOf": [modality.schema, {"type": "null"}]})
         described = Field(default=None, description=modality.accepts)
         fields[name] = (Annotated[hint | None, shown], described)
@@ -145,13 +161,13 @@ def classify_type(limits: Limits) -> type[BaseModel]:
     example = limits.example()
     single = [{name: value} for name, value in example.items()][:1]
     record: Any = record_type(limits)
-    records: Any = Annotated[list[record], Field(min_length=1, max_length=limits.max_batch)]
+    records: Any = Annotated[list[record], Field(min_length=1, max_length=limits.serving.max_batch)]
     made: type[BaseModel] = create_model(
         "ClassifyRequest",
         __config__=ConfigDict(
             extra="forbid", json_schema_extra={"examples": [{"records": [example, *single]}]}
         ),
-        records=(records, Field(description=f"1 to {limits.max_batch} records")),
+        records=(records, Field(description=f"1 to {limits.serving.max_batch} records")),
     )
     return _described(made, "Records to classify.")
 
@@ -194,10 +210,15 @@ def targets(limits: Limits) -> list[str]:
     return [*limits.modalities, FUSED]
 
 
+def _named(value: object) -> object:
+    """A class as it is named, also where it is sent as a number or a truth value."""
+    return as_text(value) if isinstance(value, bool | int | float) else value
+
+
 class Filter(_Strict):
     """Which records of the index may be found."""
 
-    labels: Annotated[list[str], Field(min_length=1)]
+    labels: Annotated[list[Annotated[str, BeforeValidator(_named)]], Field(min_length=1)]
     """Only records with one of these labels."""
 
 
@@ -254,6 +275,19 @@ class SearchResponse(_Strict):
     hits: list[HitOut]
 
 
+class FieldInfo(_Strict):
+    """One field of a modality of fields."""
+
+    name: str
+    type: str
+    """``number``, ``category`` or ``set``."""
+    unit: str | None
+    separator: str | None
+    """Separates the members of a set that is sent as text."""
+    default: Any
+    """What a field that is left out, null or blank stands for; null if it is missing then."""
+
+
 class ModalityInfo(_Strict):
     """One modality and its limits."""
 
@@ -261,6 +295,7 @@ class ModalityInfo(_Strict):
     kind: str
     accepts: str
     columns: list[str] | None = None
+    fields: list[FieldInfo] | None = None
     limits: dict[str, Any]
 
 
@@ -272,6 +307,10 @@ class ModelInfo(ModelRef):
     targets: list[str]
     max_batch: int
     max_request_bytes: int
+    max_value_mb: int
+    """Memory that decoding one value may take."""
+    max_request_mb: int
+    """Memory that decoding all values of one request may take."""
     max_hits: int
     records: int
     """Number of records in the index."""

@@ -12,6 +12,7 @@ import tempfile
 from pathlib import Path
 
 from components.core.errors import UserError
+from components.core.failures import ended
 from components.core.refs import digest_folder
 from components.exchange.exchange import Exchange
 from serving.defaults import PORT
@@ -85,7 +86,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except UserError as error:
-        sys.exit(str(error))
+    sys.exit(ended(main))

@@ -86,7 +86,7 @@ def records(
         shown = [str(rng.choice(CLASSES)) if rng.random() < noise else truth[row] for _ in range(3)]
         raws["image"].append(picture(shown[0], rng) if has[0] else None)
         raws["text"].append(" ".join(rng.choice(WORDS[shown[1]], 3)) if has[1] else None)
-        raws["facts"].append(_facts(shown[2], rng) if has[2] else None)
+        raws["facts"].append(_facts(shown[2], rng, alone=has.sum() == 1) if has[2] else None)
     return Records([f"r{i:04d}" for i in range(n)], splits, truth, label, raws)
 
 
@@ -105,13 +105,17 @@ def picture(shape: str, rng: np.random.Generator) -> bytes:
     return buffer.getvalue()
 
 
-def _facts(shape: str, rng: np.random.Generator) -> dict[str, Any]:
+def _facts(shape: str, rng: np.random.Generator, *, alone: bool) -> dict[str, Any] | None:
+    """Fields, some missing; None if all are, but a record that has nothing else has a weight."""
     number = CLASSES.index(shape)
-    return {
+    facts = {
         "weight": None if rng.random() < 0.2 else float(rng.normal(10 * number, 2)),
         "colour": None if rng.random() < 0.2 else ["red", "green", "blue", "grey"][number],
         "tags": None if rng.random() < 0.2 else [f"t{number}", f"u{rng.integers(6)}"],
     }
+    if any(value is not None for value in facts.values()):
+        return facts
+    return {**facts, "weight": 10.0 * number} if alone else None
 
 
 def modalities(names: tuple[str, ...] = ("facts", "image", "text")) -> dict[str, Modality]:

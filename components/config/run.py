@@ -118,6 +118,22 @@ class ServingConfig(Strict):
 
     max_batch: Annotated[int, Field(ge=1, le=10_000)] = 64
     """Records in one request."""
+    max_value_mb: Annotated[int, Field(ge=1, le=1_000_000)] = 128
+    """Memory to decode one value, in MB: 12 megapixels of PNG, 6 of WebP; JPEG is reduced."""
+    max_request_mb: Annotated[int, Field(ge=1, le=1_000_000)] = 256
+    """Memory to decode all values of one request."""
+    max_total_mb: Annotated[int, Field(ge=1, le=1_000_000)] = 512
+    """Memory to decode the values of all requests at once; further ones wait, then are refused."""
+
+    @model_validator(mode="after")
+    def _nested(self) -> "ServingConfig":
+        limits = (self.max_value_mb, self.max_request_mb, self.max_total_mb)
+        if list(limits) != sorted(limits):
+            raise ValueError(
+                "max_value_mb, max_request_mb, max_total_mb: got "
+                f"{', '.join(map(str, limits))}, wanted none smaller than the one before"
+            )
+        return self
 
 
 _HEAVIEST = 1_000_000

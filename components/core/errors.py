@@ -3,6 +3,9 @@
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+_LISTED = 30
+"""Names that a message lists."""
+
 
 class UserError(ValueError):
     """A mistake the user can correct; shown without a traceback.
@@ -42,6 +45,19 @@ class BadInput(UserError):
 
 class Interrupted(Exception):
     """A training run that was asked to stop stopped between two steps and wrote a checkpoint."""
+
+
+def one_of(name: str, available: Iterable[str]) -> str:
+    """What was wanted in the place of an unknown name: the nearest one, and those that exist.
+
+    >>> one_of("foto", ["fused", "photo"])
+    "one of fused, photo (did you mean 'photo'?)"
+    """
+    names = sorted(available)
+    near = get_close_matches(name, names, n=1)
+    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    hint = f" (did you mean {near[0]!r}?)" if near else ""
+    return f"one of {', '.join(names[:_LISTED])}{more}{hint}"
 
 
 def unknown_name(kind: str, name: str, available: Iterable[str]) -> str:

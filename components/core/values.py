@@ -1,7 +1,28 @@
 """Cells of tables: which are empty, and the text of one that is kept as it stands."""
 
 import math
+from collections.abc import Iterable
 from datetime import date, datetime, time
+from decimal import Decimal
+from typing import Any
+
+_NO_VALUE = ("NaTType", "NAType")
+"""The marks that pandas puts into empty cells."""
+_PLAIN = frozenset((str, float, int, bool, bytes, list, dict))
+_FRACTIONS = (float, Decimal)
+
+
+def plain(value: Any) -> Any:  # noqa: ANN401
+    """A value that numpy holds as Python's own; every other value unchanged.
+
+    Data frames hold numpy's numbers, times and arrays.
+    """
+    kind = type(value)
+    if kind in _PLAIN or kind.__module__ != "numpy":
+        return value
+    if value.dtype.kind == "M":  # nanoseconds would become a bare number
+        value = value.astype("datetime64[us]")
+    return value.tolist()
 
 
 def is_empty(value: object) -> bool:
@@ -10,9 +31,14 @@ def is_empty(value: object) -> bool:
     >>> [is_empty(v) for v in (None, float("nan"), "  ", "NA", 0, False, [])]
     [True, True, True, False, False, False, False]
     """
-    if value is None or (isinstance(value, str) and not value.strip()):
+    if value is None:
         return True
-    return (isinstance(value, float) and math.isnan(value)) or type(value).__name__ == "NaTType"
+    value = plain(value)
+    if isinstance(value, str):
+        return not value.strip()
+    if isinstance(value, _FRACTIONS):
+        return math.isnan(value)
+    return value is None or type(value).__name__ in _NO_VALUE
 
 
 def as_text(value: object) -> str:
@@ -27,6 +53,7 @@ def as_text(value: object) -> str:
     Raises:
         ValueError: a list, a mapping or bytes that are not UTF-8.
     """
+    value = plain(value)
     if isinstance(value, str):
         return value
     if isinstance(value, bool):
@@ -40,3 +67,8 @@ def as_text(value: object) -> str:
     if isinstance(value, list | tuple | dict | set):
         raise ValueError(f"a {type(value).__name__} has no single text")
     return str(value)
+
+
+def texts(values: Iterable[object]) -> list[str | None]:
+    """The text of each id, group, split or label of a column; None where the cell is empty."""
+    return [None if is_empty(value) else as_text(value) for value in values]

@@ -7,6 +7,7 @@ import pyarrow.parquet as pq
 from components.config.run import Labels
 from components.core.errors import UserError, unknown_name
 from components.core.places import opened
+from components.core.values import texts
 
 
 def visible_ids(uri: str, labels: Labels | None, id_column: str = "id") -> frozenset[str] | None:
@@ -51,4 +52,9 @@ def visible_ids(uri: str, labels: Labels | None, id_column: str = "id") -> froze
             f"{labels.file} is not readable Parquet ({error}); write it again"
         ) from error
     chosen = table.filter(pc.fill_null(table[labels.column], False))
-    return frozenset(str(i) for i in chosen[key].to_pylist())
+    try:
+        return frozenset(text for text in texts(chosen[key].to_pylist()) if text is not None)
+    except ValueError as error:
+        raise UserError(
+            f"{labels.file}, column {key!r}: {error}; wanted the record's id: text or a number"
+        ) from error

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
+    BeforeValidator,
     Field,
     PlainValidator,
     ValidationError,
@@ -21,6 +22,7 @@ from components.core.yaml_file import Document, parse_yaml, read_yaml
 from components.parts import loading as parts
 from components.parts.contracts import RawType
 from components.parts.own import is_own
+from components.parts.reading import LARGEST, Reading
 
 FILE = "dataset.yaml"
 RESERVED = ("id", "group", "split", "label")
@@ -35,10 +37,6 @@ _DEFAULTS = {
     "set": "text, or a list of texts or numbers",
 }
 """What the default of a column may be, by the column's type."""
-_LARGEST = 3.4e38
-"""Models compute with numbers of 32 bits."""
-
-Value = str | int | float | bool | list[Any]
 
 
 def _null(value: object) -> object:
@@ -54,7 +52,7 @@ def _is_default(kind: str, value: object) -> bool:
     """Whether a value may be the default of a column of this type."""
     if kind == "number":
         number = isinstance(value, int | float) and not isinstance(value, bool)
-        return number and abs(value) <= _LARGEST  # type: ignore[arg-type]
+        return number and abs(value) <= LARGEST  # type: ignore[arg-type]
     if kind == "set" and isinstance(value, list):
         return all(isinstance(member, str | int | float) for member in value)
     blank = kind == "category" and is_empty(value)
@@ -86,6 +84,11 @@ def _not_offered(kind: str, offered: list[str]) -> str:
     )
 
 
+def _class(name: object) -> object:
+    """The name of a class as its column shows it; 1.50 has lost its text and stays a mistake."""
+    return as_text(name) if isinstance(name, int) else name
+
+
 def _each_once(classes: list[str]) -> list[str]:
     if len(set(classes)) < len(classes):
         raise ValueError("a class is named twice")
@@ -105,21 +108,6 @@ class Column(Strict):
     null: Annotated[Any, PlainValidator(_null)] = "missing"
     """What an empty cell means: ``missing``, or ``{default: value}``."""
 
-    @property
-    def default(self) -> Value | None:
-        """The value that an empty cell stands for; None if it means missing."""
-        return self.null["default"] if isinstance(self.null, dict) else None
-
-    @property
-    def default_cell(self) -> float | str | list[str] | None:
-        """The default in the form that modalities read."""
-        if self.default is None:
-            return None
-        if self.type == "number":
-            assert isinstance(self.default, int | float), self.default
-            return float(self.default)
-        return self.members(self.default) if self.type == "set" else as_text(self.default)
-
     @model_validator(mode="after")
     def _fits_its_type(self) -> "Column":
         found = [
@@ -127,23 +115,13 @@ class Column(Strict):
             for key, owner in (("separator", "set"), ("unit", "number"))
             if getattr(self, key) is not None and self.type != owner
         ]
-        if isinstance(self.null, dict) and not _is_default(self.type, self.default):
-            what = f"got {self.default!r}, wanted {_DEFAULTS[self.type]}, or `null: missing`"
+        if isinstance(self.null, dict) and not _is_default(self.type, self.null["default"]):
+            got = repr(self.null["default"])
+            what = f"got {got}, wanted {_DEFAULTS[self.type]}, or `null: missing`"
             found.append(("null.default", what))
         if found:
             raise Mistakes(found)
         return self
-
-    def members(self, value: object) -> list[str]:
-        """Members of a set, sorted, each once.
-
-        Args:
-            value: a list, or text with the column's separator (by default a comma).
-        """
-        parts_ = (
-            value if isinstance(value, list | tuple) else str(value).split(self.separator or ",")
-        )
-        return sorted({as_text(p).strip() for p in parts_ if not is_empty(p)})
 
 
 class Modality(Strict):
@@ -178,6 +156,11 @@ class Modality(Strict):
             )
         return self
 
+    def reading(self, name: str) -> Reading:
+        """What reads its values, for a modality of this name."""
+        columns = {column: spec.model_dump() for column, spec in (self.columns or {}).items()}
+        return Reading(name, self.raw, columns)
+
     @property
     def used(self) -> list[str]:
         """Names of the columns that this modality reads."""
@@ -190,7 +173,14 @@ class Target(Strict):
     column: str
     kind: Annotated[str, AfterValidator(_offered_target)] = "single"
     """A target that is offered, or a user's own file relative to the run's configuration."""
-    classes: Annotated[list[str], Field(min_length=2), AfterValidator(_each_once)] | None = None
+    classes: (
+        Annotated[
+            list[Annotated[str, BeforeValidator(_class)]],
+            Field(min_length=2),
+            AfterValidator(_each_once),
+        ]
+        | None
+    ) = None
     """All classes; by default the classes of the visible labels."""
 
 

@@ -1,6 +1,5 @@
 """Reads a data set in batches: records, and their raw values by modality."""
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,9 +9,12 @@ import pyarrow.parquet as pq
 
 from components.core.errors import BadInput, UserError, unknown_name
 from components.core.places import files_in, opened
-from components.data.manifest import Column, Manifest, Modality
+from components.core.values import is_empty
+from components.data.columns import plain_batch, plain_schema
+from components.data.manifest import Manifest, Modality
 from components.data.media import Media
 from components.parts.contracts import Raw
+from components.parts.reading import Reading
 
 ROWS = 2048
 """Default number of records in a batch: few enough for their media to fit in memory."""
@@ -20,7 +22,7 @@ ROWS = 2048
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
-    """A raw value that could not be fetched: the row within the batch, the modality and why."""
+    """A raw value that could not be fetched or read: its row in the batch, the modality and why."""
 
     row: int
     modality: str
@@ -74,7 +76,7 @@ class Dataset:
                 names = None if columns is None else list(columns)
                 try:
                     for batch in pq.ParquetFile(file).iter_batches(rows, columns=names):
-                        yield batch.select(names or self.schema.names)
+                        yield plain_batch(batch.select(names or self.schema.names))
                 except (pa.ArrowException, OSError) as error:
                     raise UserError(
                         f"{part} is not readable Parquet ({error}); write it again"
@@ -91,7 +93,7 @@ class Dataset:
                 with self._fs.open(part, "rb") as file:
                     parquet = pq.ParquetFile(file)
                     rows += parquet.metadata.num_rows
-                    here = parquet.schema_arrow.remove_metadata()
+                    here = plain_schema(parquet.schema_arrow)
             except (pa.ArrowException, OSError) as error:
                 raise UserError(
                     f"{part} is not readable Parquet ({error}); write it again"
@@ -134,81 +136,61 @@ def raws(
 ) -> dict[str, list[Raw | None]]:
     """Raw values of each modality of a batch; None where a record lacks it.
 
-    Image: encoded bytes. Text: str; blank text counts as absent. Tabular: a mapping of column names
-    to values (float for a number, str for a category, list of str for a set, None for missing). An
-    empty cell has the declared default, and a record lacks the modality if all cells are missing.
+    Image: encoded bytes. Text: str. Tabular: a mapping of column names to values (float for a
+    number, str for a category, list of str for a set, None for missing). `parts.reading` says what
+    an empty cell and a default mean.
 
     Args:
         batch: records with at least the manifest's modality columns.
         manifest: what the columns mean.
         media: resolves paths; None if no modality needs it.
-        faults: receives the values that cannot be fetched; without it the first one is raised.
+        faults: receives the values that cannot be fetched or read; without it the first one is
+            raised.
 
     Raises:
-        BadInput: a path without a file, if ``faults`` is not given.
+        BadInput: a path without a file, or a value of another type, if ``faults`` is not given.
     """
     result: dict[str, list[Raw | None]] = {}
     for name in sorted(manifest.modalities):
         modality = manifest.modalities[name]
-        if modality.columns:
-            result[name] = _tabular(batch, modality.columns)
-        elif modality.raw == "bytes":
-            result[name] = _media(batch, name, modality, media, faults)
-        else:
-            values = batch.column(str(modality.column)).to_pylist()
-            result[name] = [
-                v
-                if isinstance(v, bytes)
-                else (str(v) if v is not None and str(v).strip() else None)
-                for v in values
-            ]
+        values = _stored(batch, name, modality, media)
+        result[name] = _read(values, modality.reading(name), name, faults)
     return result
 
 
-def _media(
-    batch: pa.RecordBatch | pa.Table,
-    name: str,
-    modality: Modality,
-    media: Media | None,
-    faults: list[Fault] | None,
-) -> list[Raw | None]:
-    values = batch.column(str(modality.column)).to_pylist()
-    if not any(isinstance(v, str) for v in values):
-        return list(values)  # bytes columns
+def _stored(
+    batch: pa.RecordBatch | pa.Table, name: str, modality: Modality, media: Media | None
+) -> Sequence[object]:
+    """The values as the data set holds them; paths are replaced by the content of their files."""
+    if modality.columns:
+        cells = {column: batch.column(column).to_pylist() for column in modality.columns}
+        return [dict(zip(cells, row, strict=True)) for row in zip(*cells.values(), strict=True)]
+    values: list[object] = batch.column(str(modality.column)).to_pylist()
+    if modality.raw != "bytes" or not any(isinstance(v, str) for v in values):
+        return values
     assert media is not None, "paths need `media` to read from"
-    fetched = media.fetch(
-        [v or None for v in values], f"modality {name!r}, column {modality.column!r}"
-    )
+    where = f"modality {name!r}, column {modality.column!r}"
+    paths = [v if isinstance(v, str) and not is_empty(v) else None for v in values]
+    return [
+        BadInput(where, f"path {path!r} to an empty file", "a file with content")
+        if content == b""
+        else content
+        for path, content in zip(paths, media.fetch(paths, where), strict=True)
+    ]
+
+
+def _read(
+    values: Sequence[object], reading: Reading, name: str, faults: list[Fault] | None
+) -> list[Raw | None]:
     found: list[Raw | None] = []
-    for row, value in enumerate(fetched):
-        if isinstance(value, BadInput):
-            if faults is None:
+    for row, value in enumerate(values):
+        try:
+            if isinstance(value, BadInput):
                 raise value
-            faults.append(Fault(row=row, modality=name, error=value))
+            found.append(reading(value))
+        except BadInput as error:
+            if faults is None:
+                raise
+            faults.append(Fault(row=row, modality=name, error=error))
             found.append(None)
-        else:
-            found.append(value)
     return found
-
-
-def _tabular(batch: pa.RecordBatch | pa.Table, columns: dict[str, Column]) -> list[Raw | None]:
-    cells = {
-        name: [_cell(v, spec) for v in batch.column(name).to_pylist()]
-        for name, spec in columns.items()
-    }
-    rows: list[Raw | None] = []
-    for row in range(batch.num_rows):
-        values = {name: column[row] for name, column in cells.items()}
-        rows.append(values if any(v is not None for v in values.values()) else None)
-    return rows
-
-
-def _cell(value: Any, spec: Column) -> Any:  # noqa: ANN401
-    """One stored cell in the form that modalities read; an empty one (NaN too) is its default."""
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return spec.default_cell
-    if spec.type == "number":
-        return float(value)
-    if spec.type == "set":
-        return spec.members(value)
-    return str(value).lower() if isinstance(value, bool) else str(value)

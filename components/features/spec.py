@@ -13,12 +13,14 @@ from components.data.manifest import Manifest
 from components.parts import loading as parts
 from components.parts.contracts import Encoder, Kind, Target
 from components.parts.own import OWN, is_own
+from components.parts.reading import Reading
 
-ENCODING = 4
+ENCODING = 5
 """Version of the encode step: raise it when code of this room changes what the step writes.
 
 The feature cache is then filled anew as well. 2: a modality has views, one for each encoder.
-3: coded labels are in a file of their own. 4: equal contents have equal numbers.
+3: coded labels are in a file of their own. 4: equal contents have equal numbers. 5: blank text is
+an empty cell in fields too.
 """
 
 
@@ -135,6 +137,8 @@ class Modality:
         earlier: digests of the versions whose models the kind answers for.
         kind: decodes raw values.
         encoders: view name to encoder, in the order of the spec.
+        read: turns a value, as a data set or a request holds it, into a raw value, or None where
+            the record lacks the modality.
         base: folder that a user's own files are relative to.
     """
 
@@ -143,6 +147,7 @@ class Modality:
     decoding: str
     kind: Kind
     encoders: dict[str, Encoder]
+    read: Reading
     base: Path | None = None
     earlier: tuple[str, ...] = ()
 
@@ -201,6 +206,7 @@ def build_modality(
         decoding=decoding,
         kind=built,
         encoders=encoders,
+        read=Reading(name, module.RAW, columns.get("columns")),
         base=base,
         earlier=earlier,
     )

@@ -23,6 +23,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import to_json
 
 from components.core.errors import UsageError, UserError, unknown_name
+from components.core.failures import ended
 from components.core.files import written_aside
 from components.core.progress import Progress, silent
 from components.core.strict import all_at_once, explain
@@ -336,14 +337,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="also measure each modality alone and write it into card.md",
     )
     chosen = parser.parse_args(arguments)
-    try:
+
+    def work() -> None:
         make_glyphs(chosen.target, read_recipe(chosen.params) if chosen.params else None)
         if chosen.card:
             write_accuracies(chosen.target)
-    except UserError as error:
-        sys.stderr.write(f"{error}\n")
-        return error.exit_code
-    return 0
+
+    return ended(work)
 
 
 if __name__ == "__main__":

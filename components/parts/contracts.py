@@ -26,7 +26,8 @@ class Kind(Protocol):
       the versions whose models are still answered for, as they got the same values or wrong ones,
     - ``LIBRARIES``: the distributions that decode,
     - ``ENCODERS``: the default encoders of a modality,
-    - ``SUFFIXES`` and ``MEDIA_TYPES``: suffixes of its files, and the media type of each,
+    - ``SUFFIXES`` and ``MEDIA_TYPES``: suffixes of its files, and the media type of each;
+      ``UNREAD``, if any, are suffixes that it does not read, and what to do about each,
     - ``ACCEPTS``: a phrase for people that describes a value sent over HTTP,
     - ``guess(column) -> str | None``: how an importer may use a column of a table (see
       ``parts.guess``),

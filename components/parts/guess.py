@@ -1,7 +1,6 @@
 """A column of a table as kinds see it when an importer asks how the column may be used."""
 
 import unicodedata
-from collections.abc import Callable
 from dataclasses import dataclass
 
 _UNSPACED = (("\u0e00", "\u0eff"), ("\u0f00", "\u109f"), ("\u1780", "\u17ff"))
@@ -29,7 +28,6 @@ class Column:
         is_list: whether its cells are lists of texts.
         cells: number of all its cells that are not empty.
         distinct: number of different ones among them; 0 where nobody counted.
-        is_file: whether a cell names a file, as seen from the table.
     """
 
     texts: tuple[str, ...] = ()
@@ -38,7 +36,6 @@ class Column:
     is_list: bool = False
     cells: int = 0
     distinct: int = 0
-    is_file: Callable[[str], bool] = lambda _: False
 
     @property
     def words(self) -> float:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from components.config.run import DataConfig
 from components.core.errors import BadInput, UserError
+from components.core.values import is_empty, texts
 from components.core.yaml_file import written_yaml
 from components.data.labels import visible_ids
 from components.data.manifest import FILE, Manifest
@@ -63,8 +64,8 @@ def survey(data: DataConfig, manifest: Manifest) -> Survey:
     labels: list[str] = []
     roles = (manifest.id, manifest.target.column, manifest.group, manifest.split.column)
     for batch in dataset.batches(columns=[*dict.fromkeys(r for r in roles if r is not None)]):
-        ids = rules.texts(batch.column(manifest.id).to_pylist())
-        given = rules.texts(batch.column(manifest.target.column).to_pylist())
+        ids = texts(batch.column(manifest.id).to_pylist())
+        given = texts(batch.column(manifest.target.column).to_pylist())
         own = rules.splits_of(batch, manifest)
         labels += [label or "" for label in rules.visible_labels(given, own, ids, seen)]
         splits += [split or "" for split in own]
@@ -182,7 +183,7 @@ def _write_media(data: DataConfig, manifest: Manifest, table: pa.Table, folder: 
     with PackedMedia(folder, "sample") as packed:
         for name in manifest.media:
             column = table[str(manifest.modalities[name].column)].to_pylist()
-            paths = [v for v in dict.fromkeys(column) if isinstance(v, str) and v.strip()]
+            paths = [v for v in dict.fromkeys(column) if isinstance(v, str) and not is_empty(v)]
             new = [path for path in paths if path not in done]
             contents = Media(data.uri).fetch(new, f"modality {name!r}") if new else []
             for path, found in zip(new, contents, strict=True):

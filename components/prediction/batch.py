@@ -16,13 +16,15 @@ import pyarrow.parquet as pq
 from components.core.errors import BadInput, UserError
 from components.core.files import file_aside
 from components.core.progress import Progress, silent
+from components.core.values import texts
 from components.data.manifest import Manifest
 from components.data.media import Media
 from components.data.reader import ROWS, Dataset, Fault, raws
-from components.parts.contracts import Raw, decoded
+from components.parts.contracts import Raw
 from components.prediction.block import BLOCK
 from components.prediction.classifier import Prediction
 from components.prediction.predictor import Predictor
+from components.validation.rules import schema_problems
 
 PROBABILITY = "probability_"
 
@@ -81,12 +83,10 @@ class Answers:
         known = ", ".join(self.manifest.modalities)
         wanted = f"none of its modalities can be used, wanted at least one of {known}"
         rows = []
-        for row, record in enumerate(block[self.manifest.id].to_pylist()):
+        for row, record in enumerate(texts(block[self.manifest.id].to_pylist())):
             answer = found.get(row)
             why = reasons[row] if answer else [*reasons[row], wanted]
-            rows.append(
-                _row(None if record is None else str(record), answer, why, self._predictor.classes)
-            )
+            rows.append(_row(record, answer, why, self._predictor.classes))
         return pa.Table.from_pylist(rows, schema=self.schema)
 
     def _predict(
@@ -94,13 +94,14 @@ class Answers:
     ) -> dict[int, Prediction]:
         """Row to answer; unusable values are left out, and ``reasons`` receives the reason."""
         for name, modality in self._predictor.modalities.items():
-            rows = [row for row, record in enumerate(records) if name in record]
-            given = [records[row][name] for row in rows]
-            values = decoded(modality.kind, given, modality.detail)
-            for row, value in zip(rows, values, strict=True):
-                if isinstance(value, BadInput):
-                    del records[row][name]
-                    reasons[row].append(str(value))
+            for record, why in zip(records, reasons, strict=True):
+                try:
+                    raw = modality.read(record.pop(name, None))
+                    if raw is not None:
+                        modality.kind.decode(raw, modality.detail)
+                        record[name] = raw
+                except BadInput as error:
+                    why.append(str(error))
         rows = [row for row, record in enumerate(records) if record]
         return dict(zip(rows, self._predictor.predict([records[row] for row in rows]), strict=True))
 
@@ -136,6 +137,19 @@ def usable(manifest: Manifest, kinds: dict[str, str]) -> Manifest:
 def read_columns(manifest: Manifest) -> list[str]:
     """The columns that answering reads."""
     return list(dict.fromkeys([manifest.id, *manifest.feature_columns]))
+
+
+def opened(data_uri: str, manifest: Manifest) -> Dataset:
+    """The records to answer.
+
+    Raises:
+        UserError: no records, or a column that is missing or of the wrong type.
+    """
+    columns = read_columns(manifest)
+    dataset = Dataset(data_uri, manifest, columns)
+    if problems := schema_problems(dataset.schema, manifest, columns):
+        raise UserError("\n".join([f"{data_uri} cannot be read:", *(f"  - {p}" for p in problems)]))
+    return dataset
 
 
 def schema(classes: list[str]) -> pa.Schema:
@@ -179,7 +193,7 @@ def predict(
     """
     answers = Answers(predictor, manifest, data_uri)
     columns = read_columns(answers.manifest)
-    dataset = Dataset(data_uri, answers.manifest, columns)
+    dataset = opened(data_uri, answers.manifest)
     tables = regrouped((pa.Table.from_batches([b]) for b in dataset.batches(ROWS, columns)), ROWS)
     return write(
         (answers.table(table) for table in tables), answers.schema, out, dataset.rows, progress

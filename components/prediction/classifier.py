@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from components.core.errors import BadInput, unknown_name
+from components.core.errors import BadInput, one_of
 from components.core.files import read_json
 from components.core.names import FUSED
 from components.features.spec import Modality
@@ -18,7 +18,8 @@ from components.model.subsets import patterns
 from components.parts.contracts import Raw, decoded
 from components.prediction.format import CALIBRATION
 
-Record = Mapping[str, Raw]
+Record = Mapping[str, Any]
+"""Modality to its value, as a data set, a request or a data frame holds it."""
 Vector = NDArray[np.float32]
 
 
@@ -68,6 +69,9 @@ class Classifier:
     def predict(self, records: Sequence[Record]) -> list[Prediction]:
         """Classify records; each may have any non-empty subset of the modalities.
 
+        An empty value is an absent modality, and an empty field has its column's default, as in the
+        data that the model learned from.
+
         Raises:
             BadInput: a record without any modality, an unknown modality, or a value that breaks a
                 limit; the error names record and field.
@@ -83,11 +87,34 @@ class Classifier:
         (answer,) = self._answers([query], ["query"])
         return answer.embeddings
 
-    def _answers(self, records: Sequence[Record], places: Sequence[str]) -> list[Prediction]:
-        if not records:
+    def read(self, record: Record, place: str) -> dict[str, Raw]:
+        """The raw values of the modalities that a record has.
+
+        Raises:
+            BadInput: no modality, an unknown one, or a value of another type; the error names
+                record (``place``) and field.
+        """
+        raws = {}
+        for name, value in record.items():
+            if name not in self.modalities:
+                wanted = one_of(name, self.modalities)
+                raise BadInput(f"{place}.{name}", "an unknown modality", wanted)
+            try:
+                raw = self.modalities[name].read(value)
+            except BadInput as error:
+                raise BadInput(f"{place}.{error.field}", error.got, error.wanted) from error
+            if raw is not None:
+                raws[name] = raw
+        if not raws:
+            empty = f" ({', '.join(sorted(record))} without a value)" if record else ""
+            known = ", ".join(self.modalities)
+            raise BadInput(place, f"no modality{empty}", f"at least one of {known}")
+        return raws
+
+    def _answers(self, given: Sequence[Record], places: Sequence[str]) -> list[Prediction]:
+        if not given:
             return []
-        for record, place in zip(records, places, strict=True):
-            self._check_names(record, place)
+        records = [self.read(record, place) for record, place in zip(given, places, strict=True)]
         present = np.array([[name in record for name in self.names] for record in records])
         arrays: dict[str, NDArray[Any]] = {}
         for column, name in enumerate(self.names):
@@ -109,18 +136,10 @@ class Classifier:
             embeddings={**vectors, FUSED: found.fused[row]},
         )
 
-    def _check_names(self, record: Record, place: str) -> None:
-        for name in record:
-            if name not in self.modalities:
-                wanted = unknown_name("modality", name, self.modalities)
-                raise BadInput(f"{place}.{name}", "a value", wanted)
-        if not record:
-            raise BadInput(place, "no modality", f"at least one of {', '.join(self.modalities)}")
-
     def _encode(
         self,
         name: str,
-        records: Sequence[Record],
+        records: Sequence[Mapping[str, Raw]],
         has: NDArray[np.bool_],
         places: Sequence[str],
     ) -> dict[str, NDArray[Any]]:

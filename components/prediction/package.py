@@ -83,7 +83,7 @@ def kept_config(config: RunConfig) -> dict[str, Any]:
     )
     for here in ("device", "checkpoint_every"):
         del kept["training"][here]
-    return {**kept, "serving": {"max_batch": config.serving.max_batch}}
+    return {**kept, "serving": config.serving.model_dump(mode="json")}
 
 
 def _write_index(folder: Path, model: models.Model, data: Features, progress: Progress) -> None:

@@ -102,6 +102,7 @@ class Predictor:
                 lacks.
         """
         self.searcher.check(target, k, labels)
+        query = self.classifier.read(query, "query")
         if by is not None:
             if by not in query:
                 has = ", ".join(sorted(query)) or "it has none"

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from components.core.errors import BadInput, unknown_name
+from components.core.errors import BadInput, one_of
 from components.core.names import FUSED
 from components.parts.indexing import Where
 from components.prediction.format import INDEX, PRESENT, PREVIEW_ROWS, PREVIEWS, RECORDS
@@ -75,12 +75,12 @@ class Searcher:
             BadInput: an unknown target or label, or fewer than one hit.
         """
         if target not in self._indexes:
-            raise BadInput("target", repr(target), unknown_name("target", target, self._indexes))
+            raise BadInput("target", repr(target), one_of(target, self._indexes))
         if k < 1:
             raise BadInput("k", str(k), "at least 1")
         for label in labels or ():
             if label not in self._classes:
-                raise BadInput("labels", repr(label), unknown_name("label", label, self._classes))
+                raise BadInput("labels", repr(label), one_of(label, self._classes))
 
     def search(
         self,

@@ -3,7 +3,6 @@
 import argparse
 import os
 import re
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -12,6 +11,7 @@ from urllib.parse import unquote
 
 from components.config.home import Home
 from components.core.errors import UserError
+from components.core.failures import ended
 from components.core.places import sqlite_url
 from components.registry.mlflow_errors import server_trouble, storage_trouble
 from components.registry.mlflow_places import settle
@@ -175,12 +175,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="the state folder (CONCORD_HOME)",
     )
     home = parser.parse_args(arguments).prepare
-    try:
-        Store(Home(root=home)).prepare()
-    except UserError as error:
-        sys.stderr.write(f"{error}\n")
-        return error.exit_code
-    return 0
+    return ended(lambda: Store(Home(root=home)).prepare())
 
 
 if __name__ == "__main__":

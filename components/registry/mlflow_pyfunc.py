@@ -7,7 +7,7 @@ signature and answers with it; nothing is pickled.
 import os
 import tempfile
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -87,10 +87,6 @@ class PyfuncModel:
         """Label, confidence and probabilities of each row, as a data frame."""
         import pandas as pd
 
-        rows: Sequence[Mapping[str, Any]] = model_input.to_dict("records")
-        records = [
-            {k: v for k, v in row.items() if isinstance(v, bytes | str | dict)} for row in rows
-        ]
-        answers = self._predictor.predict(records)
+        answers = self._predictor.predict(model_input.to_dict("records"))
         columns = ("label", "confidence", "probabilities")
         return pd.DataFrame([{c: getattr(a, c) for c in columns} for a in answers], columns=columns)

@@ -15,7 +15,7 @@ from components.features.encode import Accepted
 from components.features.spec import build_modalities, carry_own
 from components.parts import loading
 from components.parts.own import OWN
-from components.prediction.batch import read_columns, usable
+from components.prediction.batch import opened, read_columns, usable
 from components.shards.cut import cut, media_in_store
 from components.shards.spec import CHUNK, ShardSpec, bounds, work_digest
 
@@ -216,7 +216,7 @@ class PredictPlan:
 
     def _dataset(self) -> Dataset:
         manifest = usable(self.manifest, self.kinds)
-        return Dataset(self.data.uri, manifest, read_columns(manifest))
+        return opened(self.data.uri, manifest)
 
     @property
     def _source(self) -> dict[str, str]:

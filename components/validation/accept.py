@@ -15,8 +15,11 @@ import pyarrow.parquet as pq
 
 from components.config.run import DataConfig
 from components.core.errors import UserError
+from components.core.failures import ended
 from components.core.files import write_json, written_aside
+from components.core.places import in_utf8
 from components.core.progress import Progress, silent
+from components.data.importing.split_words import split_of
 from components.data.labels import visible_ids
 from components.data.manifest import RESERVED, Manifest, load_manifest
 from components.data.reader import Dataset
@@ -87,6 +90,7 @@ def validate(
             read(dataset, {**decoding, **(checks or {})}, seen, progress), data.uri
         ):
             suite = suite or Suite(demands, limits)
+            outcome.tally.inexact |= rules.inexact_columns(chunk.table, manifest)
             bad = _judge(suite, chunk, manifest, demands, outcome)
             _divide(chunk, bad, writers, outcome, seen)
     assert suite is not None
@@ -135,7 +139,9 @@ def _reason(rule: Rule, value: object, key: str | None) -> str:
             return f"{rule.name}: got none, wanted {rule.says}"
         case "given":
             return f"{rule.name}: got nothing in column {rule.column!r}, wanted {rule.says}"
-    return f"{rule.name}: got {value!r} in column {rule.column!r}, wanted {rule.says}"
+    means = split_of(str(value)) if rule.name == "split known" else None
+    mend = f"; write {means!r}" if means else ""
+    return f"{rule.name}: got {value!r} in column {rule.column!r}, wanted {rule.says}{mend}"
 
 
 def _frame(chunk: Chunk, manifest: Manifest) -> Any:  # noqa: ANN401
@@ -335,18 +341,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="put the Data Docs here: they contain the time, everything else is reproducible",
     )
     chosen = parser.parse_args(arguments)
-    try:
+
+    def work() -> None:
+        data = DataConfig(uri=in_utf8(chosen.data), manifest=chosen.manifest)
         with written_aside(chosen.out) as folder:
-            validate(data=DataConfig(uri=chosen.data, manifest=chosen.manifest), out=folder)
+            validate(data=data, out=folder)
             if chosen.docs is not None:
                 with written_aside(chosen.docs) as docs:
                     shutil.move(folder / "data_docs", docs / "site")
-    except UserError as error:
-        sys.stderr.write(f"{error}\n")
-        return error.exit_code
-    summary = json.loads((chosen.out / "summary.json").read_text(encoding="utf-8"))
-    sys.stdout.write(json.dumps(summary, indent=1) + "\n")
-    return 0
+        summary = json.loads((chosen.out / "summary.json").read_text(encoding="utf-8"))
+        sys.stdout.write(json.dumps(summary, indent=1) + "\n")
+
+    return ended(work)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from components.core.errors import BadInput, UsageError, UserError, unknown_name
 from components.core.progress import Progress
+from components.core.values import texts
 from components.data.manifest import Manifest
 from components.data.media import Media
 from components.data.reader import ROWS, Dataset, Fault, raws
@@ -103,9 +104,9 @@ def read(
     media = dataset.media() if manifest.media else None
     with ThreadPoolExecutor() as pool:
         for batch in dataset.batches(ROWS):
-            ids = rules.texts(batch.column(manifest.id).to_pylist())
+            ids = texts(batch.column(manifest.id).to_pylist())
             splits = rules.splits_of(batch, manifest)
-            given = rules.texts(batch.column(manifest.target.column).to_pylist())
+            given = texts(batch.column(manifest.target.column).to_pylist())
             labels = rules.visible_labels(given, splits, ids, seen)
             place = batch.schema.get_field_index(manifest.target.column)
             kind = batch.schema.field(place).type
@@ -123,7 +124,7 @@ def read(
                 first=first,
                 table=table,
                 ids=ids,
-                groups=rules.texts(batch.column(manifest.group or manifest.id).to_pylist()),
+                groups=texts(batch.column(manifest.group or manifest.id).to_pylist()),
                 splits=splits,
                 labels=labels,
                 occurrence=rules.occurrences(ids, before),

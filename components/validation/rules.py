@@ -4,13 +4,16 @@ Severities: ``stop`` (the set cannot be used), ``quarantine`` (the record is lef
 continues), ``warn``.
 """
 
+import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from components.core.values import texts
 from components.data.manifest import Manifest
 from components.data.splits import SPLITS, assign
 
@@ -22,6 +25,9 @@ PRESENT = "concord:present"
 """Frame column: how many modalities the record has."""
 _MOST_NAMED = 5
 """Number of examples in a message."""
+_FRACTION = re.compile(r"-?\d+\.\d+(e-?\d+)?")
+_EXACT = 2**53
+"""Up to here a floating-point number holds every whole number."""
 MOST_QUARANTINED = 0.5
 """Largest share of bad records; beyond it the manifest is probably wrong, not the records."""
 
@@ -107,7 +113,9 @@ def rules_for(manifest: Manifest) -> list[Rule]:
             "split known", manifest.split.column, "in", f"one of {', '.join(SPLITS)}", SPLITS
         )
     if manifest.target.classes is not None:
-        says = f"one of the {len(manifest.target.classes)} classes that the manifest lists"
+        classes = manifest.target.classes
+        some = ", ".join(classes[:_MOST_NAMED]) + (", …" if len(classes) > _MOST_NAMED else "")
+        says = f"one of the {len(classes)} classes that the manifest lists ({some})"
         quarantine("label known", manifest.target.column, "in", says, manifest.target.classes)
     for name in sorted(manifest.modalities):
         quarantine(
@@ -120,75 +128,71 @@ def rules_for(manifest: Manifest) -> list[Rule]:
     return rules
 
 
-def schema_problems(schema: pa.Schema, manifest: Manifest) -> list[str]:
-    """One message for each column whose stored type contradicts the manifest."""
+def schema_problems(
+    schema: pa.Schema, manifest: Manifest, columns: Sequence[str] | None = None
+) -> list[str]:
+    """One message for each column whose stored type contradicts the manifest.
+
+    Args:
+        schema: stored types, without dictionaries and views (see ``data.columns``).
+        manifest: what the columns mean.
+        columns: the columns to check; by default all that the manifest names.
+    """
     problems = []
+    checked = manifest.used if columns is None else columns
 
-    def demand(column: str, allowed: bool, wanted: str) -> None:
-        if not allowed:
-            problems.append(
-                f"column {column!r}: got type {schema.field(column).type}, wanted {wanted}"
-            )
+    def demand(column: str | None, allowed: Callable[[pa.DataType], bool], wanted: str) -> None:
+        if column in checked and not allowed(kind := schema.field(column).type):
+            problems.append(f"column {column!r}: got type {kind}, wanted {wanted}")
 
-    def text(column: str) -> bool:
-        return _is_text(schema.field(column).type)
-
-    def whole(column: str) -> bool:
-        kind = schema.field(column).type
-        return text(column) or pa.types.is_integer(kind) or pa.types.is_boolean(kind)
-
-    for column in filter(None, (manifest.id, manifest.group, manifest.target.column)):
-        demand(column, whole(column), "text or whole numbers")
-    if manifest.split.column is not None:
-        demand(manifest.split.column, text(manifest.split.column), f"text: {', '.join(SPLITS)}")
+    for role in (manifest.id, manifest.group, manifest.target.column):
+        demand(role, _is_named, "text, numbers, true/false or dates")
+    demand(manifest.split.column, _is_text, f"text: {', '.join(SPLITS)}")
     for modality in manifest.modalities.values():
-        if modality.raw == "bytes":
-            column = str(modality.column)
-            demand(
-                column,
-                text(column) or _is_bytes(schema.field(column).type),
-                "paths (text) or bytes",
-            )
-        elif modality.raw == "text":
-            demand(str(modality.column), text(str(modality.column)), "text")
+        if modality.raw != "fields":
+            demand(modality.column, *_ALONE[modality.raw])
         for column, spec in (modality.columns or {}).items():
-            kind = schema.field(column).type
-            numeric = (
-                pa.types.is_null(kind)
-                or pa.types.is_integer(kind)
-                or pa.types.is_floating(kind)
-                or pa.types.is_decimal(kind)
-            )
-            if spec.type == "number":
-                demand(
-                    column,
-                    numeric or pa.types.is_boolean(kind),
-                    "numbers; convert it, or declare it a category",
-                )
-            elif spec.type == "category":
-                demand(column, whole(column), "text, whole numbers or true/false")
-            else:
-                listed = (pa.types.is_list(kind) or pa.types.is_large_list(kind)) and _is_text(
-                    kind.value_type
-                )
-                demand(column, text(column) or listed, "text with a separator, or a list of texts")
+            demand(column, *_FIELDS[spec.type])
     return problems
 
 
 def _is_text(kind: pa.DataType) -> bool:
-    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
-    return bool(
-        pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_null(kind)
-    )
+    types = pa.types
+    return bool(types.is_string(kind) or types.is_large_string(kind) or types.is_null(kind))
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    types = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal, pa.types.is_boolean)
+    return pa.types.is_null(kind) or any(of_type(kind) for of_type in types)
+
+
+def _is_named(kind: pa.DataType) -> bool:
+    """Whether each value of the type has one text (see ``core.values.as_text``)."""
+    dates = (pa.types.is_date, pa.types.is_timestamp, pa.types.is_time)
+    return _is_text(kind) or _is_number(kind) or any(of_type(kind) for of_type in dates)
+
+
+def _is_set(kind: pa.DataType) -> bool:
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        return _is_named(kind.value_type)
+    return _is_text(kind)
+
+
+_ALONE: dict[str, tuple[Callable[[pa.DataType], bool], str]] = {
+    "bytes": (lambda kind: _is_text(kind) or _is_bytes(kind), "paths (text) or bytes"),
+    "text": (_is_text, "text"),
+}
+"""Raw type of a modality in one column to the stored types that it may have."""
+_FIELDS: dict[str, tuple[Callable[[pa.DataType], bool], str]] = {
+    "number": (_is_number, "numbers; convert it, or declare it a category"),
+    "category": (_is_named, "text, numbers, true/false or dates"),
+    "set": (_is_set, "text with a separator, or a list of texts, numbers or dates"),
+}
+"""Type of a field to the stored types that it may have, and their description."""
 
 
 def _is_bytes(kind: pa.DataType) -> bool:
     return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
-
-
-def texts(values: Iterable[object]) -> list[str | None]:
-    """Cells of an id, group, split or label column as text, unchanged; blank is None."""
-    return [said if v is not None and (said := str(v)).strip() else None for v in values]
 
 
 def splits_of(batch: pa.RecordBatch | pa.Table, manifest: Manifest) -> list[str | None]:
@@ -203,6 +207,18 @@ def splits_of(batch: pa.RecordBatch | pa.Table, manifest: Manifest) -> list[str 
         s if k is not None else None
         for k, s in zip(keys, assign([k or "" for k in keys], manifest.split), strict=True)
     ]
+
+
+def inexact_columns(table: pa.Table, manifest: Manifest) -> set[str]:
+    """Columns of numbers with whole numbers beyond 2^53, which are more likely codes."""
+    found = set()
+    for modality in manifest.modalities.values():
+        for column, spec in (modality.columns or {}).items():
+            whole = spec.type == "number" and pa.types.is_integer(table[column].type)
+            ends = pc.min_max(table[column]).as_py().values() if whole else ()
+            if any(end is not None and abs(end) > _EXACT for end in ends):
+                found.add(column)
+    return found
 
 
 def visible_labels(
@@ -247,6 +263,8 @@ class Tally:
     groups: dict[str, str] = field(default_factory=dict)
     """Group to the split in which it was first seen."""
     straddling: dict[str, set[str]] = field(default_factory=dict)
+    inexact: set[str] = field(default_factory=set)
+    """Columns of numbers with whole numbers that a number cannot tell apart."""
 
     def add(
         self,
@@ -330,6 +348,17 @@ def stops(tally: Tally, manifest: Manifest, quarantined: int) -> dict[str, str]:
     return found | _label_stops(tally, manifest)
 
 
+def _measured(classes: Sequence[str]) -> str:
+    """A remark where most classes are numbers with a fraction."""
+    fractions = [c for c in classes if _FRACTION.fullmatch(c)]
+    if len(fractions) <= len(classes) / 2:
+        return ""
+    return (
+        f"; classes such as {fractions[0]} look like a measured quantity, which is no class: "
+        "divide it into ranges"
+    )
+
+
 def _label_stops(tally: Tally, manifest: Manifest) -> dict[str, str]:
     column = manifest.target.column
     if not tally.in_split("train"):
@@ -347,7 +376,7 @@ def _label_stops(tally: Tally, manifest: Manifest) -> dict[str, str]:
         found["classes labelled"] = (
             f"{len(without)} of {len(classes)} classes have no labelled training record that may "
             f"be seen: {named}; label at least one of each, or list only the others under "
-            "`target.classes` (records of the rest are quarantined)"
+            f"`target.classes` (records of the rest are quarantined){_measured(classes)}"
         )
     if len(classes) < 2:
         found["two classes"] = (
@@ -379,6 +408,13 @@ def warnings(tally: Tally, manifest: Manifest, unknown_visible: int) -> list[str
         blind = [s for s in ("val", "test") if tally.splits[s] and not tally.present[s, modality]]
         if blind:
             said.append(f"no record of split {', '.join(blind)} has modality {modality}")
+    if remark := _measured(tally.classes(manifest.target.classes)):
+        said.append(remark.removeprefix("; "))
+    said += [
+        f"column {column!r} has whole numbers beyond 2^53, which a number cannot tell apart; "
+        "if they are codes, declare it a category"
+        for column in sorted(tally.inexact)
+    ]
     if unknown_visible:
         said.append(
             f"{unknown_visible} ids that the label file shows "

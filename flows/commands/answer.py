@@ -1,9 +1,8 @@
 """Output of a command: one JSON value for machines, text and a next step for people."""
 
-import errno
+import contextlib
 import json
 import os
-import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from components.core.errors import UserError
+from components.core.failures import told
 from components.core.loopback import reach_directly
 
 
@@ -27,21 +27,10 @@ class Answer:
     exit_code: int = 0
 
 
-_REMEDIES = {
-    errno.ENOSPC: "free disk space (`concord runs clean` removes outputs of old runs) "
-    "or set CONCORD_HOME to a larger disk",
-    errno.EROFS: "the file system is read-only; "
-    "mount it writable or set CONCORD_HOME to a folder of yours",
-    errno.EACCES: "you may not write there; "
-    "change its permissions or set CONCORD_HOME to a folder of yours",
-    errno.EDQUOT: "your disk quota is used up; free some or set CONCORD_HOME elsewhere",
-}
-
-
 def give(work: Callable[[], Answer], *, as_json: bool) -> int:
     """Do the work, print its answer and return the exit code.
 
-    A user's mistake is printed as one message.
+    A user's mistake, and what the system refused, is printed as one message.
     """
     reach_directly(os.environ)
     try:
@@ -57,40 +46,49 @@ def give(work: Callable[[], Answer], *, as_json: bool) -> int:
             "interrupted; finished steps are kept, and the same command resumes", 1, as_json
         )
     except OSError as error:
-        number = _errno(error)
-        if (remedy := _REMEDIES.get(number)) is None:
-            raise
-        where = f" at {error.filename}" if error.filename else ""
-        message = (
-            f"{os.strerror(number)}{where}; {remedy}; nothing that was there before has changed"
-        )
-        return _fail(message, 1, as_json)
-    say(answer, as_json=as_json)
-    return answer.exit_code
-
-
-def _errno(error: OSError) -> int:
-    """The error number; `shutil.Error` has the numbers of many files in its text."""
-    found = re.search(r"\[Errno (\d+)\]", str(error))
-    return error.errno or (int(found[1]) if found else 0)
+        return _fail(told(error), 1, as_json)
+    except UnicodeError as error:
+        return _fail(f"some text is not Unicode: {error}; rename or rewrite it", 1, as_json)
+    except MemoryError:
+        return _fail("the memory is used up; give less at once or free some", 1, as_json)
+    return say(answer, as_json=as_json)
 
 
 def _fail(message: str, code: int, as_json: bool) -> int:
-    sys.stderr.write(f"error: {message}\n")
+    with contextlib.suppress(OSError):
+        sys.stderr.write(f"error: {message}\n")
+    return _print(_json({"error": message}), code) if as_json else code
+
+
+def say(answer: Answer, *, as_json: bool) -> int:
+    """Print an answer on standard output; returns the exit code."""
     if as_json:
-        sys.stdout.write(json.dumps({"error": message}) + "\n")
+        return _print(_json(answer.value), answer.exit_code)
+    then = f"\nnext: {answer.then}\n" if answer.then else ""
+    return _print(f"{answer.text.rstrip()}\n{then}", answer.exit_code)
+
+
+def _json(value: object) -> str:
+    """One line of JSON, escaped where standard output cannot show it."""
+    text = json.dumps(value, ensure_ascii=False, default=str) + "\n"
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        return json.dumps(value, default=str) + "\n"
+    return text
+
+
+def _print(text: str, code: int) -> int:
+    """Write to standard output; a reader that has seen enough (``| head -1``) is no failure."""
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is left is not written at the end
+        if not isinstance(error, BrokenPipeError):
+            sys.stderr.write(f"error: standard output cannot be written: {error.strerror}\n")
+            return 1
     return code
-
-
-def say(answer: Answer, *, as_json: bool) -> None:
-    """Print an answer on standard output."""
-    if as_json:
-        sys.stdout.write(json.dumps(answer.value, ensure_ascii=False, default=str) + "\n")
-    else:
-        sys.stdout.write(
-            answer.text.rstrip() + "\n" + (f"\nnext: {answer.then}\n" if answer.then else "")
-        )
-    sys.stdout.flush()
 
 
 @contextmanager

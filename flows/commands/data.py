@@ -6,6 +6,7 @@ from components.config.home import find, writable
 from components.core.commands import concord
 from components.core.files import read_json
 from components.core.places import in_utf8, is_url
+from components.core.refs import digest_bytes
 from flows import engines
 from flows.commands.answer import Answer, table
 from flows.display import Display
@@ -61,6 +62,16 @@ def import_(
     return Answer(value=value, text="\n".join(lines), then=concord("data", "check", folder))
 
 
+def _named(uri: str) -> str:
+    """A folder's name for the results of a data set; no two sets share it.
+
+    >>> _named("/data/new"), _named("/data/old/new")
+    ('new-a39cc9effbd3', 'new-260f96707976')
+    """
+    last = uri.rstrip("/").rpartition("/")[2]
+    return f"{last[:40] or 'set'}-{digest_bytes(uri.encode())[:12]}"
+
+
 def check(folder: str, manifest: str | None) -> Answer:
     """Check a data set as a run would; its bad records and Data Docs are kept beside the state.
 
@@ -74,8 +85,8 @@ def check(folder: str, manifest: str | None) -> Answer:
     from components.core.files import written_aside
     from components.validation.accept import validate
 
-    place = writable(find()).root / "checks" / Path(folder).resolve().name
     uri = in_utf8(folder) if is_url(folder) else in_utf8(Path(folder).resolve())
+    place = writable(find()).root / "checks" / _named(uri)
     with Display() as display, written_aside(place) as out:
         validate(
             data=DataConfig(uri=uri, manifest=manifest),

@@ -2,10 +2,11 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from components.config.home import find
 from components.core.errors import UsageError
+from components.core.failures import told
 from flows.commands.answer import Answer, table
 from flows.commands.registry import only_model
 from flows.display import console
@@ -59,22 +60,65 @@ def search(
 
 def _record(media: list[str], text: list[str], fields: list[str]) -> dict[str, Any]:
     record: dict[str, Any] = {}
-    for name, value in _pairs(media, "--media", "FILE"):
-        path = Path(value)
-        if not path.is_file():
-            raise UsageError(f"--media {name}: no file at {path}")
-        record[name] = path.read_bytes()
-    record |= dict(_pairs(text, "--text", "TEXT"))
-    for name, value in _pairs(fields, "--fields", "JSON"):
-        try:
-            record[name] = json.loads(value)
-        except json.JSONDecodeError as error:
-            raise UsageError(
-                f"--fields {name}: got {value!r}, wanted a JSON object of columns ({error})"
-            ) from error
+    for option, values, what, read in (
+        ("--media", media, "FILE", _content),
+        ("--text", text, "TEXT", _unicode),
+        ("--fields", fields, "JSON", _fields),
+    ):
+        for name, value in _pairs(values, option, what):
+            if name in record:
+                raise UsageError(f"{option} {name}: this modality is given twice; drop one")
+            record[name] = read(f"{option} {name}", value)
     if not record:
         raise UsageError('give at least one modality, for example --text "text=LEFTWARDS ARROW"')
     return record
+
+
+def _content(option: str, path: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except FileNotFoundError as error:
+        raise UsageError(f"{option}: no file at {path}") from error
+    except OSError as error:
+        raise UsageError(f"{option}: {told(error)}") from error
+
+
+def _unicode(option: str, text: str) -> str:
+    """Text as the shell gave it; bytes that are not UTF-8 arrive as half surrogates.
+
+    Raises:
+        UsageError: it is not Unicode.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise UsageError(f"{option}: got {text!r}, wanted text in UTF-8") from error
+    return text
+
+
+def _fields(option: str, text: str) -> dict[str, Any]:
+    """A JSON object whose numbers are finite.
+
+    Raises:
+        UsageError: it is something else.
+    """
+    _unicode(option, text)
+    try:
+        value = json.loads(text, parse_constant=_not_json)
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+    except RecursionError as error:
+        raise UsageError(f"{option}: its values are nested too deeply") from error
+    except ValueError as error:  # of the parser, of a number out of range, of half a surrogate
+        raise UsageError(
+            f"{option}: got {text[:200]!r}, wanted a JSON object of columns ({error})"
+        ) from error
+    if not isinstance(value, dict):
+        raise UsageError(f"{option}: got {text[:200]!r}, wanted a JSON object of columns")
+    return value
+
+
+def _not_json(word: str) -> NoReturn:
+    raise ValueError(f"{word} is no number of JSON; leave the column out or write null")
 
 
 def _pairs(values: list[str], option: str, what: str) -> list[tuple[str, str]]:

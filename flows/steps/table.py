@@ -36,7 +36,7 @@ def steps_for(config: RunConfig, manifest: Manifest, base: Path | None = None) -
     return (
         Step(
             name="validate",
-            version=2,  # 2: the manifest names the type of raw values
+            version=3,  # 2: the manifest names the type of raw values; 3: one rule reads values
             inputs={"data": "data"},
             config={
                 "labels": config.data.labels and config.data.labels.model_dump(),
@@ -117,7 +117,7 @@ def steps_for(config: RunConfig, manifest: Manifest, base: Path | None = None) -
         ),
         Step(
             name="package",
-            version=4,  # 3: an index is saved as its part saves it; 4: the target by name
+            version=5,  # 4: the target by name; 5: limits of memory
             inputs={"features": "encode", "train": "train", "evaluation": "evaluate"},
             config=_kept(config),
             chosen=(*views, *model),
@@ -187,6 +187,6 @@ def _kept(config: RunConfig) -> dict[str, Any]:
         "name": config.name,
         "modalities": config.modalities,
         "labeller": _labeller(config),
-        "max_batch": config.serving.max_batch,
+        "serving": config.serving.model_dump(mode="json"),
         **_training(config),
     }

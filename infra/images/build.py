@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from components.core.errors import UserError
+from components.core.failures import ended
 from components.pods.code import code_digest
 from infra.images import CHECKOUT, EXTRAS
 from infra.images.sizes import MOST_MB, measure
@@ -137,7 +138,4 @@ def _environment() -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except UserError as error:
-        sys.exit(str(error))
+    sys.exit(ended(main))

@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 from components.core.errors import UserError
+from components.core.failures import ended
 from infra.images import CHECKOUT, EXTRAS, FOLDER, is_torch
 
 _PLATFORM = "x86_64-manylinux_2_28"
@@ -105,7 +106,4 @@ def torch_part(lock: str) -> str:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except UserError as error:
-        sys.exit(str(error))
+    sys.exit(ended(main))

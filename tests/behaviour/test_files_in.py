@@ -55,6 +55,7 @@ def test_everything_in_a_folder_is_imported_or_counted(tmp_path: Path):
         "dog/desktop.ini",
         "cat/@eaDir/0.png",
         "cat/notes.txt",
+        "cat/raw.cr2",
         "cat/film.mp4",
         "dog/film.mp4",
         "dog/README",
@@ -76,6 +77,7 @@ def test_everything_in_a_folder_is_imported_or_counted(tmp_path: Path):
         "1 not in a folder of a class",
         "3 of .mp4",
         "1 of .txt",
+        "files of .cr2 are not read: develop the raw file",
         "1 without a suffix, and no media",
         "1 a link that leads nowhere",
         "1 a pipe",
@@ -208,6 +210,14 @@ def test_a_column_that_looks_like_paths_is_asked_about(tmp_path: Path, form: str
     said = "it looks like paths of pictures, and none of them leads to a file below"
     with pytest.raises(UserError, match=f"'photo': {said}.*{why}"):
         import_dataset(table, tmp_path / "set")
+
+
+def test_media_that_no_column_names_are_told(tmp_path: Path):
+    _write(tmp_path / "src", _NAMES)
+    rows = "".join(f"a{i},{CLASSES[i % 2]},the words of {i}\n" for i in range(8))
+    (tmp_path / "src" / "t.csv").write_text(f"id,label,title\n{rows}")
+    report, _ = _imported(tmp_path / "src" / "t.csv", tmp_path / "set")
+    assert "'img/p0.png'), and no column names them" in _said(report)
 
 
 def test_names_that_differ_only_in_case_are_two_files(tmp_path: Path):

@@ -313,7 +313,4 @@ def test_the_same_run_has_the_same_keys(run):
 def test_the_table_names_what_a_package_keeps_of_the_configuration(run):
     row = named(table.steps_for(run.config, run.manifest, run.base), "package")
     kept = kept_config(run.config)
-    assert row.config == {
-        **{k: v for k, v in kept.items() if k != "serving"},
-        "max_batch": kept["serving"]["max_batch"],
-    }
+    assert row.config == kept

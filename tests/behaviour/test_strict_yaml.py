@@ -14,6 +14,7 @@ from components.core.errors import UsageError
 from components.core.yaml_file import parse_yaml, read_yaml, written_yaml
 from components.data.manifest import load_manifest
 from components.glyphs.glyphs import read_recipe
+from components.parts.reading import Reading
 
 RUN = "name: t\ndata: {uri: ds}\n"
 MANIFEST = """
@@ -237,7 +238,8 @@ def test_classes_are_text_as_they_are_written(tmp_path):
 )
 def test_a_default_is_read_as_its_column_holds_it(kind, written, cell, tmp_path):
     name = {"NUMBER": "n", "CATEGORY": "c", "SET": "s"}[kind]
-    assert columns(tmp_path, **{kind: written})[name].default_cell == cell
+    column = columns(tmp_path, **{kind: written})[name]
+    assert Reading("facts", "fields", {name: column.model_dump()}).cell(name, None) == cell
 
 
 @pytest.mark.parametrize(

@@ -267,6 +267,7 @@ def test_a_model_that_computes_does_not_hold_up_the_others(limits, answers):
     class Stuck:
         ref = answers.ref
         info = staticmethod(answers.info)
+        costs = staticmethod(answers.costs)
 
         def classify(self, records):
             entered.set()

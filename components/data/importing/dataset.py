@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from components.core.errors import UserError
@@ -16,6 +17,7 @@ from components.data.importing.folders import read_folder
 from components.data.importing.manifest_text import manifest_text
 from components.data.importing.media_kinds import kinds_with
 from components.data.importing.packing import Packing
+from components.data.importing.path_columns import unnamed
 from components.data.importing.report import Report
 from components.data.importing.roles import with_roles
 from components.data.importing.table_folders import parts_of, read_parts
@@ -79,18 +81,7 @@ def import_dataset(
     if read.is_text:
         table = numbered(table, kept, read.decimal_comma, report)
     report.records, report.notes = table.num_rows, list(dict.fromkeys(report.notes))
-    uses: dict[str, Use] = {}
-    for column in table.column_names:
-        if column in roles.values() or column in report.columns:
-            continue
-        if "\0" in column:
-            report.columns[column] = "no manifest can hold the \\0 in its name; rename it"
-            continue
-        use = _LEFT_OUT.get(column) or use_of(column, table[column], base, outside=outside)
-        if isinstance(use, str):
-            report.columns[column] = use
-        else:
-            uses[column] = use
+    uses = _uses(table, roles, base, report, outside=outside)
     if not uses:
         raise UserError(
             f"{source}: got columns {table.column_names}, "
@@ -107,6 +98,28 @@ def import_dataset(
             manifest_text(roles, uses, table, source, report), encoding="utf-8"
         )
     return report
+
+
+def _uses(
+    table: pa.Table, roles: Mapping[str, str], base: Path, report: Report, *, outside: bool
+) -> dict[str, Use]:
+    """How each column is used; the report receives those that are not, with the reason."""
+    uses: dict[str, Use] = {}
+    for column in table.column_names:
+        if column in roles.values() or column in report.columns:
+            continue
+        if "\0" in column:
+            report.columns[column] = "no manifest can hold the \\0 in its name; rename it"
+            continue
+        use = _LEFT_OUT.get(column) or use_of(column, table[column], base, outside=outside)
+        if isinstance(use, str):
+            report.columns[column] = use
+        else:
+            uses[column] = use
+    media = kinds_with("bytes")
+    if not any(use.kind in media for use in uses.values()) and (said := unnamed(base)):
+        report.notes.append(said)
+    return uses
 
 
 def _read(source: Path, encoding: str | None, report: Report) -> tuple[Read, Path]:

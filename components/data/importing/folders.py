@@ -10,10 +10,10 @@ import pyarrow as pa
 
 from components.core.errors import UserError
 from components.core.places import files_below
-from components.data.importing.media_kinds import kind_of_file, suffix_of, suffixes
+from components.data.importing.media_kinds import kind_of_file, remedy, suffix_of, suffixes
 from components.data.importing.paths import as_text, is_odd
 from components.data.importing.report import Report, counted, some
-from components.data.importing.split_words import split_of
+from components.data.importing.split_words import UNLABELLED, split_of
 from components.data.importing.tables import is_table
 
 _LEFTOVERS = {
@@ -28,8 +28,6 @@ _LEFTOVERS = {
     "system volume information",
 }
 """Names that archives, file managers and network drives leave in folders, beside hidden ones."""
-_UNLABELLED = ("unlabelled", "unlabeled", "unsupervised", "unsup")
-"""Folders of training records without a label."""
 _HIDDEN = "hidden, or left behind by an archive or a file manager (.DS_Store, __MACOSX)"
 _CLASSLESS = "not in a folder of a class"
 
@@ -92,8 +90,9 @@ def read_folder(source: Path, report: Report) -> tuple[pa.Table, Path]:
 
 def _media(source: Path, report: Report) -> list[_File]:
     """Every file that a kind reads; the others are counted by why they are left out."""
-    found, links = [], set()
-    root = os.path.realpath(source)
+    found: list[_File] = []
+    folders: set[str] = set()
+    unread: list[str] = []
 
     def left(name: str, why: str) -> None:
         report.left_out[_HIDDEN if _is_leftover(name) else why] += 1
@@ -105,14 +104,16 @@ def _media(source: Path, report: Report) -> list[_File]:
             suffix = suffix_of(name)
             of = f"of {suffix}, which no kind reads" if suffix else "without a suffix, and no media"
             report.left_out[of] += 1
+            unread.append(suffix)
         else:
             found.append(_File(name, kind))
-            folder = os.path.dirname(source / name)  # noqa: PTH120
-            if folder not in links and not os.path.realpath(folder).startswith(root):
-                links.add(folder)
-    if links:
-        below = [os.path.relpath(link, source) for link in links]
-        report.notes.append(f"followed links out of the folder: {some(sorted(below))}")
+            folders.add(name.rpartition("/")[0])
+    for suffix in dict.fromkeys(unread):
+        if todo := remedy(suffix):
+            report.notes.append(f"files of {suffix} are not read: {todo}")
+    root = source.resolve()
+    if out := [as_text(f) for f in folders if not (source / f).resolve().is_relative_to(root)]:
+        report.notes.append(f"followed links out of the folder: {some(sorted(out))}")
     return found
 
 
@@ -152,7 +153,7 @@ def _are_splits(names: Iterable[str]) -> bool:
 
 
 def _is_unlabelled(name: str) -> bool:
-    return name.strip().casefold() in _UNLABELLED
+    return name.strip().casefold() in UNLABELLED
 
 
 def _has_class(file: _File, layout: _Layout) -> bool:

@@ -1,7 +1,10 @@
 """Which kind reads a file: by its suffix, and by its content where a name has none."""
 
 import re
+from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 
 from components.parts import loading as parts
 from components.parts.guess import Column
@@ -17,9 +20,19 @@ def kinds_with(*raws: str) -> list[str]:
     return [name for raw in raws for name, its in offered.items() if its == raw]
 
 
-def suffixes() -> dict[str, str]:
+@cache
+def suffixes() -> Mapping[str, str]:
     """Suffix to the kind that reads such files."""
-    return {s: name for name in kinds_with("bytes") for s in parts.load("kinds", name).SUFFIXES}
+    return MappingProxyType(
+        {s: name for name in kinds_with("bytes") for s in parts.load("kinds", name).SUFFIXES}
+    )
+
+
+def remedy(suffix: str) -> str:
+    """What to do about files of a suffix that is known and not read; empty for other suffixes."""
+    kinds = (parts.load("kinds", name) for name in kinds_with("bytes"))
+    unread = (getattr(kind, "UNREAD", {}).get(suffix, "") for kind in kinds)
+    return next(filter(None, unread), "")
 
 
 def suffix_of(name: str) -> str:

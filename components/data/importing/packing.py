@@ -8,12 +8,11 @@ from pathlib import Path
 import pyarrow as pa
 
 from components.core.progress import Progress
-from components.data.importing.media_kinds import kind_of_content, suffix_of
+from components.data.importing.media_kinds import kind_of_content, suffix_of, suffixes
 from components.data.importing.paths import Paths, inside_name
 from components.data.importing.report import Report, some
 from components.data.media import unsafe
 from components.data.packed import PackedMedia
-from components.parts import loading as parts
 
 _MISSING = "name no file"
 _OUTSIDE = "lead out of the folder, and are packed only with --allow-outside"
@@ -49,9 +48,8 @@ class Packing:
     def pack(self, table: pa.Table, column: str, kind: str) -> pa.Table:
         """Pack the files that a column names; returns the table with their paths inside the set."""
         given = table[column].to_pylist()
-        suffixes = parts.load("kinds", kind).SUFFIXES
         cells = [c for c in dict.fromkeys(given) if c is not None and c.strip()]
-        paths = Paths(self._base, cells, suffixes, outside=self._outside)
+        paths = Paths(self._base, cells, tuple(suffixes()), outside=self._outside)
         inside, faults = self._write(cells, paths, kind, column)
         self._tell(column, given, paths, faults)
         place = table.column_names.index(column)
@@ -87,7 +85,7 @@ class Packing:
             content = path.read_bytes()
         except OSError:
             return _UNREADABLE
-        named = suffix_of(path.name) in parts.load("kinds", kind).SUFFIXES
+        named = suffixes().get(suffix_of(path.name)) == kind
         linked = not self._outside and self._leads_out(path)
         if (linked or not named) and kind_of_content(content) != kind:
             return _LINKED if linked and named else _FOREIGN

@@ -2,14 +2,16 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 
-from components.data.importing.media_kinds import kind_of_file, suffixes
-from components.data.importing.paths import Paths, is_address, is_several
+from components.core.places import files_below
+from components.data.importing.media_kinds import kind_of_file, suffix_of, suffixes
+from components.data.importing.paths import Paths, as_text, is_address, is_several
 from components.data.importing.report import some
 
-_TRIED = 20
-"""Files that are looked into."""
+_TRIED, _LOOKED_AT = 20, 5000
+"""Files that are looked into, and files whose names are looked at."""
 
 
 def kind_of_paths(cells: Sequence[str], base: Path, *, outside: bool = False) -> tuple[str, str]:
@@ -33,6 +35,18 @@ def kind_of_paths(cells: Sequence[str], base: Path, *, outside: bool = False) ->
     return (_kind(paths) if mostly else "", "")
 
 
+def unnamed(base: Path) -> str:
+    """A sentence on media below a folder that no column names; empty where there are none."""
+    known = suffixes()
+    for name, _ in islice(files_below(base), _LOOKED_AT):
+        if suffix_of(name) in known:
+            return (
+                f"media lie below {base} ({as_text(name)!r}), and no column names them; "
+                "write their paths into a column to use them"
+            )
+    return ""
+
+
 def _kind(paths: Paths) -> str:
     """The kind of most of the files; empty where no kind reads most of them."""
     kinds = Counter(kind_of_file(path) for path in list(paths.found.values())[:_TRIED])
@@ -40,11 +54,7 @@ def _kind(paths: Paths) -> str:
 
 
 def _lost(named: Sequence[str], paths: Paths, base: Path) -> str:
-    of = (
-        "pictures"
-        if list(suffixes().values()) and set(suffixes().values()) == {"image"}
-        else "media"
-    )
+    of = "pictures" if set(suffixes().values()) == {"image"} else "media"
     said = f"it looks like paths of {of}, and none of them leads to a file below {base}"
     if all(map(is_address, named)):
         return f"{said} ({some(named, 1)}): nothing is downloaded; download them and name the files"

@@ -11,6 +11,8 @@ WORDS = {
     "test": ("test", "testing", "tst", "heldout", "holdout"),
 }
 """Usual words for each split, in lower case and without separators."""
+UNLABELLED = ("unsupervised", "unsup", "unlabelled", "unlabeled")
+"""Usual words for training records without labels."""
 _SPLIT_OF = {word: split for split, words in WORDS.items() for word in words}
 
 

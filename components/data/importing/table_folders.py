@@ -1,20 +1,19 @@
 """Reads a folder of tables with the same columns as one table; files may be named by split."""
 
 import re
-from itertools import islice
 from pathlib import Path
 
 import pyarrow as pa
 
 from components.core.errors import UserError
+from components.data.importing.paths import as_text
 from components.data.importing.report import Report
-from components.data.importing.split_words import split_of
+from components.data.importing.split_words import UNLABELLED, split_of
 from components.data.importing.tables import Read, is_table, read_table
 
-_UNLABELLED = ("unsupervised", "unlabelled", "unlabeled")
-"""Parts without labels; they are for training."""
 _BESIDE = {".md", ".txt", ".json", ".yaml", ".yml", ".crc", ".lock", ""}
 """Suffixes of what lies beside the parts of a table."""
+_MOST_NAMED = 5
 
 
 def parts_of(source: Path) -> list[Path]:
@@ -51,13 +50,9 @@ def read_parts(source: Path, files: list[Path], encoding: str | None, report: Re
                 f"{file.name}; wanted parts of one table, or the path of one file"
             )
     splits = {file: _split(file.relative_to(source)) for file in files}
-    report.notes.append(
-        f"read {len(files):,} files: "
-        + ", ".join(
-            f"{f.relative_to(source)} ({splits[f] or 'no split'})" for f in islice(files, 5)
-        )
-        + (" ..." if len(files) > 5 else "")
-    )
+    named = [f"{as_text(str(f.relative_to(source)))} ({splits[f] or 'no split'})" for f in files]
+    more = f" and {len(files) - _MOST_NAMED:,} more" if len(files) > _MOST_NAMED else ""
+    report.notes.append(f"read {len(files):,} files: {', '.join(named[:_MOST_NAMED])}{more}")
     tables = [read.table.select(first).replace_schema_metadata() for read in reads]
     if any(splits.values()) and "split" not in first:
         if unknown := [f.name for f, split in splits.items() if split is None]:
@@ -84,7 +79,7 @@ def _split(path: Path) -> str | None:
     """The split by the first word of a file's name, or by a folder of that name."""
     for name in (path.name, *reversed(path.parts[:-1])):
         word = re.split(r"[-_.\s]", name, maxsplit=1)[0]
-        if word.casefold() in _UNLABELLED:
+        if word.casefold() in UNLABELLED:
             return "train"
         if (split := split_of(word)) is not None:
             return split

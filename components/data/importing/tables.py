@@ -82,13 +82,12 @@ def _form(path: Path) -> str:
 
 def _binary(source: Path, form: str) -> pa.Table:
     try:
-        if form in _PARQUET:
-            return pq.ParquetFile(source).read()
-        with pa.memory_map(str(source)) as file:
-            if file.read(6) != b"ARROW1" and file.seek(0) == 0 and file.read(4) != b"FEA1":
-                file.seek(0)
-                return ipc.open_stream(file).read_all()
-        return feather.read_table(str(source), memory_map=False)
+        with source.open("rb") as file:  # Arrow opens no path that is not UTF-8
+            if form in _PARQUET:
+                return pq.ParquetFile(file).read()
+            is_stream = not file.read(6).startswith((b"ARROW1", b"FEA1"))
+            file.seek(0)
+            return ipc.open_stream(file).read_all() if is_stream else feather.read_table(file)
     except (pa.ArrowException, OSError, ValueError) as error:
         said = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(f"{source} is not a readable {form[1:]} table ({said})") from error

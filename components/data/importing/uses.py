@@ -37,7 +37,7 @@ def use_of(name: str, column: pa.ChunkedArray, base: Path, *, outside: bool = Fa
     Kinds of media come first, then kinds with fields, because a few short texts that recur are more
     likely categories than text.
     """
-    seen = _seen(column, base)
+    seen = _seen(column)
     if seen.cells == 0:
         return "all its cells are empty"
     if seen.is_number:
@@ -60,7 +60,7 @@ def is_bytes(column: pa.ChunkedArray) -> bool:
     return bool(pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type))
 
 
-def _seen(column: pa.ChunkedArray, base: Path) -> Column:
+def _seen(column: pa.ChunkedArray) -> Column:
     kind = column.type
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
         given = [v for v in column.unique().to_pylist() if not is_empty(v)]
@@ -69,7 +69,6 @@ def _seen(column: pa.ChunkedArray, base: Path) -> Column:
             texts=tuple(_spread(given, _SAMPLE)),
             cells=len(column) - column.null_count - blank,
             distinct=len(given),
-            is_file=lambda v: (base / v).is_file(),
         )
     if is_bytes(column):
         cells = column.filter(pc.greater(pc.binary_length(column), 0))

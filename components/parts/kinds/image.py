@@ -34,6 +34,7 @@ LIBRARIES = ("pi-heif", "pillow")
 ENCODERS = ("cnn",)
 MEDIA_TYPES = formats.MEDIA_TYPES
 SUFFIXES = tuple(MEDIA_TYPES)
+UNREAD = formats.UNREAD
 _NAMES = f"{', '.join(formats.FORMATS[:-1])} or {formats.FORMATS[-1]}"
 ACCEPTS = f"an encoded picture ({_NAMES}) in base64"
 PREVIEW_PIXELS = 96
@@ -55,13 +56,8 @@ _PIXEL = base64.b64decode(
 
 
 def guess(column: Column) -> str | None:
-    """``modality`` for bytes of a read format, and for paths of which most end as pictures do."""
-    if column.blobs:
-        return "modality" if any(map(formats.named, column.blobs)) else None
-    named = sum(v.lower().endswith(SUFFIXES) for v in column.texts)
-    if named > len(column.texts) / 2 and any(map(column.is_file, column.texts)):
-        return "modality"
-    return None
+    """``modality`` for bytes of a format that is read; an importer finds paths by itself."""
+    return "modality" if any(map(formats.named, column.blobs)) else None
 
 
 def preview_type(preview: bytes | str) -> str:

@@ -8,12 +8,12 @@ import math
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-import numpy as np
 from pydantic import Field
 
 from components.core.errors import BadInput, unknown_name
 from components.parts.contracts import Raw
 from components.parts.guess import Column
+from components.parts.reading import LARGEST, Reading
 
 RAW = "fields"
 VERSION = 1
@@ -21,9 +21,12 @@ LIBRARIES: tuple[str, ...] = ()
 ENCODERS = ("fields",)
 SUFFIXES: tuple[str, ...] = ()
 MEDIA_TYPES: dict[str, str] = {}
-ACCEPTS = "an object of fields; a field that is left out or null is missing"
+ACCEPTS = "an object of fields; a field that is left out or null has its default, or is missing"
 
-_LARGEST = float(np.finfo(np.float32).max)
+_MOST_DIGITS = 300
+_MOST_OF_FRACTION = 32
+"""More characters than any number with a fraction has."""
+_NOTHING: tuple[Any, ...] = (None, "", [])
 _MOST_CATEGORIES = 50
 _WORDS = 3
 """Words of a mean cell from which on a column of few values is text."""
@@ -65,7 +68,7 @@ class TabularKind:
     def __init__(self, config: Config, name: str, columns: dict[str, dict[str, Any]]) -> None:
         self.name = name
         self.types = {column: str(spec["type"]) for column, spec in sorted(columns.items())}
-        self._config = config
+        self._columns, self._config = columns, config
 
     def content(self, raw: Raw) -> bytes:
         """The fields as JSON with sorted names and members."""
@@ -92,18 +95,52 @@ class TabularKind:
         return json.dumps({c: v for c, v in value.items() if v is not None}, ensure_ascii=False)
 
     def schema(self) -> dict[str, Any]:
-        """An object with a property for each column."""
-        kinds: dict[str, Any] = {
-            "number": {"type": ["number", "null"]},
-            "category": {"type": ["string", "null"]},
-            "set": {"type": ["array", "null"], "items": {"type": "string"}},
+        """An object with a property for each column, as `parts.reading` accepts its values."""
+        return {
+            "type": "object",
+            "properties": {column: self._property(column) for column in self.types},
+            "additionalProperties": False,
         }
-        properties = {column: kinds[kind] for column, kind in self.types.items()}
-        return {"type": "object", "properties": properties}
 
-    def example(self) -> dict[str, None]:
-        """All fields missing."""
-        return dict.fromkeys(self.types)
+    def example(self) -> dict[str, Any]:
+        """Every field with its default, or with a value of its type."""
+        values = {"number": 1.0, "category": "a word", "set": ["a word", "another"]}
+        reading = Reading(self.name, "fields", self._columns)
+        defaults = {column: reading.cell(column, None) for column in self.types}
+        return {
+            column: values[kind] if defaults[column] in _NOTHING else defaults[column]
+            for column, kind in self.types.items()
+        }
+
+    def _property(self, column: str) -> dict[str, Any]:
+        """The JSON schema of one field."""
+        spec, most = self._columns[column], self._config.max_characters
+        # Numbers of more digits, and their sign, would be longer than a text may be.
+        digits = 10 ** max(0, min(most - 2, _MOST_DIGITS)) - 1
+        number = "number" if most >= _MOST_OF_FRACTION else "integer"
+        word = {"maxLength": most, "minimum": -digits, "maximum": digits}
+        separator = spec.get("separator") or ","
+        kinds: dict[str, tuple[str, dict[str, Any]]] = {
+            "number": (
+                "a number" + (f" in {spec['unit']}" if spec.get("unit") else ""),
+                {"type": ["number", "boolean", "null"], "minimum": -LARGEST, "maximum": LARGEST},
+            ),
+            "category": ("a category", {"type": ["string", number, "boolean", "null"], **word}),
+            "set": (
+                f"a set: a list, or text with {separator!r} between its members",
+                {
+                    "type": ["array", "string", "null"],
+                    "items": {"type": ["string", number, "boolean"], **word},
+                    "maxItems": self._config.max_items,
+                    "maxLength": min(most, self._config.max_items),
+                },
+            ),
+        }
+        described, found = kinds[self.types[column]]
+        null = spec.get("null")
+        if isinstance(null, dict):
+            found["default"] = null["default"]
+        return {"description": described, **found}
 
     def _value(self, column: str, kind: str, value: Any) -> Any:  # noqa: ANN401
         where = f"{self.name}.{column}"
@@ -111,8 +148,8 @@ class TabularKind:
             return None
         if kind == "number":
             number = isinstance(value, int | float) and not isinstance(value, bool)
-            if not number or not abs(value) <= _LARGEST:
-                raise BadInput(where, repr(value)[:80], "a finite number or null")
+            if not number or not abs(value) <= LARGEST:
+                raise BadInput(where, repr(value)[:80], "a finite number")
             return float(value)
         if kind == "category":
             return self._word(where, value)

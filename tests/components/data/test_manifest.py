@@ -25,7 +25,7 @@ def test_a_resolved_manifest_reads_back_the_same():
 def test_the_bare_key_null_means_the_word():
     text = MANIFEST.replace("size: {type: number", "size: {null: {default: 3}, type: number")
     tree = parse_yaml(text, FILE).tree
-    assert parse(tree).modalities["facts"].columns["size"].default_cell == 3.0
+    assert parse(tree).modalities["facts"].columns["size"].null == {"default": 3}
 
 
 def test_all_mistakes_are_said_at_once_with_the_nearest_name():

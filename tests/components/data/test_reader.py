@@ -35,6 +35,15 @@ def test_each_kind_gives_its_raw_form(tmp_path: Path):
     assert values["facts"][1] == {"size": None, "bonus": 0.0, "colour": None, "tags": None}
 
 
+def test_a_path_to_an_empty_file_is_a_fault_and_no_absent_picture(tmp_path: Path):
+    folder = datasets.write(tmp_path / "set", media={"images/3.png": b""})
+    faults: list[Fault] = []
+    assert _raws(folder, faults)["image"][3] is None
+    (fault,) = faults
+    assert (fault.row, fault.modality) == (3, "image")
+    assert "empty file" in str(fault.error)
+
+
 def test_fields_that_are_all_missing_are_an_absent_modality(tmp_path: Path):
     records = datasets.rows()
     records[0] |= {"size": None, "colour": None, "tags": None}

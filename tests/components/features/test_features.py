@@ -78,23 +78,16 @@ def test_encode_gives_what_the_modalities_give(accepted, tmp_path):
     )
     assert found.ids == wanted.ids
     assert found.labels.tolist() == wanted.labels.tolist()
-    assert np.array_equal(found.present, wanted.present) or _only_empty_facts(found, wanted)
+    assert np.array_equal(found.present, wanted.present)
     for view in found.arrays:
-        same = np.array_equal(found.arrays[view], wanted.arrays[view], equal_nan=True)
-        assert same or view == "facts/fields"
-    assert found.previews().drop(["facts"]).equals(wanted.previews().drop(["facts"]))
+        assert np.array_equal(found.arrays[view], wanted.arrays[view], equal_nan=True)
+    assert found.previews().equals(wanted.previews())
     assert found.specs["image"].views[0].shape == (8, 8, 1)
     for name in ("image", "text"):  # equal numbers where the raw values are equal, 0 without one
         raw, numbers = records(60).raws[name], found.contents[:, found.names.index(name)]
         pairs = itertools.product(range(60), repeat=2)
         assert all((raw[i] == raw[j]) == (numbers[i] == numbers[j]) for i, j in pairs)
         assert all((value is None) == (n == 0) for value, n in zip(raw, numbers, strict=True))
-
-
-def _only_empty_facts(found, wanted):
-    """Facts from columns count as missing when every column is empty."""
-    odd = np.argwhere(found.present != wanted.present)
-    return all(found.names[column] == "facts" for _, column in odd)
 
 
 def test_absent_rows_are_zeros_and_have_no_preview(accepted, tmp_path):

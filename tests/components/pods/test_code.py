@@ -54,9 +54,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "site"
 
 
-def test_the_wheel_holds_the_four_packages_and_no_tools_or_tests(site: Path) -> None:
+def test_the_wheel_holds_the_packages_with_their_entry_and_no_tools_or_tests(site: Path) -> None:
     packages = {path.name for path in site.iterdir() if not path.name.endswith(".dist-info")}
-    assert packages == {"components", "flows", "infra", "serving"}
+    assert packages == {"components", "concord_entry", "flows", "infra", "serving"}
 
 
 def test_the_wheel_and_the_checkout_agree(site: Path) -> None:

@@ -97,6 +97,7 @@ def _one(field: str, value: object) -> Callable[[list[dict[str, Any]]], None]:
             "split known",
             "got 'trian' in column 'split', wanted one of train, val, test",
         ),
+        (_one("split", "Validation"), "split known", "wanted one of train, val, test; write 'val'"),
         (_one("image", "images/lost.png"), "image readable", "wanted"),
         (_one("image", "../set/records.parquet"), "image readable", "inside the data set"),
         (_one("size", float("inf")), "facts readable", "size"),
@@ -164,7 +165,7 @@ def test_a_label_outside_the_classes_is_put_aside(tmp_path: Path):
     (bad,) = pq.read_table(tmp_path / "out" / "quarantine" / "records.parquet").to_pylist()
     assert bad["reasons"] == [
         "label known: got 'cart' in column 'label', "
-        "wanted one of the 2 classes that the manifest lists"
+        "wanted one of the 2 classes that the manifest lists (cat, dog)"
     ]
 
 

@@ -120,12 +120,13 @@ def test_hidden_labels_do_not_pass(records):
     ("column", "kind", "wanted"),
     [
         ("size", pa.string(), "numbers"),
-        ("colour", pa.float64(), "text, whole numbers"),
+        ("colour", pa.list_(pa.string()), "text, numbers"),
+        ("colour", pa.duration("s"), "text, numbers"),
         ("tags", pa.int64(), "text with a separator"),
         ("image", pa.int64(), "paths"),
         ("text", pa.binary(), "text"),
-        ("label", pa.float64(), "text or whole numbers"),
-        ("id", pa.list_(pa.string()), "text or whole numbers"),
+        ("label", pa.binary(), "text, numbers"),
+        ("id", pa.list_(pa.string()), "text, numbers"),
         ("split", pa.int64(), "train, val, test"),
     ],
 )
@@ -141,7 +142,30 @@ def test_other_stored_forms_of_a_type_are_fine():
         "size": pa.bool_(),
         "tags": pa.list_(pa.string()),
         "image": pa.binary(),
-        "colour": pa.dictionary(pa.int8(), pa.string()),
+        "colour": pa.date32(),
+        "group": pa.float64(),
     }
     kinds |= {"label": pa.int64(), "text": pa.large_string(), "bonus": pa.decimal128(5, 2)}
     assert rules.schema_problems(pa.schema(list((COLUMNS | kinds).items())), _manifest()) == []
+
+
+def test_classes_that_are_fractions_are_told_as_a_measured_quantity():
+    few = [(f"{s}{c}", s, c) for s in ("train", "val", "test") for c in ("0.37", "1.5")]
+    (said,) = rules.warnings(_tally(few), _manifest(), 0)
+    assert "classes such as 0.37 look like a measured quantity" in said
+    stopped = rules.stops(_tally([*few, ("g", "val", "2.25")]), _manifest(), 0)
+    assert "divide it into ranges" in stopped["classes labelled"]
+
+
+def test_whole_numbers_that_a_number_cannot_tell_apart_are_told():
+    table = pa.table({"size": [2**53 + 1, None], "bonus": [2**53, 1], "colour": ["a", "b"]})
+    assert rules.inexact_columns(table, _manifest()) == {"size"}
+    tally = _tally(GOOD)
+    tally.inexact = {"size"}
+    (said,) = rules.warnings(tally, _manifest(), 0)
+    assert "column 'size' has whole numbers beyond 2^53" in said
+
+
+def test_declared_classes_may_be_whole_numbers_and_truth_values():
+    target = {"column": "label", "classes": [1, True, "x"]}
+    assert _manifest(target=target).target.classes == ["1", "true", "x"]

@@ -1,11 +1,13 @@
 import json
 
+import jsonschema
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from components.core.errors import BadInput
 from components.parts.kinds import tabular
+from components.parts.reading import Reading
 
 COLUMNS = {
     "columns": {
@@ -57,3 +59,42 @@ def test_a_preview_keeps_all_that_tells_a_record_apart(raw):
     kind = build()
     shown = json.loads(kind.preview(raw, kind.decode(raw)))
     assert kind.content(raw) == kind.content(shown)
+
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=30),
+    lambda inner: st.lists(inner, max_size=12) | st.dictionaries(st.text(max_size=3), inner),
+    max_leaves=6,
+)
+
+
+@pytest.mark.parametrize("options", [{}, {"max_items": 3, "max_characters": 5}])
+@given(data=st.data())
+def test_what_the_schema_admits_is_read_and_decoded(options, data):
+    kind = build(**options)
+    fields = data.draw(st.dictionaries(st.sampled_from(["age", "kind", "tags", "agee"]), JSON))
+    admitted = jsonschema.Draft202012Validator(kind.schema()).is_valid(fields)
+    raw = None
+    try:
+        raw = Reading("facts", "fields", COLUMNS["columns"])(fields)
+        accepted = raw is None or bool(kind.decode(raw))
+    except BadInput:
+        accepted = False
+    assert accepted or not admitted, fields
+
+
+def test_the_schema_tells_units_separators_and_defaults_and_the_example_uses_them():
+    columns = {
+        "mass": {"type": "number", "unit": "kg", "null": {"default": 2}},
+        "tags": {"type": "set", "separator": "|"},
+    }
+    kind = tabular.build(tabular.Config(), name="facts", columns={"columns": columns})
+    properties = kind.schema()["properties"]
+    assert properties["mass"]["description"] == "a number in kg"
+    assert properties["mass"]["default"] == 2
+    assert "'|'" in properties["tags"]["description"]
+    assert kind.example() == {"mass": 2.0, "tags": ["a word", "another"]}
