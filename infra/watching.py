@@ -17,6 +17,8 @@ from infra.verdict import culprit, endless, memory_error, out_of_memory, verdict
 STEADY_S = 30.0
 """Seconds of a watch, after which everything is listed again, in case the watch missed events."""
 _FIRST_S = 1.0
+_AGAIN_S = 1.0
+"""Least seconds from one list to the next; more after watches that were refused or broke."""
 _MANY, _LIST_S = 20, 5.0
 """Completions from which, and seconds within which, the pods of a running Job are listed once."""
 
@@ -230,8 +232,8 @@ class Watching:
                     raise
                 broken += 1
             # A watch that keeps ending at once, or is refused, must not cause a storm of lists.
-            pause = min(STEADY_S, 2.0 ** max(0, broken - 2)) - (time.monotonic() - started)
-            time.sleep(max(0.0, pause))
+            pause = min(STEADY_S, _AGAIN_S * 2.0 ** max(0, broken - 2))
+            time.sleep(max(0.0, pause - (time.monotonic() - started)))
 
     def _may_wait(self, job: Json) -> bool:
         """Whether a change of a large Job can wait for the next: its pods were listed just now."""

@@ -3,6 +3,7 @@
 import os
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 # Waiting threads must not spin: small tensors on busy cores are then many times faster. Torch
 # reads the variable when it is imported.
@@ -14,6 +15,13 @@ os.environ.pop("KUBERNETES_SERVICE_HOST", None)
 # Of several workers each has one core for itself and the processes that it starts.
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# How fast a busy machine makes examples is no property of what is tested: the first text of a
+# fresh checkout waits for a table of all characters.
+settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("any machine")
 
 
 @pytest.hookimpl(optionalhook=True)

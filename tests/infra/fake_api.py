@@ -32,6 +32,8 @@ class FakeApi:
         """Watches stay open and send nothing."""
         self.held = False
         """Finalizers keep what is deleted."""
+        self.second = 1.0
+        """How long a second of a watch's time-out lasts."""
         self._watchers = []
         self._faults = []
 
@@ -198,7 +200,7 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         try:
             while True:
-                event = events.get(timeout=float(self.query["timeoutSeconds"]))
+                event = events.get(timeout=float(self.query["timeoutSeconds"]) * api.second)
                 if event is None:
                     self.close_connection = True
                     return self.connection.close()

@@ -35,7 +35,10 @@ BLOCK = {
 @pytest.fixture
 def api(tmp_path, monkeypatch):
     monkeypatch.setattr(transport, "READ_S", 1.0)
+    monkeypatch.setattr(watching, "_FIRST_S", 0.2)
+    monkeypatch.setattr(watching, "_AGAIN_S", 0.2)
     with serving(tmp_path, monkeypatch) as api:
+        api.second = 0.2
         yield api
 
 
@@ -289,7 +292,7 @@ def test_a_disturbed_watch_changes_nothing(api, background, disturb):
     until(lambda: api.watching)
     if disturb == "401":
         api.token = "other"  # noqa: S105
-        threading.Timer(1.5, setattr, (api, "token", "good")).start()
+        threading.Timer(0.5, setattr, (api, "token", "good")).start()
     elif disturb.isdecimal():
         api.fail(int(disturb), 2, method="GET")
     (gone if "stream" in disturb else type(api).drop_watches)(api)
@@ -421,7 +424,7 @@ def test_a_request_that_no_node_can_ever_meet_is_told_soon(api, monkeypatch):
     node(api, "1")
     add_pod(api, uid, "Pending", conditions=[UNSCHEDULABLE])
     assert pending.SCALING_S < 20
-    monkeypatch.setattr(pending, "SCALING_S", 1.0)
+    monkeypatch.setattr(pending, "SCALING_S", 0.3)
     with pytest.raises(
         failures.Unschedulable, match=r"nvidia.com/gpu: wanted 2, the largest node has 1"
     ):
@@ -430,7 +433,7 @@ def test_a_request_that_no_node_can_ever_meet_is_told_soon(api, monkeypatch):
 
 
 def test_a_kind_of_gpu_that_no_node_has_is_told_soon(api, monkeypatch):
-    monkeypatch.setattr(pending, "SCALING_S", 1.0)
+    monkeypatch.setattr(pending, "SCALING_S", 0.3)
     run = Run(gpus=2, gpu_product="H100")
     uid, _ = run.submit()
     node(api, "2", **{"nvidia.com/gpu.product": "T4"})

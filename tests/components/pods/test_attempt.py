@@ -86,41 +86,36 @@ runpy.run_module("components.pods.entry", run_name="__main__")
 """
 
 
-def test_a_killed_pod_without_engines_goes_on_to_the_same_weights(features, undisturbed, tmp_path):
-    """One real SIGKILL; the engines cannot be imported in either process."""
+def stopped(process, text, number):
+    """Send a signal when standard error has a line with a text; the exit code."""
+    for line in process.stderr:
+        if text in line:
+            os.kill(process.pid, number)
+            break
+    return end(process)[0]
+
+
+def test_killed_and_stopped_pods_without_engines_go_on_to_the_same_weights(
+    features, undisturbed, tmp_path
+):
+    """A real SIGKILL, then SIGTERM, after which no step is repeated."""
     exchange = job(tmp_path, teach_spec(features))
     code = BLOCKED.format(engines=ENGINES, arguments=command(tmp_path)[3:])
     arguments = [sys.executable, "-c", code]
     first = start(tmp_path, "first", arguments=arguments, CONCORD_CHECKPOINT_STEPS="1")
-    for line in first.stderr:
-        if '"step": 6' in line:
-            os.kill(first.pid, signal.SIGKILL)
-            break
-    assert end(first)[0] == -signal.SIGKILL
+    assert stopped(first, '"step": 2', signal.SIGKILL) == -signal.SIGKILL
+    second = start(tmp_path, "second", arguments=arguments)
+    assert stopped(second, '"step"', signal.SIGTERM) == 75
+    told = (tmp_path / "second.end").read_text()
+    assert "stopped after step" in told
+    done = int(told.split("step ")[1].split()[0])
+    assert 2 <= done < 12
     assert exchange.attempts("job") == []
-    code, _, _ = end(start(tmp_path, "second", arguments=arguments))
-    assert code == 0
-    about, digest = collected(exchange, tmp_path, "second")
-    assert 5 <= about["resumed_from"] < 12
-    assert about["executed_steps"] == 12 - about["resumed_from"]
-    assert digest == digest_folder(undisturbed)
-
-
-def test_sigterm_checkpoints_and_the_next_pod_repeats_no_step(features, undisturbed, tmp_path):
-    exchange = job(tmp_path, teach_spec(features))
-    first = start(tmp_path, "first")
-    for line in first.stderr:
-        if '"step"' in line:
-            os.kill(first.pid, signal.SIGTERM)
-            break
-    code, _, err = end(first)
-    assert code == 75, err
-    assert "stopped after step" in (tmp_path / "first.end").read_text()
-    code, _, _ = end(start(tmp_path, "second"))
-    assert code == 0
-    about, digest = collected(exchange, tmp_path)
-    stopped = int((tmp_path / "first.end").read_text().split("step ")[1].split()[0])
-    assert about["resumed_from"] == stopped
+    code, _, err = end(start(tmp_path, "third", arguments=arguments))
+    assert code == 0, err
+    about, digest = collected(exchange, tmp_path, "third")
+    assert about["resumed_from"] == done
+    assert about["executed_steps"] == 12 - done
     assert digest == digest_folder(undisturbed)
 
 
