@@ -2,7 +2,7 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-# Processes that run the tests; each wants a core and 2 GB.
+# Processes that check types and run the tests; each wants a core and 2 GB.
 WORKERS ?= 2
 UV_VERSION := 0.13.9
 READY := .venv/.ready
@@ -31,7 +31,7 @@ demo: $(READY)  ## Run the whole loop on the built-in glyphs and ask the served 
 check: $(READY)  ## Format, lint, types, imports.
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy
+	$(BIN)/mypy --num-workers $(WORKERS)
 	$(BIN)/lint-imports
 
 format: $(READY)  ## Rewrite files in the house format.
