@@ -143,25 +143,26 @@ def killed_at(step, path, home):
     return skipped
 
 
-def test_a_killed_run_goes_on_from_its_finished_steps(first, tmp_path):
+def test_a_killed_run_goes_on_from_its_finished_steps_and_two_at_once_take_turns(first, tmp_path):
     path, home = first[0], tmp_path / "home"
     assert killed_at("encode", path, home) == []
     assert killed_at("train", path, home) == ["validate"]
-    assert ran(outcome(path, home)) == STEPS[STEPS.index("train") :]
-
-
-def test_two_runs_at_once_on_one_state_take_turns(first, tmp_path):
-    path = first[0]
     command = [sys.executable, "-m", "flows.cli", "run", str(path), "--json"]
-    environment = os.environ | {"CONCORD_HOME": str(tmp_path / "home")}
+    environment = os.environ | {"CONCORD_HOME": str(home)}
     both = [
         subprocess.Popen(
             command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
         )
         for _ in range(2)
     ]
-    verdicts = sorted(json.loads(p.communicate(timeout=200)[0])["verdict"] for p in both)
-    assert verdicts == ["nothing changed", "promote"]
+    found = {
+        value["verdict"]: value
+        for value in (json.loads(p.communicate(timeout=200)[0]) for p in both)
+    }
+    assert found.keys() == {"nothing changed", "promote"}
+    steps = found["promote"]["steps"]
+    assert [s["name"] for s in steps if s["status"] == "ran"] == STEPS[STEPS.index("train") :]
+    assert all(s["status"] == "skipped" for s in found["nothing changed"]["steps"])
 
 
 @pytest.mark.parametrize(
