@@ -3,6 +3,9 @@ fixtures (Prefect's server and a first run, a built Bento and its endpoint, data
 
 from xdist.scheduler import LoadScopeScheduling
 
+_SHARES = {"tests/behaviour/test_registry_and_homes.py": "tests/components/registry"}
+"""Files that use the costly fixtures of a room that they do not lie in: MLflow's empty store."""
+
 
 def room(nodeid: str) -> str:
     """The room of a test: a folder of ``tests/components`` or of ``tests``; else its file.
@@ -20,7 +23,7 @@ def room(nodeid: str) -> str:
         return "/".join(parts[:3])
     if parts[0] == "tests" and parts[1] != "behaviour":
         return "/".join(parts[:2])
-    return file
+    return _SHARES.get(file, file)
 
 
 class Rooms(LoadScopeScheduling):
