@@ -1,14 +1,20 @@
 """The guessed manifest as YAML, with a comment wherever the user should check it."""
 
+from itertools import chain, count
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import yaml
 
+from components.core.names import FUSED
 from components.data.importing.report import Report
 from components.data.importing.uses import Use
 
+_FACTS = "facts"
+"""Modality of the columns that are fields."""
+_LONGEST = 60
+"""Characters of a column's name that names a modality too."""
 _LONG_KEY = 100
 """Characters of a longest key without a question mark; PyYAML's own emitter has 128."""
 
@@ -37,16 +43,13 @@ def manifest_text(
             "    # by hash, for ever; do not change the salt later"
         )
     lines.append("modalities:")
-    used: dict[str, int] = {}
-    for column, use in uses.items():
-        if use.type == "modality":
-            used[use.kind] = used.get(use.kind, 0) + 1
-            name = use.kind if used[use.kind] == 1 else f"{use.kind}{used[use.kind]}"
-            lines.append(f"  {name}: {{kind: {use.kind}, column: {_yaml(column)}}}")
+    for column, name in _names(uses).items():
+        kind = uses[column].kind
+        lines.append(f"  {_yaml(name)}: {{kind: {kind}, column: {_yaml(column)}}}")
     fields = {c: use for c, use in uses.items() if use.type != "modality"}
     for kind in dict.fromkeys(use.kind for use in fields.values()):
         lines += [
-            "  facts:    # remove columns that give the class away",
+            f"  {_FACTS}:    # remove columns that give the class away",
             f"    kind: {kind}",
             "    columns:",
         ]
@@ -61,6 +64,25 @@ def manifest_text(
         )
     lines += [line for said in report.lines for line in _comments(said)]
     return "\n".join(lines) + "\n"
+
+
+def _names(uses: dict[str, Use]) -> dict[str, str]:
+    """The name of each modality: that of its column where it may be one, else its kind."""
+    names: dict[str, str] = {}
+    taken = {_FACTS, FUSED}
+    columns = [column for column, use in uses.items() if use.type == "modality"]
+    for column in sorted(columns, key=lambda column: not _is_name(column)):
+        kind = uses[column].kind
+        numbered = (f"{kind}{n}" for n in count(2))
+        options = chain([column] if _is_name(column) else [], [kind], numbered)
+        names[column] = next(name for name in options if name not in taken)
+        taken.add(names[column])
+    return {column: names[column] for column in columns}
+
+
+def _is_name(column: str) -> bool:
+    """Whether a column's name may name a modality, and with it files and columns."""
+    return column.isidentifier() and column.isascii() and len(column) <= _LONGEST
 
 
 def _yaml(name: str) -> str:

@@ -45,8 +45,8 @@ def test_a_table_with_media_paths_becomes_a_set(tmp_path: Path, form: str):
     assert manifest.id == "key"
     assert manifest.target.column == "Class"
     assert {n: m.kind for n, m in manifest.modalities.items()} == {
-        "image": "image",
-        "text": "text",
+        "file": "image",
+        "title": "text",
         "facts": "tabular",
     }
     assert {c: s.type for c, s in manifest.modalities["facts"].columns.items()} == {
@@ -55,8 +55,8 @@ def test_a_table_with_media_paths_becomes_a_set(tmp_path: Path, form: str):
     }
     dataset = Dataset(str(tmp_path / "set"), manifest)
     values = raws(next(dataset.batches()), manifest, dataset.media())
-    assert values["image"][:11] == [png(i) for i in range(11)]
-    assert values["image"][11] is None
+    assert values["file"][:11] == [png(i) for i in range(11)]
+    assert values["file"][11] is None
     assert values["facts"][2] == {"price": 3.0, "colour": "red"}
     said = (tmp_path / "set" / "dataset.yaml").read_text()
     assert "# not used: 'code': " in said
@@ -129,3 +129,25 @@ def test_a_missing_source_and_an_empty_folder_are_refused(tmp_path: Path):
     (tmp_path / "src" / "only").mkdir(parents=True)
     with pytest.raises(UserError, match="wanted a folder per class"):
         import_dataset(tmp_path / "src", tmp_path / "set")
+
+
+@pytest.mark.parametrize(
+    ("columns", "names"),
+    [
+        (["title", "blurb"], ["title", "blurb"]),
+        (["a title"], ["text"]),
+        (["größe"], ["text"]),
+        (["1st", "2nd", "third"], ["text", "text2", "third"]),
+        (["1st", "text"], ["text2", "text"]),
+        (["facts", "fused"], ["text", "text2"]),
+        (["no", "on", "y"], ["no", "on", "y"]),
+    ],
+)
+def test_a_modality_is_named_after_its_column_where_it_can_be(tmp_path, columns, names):
+    words = "one line of words about thing number"
+    rows = {"id": [f"a{i}" for i in range(9)], "label": [f"c{i % 2}" for i in range(9)]}
+    rows |= {column: [f"{words} {i}" for i in range(9)] for column in columns}
+    pq.write_table(pa.table(rows), tmp_path / "t.parquet")
+    import_dataset(tmp_path / "t.parquet", tmp_path / "set")
+    found = load_manifest(str(tmp_path / "set")).modalities
+    assert {name: m.column for name, m in found.items()} == dict(zip(names, columns, strict=True))
