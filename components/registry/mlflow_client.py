@@ -2,6 +2,8 @@
 
 import argparse
 import os
+import signal
+import sys
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -70,9 +72,13 @@ class Store:
                 for left in self.root.glob(".mlflow.*.part*"):
                     left.unlink()
                 aside = self.root / f".mlflow.{os.getpid()}.part"
-                store = SqlAlchemyStore(sqlite_url(aside), _location(self.artifacts))
-                store.engine.dispose()
-                aside.replace(self.database)
+                try:
+                    store = SqlAlchemyStore(sqlite_url(aside), _location(self.artifacts))
+                    store.engine.dispose()
+                    aside.replace(self.database)
+                finally:
+                    for left in self.root.glob(f"{aside.name}*"):
+                        left.unlink()
 
     def client(self) -> "MlflowClient":
         """A client of the store."""
@@ -175,6 +181,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="the state folder (CONCORD_HOME)",
     )
     home = parser.parse_args(arguments).prepare
+    # A run that fails ends its preparation so; what was begun is then removed.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     return ended(lambda: Store(Home(root=home)).prepare())
 
 
