@@ -2,9 +2,9 @@
 
 import argparse
 import os
+import re
 import signal
 import sys
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
