@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from components.config import temporary
 from components.config.home import PREFECT, Home, in_cluster, missing_in_pod
 from components.core.errors import UsageError, UserError
 from components.core.files import read_json, write_json
@@ -26,6 +27,7 @@ from components.core.loopback import reach_directly
 from components.core.places import sqlite_url
 from components.core.process import is_alive
 from components.core.process import started as began
+from flows.display import console
 
 QUIET = {
     "DO_NOT_TRACK": "1",
@@ -77,9 +79,11 @@ class Engines:
 
         Raises:
             UsageError: this is a pod, and the address of Prefect's server is not set.
+            UserError: there is no room for temporary files.
         """
         if in_cluster() and PREFECT not in os.environ:
             raise UsageError(missing_in_pod(PREFECT))
+        temporary.settle(self.home, console.print)
         self.home.engines.mkdir(parents=True, exist_ok=True)
         os.environ.setdefault("PREFECT_HOME", str(self.home.root / "prefect"))
         prefect = sqlite_url(Path(os.environ["PREFECT_HOME"]) / "prefect.db", "sqlite+aiosqlite")

@@ -98,8 +98,8 @@ def build(package: Path, out: Path) -> Path:
     name = yaml.safe_load((package / "config.yaml").read_text(encoding="utf-8"))["name"]
     version = digest_folder(package)[:12]
     out.mkdir(parents=True, exist_ok=True)
-    # Not below `out`: BentoML refuses paths with a hidden folder, and the state folder is hidden.
-    with tempfile.TemporaryDirectory(prefix="concord-bento-") as aside:
+    # Beside the result: files are linked and not copied, and no other disk needs the room.
+    with tempfile.TemporaryDirectory(prefix=".bento-", dir=out) as aside:
         context, home = Path(aside, "context"), Path(aside, "home")
         context.mkdir()
         for file in served_files():
@@ -157,7 +157,11 @@ def _run_bentoml(context: Path, home: Path, name: str, version: str) -> None:
         version,
         "--output",
         "tag",
-        str(context),
+        # Named, since BentoML refuses one that it finds below a hidden folder, as the state folder
+        # is; and not the context by its path, which may have a colon.
+        "--bentofile",
+        str(context / "bentofile.yaml"),
+        ".",
     ]
     done = subprocess.run(
         command,

@@ -9,22 +9,28 @@ _LOWER, _UPPER = "no_proxy", "NO_PROXY"
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 
 
-def reach_directly(environment: MutableMapping[str, str]) -> None:
+def reach_directly(environment: MutableMapping[str, str]) -> dict[str, str]:
     """Add this machine to the hosts without a proxy; the user's own entries stay.
 
     Libraries differ in which of the two spellings they read, so both are set. A proxy that no
     library here can use is taken out: the client of the run's own server refuses to start with it.
 
+    Returns:
+        The variables that were taken out, each with the reason.
+
     >>> variables = {"NO_PROXY": "10.0.0.0/8"}
     >>> reach_directly(variables)
+    {}
     >>> variables["no_proxy"]
     '10.0.0.0/8,127.0.0.1,localhost,::1'
     """
-    for name in unusable_proxies(environment):
+    unusable = unusable_proxies(environment)
+    for name in unusable:
         del environment[name]
     lower, upper = environment.get(_LOWER), environment.get(_UPPER)
     environment[_LOWER] = _with_loopback(lower or upper or "")
     environment[_UPPER] = _with_loopback(upper or lower or "")
+    return unusable
 
 
 def unusable_proxies(environment: MutableMapping[str, str]) -> dict[str, str]:

@@ -32,7 +32,9 @@ def give(work: Callable[[], Answer], *, as_json: bool) -> int:
 
     A user's mistake, and what the system refused, is printed as one message.
     """
-    reach_directly(os.environ)
+    for name, reason in reach_directly(os.environ).items():
+        with contextlib.suppress(OSError):
+            sys.stderr.write(f"note: {name} is not used: {reason}\n")
     try:
         if as_json:
             with stdout_kept():

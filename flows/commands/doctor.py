@@ -5,11 +5,13 @@ import os
 import shutil
 import socket
 import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
 
+from components.config import temporary
 from components.config.home import CHECKOUT, find, writable
 from components.core.commands import concord
 from components.core.errors import UsageError
@@ -127,6 +129,20 @@ def _state() -> Finding:
     return Finding(what="state folder", ok=True, found=str(home.root))
 
 
+def _temporary() -> Finding:
+    reason = temporary.trouble()
+    place = "" if reason else tempfile.gettempdir()
+    asked = os.environ.get("TMPDIR")
+    if place and asked and Path(asked).resolve() != Path(place).resolve():
+        place += f"; TMPDIR names {asked}, which cannot be written"
+    return Finding(
+        what=f"{temporary.NEEDED >> 20} MiB for temporary files",
+        ok=not reason,
+        found=reason or place,
+        remedy="free space there, or set TMPDIR to a folder of yours (a run takes its own)",
+    )
+
+
 def _disk() -> Finding:
     try:
         place = find().root
@@ -196,6 +212,6 @@ def _installed(name: str) -> str | None:
 
 
 _LOOKS = (
-    _python, _packages, _encoder, _fonts, _state, _disk, _memory, _cores, _gpu, _port,
+    _python, _packages, _encoder, _fonts, _state, _temporary, _disk, _memory, _cores, _gpu, _port,
     _tool("git", "revisions of data"), _tool("dvc", "versions of data"),
 )  # fmt: skip
