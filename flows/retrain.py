@@ -7,6 +7,7 @@ on come effects: they run every time and make registry, ledger and endpoint foll
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
@@ -25,6 +26,12 @@ TRIES = 3
 """How often a step or an effect is tried where the machine, not the user, is at fault."""
 _DELAYS = [2.0, 20.0]
 """Seconds before the second and the third try."""
+_TASK: dict[str, Any] = {
+    "cache_policy": NO_CACHE,
+    "persist_result": False,
+    "retries": TRIES - 1,
+    "retry_delay_seconds": _DELAYS,
+}
 
 
 def _may_pass(_task: object, _run: object, state: object) -> bool:
@@ -52,11 +59,8 @@ def _step(box: str) -> Callable[[Session], Ref]:
 def _task(row: Step) -> Callable[..., Ref]:
     @task(
         name=row.name,
-        cache_policy=NO_CACHE,
-        retries=TRIES - 1,
-        retry_delay_seconds=_DELAYS,
         retry_condition_fn=_may_pass,
-        persist_result=False,
+        **_TASK,
     )
     def run(session: Session, **inputs: Ref) -> Ref:
         attempt = (task_run.get_run_count() or 1, TRIES)
@@ -68,11 +72,8 @@ def _task(row: Step) -> Callable[..., Ref]:
 def _effect(function: Callable[..., object]) -> Callable[..., object]:
     return task(
         name=function.__name__,
-        cache_policy=NO_CACHE,
-        retries=TRIES - 1,
-        retry_delay_seconds=_DELAYS,
         retry_condition_fn=_may_pass_or_is_cheap,
-        persist_result=False,
+        **_TASK,
     )(function)
 
 

@@ -1,11 +1,13 @@
 """An empty ledger beside an MLflow that knows the model: the ledger was lost, or is a new one."""
 
+from typing import Any
+
 from components.config.home import Home
 from components.core.errors import UserError
 from components.core.progress import Say
 from components.registry.ledger import Ledger
-from components.registry.ledger_entry import Entry
-from components.registry.mlflow_store import Registry
+from components.registry.ledger_entry import Entry, Kind
+from components.registry.mlflow_store import Registry, Version
 from components.registry.versions import Versions
 
 RECOVERED = "recovered from MLflow"
@@ -32,6 +34,13 @@ def adopted(
     champion = registry.champion(model)
     if champion is None or not champion.package_digest:
         return versions
+
+    def entry(kind: Kind, version: Version, details: dict[str, Any]) -> Entry:
+        return Entry(
+            time=time, model=model, kind=kind, version=version.version,
+            package_digest=version.package_digest, actor=RECOVERED, details=details,
+        )  # fmt: skip
+
     entries = []
     for version in registry.versions(model):
         try:
@@ -40,30 +49,11 @@ def adopted(
             say(f"version {version.version} of {model!r} is left out of the ledger: {error}")
             there = None
         if there:
-            entries.append(
-                Entry(
-                    time=time,
-                    model=model,
-                    kind="registration",
-                    version=version.version,
-                    package_digest=version.package_digest,
-                    actor=RECOVERED,
-                    details={"mlflow_run": version.run, "modalities": {}},
-                )
-            )
-    if any(entry.package_digest == champion.package_digest for entry in entries):
+            details: dict[str, Any] = {"mlflow_run": version.run, "modalities": {}}
+            entries.append(entry("registration", version, details))
+    if any(e.package_digest == champion.package_digest for e in entries):
         reason = "the ledger was empty, and MLflow's alias names this version"
-        entries.append(
-            Entry(
-                time=time,
-                model=model,
-                kind="promotion",
-                version=champion.version,
-                package_digest=champion.package_digest,
-                actor=RECOVERED,
-                details={"reason": reason},
-            )
-        )
+        entries.append(entry("promotion", champion, {"reason": reason}))
         say(
             f"the ledger of {home.root} has no entry of {model!r}, and MLflow at "
             f"{registry.store.place} has: its versions were written into the ledger, and version "

@@ -73,7 +73,8 @@ def test_a_record_that_cannot_be_sent_is_one_sentence(arguments, said, tmp_path)
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:3000", "https://[::1]:3000/x", "http://é.org"])
 def test_an_address_that_can_be_used_is_taken(url):
-    Client(url).close()
+    with Client(url) as client:
+        assert client.url == url
 
 
 @pytest.mark.parametrize(

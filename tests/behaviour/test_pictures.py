@@ -372,7 +372,8 @@ def test_reading_warns_of_nothing():
     palette.putpalette(bytes(range(256)) * 3)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        read(saved(palette, "PNG", transparency=bytes(range(256))))
+        found = read(saved(palette, "PNG", transparency=bytes(range(256))))
+    assert found.shape == (4, 4, 3)
 
 
 def test_a_model_of_the_version_before_is_answered_for_and_of_another_is_not(monkeypatch):
