@@ -22,7 +22,7 @@ from components.pods.code import code_digest
 from infra.images import CHECKOUT, EXTRAS
 from infra.images.sizes import MOST_MB, measure
 
-_SHIPPED = ("components", "serving", "infra", "flows", "conf")
+_SHIPPED = ("components", "concord_entry", "serving", "infra", "flows", "conf")
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -11,7 +11,7 @@ RUN sh /opt/concord/locks/install.sh torch.lock
 FROM torch AS dependencies
 COPY infra/images/flow.lock /opt/concord/locks/
 RUN sh /opt/concord/locks/install.sh flow.lock && \
-    printf '#!/opt/concord/bin/python\nfrom flows.cli import main\nmain()\n' > /opt/concord/bin/concord && chmod 755 /opt/concord/bin/concord
+    printf '#!/opt/concord/bin/python\nfrom concord_entry import main\nmain()\n' > /opt/concord/bin/concord && chmod 755 /opt/concord/bin/concord
 
 FROM dependencies
 RUN echo 'concord:x:65532:65532::/tmp:/usr/sbin/nologin' >> /etc/passwd
@@ -19,6 +19,7 @@ ENV PATH=/opt/concord/bin:$PATH PYTHONPATH=/app PYTHONUNBUFFERED=1 HOME=/tmp USE
     GIT_PYTHON_REFRESH=quiet CONCORD_HOME=/tmp/concord
 WORKDIR /app
 COPY components /app/components
+COPY concord_entry /app/concord_entry
 COPY serving /app/serving
 COPY infra /app/infra
 COPY flows /app/flows

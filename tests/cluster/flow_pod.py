@@ -28,7 +28,10 @@ from tests import postgres, servers
 from tests.cluster.kubectl import Kubectl
 from tools.testcluster import images, layout, machine
 
-_CODE = ("components", "flows", "serving", "infra", "conf", "prefect.yaml", "pyproject.toml")
+_CODE = (
+    *("components", "concord_entry", "flows", "serving", "infra"),
+    *("conf", "prefect.yaml", "pyproject.toml"),
+)
 _ACCOUNTS = ("ServiceAccount", "Role", "RoleBinding")
 _FINAL = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 
