@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from components.core.errors import UsageError, UserError
+from components.data.manifest import load_manifest
 from flows.cli import app
 from tests.behaviour.imports import csv, imported
 
@@ -97,6 +98,33 @@ def test_parts_named_by_split_are_one_table(tmp_path: Path):
     (folder / "deep" / "more.parquet").write_bytes((folder / "deep" / "val.parquet").read_bytes())
     with pytest.raises(UserError, match=r"more\.parquet"):
         imported(folder)
+
+
+def test_what_looks_like_a_running_number_is_used_where_nothing_else_can_be(tmp_path: Path):
+    source = csv(
+        tmp_path / "t.csv",
+        "id,label,größe,weight,code",
+        lambda i: f"a{i},k{i % 2},{i + 1},{90 - i},A{i}-7",
+    )
+    target = tmp_path / "set"
+    result = CliRunner().invoke(app, ["data", "import", str(source), str(target)])
+    assert result.exit_code == 0, result.output
+    assert "used as numbers" in result.output
+    manifest = load_manifest(str(target))
+    assert {n: c.type for n, c in manifest.modalities["facts"].columns.items()} == {
+        "größe": "number",
+        "weight": "number",
+    }
+    written = (target / "dataset.yaml").read_text(encoding="utf-8")
+    assert "used as numbers, because no other column can be used: 'größe', 'weight'" in written
+    assert "not used: 'code'" in written
+    assert "not used: 'größe'" not in written
+
+
+def test_an_index_is_not_used_even_where_nothing_else_can_be(tmp_path: Path):
+    _csv(_rows()[["label"]], tmp_path / "t.csv")
+    with pytest.raises(UserError, match="the index of a table"):
+        imported(tmp_path / "t.csv")
 
 
 def _rows(**columns: list) -> pd.DataFrame:

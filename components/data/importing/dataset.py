@@ -18,11 +18,11 @@ from components.data.importing.manifest_text import manifest_text
 from components.data.importing.media_kinds import kinds_with
 from components.data.importing.packing import Packing
 from components.data.importing.path_columns import unnamed
-from components.data.importing.report import Report
+from components.data.importing.report import Report, some
 from components.data.importing.roles import with_roles
 from components.data.importing.table_folders import parts_of, read_parts
 from components.data.importing.tables import Read, read_table
-from components.data.importing.uses import Use, is_bytes, use_of
+from components.data.importing.uses import NUMBERING, Use, is_bytes, use_of
 from components.data.manifest import RESERVED
 
 _NONE: Mapping[str, str] = MappingProxyType({})
@@ -82,6 +82,7 @@ def import_dataset(
         table = numbered(table, kept, read.decimal_comma, report)
     report.records, report.notes = table.num_rows, list(dict.fromkeys(report.notes))
     uses = _uses(table, roles, base, report, outside=outside)
+    uses = uses or _numberings(table, base, report)
     if not uses:
         raise UserError(
             f"{source}: got columns {table.column_names}, "
@@ -119,6 +120,23 @@ def _uses(
     media = kinds_with("bytes")
     if not any(use.kind in media for use in uses.values()) and (said := unnamed(base)):
         report.notes.append(said)
+    return uses
+
+
+def _numberings(table: pa.Table, base: Path, report: Report) -> dict[str, Use]:
+    """The columns that only look like running numbers, as numbers; nothing else can be used."""
+    columns = [column for column, why in report.columns.items() if why == NUMBERING]
+    uses: dict[str, Use] = {}
+    for column in columns:
+        use = use_of(column, table[column], base, numbering=True)
+        assert isinstance(use, Use), use
+        uses[column] = use
+        del report.columns[column]
+    if uses:
+        report.notes.append(
+            f"used as numbers, because no other column can be used: {some(columns)}: {NUMBERING}; "
+            "a row number predicts no class, so check that these are amounts"
+        )
     return uses
 
 

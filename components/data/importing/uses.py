@@ -20,6 +20,8 @@ _SAMPLE, _BLOBS = 1000, 20
 """Number of texts and of byte strings that a guess examines; counts are of all cells."""
 _INDEX = re.compile(r"__index_level_\d+__|unnamed: \d+(_level_\d+)?|level_\d+", re.IGNORECASE)
 """Names that pandas gives to the index of a table."""
+NUMBERING = "whole numbers that are all different, as ids and row numbers are"
+"""Why a column that may be a running number is not used."""
 
 
 @dataclass(frozen=True)
@@ -31,11 +33,25 @@ class Use:
     """``modality``, or the type of the field."""
 
 
-def use_of(name: str, column: pa.ChunkedArray, base: Path, *, outside: bool = False) -> Use | str:
+def use_of(
+    name: str,
+    column: pa.ChunkedArray,
+    base: Path,
+    *,
+    outside: bool = False,
+    numbering: bool = False,
+) -> Use | str:
     """How the first kind that recognises a column would use it, or why none does.
 
     Kinds of media come first, then kinds with fields, because a few short texts that recur are more
     likely categories than text.
+
+    Args:
+        name: the column's name.
+        column: its cells.
+        base: the folder that paths are relative to.
+        outside: whether paths may lead out of that folder.
+        numbering: whether whole numbers that are all different are used too.
     """
     seen = _seen(column)
     if seen.cells == 0:
@@ -43,8 +59,8 @@ def use_of(name: str, column: pa.ChunkedArray, base: Path, *, outside: bool = Fa
     if seen.is_number:
         if _INDEX.fullmatch(name.strip()):
             return "the index of a table, which tells where a record stands and not what it is"
-        if _is_numbering(column):
-            return "whole numbers that are all different, as ids and row numbers are"
+        if not numbering and _is_numbering(column):
+            return NUMBERING
     if seen.texts:
         found, why = kind_of_paths(seen.texts, base, outside=outside)
         if found or why:
