@@ -9,7 +9,7 @@ import typer
 from components.core.names import FUSED
 from flows.commands.answer import Answer, give
 from flows.commands.streams import prepare
-from serving.defaults import HITS, HOST, MAX_HITS, PORT
+from serving.defaults import HITS, HOST, MAX_HITS, PORT, URL
 
 app = typer.Typer(
     name="concord",
@@ -47,7 +47,7 @@ Model = Annotated[
 Url = Annotated[
     str | None,
     typer.Option(
-        "--url", help="Address of the endpoint; default: the one `concord serve` started."
+        "--url", help=f"Address of the endpoint, as `concord serve` shows it; default: {URL}."
     ),
 ]
 Reason = Annotated[str, typer.Option("--reason", help="Why; it is written to the ledger.")]
@@ -233,7 +233,12 @@ def classify(
     out: Annotated[
         Path | None, typer.Option("--out", help="With --data: the Parquet file to write.")
     ] = None,
-    model: Model = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model", help="With --data: registered model name; required if there are several."
+        ),
+    ] = None,
     version: Annotated[
         str, typer.Option(help="With --data: a version, or `champion` or `challenger`.")
     ] = "champion",

@@ -278,8 +278,13 @@ def _wanted(item: Mapping[str, Any]) -> str:
             return "no such field; GET /v1/model lists the modalities"
         case "too_long":
             return f"at most {item['ctx']['max_length']} items, got {item['ctx']['actual_length']}"
+        case "too_short":
+            least = item["ctx"]["min_length"]
+            return f"at least {least} item{'' if least == 1 else 's'}"
         case "missing":
             return "this field"
+        case _ if item["loc"] == ("body",) and isinstance(item.get("input"), bytes):
+            return "a JSON object with the header Content-Type: application/json"
         case _:
             return str(item["msg"]).removeprefix("Input should be ")
 

@@ -110,7 +110,8 @@ class Client:
             ) from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise UserError(
-                f"nothing answers at {self.url} ({error}); start the endpoint with `concord serve`"
+                f"nothing answers at {self.url} ({error}); start the endpoint "
+                "with `concord serve`, or give its address with --url"
             ) from error
 
     def _read(self, response: httpx.Response) -> dict[str, Any]:

@@ -114,6 +114,7 @@ class Limits:
             ModalityInfo(
                 name=name,
                 kind=modality.kind,
+                raw=modality.raw,
                 accepts=modality.accepts,
                 columns=[f.name for f in modality.fields] if modality.fields else None,
                 fields=modality.fields,
@@ -293,6 +294,8 @@ class ModalityInfo(_Strict):
 
     name: str
     kind: str
+    raw: str
+    """``bytes`` (base64 over HTTP), ``text`` or ``fields``."""
     accepts: str
     columns: list[str] | None = None
     fields: list[FieldInfo] | None = None

@@ -78,6 +78,8 @@ def _wanted(item: ErrorDetails) -> str:
         return f"at least {limits['min_length']} items"
     if item["type"] == "too_long":
         return f"at most {limits['max_length']} items"
+    if item["type"] == "string_pattern_mismatch":
+        return f"text of the form {limits['pattern']}"
     if item["type"] == "bool_type":
         return "true or false"
     if item["type"] == "string_type":

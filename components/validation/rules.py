@@ -364,7 +364,8 @@ def _label_stops(tally: Tally, manifest: Manifest) -> dict[str, str]:
     if not tally.in_split("train"):
         why = (
             f"no training record has a visible label in column {column!r}: "
-            "label some records of each class, or choose another `data.labels.column`"
+            "label some records of each class, or if the run's `data.labels.column` hides "
+            "their labels, choose another"
         )
         return {"labels given": why}
     found = {}

@@ -1,6 +1,8 @@
 """``concord classify --data DIR``: answer all records of a data set."""
 
 import os
+import shlex
+import sys
 from pathlib import Path
 
 from components.config import run as configuration
@@ -105,5 +107,7 @@ def classify_all(
     return Answer(
         value={**value, "out": str(out)},
         text=text,
-        then=f"python -c 'import pandas; pandas.read_parquet(\"{out}\")'",
+        then=shlex.join(
+            [sys.executable, "-c", f"import pandas; print(pandas.read_parquet({str(out)!r}))"]
+        ),
     )

@@ -96,19 +96,24 @@ def check(folder: str, manifest: str | None) -> Answer:
         )
     summary = read_json(place / "summary.json")
     failed = [r for r in summary["rules"] if r["failed"]]  # type: ignore[attr-defined]
-    rows = [[r["severity"], r["name"], str(r["failed"])] for r in failed]
+    reasons = place / "quarantine" / "reasons.json"
+    examples = read_json(reasons)["examples"] if summary["quarantined"] else {}
+    rows = [
+        [r["severity"], r["name"], str(r["failed"]), *examples.get(r["name"], [""])[:1]]  # type: ignore[attr-defined]
+        for r in failed
+    ]
     lines = [
         f"{summary['records_in']} records: "
         f"{summary['accepted']} accepted, {summary['quarantined']} quarantined"
     ]
-    lines += ["", table(rows, ["severity", "rule", "records"])] if rows else []
+    lines += ["", table(rows, ["severity", "rule", "records", "for example"])] if rows else []
     lines += [f"data docs: {place / 'data_docs' / 'index.html'}"]
     lines += [f"quarantine: {place / 'quarantine'}"] if summary["quarantined"] else []
     value = summary | {
         "data_docs": str(place / "data_docs" / "index.html"),
         "quarantine": str(place / "quarantine"),
     }
-    then = f"look at {place / 'quarantine'}" if summary["quarantined"] else "concord run CONFIG"
+    then = f"look at {reasons}" if summary["quarantined"] else "concord run CONFIG"
     return Answer(
         value=value, text="\n".join(lines), then=then, exit_code=int(bool(summary["quarantined"]))
     )

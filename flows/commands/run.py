@@ -35,7 +35,7 @@ def _onwards(config: Path, result: RunResult) -> str:
 
     name = configuration.load(config).name
     if Promotion(find(), name).champion() is not None:
-        return concord("serve")
+        return concord("serve", model=name)
     return concord("promote", result.model_version, model=name, reason="checked by eye")
 
 

@@ -1,16 +1,21 @@
 """``concord serve``, ``classify`` and ``search``."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from components.config.home import find
+from components.core.commands import concord
 from components.core.errors import UsageError
 from components.core.failures import told
 from flows.commands.answer import Answer, table
 from flows.commands.registry import only_model
 from flows.display import console
 from serving.defaults import URL
+
+if TYPE_CHECKING:
+    from serving.client import Client
 
 
 def serve(model: str | None, *, host: str, port: int) -> Answer:
@@ -23,7 +28,7 @@ def serve(model: str | None, *, host: str, port: int) -> Answer:
     return Answer(
         value={"model": name, "served": True},
         text=f"{name} is no longer served",
-        then="concord serve",
+        then=concord("serve", model=name),
     )
 
 
@@ -31,8 +36,10 @@ def classify(media: list[str], text: list[str], fields: list[str], url: str | No
     """Ask for the class of one record."""
     from serving.client import Client
 
+    record = _record(media, text, fields)
     with Client(url or URL) as client:
-        answer = client.classify([_record(media, text, fields)])
+        _check_files(client, record)
+        answer = client.classify([record])
     found = answer["answers"][0]
     top = sorted(found["probabilities"].items(), key=lambda p: -p[1])[:5]
     rows = [[name, f"{share:.3f}"] for name, share in top]
@@ -48,8 +55,10 @@ def search(
     from serving.client import Client
 
     address = url or URL
+    query = _record(media, text, fields)
     with Client(address) as client:
-        answer = client.search(_record(media, text, fields), target=target, k=k)
+        _check_files(client, query)
+        answer = client.search(query, target=target, k=k)
     rows = [[hit["id"], f"{hit['score']:.3f}", hit["label"] or ""] for hit in answer["hits"]]
     return Answer(
         value=answer,
@@ -72,6 +81,23 @@ def _record(media: list[str], text: list[str], fields: list[str]) -> dict[str, A
     if not record:
         raise UsageError('give at least one modality, for example --text "text=LEFTWARDS ARROW"')
     return record
+
+
+def _check_files(client: "Client", record: Mapping[str, Any]) -> None:
+    """Check that no file is given for a modality of text: as base64 it would be taken for text.
+
+    Raises:
+        UsageError: a file is given for a modality that is not one of media.
+    """
+    given = {name for name, value in record.items() if isinstance(value, bytes)}
+    if not given:
+        return
+    for modality in client.model()["modalities"]:
+        name, raw = modality["name"], modality.get("raw", "bytes")  # older endpoints say none
+        if name in given and raw != "bytes":
+            raise UsageError(
+                f"--media {name}: got a file, wanted {modality['accepts']}; give it with --{raw}"
+            )
 
 
 def _content(option: str, path: str) -> bytes:

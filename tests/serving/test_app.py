@@ -128,6 +128,11 @@ def test_the_model_tells_its_limits_and_figures(client, limits):
     assert body["targets"] == ["facts", "image", "text", "fused"]
     assert body["metrics"]["accuracy"] == METRICS["accuracy"]
     by_name = {m["name"]: m for m in body["modalities"]}
+    assert {name: m["raw"] for name, m in by_name.items()} == {
+        "facts": "fields",
+        "image": "bytes",
+        "text": "text",
+    }
     assert by_name["facts"]["columns"] == ["colour", "tags", "weight"]
     assert (
         by_name["image"]["limits"]["max_bytes"] == limits.modalities["image"].options["max_bytes"]
@@ -193,6 +198,14 @@ def test_what_is_no_json_is_refused(client, body):
     )
     assert response.status_code in (400, 422)
     refused(response, response.status_code, "body")
+
+
+def test_json_that_is_not_called_json_and_no_records_say_what_to_send(client):
+    form = {"content-type": "application/x-www-form-urlencoded"}  # what curl -d sends by itself
+    answer = client.post("/v1/classify", content='{"records": [{"text": "a"}]}', headers=form)
+    assert "Content-Type: application/json" in refused(answer, 422, "body")["wanted"]
+    answer = client.post("/v1/classify", json={"records": []})
+    assert refused(answer, 422, "records")["wanted"] == "at least 1 item"
 
 
 def test_a_body_that_is_too_large_is_refused_by_its_declared_length_or_by_what_comes(
