@@ -1,6 +1,7 @@
 """Reads CSV and TSV: every cell is text, as it stands."""
 
 import csv
+import re
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -16,6 +17,7 @@ from components.data.importing.numbers import as_numbers
 from components.data.importing.report import Report
 
 _DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+_DECLARED = re.compile(r"sep=([,;\t|])")
 _HEAD_ROWS = 100
 _ROWS = 20_000
 """Rows that become one chunk of the table."""
@@ -52,7 +54,8 @@ def read_delimited(
         head = list(islice(file, _HEAD_ROWS))
     if not head:
         raise UserError(f"{source} is empty")
-    delimiter = _delimiter(head, usual)
+    declared = _declared(head[0])
+    delimiter = declared or _delimiter(head, usual)
     if delimiter != usual:
         report.notes.append(f"cells: they are separated by {_DELIMITERS[delimiter]}")
     try:
@@ -68,6 +71,12 @@ def read_delimited(
                 report.notes.append(f"cells: quotes are signs like others, because of {quoted}")
                 return table, delimiter
         raise UserError(f"{source}: {quoted}") from quoted
+
+
+def _declared(line: str) -> str:
+    """The delimiter that Excel's own first line, such as ``sep=;``, declares; else empty."""
+    found = _DECLARED.fullmatch(line.strip('\r\n "').casefold())
+    return found[1] if found else ""
 
 
 def _delimiter(head: list[str], usual: str) -> str:
@@ -90,6 +99,8 @@ def _read(
     with opened(source, encoding) as file:
         rows = _rows(file, delimiter, quoting)
         _, header = next(rows, (1, []))
+        if _declared(delimiter.join(header)):
+            _, header = next(rows, (2, []))
         nameless = _nameless(header)
         names = [nameless.get(place, name) for place, name in enumerate(header)]
         schema = pa.schema([(name, pa.string()) for name in names])

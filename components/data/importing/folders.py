@@ -191,17 +191,25 @@ def _tell(source: Path, records: Sequence[_File], layout: _Layout, report: Repor
             f"{counted(len(odd), 'name')} with bytes that are no UTF-8, now written like %E9 "
             f"({some([as_text(f.name) for f in odd], 2)})"
         )
-    if tables := sorted(p.name for p in source.iterdir() if is_table(p)):
-        report.notes.append(
-            f"{some(list(map(as_text, tables)))} may be a table of these files; to use it, import "
-            "it instead of the folder"
-        )
+    if said := _tables_beside(source):
+        report.notes.append(said)
     given = {"/".join(f.parts[: layout.depth]) for f in records}
     for folder in _class_folders(source, layout):
         if folder not in given:
             report.notes.append(
                 f"label: no record from {as_text(folder)!r}: {_why(source, folder)}"
             )
+
+
+def _tables_beside(source: Path) -> str:
+    """A sentence on tables in a folder of media; empty where there are none."""
+    tables = sorted(p.name for p in source.iterdir() if is_table(p))
+    if not tables:
+        return ""
+    return (
+        f"{some(list(map(as_text, tables)))} may be a table of these files; to use it, import "
+        "it instead of the folder"
+    )
 
 
 def _class_folders(source: Path, layout: _Layout) -> list[str]:
@@ -227,10 +235,12 @@ def _why(source: Path, folder: str) -> str:
 def _too_few(source: Path, labels: Sequence[str | None], report: Report) -> str:
     said = [
         f"{source}: got {len(labels):,} media files in {len(set(labels) - {None})} folders of "
-        f"classes, wanted a folder per class with files of {', '.join(sorted(suffixes()))}"
+        "classes, wanted a folder per class, two or more, with files of "
+        f"{', '.join(sorted(suffixes()))}"
     ]
     said += [f"left out: {count:,} {why}" for why, count in report.left_out.items() if count]
+    said += [beside] if (beside := _tables_beside(source)) else []
     inner = [e.name for e in os.scandir(source) if e.is_dir() and not _is_leftover(e.name)]
-    if len(inner) == 1:
+    if len(inner) == 1 and any(p.is_dir() for p in (source / inner[0]).iterdir()):
         said.append(f"There is one folder in it; did you mean {source / inner[0]}?")
     return "\n".join(said)

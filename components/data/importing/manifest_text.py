@@ -30,7 +30,7 @@ def manifest_text(
         "`concord data check DIR` with this folder.",
         f"id: {_yaml(roles['id'])}",
         f"target: {{column: {_yaml(roles['label'])}, kind: single}}"
-        f"    # {classes} classes, {label.null_count} unlabelled",
+        f"    # {classes} class{'' if classes == 1 else 'es'}, {label.null_count} unlabelled",
         f"group: {_yaml(roles['group'])}"
         if "group" in roles
         else "# group: COLUMN    # records that must not be in two splits",

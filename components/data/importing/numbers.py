@@ -1,6 +1,8 @@
 """Columns of text whose cells are all numbers, as programs write them."""
 
+import re
 from collections import Counter
+from collections.abc import Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -15,6 +17,11 @@ LARGEST_WHOLE = 2**53
 # wrote it: 12e5 is a code.
 _WHOLE = r"-?(?:0|[1-9][0-9]*)"
 _NUMBER = rf"^(?:{_WHOLE}(?:[eE][+-][0-9]+)?|{_WHOLE}?\.[0-9]+(?:[eE][+-]?[0-9]+)?|-\.[0-9]+)$"
+_DRESSED = re.compile(
+    r"[-+(]{0,2}[$\u20ac\u00a3\u00a5\u20b9]?\s*-?(?:0|[1-9][0-9]*)(?:[.,'\u2019\s][0-9]{3})*"
+    r"(?:[.,][0-9]+)?\s*[%$\u20ac\u00a3\u00a5\u20b9]?\)?"
+)
+"""Amounts as people write them: thousands apart, a decimal comma, a currency, per cent."""
 _MOST_ODD = 0.1
 """Largest share of other cells with which a column is said to be nearly one of numbers."""
 
@@ -59,6 +66,15 @@ def nearly_numbers(column: pa.ChunkedArray, decimal_comma: bool = False) -> str:
     row = odd[0].as_py()
     first = f"{column[row].as_py()!r} in row {row + 1:,}"
     return f"{len(odd):,} of its cells are no numbers, the first {first}"
+
+
+def are_amounts(texts: Sequence[str]) -> bool:
+    """Whether texts are numbers as people write them, which are not read.
+
+    >>> [are_amounts([text]) for text in ("1.234,50", "\u20ac 12.50", "12 %", "01.02.2024", "007")]
+    [True, True, True, False, False]
+    """
+    return all(_DRESSED.fullmatch(text.strip()) or text.strip() in MARKERS for text in texts)
 
 
 def _given(column: pa.ChunkedArray, decimal_comma: bool) -> tuple[pa.ChunkedArray, pa.ChunkedArray]:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from components.core.errors import UsageError, UserError, unknown_name
 from components.core.values import as_text, is_empty
@@ -111,8 +112,12 @@ def _label(table: pa.Table, source: Path, named: Mapping[str, str], report: Repo
     for marker in sorted(c for c in classes if c.strip().casefold() in _MARKERS):
         report.notes.append(
             f"label: {marker!r} is a class of {classes[marker]:,} records; "
-            "if it means that they have no label, empty these cells and import again"
+            "if it means that they have no label, empty these cells (or name their folder "
+            "'unlabelled') and import again"
         )
+    if len(classes) < 2:
+        got = f"the single class {next(iter(classes))!r}" if classes else "no class"
+        report.notes.append(f"label: column {label!r} has {got}; a model needs two or more")
     alike: dict[str, list[str]] = {}
     for name in classes:
         alike.setdefault(" ".join(name.split()).casefold(), []).append(name)
@@ -134,11 +139,24 @@ def _id(
         if "id" in named:
             raise UserError(f"{source}: column {column!r} cannot be the id: {why}")
         report.columns[column] = f"it cannot be the id: {why}"
+    able = next((c for c in table.column_names if _could_be_id(table[c])), None)
     report.notes.append(
-        "id: no column gives each record an id of its own, so the rows are numbered in their order "
-        "here; choose a column with --id COLUMN"
+        "id: no column with a usual name gives each record an id of its own, so the rows are "
+        "numbered in their order here; choose a column with --id COLUMN"
+        + (f", for example {able!r}" if able is not None else "")
     )
     return None
+
+
+def _could_be_id(column: pa.ChunkedArray) -> bool:
+    """Whether each cell is a whole number or a word of its own."""
+    kind = column.type
+    texts = pa.types.is_string(kind) or pa.types.is_large_string(kind)
+    if column.null_count or not (texts or pa.types.is_integer(kind)):
+        return False
+    if texts and not pc.all(pc.match_substring_regex(column, r"^\S+$")).as_py():
+        return False
+    return bool(pc.count_distinct(column).as_py() == len(column))
 
 
 def _unfit(cells: list[str | None]) -> str:
