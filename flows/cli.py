@@ -397,7 +397,13 @@ def data_import(
     folder: Annotated[
         Path, typer.Argument(metavar="DIR", help="Data set to make; it must not exist.")
     ],
-    label: Annotated[str | None, typer.Option(help="Column with the class.")] = None,
+    label: Annotated[
+        str | None,
+        typer.Option(help="Column with the class, or a list of them; `none` predicts nothing."),
+    ] = None,
+    separator: Annotated[
+        str | None, typer.Option(help="Between the classes of one record in its label.")
+    ] = None,
     id_: Annotated[str | None, typer.Option("--id", help="Column with a record's id.")] = None,
     group: Annotated[
         str | None, typer.Option(help="Column of records that stay in one split.")
@@ -424,6 +430,8 @@ def data_import(
     Example: concord data import photos/ data/photos
 
     Example: concord data import products.csv data/products --label species --encoding cp1252
+
+    Example: concord data import films.csv data/films --label genres --separator "|"
     """
 
     def work() -> Answer:
@@ -431,7 +439,7 @@ def data_import(
 
         roles = {"label": label, "id": id_, "group": group, "split": split}
         named = {role: column for role, column in roles.items() if column is not None}
-        return command(source, folder, named, encoding, outside=allow_outside)
+        return command(source, folder, named, encoding, separator=separator, outside=allow_outside)
 
     _answer(work, as_json)
 

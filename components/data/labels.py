@@ -1,4 +1,9 @@
-"""Which training labels a run may see: a Parquet file with ids and boolean columns."""
+"""The labels of a data set: what its cells hold, and which of them a run may see.
+
+A run's choice is a Parquet file with ids and boolean columns.
+"""
+
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -7,7 +12,11 @@ import pyarrow.parquet as pq
 from components.config.run import Labels
 from components.core.errors import UserError, unknown_name
 from components.core.places import opened
-from components.core.values import texts
+from components.core.values import as_text, is_empty, texts
+from components.data.manifest import Target
+
+Label = str | list[str]
+"""A class, or the set of classes as the cell lists them."""
 
 
 def visible_ids(uri: str, labels: Labels | None, id_column: str = "id") -> frozenset[str] | None:
@@ -58,3 +67,44 @@ def visible_ids(uri: str, labels: Labels | None, id_column: str = "id") -> froze
         raise UserError(
             f"{labels.file}, column {key!r}: {error}; wanted the record's id: text or a number"
         ) from error
+
+
+def given_labels(batch: pa.RecordBatch | pa.Table, target: Target) -> list[Any]:
+    """The label of each record as its cell holds it: a class or a set of classes, else None.
+
+    Args:
+        batch: records with the target's column, if it has one.
+        target: what the column means.
+    """
+    if target.column is None:
+        return [None] * batch.num_rows
+    cells = batch.column(target.column).to_pylist()
+    if target.cells == "one":
+        return texts(cells)
+    return [members(cell, target.separator) for cell in cells]
+
+
+def members(cell: object, separator: str | None = None) -> list[str] | None:
+    """The classes in a cell, in its order, blank ones left out; None where it is no label.
+
+    An empty list is a label, "none of the classes". A text cannot say that: an empty one is no
+    label.
+
+    >>> members("a | b", "|"), members([]), members(""), members(None)
+    (['a', 'b'], [], None, None)
+    """
+    if is_empty(cell):
+        return None
+    found: list[object] = (
+        list(cell)
+        if isinstance(cell, list | tuple)
+        else list(as_text(cell).split(separator))  # schema_problems asks for the separator
+    )
+    return [name for v in found if not is_empty(v) and (name := as_text(v).strip())]
+
+
+def each_class(label: Label | None) -> list[str]:
+    """The classes of a label, each once, in their order; none without a label."""
+    if label is None:
+        return []
+    return [label] if isinstance(label, str) else list(dict.fromkeys(label))

@@ -29,8 +29,6 @@ RESERVED = ("id", "group", "split", "label")
 """Names of the four roles in accepted records, whatever the columns were called before."""
 _DECLARED = ("image", "text", "audio", "tabular")
 """Kinds of the contract, offered or not yet."""
-_TARGETS = ("single", "multi", "none")
-"""Targets of the contract, offered or not yet."""
 _DEFAULTS = {
     "number": "a finite number",
     "category": "text or a number",
@@ -73,8 +71,6 @@ def _offered_target(kind: str) -> str:
     offered = parts.available("targets")
     if is_own(kind) or kind in offered:
         return kind
-    if kind in _TARGETS:
-        raise ValueError(_not_offered(kind, offered))
     raise ValueError(unknown_name("target", kind, offered))
 
 
@@ -170,9 +166,14 @@ class Modality(Strict):
 class Target(Strict):
     """What is predicted; an empty cell is an unlabelled record."""
 
-    column: str
+    column: str | None = None
+    """The column of labels; a target without labels (``none``) has none."""
     kind: Annotated[str, AfterValidator(_offered_target)] = "single"
     """A target that is offered, or a user's own file relative to the run's configuration."""
+    separator: Annotated[str, Field(min_length=1)] | None = None
+    """Separates the classes of a set stored as text; a set stored as a list needs none.
+
+    An empty list is a label, "none of the classes"; an empty text, like null, is no label."""
     classes: (
         Annotated[
             list[Annotated[str, BeforeValidator(_class)]],
@@ -182,6 +183,36 @@ class Target(Strict):
         | None
     ) = None
     """All classes; by default the classes of the visible labels."""
+
+    cells: Literal["one", "set", "none"] = "one"
+    """What a cell of the column holds, as the target declares: a class, or a set of them."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_the_kind_declares(cls, tree: object) -> object:
+        if isinstance(tree, dict) and tree.get("kind") in parts.available("targets"):
+            return {**tree, "cells": parts.load("targets", tree["kind"]).CELLS}
+        return tree
+
+    @model_validator(mode="after")
+    def _fits_its_kind(self) -> "Target":
+        found = []
+        if self.cells == "none":
+            found = [
+                (key, f"a target of kind {self.kind} has no labels, so no {key}; drop it")
+                for key in ("column", "separator", "classes")
+                if getattr(self, key) is not None
+            ]
+        elif self.column is None:
+            found = [
+                ("column", "wanted the column of labels; without any labels write `kind: none`")
+            ]
+        elif self.separator is not None and self.cells != "set":
+            what = f"only a target of kind multi has a separator; this one is {self.kind}"
+            found = [("separator", what)]
+        if found:
+            raise Mistakes(found)
+        return self
 
 
 class Split(Strict):
@@ -235,7 +266,8 @@ class Manifest(Strict):
             if not name.isidentifier():
                 wanted = "letters, digits and underscores (it names files and columns)"
                 found.append((f"modalities.{name}", f"got name {name!r}, wanted {wanted}"))
-            if (label := self.target.column) in modality.used:
+            label = self.target.column
+            if label is not None and label in modality.used:
                 what = f"column {label!r} is the target; a modality must not read it"
                 found.append((f"modalities.{name}", what))
         roles = {
@@ -276,11 +308,17 @@ class Manifest(Strict):
 
     def resolved(self) -> dict[str, Any]:
         """Everything written out, as JSON values; ``Manifest.model_validate`` reads it back."""
-        return self.model_dump(mode="json")
+        tree = self.model_dump(mode="json")
+        # Left out where they say nothing, so that manifests of earlier versions keep their digest.
+        for name, value in (("separator", None), ("cells", "one")):
+            if tree["target"][name] == value:
+                del tree["target"][name]
+        return tree
 
     def accepted(self) -> "Manifest":
         """The same manifest over accepted records, where the roles have their fixed names."""
-        target = self.target.model_copy(update={"column": "label"})
+        column = None if self.target.cells == "none" else "label"
+        target = self.target.model_copy(update={"column": column, "separator": None})
         roles = {
             "id": "id",
             "group": "group",
@@ -332,8 +370,9 @@ def _with_own_parts(tree: object, base: Path | None) -> object:
             known[name] = {**modality, "raw": parts.load("kinds", kind, base).RAW}
     target = tree.get("target")
     kind = target.get("kind") if isinstance(target, dict) else None
-    if isinstance(kind, str) and is_own(kind):
-        parts.load("targets", kind, base)  # a mistake in it is found before anything runs
+    if isinstance(target, dict) and isinstance(kind, str) and is_own(kind):
+        cells = getattr(parts.load("targets", kind, base), "CELLS", "one")
+        tree = {**tree, "target": {**target, "cells": cells}}
     return {**tree, "modalities": {**modalities, **known}}
 
 

@@ -120,10 +120,24 @@ class Target(Protocol):
     the features; tables for people show names again.
 
     A file in ``targets/`` exports ``Config`` and ``build(config, *, classes) -> Target`` and
-    declares ``METRICS``, the names of its figures.
+    declares
+
+    - ``METRICS``: the names of its figures,
+    - ``CELLS``: what a cell of the label column holds: ``one`` class, a ``set`` of them, or
+      ``none`` where there is no such column.
     """
 
     classes: list[str]
+
+    @property
+    def thresholds(self) -> list[float] | None:
+        """Least probability at which each class is given; None where they decide nothing."""
+        ...
+
+    @property
+    def primary(self) -> str | None:
+        """The figure that decides between models; None where nothing is predicted."""
+        ...
 
     @property
     def width(self) -> int:
@@ -150,6 +164,10 @@ class Target(Protocol):
         """Training targets ``(batch, width)`` of coded labels ``(batch, …)``, both tensors."""
         ...
 
+    def cross_entropy(self, logits: Any, soft: Any) -> Any:  # noqa: ANN401 - tensors
+        """``(batch,)`` of logits and training targets ``(batch, width)``, all tensors."""
+        ...
+
     def probabilities(
         self, logits: "NDArray[np.floating]", calibration: float = 1.0
     ) -> "NDArray[np.float64]":
@@ -160,15 +178,33 @@ class Target(Protocol):
         """Fit the calibration to logits ``(n, width)`` of labelled records; 1 without any."""
         ...
 
+    def fit_thresholds(
+        self, probabilities: "NDArray[np.floating]", labels: "NDArray[Any]"
+    ) -> list[float] | None:
+        """Fit thresholds to probabilities ``(n, width)`` of records held out of all fits."""
+        ...
+
+    def with_thresholds(self, thresholds: Sequence[float] | None) -> "Target":
+        """The same target with these thresholds; None: its defaults."""
+        ...
+
     def decide(self, scores: "NDArray[np.floating]") -> "NDArray[Any]":
-        """Coded predictions ``(n, …)`` from logits or probabilities ``(n, width)``.
+        """Coded predictions ``(n, …)`` from probabilities ``(n, width)``.
 
         A record whose scores are NaN gets no label.
         """
         ...
 
+    def answers(self, probabilities: "NDArray[np.floating]") -> "NDArray[Any]":
+        """What is kept of probabilities ``(n, width)`` to measure and compare models, ``(n, …)``.
+
+        The figures of a single class need the predicted one alone, those of a ranking every
+        probability.
+        """
+        ...
+
     def baseline(self, labels: "NDArray[Any]", n: int) -> "NDArray[Any]":
-        """Coded predictions ``(n, …)`` for ``n`` records, made from the labels alone."""
+        """Answers ``(n, …)`` for ``n`` records, made from the labels alone."""
         ...
 
     def counts(self, labels: "NDArray[Any]") -> "NDArray[np.int64]":
@@ -179,8 +215,17 @@ class Target(Protocol):
         """Share of each class among the labelled records, ``(width,)``."""
         ...
 
-    def metrics(self, labels: "NDArray[Any]", predicted: "NDArray[Any]") -> dict[str, float]:
-        """Figures of coded predictions ``(n, …)`` on labelled records; NaN without any."""
+    def metrics(self, labels: "NDArray[Any]", answers: "NDArray[Any]") -> dict[str, float]:
+        """Figures of answers ``(n, …)`` on labelled records; NaN without any."""
+        ...
+
+    def cells(
+        self, probabilities: "NDArray[np.floating]", labels: "NDArray[Any]"
+    ) -> "tuple[NDArray[np.floating], NDArray[Any]]":
+        """Cases of which exactly one choice is right, to measure calibration.
+
+        Probabilities ``(cases, choices)``, and the number of the right choice ``(cases,)``.
+        """
         ...
 
     def columns(self) -> list[tuple[str, str]]:

@@ -12,7 +12,7 @@ from components.config.run import DataConfig
 from components.core.errors import BadInput, UserError
 from components.core.values import is_empty, texts
 from components.core.yaml_file import written_yaml
-from components.data.labels import visible_ids
+from components.data.labels import Label, each_class, given_labels, visible_ids
 from components.data.manifest import FILE, Manifest
 from components.data.media import Media
 from components.data.packed import PackedMedia
@@ -65,9 +65,9 @@ def survey(data: DataConfig, manifest: Manifest) -> Survey:
     roles = (manifest.id, manifest.target.column, manifest.group, manifest.split.column)
     for batch in dataset.batches(columns=[*dict.fromkeys(r for r in roles if r is not None)]):
         ids = texts(batch.column(manifest.id).to_pylist())
-        given = texts(batch.column(manifest.target.column).to_pylist())
+        given = given_labels(batch, manifest.target)
         own = rules.splits_of(batch, manifest)
-        labels += [label or "" for label in rules.visible_labels(given, own, ids, seen)]
+        labels += [_told(label) for label in rules.visible_labels(given, own, ids, seen)]
         splits += [split or "" for split in own]
         if len(splits) >= MOST_RECORDS:
             break
@@ -77,12 +77,19 @@ def survey(data: DataConfig, manifest: Manifest) -> Survey:
         splits=np.array(splits, dtype=np.str_),
         labels=np.array(labels, dtype=np.str_),
     )
-    if not found.learnable.any():
+    if not found.learnable.any() and manifest.target.column is not None:
         raise UserError(
             f"{data.uri}: no training record has a visible label in column "
             f"{manifest.target.column!r}; a run could not start"
         )
     return found
+
+
+def _told(label: Label | None) -> str:
+    """A label as one text, empty without one; records with equal sets have equal texts."""
+    if isinstance(label, list):
+        return repr(sorted(each_class(label)))
+    return label or ""
 
 
 def choose(surveyed: Survey, count: int, seed: int = 0) -> NDArray[np.int64]:
@@ -135,21 +142,17 @@ def write(data: DataConfig, surveyed: Survey, count: int, folder: Path) -> Sampl
         UserError: media cannot be read, or the sample has fewer than two classes.
     """
     manifest, rows = surveyed.manifest, choose(surveyed, count)
-    known = sorted(set(surveyed.labels[rows[surveyed.learnable[rows]]].tolist()))
-    if len(known) < 2:
+    table = _rows(Dataset(data.uri, manifest), rows)
+    table, classes = _with_labels(table, surveyed, rows)
+    if len(classes) < 2 and manifest.target.cells == "one":
         raise UserError(
             f"{data.uri}: a sample of {count} records has fewer than two classes with labels; "
             "label more records"
         )
-    column = manifest.target.column
-    labels = [label if label in known else None for label in surveyed.labels[rows].tolist()]
-    table = _rows(Dataset(data.uri, manifest), rows)
-    place = table.schema.get_field_index(column)
-    table = table.set_column(place, column, pa.array(labels, pa.string()))
     folder.mkdir(parents=True)
     pq.write_table(table, folder / "records.parquet")
     if manifest.target.classes is not None:
-        target = manifest.target.model_copy(update={"classes": known})
+        target = manifest.target.model_copy(update={"classes": classes})
         manifest = manifest.model_copy(update={"target": target})
     (folder / FILE).write_text(written_yaml(manifest.resolved()), encoding="utf-8")
     return Sample(
@@ -158,6 +161,27 @@ def write(data: DataConfig, surveyed: Survey, count: int, folder: Path) -> Sampl
         record_bytes=(folder / "records.parquet").stat().st_size,
         media_bytes=_write_media(data, manifest, table, folder / "media"),
     )
+
+
+def _with_labels(
+    table: pa.Table, surveyed: Survey, rows: NDArray[np.int64]
+) -> tuple[pa.Table, list[str]]:
+    """The records with the labels that a run may see and learn, and the classes of these."""
+    target = surveyed.manifest.target
+    if target.column is None:
+        return table, []
+    labels = surveyed.labels[rows]
+    learned = surveyed.learnable[rows]
+    known = np.isin(labels, labels[learned]) & (labels != "")
+    given = given_labels(table, target)
+    classes = sorted({c for row in np.flatnonzero(learned) for c in each_class(given[row])})
+    place = table.schema.get_field_index(target.column)
+    if target.cells == "one":
+        cells, kind = given, pa.string()
+    else:
+        cells, kind = table[place].to_pylist(), table.schema.field(place).type
+    kept = [cell if yes else None for cell, yes in zip(cells, known.tolist(), strict=True)]
+    return table.set_column(place, target.column, pa.array(kept, kind)), classes
 
 
 def _rows(dataset: Dataset, rows: NDArray[np.int64]) -> pa.Table:

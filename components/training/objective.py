@@ -21,8 +21,9 @@ from components.training.randomness import drawn_aside
 
 Loss = Callable[..., Tensor]
 """Scalar of ``(output, targets, weights, present)``; the last three are ``(batch, classes)``,
-``(batch,)`` and ``(batch, modalities)``. A loss that has a fifth parameter ``likeness`` receives
-the batch's ``components.parts.network.Likeness`` there: which records are alike."""
+``(batch,)`` and ``(batch, modalities)``. A loss that has a parameter ``likeness`` receives
+the batch's ``components.parts.network.Likeness`` there: which records are alike. One that has a
+parameter ``target`` receives the model's ``components.parts.contracts.Target``."""
 
 
 def built(
@@ -77,7 +78,7 @@ class Objective(nn.Module):
         self.losses = nn.ModuleDict(
             {n: loss for n, (_, loss) in losses.items() if isinstance(loss, nn.Module)}
         )
-        self._terms = [(loss, _reads_likeness(loss)) for _, loss in losses.values()]
+        self._terms = [(loss, _more(loss)) for _, loss in losses.values()]
         self._config, self._precision, self._world = config, precision, world
 
     def forward(self, batch: Batch, seeds: tuple[int, int] | None = None) -> Tensor:
@@ -109,18 +110,16 @@ class Objective(nn.Module):
             output = self.model(inputs, batch.present[start:stop], own)
         output = self._world.gathered(output, total)
         given = (output, targets, batch.weights, batch.present)
+        more = {"likeness": batch.likeness, "target": self.model.target}
         return torch.stack(
-            [
-                loss(*given, likeness=batch.likeness) if reads else loss(*given)
-                for loss, reads in self._terms
-            ]
+            [loss(*given, **{name: more[name] for name in names}) for loss, names in self._terms]
         )
 
 
-def _reads_likeness(loss: Loss) -> bool:
-    """Whether a loss has a parameter ``likeness``."""
+def _more(loss: Loss) -> list[str]:
+    """Which of ``likeness`` and ``target`` are parameters of a loss."""
     called = loss.forward if isinstance(loss, nn.Module) else loss
-    return "likeness" in inspect.signature(called).parameters
+    return [n for n in ("likeness", "target") if n in inspect.signature(called).parameters]
 
 
 def hide_modalities(present: Tensor, probability: float) -> Tensor:

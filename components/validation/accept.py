@@ -20,7 +20,7 @@ from components.core.files import write_json, written_aside
 from components.core.places import in_utf8
 from components.core.progress import Progress, silent
 from components.data.importing.split_words import split_of
-from components.data.labels import visible_ids
+from components.data.labels import each_class, visible_ids
 from components.data.manifest import RESERVED, Manifest, load_manifest
 from components.data.reader import Dataset
 from components.data.splits import SPLITS
@@ -164,7 +164,9 @@ def _frame(chunk: Chunk, manifest: Manifest) -> Any:  # noqa: ANN401
             columns[name] = _series(column)
         else:
             columns[name] = [None if null else "" for null in column.is_null().to_pylist()]
-    roles = {manifest.id: chunk.ids, manifest.target.column: chunk.labels}
+    roles: dict[str, Sequence[str | None]] = {manifest.id: chunk.ids}
+    if manifest.target.column is not None:
+        roles[manifest.target.column] = rules.told_labels(chunk.labels, manifest.target.classes)
     if manifest.group is not None:
         roles[manifest.group] = chunk.groups
     if manifest.split.column is not None:
@@ -232,9 +234,10 @@ class _Writers:
             for c in dict.fromkeys(manifest.feature_columns + manifest.slices)
             if c not in RESERVED
         ]
-        self._accepted = pa.schema(
-            [*((n, pa.string()) for n in RESERVED), *(schema.field(c) for c in self._kept)]
-        )
+        sets = manifest.target.cells == "set"
+        self._types = {n: pa.string() for n in RESERVED}
+        self._types["label"] = pa.list_(pa.string()) if sets else pa.string()
+        self._accepted = pa.schema([*self._types.items(), *(schema.field(c) for c in self._kept)])
         self._originals = [n for n in schema.names if n != manifest.id]
         named = [
             n if n not in ("row", "id", "reasons") else f"original {n}" for n in self._originals
@@ -260,8 +263,12 @@ class _Writers:
 
     def accept(self, chunk: Chunk, rows: list[int]) -> None:
         """Write accepted rows: the four roles under their fixed names, then features and slices."""
-        roles = (chunk.ids, chunk.groups, chunk.splits, chunk.labels)
-        arrays = [pa.array([values[r] for r in rows], pa.string()) for values in roles]
+        labels = [v if v is None or isinstance(v, str) else each_class(v) for v in chunk.labels]
+        roles: list[Sequence[Any]] = [chunk.ids, chunk.groups, chunk.splits, labels]
+        arrays = [
+            pa.array([values[r] for r in rows], kind)
+            for values, kind in zip(roles, self._types.values(), strict=True)
+        ]
         taken = chunk.table.select(self._kept).take(pa.array(rows, pa.int64()))
         self._files[0].write_table(pa.table([*arrays, *taken.columns], schema=self._accepted))
 
@@ -284,7 +291,8 @@ def _write_summaries(
     seen: frozenset[str] | None,
 ) -> None:
     manifest, tally = dataset.manifest, outcome.tally
-    budget = {"train": tally.in_split("train"), "val": tally.in_split("val")}
+    counts = {"train": tally.in_split("train"), "val": tally.in_split("val")}
+    budget: dict[str, Any] = {**counts, "total": sum(counts.values())}
     said = rules.warnings(tally, manifest, 0 if seen is None else len(seen) - outcome.seen)
     if outcome.quarantined:
         said.insert(
@@ -292,12 +300,16 @@ def _write_summaries(
             f"{outcome.quarantined} records are in quarantine; "
             "quarantine/records.parquet says why for each",
         )
-    counts = {name: outcome.failed[name] for name in sorted(outcome.failed)}
+    failed = {name: outcome.failed[name] for name in sorted(outcome.failed)}
     write_json(
         out / "quarantine" / "reasons.json",
-        {"counts": counts, "examples": dict(sorted(outcome.examples.items()))},
+        {"counts": failed, "examples": dict(sorted(outcome.examples.items()))},
     )
-    classes = tally.classes(manifest.target.classes)
+    classes = tally.classes(manifest.target)
+    if manifest.target.cells == "set":
+        budget["by_class"] = {
+            c: {s: tally.labelled[s, c] for s in ("train", "val")} for c in classes
+        }
     write_json(
         out / "dataset.json", {"manifest": manifest.accepted().resolved(), "classes": classes}
     )
@@ -308,7 +320,7 @@ def _write_summaries(
             "accepted": tally.splits.total(),
             "quarantined": outcome.quarantined,
             "warnings": said,
-            "label_budget": {**budget, "total": sum(budget.values())},
+            "label_budget": budget,
             "split": {s: tally.splits[s] for s in SPLITS},
             "rules": [
                 {"name": r.name, "severity": r.severity, "failed": outcome.failed[r.name]}

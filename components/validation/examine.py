@@ -12,6 +12,7 @@ import pyarrow as pa
 from components.core.errors import BadInput, UsageError, UserError, unknown_name
 from components.core.progress import Progress
 from components.core.values import texts
+from components.data.labels import Label, given_labels
 from components.data.manifest import Manifest
 from components.data.media import Media
 from components.data.reader import ROWS, Dataset, Fault, raws
@@ -34,7 +35,7 @@ class Chunk:
     ids: list[str | None]
     groups: list[str | None]
     splits: list[str | None]
-    labels: list[str | None]
+    labels: list[Label | None]
     occurrence: list[int | None]
     readable: dict[str, list[str | None]]
     """Modality to one cell per row: empty if readable, else the reason; None where absent."""
@@ -106,23 +107,11 @@ def read(
         for batch in dataset.batches(ROWS):
             ids = texts(batch.column(manifest.id).to_pylist())
             splits = rules.splits_of(batch, manifest)
-            given = texts(batch.column(manifest.target.column).to_pylist())
+            given = given_labels(batch, manifest.target)
             labels = rules.visible_labels(given, splits, ids, seen)
-            place = batch.schema.get_field_index(manifest.target.column)
-            kind = batch.schema.field(place).type
-            shown = pa.array(
-                [
-                    None if v is None else o
-                    for v, o in zip(labels, batch.column(place).to_pylist(), strict=True)
-                ],
-                kind,
-            )
-            table = pa.Table.from_batches([batch]).set_column(
-                place, batch.schema.field(place), shown
-            )
             yield Chunk(
                 first=first,
-                table=table,
+                table=_shown(batch, labels, manifest),
                 ids=ids,
                 groups=texts(batch.column(manifest.group or manifest.id).to_pylist()),
                 splits=splits,
@@ -132,6 +121,18 @@ def read(
             )
             first += batch.num_rows
             progress("checking records", first, dataset.rows)
+
+
+def _shown(batch: pa.RecordBatch, labels: Sequence[Label | None], manifest: Manifest) -> pa.Table:
+    """The original columns; a label that may not be seen is emptied."""
+    table = pa.Table.from_batches([batch])
+    if manifest.target.column is None:
+        return table
+    place = batch.schema.get_field_index(manifest.target.column)
+    cells = zip(labels, batch.column(place).to_pylist(), strict=True)
+    field = batch.schema.field(place)
+    shown = pa.array([None if label is None else cell for label, cell in cells], field.type)
+    return table.set_column(place, field, shown)
 
 
 def _readable(

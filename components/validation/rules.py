@@ -14,7 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from components.core.values import texts
-from components.data.manifest import Manifest
+from components.data.labels import Label, each_class
+from components.data.manifest import Manifest, Target
 from components.data.splits import SPLITS, assign
 
 Severity = Literal["stop", "quarantine", "warn"]
@@ -112,11 +113,12 @@ def rules_for(manifest: Manifest) -> list[Rule]:
         quarantine(
             "split known", manifest.split.column, "in", f"one of {', '.join(SPLITS)}", SPLITS
         )
-    if manifest.target.classes is not None:
-        classes = manifest.target.classes
+    target = manifest.target
+    if target.classes is not None and target.column is not None:
+        classes = target.classes
         some = ", ".join(classes[:_MOST_NAMED]) + (", …" if len(classes) > _MOST_NAMED else "")
         says = f"one of the {len(classes)} classes that the manifest lists ({some})"
-        quarantine("label known", manifest.target.column, "in", says, manifest.target.classes)
+        quarantine("label known", target.column, "in", says, classes)
     for name in sorted(manifest.modalities):
         quarantine(
             f"{name} readable",
@@ -145,8 +147,14 @@ def schema_problems(
         if column in checked and not allowed(kind := schema.field(column).type):
             problems.append(f"column {column!r}: got type {kind}, wanted {wanted}")
 
-    for role in (manifest.id, manifest.group, manifest.target.column):
+    sets = manifest.target.cells == "set"
+    for role in (manifest.id, manifest.group, None if sets else manifest.target.column):
         demand(role, _is_named, "text, numbers, true/false or dates")
+    if sets and manifest.target.separator is None:
+        wanted = "a list of texts or numbers; or name the `target.separator` of sets stored as text"
+        demand(manifest.target.column, lambda kind: _is_set(kind) and not _is_text(kind), wanted)
+    elif sets:
+        demand(manifest.target.column, _is_set, "text with the separator, or a list of texts")
     demand(manifest.split.column, _is_text, f"text: {', '.join(SPLITS)}")
     for modality in manifest.modalities.values():
         if modality.raw != "fields":
@@ -221,12 +229,23 @@ def inexact_columns(table: pa.Table, manifest: Manifest) -> set[str]:
     return found
 
 
+def told_labels(labels: Sequence[Label | None], classes: Sequence[str] | None) -> list[str | None]:
+    """Labels as the rule ``label known`` reads them; of a set the first class that is unknown."""
+    known = None if classes is None else frozenset(classes)
+    return [
+        next((c for c in label if known is not None and c not in known), None)
+        if isinstance(label, list)
+        else label
+        for label in labels
+    ]
+
+
 def visible_labels(
-    labels: Sequence[str | None],
+    labels: Sequence[Label | None],
     splits: Sequence[str | None],
     ids: Sequence[str | None],
     seen: frozenset[str] | None,
-) -> list[str | None]:
+) -> list[Label | None]:
     """Labels that the run may see: all of val and test, and of train those in ``seen``.
 
     If ``seen`` is None, all training labels are visible.
@@ -258,6 +277,12 @@ class Tally:
     splits: Counter[str] = field(default_factory=Counter)
     labelled: Counter[tuple[str, str]] = field(default_factory=Counter)
     """Number of records with a visible label by (split, class)."""
+    labels: Counter[str] = field(default_factory=Counter)
+    """Number of records with a visible label by split."""
+    empty: Counter[str] = field(default_factory=Counter)
+    """Those of them whose set of classes is empty."""
+    repeated: int = 0
+    """Number of records whose set names a class twice."""
     present: Counter[tuple[str, str]] = field(default_factory=Counter)
     """Number of records that have the modality by (split, modality)."""
     groups: dict[str, str] = field(default_factory=dict)
@@ -270,12 +295,19 @@ class Tally:
         self,
         groups: Sequence[str],
         splits: Sequence[str],
-        labels: Sequence[str | None],
+        labels: Sequence[Label | None],
         present: Mapping[str, Sequence[bool]],
     ) -> None:
         """Count the groups, splits, visible labels and modalities of accepted records."""
         self.splits.update(splits)
-        self.labelled.update((s, c) for s, c in zip(splits, labels, strict=True) if c is not None)
+        for split, label in zip(splits, labels, strict=True):
+            if label is None:
+                continue
+            classes = each_class(label)
+            self.labels[split] += 1
+            self.empty[split] += not classes
+            self.repeated += isinstance(label, list) and len(classes) < len(label)
+            self.labelled.update((split, c) for c in classes)
         for modality, has in present.items():
             self.present.update((s, modality) for s, h in zip(splits, has, strict=True) if h)
         for group, split in zip(groups, splits, strict=True):
@@ -283,13 +315,20 @@ class Tally:
             if first != split:
                 self.straddling.setdefault(group, {first}).add(split)
 
-    def classes(self, declared: Sequence[str] | None) -> list[str]:
-        """The declared classes, else the classes of the visible labels, sorted."""
-        return sorted(declared if declared is not None else {c for _, c in self.labelled})
+    def classes(self, target: Target) -> list[str]:
+        """The declared classes, else the classes of the visible labels, sorted.
+
+        Of sets they are those of the training records: the other classes of a set are worth
+        keeping where one of them cannot be learned.
+        """
+        if target.classes is not None:
+            return sorted(target.classes)
+        of = ("train",) if target.cells == "set" else SPLITS
+        return sorted({c for s, c in self.labelled if s in of})
 
     def in_split(self, split: str) -> int:
         """Number of records of a split with a visible label."""
-        return sum(n for (s, _), n in self.labelled.items() if s == split)
+        return self.labels[split]
 
 
 def stops(tally: Tally, manifest: Manifest, quarantined: int) -> dict[str, str]:
@@ -361,15 +400,18 @@ def _measured(classes: Sequence[str]) -> str:
 
 def _label_stops(tally: Tally, manifest: Manifest) -> dict[str, str]:
     column = manifest.target.column
+    if column is None:
+        return {}
     if not tally.in_split("train"):
         why = (
             f"no training record has a visible label in column {column!r}: "
             "label some records of each class, or if the run's `data.labels.column` hides "
-            "their labels, choose another"
+            "their labels, choose another; or learn without labels, for search alone: "
+            "`target: {kind: none}`"
         )
         return {"labels given": why}
     found = {}
-    classes = tally.classes(manifest.target.classes)
+    classes = tally.classes(manifest.target)
     if without := [c for c in classes if not tally.labelled["train", c]]:
         named = ", ".join(repr(c) for c in without[:_MOST_NAMED]) + (
             " ..." if len(without) > _MOST_NAMED else ""
@@ -379,7 +421,13 @@ def _label_stops(tally: Tally, manifest: Manifest) -> dict[str, str]:
             f"be seen: {named}; label at least one of each, or list only the others under "
             f"`target.classes` (records of the rest are quarantined){_measured(classes)}"
         )
-    if len(classes) < 2:
+    sets = manifest.target.cells == "set"
+    if not classes and sets:
+        found["two classes"] = (
+            f"every visible training label in column {column!r} is an empty set; wanted some with "
+            "a class"
+        )
+    if len(classes) < 2 and not sets:
         found["two classes"] = (
             f"got the single class {classes[0]!r} in column {column!r}, wanted at least two"
         )
@@ -394,22 +442,21 @@ def _label_stops(tally: Tally, manifest: Manifest) -> dict[str, str]:
 def warnings(tally: Tally, manifest: Manifest, unknown_visible: int) -> list[str]:
     """Warnings about the whole set, which stop no run."""
     said = []
-    for split in ("val", "test"):
+    said += _set_warnings(tally, manifest)
+    for split in ("val", "test") if manifest.target.column is not None else ():
         if tally.splits[split] and (gap := tally.splits[split] - tally.in_split(split)):
             said.append(
                 f"{gap} of {tally.splits[split]} records in split {split} have no label "
                 "and are not measured"
             )
-        missing = [
-            c for c in tally.classes(manifest.target.classes) if not tally.labelled[split, c]
-        ]
+        missing = [c for c in tally.classes(manifest.target) if not tally.labelled[split, c]]
         if missing and tally.in_split(split):
             said.append(f"classes without a record in split {split}: {', '.join(missing)}")
     for modality in sorted(manifest.modalities):
         blind = [s for s in ("val", "test") if tally.splits[s] and not tally.present[s, modality]]
         if blind:
             said.append(f"no record of split {', '.join(blind)} has modality {modality}")
-    if remark := _measured(tally.classes(manifest.target.classes)):
+    if remark := _measured(tally.classes(manifest.target)):
         said.append(remark.removeprefix("; "))
     said += [
         f"column {column!r} has whole numbers beyond 2^53, which a number cannot tell apart; "
@@ -421,4 +468,27 @@ def warnings(tally: Tally, manifest: Manifest, unknown_visible: int) -> list[str
             f"{unknown_visible} ids that the label file shows "
             "are not among the training records accepted here"
         )
+    return said
+
+
+def _set_warnings(tally: Tally, manifest: Manifest) -> list[str]:
+    """Warnings about labels that are sets of classes."""
+    if manifest.target.cells != "set":
+        return []
+    said = []
+    classes = tally.classes(manifest.target)
+    if unlearned := sorted({c for _, c in tally.labelled} - set(classes)):
+        named = ", ".join(map(repr, unlearned[:_MOST_NAMED]))
+        said.append(
+            f"no training record that may be seen has {named}"
+            f"{' ...' if len(unlearned) > _MOST_NAMED else ''}: the model does not know "
+            f"{'it' if len(unlearned) == 1 else 'them'}; label some records with it"
+        )
+    if empty := tally.empty.total():
+        said.append(
+            f"{empty} of {tally.labels.total()} labels are empty sets: they say that none of the "
+            "classes applies; null means that nobody has said"
+        )
+    if tally.repeated:
+        said.append(f"{tally.repeated} records name a class twice; it counts once")
     return said

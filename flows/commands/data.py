@@ -32,7 +32,13 @@ def glyphs(folder: Path, *, seed: int, faces: str) -> Answer:
 
 
 def import_(
-    source: Path, folder: Path, named: dict[str, str], encoding: str | None, *, outside: bool
+    source: Path,
+    folder: Path,
+    named: dict[str, str],
+    encoding: str | None,
+    *,
+    separator: str | None = None,
+    outside: bool,
 ) -> Answer:
     """Turn a table or a folder of classes into a data set.
 
@@ -41,13 +47,20 @@ def import_(
         folder: the data set to make.
         named: role to the column that the user names for it.
         encoding: of a table of text, if the user names one.
+        separator: of the classes in a label, if the user names one.
         outside: whether files outside the source's folder are packed too.
     """
     from components.data.importing.dataset import import_dataset
 
     with Display() as display:
         report = import_dataset(
-            source, folder, display.show, named=named, encoding=encoding, outside=outside
+            source,
+            folder,
+            display.show,
+            named=named,
+            separator=separator,
+            encoding=encoding,
+            outside=outside,
         )
     manifest = (folder / "dataset.yaml").read_text(encoding="utf-8")
     lines = [f"made {folder}: {report.sum}", *(f"- {line}" for line in report.lines)]

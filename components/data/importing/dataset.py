@@ -38,6 +38,7 @@ def import_dataset(
     progress: Progress = silent,
     *,
     named: Mapping[str, str] = _NONE,
+    separator: str | None = None,
     encoding: str | None = None,
     outside: bool = False,
 ) -> Report:
@@ -52,7 +53,8 @@ def import_dataset(
         target: the folder to make.
         progress: called as media are packed.
         named: role (``id``, ``label``, ``group``, ``split``) to the column that has it; by default
-            columns with usual names have the roles.
+            columns with usual names have the roles. ``none`` as the label: nothing is predicted.
+        separator: separates the classes of a record in the text of its label.
         encoding: of a table of text; by default UTF-8, or UTF-16 with its mark.
         outside: whether files outside the source's folder that the table names are packed too.
 
@@ -75,7 +77,7 @@ def import_dataset(
     read, base = _read(source, encoding, report)
     if read.table.num_rows == 0:
         raise UserError(f"{source} has no records")
-    table, roles = with_roles(read.table, source, named, report)
+    table, roles = with_roles(read.table, source, named, report, separator)
     table = plain(table, report)
     kept = {*roles.values(), *report.columns}
     if read.is_text:

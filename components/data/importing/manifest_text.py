@@ -23,14 +23,11 @@ def manifest_text(
     roles: dict[str, str], uses: dict[str, Use], table: pa.Table, source: Path, report: Report
 ) -> str:
     """The guessed manifest, with a comment wherever the user should check it."""
-    label = table[roles["label"]]
-    classes = pc.count_distinct(label).as_py()
     lines = [
         f"# Guessed from {_printable(source.name)}: please read and correct it, then run "
         "`concord data check DIR` with this folder.",
         f"id: {_yaml(roles['id'])}",
-        f"target: {{column: {_yaml(roles['label'])}, kind: single}}"
-        f"    # {classes} class{'' if classes == 1 else 'es'}, {label.null_count} unlabelled",
+        _target(roles.get("label"), table),
         f"group: {_yaml(roles['group'])}"
         if "group" in roles
         else "# group: COLUMN    # records that must not be in two splits",
@@ -64,6 +61,19 @@ def manifest_text(
         )
     lines += [line for said in report.lines for line in _comments(said)]
     return "\n".join(lines) + "\n"
+
+
+def _target(column: str | None, table: pa.Table) -> str:
+    """The line that says what is predicted."""
+    if column is None:
+        return "target: {kind: none}    # nothing is predicted: alignment and search alone"
+    label = table[column]
+    sets = pa.types.is_list(label.type)
+    classes = pc.count_distinct(pc.list_flatten(label) if sets else label).as_py()
+    return (
+        f"target: {{column: {_yaml(column)}, kind: {'multi' if sets else 'single'}}}"
+        f"    # {classes} class{'' if classes == 1 else 'es'}, {label.null_count} unlabelled"
+    )
 
 
 def _names(uses: dict[str, Use]) -> dict[str, str]:

@@ -11,22 +11,30 @@ from components.core.errors import UsageError, UserError, unknown_name
 from components.core.values import as_text, is_empty
 from components.data.importing.report import Report
 from components.data.importing.split_words import WORDS, completed, split_of
+from components.data.labels import members
 from components.data.splits import SPLITS
 
 NAMES = {
     "id": ("id", "record_id", "key", "uid"),
-    "label": ("label", "class", "target", "category", "y"),
+    "label": ("label", "class", "target", "category", "y", "labels", "classes"),
     "group": ("group", "group_id"),
     "split": ("split", "subset", "partition", "fold"),
 }
 """Usual names of the roles, the likeliest first."""
 HASH = "hash"
 """In place of a split column: the split is decided by hash, whatever the table says."""
+NO_LABEL = "none"
+"""In place of a label column: nothing is predicted, whatever the table says."""
+_INSTEAD = (("split", HASH), ("label", NO_LABEL))
 _MARKERS = ("na", "n/a", "#n/a", "<na>", "nan", "null", "none", "-", "?", "unknown", "unlabelled")
 
 
 def with_roles(
-    table: pa.Table, source: Path, named: Mapping[str, str], report: Report
+    table: pa.Table,
+    source: Path,
+    named: Mapping[str, str],
+    report: Report,
+    separator: str | None = None,
 ) -> tuple[pa.Table, dict[str, str]]:
     """Find the roles' columns by name and write their cells as text, as they stand.
 
@@ -35,20 +43,33 @@ def with_roles(
         source: for messages.
         named: role to the column that the user names for it.
         report: receives what was decided, and the columns that must not be features.
+        separator: separates the classes of a record in the text of its label.
 
     Returns:
         The table, and role to column. There always is an id: the rows are numbered if need be.
+        Labels that are sets of classes are lists.
 
     Raises:
         UserError: no column of labels, or a role's cells have no text.
         UsageError: the user names a column that does not exist.
     """
     for role, name in named.items():
-        if name not in table.column_names and (role, name) != ("split", HASH):
+        if name not in table.column_names and (role, name) not in _INSTEAD:
             raise UsageError(f"--{role}: {unknown_name('column', name, table.column_names)}")
-    label = _label(table, source, named, report)
-    texts = {label: _texts(table, label, source)}
-    roles = {"label": label}
+    texts: dict[str, list[str | None]] = {}
+    roles: dict[str, str] = {}
+    if (label := _label(table, source, named, report)) is not None:
+        roles["label"] = label
+        sets = _sets(table, label, source, separator, report)
+        if sets is None:
+            texts[label] = _texts(table, label, source)
+            _tell_classes([c and [c] for c in texts[label]], report)
+        else:
+            place = table.column_names.index(label)
+            table = table.set_column(place, label, pa.array(sets, pa.list_(pa.string())))
+            _tell_classes(sets, report)
+    elif separator is not None:
+        raise UsageError("--separator divides the cells of a label column; name it with --label")
     if (group := _first(table, "group", named)) is not None:
         roles["group"], texts[group] = group, _texts(table, group, source)
     if (found := _id(table, source, named, report)) is not None:
@@ -91,12 +112,16 @@ def _texts(table: pa.Table, column: str, source: Path) -> list[str | None]:
         ) from error
 
 
-def _label(table: pa.Table, source: Path, named: Mapping[str, str], report: Report) -> str:
+def _label(table: pa.Table, source: Path, named: Mapping[str, str], report: Report) -> str | None:
+    """The column of labels; None where the user wants none."""
+    if named.get("label") == NO_LABEL and NO_LABEL not in table.column_names:
+        return None
     found = _named(table, "label", named)
     if not found:
         raise UserError(
             f"{source}: got columns {table.column_names}, wanted one named "
-            f"{', '.join(NAMES['label'])} with the class; name yours with --label COLUMN"
+            f"{', '.join(NAMES['label'])} with the class; name yours with --label COLUMN, or "
+            f"learn without labels, for search alone, with --label {NO_LABEL}"
         )
     label, *others = found
     for other in [c for c in others if c.strip().casefold() == label.strip().casefold()]:
@@ -107,8 +132,37 @@ def _label(table: pa.Table, source: Path, named: Mapping[str, str], report: Repo
             f"label: column {label!r}; {_listed(others)} may be one too "
             "(choose with --label COLUMN), and is no feature if it gives the class away"
         )
-    cells = [c for c in _texts(table, label, source) if c is not None]
-    classes = Counter(cells)
+    return label
+
+
+def _sets(
+    table: pa.Table, label: str, source: Path, separator: str | None, report: Report
+) -> list[list[str] | None] | None:
+    """The sets of classes in a label column that holds lists, or texts with a separator."""
+    kind = table.schema.field(label).type
+    lists = pa.types.is_list(kind) or pa.types.is_large_list(kind)
+    if not lists and separator is None:
+        return None
+    try:
+        found = [members(cell, separator) for cell in table[label].to_pylist()]
+    except ValueError as error:
+        raise UserError(
+            f"{source}: column {label!r}: got {kind}, wanted a list of texts or numbers in each "
+            f"cell ({error}); name another column with --label"
+        ) from error
+    how = "holds lists" if lists else f"is divided at {separator!r}"
+    empty = sum(label == [] for label in found)
+    report.notes.append(
+        f"label: column {label!r} {how}, so a record has a set of classes (kind multi); "
+        f"{sum(map(bool, found)):,} have some, {empty:,} have none of them, and "
+        f"{found.count(None):,} are unlabelled"
+    )
+    return found
+
+
+def _tell_classes(labels: Iterable[Iterable[str] | None], report: Report) -> None:
+    """Note classes that may be no classes, or one class under several names."""
+    classes = Counter(name for label in labels if label for name in label)
     for marker in sorted(c for c in classes if c.strip().casefold() in _MARKERS):
         report.notes.append(
             f"label: {marker!r} is a class of {classes[marker]:,} records; "
@@ -124,7 +178,6 @@ def _label(table: pa.Table, source: Path, named: Mapping[str, str], report: Repo
     report.notes += [
         f"label: {_listed(names)} are different classes" for names in alike.values() if names[1:]
     ]
-    return label
 
 
 def _id(

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 METRICS = ("accuracy", "macro_f1")
+CELLS = "one"
 _UNLABELLED = -1
 
 
@@ -29,7 +30,11 @@ class SingleTarget:
 
     Attributes:
         classes: class names, in the order of the logits.
+        thresholds: None; the most probable class is given.
     """
+
+    primary: str = "accuracy"
+    thresholds = None
 
     def __init__(self, classes: Sequence[str]) -> None:
         self.classes = list(classes)
@@ -72,6 +77,10 @@ class SingleTarget:
         sure = (labels >= 0).to(even.dtype)[:, None] * (1 - smoothing)
         return even.scatter_add_(1, labels.clamp_min(0)[:, None], sure)
 
+    def cross_entropy(self, logits: "Tensor", soft: "Tensor") -> "Tensor":
+        """``-sum_c soft_c log softmax(logits)_c`` of each record, ``(batch,)``."""
+        return -(soft * logits.float().log_softmax(dim=1)).sum(dim=1)
+
     def probabilities(
         self, logits: NDArray[np.floating], calibration: float = 1.0
     ) -> NDArray[np.float64]:
@@ -85,6 +94,15 @@ class SingleTarget:
         """
         return fit_temperature(logits, labels)
 
+    def fit_thresholds(
+        self, probabilities: NDArray[np.floating], labels: NDArray[np.integer]
+    ) -> None:
+        """There are none."""
+
+    def with_thresholds(self, thresholds: Sequence[float] | None) -> "SingleTarget":  # noqa: ARG002
+        """The same target."""
+        return self
+
     def decide(self, scores: NDArray[np.floating]) -> NDArray[np.int64]:
         """The predicted class ``(n,)`` by logits or probabilities ``(n, classes)``.
 
@@ -95,6 +113,10 @@ class SingleTarget:
             known, np.nan_to_num(scores).argmax(axis=1), _UNLABELLED
         )
         return found
+
+    def answers(self, probabilities: NDArray[np.floating]) -> NDArray[np.int64]:
+        """The predicted class ``(n,)``: the figures need no more."""
+        return self.decide(probabilities)
 
     def baseline(self, labels: NDArray[np.integer], n: int) -> NDArray[np.int64]:
         """Predict the most frequent class of the labelled records for each record, ``(n,)``."""
@@ -111,10 +133,16 @@ class SingleTarget:
         return found
 
     def metrics(
-        self, labels: NDArray[np.integer], predicted: NDArray[np.integer]
+        self, labels: NDArray[np.integer], answers: NDArray[np.integer]
     ) -> dict[str, float]:
         """The figures ``METRICS`` of predictions ``(n,)`` on labelled records; NaN without any."""
-        return {"accuracy": accuracy(labels, predicted), "macro_f1": macro_f1(labels, predicted)}
+        return {"accuracy": accuracy(labels, answers), "macro_f1": macro_f1(labels, answers)}
+
+    def cells(
+        self, probabilities: NDArray[np.floating], labels: NDArray[np.integer]
+    ) -> tuple[NDArray[np.floating], NDArray[np.integer]]:
+        """Each record is one case."""
+        return probabilities, labels
 
     def columns(self) -> list[tuple[str, str]]:
         """Names and Arrow types of the columns of an answer table."""

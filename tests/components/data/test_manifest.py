@@ -31,7 +31,7 @@ def test_the_bare_key_null_means_the_word():
 def test_all_mistakes_are_said_at_once_with_the_nearest_name():
     tree = _tree()
     tree["idd"] = tree.pop("id")
-    tree["target"]["kind"] = "multi"
+    tree["target"]["kind"] = "mulit"
     tree["split"] = {"colum": "split"}
     tree["modalities"]["image"]["kind"] = "imagee"
     tree["modalities"]["facts"]["columns"]["size"]["type"] = "nunber"
@@ -41,7 +41,7 @@ def test_all_mistakes_are_said_at_once_with_the_nearest_name():
     assert said.startswith("5 mistakes in dataset.yaml")
     for part in (
         "did you mean 'id'",
-        "'multi' is declared",
+        "did you mean 'multi'",
         "did you mean 'column'",
         "did you mean 'image'",
         "facts.columns.size.type",
@@ -52,8 +52,9 @@ def test_all_mistakes_are_said_at_once_with_the_nearest_name():
 @pytest.mark.parametrize(
     ("path", "value", "said"),
     [
-        (("target", "kind"), "multi", "not offered yet"),
-        (("target", "kind"), "none", "not offered yet"),
+        (("target", "kind"), "none", "no labels, so no column"),
+        (("target", "separator"), "|", "only a target of kind multi"),
+        (("target", "column"), None, "kind: none"),
         (("modalities", "image", "kind"), "audio", "not offered yet"),
         (("modalities", "image", "column"), "label", "is the target"),
         (("modalities", "image", "column"), None, "exactly one"),

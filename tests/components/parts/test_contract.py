@@ -376,7 +376,11 @@ class TestEncoder:
         assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-LABELS = {"single": ["a", None, "c", "b", "a", "a"]}
+LABELS = {
+    "single": ["a", None, "c", "b", "a", "a"],
+    "multi": [["a"], None, ["b", "c"], [], ["a", "c"], ["b"]],
+    "none": [None] * 6,
+}
 """Labels of six records, as a data set holds them, for each target."""
 
 
@@ -399,11 +403,33 @@ class TestTarget:
         known = codes[target.labelled(codes)]
         soft = target.soft(torch.from_numpy(known), 0.0).numpy()
         assert soft.shape == (len(known), target.width)
-        decided = target.decide(40 * (soft - 0.5))
-        assert np.array_equal(decided, known)
-        figures = target.metrics(known, decided)
+        sure = target.probabilities(40 * (soft - 0.5))
+        assert np.array_equal(target.decide(sure), known)
+        figures = target.metrics(known, target.answers(sure))
         assert set(figures) == set(parts.load("targets", name).METRICS)
         assert all(value == 1 for value in figures.values())
+        assert target.primary in (figures or {None})
+
+    def test_cross_entropy_is_least_for_the_labels_and_reads_no_unknown_ones(self, name):
+        target, codes = self.made(name)
+        soft = target.soft(torch.from_numpy(codes), 0.0)
+        right = 20 * (torch.nan_to_num(soft, 0.5) - 0.5)
+        logits = (right + torch.randn(right.shape)).requires_grad_()
+        rows = target.cross_entropy(logits, soft)
+        rows[torch.from_numpy(target.labelled(codes))].sum().backward()
+        assert torch.isfinite(rows).all()
+        assert torch.isfinite(logits.grad).all()
+        known = target.labelled(codes)
+        best = target.cross_entropy(right, soft)[known]
+        assert (best <= target.cross_entropy(-right, soft)[known]).all()
+
+    def test_thresholds_change_no_labels_coding(self, name):
+        target, codes = self.made(name)
+        known = codes[target.labelled(codes)]
+        p = target.probabilities(np.zeros((len(known), target.width)))
+        other = target.with_thresholds(target.fit_thresholds(p, known))
+        assert other.classes == target.classes
+        assert np.array_equal(other.encode(LABELS[name]), codes)
 
     def test_what_cannot_be_answered_has_no_label(self, name):
         target, _ = self.made(name)
@@ -419,8 +445,8 @@ class TestTarget:
 
     def test_the_baseline_answers_every_record(self, name):
         target, codes = self.made(name)
-        assert target.labelled(target.baseline(codes, 5)).all()
-        assert target.counts(codes).sum() > 0
+        assert len(target.baseline(codes, 5)) == 5
+        assert (target.counts(codes) > 0).all()
         assert target.shares(codes).shape == (target.width,)
 
     def test_a_row_has_the_columns_of_the_table(self, name):

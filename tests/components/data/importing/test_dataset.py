@@ -1,5 +1,6 @@
 """Tables and folders of classes become data sets."""
 
+import json
 from pathlib import Path
 
 import pyarrow as pa
@@ -151,3 +152,39 @@ def test_a_modality_is_named_after_its_column_where_it_can_be(tmp_path, columns,
     import_dataset(tmp_path / "t.parquet", tmp_path / "set")
     found = load_manifest(str(tmp_path / "set")).modalities
     assert {name: m.column for name, m in found.items()} == dict(zip(names, columns, strict=True))
+
+
+def _films(tmp_path: Path, form: str) -> Path:
+    genres = [["war", "love"], [], ["war"], None]
+    if form == "jsonl":
+        lines = [json.dumps({"genres": g, "plot": f"a story that has number {i}"})
+                 for i, g in enumerate(genres * 4)]  # fmt: skip
+        (tmp_path / "films.jsonl").write_text("\n".join(lines))
+    else:
+        rows = [
+            f"{'|'.join(g or [])},a story that has number {i}" for i, g in enumerate(genres * 4)
+        ]
+        (tmp_path / "films.csv").write_text("\n".join(["genres,plot", *rows]))
+    return tmp_path / f"films.{form}"
+
+
+@pytest.mark.parametrize(("form", "separator"), [("jsonl", None), ("csv", "|")])
+def test_a_label_that_is_a_set_is_told_and_stored_as_a_list(tmp_path: Path, form, separator):
+    report = import_dataset(
+        _films(tmp_path, form), tmp_path / "set", named={"label": "genres"}, separator=separator
+    )
+    assert load_manifest(str(tmp_path / "set")).target.kind == "multi"
+    cells = pq.read_table(tmp_path / "set" / "records.parquet")["genres"].to_pylist()
+    assert cells[:4] == [["war", "love"], [] if form == "jsonl" else None, ["war"], None]
+    assert any("kind multi" in note for note in report.notes)
+
+
+def test_a_text_with_bars_stays_one_class_unless_a_separator_is_named(tmp_path: Path):
+    import_dataset(_films(tmp_path, "csv"), tmp_path / "set", named={"label": "genres"})
+    assert load_manifest(str(tmp_path / "set")).target.kind == "single"
+
+
+def test_label_none_predicts_nothing(tmp_path: Path):
+    import_dataset(_source(tmp_path), tmp_path / "set", named={"label": "none"})
+    manifest = load_manifest(str(tmp_path / "set"))
+    assert (manifest.target.kind, manifest.target.column) == ("none", None)
