@@ -63,11 +63,11 @@ def with_roles(
         sets = _sets(table, label, source, separator, report)
         if sets is None:
             texts[label] = _texts(table, label, source)
-            _tell_classes([c and [c] for c in texts[label]], report)
+            _tell_classes(label, [c and [c] for c in texts[label]], 2, report)
         else:
             place = table.column_names.index(label)
             table = table.set_column(place, label, pa.array(sets, pa.list_(pa.string())))
-            _tell_classes(sets, report)
+            _tell_classes(label, sets, 1, report)
     elif separator is not None:
         raise UsageError("--separator divides the cells of a label column; name it with --label")
     if (group := _first(table, "group", named)) is not None:
@@ -160,8 +160,10 @@ def _sets(
     return found
 
 
-def _tell_classes(labels: Iterable[Iterable[str] | None], report: Report) -> None:
-    """Note classes that may be no classes, or one class under several names."""
+def _tell_classes(
+    label: str, labels: Iterable[Iterable[str] | None], least: int, report: Report
+) -> None:
+    """Note classes that may be no classes, or one class under several names, or too few."""
     classes = Counter(name for label in labels if label for name in label)
     for marker in sorted(c for c in classes if c.strip().casefold() in _MARKERS):
         report.notes.append(
@@ -169,9 +171,11 @@ def _tell_classes(labels: Iterable[Iterable[str] | None], report: Report) -> Non
             "if it means that they have no label, empty these cells (or name their folder "
             "'unlabelled') and import again"
         )
-    if len(classes) < 2:
+    if len(classes) < least:
         got = f"the single class {next(iter(classes))!r}" if classes else "no class"
-        report.notes.append(f"label: column {label!r} has {got}; a model needs two or more")
+        report.notes.append(
+            f"label: column {label!r} has {got}; a model needs {'two or more' if least > 1 else 'some'}"
+        )
     alike: dict[str, list[str]] = {}
     for name in classes:
         alike.setdefault(" ".join(name.split()).casefold(), []).append(name)
