@@ -173,9 +173,8 @@ def _tell_classes(
         )
     if len(classes) < least:
         got = f"the single class {next(iter(classes))!r}" if classes else "no class"
-        report.notes.append(
-            f"label: column {label!r} has {got}; a model needs {'two or more' if least > 1 else 'some'}"
-        )
+        wanted = "two or more" if least > 1 else "some"
+        report.notes.append(f"label: column {label!r} has {got}; a model needs {wanted}")
     alike: dict[str, list[str]] = {}
     for name in classes:
         alike.setdefault(" ".join(name.split()).casefold(), []).append(name)
