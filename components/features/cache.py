@@ -8,7 +8,7 @@ its description is ignored. A kill at any moment therefore loses at most one sha
 
 import io
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from components.core.errors import UserError
 from components.core.files import write_atomically
 from components.core.refs import digest_bytes
+from components.features.rows import Rows, sparse_rows
 
 About = dict[str, Any]
 
@@ -134,6 +135,39 @@ class FeatureCache:
             self._shards.add(keys, rows.astype(self._dtype, copy=False))
 
 
+class _OwnLengths:
+    """Rows by content, each of its own length."""
+
+    def __init__(self, folder: Path, digest: str, dtype: np.dtype[Any]) -> None:
+        self._shards = _Shards(
+            folder / digest,
+            lambda rows, about: rows.shape == (about["ends"][-1],) and rows.dtype == dtype,
+        )
+        self.lock, self.refresh = self._shards.lock, self._shards.refresh
+
+    def missing(self, keys: Sequence[str]) -> set[str]:
+        """Those of the keys that have no row yet."""
+        return {key for key in keys if key not in self._shards.place}
+
+    def rows(self, keys: Sequence[str]) -> list[NDArray[Any]]:
+        """Row ``(length,)`` of each key; each key must have one."""
+        return [self._one(*self._shards.place[key]) for key in keys]
+
+    def store(self, keys: Sequence[str], rows: NDArray[Any], lengths: Iterable[int]) -> None:
+        """Store rows, side by side, of keys that have none yet.
+
+        Raises:
+            UserError: the cache cannot be written.
+        """
+        if keys:
+            self._shards.add(keys, rows, ends=list(accumulate(lengths)))
+
+    @staticmethod
+    def _one(rows: NDArray[Any], about: About, row: int) -> NDArray[Any]:
+        start = about["ends"][row - 1] if row else 0
+        return rows[start : about["ends"][row]]
+
+
 class PreviewCache:
     """Small forms of media by content, each of its own length.
 
@@ -143,19 +177,12 @@ class PreviewCache:
     """
 
     def __init__(self, folder: Path, digest: str) -> None:
-        self._shards = _Shards(
-            folder / digest,
-            lambda rows, about: rows.shape == (about["ends"][-1],) and rows.dtype == np.uint8,
-        )
-        self.lock, self.refresh = self._shards.lock, self._shards.refresh
-
-    def missing(self, keys: Sequence[str]) -> set[str]:
-        """Those of the keys that have no preview yet."""
-        return {key for key in keys if key not in self._shards.place}
+        self._own = _OwnLengths(folder, digest, np.dtype(np.uint8))
+        self.lock, self.refresh, self.missing = self._own.lock, self._own.refresh, self._own.missing
 
     def take(self, keys: Sequence[str]) -> list[bytes]:
         """Previews of keys; each key must have one."""
-        return [self._one(*self._shards.place[key]) for key in keys]
+        return [bytes(row) for row in self._own.rows(keys)]
 
     def add(self, keys: Sequence[str], previews: Sequence[bytes]) -> None:
         """Store the previews of keys that have none yet.
@@ -163,14 +190,42 @@ class PreviewCache:
         Raises:
             UserError: the cache cannot be written.
         """
-        if keys:
-            rows = np.frombuffer(b"".join(previews), np.uint8)
-            self._shards.add(keys, rows, ends=list(accumulate(map(len, previews))))
+        self._own.store(keys, np.frombuffer(b"".join(previews), np.uint8), map(len, previews))
 
-    @staticmethod
-    def _one(rows: NDArray[Any], about: About, row: int) -> bytes:
-        start = about["ends"][row - 1] if row else 0
-        return bytes(rows[start : about["ends"][row]])
+
+class SparseCache:
+    """Rows of one sparse view by content: the columns and numbers that are not zero.
+
+    Args:
+        folder: the cache of all views.
+        digest: digest of the view.
+        columns: length of a row.
+        dtype: number type of a row.
+    """
+
+    def __init__(self, folder: Path, digest: str, columns: int, dtype: np.dtype[Any]) -> None:
+        self._columns, self._pair = columns, np.dtype([("column", np.int32), ("number", dtype)])
+        self._own = _OwnLengths(folder, digest, self._pair)
+        self.lock, self.refresh, self.missing = self._own.lock, self._own.refresh, self._own.missing
+
+    def take(self, keys: Sequence[str]) -> Rows:
+        """A ``csr_array (len(keys), columns)``; each key must have a row."""
+        rows = self._own.rows(keys)
+        pairs = np.concatenate([np.empty(0, self._pair), *rows])
+        lengths = np.fromiter(map(len, rows), np.int64, len(rows))
+        return sparse_rows(pairs["number"].copy(), pairs["column"].copy(), lengths, self._columns)
+
+    def add(self, keys: Sequence[str], rows: Rows) -> None:
+        """Store the rows ``(len(keys), columns)`` of keys that have none yet.
+
+        Raises:
+            UserError: the cache cannot be written.
+        """
+        assert rows.shape == (len(keys), self._columns), (rows.shape, len(keys), self._columns)
+        rows.sort_indices()
+        pairs = np.empty(rows.nnz, self._pair)
+        pairs["column"], pairs["number"] = rows.indices, rows.data
+        self._own.store(keys, pairs, np.diff(rows.indptr).tolist())
 
 
 def content_key(content: bytes) -> str:

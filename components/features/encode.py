@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,14 @@ from components.data.manifest import Manifest
 from components.data.media import Media
 from components.data.reader import raws
 from components.features.examine import Examiner, has_media
+from components.features.rows import Rows
 from components.features.spec import ModalitySpec, build_modalities, build_target
 from components.features.store import RECORD_COLUMNS, FeaturesWriter
 
 _ROWS = 2048
 """Records in a batch; also the largest shard of the cache."""
 
-Inputs = dict[str, tuple[NDArray[np.int64], NDArray[Any]]]
+Inputs = dict[str, tuple[NDArray[np.int64], Rows]]
 """View name to positions in a batch that have it, and their inputs ``(positions, *shape)``."""
 Previews = dict[str, list[bytes | str | None]]
 Contents = dict[str, NDArray[np.int64]]
@@ -115,8 +117,14 @@ class BatchEncoder:
         """View name to the number of records encoded so far, not taken from the cache."""
         return {v: n for e in self._examiners.values() for v, n in e.fresh.items()}
 
-    def encode(self, batch: pa.RecordBatch | pa.Table) -> tuple[Inputs, Previews, Contents]:
+    def encode(
+        self, batch: pa.RecordBatch | pa.Table, told: Callable[[float], object] = lambda _: None
+    ) -> tuple[Inputs, Previews, Contents]:
         """Inputs, previews and numbers of the contents of a batch.
+
+        Args:
+            batch: the records.
+            told: receives the share of the batch that is done, now and then.
 
         Raises:
             BadInput: a value that cannot be used, although it was accepted.
@@ -126,9 +134,10 @@ class BatchEncoder:
         inputs: Inputs = {}
         previews: Previews = {}
         contents: Contents = {}
-        for name, examiner in self._examiners.items():
+        for number, (name, examiner) in enumerate(self._examiners.items()):
             at = [row for row, value in enumerate(raw[name]) if value is not None]
-            found = examiner.examine([value for value in raw[name] if value is not None])
+            values = [value for value in raw[name] if value is not None]
+            found = examiner.examine(values, told=partial(self._tell, told, number))
             for fault in found.faults.values():
                 raise fault
             inputs |= {view: (np.array(at, dtype=np.int64), a) for view, a in found.inputs.items()}
@@ -137,6 +146,9 @@ class BatchEncoder:
             contents[name] = np.zeros(len(raw[name]), np.int64)
             contents[name][at] = found.contents
         return inputs, previews, contents
+
+    def _tell(self, told: Callable[[float], object], number: int, share: float) -> None:
+        told((number + share) / len(self._examiners))
 
 
 def encode(
@@ -160,7 +172,7 @@ def encode(
             ``present.npy``, ``contents.npy``, ``labels.npy``, ``previews.parquet`` and
             ``features.json``.
         base: folder that a user's own files are relative to.
-        progress: called after every batch.
+        progress: called after every batch, and within a batch that takes long.
 
     Returns:
         View name to the number of records that were encoded, not taken from the cache.
@@ -173,8 +185,14 @@ def encode(
     writer = records.writer(out, encoder.specs, records.count, base)
     done = 0
     for batch in records.batches():
-        writer.add(records.kept(batch), *encoder.encode(batch))
+        told = partial(_within, progress, done, len(batch), records.count)
+        writer.add(records.kept(batch), *encoder.encode(batch, told))
         done += len(batch)
         progress("encode", done, records.count)
     writer.close()
     return encoder.fresh
+
+
+def _within(progress: Progress, done: int, rows: int, count: int, share: float) -> None:
+    """Tell the progress within a batch of ``rows``, of which a share is done."""
+    progress("encode", done + int(share * rows), count)

@@ -1,5 +1,6 @@
 """Raw values of one modality, decoded once for encoders, previews and validation."""
 
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -9,11 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from components.core.errors import BadInput, UserError
+from components.core.errors import BadInput
 from components.core.libraries import library_versions
 from components.core.refs import digest_json
 from components.data.manifest import Manifest
-from components.features.cache import FeatureCache, PreviewCache, content_key, content_number
+from components.features.cache import PreviewCache, content_key, content_number
+from components.features.making import Made, ViewCache, view_cache
+from components.features.rows import Rows, placed
 from components.features.spec import ENCODING, Modality, build_modalities
 from components.parts import loading as parts
 from components.parts.contracts import Raw, decoded
@@ -33,7 +36,7 @@ class Examined:
         faults: position to the reason why the value cannot be used.
     """
 
-    inputs: dict[str, NDArray[Any]]
+    inputs: dict[str, Rows]
     previews: list[bytes | str | None]
     contents: NDArray[np.int64]
     faults: dict[int, BadInput]
@@ -84,23 +87,31 @@ class Examiner:
         self._modality = modality
         keys = cache_keys(modality)
         self._views = {
-            name: FeatureCache(cache, keys[name], encoder.shape, np.dtype(encoder.dtype))
+            name: view_cache(cache, keys[name], encoder)
             for name, encoder in modality.encoders.items()
         }
         self._previews: PreviewCache | None = None
         if modality.spec.raw == "bytes":
             self._previews = PreviewCache(cache, keys[modality.name])
-        self._caches: list[FeatureCache | PreviewCache] = list(self._views.values())
+        self._caches: list[ViewCache | PreviewCache] = list(self._views.values())
         if self._previews:
             self._caches.append(self._previews)
+        most = [getattr(e, "at_once", sys.maxsize) for e in modality.encoders.values()]
+        self._at_once = min(_MEDIA_AT_ONCE if self._previews else sys.maxsize, *most)
         self.fresh = dict.fromkeys(self._views, 0)
 
-    def examine(self, raws: Sequence[Raw], map_: Callable[..., Iterable[Any]] = map) -> Examined:
+    def examine(
+        self,
+        raws: Sequence[Raw],
+        map_: Callable[..., Iterable[Any]] = map,
+        told: Callable[[float], object] = lambda _: None,
+    ) -> Examined:
         """Encode values; contents in the cache are neither decoded nor encoded.
 
         Args:
             raws: the values.
             map_: ``map``, or the ``map`` of a thread pool, to decode with.
+            told: receives the share that is done, now and then while values are encoded.
 
         Raises:
             UserError: the cache cannot be written.
@@ -114,19 +125,16 @@ class Examiner:
                 faults[row] = error
                 keys.append(None)
         first = {key: row for row, key in reversed(list(enumerate(keys))) if key is not None}
-        broken = self._fill(first, raws, map_)
+        broken = self._fill(first, raws, map_, told)
         faults |= {row: broken[key] for row, key in enumerate(keys) if key in broken}
         good = [row for row in range(len(raws)) if row not in faults]
         found = [key for row in good if (key := keys[row]) is not None]
-        inputs = {}
-        for name, cache in self._views.items():
-            encoder = self._modality.encoders[name]
-            inputs[name] = np.zeros((len(raws), *encoder.shape), encoder.dtype)
-            inputs[name][good] = cache.take(found)
+        at = np.array(good, np.int64)
+        inputs = {v: placed(cache.take(found), at, len(raws)) for v, cache in self._views.items()}
         shown = dict(zip(good, self._shown(found, [raws[row] for row in good]), strict=True))
         previews = [shown.get(row) for row in range(len(raws))]
         contents = np.zeros(len(raws), np.int64)
-        contents[good] = [content_number(key) for key in found]
+        contents[at] = [content_number(key) for key in found]
         return Examined(inputs=inputs, previews=previews, contents=contents, faults=faults)
 
     def faults(
@@ -136,7 +144,11 @@ class Examiner:
         return self.examine(raws, map_).faults
 
     def _fill(
-        self, first: Mapping[str, int], raws: Sequence[Raw], map_: Callable[..., Iterable[Any]]
+        self,
+        first: Mapping[str, int],
+        raws: Sequence[Raw],
+        map_: Callable[..., Iterable[Any]],
+        told: Callable[[float], object],
     ) -> dict[str, BadInput]:
         """Add missing keys to the caches; returns the keys of values that cannot be decoded."""
         keys = list(first)
@@ -153,13 +165,13 @@ class Examiner:
             )
             if not new:
                 return {}
-            made = _Made(self._modality, self._views, self._previews, new)
-            step = _MEDIA_AT_ONCE if self._previews else max(1, len(new))
-            for start in range(0, len(new), step):
-                part = new[start : start + step]
+            made = Made(self._modality, self._views, self._previews, new)
+            for start in range(0, len(new), self._at_once):
+                part = new[start : start + self._at_once]
                 given = [raws[first[key]] for key in part]
                 values = decoded(self._modality.kind, given, self._modality.detail, map_)
                 broken |= made.take(part, given, values)
+                told((start + len(part)) / len(new))
             for name, count in made.store().items():
                 self.fresh[name] += count
         return broken
@@ -169,55 +181,6 @@ class Examiner:
             return self._previews.take(keys)
         kind = self._modality.kind
         return [kind.preview(raw, kind.decode(raw)) for raw in raws]
-
-
-class _Made:
-    """Rows and previews of new contents until they are stored; the caches' locks are held."""
-
-    def __init__(
-        self,
-        modality: Modality,
-        views: Mapping[str, FeatureCache],
-        previews: PreviewCache | None,
-        new: Sequence[str],
-    ) -> None:
-        self._modality, self._views, self._previews = modality, views, previews
-        self._wanted = {name: cache.missing(new) for name, cache in views.items()}
-        self._rows: dict[str, list[NDArray[Any]]] = {name: [] for name in views}
-        self._keys: dict[str, list[str]] = {name: [] for name in views}
-        self._unshown = previews.missing(new) if previews else set()
-        self._shown: dict[str, bytes] = {}
-
-    def take(
-        self, keys: Sequence[str], raws: Sequence[Raw], values: Sequence[Any]
-    ) -> dict[str, BadInput]:
-        """Encode decoded values; returns the keys of those that could not be decoded."""
-        broken = {k: v for k, v in zip(keys, values, strict=True) if isinstance(v, BadInput)}
-        usable = {k: v for k, v in zip(keys, values, strict=True) if k not in broken}
-        for name, encoder in self._modality.encoders.items():
-            wanted = [key for key in usable if key in self._wanted[name]]
-            rows = encoder.encode([usable[key] for key in wanted])
-            if rows.shape != (len(wanted), *encoder.shape):
-                raise UserError(
-                    f"view {name}: its encoder made an array of shape {rows.shape}, wanted "
-                    f"{(len(wanted), *encoder.shape)} as its `shape` promises; correct the encoder"
-                )
-            self._rows[name].append(rows)
-            self._keys[name] += wanted
-        for key, raw in zip(keys, raws, strict=True):
-            if key in self._unshown and key in usable:
-                preview = self._modality.kind.preview(raw, usable[key])
-                assert isinstance(preview, bytes), "a preview of media is bytes"
-                self._shown[key] = preview
-        return broken
-
-    def store(self) -> dict[str, int]:
-        """Add everything to the caches; returns the number of new rows by view name."""
-        for name, cache in self._views.items():
-            cache.add(self._keys[name], np.concatenate(self._rows[name]))
-        if self._previews:
-            self._previews.add(list(self._shown), list(self._shown.values()))
-        return {name: len(keys) for name, keys in self._keys.items()}
 
 
 def media_checks(

@@ -11,7 +11,7 @@ from components.core.errors import UsageError, UserError, unknown_name
 from components.core.refs import digest_json
 from components.data.manifest import Manifest
 from components.parts import loading as parts
-from components.parts.contracts import Encoder, Kind, Target
+from components.parts.contracts import Encoder, Kind, Target, is_sparse
 from components.parts.own import OWN, is_own
 from components.parts.reading import Reading
 
@@ -34,6 +34,7 @@ class ViewSpec:
         digest: digest of all that determines an input: the kind's decoding and the encoder.
         shape: shape of the input of one record.
         dtype: number type of the input.
+        sparse: whether inputs are rows of a sparse array, which the network does not read.
     """
 
     encoder: str
@@ -41,6 +42,7 @@ class ViewSpec:
     digest: str
     shape: tuple[int, ...]
     dtype: str
+    sparse: bool = False
 
     @property
     def name(self) -> str:
@@ -92,6 +94,10 @@ class ModalitySpec:
     def names(self, modality: str) -> list[str]:
         """Names of the views, such as ``title/minilm``."""
         return [f"{modality}/{view.name}" for view in self.views]
+
+    def dense(self, modality: str) -> list[str]:
+        """Names of the views that the network reads."""
+        return [f"{modality}/{view.name}" for view in self.views if not view.sparse]
 
     @property
     def chosen(self) -> list[tuple[str, str]]:
@@ -192,6 +198,11 @@ def build_modality(
         encoders[f"{name}/{view.name}"] = made
     if len(encoders) < len(views):
         raise UsageError(f"encoders: got {[v.name for v in views]}, wanted each of them once")
+    if all(view.sparse for view in views):
+        raise UsageError(
+            f"encoders: got only {[v.name for v in views]}, whose sparse counts the network does "
+            "not read; name another encoder beside it, such as 'minilm'"
+        )
     spec = ModalitySpec(
         kind=kind,
         raw=module.RAW,
@@ -275,6 +286,7 @@ def _view(
         digest=_view_digest(decoding, encoder, made, base),
         shape=tuple(made.shape),
         dtype=np.dtype(made.dtype).name,
+        sparse=is_sparse(made),
     )
     return view, made
 

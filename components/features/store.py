@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from components.core.errors import UserError
 from components.core.files import read_json, write_json
+from components.features.rows import Rows, opened, writer
 from components.features.spec import ModalitySpec, build_target, carry_own
 from components.parts import loading as parts
 from components.parts.contracts import Target
@@ -34,7 +35,8 @@ class Features:
         present: ``(n, m)`` bool.
         contents: ``(n, m)``: in a column, records whose raw content is equal have equal numbers;
             0 where absent.
-        arrays: view name to ``(n, *shape)``, memory-mapped; absent rows are zeros.
+        arrays: view name to ``(n, *shape)``, memory-mapped; absent rows are zeros. A sparse view is
+            a ``csr_array``.
         specs: modality name to what builds it.
         target: codes and decodes labels.
         target_kind: name of the part behind it.
@@ -48,7 +50,7 @@ class Features:
     names: list[str]
     present: NDArray[np.bool_]
     contents: NDArray[np.int64]
-    arrays: dict[str, NDArray[Any]]
+    arrays: dict[str, Rows]
     specs: dict[str, ModalitySpec]
     target: Target
     target_kind: str
@@ -73,10 +75,10 @@ class Features:
                 for name, spec in _mapping(meta["modalities"]).items()
             }
             names = sorted(specs)
-            arrays: dict[str, NDArray[Any]] = {
-                view: np.load(path / f"{view}.npy", mmap_mode="r")
+            arrays = {
+                full: opened(path / full, view)
                 for name in names
-                for view in specs[name].names(name)
+                for full, view in zip(specs[name].names(name), specs[name].views, strict=True)
             }
             present, labels = np.load(path / "present.npy"), np.load(path / "labels.npy")
             contents = np.load(path / "contents.npy")
@@ -102,9 +104,16 @@ class Features:
         )
 
     def views(self, names: Iterable[str] | None = None) -> dict[str, NDArray[Any]]:
-        """View name to array ``(n, *shape)``, for some modalities (all by default)."""
+        """View name to array ``(n, *shape)``, for some modalities (all by default).
+
+        They are the inputs of the network; sparse views are not among them.
+        """
         wanted = self.names if names is None else names
-        return {view: self.arrays[view] for name in wanted for view in self.specs[name].names(name)}
+        return {view: self.arrays[view] for name in wanted for view in self.specs[name].dense(name)}
+
+    def sparse(self) -> dict[str, Rows]:
+        """Name of each sparse view to its ``csr_array (n, columns)``."""
+        return {view: rows for view, rows in self.arrays.items() if view not in self.views()}
 
     def rows(self, split: str | None = None, labelled: bool | None = None) -> NDArray[np.int64]:
         """Row numbers ``(k,)`` of a split (default all), with or without a label (default both)."""
@@ -148,12 +157,7 @@ class FeaturesWriter:
             (out / name).mkdir()
         self._arrays = {
             name: {
-                f"{name}/{view.name}": np.lib.format.open_memmap(
-                    out / name / f"{view.name}.npy",
-                    mode="w+",
-                    dtype=np.dtype(view.dtype),
-                    shape=(count, *view.shape),
-                )
+                f"{name}/{view.name}": writer(out / name / view.name, view, count)
                 for view in specs[name].views
             }
             for name in self._names
@@ -171,7 +175,7 @@ class FeaturesWriter:
     def add(
         self,
         records: pa.Table,
-        inputs: Mapping[str, tuple[NDArray[np.int64], NDArray[Any]]],
+        inputs: Mapping[str, tuple[NDArray[np.int64], Rows]],
         previews: Mapping[str, list[bytes | str | None]],
         contents: Mapping[str, NDArray[np.int64]],
     ) -> None:
@@ -190,7 +194,7 @@ class FeaturesWriter:
             for view, array in self._arrays[name].items():
                 positions, values = inputs[view]
                 if len(positions):
-                    array[self._row + positions] = values
+                    array.add(self._row + positions, values)
                     self._present[self._row + positions, column] = True
         columns = {
             "id": records["id"],
@@ -217,7 +221,7 @@ class FeaturesWriter:
         self._previews.close()
         for arrays in self._arrays.values():
             for array in arrays.values():
-                array.flush()
+                array.close()
         np.save(self._out / "present.npy", self._present)
         np.save(self._out / "contents.npy", self._contents)
         carry_own(self._specs.values(), self._out)

@@ -16,7 +16,7 @@ from components.features.format_1 import upgraded_weights
 from components.features.spec import ModalitySpec, build_target, carry_own
 from components.model.listing import check_code
 from components.parts import loading as parts
-from components.parts.contracts import Target
+from components.parts.contracts import Target, is_sparse
 from components.parts.network import Inputs, ModelOutput, ViewNetwork
 from components.parts.own import OWN
 
@@ -55,7 +55,7 @@ class Model(nn.Module):
         self.target, self.target_kind, self.target_base = target, target_kind, target_base
         self.names = sorted(specs)
         self.dim = self.fused_dim = config.dim
-        self.views = {name: specs[name].names(name) for name in self.names}
+        self.views = {name: specs[name].dense(name) for name in self.names}
         self.encoders = nn.ModuleDict({v: encoders[v] for n in self.names for v in self.views[n]})
         widths = {n: sum(encoders[v].out_dim for v in self.views[n]) for n in self.names}
         self.projectors = nn.ModuleDict(
@@ -186,6 +186,7 @@ def build(
             view: encoder.network()
             for n in names
             for view, encoder in specs[n].build(n).encoders.items()
+            if not is_sparse(encoder)
         },
         fusion=fusion,
         base=base,

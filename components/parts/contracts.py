@@ -89,6 +89,11 @@ class Encoder(Protocol):
     A file in ``encoders/`` exports ``Config``, ``build(config, *, kind) -> Encoder`` and declares
     ``KIND`` (the raw type or the name of the kind it reads), ``LIBRARIES`` and ``VERSION``. It
     imports torch only in the functions that compute with it.
+
+    An encoder may have two more attributes. ``sparse = True`` means that ``encode`` returns a
+    ``scipy.sparse.csr_array`` of shape ``(len(values), shape[0])``, sorted and without duplicates;
+    the network does not read such a view, and ``network`` is not needed. ``at_once`` is the most
+    values that ``encode`` should get in a call, where it is so slow that progress would stand.
     """
 
     shape: tuple[int, ...]
@@ -111,6 +116,11 @@ class Encoder(Protocol):
     def network(self) -> Any:  # noqa: ANN401 - a `components.parts.network.ViewNetwork`, which needs torch
         """A new trainable network that reads these inputs."""
         ...
+
+
+def is_sparse(encoder: Encoder) -> bool:
+    """Whether an encoder makes rows of a sparse array."""
+    return bool(getattr(encoder, "sparse", False))
 
 
 class Target(Protocol):

@@ -152,7 +152,8 @@ class Classifier:
                 field = value.field.removeprefix(name)
                 raise BadInput(f"{places[i]}.{name}{field}", value.got, value.wanted)
         arrays = {}
-        for view, encoder in modality.encoders.items():
+        for view in self._model.views[name]:
+            encoder = modality.encoders[view]
             arrays[view] = np.zeros((len(records), *encoder.shape), dtype=encoder.dtype)
             if at:
                 arrays[view][at] = encoder.encode(values)

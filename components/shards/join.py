@@ -17,6 +17,7 @@ from components.core.progress import Progress, silent
 from components.exchange.errors import Incomplete
 from components.exchange.exchange import Exchange
 from components.features.encode import Accepted, Contents, Inputs, Previews
+from components.features.rows import joined
 from components.features.spec import ModalitySpec, build_modalities
 from components.features.store import Features
 from components.prediction.batch import Counts, schema, write
@@ -228,7 +229,7 @@ class _Rows:
         for column, name in enumerate(sorted(self._specs)):
             present = np.concatenate([p.features.present[p.rows, column] for p in pieces])
             for view in self._specs[name].names(name):
-                values = np.concatenate([p.features.arrays[view][p.rows] for p in pieces])
+                values = joined([p.features.arrays[view][p.rows] for p in pieces])
                 inputs[view] = (np.flatnonzero(present), values[present])
             previews[name] = [v for p in pieces for v in p.previews[name][p.rows].to_pylist()]
             contents[name] = np.concatenate([p.features.contents[p.rows, column] for p in pieces])

@@ -19,7 +19,7 @@ from torch import nn
 
 from components.core.errors import BadInput, UsageError
 from components.parts import loading as parts
-from components.parts.contracts import decoded
+from components.parts.contracts import decoded, is_sparse
 from components.parts.guess import Column
 from components.parts.labelling import Evidence
 from components.parts.network import ModelOutput
@@ -326,15 +326,49 @@ class TestKind:
         assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
+def encoder_of(name):
+    """The encoder, and values that it reads, decoded."""
+    module = parts.load("encoders", name)
+    key = next(k for k, c in COLUMNS.items() if c["kind"] == module.KIND)
+    kind = modalities((key,))[key].kind
+    encoder = module.build(parts.configure("encoders", name, {}), kind=kind)
+    return encoder, [kind.decode(v) for v in records(40).raws[key] if v is not None]
+
+
+SPARSE = [name for name in parts.available("encoders") if is_sparse(encoder_of(name)[0])]
+DENSE = [name for name in parts.available("encoders") if name not in SPARSE]
+
+
 @pytest.mark.parametrize("name", parts.available("encoders"))
+class TestAnyEncoder:
+    def test_the_digest_is_stable(self, name):
+        assert encoder_of(name)[0].digest() == encoder_of(name)[0].digest()
+
+    def test_it_imports_no_torch_until_it_computes_with_it(self, name):
+        code = f"import sys, components.parts.encoders.{name}; assert 'torch' not in sys.modules"
+        assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("name", SPARSE)
+class TestSparseEncoder:
+    def test_rows_have_the_promised_shape_and_order(self, name):
+        encoder, values = encoder_of(name)
+        for given in (values, []):
+            rows = encoder.encode(given)
+            assert rows.shape == (len(given), *encoder.shape)
+            assert rows.dtype == encoder.dtype
+            assert rows.has_canonical_format
+
+    def test_a_value_encodes_alone_as_among_others(self, name):
+        encoder, values = encoder_of(name)
+        assert (encoder.encode(values)[[3]] != encoder.encode(values[3:4])).nnz == 0
+
+
+@pytest.mark.parametrize("name", DENSE)
 class TestEncoder:
     def made(self, name):
         """The encoder, values that it reads, decoded, and their inputs."""
-        module = parts.load("encoders", name)
-        key = next(k for k, c in COLUMNS.items() if c["kind"] == module.KIND)
-        kind = modalities((key,))[key].kind
-        encoder = module.build(parts.configure("encoders", name, {}), kind=kind)
-        values = [kind.decode(v) for v in records(40).raws[key] if v is not None]
+        encoder, values = encoder_of(name)
         return encoder, values, torch.from_numpy(encoder.encode(values))
 
     def test_inputs_have_the_promised_shape_and_feed_the_network(self, name):
@@ -356,9 +390,6 @@ class TestEncoder:
         alone = encoder.encode(values[3:4])
         assert np.allclose(inputs[3:4].numpy(), alone, atol=1e-6, equal_nan=True)
 
-    def test_the_digest_is_stable(self, name):
-        assert self.made(name)[0].digest() == self.made(name)[0].digest()
-
     def test_a_record_does_not_depend_on_the_others_in_the_network(self, name):
         encoder, _, inputs = self.made(name)
         network = encoder.network().eval()
@@ -370,10 +401,6 @@ class TestEncoder:
         network.fit_statistics(inputs)
         other.load_state_dict(load(save(network.state_dict())))
         assert torch.equal(other(inputs), network(inputs))
-
-    def test_it_imports_no_torch_until_it_computes_with_it(self, name):
-        code = f"import sys, components.parts.encoders.{name}; assert 'torch' not in sys.modules"
-        assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 LABELS = {
