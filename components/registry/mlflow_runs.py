@@ -1,10 +1,12 @@
 """A finished run in MLflow: its parameters, figures and files."""
 
+import posixpath
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from components.core.refs import digest_bytes
 from components.registry.mlflow_client import Store
 
 if TYPE_CHECKING:
@@ -12,6 +14,8 @@ if TYPE_CHECKING:
 
 _RUN_TAG = "concord.run_id"
 _PARAMS_AT_ONCE, _METRICS_AT_ONCE, _PARAM_LENGTH = 100, 1000, 6000  # limits of MLflow's log_batch
+_NAME_LENGTH = 250
+"""Longest name of a figure that MLflow takes."""
 
 
 def record_run(
@@ -83,18 +87,36 @@ def _log_figures(
         client.log_batch(run, params=texts[start : start + _PARAMS_AT_ONCE])
 
 
-def flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Flatten nested mappings to dotted names in the characters that MLflow allows.
+def flat(tree: Mapping[str, Any]) -> dict[str, Any]:
+    """Flatten nested mappings to dotted names that MLflow allows, each its own.
 
     >>> flat({"by_subset": {"image+text": {"accuracy": 0.5}}, "retrieval": {"text->image": 1}})
     {'by_subset.image_and_text.accuracy': 0.5, 'retrieval.text_to_image': 1}
     """
     found: dict[str, Any] = {}
-    for key, value in tree.items():
-        words = str(key).replace("->", "_to_").replace("+", "_and_").replace("@", "_at_")
-        name = prefix + re.sub(r"[^\w\-. /:]", "_", words)
-        if isinstance(value, Mapping):
-            found |= flat(value, name + ".")
-        else:
-            found[name] = value
+    for path, value in _leaves(tree, ()):
+        name = ".".join(map(_allowed, path))
+        # MLflow takes names for paths, which may not be written in two ways.
+        if posixpath.normpath(name) != name:
+            name = name.replace("/", "_")
+        if len(name) > _NAME_LENGTH or name in found:  # classes may have any name
+            mark = digest_bytes(repr(path).encode())[:12]
+            name = f"{name[: _NAME_LENGTH - 13]}-{mark}"
+        found[name] = value
     return found
+
+
+def _leaves(
+    tree: Mapping[str, Any], above: tuple[str, ...]
+) -> Iterator[tuple[tuple[str, ...], Any]]:
+    for key, value in tree.items():
+        path = (*above, str(key))
+        if isinstance(value, Mapping):
+            yield from _leaves(value, path)
+        else:
+            yield path, value
+
+
+def _allowed(key: str) -> str:
+    words = key.replace("->", "_to_").replace("+", "_and_").replace("@", "_at_")
+    return re.sub(r"[^\w\-. /:]", "_", words)

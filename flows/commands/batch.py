@@ -1,5 +1,6 @@
 """``concord classify --data DIR``: answer all records of a data set."""
 
+import json
 import os
 import shlex
 import sys
@@ -108,6 +109,10 @@ def classify_all(
         value={**value, "out": str(out)},
         text=text,
         then=shlex.join(
-            [sys.executable, "-c", f"import pandas; print(pandas.read_parquet({str(out)!r}))"]
+            [
+                sys.executable,
+                "-c",
+                f"import pandas; print(pandas.read_parquet({json.dumps(str(out))}))",
+            ]
         ),
     )

@@ -68,13 +68,16 @@ def nearly_numbers(column: pa.ChunkedArray, decimal_comma: bool = False) -> str:
     return f"{len(odd):,} of its cells are no numbers, the first {first}"
 
 
-def are_amounts(texts: Sequence[str]) -> bool:
-    """Whether texts are numbers as people write them, which are not read.
+def amounts(texts: Sequence[str]) -> list[str]:
+    """Numbers as people write them, which are not read; none if other texts are among them.
 
-    >>> [are_amounts([text]) for text in ("1.234,50", "\u20ac 12.50", "12 %", "01.02.2024", "007")]
-    [True, True, True, False, False]
+    >>> [amounts([text, "900"]) for text in ("1.234,50", "12 %", "01.02.2024", "007")]
+    [['1.234,50'], ['12 %'], [], []]
     """
-    return all(_DRESSED.fullmatch(text.strip()) or text.strip() in MARKERS for text in texts)
+    given = [text.strip() for text in texts if text.strip() not in MARKERS]
+    if not all(map(_DRESSED.fullmatch, given)):
+        return []
+    return [text for text in given if not re.match(_NUMBER, text)]
 
 
 def _given(column: pa.ChunkedArray, decimal_comma: bool) -> tuple[pa.ChunkedArray, pa.ChunkedArray]:

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from components.core.values import is_empty
 from components.data.importing.media_kinds import kinds_with
-from components.data.importing.numbers import are_amounts, as_numbers
+from components.data.importing.numbers import amounts, as_numbers
 from components.data.importing.path_columns import kind_of_paths
 from components.parts import loading as parts
 from components.parts.guess import Column
@@ -122,14 +122,18 @@ def _why_none(seen: Column, column: pa.ChunkedArray) -> str:
     if seen.texts:
         if as_numbers(column) is not None:
             return "numbers that are stored as text; store them as numbers if they are amounts"
-        some = ", ".join(map(repr, (t[:30] for t in seen.texts[:2])))
-        if are_amounts(seen.texts):
+        if dressed := amounts(seen.texts):
             return (
-                f"numbers with separators or signs ({some}); write plain ones such as 1234.5 and "
-                "import again if they are amounts"
+                f"numbers with separators or signs ({_some(dressed)}); write plain ones such as "
+                "1234.5 and import again if they are amounts"
             )
         return (
-            f"{seen.distinct:,} different short texts in {seen.cells:,} cells ({some}): too many "
-            "for categories, and codes, dates or names rather than text"
+            f"{seen.distinct:,} different short texts in {seen.cells:,} cells "
+            f"({_some(seen.texts)}): too many for categories, and codes, dates or names "
+            "rather than text"
         )
     return f"{column.type}, which no kind reads"
+
+
+def _some(texts: Sequence[str]) -> str:
+    return ", ".join(repr(text[:30]) for text in texts[:2])
