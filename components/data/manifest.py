@@ -27,8 +27,6 @@ from components.parts.reading import LARGEST, Reading
 FILE = "dataset.yaml"
 RESERVED = ("id", "group", "split", "label")
 """Names of the four roles in accepted records, whatever the columns were called before."""
-_DECLARED = ("image", "text", "audio", "tabular")
-"""Kinds of the contract, offered or not yet."""
 _DEFAULTS = {
     "number": "a finite number",
     "category": "text or a number",
@@ -62,8 +60,6 @@ def _offered_kind(kind: str) -> str:
     offered = parts.available("kinds")
     if is_own(kind) or kind in offered:
         return kind
-    if kind in _DECLARED:
-        raise ValueError(_not_offered(kind, offered))
     raise ValueError(unknown_name("modality kind", kind, offered))
 
 
@@ -72,12 +68,6 @@ def _offered_target(kind: str) -> str:
     if is_own(kind) or kind in offered:
         return kind
     raise ValueError(unknown_name("target", kind, offered))
-
-
-def _not_offered(kind: str, offered: list[str]) -> str:
-    return (
-        f"{kind!r} is declared in the contract but not offered yet; offered: {', '.join(offered)}"
-    )
 
 
 def _class(name: object) -> object:

@@ -55,7 +55,7 @@ def test_all_mistakes_are_said_at_once_with_the_nearest_name():
         (("target", "kind"), "none", "no labels, so no column"),
         (("target", "separator"), "|", "only a target of kind multi"),
         (("target", "column"), None, "kind: none"),
-        (("modalities", "image", "kind"), "audio", "not offered yet"),
+        (("modalities", "image", "kind"), "audios", "did you mean 'audio'"),
         (("modalities", "image", "column"), "label", "is the target"),
         (("modalities", "image", "column"), None, "exactly one"),
         (("modalities", "text"), {"kind": "tabular", "column": "text"}, "wants `columns"),

@@ -23,6 +23,7 @@ from components.parts.contracts import decoded, is_sparse
 from components.parts.guess import Column
 from components.parts.labelling import Evidence
 from components.parts.network import ModelOutput
+from tests.sounds import encoded
 from tests.synthetic import COLUMNS, modalities, records
 
 NAMES = ("audio", "image", "text")
@@ -271,12 +272,23 @@ class TestLabeller:
         assert a.confidence.tolist() == b.confidence.tolist()
 
 
+def given(name):
+    """A kind, and raw values that it decodes."""
+    if name == "audio":
+        noise = np.random.default_rng(0).normal(0, 0.1, (6, 20_000))
+        sounds = [encoded(row[: 2000 + 3000 * i]) for i, row in enumerate(noise)]
+        return parts.load("kinds", name).build(
+            parts.configure("kinds", name, {}), name="sound", columns={}
+        ), sounds
+    key = next(k for k, c in COLUMNS.items() if c["kind"] == name)
+    values = [v for v in records(40).raws[key] if v is not None]
+    return modalities((key,))[key].kind, values
+
+
 @pytest.mark.parametrize("name", parts.available("kinds"))
 class TestKind:
     def made(self, name):
-        key = next(k for k, c in COLUMNS.items() if c["kind"] == name)
-        values = [v for v in records(40).raws[key] if v is not None]
-        return modalities((key,))[key].kind, values
+        return given(name)
 
     def test_it_declares_all_that_others_ask_for(self, name):
         module = parts.load("kinds", name)
@@ -329,10 +341,9 @@ class TestKind:
 def encoder_of(name):
     """The encoder, and values that it reads, decoded."""
     module = parts.load("encoders", name)
-    key = next(k for k, c in COLUMNS.items() if c["kind"] == module.KIND)
-    kind = modalities((key,))[key].kind
+    kind, raws = given(module.KIND)
     encoder = module.build(parts.configure("encoders", name, {}), kind=kind)
-    return encoder, [kind.decode(v) for v in records(40).raws[key] if v is not None]
+    return encoder, [kind.decode(raw) for raw in raws]
 
 
 SPARSE = [name for name in parts.available("encoders") if is_sparse(encoder_of(name)[0])]
