@@ -87,8 +87,8 @@ class Encoder(Protocol):
     """Maps decoded values of one kind to the inputs of the network: features, or decoded tensors.
 
     A file in ``encoders/`` exports ``Config``, ``build(config, *, kind) -> Encoder`` and declares
-    ``KIND`` (the raw type or the name of the kind it reads), ``LIBRARIES`` and ``VERSION``. It
-    imports torch only in the functions that compute with it.
+    ``KIND`` (the raw type or the name of the kind it reads, or several of them), ``LIBRARIES`` and
+    ``VERSION``. It imports torch only in the functions that compute with it.
 
     An encoder may have two more attributes. ``sparse = True`` means that ``encode`` returns a
     ``scipy.sparse.csr_array`` of shape ``(len(values), shape[0])``, sorted and without duplicates;

@@ -267,9 +267,11 @@ def _encoder_options(name: str, kind: str, raw: str, base: Path | None) -> set[s
         UsageError: it cannot be loaded, or reads another kind.
     """
     module = load("encoders", name, base)
-    if module.KIND not in (kind, PurePosixPath(kind).stem, raw):
+    read = (module.KIND,) if isinstance(module.KIND, str) else module.KIND
+    if not {kind, PurePosixPath(kind).stem, raw} & {*read}:
         raise UsageError(
-            f"encoder {name!r} reads {module.KIND!r}, wanted one that reads the kind {kind!r} "
+            f"encoder {name!r} reads {' or '.join(map(repr, read))}, wanted one that reads the kind"
+            f" {kind!r} "
             f"or its raw values, {raw!r}"
         )
     return {field.name for field in dataclasses.fields(module.Config)}

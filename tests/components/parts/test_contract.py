@@ -1,13 +1,16 @@
 """The contract of every part; new files are picked up automatically."""
 
+import atexit
 import base64
 import dataclasses
 import functools
 import importlib.metadata
 import itertools
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import jsonschema
@@ -23,6 +26,7 @@ from components.parts.contracts import decoded, is_sparse
 from components.parts.guess import Column
 from components.parts.labelling import Evidence
 from components.parts.network import ModelOutput
+from tests import pretrained
 from tests.sounds import encoded
 from tests.synthetic import COLUMNS, modalities, records
 
@@ -338,15 +342,31 @@ class TestKind:
         assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
+NAMED = "transformers"
+"""The encoder that has no model of its own, so that one must be named."""
+
+
+@functools.cache
+def tiny_model():
+    """The folder of a pretrained model that reads pictures."""
+    folder = tempfile.mkdtemp(prefix="concord-model-")
+    atexit.register(shutil.rmtree, folder)
+    pretrained.saved("dinov2", Path(folder))
+    return folder
+
+
 def encoder_of(name):
     """The encoder, and values that it reads, decoded."""
     module = parts.load("encoders", name)
-    kind, raws = given(module.KIND)
-    encoder = module.build(parts.configure("encoders", name, {}), kind=kind)
+    kind, raws = given(module.KIND if isinstance(module.KIND, str) else module.KIND[0])
+    options = {"model": tiny_model()} if name == NAMED else {}
+    encoder = module.build(parts.configure("encoders", name, options), kind=kind)
     return encoder, [kind.decode(raw) for raw in raws]
 
 
-SPARSE = [name for name in parts.available("encoders") if is_sparse(encoder_of(name)[0])]
+SPARSE = [
+    name for name in parts.available("encoders") if name != NAMED and is_sparse(encoder_of(name)[0])
+]
 DENSE = [name for name in parts.available("encoders") if name not in SPARSE]
 
 

@@ -1,0 +1,143 @@
+"""Runs a pretrained model of ``transformers`` on pictures, texts or sound.
+
+It runs in torch: exporting to ONNX needs a library (``onnxscript``) that is not among ours, and a
+graph for each family.
+"""
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional as F
+
+from components.core.errors import UserError
+from components.parts.encoders._pretrained import Pretrained
+from components.parts.kinds.audio import RATE, Sound
+
+_AT_ONCE = {"image": 16, "text": 32}
+"""Values of one forward pass. Sound goes one by one, as padding changes what some models hear."""
+_LEAST_SAMPLES = RATE // 10
+"""Shorter sound is padded with silence to this: the first layers look at 25 ms."""
+
+
+class Running:
+    """A model with its preprocessing, both loaded when first used."""
+
+    def __init__(self, model: Pretrained, max_tokens: int) -> None:
+        self._described = model
+        self._max_tokens = max_tokens
+        self._device = "cuda" if torch.cuda.is_available() else "cpu"
+        self._model = self._load("AutoModel", use_safetensors=True, dtype=torch.float32)
+        self._model = self._model.eval().to(self._device)
+        self._readers: dict[str, Any] = {}
+
+    def encode(self, kind: str, values: Sequence[Any]) -> NDArray[np.float32]:
+        """Features ``(n, dim)`` of values of one kind: texts of like length go together."""
+        order = sorted(range(len(values)), key=lambda i: len(values[i]) if kind == "text" else 0)
+        out = np.empty((len(values), self._described.dim), np.float32)
+        step = _AT_ONCE.get(kind, 1)
+        with torch.inference_mode():
+            for start in range(0, len(order), step):
+                at = order[start : start + step]
+                inputs = getattr(self, f"_{kind}")([values[i] for i in at]).to(self._device)
+                vectors = self._pooled(kind, inputs)
+                if self._described.unit:
+                    vectors = F.normalize(vectors, dim=1)
+                out[at] = vectors.float().cpu().numpy()
+        return out
+
+    def _image(self, pictures: list[Image.Image]) -> Any:  # noqa: ANN401
+        return self._reader("AutoImageProcessor", backend="pil")(
+            images=pictures, return_tensors="pt"
+        )
+
+    def _text(self, texts: list[str]) -> Any:  # noqa: ANN401
+        tokenizer = self._reader("AutoTokenizer")
+        most = min(self._max_tokens, tokenizer.model_max_length)
+        # SigLIP was trained on texts that are padded to one length, and reads the padding.
+        fixed = self._described.model_type == "siglip"
+        padding = "max_length" if fixed else "longest"
+        return tokenizer(
+            texts, padding=padding, truncation=True, max_length=most, return_tensors="pt"
+        )
+
+    def _audio(self, sounds: list[Sound]) -> Any:  # noqa: ANN401
+        all_samples = [sound.samples for sound in sounds]
+        long_enough = [np.pad(s, (0, max(0, _LEAST_SAMPLES - len(s)))) for s in all_samples]
+        return self._reader("AutoFeatureExtractor")(
+            long_enough, sampling_rate=RATE, return_tensors="pt"
+        )
+
+    def _pooled(self, kind: str, inputs: Any) -> Tensor:  # noqa: ANN401
+        """One vector ``(batch, dim)`` of each value, as its family makes it."""
+        how = self._described.pooling
+        if how == "projected":
+            return self._projected(kind, inputs)
+        output = self._model(**inputs)
+        if how == "pooled":
+            return _vector(output)
+        tokens: Tensor = output.last_hidden_state
+        if how == "first":
+            return tokens[:, 0]
+        if kind == "audio":  # one by one, so nothing is padding
+            return tokens.mean(1)
+        real: Tensor = inputs["attention_mask"][:, :, None].to(tokens.dtype)
+        return (tokens * real).sum(1) / real.sum(1)
+
+    def _projected(self, kind: str, inputs: Any) -> Tensor:  # noqa: ANN401
+        if kind == "image":
+            return _vector(self._model.get_image_features(**inputs))
+        if self._described.model_type == "siglip":
+            inputs = {"input_ids": inputs["input_ids"]}
+        return _vector(self._model.get_text_features(**inputs))
+
+    def _reader(self, name: str, **more: object) -> Any:  # noqa: ANN401
+        if name not in self._readers:
+            self._readers[name] = self._load(name, **more)
+        return self._readers[name]
+
+    def _load(self, name: str, **more: object) -> Any:  # noqa: ANN401
+        """A class of ``transformers`` from the folder: no download, no code of the model's own."""
+        import transformers
+
+        folder = self._described.folder
+        safe = {"local_files_only": True, "trust_remote_code": False}
+        try:
+            with _quiet():
+                return getattr(transformers, name).from_pretrained(str(folder), **safe, **more)
+        except (OSError, ValueError, ImportError) as error:
+            first = str(error).strip().partition("\n")[0]
+            raise UserError(f"{folder}: transformers cannot load it ({name}): {first}") from error
+
+
+def _vector(output: Any) -> Tensor:  # noqa: ANN401
+    vector: Tensor = output.pooler_output
+    return vector
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """No progress bars and no advice to install more."""
+    from transformers.utils import logging
+
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()
+
+
+@lru_cache(maxsize=2)
+def running(model: Pretrained, max_tokens: int, state: str) -> Running:  # noqa: ARG001
+    """The model of a folder; ``state``, the folder's digest, tells changed files."""
+    return Running(model, max_tokens)

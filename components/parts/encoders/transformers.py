@@ -1,0 +1,134 @@
+"""Pictures, texts or sound by a frozen pretrained model of ``transformers``, from a local folder.
+
+Source: Wolf et al. 2020 (arXiv:1910.03771). What a vector is depends on the family:
+
+- CLIP (arXiv:2103.00020) and SigLIP (arXiv:2303.15343): the projection into their common space of
+  pictures and texts,
+- DINOv2 (arXiv:2304.07193), ViT (arXiv:2010.11929): the first token of the last layer,
+- BERT (arXiv:1810.04805) and its kin: the mean over the text's tokens, or what a folder of
+  ``sentence-transformers`` (arXiv:1908.10084) says,
+- AST (arXiv:2104.01778): its own pooling; wav2vec 2.0 (arXiv:2006.11477), HuBERT, WavLM: the mean
+  over time.
+
+Folders carry no code that is run, and nothing is downloaded.
+"""
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Annotated, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from pydantic import Field
+
+from components.core.errors import UsageError, UserError
+from components.core.refs import digest_json
+from components.parts.contracts import Kind
+from components.parts.encoders import _pretrained
+
+KIND = ("image", "text", "audio")
+VERSION = 1
+LIBRARIES = ("pillow", "tokenizers", "torch", "transformers")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """Which model, and how texts reach it.
+
+    Attributes:
+        model: a folder, or the name of a model in Hugging Face's cache; it must be given.
+        max_tokens: tokens of a text beyond this many, or beyond what the model reads, are cut.
+        prompt: put before each text, as some models want (``query: ``).
+        dropout: share of a vector's numbers that are hidden from the network in each training step.
+    """
+
+    model: str = ""
+    max_tokens: Annotated[int, Field(ge=3, le=8192)] = 256
+    prompt: str = ""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+
+
+class PretrainedEncoder:
+    """Features ``float32 (dim,)``.
+
+    A model of two towers also encodes texts for a modality of pictures, into the same space.
+    """
+
+    dtype: np.dtype[Any] = np.dtype(np.float32)
+
+    def __init__(self, config: Config, model: _pretrained.Pretrained) -> None:
+        self._config = config
+        self._model = model
+        self.shape: tuple[int, ...] = (model.dim,)
+        self.detail = model.side
+
+    def digest(self) -> str:
+        """SHA-256 of the folder's files and the options that shape a text."""
+        shaping = {
+            "model": _pretrained.digest(self._model.folder),
+            "max_tokens": self._config.max_tokens,
+            "prompt": self._config.prompt,
+        }
+        return digest_json({"encoder": "transformers", "version": VERSION, **shaping})
+
+    def encode(self, values: Sequence[Any]) -> NDArray[np.float32]:
+        """Features ``(n, dim)`` of pictures, texts, or sounds.
+
+        Raises:
+            UserError: ``transformers`` cannot load the model.
+        """
+        if not len(values):
+            return np.empty((0, *self.shape), np.float32)
+        from components.parts.encoders import _transformers
+
+        kind = _kind(values[0])
+        if kind == "text":
+            values = [self._config.prompt + text for text in values]
+        state = _pretrained.digest(self._model.folder)
+        return _transformers.running(self._model, self._config.max_tokens, state).encode(
+            kind, values
+        )
+
+    def network(self) -> Any:  # noqa: ANN401
+        """A layer that centres the frozen features."""
+        from components.parts.network import CentredNetwork
+
+        return CentredNetwork(self.shape[0], self._config.dropout)
+
+
+def _kind(value: Any) -> str:  # noqa: ANN401
+    """The kind whose decoded values are of this type."""
+    if isinstance(value, Image.Image):
+        return "image"
+    return "text" if isinstance(value, str) else "audio"
+
+
+def _example(kind: Kind) -> Any:  # noqa: ANN401
+    """A decoded value of a kind."""
+    given = kind.example()
+    is_media = kind.schema().get("contentEncoding") == "base64"
+    return kind.decode(base64.b64decode(given) if is_media else given)
+
+
+def build(config: Config, *, kind: Kind) -> PretrainedEncoder:
+    """An encoder of what the kind decodes.
+
+    Raises:
+        UsageError: no such model, one that reads another kind, or ``transformers`` is missing.
+        UserError: a folder that is not read (see ``_pretrained.described``).
+    """
+    if find_spec("transformers") is None:
+        raise UserError(
+            "the encoder 'transformers' needs the extra of that name:"
+            " pip install 'concord[transformers]'"
+        )
+    model = _pretrained.described(_pretrained.located(config.model))
+    if (wanted := _kind(_example(kind))) not in model.kinds:
+        raise UsageError(
+            f"model: got {config.model!r}, a {model.model_type} that reads"
+            f" {' and '.join(model.kinds)}, wanted one that reads {wanted}"
+        )
+    return PretrainedEncoder(config, model)
