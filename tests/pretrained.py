@@ -16,6 +16,8 @@ SMALL = {
     "num_attention_heads": 2,
 }
 TEXT = {**SMALL, "vocab_size": 16, "max_position_embeddings": 12, "pad_token_id": 0}
+LATE = {**TEXT, "max_position_embeddings": 16}
+"""Places of tokens begin after the number of the padding."""
 PICTURE = {**SMALL, "image_size": 32, "patch_size": 16}
 SOUND = {
     **SMALL,
@@ -68,8 +70,13 @@ FAMILIES: dict[str, tuple[str, dict[str, Any], dict[str, Any] | None]] = {
     "clip": ("CLIP", {**CLIP_TOWERS, "projection_dim": 10}, PIXELS),
     "siglip": ("Siglip", {"text_config": TEXT, "vision_config": PICTURE}, SQUARE),
     "dinov2": ("Dinov2", PICTURE, PIXELS),
+    "dinov2_with_registers": ("Dinov2WithRegisters", PICTURE, PIXELS),
     "vit": ("ViT", PICTURE, PIXELS),
     "bert": ("Bert", TEXT, None),
+    "roberta": ("Roberta", LATE, None),
+    "xlm-roberta": ("XLMRoberta", LATE, None),
+    "mpnet": ("MPNet", LATE, None),
+    "modernbert": ("ModernBert", {**TEXT, "cls_token_id": 2, "sep_token_id": 3}, None),
     "distilbert": ("DistilBert", {**TEXT, "dim": 16, "n_heads": 2, "n_layers": 1}, None),
     "audio-spectrogram-transformer": (
         "AST",
@@ -78,9 +85,10 @@ FAMILIES: dict[str, tuple[str, dict[str, Any], dict[str, Any] | None]] = {
     ),
     "wav2vec2": ("Wav2Vec2", SOUND, HEARD),
     "hubert": ("Hubert", SOUND, HEARD),
+    "wavlm": ("WavLM", SOUND, HEARD),
 }
 """Family to the stem of its classes, its configuration and the options of its preprocessing."""
-READS_TEXT = ("clip", "siglip", "bert", "distilbert")
+TEXTS = ("bert", "roberta", "xlm-roberta", "mpnet", "modernbert", "distilbert")
 
 
 def saved(family: str, folder: Path) -> Any:
@@ -95,7 +103,7 @@ def saved(family: str, folder: Path) -> Any:
     model.save_pretrained(folder)
     if processing:
         (folder / "preprocessor_config.json").write_text(json.dumps(processing))
-    if family in READS_TEXT:
+    if family in ("clip", "siglip", *TEXTS):
         tokenizer(most=12).save_pretrained(folder)
     return model
 
@@ -124,6 +132,7 @@ def sentence_modules(folder: Path, pooling: str) -> None:
         for i, (path, name) in enumerate(names.items())
     ]
     (folder / "modules.json").write_text(json.dumps(modules))
+    (folder / "sentence_bert_config.json").write_text(json.dumps({"max_seq_length": 6}))
     (folder / "1_Pooling").mkdir()
     (folder / "1_Pooling" / "config.json").write_text(
         json.dumps({"word_embedding_dimension": 16, f"pooling_mode_{pooling}": True})

@@ -74,6 +74,7 @@ class Pretrained:
         unit: vectors have unit length.
         dim: number of features.
         side: longest side of a picture that it reads, in pixels; 0 if it says none.
+        most_tokens: longest text that it reads, by ``sentence-transformers``; None if it says none.
     """
 
     folder: Path
@@ -83,6 +84,7 @@ class Pretrained:
     unit: bool
     dim: int
     side: int
+    most_tokens: int | None
 
 
 def located(model: str) -> Path:
@@ -141,6 +143,7 @@ def described(folder: Path) -> Pretrained:
         unit=unit,
         dim=int(_at(config, where, default)),
         side=_side(found.get("size")),
+        most_tokens=_most_tokens(folder),
     )
 
 
@@ -179,6 +182,12 @@ def _processor(folder: Path) -> dict[str, Any]:
 def _side(size: Any) -> int:  # noqa: ANN401
     numbers = size.values() if isinstance(size, dict) else [size]
     return max((int(n) for n in numbers if isinstance(n, int | float)), default=0)
+
+
+def _most_tokens(folder: Path) -> int | None:
+    name = "sentence_bert_config.json"
+    most = _json(folder, name).get("max_seq_length") if (folder / name).is_file() else None
+    return None if most is None else int(most)
 
 
 def _at(config: dict[str, Any], where: str, default: int) -> Any:  # noqa: ANN401

@@ -31,7 +31,7 @@ class Running:
 
     def __init__(self, model: Pretrained, max_tokens: int) -> None:
         self._described = model
-        self._max_tokens = max_tokens
+        self._max_tokens = min(max_tokens, model.most_tokens or max_tokens)
         self._device = "cuda" if torch.cuda.is_available() else "cpu"
         self._model = self._load("AutoModel", use_safetensors=True, dtype=torch.float32)
         self._model = self._model.eval().to(self._device)

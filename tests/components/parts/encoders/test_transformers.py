@@ -50,7 +50,7 @@ def pixels(folder, picture):
     return processor(images=picture, return_tensors="pt")["pixel_values"]
 
 
-@pytest.mark.parametrize("family", ["clip", "siglip", "dinov2", "vit"])
+@pytest.mark.parametrize("family", ["clip", "siglip", "dinov2", "dinov2_with_registers", "vit"])
 def test_pictures(family, tmp_path):
     model = pretrained.saved(family, tmp_path)
     encoder = build(tmp_path, "image")
@@ -63,7 +63,7 @@ def test_pictures(family, tmp_path):
     assert encoder.detail == 32
 
 
-@pytest.mark.parametrize("family", ["bert", "distilbert"])
+@pytest.mark.parametrize("family", pretrained.TEXTS)
 def test_texts(family, tmp_path):
     model = pretrained.saved(family, tmp_path)
     tokenizer = pretrained.tokenizer(12)
@@ -81,7 +81,7 @@ def test_texts_of_two_towers(family, padding, tmp_path):
     agree(build(tmp_path, "text").encode(TEXTS), rows)
 
 
-@pytest.mark.parametrize("family", ["audio-spectrogram-transformer", "wav2vec2", "hubert"])
+@pytest.mark.parametrize("family", ["audio-spectrogram-transformer", "wav2vec2", "hubert", "wavlm"])
 def test_sound(family, tmp_path):
     from transformers import AutoFeatureExtractor
 
@@ -159,6 +159,10 @@ def refused(tmp_path, change):
     with pytest.raises(UserError) as caught:
         build(tmp_path, "text")
     return str(caught.value)
+
+
+def test_every_family_is_tried():
+    assert {*pretrained.FAMILIES} == {*_pretrained.FAMILIES}
 
 
 def test_an_unknown_family_is_refused_with_the_nearest(tmp_path):
