@@ -61,7 +61,7 @@ def steps_for(config: RunConfig, manifest: Manifest, base: Path | None = None) -
         ),
         Step(
             name="teach",
-            version=5,  # 4: the target by name; 5: records that are alike are no negatives
+            version=6,  # 5: records that are alike are no negatives; 6: quantiles of fields
             inputs={"features": "encode"},
             config=_training(config, without="epochs"),
             chosen=(*network, *losses),
@@ -80,7 +80,7 @@ def steps_for(config: RunConfig, manifest: Manifest, base: Path | None = None) -
         ),
         Step(
             name="train",
-            version=5,  # 4: the target by name; 5: records that are alike are no negatives
+            version=6,  # 5: records that are alike are no negatives; 6: quantiles of fields
             inputs={"features": "encode", "teacher": "teach", "pseudo": "pseudo_label"},
             config=_training(config, without="teacher_epochs"),
             chosen=(*network, *losses),
@@ -90,7 +90,7 @@ def steps_for(config: RunConfig, manifest: Manifest, base: Path | None = None) -
         ),
         Step(
             name="baselines",
-            version=5,  # 4: the target by name; 5: records that are alike are no negatives
+            version=6,  # 5: records that are alike are no negatives; 6: quantiles of fields
             inputs={"features": "encode", "pseudo": "pseudo_label", "student": "train"},
             # Both numbers of epochs: baselines follow the teacher's where the teacher is kept.
             config=_training(config),

@@ -28,9 +28,9 @@ class Config:
     Attributes:
         buckets: hash buckets of each category column and each set column.
         width: size of the network's output.
-        dropout: share of the standardised numbers and buckets that are hidden from the network in
+        dropout: share of the numbers' scores and of the buckets that are hidden from the network in
             each training step.
-        clip: standardised numbers are cut off here, so that one outlier cannot dominate a record.
+        clip: the scores of numbers, quantiles of a normal variable, are cut off here.
     """
 
     buckets: Annotated[int, Field(ge=2, le=2**20)] = 64
