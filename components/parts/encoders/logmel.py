@@ -20,6 +20,7 @@ from pydantic import Field
 from components.core.refs import digest_json
 from components.parts.contracts import Kind
 from components.parts.encoders import _logmel as mel
+from components.parts.encoders._stretches import stretches
 from components.parts.kinds.audio import Sound
 
 KIND = "audio"
@@ -73,11 +74,8 @@ def _summary(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     energy = mel.energies(samples)
     loudness = energy.sum(axis=1)
     spectra = mel.log(energy[loudness >= _QUIET * loudness.max()])
-    count = len(spectra)
-    starts = [count * part // _STRETCHES for part in range(_STRETCHES)]
-    ends = [max(start + 1, count * (part + 1) // _STRETCHES) for part, start in enumerate(starts)]
-    means = [spectra[a:b].mean(axis=0) for a, b in zip(starts, ends, strict=True)]
-    return np.concatenate([spectra.mean(axis=0), spectra.std(axis=0), *means])
+    parts = stretches(spectra, _STRETCHES)
+    return np.concatenate([spectra.mean(axis=0), spectra.std(axis=0), *parts])
 
 
 def build(config: Config, *, kind: Kind) -> LogmelEncoder:  # noqa: ARG001
