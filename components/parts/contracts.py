@@ -1,6 +1,7 @@
 """The protocols of kinds, encoders and targets, without torch."""
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from components.core.errors import BadInput
@@ -81,6 +82,28 @@ class Costly(Protocol):
             BadInput: a value that ``decode`` would refuse as well.
         """
         ...
+
+
+@runtime_checkable
+class Noticing(Protocol):
+    """A kind that tells of values that can be used and are seldom meant so, as a silent sound."""
+
+    def notices(self, value: Any) -> tuple[str, ...]:  # noqa: ANN401
+        """What is odd about a decoded value, each in a word that follows "is"."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Findings:
+    """What checking raw values of one modality found, by the position of the value.
+
+    Attributes:
+        faults: why a value cannot be used.
+        notices: what is odd about a value that can be used.
+    """
+
+    faults: dict[int, BadInput]
+    notices: dict[int, tuple[str, ...]]
 
 
 class Encoder(Protocol):

@@ -39,6 +39,8 @@ class _Outcome:
     quarantined: int = 0
     failed: Counter[str] = field(default_factory=Counter)
     examples: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    noticed: dict[tuple[str, str], list[str]] = field(default_factory=lambda: defaultdict(list))
+    """Modality and what is odd about it to the ids of accepted records."""
     seen: int = 0
     """Accepted training records that the label file shows."""
 
@@ -219,6 +221,10 @@ def _divide(
         [chunk.labels[r] for r in good],
         {m: [said[r] is not None for r in good] for m, said in chunk.readable.items()},
     )
+    for modality, odd in chunk.noticed.items():
+        for row in good:
+            for notice in odd[row]:
+                outcome.noticed[modality, notice].append(str(chunk.ids[row]))
     if seen is not None:
         outcome.seen += sum(
             s == "train" and chunk.ids[r] in seen for r, s in zip(good, splits, strict=True)
@@ -294,6 +300,7 @@ def _write_summaries(
     counts = {"train": tally.in_split("train"), "val": tally.in_split("val")}
     budget: dict[str, Any] = {**counts, "total": sum(counts.values())}
     said = rules.warnings(tally, manifest, 0 if seen is None else len(seen) - outcome.seen)
+    said += rules.oddities(outcome.noticed)
     if outcome.quarantined:
         said.insert(
             0,

@@ -17,7 +17,7 @@ from components.data.manifest import Manifest
 from components.data.media import Media
 from components.data.reader import ROWS, Dataset, Fault, raws
 from components.parts import loading as parts
-from components.parts.contracts import Kind, Raw, decoded
+from components.parts.contracts import Findings, Kind, Noticing, Raw, decoded
 from components.validation import rules
 
 _FRAME_ROWS = 50_000
@@ -39,18 +39,15 @@ class Chunk:
     occurrence: list[int | None]
     readable: dict[str, list[str | None]]
     """Modality to one cell per row: empty if readable, else the reason; None where absent."""
+    noticed: dict[str, list[tuple[str, ...]]]
+    """Modality to what is odd about each row's value."""
 
 
 class Check(Protocol):
-    """Finds out which raw values of one modality can be used."""
+    """Finds out which raw values of one modality can be used, and which are odd."""
 
-    def faults(
-        self, raws: Sequence[Raw], map_: Callable[..., Iterable[Any]]
-    ) -> Mapping[int, BadInput]:
-        """Map the position of each unusable value to the reason.
-
-        ``map_`` is the ``map`` of a pool of threads.
-        """
+    def check(self, raws: Sequence[Raw], map_: Callable[..., Iterable[Any]]) -> Findings:
+        """Faults and notices; ``map_`` is the ``map`` of a pool of threads."""
         ...
 
 
@@ -60,12 +57,15 @@ class Decoding:
 
     kind: Kind
 
-    def faults(
-        self, raws: Sequence[Raw], map_: Callable[..., Iterable[Any]]
-    ) -> Mapping[int, BadInput]:
+    def check(self, raws: Sequence[Raw], map_: Callable[..., Iterable[Any]]) -> Findings:
         """See ``Check``."""
-        values = decoded(self.kind, raws, 1, map_)
-        return {row: value for row, value in enumerate(values) if isinstance(value, BadInput)}
+        found = Findings(faults={}, notices={})
+        for row, value in enumerate(decoded(self.kind, raws, 1, map_)):
+            if isinstance(value, BadInput):
+                found.faults[row] = value
+            elif isinstance(self.kind, Noticing):
+                found.notices[row] = self.kind.notices(value)
+        return found
 
 
 def build_checks(
@@ -109,6 +109,7 @@ def read(
             splits = rules.splits_of(batch, manifest)
             given = given_labels(batch, manifest.target)
             labels = rules.visible_labels(given, splits, ids, seen)
+            readable, noticed = _checked(batch, manifest, media, checks, pool)
             yield Chunk(
                 first=first,
                 table=_shown(batch, labels, manifest),
@@ -117,7 +118,8 @@ def read(
                 splits=splits,
                 labels=labels,
                 occurrence=rules.occurrences(ids, before),
-                readable=_readable(batch, manifest, media, checks, pool),
+                readable=readable,
+                noticed=noticed,
             )
             first += batch.num_rows
             progress("checking records", first, dataset.rows)
@@ -135,26 +137,31 @@ def _shown(batch: pa.RecordBatch, labels: Sequence[Label | None], manifest: Mani
     return table.set_column(place, field, shown)
 
 
-def _readable(
+def _checked(
     batch: pa.RecordBatch,
     manifest: Manifest,
     media: Media | None,
     checks: Mapping[str, Check],
     pool: ThreadPoolExecutor,
-) -> dict[str, list[str | None]]:
+) -> tuple[dict[str, list[str | None]], dict[str, list[tuple[str, ...]]]]:
+    """For each modality whether each row is readable, and what is odd about it."""
     unfetched: list[Fault] = []
     result: dict[str, list[str | None]] = {}
+    odd: dict[str, list[tuple[str, ...]]] = {}
     for name, column in raws(batch, manifest, media, unfetched).items():
         at = [row for row, raw in enumerate(column) if raw is not None]
         given = [raw for raw in column if raw is not None]
         map_ = pool.map if name in manifest.media else map
-        faults = checks[name].faults(given, map_)
+        found = checks[name].check(given, map_)
         result[name] = [None if raw is None else "" for raw in column]
-        for position, fault in faults.items():
+        odd[name] = [()] * len(column)
+        for position, fault in found.faults.items():
             result[name][at[position]] = str(fault)
+        for position, notices in found.notices.items():
+            odd[name][at[position]] = notices
     for lost in unfetched:
         result[lost.modality][lost.row] = str(lost.error)
-    return result
+    return result, odd
 
 
 def joined(batches: Iterator[Chunk], uri: str) -> Iterator[Chunk]:
@@ -187,4 +194,5 @@ def _one(held: list[Chunk], uri: str) -> Chunk:
         table=table,
         **{name: flat(name) for name in ("ids", "groups", "splits", "labels", "occurrence")},
         readable={m: [v for c in held for v in c.readable[m]] for m in held[0].readable},
+        noticed={m: [v for c in held for v in c.noticed[m]] for m in held[0].noticed},
     )

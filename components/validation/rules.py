@@ -439,6 +439,25 @@ def _label_stops(tally: Tally, manifest: Manifest) -> dict[str, str]:
     return found
 
 
+def oddities(noticed: Mapping[tuple[str, str], Sequence[str]]) -> list[str]:
+    """Warnings about values that can be used and are seldom meant so.
+
+    >>> oddities({("speech", "silent"): ["r1", "r2"]})
+    ['speech is silent in 2 records (r1, r2); leave them out where that is not meant']
+
+    Args:
+        noticed: modality and what is odd about it, to the ids of the records.
+    """
+    said = []
+    for (modality, notice), ids in sorted(noticed.items()):
+        some = ", ".join(ids[:_MOST_NAMED]) + (", …" if len(ids) > _MOST_NAMED else "")
+        records = "1 record" if len(ids) == 1 else f"{len(ids):,} records"
+        said.append(
+            f"{modality} is {notice} in {records} ({some}); leave them out where that is not meant"
+        )
+    return said
+
+
 def warnings(tally: Tally, manifest: Manifest, unknown_visible: int) -> list[str]:
     """Warnings about the whole set, which stop no run."""
     said = []

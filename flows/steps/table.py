@@ -121,7 +121,7 @@ def steps_for(config: RunConfig, manifest: Manifest, base: Path | None = None) -
             inputs={"features": "encode", "train": "train", "evaluation": "evaluate"},
             config=_kept(config),
             chosen=(*views, *model),
-            libraries=_unique(*_TORCH, "bentoml", *bento.LIBRARIES),
+            libraries=_unique(*_TORCH, "bentoml", *bento.LIBRARIES, *_libraries(views, base)),
             code=bento.code_digest(),
             work=work.package,
         ),

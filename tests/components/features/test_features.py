@@ -21,9 +21,11 @@ from components.core.refs import digest_folder
 from components.features.cache import FeatureCache, PreviewCache, content_key
 from components.features.encode import encode
 from components.features.examine import Examiner
+from components.features.spec import build_modality
 from components.features.store import Features
 from components.parts.encoders.hashing import HashingEncoder
 from components.parts.kinds.image import ImageKind
+from tests.sounds import encoded, tone
 from tests.synthetic import CLASSES, COLUMNS, OPTIONS, modalities, records, write_features
 
 ROOT = Path(__file__).parents[3]
@@ -295,10 +297,21 @@ def test_a_medium_is_decoded_once_for_a_check_its_views_and_its_preview(tmp_path
     monkeypatch.setattr(ImageKind, "decode", lambda s, *a: seen.append(1) or once(s, *a))
     pictures = [v for v in records(40).raws["image"] if v is not None]
     modality = modalities(("image",))["image"]
-    assert not Examiner(modality, tmp_path).faults(pictures, map)
+    assert not Examiner(modality, tmp_path).check(pictures, map).faults
     found = Examiner(modality, tmp_path).examine(pictures)
     assert len(seen) == len(set(pictures))
     assert found.previews == pictures
+
+
+def test_what_is_odd_about_a_medium_is_told_whether_or_not_it_is_in_the_cache(tmp_path):
+    modality = build_modality("sound", "audio", {}, {"kind": "audio", "column": "sound"})
+    sounds = [tone(), encoded(np.zeros(800)), b"no sound", tone(300)]
+    told = [Examiner(modality, tmp_path).check(sounds, map) for _ in range(2)]
+    assert [list(found.faults) for found in told] == [[2], [2]]
+    assert [{r: n for r, n in found.notices.items() if n} for found in told] == [
+        {1: ("silent",)},
+        {1: ("silent",)},
+    ]
 
 
 def test_a_value_that_cannot_be_decoded_is_named_and_keeps_its_neighbours(tmp_path):

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -17,6 +18,7 @@ from components.core.refs import digest_folder
 from components.data.manifest import parse
 from components.validation.accept import main, validate
 from tests import datasets
+from tests.sounds import encoded, tone, wave
 
 ROOT = Path(__file__).parents[3]
 
@@ -152,6 +154,29 @@ def test_a_record_without_any_modality_is_put_aside(tmp_path: Path):
         datasets.write(tmp_path / "set", records, manifest=manifest), tmp_path / "out"
     )
     assert _failed(summary) == {"some modality": 1}
+
+
+def test_sounds_without_sound_and_clipped_ones_are_accepted_and_told(tmp_path: Path):
+    sounds = {f"s{i}": tone(200 + 10 * i) for i in range(12)}
+    sounds["s3"] = encoded(np.zeros(800))
+    sounds["s7"] = encoded(np.clip(3 * wave(300), -1, 1))
+    sounds["s9"] = b"RIFF"
+    splits = ["train", "val", "test"] * 4
+    columns = {"id": list(sounds), "split": splits, "label": list("aaabbb") * 2}
+    folder = tmp_path / "set"
+    folder.mkdir()
+    table = pa.table({**columns, "sound": pa.array(list(sounds.values()), pa.binary())})
+    pq.write_table(table, folder / "records.parquet")
+    (folder / "dataset.yaml").write_text(
+        "{id: id, target: {column: label, kind: single}, split: {column: split},"
+        " modalities: {sound: {kind: audio, column: sound}}}"
+    )
+    summary = _validate(folder, tmp_path / "out")
+    assert _failed(summary) == {"sound readable": 1}
+    assert [w for w in summary["warnings"] if "sound is" in w] == [
+        "sound is clipped in 1 record (s7); leave them out where that is not meant",
+        "sound is silent in 1 record (s3); leave them out where that is not meant",
+    ]
 
 
 def test_a_label_outside_the_classes_is_put_aside(tmp_path: Path):
