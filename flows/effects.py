@@ -3,15 +3,19 @@
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from components.config.run import RunConfig
+from components.core.errors import UserError
 from components.core.files import read_json
 from components.core.refs import Ref, digest_folder
+from components.features.spec import build_target, other_target
 from components.features.store import Features
-from components.registry.gate import ClassNames, Decision, Rows, decide, evidence_digest
+from components.registry.gate import Answers, Decision, Rows, decide, evidence_digest, terms
 from components.registry.mlflow_client import Store
 from components.registry.mlflow_runs import record_run
 from components.registry.promotion import Promotion
@@ -25,7 +29,15 @@ from serving import bentos
 
 def ready(session: Session) -> None:
     """Check before any work what the effects at its end will need."""
-    _promotion(session).ready()
+    promotion, manifest = _promotion(session), session.job.manifest
+    promotion.ready()
+    primary = build_target(manifest.target.kind, [], session.job.base).primary
+    terms(session.job.config.gate, primary)
+    if (champion := promotion.champion()) is None:
+        return
+    theirs = read_json(promotion.package_of(champion) / "model.json").get("target", "single")
+    if theirs != manifest.target.kind:
+        raise UserError(other_target(str(theirs), manifest.target.kind))
 
 
 def register(session: Session, packed: Ref, results: Ref) -> RegisteredVersion:
@@ -75,20 +87,18 @@ def gate(session: Session, challenger: RegisteredVersion, results: Ref) -> Decis
     job = session.job
     promotion = _promotion(session)
     champion = promotion.champion()
-    mine, theirs, terms = (
-        challenger.package_digest,
-        champion.package_digest if champion else None,
-        job.config.gate,
-    )
-    digest = evidence_digest(challenger=mine, champion=theirs, rows=results.digest, config=terms)
+    mine, theirs = challenger.package_digest, champion.package_digest if champion else None
+    features = Features.load(session.output("encode").path)
+    rule = terms(job.config.gate, features.target.primary)
+    digest = evidence_digest(challenger=mine, champion=theirs, rows=results.digest, config=rule)
     if (before := promotion.settled(challenger, digest)) is not None:
         return Decision(verdict=before.verdict, reasons=before.reasons, evidence_digest=digest)
     return decide(
-        _rows(session, results, champion),
+        _rows(session, results, champion, features),
         challenger=mine,
         champion=theirs,
         rows_digest=results.digest,
-        config=terms,
+        config=rule,
         looks=promotion.versions().history.looks(),
     )
 
@@ -108,15 +118,19 @@ def _promotion(session: Session) -> Promotion:
     return Promotion(session.job.home, session.job.config.name, session.job.say)
 
 
-def _rows(session: Session, results: Ref, champion: RegisteredVersion | None) -> Rows:
-    config = session.job.config
+def _rows(
+    session: Session, results: Ref, champion: RegisteredVersion | None, features: Features
+) -> Rows:
+    from components.evaluation import standing
+
     table = pq.read_table(results.path / "comparisons.parquet")
-    keep = np.array(table["split"].to_pylist()) == config.gate.split
-    answers = {c: np.array(table[c].to_pylist(), dtype=np.str_)[keep] for c in table.column_names}
-    theirs: ClassNames | None = None
+    table = table.filter(pc.equal(table["split"], session.job.config.gate.split))
+    answers = standing.comparable(table, features)
+    theirs: Answers | None = None
     if champion is not None:
-        known = _champion_answers(session, champion)
-        theirs = np.array([known.get(i, "") for i in answers["id"]], dtype=np.str_)
+        known = _champion_answers(session, champion, features)
+        blank = "" if answers["chosen"].ndim == 1 else np.zeros(answers["chosen"].shape[1:])
+        theirs = np.array([known.get(i, blank) for i in answers["id"].tolist()])
     return Rows(
         labels=answers["label"],
         challenger=answers["chosen"],
@@ -126,13 +140,12 @@ def _rows(session: Session, results: Ref, champion: RegisteredVersion | None) ->
     )
 
 
-def _champion_answers(session: Session, champion: RegisteredVersion) -> dict[str, str]:
+def _champion_answers(
+    session: Session, champion: RegisteredVersion, features: Features
+) -> dict[str, Any]:
     from components.evaluation import standing
 
-    features, package = (
-        Features.load(session.output("encode").path),
-        _promotion(session).package_of(champion),
-    )
+    package = _promotion(session).package_of(champion)
     if not standing.is_compatible(package, features):
         features = Features.load(_encoded_for(session, package).path)
     return standing.answers(package, features)

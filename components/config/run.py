@@ -105,7 +105,9 @@ class GateConfig(Strict):
     """The written decision between champion and challenger."""
 
     split: Literal["test", "val"] = "test"
-    metric: Literal["accuracy", "macro_f1"] = "accuracy"
+    metric: Literal["accuracy", "macro_f1", "macro_map", "recall@10"] | None = None
+    """By default the primary figure of the target: ``accuracy`` of one class, ``macro_map`` of sets
+    of classes; where nothing is predicted ``recall@10``, the mean over all directions of search."""
     alpha: Annotated[float, Field(gt=0, lt=1)] = 0.05
     margin: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """The challenger's gain must have a lower confidence limit above this."""

@@ -51,7 +51,7 @@ class HeldOut:
     Attributes:
         features: the encoded data set.
         rows: ``(n,)`` their rows in it.
-        labels: ``(n,)`` class numbers, -1 where unknown.
+        labels: coded labels ``(n, …)``.
         test: ``(n,)`` whether a record is of the test split, else of the validation split.
         present: ``(n, modalities)``.
         majority: coded answers ``(n, …)`` made from the visible training labels alone.
@@ -59,7 +59,7 @@ class HeldOut:
 
     features: Features
     rows: Rows
-    labels: NDArray[np.int64]
+    labels: NDArray[Any]
     test: NDArray[np.bool_]
     present: NDArray[np.bool_]
     majority: NDArray[Any]
@@ -201,27 +201,27 @@ def with_all_present(answers: Sequence[SubsetAnswers], held_out: HeldOut) -> NDA
 
 
 class Predictions:
-    """Answers ``(n,)`` of models on all held-out records; models with equal weights are run once.
+    """Answers ``(n, …)`` of models on all held-out records; equal weights are run once.
 
     Args:
         held_out: the records.
-        known: model folder to its class numbers ``(n,)``, where they are already known.
+        known: model folder to its answers ``(n, …)``, where they are already known.
     """
 
-    def __init__(self, held_out: HeldOut, known: Mapping[Path, NDArray[np.int64]]) -> None:
+    def __init__(self, held_out: HeldOut, known: Mapping[Path, NDArray[Any]]) -> None:
         self._held_out = held_out
         self._known = {_weights(folder): predicted for folder, predicted in known.items()}
 
-    def of(self, folder: Path) -> NDArray[np.int64]:
-        """Class numbers ``(n,)``; the majority class without any of the model's modalities."""
+    def of(self, folder: Path) -> NDArray[Any]:
+        """Answers ``(n, …)``; the baseline's without any of the model's modalities."""
         key = _weights(folder)
         if key not in self._known:
             model = models.load(folder)
             logits = infer_rows(model, self._held_out.features, self._held_out.rows).logits
             target, blank = self._held_out.features.target, np.isnan(logits).any(axis=1)
-            predicted = target.decide(logits)
-            predicted[blank] = self._held_out.majority[blank]
-            self._known[key] = predicted
+            found = target.answers(target.probabilities(logits))
+            found[blank] = self._held_out.majority[blank]
+            self._known[key] = found
         return self._known[key]
 
 

@@ -1,9 +1,9 @@
 """The step that measures a run: answers, figures, comparisons and the report."""
 
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
@@ -23,14 +23,16 @@ from components.evaluation.answers import (
     subset_answers,
     with_all_present,
 )
-from components.evaluation.comparison import paired_bootstrap
+from components.evaluation.comparison import Metric, paired_bootstrap
+from components.evaluation.per_class import per_class
 from components.evaluation.retrieval import every_pair
+from components.evaluation.standing import searched
 from components.features.store import Features
 from components.model import network as models
 from components.model.calibration import expected_calibration_error
 from components.model.inference import Inference
 
-Classes = NDArray[np.int64]
+Classes = NDArray[Any]
 _STAGES = 6
 
 
@@ -57,7 +59,7 @@ def evaluate(
         accepted: output of validate.
         evaluation: resamples, seed, size of the retrieval figures.
         out: an empty folder; takes ``calibration.json``, ``predictions.parquet``,
-            ``comparisons.parquet``, ``metrics.json`` and ``report.html``.
+            ``comparisons.parquet``, ``thresholds.json``, ``metrics.json`` and ``report.html``.
         progress: called at each stage.
 
     Raises:
@@ -67,7 +69,8 @@ def evaluate(
 
     data = Features.load(features)
     held_out = HeldOut.of(data)
-    if not held_out.scored.any():
+    predicts = data.target.width > 0
+    if predicts and not held_out.scored.any():
         raise UserError(
             "no labelled record in the test split, so nothing can be measured;"
             " add labelled test records"
@@ -76,22 +79,29 @@ def evaluate(
     chosen = Encoded.of(models.load(train / "model"), held_out)
     answers = subset_answers(chosen, held_out)
     probabilities = with_all_present(answers, held_out)
+    held_out = _with_thresholds(held_out, probabilities)
     progress("teacher, student and baselines", 1, _STAGES)
-    compared = _compared(
-        held_out,
-        data.target.decide(probabilities),
-        teacher=teacher,
-        train=train,
-        baselines=baselines,
+    vectors = chosen.infer()
+    compared = (
+        _compared(
+            held_out,
+            data.target.answers(probabilities),
+            teacher=teacher,
+            train=train,
+            baselines=baselines,
+        )
+        if predicts
+        else dict(zip(("chosen", "majority"), searched(held_out, vectors), strict=True))
     )
     progress("search", 2, _STAGES)
     test = np.flatnonzero(held_out.test)
-    vectors = chosen.infer(test)
-    searched = _retrieval(held_out, test, vectors, evaluation)
+    vectors = vectors.of(test)
+    found_by_search = _retrieval(held_out, test, vectors, evaluation)
     progress("intervals", 3, _STAGES)
     found = _metrics(held_out, answers, probabilities, compared, evaluation)
     found |= {
-        "retrieval": searched,
+        "retrieval": found_by_search,
+        "recall@10": _mean(r["recall@10"] for r in found_by_search.values()),
         "label_budget": read_json(accepted / "summary.json")["label_budget"],
     }
     found |= {
@@ -101,6 +111,8 @@ def evaluate(
     metrics = m.Metrics.model_validate(found)
     progress("tables", 4, _STAGES)
     write_json(out / "calibration.json", {a.key: a.temperature for a in answers})
+    if (thresholds := held_out.features.target.thresholds) is not None:
+        write_json(out / "thresholds.json", dict(zip(data.classes, thresholds, strict=True)))
     pq.write_table(_prediction_table(held_out, answers), out / "predictions.parquet")
     pq.write_table(_comparison_table(held_out, compared), out / "comparisons.parquet")
     write_json(out / "metrics.json", metrics.model_dump(mode="json"))
@@ -116,6 +128,19 @@ def evaluate(
         accepted=accepted,
     )
     progress("report", _STAGES, _STAGES)
+
+
+def _with_thresholds(held_out: HeldOut, probabilities: NDArray[np.float32]) -> HeldOut:
+    """The same records, whose target decides by thresholds fitted on the half that tunes."""
+    target, tuned = held_out.features.target, held_out.tuned
+    thresholds = target.fit_thresholds(probabilities[tuned], held_out.labels[tuned])
+    features = replace(held_out.features, target=target.with_thresholds(thresholds))
+    return replace(held_out, features=features)
+
+
+def _mean(values: Iterable[float]) -> float:
+    known = [value for value in values if not np.isnan(value)]
+    return float(np.mean(known)) if known else float("nan")
 
 
 def _compared(
@@ -139,7 +164,7 @@ def _compared(
         best = max(
             singles,
             key=lambda name: (
-                target.metrics(held_out.labels[val], singles[name][val])["accuracy"]
+                target.metrics(held_out.labels[val], singles[name][val])[str(target.primary)]
                 if val.any()
                 else 0.0
             ),
@@ -185,7 +210,8 @@ def _metrics(
     evaluation: EvaluationConfig,
 ) -> dict[str, Any]:
     """All figures except those of search and those read from earlier steps."""
-    metrics = held_out.features.target.metrics
+    target = held_out.features.target
+    metrics, primary = target.metrics, target.primary
     rows = held_out.scored
     labels = held_out.labels[rows]
     single = next(
@@ -202,30 +228,36 @@ def _metrics(
     complete = rows & held_out.present.all(axis=1)
 
     def interval(a: str, b: str, rows: NDArray[np.bool_] = rows) -> dict[str, float | int] | None:
-        if b not in compared or not rows.any():
+        if b not in compared or primary is None or not rows.any():
             return None
         found = asdict(
             paired_bootstrap(
                 held_out.labels[rows],
                 compared[a][rows],
                 compared[b][rows],
+                metric=cast(Metric, primary),
                 resamples=evaluation.resamples,
                 seed=evaluation.seed,
             )
         )
         return {**found, "n": int(rows.sum())}
 
+    def of(name: str) -> dict[str, float] | None:
+        return metrics(labels, compared[name][rows]) if name in compared else None
+
     return {
+        "primary": primary,
         **metrics(labels, compared["chosen"][rows]),
-        "ece": expected_calibration_error(probabilities[rows], labels),
+        "ece": expected_calibration_error(*target.cells(probabilities[rows], labels)),
         "n": len(labels),
         "by_subset": {answer.key: _subset(held_out, answer) for answer in answers},
-        "supervised_only": metrics(labels, compared["supervised_only"][rows]),
-        "student": metrics(labels, compared["student"][rows]),
+        "supervised_only": of("supervised_only") or {},
+        "student": of("student") or {},
         "best_single": None if best is None else {"name": best, **singles[best]},
         "singles": singles,
-        "concat": metrics(labels, compared["concat"][rows]) if "concat" in compared else None,
-        "majority": {"accuracy": metrics(labels, compared["majority"][rows])["accuracy"]},
+        "concat": of("concat"),
+        "majority": {primary: (of("majority") or {})[primary]} if primary is not None else {},
+        "by_class": per_class(labels, probabilities[rows], target),
         "intervals": {
             "fused_minus_best_single": interval("chosen", "best_single"),
             "fused_minus_best_single_complete": interval("chosen", "best_single", complete),
@@ -236,23 +268,23 @@ def _metrics(
 
 
 def _single(held_out: HeldOut, name: str, predicted: Classes) -> dict[str, Any]:
-    metrics = held_out.features.target.metrics
+    metrics, primary = held_out.features.target.metrics, held_out.features.target.primary
     rows = held_out.scored
     has = held_out.present[:, held_out.features.names.index(name.removeprefix("only-"))] & rows
     return {
         **metrics(held_out.labels[rows], predicted[rows]),
-        "accuracy_where_present": metrics(held_out.labels[has], predicted[has])["accuracy"],
+        f"{primary}_where_present": metrics(held_out.labels[has], predicted[has])[str(primary)],
         "n": int(has.sum()),
     }
 
 
 def _subset(held_out: HeldOut, answer: SubsetAnswers) -> dict[str, Any]:
-    metrics = held_out.features.target.metrics
+    target = held_out.features.target
     keep = held_out.scored[answer.at]
     labels, p = held_out.labels[answer.at][keep], answer.probabilities[keep]
     return {
-        **metrics(labels, held_out.features.target.decide(p)),
-        "ece": expected_calibration_error(p, labels),
+        **target.metrics(labels, target.answers(p)),
+        "ece": expected_calibration_error(*target.cells(p, labels)),
         "n": len(labels),
     }
 
@@ -276,7 +308,7 @@ def _prediction_table(held_out: HeldOut, answers: list[SubsetAnswers]) -> pa.Tab
                         held_out, held_out.features.target.decide(answer.probabilities)
                     ),
                     "confidence": pa.array(
-                        answer.probabilities.max(axis=1) if n else [], pa.float32()
+                        answer.probabilities.max(axis=1) if n and k else [None] * n, pa.float32()
                     ),
                     "probabilities": pa.ListArray.from_arrays(
                         np.arange(n + 1, dtype=np.int32) * k, flat
@@ -289,14 +321,25 @@ def _prediction_table(held_out: HeldOut, answers: list[SubsetAnswers]) -> pa.Tab
 
 
 def _comparison_table(held_out: HeldOut, compared: Mapping[str, Classes]) -> pa.Table:
-    """``id``, ``split``, ``label`` and each model's answers, for labelled held-out records."""
-    at = np.flatnonzero(held_out.labels >= 0)
+    """``id``, ``split``, ``label`` and each model's answers, for labelled held-out records.
+
+    Where nothing is predicted: for test records, the hits of their searches and those of chance.
+    """
+    target = held_out.features.target
+    at = np.flatnonzero(target.labelled(held_out.labels) if target.width else held_out.test)
     return pa.table(
         {
             **_who(held_out, at),
-            **{name: _named(held_out, answers[at]) for name, answers in compared.items()},
+            **{name: _told(held_out, answers[at]) for name, answers in compared.items()},
         }
     )
+
+
+def _told(held_out: HeldOut, answers: NDArray[Any]) -> pa.Array:
+    """Predicted classes as names, probabilities and hits as numbers."""
+    if answers.ndim == 1:
+        return _named(held_out, answers)
+    return pa.array(answers.tolist(), pa.list_(pa.float32()))
 
 
 def _who(held_out: HeldOut, at: NDArray[np.int64]) -> dict[str, pa.Array]:
@@ -310,4 +353,6 @@ def _who(held_out: HeldOut, at: NDArray[np.int64]) -> dict[str, pa.Array]:
 
 def _named(held_out: HeldOut, labels: NDArray[Any]) -> pa.Array:
     """Labels as people read them; null without one."""
-    return pa.array(held_out.features.target.decode(labels), pa.string())
+    sets = labels.ndim > 1 and labels.shape[1] > 0
+    kind = pa.list_(pa.string()) if sets else pa.string()
+    return pa.array(held_out.features.target.decode(labels), kind)

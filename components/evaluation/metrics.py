@@ -21,10 +21,17 @@ class _Figures(BaseModel):
 
 
 class Classification(_Figures):
-    """How often a model is right on all test records."""
+    """How good a model is on all labelled test records; null what its target does not measure."""
 
-    accuracy: Figure
-    macro_f1: Figure
+    accuracy: Figure = Field(default=None, description="share of right answers; one class")
+    macro_map: Figure = Field(default=None, description="mean average precision; sets of classes")
+    macro_f1: Figure = None
+    micro_f1: Figure = Field(default=None, description="of all decisions; sets of classes")
+
+    def figure(self, name: str | None) -> float | None:
+        """A figure by name, as a target calls its primary one; None without a name."""
+        found: float | None = None if name is None else getattr(self, name)
+        return found
 
 
 class SubsetFigures(Classification):
@@ -50,7 +57,8 @@ class RetrievalFigures(_Figures):
 class SingleFigures(Classification):
     """A model of one modality; records without it get the majority class of the training labels."""
 
-    accuracy_where_present: Figure
+    accuracy_where_present: Figure = None
+    macro_map_where_present: Figure = None
     n: int = Field(description="records that have the modality")
 
 
@@ -60,10 +68,22 @@ class NamedSingle(SingleFigures):
     name: str
 
 
-class Accuracy(_Figures):
-    """How often the majority class is right."""
+class Majority(_Figures):
+    """How good answers are that are made from the shares of the classes alone."""
 
-    accuracy: Figure
+    accuracy: Figure = None
+    macro_map: Figure = None
+
+
+class ClassFigures(_Figures):
+    """One class of a target with sets of classes."""
+
+    n: int = Field(description="test records that have the class")
+    average_precision: Figure
+    threshold: float = Field(description="least probability at which the class is given")
+    precision: Figure
+    recall: Figure
+    f1: Figure
 
 
 class LabelBudget(_Figures):
@@ -72,10 +92,13 @@ class LabelBudget(_Figures):
     train: int
     val: int
     total: int
+    by_class: dict[str, dict[str, int]] | None = Field(
+        default=None, description="records with each class, of a target with sets of classes"
+    )
 
 
 class IntervalFigures(_Figures):
-    """A difference of accuracies on the same records, with its 95% paired bootstrap interval."""
+    """A difference of primary figures on the same records, with its paired bootstrap interval."""
 
     difference: Figure
     low: Figure
@@ -100,6 +123,9 @@ class Intervals(_Figures):
 class Metrics(Classification):
     """The figures of one run."""
 
+    primary: str | None = Field(
+        default="accuracy", description="the figure that decides; null where nothing is predicted"
+    )
     ece: Figure = Field(description="expected calibration error, 15 bins")
     n: int = Field(description="labelled test records")
     by_subset: dict[str, SubsetFigures] = Field(description="keys like `image+text`")
@@ -113,7 +139,13 @@ class Metrics(Classification):
     concat: Classification | None = Field(
         description="plain concatenation; null where it is the chosen fusion"
     )
-    majority: Accuracy
+    majority: Majority
+    by_class: dict[str, ClassFigures] | None = Field(
+        default=None, description="of a target with sets of classes"
+    )
+    recall_10: Figure = Field(
+        default=None, alias="recall@10", description="mean over all directions of search"
+    )
     label_budget: LabelBudget
     intervals: Intervals
     selection: dict[str, Any]

@@ -17,13 +17,20 @@ from components.core.files import read_json, write_atomically
 from components.evaluation import charts
 from components.evaluation.answers import HeldOut
 from components.evaluation.classification import confusion, wilson
-from components.evaluation.metrics import Metrics
+from components.evaluation.metrics import Classification, Metrics
 from components.features.store import Features
 from components.model.calibration import reliability
 from components.model.inference import Inference
 from components.model.subsets import ignored, subset_key
 from components.parts import loading as parts
 
+FIGURES = {
+    "accuracy": "Accuracy",
+    "macro_map": "Macro mAP",
+    "macro_f1": "Macro-F1",
+    "micro_f1": "Micro-F1",
+}
+"""Figures as people read them, in the order of tables."""
 _QUERIES, _RESULTS, _SAMPLES, _CONFUSIONS = 4, 6, 12, 10
 _NONE, _MINUS = "\u2013", "\u2212"  # en dash and minus sign, as printed
 
@@ -49,13 +56,13 @@ class Gallery:
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One model in the comparison."""
+    """One model in the comparison: its primary figure, perhaps with an interval, and others."""
 
     name: str
-    accuracy: float | None
-    low: float
-    high: float
-    macro_f1: float | None
+    primary: float | None
+    low: float | None
+    high: float | None
+    others: list[float | None]
     note: str = ""
     chosen: bool = False
 
@@ -121,24 +128,22 @@ def write_report(
     """
     features, rows = held_out.features, held_out.scored
     previews = Previews(features=features)
-    labels, predicted = held_out.labels[rows], features.target.decide(probabilities[rows])
-    counts = confusion(labels, predicted, len(features.classes))
-    occurring = np.flatnonzero(counts.sum(axis=0) + counts.sum(axis=1))
-    shown = charts.largest_classes(
-        counts[np.ix_(occurring, occurring)], [features.classes[i] for i in occurring]
-    )
+    labels = held_out.labels[rows]
     intervals = {
         f"chosen {_MINUS} best single": metrics.intervals.fused_minus_best_single,
         "the same, complete records": metrics.intervals.fused_minus_best_single_complete,
         f"chosen {_MINUS} plain concat": metrics.intervals.fused_minus_concat,
         f"student {_MINUS} supervised only": metrics.intervals.student_minus_supervised_only,
     }
-    subsets = {key: value.accuracy for key, value in metrics.by_subset.items()}
+    subsets = {key: value.figure(metrics.primary) for key, value in metrics.by_subset.items()}
+    cells = features.target.cells(probabilities[rows], labels)
     html = (
         _environment()
         .get_template("report.html.j2")
         .render(
             m=metrics,
+            figure_names=FIGURES,
+            figures=figure_names(metrics),
             names=features.names,
             kinds={name: spec.kind for name, spec in features.specs.items()},
             classes=len(features.classes),
@@ -150,17 +155,35 @@ def write_report(
             any_interval=any(intervals.values()),
             ignored=ignored(subsets, features.names),
             galleries=_galleries(held_out, test, vectors, previews),
-            reliability=charts.reliability_diagram(
-                reliability(probabilities[rows], labels), metrics.ece
-            ),
-            confusion=charts.confusion_heat_map(*shown),
-            confusions=_confusions(counts, features.classes),
-            per_class=_per_class(counts, features.classes),
+            reliability=charts.reliability_diagram(reliability(*cells), metrics.ece),
             pseudo=_pseudo(pseudo, features, previews),
+            classes_by_figure=sorted(
+                (metrics.by_class or {}).items(),
+                key=lambda item: (item[1].average_precision or 0.0, item[0]),
+            ),
             summary=read_json(accepted / "summary.json"),
+            **_mistakes(features, labels, probabilities[rows]),
         )
     )
     write_atomically(path, html)
+
+
+def _mistakes(
+    features: Features, labels: NDArray[Any], probabilities: NDArray[np.float32]
+) -> dict[str, Any]:
+    """What classes are mixed up; nothing where a record has a set of classes or none."""
+    if labels.ndim > 1:
+        return {"confusion": None, "confusions": [], "per_class": []}
+    counts = confusion(labels, features.target.decide(probabilities), len(features.classes))
+    occurring = np.flatnonzero(counts.sum(axis=0) + counts.sum(axis=1))
+    shown = charts.largest_classes(
+        counts[np.ix_(occurring, occurring)], [features.classes[i] for i in occurring]
+    )
+    return {
+        "confusion": charts.confusion_heat_map(*shown),
+        "confusions": _confusions(counts, features.classes),
+        "per_class": _per_class(counts, features.classes),
+    }
 
 
 def medium(data: bytes, media_type: str, name: str) -> Markup:
@@ -174,64 +197,46 @@ def medium(data: bytes, media_type: str, name: str) -> Markup:
     return Markup('<span class="none">medium</span>')
 
 
+def figure_names(metrics: Metrics) -> list[str]:
+    """The figures of the target that was measured, the primary one first."""
+    given = [name for name in FIGURES if metrics.figure(name) is not None]
+    return sorted(given, key=lambda name: name != metrics.primary)
+
+
 def model_rows(metrics: Metrics) -> list[Row]:
-    """The comparison table, the chosen model first, each accuracy with its Wilson interval."""
+    """The comparison table, the chosen model first; accuracies have their Wilson interval."""
+    if metrics.primary is None:
+        return []
     kept = str(metrics.selection.get("kept", "student"))
-    chosen = Row(
-        **_share(metrics.accuracy, metrics.n),
-        name="Chosen model",
-        macro_f1=metrics.macro_f1,
-        note=kept,
-        chosen=True,
-    )
     rows = [
-        chosen,
-        Row(
-            **_share(metrics.student.accuracy, metrics.n),
-            name="Student",
-            macro_f1=metrics.student.macro_f1,
-            note="with pseudo-labels",
-        ),
-        Row(
-            **_share(metrics.supervised_only.accuracy, metrics.n),
-            name="Teacher",
-            macro_f1=metrics.supervised_only.macro_f1,
-            note="supervised only",
-        ),
+        _row(metrics, metrics, "Chosen model", kept, chosen=True),
+        _row(metrics, metrics.student, "Student", "with pseudo-labels"),
+        _row(metrics, metrics.supervised_only, "Teacher", "supervised only"),
     ]
     if metrics.concat:
-        rows.append(
-            Row(
-                **_share(metrics.concat.accuracy, metrics.n),
-                name="Plain concat",
-                macro_f1=metrics.concat.macro_f1,
-            )
-        )
+        rows.append(_row(metrics, metrics.concat, "Plain concat"))
     for name, single in sorted(metrics.singles.items()):
         best = metrics.best_single is not None and metrics.best_single.name == name
-        where = (
-            ""
-            if single.accuracy_where_present is None
-            else f"{single.accuracy_where_present:.1%} of the {single.n:,} with it"
-        )
+        present = getattr(single, f"{metrics.primary}_where_present")
+        where = "" if present is None else f"{present:.1%} of the {single.n:,} with it"
         note = "; ".join(filter(None, ["best single on validation" if best else "", where]))
-        rows.append(
-            Row(
-                **_share(single.accuracy, metrics.n),
-                name=f"Only {name}",
-                macro_f1=single.macro_f1,
-                note=note,
-            )
-        )
-    rows.append(
-        Row(**_share(metrics.majority.accuracy, metrics.n), name="Majority class", macro_f1=None)
-    )
-    return rows
+        rows.append(_row(metrics, single, f"Only {name}", note))
+    majority = Classification.model_validate(metrics.majority.model_dump())
+    name = "Majority class" if metrics.primary == "accuracy" else "Shares of the classes"
+    return [*rows, _row(metrics, majority, name)]
 
 
-def _share(accuracy: float | None, n: int) -> dict[str, Any]:
-    low, high = wilson(round((accuracy or 0.0) * n), n)
-    return {"accuracy": accuracy, "low": low, "high": high}
+def _row(
+    metrics: Metrics, of: Classification, name: str, note: str = "", *, chosen: bool = False
+) -> Row:
+    primary, *others = figure_names(metrics) or [str(metrics.primary)]
+    value, low, high = of.figure(primary), None, None
+    if primary == "accuracy":
+        low, high = wilson(round((value or 0.0) * metrics.n), metrics.n)
+    return Row(
+        name=name, primary=value, low=low, high=high, note=note, chosen=chosen,
+        others=[of.figure(other) for other in others],
+    )  # fmt: skip
 
 
 def _environment() -> Environment:
@@ -310,7 +315,7 @@ def _tile(
     query: int | None = None,
     score: float | None = None,
 ) -> Tile:
-    caption = features.target.decode(features.labels[[row]])[0] or "no label"
+    caption = told(features.target.decode(features.labels[[row]])[0]) or "no label"
     hit = None if query is None else features.groups[row] == features.groups[query]
     note = features.ids[row] if score is None else f"{score:.2f}"
     return Tile(
@@ -333,7 +338,8 @@ def _pseudo(pseudo: Path, features: Features, previews: Previews) -> dict[str, A
             at[np.linspace(0, len(at) - 1, min(_SAMPLES, len(at))).astype(int)] if len(at) else at
         )
         tiles, taken = [], table.take(sample)
-        names = features.target.decode(np.array(taken["label"].to_pylist(), dtype=np.int64))
+        coded = np.array(taken["label"].to_pylist(), dtype=np.int64)
+        names = features.target.decode(coded.reshape(len(taken), *features.labels.shape[1:]))
         for record, label in zip(taken.to_pylist(), names, strict=True):
             body = previews.best(row_of[record["id"]], order)
             detail = (
@@ -343,7 +349,7 @@ def _pseudo(pseudo: Path, features: Features, previews: Previews) -> dict[str, A
             tiles.append(
                 Tile(
                     body=body,
-                    caption=_cut(label or _NONE, 40),
+                    caption=_cut(told(label) or _NONE, 40),
                     note=_cut(confidence + detail, 70),
                 )
             )
@@ -404,6 +410,17 @@ def _fields(value: str, most: int) -> Markup:
     return Markup('<span class="words">{}</span>').format(
         Markup("<br>").join(lines) if lines else escape(_NONE)
     )
+
+
+def told(label: str | list[str] | None) -> str:
+    """A label for people: its class or classes; empty without one.
+
+    >>> told(["love", "war"]), told([]), told(None)
+    ('love, war', 'none of the classes', '')
+    """
+    if isinstance(label, list):
+        return ", ".join(label) or "none of the classes"
+    return label or ""
 
 
 def _cut(words: str, most: int) -> str:

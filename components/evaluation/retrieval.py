@@ -121,3 +121,47 @@ def every_pair(
                     embeddings[source][q], embeddings[target][g], codes[q], codes[g]
                 )
     return found
+
+
+def hits(
+    embeddings: Mapping[str, NDArray[np.float32]],
+    present: Mapping[str, NDArray[np.bool_]],
+    groups: list[str],
+    cutoff: int = CUTOFFS[-1],
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Whether each record as a query finds its group, and how likely chance would.
+
+    Args:
+        embeddings: modality name to unit vectors ``(n, dim)``.
+        present: modality name to ``(n,)`` which records have it.
+        groups: group of each record.
+        cutoff: records that are looked at.
+
+    Returns:
+        Twice ``(n, directions)``, directions sorted as in `every_pair`: 1 for a hit among the first
+        ``cutoff`` and 0 for none; and the probability of a hit among as many records drawn at
+        random. NaN where the record is no query or has nothing to find.
+    """
+    codes = np.unique(np.asarray(groups, dtype=object).astype(str), return_inverse=True)[1].astype(
+        np.int64
+    )
+    names = sorted(embeddings)
+    pairs = [(a, b) for a in names for b in names if a != b]
+    found = np.full((len(groups), len(pairs)), np.nan, dtype=np.float32)
+    chance = found.copy()
+    for column, (source, target) in enumerate(pairs):
+        q, g = np.flatnonzero(present[source]), np.flatnonzero(present[target])
+        ranks = first_hits(embeddings[source][q], embeddings[target][g], codes[q], codes[g])
+        asked = ranks > 0
+        found[q[asked], column] = ranks[asked] <= cutoff
+        own = np.bincount(codes[g], minlength=codes.max(initial=0) + 1)[codes[q[asked]]]
+        chance[q[asked], column] = _by_chance(len(g), own, cutoff)
+    return found, chance
+
+
+def _by_chance(gallery: int, own: NDArray[np.int64], cutoff: int) -> NDArray[np.float64]:
+    """Probability that ``cutoff`` of ``gallery`` records hold one of ``own (q,)`` records."""
+    misses = np.ones(len(own))
+    for drawn in range(min(cutoff, gallery)):
+        misses *= np.maximum(gallery - own - drawn, 0) / (gallery - drawn)
+    return 1 - misses

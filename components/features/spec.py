@@ -242,6 +242,14 @@ def build_target(kind: str, classes: Sequence[str], base: Path | None = None) ->
     return target
 
 
+def other_target(theirs: str, ours: str) -> str:
+    """The message where a version predicts something else than the data set asks for."""
+    return (
+        f"the version to compare with predicts {theirs!r}, and the data set's `target.kind` is "
+        f"{ours!r}: these cannot be compared; give the new model another `name`"
+    )
+
+
 def _decoding(
     kind: str, version: int, base: Path | None, shaping: Mapping[str, Any] | None = None
 ) -> str:

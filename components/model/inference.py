@@ -29,6 +29,15 @@ class Inference:
     embeddings: dict[str, NDArray[np.float32]]
     fused: NDArray[np.float32]
 
+    def of(self, rows: NDArray[np.int64]) -> "Inference":
+        """The outputs of some of the records."""
+        return Inference(
+            logits=self.logits[rows],
+            modality_logits={name: x[rows] for name, x in self.modality_logits.items()},
+            embeddings={name: x[rows] for name, x in self.embeddings.items()},
+            fused=self.fused[rows],
+        )
+
 
 def infer(
     model: Model,

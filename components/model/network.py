@@ -69,9 +69,9 @@ class Model(nn.Module):
         )
         self.fusion = fusion
         self.dropout = nn.Dropout(config.dropout)
-        self.head = nn.Linear(config.dim, target.width)
+        self.head = _head(config.dim, target.width)
         self.modality_heads = nn.ModuleDict(
-            {name: nn.Linear(config.dim, target.width) for name in self.names}
+            {name: _head(config.dim, target.width) for name in self.names}
         )
 
     @property
@@ -108,7 +108,8 @@ class Model(nn.Module):
             )
             for column, name in enumerate(self.names)
         }
-        fused = self.fusion(seen, visible)
+        # Without classes nothing teaches the fusion: the mean of what is aligned is the vector.
+        fused = self.fusion(seen, visible) if self.target.width else _mean(embeddings, visible)
         return ModelOutput(
             logits=self.head(fused),
             modality_logits=modality_logits,
@@ -149,6 +150,24 @@ class Model(nn.Module):
             x.new_zeros(len(present), x.shape[1]).index_copy(0, rows, x) for x in found
         )
         return part, embedding, logits
+
+
+def _head(dim: int, width: int) -> nn.Linear:
+    """A linear map to logits; torch warns where it shall initialise none."""
+    if width:
+        return nn.Linear(dim, width)
+    with torch.device("meta"):
+        empty = nn.Linear(dim, 1)
+    empty.out_features = 0
+    empty.weight, empty.bias = nn.Parameter(torch.empty(0, dim)), nn.Parameter(torch.empty(0))
+    return empty
+
+
+def _mean(embeddings: Mapping[str, Tensor], visible: Tensor) -> Tensor:
+    """Mean ``(batch, dim)`` of the visible unit vectors, modalities sorted by name."""
+    vectors = torch.stack([embeddings[name] for name in sorted(embeddings)], dim=1)
+    shown = visible[:, :, None].to(vectors.dtype)
+    return (vectors * shown).sum(dim=1) / shown.sum(dim=1).clamp_min(1)
 
 
 def build(

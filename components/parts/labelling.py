@@ -28,7 +28,8 @@ class PseudoLabels:
     """One answer for each record.
 
     Attributes:
-        labels: class number ``(n,)``.
+        labels: class number ``(n,)``; of sets ``(n, classes)`` with 1, 0, and -1 for a class that
+            is neither given nor denied.
         confidence: ``(n,)``, 0 to 1; the weight that an accepted one gets in training.
         accepted: ``(n,)`` bool.
         sources: for each record what supports its label: ``fused`` and names of modalities.
@@ -60,7 +61,7 @@ class Labeller(Protocol):
             pool: the records without a visible label.
             validation: labelled validation records, on which a labeller may tune itself; they
                 are others than those that will choose between teacher and student.
-            labels: their classes ``(n,)``.
+            labels: their coded labels ``(n, …)``.
             prior: ``(classes,)`` share of each class among the labels that the teacher learned
                 from.
         """

@@ -1,8 +1,8 @@
 """The format of a model package: the names of its files, and the check of them against its list.
 
 Besides the files of a model folder (`components.model.network`) a package holds
-``calibration.json``, ``metrics.json``, ``config.yaml``, ``card.md``, the folder ``index`` and
-``files.json``, which lists every other file with its digest.
+``calibration.json``, perhaps ``thresholds.json``, ``metrics.json``, ``config.yaml``, ``card.md``,
+the folder ``index`` and ``files.json``, which lists every other file with its digest.
 """
 
 from pathlib import Path
@@ -12,6 +12,8 @@ from components.core.refs import digest_file, digest_listing, file_digests
 from components.model.listing import FILES, check_code, check_file, read_files
 
 CALIBRATION, METRICS, CONFIG, CARD = "calibration.json", "metrics.json", "config.yaml", "card.md"
+THRESHOLDS = "thresholds.json"
+"""Class to the least probability at which it is given, of a target with sets of classes."""
 INDEX = "index"
 RECORDS, PRESENT, PREVIEWS = "ids.parquet", "present.npy", "previews.parquet"
 """Files in the folder ``index``; each has one row for each record, in the same order."""

@@ -29,6 +29,7 @@ from components.prediction.format import (
     PREVIEW_ROWS,
     PREVIEWS,
     RECORDS,
+    THRESHOLDS,
     digests,
 )
 from components.prediction.indexes import build_index, indexed, write_indexes
@@ -57,7 +58,12 @@ def package(
     """
     folder = out / "package"
     shutil.copytree(train / "model", folder)
-    for name in (CALIBRATION, METRICS):
+    measured = (
+        CALIBRATION,
+        METRICS,
+        *([THRESHOLDS] if (evaluation / THRESHOLDS).is_file() else []),
+    )
+    for name in measured:
         shutil.copyfile(evaluation / name, folder / name)
     write_atomically(
         folder / CONFIG,

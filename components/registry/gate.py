@@ -11,8 +11,9 @@ With a champion:
 
 Without one, the question is whether the version may be served at all:
 
-- It must beat the majority class of the visible training labels: ``low > 0`` (``high <= 0``:
-  ``keep``; else ``inconclusive``).
+- It must beat the majority class of the visible training labels, or where a record has a set of
+  classes their shares, or where nothing is predicted a search by chance: ``low > 0``
+  (``high <= 0``: ``keep``; else ``inconclusive``).
 - With several modalities it must not be below the best single one: ``d >= 0``. This is a point
   estimate, not a confidence limit: no user loses anything, and where the modalities carry the same
   information, requiring a proven gain would leave users without a model. ``high < 0`` is ``keep``;
@@ -20,13 +21,19 @@ Without one, the question is whether the version may be served at all:
 
 A bootstrap of few rows is overconfident. So ``promote`` needs enough rows on which exactly one of
 the two is right for the exact McNemar test to be able to reject at all:
-``2 * 0.5 ** rows <= alpha`` (6 rows at .05).
+``2 * 0.5 ** rows <= alpha`` (6 rows at .05). Of probabilities and searches those rows count on
+which one of the two is the better, and the test is the sign test, as McNemar's is of right and
+wrong.
+
+The metric is the target's own where the configuration names none: accuracy for one class, mean
+average precision for sets of classes, and where nothing is predicted recall@10, the mean over all
+directions of search.
 
 Source: paired bootstrap, Efron and Tibshirani 1993, chapter 13; McNemar 1947.
 """
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,23 +42,30 @@ from components.config.run import GateConfig
 from components.core.errors import UserError
 from components.core.refs import digest_json
 
+if TYPE_CHECKING:
+    from components.evaluation.comparison import Metric
+
 Verdict = Literal["promote", "keep", "inconclusive"]
-ClassNames = NDArray[np.str_]
-"""Class names ``(n,)``, one for each row."""
-_CHAMPION, _MAJORITY, _SINGLE = "champion", "majority class", "best single modality"
+Answers = NDArray[Any]
+"""Class names ``(n,)``, or what else the metric compares (``evaluation.comparison.Answers``)."""
+_CHAMPION, _SINGLE = "champion", "best single modality"
+_BASELINES: dict[str, str] = {"macro_map": "class shares", "recall@10": "search by chance"}
+"""What a first version must beat, by metric; else the majority class."""
+DEFAULT_METRIC: "Metric" = "recall@10"
+"""Of a target that has no primary figure."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rows:
     """True labels and predictions ``(n,)`` on the held-out rows of one split, in one order."""
 
-    labels: ClassNames
-    challenger: ClassNames
-    champion: ClassNames | None = None
+    labels: Answers
+    challenger: Answers
+    champion: Answers | None = None
     """``None`` where there is no champion."""
-    majority: ClassNames | None = None
+    majority: Answers | None = None
     """The most frequent visible training label, repeated; needed without a champion."""
-    best_single: ClassNames | None = None
+    best_single: Answers | None = None
     """Needed without a champion, where there are several modalities."""
 
 
@@ -63,6 +77,23 @@ class Decision:
     reasons: list[str] = field(default_factory=list)
     evidence: dict[str, Any] = field(default_factory=dict)
     evidence_digest: str
+
+
+def terms(config: GateConfig, primary: str | None) -> GateConfig:
+    """The gate's configuration with its metric: as given, else the target's primary figure.
+
+    Raises:
+        UserError: the metric that is given is of another target.
+    """
+    fitting = {"accuracy": ("accuracy", "macro_f1"), "macro_map": ("macro_map",)}
+    own = primary or DEFAULT_METRIC
+    allowed = fitting.get(own, (own,))
+    if config.metric is not None and config.metric not in allowed:
+        raise UserError(
+            f"gate.metric: got {config.metric}, wanted one that the data set's target has: "
+            f"{', '.join(allowed)}; or leave it out"
+        )
+    return config.model_copy(update={"metric": config.metric or own})
 
 
 def evidence_digest(*, challenger: str, champion: str | None, rows: str, config: GateConfig) -> str:
@@ -122,7 +153,7 @@ def decide(
         )
     verdicts = [
         _judge(opponent, predictions, rows, config, evidence["comparisons"])
-        for opponent, predictions in _opponents(rows, champion)
+        for opponent, predictions in _opponents(rows, champion, str(config.metric))
     ]
     order: tuple[Verdict, ...] = ("keep", "inconclusive", "promote")
     verdict = min((v for v, _ in verdicts), key=order.index)
@@ -130,25 +161,26 @@ def decide(
     return Decision(verdict=verdict, reasons=reasons, evidence=evidence, evidence_digest=digest)
 
 
-def _opponents(rows: Rows, champion: str | None) -> list[tuple[str, ClassNames]]:
+def _opponents(rows: Rows, champion: str | None, metric: str) -> list[tuple[str, Answers]]:
     if champion is not None:
         assert rows.champion is not None, "there is a champion: its predictions are needed"
         return [(_CHAMPION, rows.champion)]
     assert rows.majority is not None, "there is no champion: the majority class is needed"
     singles = [] if rows.best_single is None else [(_SINGLE, rows.best_single)]
-    return [(_MAJORITY, rows.majority), *singles]
+    return [(_BASELINES.get(metric, "majority class"), rows.majority), *singles]
 
 
 def _judge(
     opponent: str,
-    predictions: ClassNames,
+    predictions: Answers,
     rows: Rows,
     config: GateConfig,
     comparisons: dict[str, Any],
 ) -> tuple[Verdict, str]:
     """Compare with one opponent's predictions ``(n,)``, and note the figures in ``comparisons``."""
-    from components.evaluation.comparison import mcnemar, paired_bootstrap
+    from components.evaluation.comparison import figure, mcnemar, nearer, paired_bootstrap
 
+    assert config.metric is not None, "see `terms`"
     interval = paired_bootstrap(
         rows.labels,
         rows.challenger,
@@ -158,16 +190,17 @@ def _judge(
         alpha=config.alpha,
         seed=config.seed,
     )
-    right, other_right = rows.challenger == rows.labels, predictions == rows.labels
-    differing = int(np.sum(right != other_right))
+    better = nearer(rows.labels, rows.challenger, predictions, config.metric)
+    differing = int(np.sum(better != 0))
+    measured = "accuracy" if config.metric == "macro_f1" else config.metric
     comparisons[opponent] = {
         "difference": interval.difference,
         "low": interval.low,
         "high": interval.high,
-        "challenger_accuracy": float(right.mean()),
-        "accuracy": float(other_right.mean()),
+        f"challenger_{measured}": figure(rows.labels, rows.challenger, measured),
+        measured: figure(rows.labels, predictions, measured),
         "rows_where_one_is_right": differing,
-        "mcnemar_p": mcnemar(right, other_right),
+        "mcnemar_p": mcnemar(better > 0, better < 0),
     }
     if opponent == _SINGLE:
         verdict, finding = _not_below(interval.difference, interval.high)
@@ -178,7 +211,7 @@ def _judge(
         wanted = f"above {margin:+.4f}"
     figures = (
         f"{config.metric} {interval.difference:+.4f} [{interval.low:+.4f}, {interval.high:+.4f}] "
-        f"on {len(right)} rows"
+        f"on {len(better)} rows"
     )
     return verdict, f"against the {opponent}: {finding} ({figures}; wanted {wanted})"
 

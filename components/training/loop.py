@@ -83,7 +83,7 @@ def fit(
         UserError: no record to learn from, or the loss is not finite.
         Interrupted: ``control.stop`` returned True; the checkpoint is written.
     """
-    if not len(data.supervised):
+    if not len(data.supervised) and (model.target.width or not len(data.unlabelled)):
         raise UserError(
             f"{name}: no training record has a visible label and one of {', '.join(data.names)}; "
             "label some training records, or make their labels visible with `data.labels`"

@@ -53,7 +53,8 @@ def pseudo_label(
         out: an empty folder.
         progress: called after each stage.
     """
-    if labeller is None:
+    data = Features.load(features)
+    if labeller is None or not data.target.width:
         empty = pa.schema([*_COLUMNS.items(), ("label", pa.int64())]).empty_table()
         pq.write_table(empty, out / "pseudo.parquet")
         nothing: dict[str, object] = {
@@ -66,7 +67,6 @@ def pseudo_label(
             {**nothing, "accepted": 0, "refused": 0, "by_class": {}, "thresholds": {}},
         )
         return
-    data = Features.load(features)
     decide = parts.load("labellers", labeller.name, base).build(
         parts.configure("labellers", labeller.name, labeller.options, base)
     )

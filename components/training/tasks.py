@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import torch
 
 from components.config.run import ModelConfig, Part
+from components.core.errors import UserError
 from components.core.files import read_json, write_json
 from components.core.progress import Log, Progress, silent, unlogged
 from components.core.refs import digest_json
@@ -77,11 +78,19 @@ class Trainer:
         config = config if fusion is None else config.model_copy(update={"fusion": fusion})
         names = (alone,) if alone else tuple(self.features.names)
         losses, reads_all = built(self.spec.losses, len(names), self._base)
+        reads_all &= len(names) > 1
+        unpredicting = not self.features.target.width
+        if unpredicting and not reads_all:
+            raise UserError(
+                f"{name}: without labels a model learns by aligning modalities alone; got "
+                f"{', '.join(names)} and the losses {', '.join(sorted(losses))}, wanted two "
+                "modalities and a loss that reads no labels, such as `losses: {info_nce: {}}`"
+            )
         data = training_data(
             self.features,
             names=names,
             pseudo=pseudo,
-            unlabelled=pseudo is not None and reads_all and len(names) > 1,
+            unlabelled=reads_all and (unpredicting or pseudo is not None),
         )
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(training.seed)
@@ -106,22 +115,32 @@ class Trainer:
         summary = {
             "steps": fitted.steps,
             "records": len(data.supervised) + len(data.unlabelled),
-            "val_accuracy": self.accuracy(model),
+            **self.judged(model),
             "epochs": fitted.history,
         }
         write_json(out / "history.json", summary)
         return model
 
-    def accuracy(self, model: Model) -> float | None:
-        """Accuracy on the validation records that choose and that the model can answer, or None."""
+    def judged(self, model: Model) -> dict[str, float | None]:
+        """The figure that decides, by its name, such as ``val_accuracy``; nothing without one."""
+        primary = self.features.target.primary
+        return {} if primary is None else {f"val_{primary}": self.figure(model)}
+
+    def figure(self, model: Model) -> float | None:
+        """The target's primary figure on the validation records that choose, or None.
+
+        Only records that the model can answer count.
+        """
+        target = model.target
+        if target.primary is None:
+            return None
         data = self._view(model)
         rows = halves(self.features).choose
         rows = rows[data.present[rows].any(axis=1)]
         if not len(rows):
             return None
-        target = model.target
-        predicted = target.decide(infer(model, data.arrays, data.present, rows).logits)
-        return target.metrics(self.features.labels[rows], predicted)["accuracy"]
+        found = target.probabilities(infer(model, data.arrays, data.present, rows).logits)
+        return target.metrics(self.features.labels[rows], target.answers(found))[target.primary]
 
     def trainable(self, name: str, pseudo: Pseudo | None) -> bool:
         """Whether any training record has a target and this modality."""
@@ -186,24 +205,25 @@ def teach(trainer: Trainer, out: Path) -> None:
 
 
 def train(trainer: Trainer, *, teacher: Path, pseudo: Path, out: Path) -> None:
-    """Fit the student, and keep it only if it beats the teacher's accuracy on validation records.
+    """Fit the student, and keep it only if it beats the teacher on validation records.
 
     These are the half of the validation split to which nothing was fitted.
     Writes ``model/`` (the kept one), ``student/`` and ``selection.json``. Without a labeller there
     is no student, and the teacher is kept.
     """
-    before = trainer.accuracy(models.load(teacher))
+    old = models.load(teacher)
+    before = trainer.figure(old)
     labels = read_pseudo(pseudo)
     selection: dict[str, object] = {
         "kept": "teacher",
         "student": None,
-        "teacher": {"val_accuracy": before},
+        "teacher": trainer.judged(old),
         "records": len(halves(trainer.features).choose),
     }
     if labels is not None:
         student = trainer.model("student", pseudo=labels, out=out / "student")
-        after = trainer.accuracy(student)
-        selection["student"] = {"val_accuracy": after}
+        after = trainer.figure(student)
+        selection["student"] = trainer.judged(student)
         if after is not None and before is not None and after > before:
             selection["kept"] = "student"
     shutil.copytree(out / "student" if selection["kept"] == "student" else teacher, out / "model")
@@ -218,18 +238,20 @@ def baselines(trainer: Trainer, *, student: Path, pseudo: Path, out: Path) -> No
     """
     kept = read_json(student / "selection.json")["kept"]
     labels = read_pseudo(pseudo) if kept == "student" else None
-    found: dict[str, dict[str, object]] = {}
+    found: dict[str, Mapping[str, object]] = {}
     for name in trainer.features.names if len(trainer.features.names) > 1 else []:
         if not trainer.trainable(name, labels):
             found[f"only-{name}"] = {"skipped": f"no training record has both a target and {name}"}
             continue
         model = trainer.model(f"only-{name}", pseudo=labels, alone=name, out=out / f"only-{name}")
-        found[f"only-{name}"] = {"val_accuracy": trainer.accuracy(model)}
-    if trainer.spec.model.fusion.name != "concat" and len(trainer.features.names) > 1:
+        found[f"only-{name}"] = trainer.judged(model)
+    # Without classes the fusion is a mean, whatever it is called.
+    several = len(trainer.features.names) > 1 and trainer.features.target.width > 0
+    if trainer.spec.model.fusion.name != "concat" and several:
         model = trainer.model(
             "concat", pseudo=labels, fusion=Part(name="concat"), out=out / "concat"
         )
-        found["concat"] = {"val_accuracy": trainer.accuracy(model)}
+        found["concat"] = trainer.judged(model)
     write_json(out / "baselines.json", {"targets": kept, "models": found})
 
 

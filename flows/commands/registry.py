@@ -56,7 +56,9 @@ def evaluate(config: Path, *, version: str, data: str | None) -> Answer:
     quiet()
     figures = measure(config, version=version, data=data)
     lines = [f"{figures['model']} version {figures['version']} on {figures['n']} test records"]
-    lines += [f"  {name:<10} {figures[name]:.4f}" for name in ("accuracy", "macro_f1")]
+    lines += [
+        f"  {name:<10} {value:.4f}" for name, value in figures.items() if isinstance(value, float)
+    ]
     return Answer(value=figures, text="\n".join(lines), then="concord ledger")
 
 

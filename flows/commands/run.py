@@ -4,6 +4,7 @@ from pathlib import Path
 
 from components.core.commands import concord
 from components.core.errors import UsageError
+from components.evaluation.metrics import Metrics
 from flows.commands.answer import Answer
 from flows.runs.result import RunResult
 
@@ -39,20 +40,46 @@ def _onwards(config: Path, result: RunResult) -> str:
     return concord("promote", result.model_version, model=name, reason="checked by eye")
 
 
+_SHOWN = {
+    "accuracy": "accuracy",
+    "macro_map": "macro mAP",
+    "macro_f1": "macro-F1",
+    "micro_f1": "micro-F1",
+}
+
+
+def _figures(m: Metrics) -> list[str]:
+    """The primary figure of the models; nothing where nothing is predicted."""
+    if m.primary is None:
+        return ["  no classifier: the target is `none`"]
+    kept, shown = str(m.selection.get("kept", "model")), _SHOWN.get(m.primary, m.primary)
+    others = [
+        f"{words} {value:.3f}"
+        for name, words in _SHOWN.items()
+        if name != m.primary and (value := m.figure(name)) is not None
+    ]
+    rows = [
+        (f"fused {kept}", m, "   ".join([*others, f"ECE {_number(m.ece)}"])),
+        ("teacher", m.supervised_only, "(labels alone)"),
+        *((f"{name} alone", one, "") for name, one in sorted(m.singles.items())),
+    ]
+    return [
+        f"  {f'{shown}, {name}':<27} {_number(of.figure(m.primary))}   {more}".rstrip()
+        for name, of, more in rows
+    ]
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
 def screen(result: RunResult) -> str:
     """The outcome on one screen."""
     m = result.metrics
-    kept = str(m.selection.get("kept", "model"))
     lines = [
         f"{result.verdict}: model version {result.model_version} ({'; '.join(result.reasons)})",
         "",
-        f"  accuracy, {'fused ' + kept:<17} {m.accuracy:.3f}   "
-        f"macro-F1 {m.macro_f1:.3f}   ECE {m.ece:.3f}",
-        f"  accuracy, teacher           {m.supervised_only.accuracy:.3f}   (labels alone)",
-    ]
-    lines += [
-        f"  accuracy, {name + ' alone':<17} {one.accuracy:.3f}"
-        for name, one in sorted(m.singles.items())
+        *_figures(m),
     ]
     if gain := m.intervals.fused_minus_best_single:
         assert m.best_single is not None
@@ -66,7 +93,7 @@ def screen(result: RunResult) -> str:
             f"[{gain.low:+.3f}, {gain.high:+.3f}]"
         ]
     lines += [
-        f"  recall@10, {pair:<16} {figures.recall_10:.3f}"
+        f"  recall@10, {pair:<16} {_number(figures.recall_10)}"
         for pair, figures in sorted(m.retrieval.items())
     ]
     lines += [f"  label budget                {result.label_budget}", ""]

@@ -15,7 +15,9 @@ from flows.steps.step import Job, needed, walk
 
 
 def measure(path: Path, *, version: str, data: str | None) -> dict[str, Any]:
-    """Accuracy and macro-F1 of a version on today's labelled test records.
+    """The figures of a version on today's labelled test records.
+
+    Where nothing is predicted: recall@10, the mean over all directions of search.
 
     Args:
         path: a run's configuration: it names model and data.
@@ -25,7 +27,10 @@ def measure(path: Path, *, version: str, data: str | None) -> dict[str, Any]:
     Raises:
         UserError: the version does not exist, or the data set has no labelled test record.
     """
+    import numpy as np
+
     from components.evaluation import standing
+    from components.evaluation.comparison import figure
     from components.features.store import Features
     from components.model import network as models
 
@@ -41,15 +46,20 @@ def measure(path: Path, *, version: str, data: str | None) -> dict[str, Any]:
         *_, encoded = walk(before, replace(job, progress=display.show))
         features = Features.load(encoded.ref.path)
         answers = standing.answers(package, features)
-    rows = features.rows("test", labelled=True)
+        target = standing.target_of(package, features)
+    rows = features.rows("test", labelled=True if target.width else None)
     if not len(rows):
         raise UserError(
             f"{config.data.uri} has no labelled test record, so nothing can be measured"
         )
-    predicted = features.target.encode([answers.get(features.ids[row]) for row in rows])
-    return {
-        "model": config.name,
-        "version": chosen.version,
-        "n": len(rows),
-        **features.target.metrics(features.labels[rows], predicted),
-    }
+    found = [answers.get(features.ids[row]) for row in rows]
+    if not target.width:
+        hits = np.array([hit for hit in found if hit is not None])
+        figures = {"recall@10": figure(hits, hits, "recall@10")}
+    elif features.labels.ndim == 1:
+        figures = target.metrics(features.labels[rows], target.encode(found))
+    else:
+        blank = np.zeros(target.width, dtype=np.float32)
+        given = np.array([blank if p is None else p for p in found])
+        figures = target.metrics(features.labels[rows], given)
+    return {"model": config.name, "version": chosen.version, "n": len(rows), **figures}

@@ -101,7 +101,7 @@ def steps_for(config: RunConfig, manifest: Manifest, base: Path | None = None) -
         ),
         Step(
             name="evaluate",
-            version=2,  # 2: search among all test records; one half of the validation records tunes
+            version=3,  # 2: search among all test records; 3: the target's own figures, thresholds
             inputs={
                 "accepted": "validate",
                 "features": "encode",

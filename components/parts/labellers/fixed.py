@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from components.core.names import FUSED
+from components.parts.labellers._sets import label_sets
 from components.parts.labelling import Evidence, Labeller, PseudoLabels
 
 _TEMPERATURES = tuple(2.0 ** (i / 10) for i in range(-20, 21))
@@ -143,6 +144,8 @@ def label(
     prior: NDArray[np.float64],
 ) -> PseudoLabels:
     """Label a pool; see `Labeller`."""
+    if labels.ndim > 1:
+        return label_sets(config, pool)
     n, classes = pool.fused.shape
     ratio, temperature = np.ones(classes), 1.0
     if config.prior == "estimated" and n:

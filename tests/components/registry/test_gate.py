@@ -10,7 +10,7 @@ from components.config.run import GateConfig
 from components.core.errors import UserError
 from components.registry.gate import Rows, decide, evidence_digest
 
-CONFIG = GateConfig(resamples=400)
+CONFIG = GateConfig(metric="accuracy", resamples=400)
 LABELS = np.array(["a", "b"] * 200)
 
 
@@ -50,7 +50,7 @@ def test_a_challenger_is_promoted_only_if_shown_better(challenger, champion, ver
 
 def test_the_margin_moves_the_bar():
     by_margin = [
-        against_champion(300, 260, GateConfig(resamples=400, margin=m)).verdict
+        against_champion(300, 260, GateConfig(metric="accuracy", resamples=400, margin=m)).verdict
         for m in (0.0, 0.1, 0.2)
     ]
     assert by_margin == ["promote", "inconclusive", "keep"]
@@ -92,7 +92,7 @@ def test_the_interval_is_scipys_paired_bootstrap():
     rng = np.random.default_rng(0)
     a, b = (np.where(rng.random(400) < p, LABELS, "wrong") for p in (0.7, 0.6))
     rows = Rows(labels=LABELS, challenger=a, champion=b)
-    config = GateConfig(resamples=4000)
+    config = GateConfig(metric="accuracy", resamples=4000)
     found = decide(rows, challenger="n", champion="o", rows_digest="r", config=config).evidence[
         "comparisons"
     ]["champion"]
@@ -124,7 +124,7 @@ def test_evidence_is_the_same_for_the_same_and_another_for_anything_else():
         {"challenger": "m"},
         {"champion": None},
         {"rows": "s"},
-        {"config": GateConfig(resamples=400, margin=0.1)},
+        {"config": GateConfig(metric="accuracy", resamples=400, margin=0.1)},
     ]
     assert len({digest, *(evidence_digest(**same | other) for other in others)}) == 5
     assert (

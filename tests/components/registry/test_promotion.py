@@ -66,7 +66,7 @@ def decision(challenger, champion, *, better=True, margin=0.0):
     rows = Rows(
         labels=LABELS, challenger=LABELS if better else wrong, champion=wrong, majority=wrong
     )
-    config = GateConfig(resamples=100, margin=margin)
+    config = GateConfig(metric="accuracy", resamples=100, margin=margin)
     return decide(rows, challenger=challenger, champion=champion, rows_digest="rows", config=config)
 
 

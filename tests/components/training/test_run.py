@@ -99,7 +99,7 @@ def test_the_student_is_kept_only_if_it_beats_the_teacher(places, tmp_path):
 
 
 def test_a_tie_keeps_the_teacher(places, tmp_path, monkeypatch):
-    monkeypatch.setattr("components.training.tasks.Trainer.accuracy", lambda *_: 0.5)
+    monkeypatch.setattr("components.training.tasks.Trainer.figure", lambda *_: 0.5)
     out = done(tmp_path / "train", student_spec(places))
     assert read_json(out / "selection.json")["kept"] == "teacher"
     assert digest_folder(out / "model") == digest_folder(places / "teacher")
