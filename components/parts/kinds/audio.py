@@ -185,7 +185,7 @@ class AudioKind:
         try:
             file = soundfile.SoundFile(io.BytesIO(data))
         except (soundfile.SoundFileError, ValueError, TypeError) as error:
-            got = f"a {claimed} file that is damaged or of a form that is not read"
+            got = f"a file that starts as {claimed} and is damaged or of a form that is not read"
             raise BadInput(self.name, got, f"a sound ({sounds.NAMES})") from error
         seconds, limits = file.frames / file.samplerate, self._config
         for value, most, unit in (

@@ -73,7 +73,7 @@ def float_file(value):
         (bytes(100_001), "a file of 100,001 bytes, wanted at most 100,000"),
         (b"", "0 bytes that start with nothing, wanted a sound"),
         (b"\x89PNG\r\n\x1a\n", "start with 89 50 4e 47"),
-        (b"RIFF\x24\x00\x00\x00WAVEjunk", "a WAV file that is damaged"),
+        (b"RIFF\x24\x00\x00\x00WAVEjunk", "a file that starts as WAV and is damaged"),
         (encoded(np.zeros(0)), "without samples"),
         (float_file(np.nan), "no numbers"),
         (float_file(np.inf), "infinite"),
