@@ -79,17 +79,29 @@ class Answers:
                     raise BadInput(f"{place}.{error.field}", error.got, error.wanted) from error
         return found
 
-    def classify(self, records: "Sequence[Record]") -> list[schemas.Answer]:
-        """The class of each record.
+    def classify(
+        self, records: "Sequence[Record]"
+    ) -> list[schemas.Answer] | list[schemas.SetAnswer]:
+        """The class, or the set of classes, of each record.
 
         Raises:
             BadInput: a value that breaks a limit; it names record and field.
+            UserError: the model has no classifier.
         """
         found = self._predictor.predict(records)
+        if any(p.label is None for p in found):
+            return [
+                schemas.SetAnswer(
+                    labels={name: p.probabilities[name] for name in p.labels},
+                    probabilities=p.probabilities,
+                    modalities=list(p.modalities),
+                )
+                for p in found
+            ]
         return [
             schemas.Answer(
-                label=p.label,
-                confidence=p.confidence,
+                label=str(p.label),
+                confidence=float(p.confidence or 0.0),
                 probabilities=p.probabilities,
                 modalities=list(p.modalities),
             )
@@ -140,6 +152,7 @@ class Answers:
         return schemas.ModelInfo(
             **self.ref.model_dump(),
             classes=limits.classes,
+            target=limits.target,
             modalities=limits.described(),
             targets=schemas.targets(limits),
             max_batch=limits.serving.max_batch,

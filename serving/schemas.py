@@ -73,6 +73,7 @@ class Limits:
     modalities: dict[str, ServedModality]
     """Sorted by name."""
     classes: list[str]
+    target: str
     serving: ServingConfig
     max_request_bytes: int
 
@@ -94,6 +95,7 @@ class Limits:
         return cls(
             modalities=modalities,
             classes=[str(c) for c in description["classes"]],
+            target=str(description.get("target", "single")),
             serving=ServingConfig.model_validate(config["serving"]),
             # One largest picture in base64 with line breaks always passes; many small ones share
             # the rest.
@@ -220,7 +222,7 @@ class Filter(_Strict):
     """Which records of the index may be found."""
 
     labels: Annotated[list[Annotated[str, BeforeValidator(_named)]], Field(min_length=1)]
-    """Only records with one of these labels."""
+    """Only records with one of these labels; of sets of classes, those that hold one."""
 
 
 class ModelRef(_Strict):
@@ -244,11 +246,24 @@ class Answer(_Strict):
     """Those of the record, which the answer rests on."""
 
 
+class SetAnswer(_Strict):
+    """The classes of one record, where a record has a set of them."""
+
+    labels: dict[str, float]
+    """Each class that is given, to its calibrated probability; perhaps none.
+
+    A class is given where its probability reaches its threshold."""
+    probabilities: dict[str, float]
+    """Calibrated, of every class by itself: they do not add up to 1."""
+    modalities: list[str]
+    """Those of the record, which the answer rests on."""
+
+
 class ClassifyResponse(_Strict):
     """Answers in the order of the records."""
 
     model: ModelRef
-    answers: list[Answer]
+    answers: list[Answer] | list[SetAnswer]
 
 
 class HitOut(_Strict):
@@ -260,10 +275,10 @@ class HitOut(_Strict):
 
     The latter is used when several modalities search in one modality's space.
     """
-    label: str | None
-    """Its label, if known."""
-    predicted: str | None
-    """The model's own answer for it."""
+    label: str | list[str] | None
+    """Its label, if known: a class, or a list where a record has a set of them."""
+    predicted: str | list[str] | None
+    """The model's own answer for it; null without a classifier."""
     media: dict[str, str]
     """Modality to the address of its preview."""
 
@@ -306,6 +321,9 @@ class ModelInfo(ModelRef):
     """The model that is served."""
 
     classes: list[str]
+    """Empty where the model has no classifier: it finds records, and refuses to classify."""
+    target: str
+    """``single``: one class for each record; ``multi``: a set of them; ``none``: no classifier."""
     modalities: list[ModalityInfo]
     targets: list[str]
     max_batch: int

@@ -5,6 +5,14 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+FIGURES = {
+    "accuracy": "Accuracy",
+    "macro_map": "Macro mAP",
+    "macro_f1": "Macro-F1",
+    "micro_f1": "Micro-F1",
+}
+"""Figures as people read them, in the order of tables."""
+
 
 def _number(value: object) -> object:
     return None if isinstance(value, float) and math.isnan(value) else value
@@ -150,6 +158,12 @@ class Metrics(Classification):
     intervals: Intervals
     selection: dict[str, Any]
     pseudo: dict[str, Any]
+
+
+def figure_names(metrics: Metrics) -> list[str]:
+    """The figures of the target that was measured, the primary one first."""
+    given = [name for name in FIGURES if metrics.figure(name) is not None]
+    return sorted(given, key=lambda name: name != metrics.primary)
 
 
 def schema() -> dict[str, Any]:

@@ -17,20 +17,13 @@ from components.core.files import read_json, write_atomically
 from components.evaluation import charts
 from components.evaluation.answers import HeldOut
 from components.evaluation.classification import confusion, wilson
-from components.evaluation.metrics import Classification, Metrics
+from components.evaluation.metrics import FIGURES, Classification, Metrics, figure_names
 from components.features.store import Features
 from components.model.calibration import reliability
 from components.model.inference import Inference
 from components.model.subsets import ignored, subset_key
 from components.parts import loading as parts
 
-FIGURES = {
-    "accuracy": "Accuracy",
-    "macro_map": "Macro mAP",
-    "macro_f1": "Macro-F1",
-    "micro_f1": "Micro-F1",
-}
-"""Figures as people read them, in the order of tables."""
 _QUERIES, _RESULTS, _SAMPLES, _CONFUSIONS = 4, 6, 12, 10
 _NONE, _MINUS = "\u2013", "\u2212"  # en dash and minus sign, as printed
 
@@ -195,12 +188,6 @@ def medium(data: bytes, media_type: str, name: str) -> Markup:
         case "audio":
             return Markup('<audio controls aria-label="{}" src="{}"></audio>').format(name, address)
     return Markup('<span class="none">medium</span>')
-
-
-def figure_names(metrics: Metrics) -> list[str]:
-    """The figures of the target that was measured, the primary one first."""
-    given = [name for name in FIGURES if metrics.figure(name) is not None]
-    return sorted(given, key=lambda name: name != metrics.primary)
 
 
 def model_rows(metrics: Metrics) -> list[Row]:

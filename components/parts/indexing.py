@@ -15,11 +15,14 @@ from numpy.typing import NDArray
 DEFAULT = "exact"
 """The index that a package gets."""
 
-Attributes = Mapping[str, Sequence[str | None]]
-"""Attribute name to one value for each record of a call; null where a record has none."""
+Value = str | Sequence[str] | None
+"""A value, or the list of those that a record has; null where it has none."""
+Attributes = Mapping[str, Sequence[Value]]
+"""Attribute name to one value for each record of a call."""
 
 Where = Mapping[str, Collection[str]]
-"""Attribute name to its allowed values; a record must match all attributes; null matches none."""
+"""Attribute name to its allowed values; a record must match all attributes; null matches none,
+and a list where one of its members is allowed."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -20,13 +21,19 @@ from components.core.values import texts
 from components.data.manifest import Manifest
 from components.data.media import Media
 from components.data.reader import ROWS, Dataset, Fault, raws
-from components.parts.contracts import Raw
+from components.parts.contracts import Raw, Target
 from components.prediction.block import BLOCK
-from components.prediction.classifier import Prediction
+from components.prediction.classifier import NO_CLASSIFIER, Prediction
 from components.prediction.predictor import Predictor
 from components.validation.rules import schema_problems
 
 PROBABILITY = "probability_"
+_TYPES = {
+    "string": pa.string(),
+    "float64": pa.float64(),
+    "list<string>": pa.list_(pa.string()),
+}
+"""Types of a target's columns, by their names."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +54,8 @@ class Answers:
         media: opens the media.
 
     Raises:
-        UserError: the data set has none of the model's modalities, or one of another kind.
+        UserError: the data set has none of the model's modalities, or one of another kind; or the
+            model has no classifier.
     """
 
     def __init__(
@@ -60,7 +68,9 @@ class Answers:
         self._predictor = predictor
         self.manifest = usable(manifest, predictor.kinds)
         self._media = media(data_uri) if self.manifest.media else None
-        self.schema = schema(predictor.classes)
+        if not predictor.classes:
+            raise UserError(NO_CLASSIFIER)
+        self.schema = schema(predictor.target)
 
     def table(self, records: pa.Table) -> pa.Table:
         """One row for each record, in order; ``records`` begins at a multiple of ``BLOCK``."""
@@ -86,7 +96,7 @@ class Answers:
         for row, record in enumerate(texts(block[self.manifest.id].to_pylist())):
             answer = found.get(row)
             why = reasons[row] if answer else [*reasons[row], wanted]
-            rows.append(_row(record, answer, why, self._predictor.classes))
+            rows.append(_row(record, answer, why, self._predictor.target))
         return pa.Table.from_pylist(rows, schema=self.schema)
 
     def _predict(
@@ -152,22 +162,23 @@ def opened(data_uri: str, manifest: Manifest) -> Dataset:
     return dataset
 
 
-def schema(classes: list[str]) -> pa.Schema:
+def schema(target: Target) -> pa.Schema:
     """The columns of answers.
 
-    ``label`` and numbers are null where a record has no usable modality, and ``reason`` gives the
-    cause. ``modalities`` are those that the answer is based on; ``reason`` also names values that
-    had to be left out of an answer.
+    Those of the target (``label`` and ``confidence``, or ``labels``) and numbers are null where a
+    record has no usable modality, and ``reason`` gives the cause. ``modalities`` are those that the
+    answer is based on; ``reason`` also names values that had to be left out of an answer.
     """
-    fixed = [
-        pa.field("id", pa.string()),
-        pa.field("label", pa.string()),
-        pa.field("confidence", pa.float64()),
-        pa.field("modalities", pa.list_(pa.string())),
-        pa.field("reason", pa.string()),
-    ]
+    columns = [pa.field(name, _TYPES[kind]) for name, kind in target.columns()]
+    numbers = [field for field in columns if field.name.startswith(PROBABILITY)]
     return pa.schema(
-        [*fixed, *(pa.field(f"{PROBABILITY}{name}", pa.float64()) for name in classes)]
+        [
+            pa.field("id", pa.string()),
+            *(field for field in columns if field not in numbers),
+            pa.field("modalities", pa.list_(pa.string())),
+            pa.field("reason", pa.string()),
+            *numbers,
+        ]
     )
 
 
@@ -213,7 +224,7 @@ def write(
         for table in regrouped(tables, ROWS):
             writer.write_table(table, row_group_size=ROWS)
             done += len(table)
-            answered += len(table) - table["label"].null_count
+            answered += len(table) - table[columns.names[1]].null_count
             progress("predict", done, count)
     return Counts(records=done, answered=answered)
 
@@ -233,18 +244,10 @@ def regrouped(tables: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:
 
 
 def _row(
-    record: str | None, answer: Prediction | None, reasons: list[str], classes: list[str]
+    record: str | None, answer: Prediction | None, reasons: list[str], target: Target
 ) -> dict[str, Any]:
     row: dict[str, Any] = {"id": record, "modalities": [], "reason": "; ".join(reasons) or None}
     if answer is None:
         return row
-    probabilities = {f"{PROBABILITY}{name}": answer.probabilities[name] for name in classes}
-    return (
-        row
-        | {
-            "label": answer.label,
-            "confidence": answer.confidence,
-            "modalities": list(answer.modalities),
-        }
-        | probabilities
-    )
+    probabilities = np.array([answer.probabilities[name] for name in target.classes])
+    return row | target.row(probabilities) | {"modalities": list(answer.modalities)}

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from components.core.files import write_atomically
-from components.evaluation.metrics import Metrics
+from components.evaluation.metrics import FIGURES, Classification, Metrics, figure_names
 from components.features.store import Features
 from components.model.network import Model
 
@@ -15,6 +15,8 @@ _LIMITS = {
     "max_characters": "characters at most",
     "max_tokens": "word pieces read, the rest is ignored",
 }
+
+_WORDS = {"accuracy": "accuracy", "macro_f1": "macro-F1", "micro_f1": "micro-F1"}
 
 
 def write_card(path: Path, *, name: str, model: Model, features: Features, metrics: Path) -> None:
@@ -42,8 +44,13 @@ def write_card(path: Path, *, name: str, model: Model, features: Features, metri
 def _what(model: Model) -> str:
     kinds = ", ".join(f"{_plain(n)} ({model.specs[n].kind})" for n in model.names)
     weights = sum(p.numel() for p in model.parameters())
+    count = len(model.classes)
+    does = {
+        "multi": f"A classifier that gives a set of {count} classes and a search engine",
+        "none": "A search engine without a classifier",
+    }.get(model.target_kind, f"A classifier of {count} classes and a search engine")
     return (
-        f"A classifier of {len(model.classes)} classes and a search engine over {kinds}."
+        f"{does} over {kinds}."
         " A record may have any of these modalities, at least one."
         f" Fusion `{_plain(model.config.fusion.name)}`, shared space of {model.dim} numbers,"
         f" {weights:,} trained weights."
@@ -70,33 +77,55 @@ def _data(features: Features, found: Metrics) -> str:
 
 
 def _numbers(found: Metrics) -> str:
-    rows = [
-        ("This model", found.accuracy, found.macro_f1),
-        ("Supervised only", found.supervised_only.accuracy, found.supervised_only.macro_f1),
-        *((f"Only {_plain(n)}", s.accuracy, s.macro_f1) for n, s in sorted(found.singles.items())),
-        ("Majority class", found.majority.accuracy, None),
+    figures = figure_names(found)
+    if not figures:
+        return ""
+    majority = Classification.model_validate(found.majority.model_dump())
+    rows: list[tuple[str, Classification]] = [
+        ("This model", found),
+        ("Supervised only", found.supervised_only),
+        *((f"Only {_plain(n)}", s) for n, s in sorted(found.singles.items())),
+        ("Majority class" if found.primary == "accuracy" else "Shares of the classes", majority),
     ]
-    lines = [f"| {n} | {_percent(a)} | {_percent(f)} |" for n, a, f in rows]
+    names = " | ".join(_WORDS.get(f, FIGURES[f]) for f in figures)
+    lines = [f"| {n} | {_percents(of, figures)} |" for n, of in rows]
     subsets = [
-        f"| {_plain(key)} | {_percent(s.accuracy)} | {_percent(s.macro_f1)}"
-        f" | {_figure(s.ece)} | {s.n:,} |"
+        f"| {_plain(key)} | {_percents(s, figures)} | {_figure(s.ece)} | {s.n:,} |"
         for key, s in found.by_subset.items()
     ]
     return "\n".join(
         [
             f"## On {found.n:,} labelled test records",
             "",
-            "| | accuracy | macro-F1 |",
-            "|---|---|---|",
+            f"| | {names} |",
+            "|---" * (1 + len(figures)) + "|",
             *lines,
             "",
             f"Expected calibration error {_figure(found.ece)}. By what a record has:",
             "",
-            "| modalities | accuracy | macro-F1 | calibration error | records |",
-            "|---|---|---|---|---|",
+            f"| modalities | {names} | calibration error | records |",
+            "|---" * (3 + len(figures)) + "|",
             *subsets,
+            *_classes(found),
         ]
     )
+
+
+def _percents(of: Classification, figures: list[str]) -> str:
+    return " | ".join(_percent(of.figure(name)) for name in figures)
+
+
+def _classes(found: Metrics) -> list[str]:
+    """The figures of each class, where a record has a set of them."""
+    if not found.by_class:
+        return []
+    rows = [
+        f"| {_plain(name)} | {_percent(c.average_precision)} | {_figure(c.threshold)}"
+        f" | {_percent(c.f1)} | {c.n:,} |"
+        for name, c in found.by_class.items()
+    ]
+    head = ["| class | average precision | threshold | F1 | records |", "|---|---|---|---|---|"]
+    return ["", "A class is given where its probability reaches its threshold.", "", *head, *rows]
 
 
 def _search(found: Metrics) -> str:
@@ -128,20 +157,21 @@ def _limits(model: Model, found: Metrics) -> str:
         )
         if limits:
             lines.append(f"- {_plain(name)}: {limits}.")
-    weakest = min(
-        found.by_subset.items(),
-        key=lambda item: 2.0 if item[1].accuracy is None else item[1].accuracy,
-        default=None,
-    )
-    if weakest and weakest[1].accuracy is not None:
+    known = {key: s.figure(found.primary) for key, s in found.by_subset.items()}
+    figures = {key: value for key, value in known.items() if value is not None}
+    if figures:
+        weakest = min(figures, key=lambda key: figures[key])
+        name = FIGURES.get(str(found.primary), str(found.primary))
+        right = "right" if found.primary == "accuracy" else name
         lines.append(
-            f"- Weakest where a record has only {_plain(weakest[0])}:"
-            f" {_percent(weakest[1].accuracy)} right."
+            f"- Weakest where a record has only {_plain(weakest)}:"
+            f" {_percent(figures[weakest])} {right}."
         )
-    lines.append(
-        "- It always answers with one of its classes;"
-        " a record of another class is not recognised as such."
-    )
+    if found.primary == "accuracy":
+        lines.append(
+            "- It always answers with one of its classes;"
+            " a record of another class is not recognised as such."
+        )
     lines.append(
         "- The figures hold for records like those of the test split;"
         " other sources, times or groups were not measured."

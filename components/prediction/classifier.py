@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from components.core.errors import BadInput, one_of
+from components.core.errors import BadInput, UserError, one_of
 from components.core.files import read_json
 from components.core.names import FUSED
 from components.features.spec import Modality
 from components.model import network as models
 from components.model.inference import Inference, infer
 from components.model.subsets import patterns
-from components.parts.contracts import Raw, decoded
-from components.prediction.format import CALIBRATION
+from components.parts.contracts import Raw, Target, decoded
+from components.prediction.format import CALIBRATION, THRESHOLDS
 
 Record = Mapping[str, Any]
 """Modality to its value, as a data set, a request or a data frame holds it."""
@@ -28,18 +28,34 @@ class Prediction:
     """The answer for one record.
 
     Attributes:
-        label: the most probable class.
+        label: the most probable class; None where a record has a set of classes.
         confidence: its calibrated probability.
+        labels: the classes that the record is given, in order; perhaps none of them.
         probabilities: class to calibrated probability.
         modalities: the record's modalities, sorted; the answer is based on them.
         embeddings: modality, and ``fused``, to unit vector ``(dim,)``.
     """
 
-    label: str
-    confidence: float
+    label: str | None
+    confidence: float | None
+    labels: tuple[str, ...]
     probabilities: dict[str, float]
     modalities: tuple[str, ...]
     embeddings: dict[str, Vector]
+
+
+NO_CLASSIFIER = (
+    "this model has no classifier: its data set's target is `none`, so it aligns modalities and "
+    "finds records; search with it, or learn a model from labels"
+)
+
+
+def with_thresholds(target: Target, package: Path) -> Target:
+    """A target with the thresholds of a package, where it has some."""
+    if not (package / THRESHOLDS).is_file():
+        return target
+    known = read_json(package / THRESHOLDS)
+    return target.with_thresholds([float(str(known[name])) for name in target.classes])
 
 
 class Classifier:
@@ -51,6 +67,7 @@ class Classifier:
     Attributes:
         names: sorted modality names.
         classes: sorted class names.
+        target: what is predicted, with the thresholds of the package.
         modalities: name to what decodes and checks its raw values.
         temperatures: key of a subset of modalities to its temperature.
     """
@@ -59,6 +76,7 @@ class Classifier:
         self._model = models.load(package)
         self.names: list[str] = self._model.names
         self.classes: list[str] = self._model.classes
+        self.target = with_thresholds(self._model.target, package)
         self.modalities: dict[str, Modality] = {
             name: self._model.specs[name].build(name) for name in self.names
         }
@@ -75,7 +93,10 @@ class Classifier:
         Raises:
             BadInput: a record without any modality, an unknown modality, or a value that breaks a
                 limit; the error names record and field.
+            UserError: the model has no classifier.
         """
+        if not self.classes:
+            raise UserError(NO_CLASSIFIER)
         return self._answers(records, [f"records.{i}" for i in range(len(records))])
 
     def embed(self, query: Record) -> dict[str, Vector]:
@@ -124,14 +145,17 @@ class Classifier:
         return [self._prediction(found, row, key) for row, key in enumerate(keys)]
 
     def _prediction(self, found: Inference, row: int, key: str) -> Prediction:
-        target, temperature = self._model.target, self.temperatures.get(key, 1.0)
-        p = target.probabilities(found.logits[row : row + 1], temperature)[0]
-        best, names = int(p.argmax()), tuple(key.split("+"))
+        target, temperature = self.target, self.temperatures.get(key, 1.0)
+        p = target.probabilities(found.logits[row : row + 1], temperature)
+        (decided,) = target.decode(target.decide(p))
+        single = isinstance(decided, str)
+        names = tuple(key.split("+"))
         vectors = {name: found.embeddings[name][row] for name in names}
         return Prediction(
-            label=self.classes[best],
-            confidence=float(p[best]),
-            probabilities=dict(zip(self.classes, p.tolist(), strict=True)),
+            label=decided if single else None,
+            confidence=float(p.max()) if single else None,
+            labels=(decided,) if single else tuple(decided or ()),
+            probabilities=dict(zip(self.classes, p[0].tolist(), strict=True)),
             modalities=names,
             embeddings={**vectors, FUSED: found.fused[row]},
         )

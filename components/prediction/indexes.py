@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from components.core.files import read_json, write_json
 from components.core.names import FUSED
 from components.parts import loading as parts
-from components.parts.indexing import DEFAULT, Index
+from components.parts.indexing import DEFAULT, Index, Value
 
 LABEL = "label"
 """The attribute that a search may filter by."""
@@ -19,7 +19,7 @@ _ABOUT = "index.json"
 
 def build_index(
     ids: Sequence[str],
-    labels: Sequence[str | None],
+    labels: Sequence[Value],
     vectors: NDArray[np.float32],
     has: NDArray[np.bool_],
 ) -> Index:
@@ -59,7 +59,7 @@ def open_indexes(
     folder: Path,
     names: Sequence[str],
     ids: Sequence[str],
-    labels: Sequence[str | None],
+    labels: Sequence[Value],
     present: NDArray[np.bool_],
 ) -> dict[str, Index]:
     """Open the index of each target.

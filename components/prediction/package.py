@@ -11,14 +11,16 @@ import yaml
 from numpy.typing import NDArray
 
 from components.config.run import RunConfig
-from components.core.files import write_atomically, write_json
+from components.core.files import read_json, write_atomically, write_json
 from components.core.names import FUSED
 from components.core.progress import Progress, silent
 from components.features.store import Features
 from components.model import network as models
 from components.model.inference import infer
 from components.model.listing import FILES
+from components.model.subsets import patterns
 from components.prediction.card import write_card
+from components.prediction.classifier import with_thresholds
 from components.prediction.format import (
     CALIBRATION,
     CARD,
@@ -100,7 +102,12 @@ def _write_index(folder: Path, model: models.Model, data: Features, progress: Pr
     present = data.present[:, columns]
     vectors = {name: np.zeros((n, model.dim), np.float32) for name in model.names}
     vectors[FUSED] = np.zeros((n, model.fused_dim), np.float32)
-    predicted = model.target.unlabelled(n)
+    target, temperatures = (
+        with_thresholds(model.target, folder.parent),
+        _temperatures(folder.parent),
+    )
+    keys = patterns(present, model.names)
+    predicted = target.unlabelled(n)
     arrays = data.views(model.names)
     for start in range(0, n, _BATCH):
         progress("index", start, n)
@@ -109,7 +116,8 @@ def _write_index(folder: Path, model: models.Model, data: Features, progress: Pr
         for name in model.names:
             vectors[name][rows] = found.embeddings[name]
         vectors[FUSED][rows] = found.fused
-        predicted[rows] = model.target.decide(found.logits)
+        warmth = np.array([[temperatures.get(keys[row], 1.0)] for row in rows])
+        predicted[rows] = target.decide(target.probabilities(found.logits / warmth))
     progress("index", n, n)
     np.save(folder / PRESENT, present)
     label = data.target.decode(data.labels)
@@ -121,20 +129,27 @@ def _write_index(folder: Path, model: models.Model, data: Features, progress: Pr
     _write_tables(folder, data, label, model.names, predicted)
 
 
+def _temperatures(package: Path) -> dict[str, float]:
+    """Temperature of each subset of modalities."""
+    return {key: float(str(value)) for key, value in read_json(package / CALIBRATION).items()}
+
+
 def _write_tables(
     folder: Path,
     data: Features,
-    labels: list[str | None],
+    labels: list[Any],
     names: list[str],
-    predicted: NDArray[np.int64],
+    predicted: NDArray[Any],
 ) -> None:
-    label = pa.array(labels, pa.string())
+    sets = data.labels.ndim > 1 and data.labels.shape[1] > 0
+    kind = pa.list_(pa.string()) if sets else pa.string()
+    label = pa.array(labels, kind)
     ids = {
         "id": pa.array(data.ids, pa.string()),
         "group": pa.array(data.groups, pa.string()),
         "split": pa.array(data.splits.tolist(), pa.string()),
         "label": label,
-        "predicted": pa.array(data.target.decode(predicted), pa.string()),
+        "predicted": pa.array(data.target.decode(predicted), kind),
     }
     pq.write_table(pa.table(ids), folder / RECORDS)
     shown = data.previews().select(["id", *names])

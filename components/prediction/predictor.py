@@ -8,6 +8,7 @@ from components.core.errors import BadInput, UserError
 from components.core.files import read_json
 from components.core.names import FUSED
 from components.features.spec import Modality
+from components.parts.contracts import Target
 from components.prediction.classifier import Classifier, Prediction, Record
 from components.prediction.format import METRICS, check_package
 from components.prediction.searcher import Hit, Searcher
@@ -57,6 +58,11 @@ class Predictor:
     def classes(self) -> list[str]:
         """Sorted class names."""
         return self.classifier.classes
+
+    @property
+    def target(self) -> Target:
+        """What is predicted."""
+        return self.classifier.target
 
     @property
     def modalities(self) -> dict[str, Modality]:

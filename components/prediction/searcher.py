@@ -30,15 +30,15 @@ class Hit:
     Attributes:
         id: id of the record.
         score: cosine with the query; for a query of several vectors, the sum of reciprocal ranks.
-        label: label of the record, if known.
-        predicted: the model's own answer.
+        label: label of the record, if known: a class, or a list of classes.
+        predicted: the model's own answer, a class or a list; None without a classifier.
         modalities: the record's modalities.
     """
 
     id: str
     score: float
-    label: str | None
-    predicted: str | None
+    label: str | list[str] | None
+    predicted: str | list[str] | None
     modalities: tuple[str, ...]
 
 
@@ -57,8 +57,8 @@ class Searcher:
         table = pq.ParquetFile(self._folder / RECORDS).read()
         self._ids: list[str] = table["id"].to_pylist()
         self._row_of = {record: row for row, record in enumerate(self._ids)}
-        self._labels: list[str | None] = table["label"].to_pylist()
-        self._predicted: list[str | None] = table["predicted"].to_pylist()
+        self._labels: list[str | list[str] | None] = table["label"].to_pylist()
+        self._predicted: list[str | list[str] | None] = table["predicted"].to_pylist()
         self._present: NDArray[np.bool_] = np.load(self._folder / PRESENT)
         self._indexes = open_indexes(
             self._folder, self._names, self._ids, self._labels, self._present

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from mlflow.entities import LoggedModel
     from mlflow.models import ModelSignature
 
+from components.core.files import read_json
+from components.prediction.format import THRESHOLDS
+
 PACKAGE = "package"
 """Folder of the model package below a logged model."""
 DIGEST = "CONCORD_PACKAGE_DIGEST"
@@ -40,7 +43,7 @@ def write(logged: "LoggedModel", package: Path, modalities: Mapping[str, str]) -
         model_uuid=logged.model_id,
         model_id=logged.model_id,
         run_id=logged.source_run_id,
-        signature=_signature(modalities),
+        signature=_signature(modalities, package),
     )
     pyfunc.add_to_model(model, loader_module=_LOADER, data=PACKAGE)
     repository = get_artifact_repository(logged.artifact_location)
@@ -50,24 +53,35 @@ def write(logged: "LoggedModel", package: Path, modalities: Mapping[str, str]) -
         repository.log_artifacts(folder)
 
 
-def _signature(modalities: Mapping[str, str]) -> "ModelSignature":
+def _signature(modalities: Mapping[str, str], package: Path) -> "ModelSignature":
     """Columns that a version takes, any subset of the modalities, and those that it returns."""
     from mlflow.models import ModelSignature
     from mlflow.types import DataType
-    from mlflow.types.schema import AnyType, ColSpec, Map, Schema
+    from mlflow.types.schema import AnyType, Array, ColSpec, Map, Schema
 
     types = {"bytes": DataType.binary, "text": DataType.string, "fields": Map(AnyType())}
     inputs = Schema(
         [ColSpec(types[raw], name, required=False) for name, raw in sorted(modalities.items())]
     )
-    outputs = Schema(
-        [
-            ColSpec(DataType.string, "label"),
-            ColSpec(DataType.double, "confidence"),
-            ColSpec(Map(DataType.double), "probabilities"),
-        ]
-    )
+    kinds = {
+        "label": DataType.string,
+        "labels": Array(DataType.string),
+        "confidence": DataType.double,
+        "probabilities": Map(DataType.double),
+    }
+    columns = [ColSpec(kinds[name], name) for name in _columns(package)]
+    outputs = Schema(columns) if columns else None
     return ModelSignature(inputs=inputs, outputs=outputs)
+
+
+def _columns(package: Path) -> tuple[str, ...]:
+    """The columns of answers: one class, or a set of classes; none without a classifier."""
+    place = package / "model.json"
+    if place.is_file() and not read_json(place)["classes"]:
+        return ()
+    if (package / THRESHOLDS).is_file():
+        return ("labels", "probabilities")
+    return ("label", "confidence", "probabilities")
 
 
 class PyfuncModel:
@@ -84,9 +98,14 @@ class PyfuncModel:
         self._predictor = Predictor.load(package, digest=wanted)
 
     def predict(self, model_input: Any, params: object = None) -> Any:  # noqa: ANN401, ARG002
-        """Label, confidence and probabilities of each row, as a data frame."""
+        """Label and confidence, or labels, and probabilities of each row, as a data frame."""
         import pandas as pd
 
         answers = self._predictor.predict(model_input.to_dict("records"))
-        columns = ("label", "confidence", "probabilities")
-        return pd.DataFrame([{c: getattr(a, c) for c in columns} for a in answers], columns=columns)
+        columns = _columns(self._predictor.path)
+        rows = [{c: _plain(getattr(a, c)) for c in columns} for a in answers]
+        return pd.DataFrame(rows, columns=columns)
+
+
+def _plain(value: object) -> object:
+    return list(value) if isinstance(value, tuple) else value

@@ -20,6 +20,7 @@ from components.features.encode import Accepted, Contents, Inputs, Previews
 from components.features.rows import joined
 from components.features.spec import ModalitySpec, build_modalities
 from components.features.store import Features
+from components.parts.contracts import Target
 from components.prediction.batch import Counts, schema, write
 from components.shards.spec import ShardSpec
 from components.shards.work import ANSWERS, RESULT, Chunk, PartResult, chunk_job
@@ -171,7 +172,7 @@ def join_features(
 
 def join_answers(
     *,
-    classes: list[str],
+    target: Target,
     chunks: Iterator[Path],
     count: int,
     out: Path,
@@ -182,7 +183,7 @@ def join_answers(
     Raises:
         UserError: answers of a model with other classes.
     """
-    columns = schema(classes)
+    columns = schema(target)
 
     def tables() -> Iterator[pa.Table]:
         for folder in chunks:

@@ -43,9 +43,11 @@ def classify(media: list[str], text: list[str], fields: list[str], url: str | No
     found = answer["answers"][0]
     top = sorted(found["probabilities"].items(), key=lambda p: -p[1])[:5]
     rows = [[name, f"{share:.3f}"] for name, share in top]
-    return Answer(
-        value=answer, text=table(rows, ["class", "probability"]), then="concord search --help"
-    )
+    shown = table(rows, ["class", "probability"])
+    if "labels" in found:
+        given = ", ".join(f"{name} ({p:.3f})" for name, p in found["labels"].items())
+        shown = f"given: {given or 'none of the classes'}\n\n{shown}"
+    return Answer(value=answer, text=shown, then="concord search --help")
 
 
 def search(
@@ -59,12 +61,16 @@ def search(
     with Client(address) as client:
         _check_files(client, query)
         answer = client.search(query, target=target, k=k)
-    rows = [[hit["id"], f"{hit['score']:.3f}", hit["label"] or ""] for hit in answer["hits"]]
+    rows = [[hit["id"], f"{hit['score']:.3f}", _told(hit["label"])] for hit in answer["hits"]]
     return Answer(
         value=answer,
         text=table(rows, ["record", "score", "label"]),
         then=f"previews: {address}/v1/records/ID/media/MODALITY",
     )
+
+
+def _told(label: str | list[str] | None) -> str:
+    return ", ".join(label) if isinstance(label, list) else label or ""
 
 
 def _record(media: list[str], text: list[str], fields: list[str]) -> dict[str, Any]:

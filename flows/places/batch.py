@@ -40,9 +40,12 @@ def answer(
         UserError: nothing to answer, a damaged package, or missing parts.
     """
     from components.prediction.batch import predict
+    from components.prediction.classifier import NO_CLASSIFIER
     from components.prediction.predictor import Predictor
 
     predictor = Predictor.load(package)
+    if not predictor.classes:
+        raise UserError(NO_CLASSIFIER)
     if isinstance(trainer, LocalTrainer):
         return predict(
             predictor=predictor, data_uri=data_uri, manifest=manifest, out=out, progress=progress
@@ -63,7 +66,7 @@ def answer(
         plan, trainer=trainer, run_id=new_id(), scratch=scratch, progress=progress, say=say
     )
     counts = join_answers(
-        classes=predictor.classes,
+        target=predictor.target,
         chunks=parts.folders,
         count=parts.rows,
         out=out,

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from components.parts.indexing import Attributes, Found, Where
+from components.parts.indexing import Attributes, Found, Value, Where
 
 _ID = "id"
 _ROWS, _VECTORS = "rows.parquet", "vectors.npy"
@@ -90,8 +90,8 @@ class ExactIndex:
         """Write ``vectors.npy`` and ``rows.parquet`` into a folder."""
         place.mkdir(parents=True, exist_ok=True)
         np.save(place / _VECTORS, self._vectors)
-        columns = {_ID: self._ids, **self._attributes}
-        arrays = [pa.array(values, pa.string()) for values in columns.values()]
+        columns: dict[str, Sequence[Value]] = {_ID: self._ids, **self._attributes}
+        arrays = [_stored(values) for values in columns.values()]
         pq.write_table(pa.table(arrays, names=list(columns)), place / _ROWS)
 
     def _allowed(self, where: Where | None) -> NDArray[np.int64] | None:
@@ -134,7 +134,17 @@ def open(place: Path) -> ExactIndex:
     return ExactIndex(np.load(place / _VECTORS, mmap_mode="r"), rows.pop(_ID), rows)
 
 
-def _among(values: Sequence[str | None], wanted: Collection[str]) -> NDArray[np.bool_]:
-    """Which of ``n`` values are among the wanted ones; null is not."""
+def _stored(values: Sequence[Value]) -> pa.Array:
+    """An attribute as texts, or as lists of texts where a record may have several values."""
+    several = any(isinstance(value, list) for value in values)
+    return pa.array(values, pa.list_(pa.string()) if several else pa.string())
+
+
+def _among(values: Sequence[Value], wanted: Collection[str]) -> NDArray[np.bool_]:
+    """Which of ``n`` values are, or hold, one of the wanted ones; null does not."""
     chosen = frozenset(wanted)
-    return np.fromiter((value in chosen for value in values), dtype=bool, count=len(values))
+    found = (
+        not chosen.isdisjoint(value) if isinstance(value, list) else value in chosen
+        for value in values
+    )
+    return np.fromiter(found, dtype=bool, count=len(values))

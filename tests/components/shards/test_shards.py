@@ -371,9 +371,7 @@ def test_answers_of_all_parts_are_the_file_that_one_process_writes(
     chunks = accounted(spec, results(exchange, JOB, {}, tmp_path / "scratch"))
     files = folders(exchange, JOB, chunks, tmp_path / "scratch")
     out = tmp_path / "joined.parquet"
-    assert (
-        join_answers(classes=predictor.classes, chunks=files, count=spec.rows, out=out) == figures
-    )
+    assert join_answers(target=predictor.target, chunks=files, count=spec.rows, out=out) == figures
     assert digest_file(out) == digest_file(root / "local.parquet")
 
 
