@@ -34,6 +34,7 @@ FAMILIES = {
     "kinds": "kind",
     "encoders": "encoder",
     "targets": "target",
+    "heads": "head",
     "index": "index",
 }
 """Folder of a family to what messages call one of its parts."""
@@ -51,6 +52,7 @@ _DECLARED = {
     ),
     "encoders": ("KIND", "VERSION", "LIBRARIES"),
     "targets": ("METRICS",),
+    "heads": ("LIBRARIES",),
 }
 """What the files of a family export beside ``Config`` and ``build`` (see ``parts.contracts``)."""
 _ROOT = Path(__file__).parent

@@ -1,0 +1,1 @@
+"""Light heads: convex classifiers on the features of views, fitted in seconds."""

@@ -1,0 +1,111 @@
+"""Gaussian discriminant analysis: one mean for each class, one shrunken covariance for all.
+
+Source: regularised discriminant analysis, Friedman 1989 (doi:10.1080/01621459.1989.10478752).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from components.parts.linear import Activation, Linear, class_means
+
+LIBRARIES = ("numpy",)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """How the head is fitted.
+
+    Attributes:
+        shrinkages: shares of the spherical part of the covariance, from 1 to nearly 0.
+        directions: the covariance is taken along this many directions of greatest variance.
+    """
+
+    shrinkages: Annotated[tuple[Annotated[float, Field(gt=0, le=1)], ...], Field(min_length=1)] = (
+        *(1.0, 0.5, 0.2, 0.1, 0.05, 0.02),
+    )
+    directions: Annotated[int, Field(ge=1)] = 256
+
+
+class GdaHead:
+    """Closed form; a class without a record is never the answer."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+
+    def path(
+        self,
+        features: NDArray[np.float32],
+        targets: NDArray[np.floating],
+        weights: NDArray[np.floating],
+        activation: Activation,
+    ) -> Iterator[Linear]:
+        """Fits from the most shrunken covariance to the least; see ``Head.path``.
+
+        For a sigmoid each class is told from all other records, with the covariance of all.
+        """
+        basis = _directions(features, self._config.directions)
+        x = (features @ basis).astype(np.float64)
+        parts = [self._moments(x, targets, weights[:, fit]) for fit in range(weights.shape[1])]
+        for shrinkage in self._config.shrinkages:
+            fits = [_discriminant(*part, shrinkage, activation) for part in parts]
+            yield Linear(
+                weight=np.stack([(basis @ w).astype(np.float32) for w, _ in fits]),
+                bias=np.stack([b.astype(np.float32) for _, b in fits]),
+            )
+
+    @staticmethod
+    def _moments(
+        x: NDArray[np.float64], targets: NDArray[np.floating], weights: NDArray[np.floating]
+    ) -> tuple[NDArray[np.float64], ...]:
+        """Class means, means of all others, class masses, and the covariance within classes.
+
+        The latter by its eigenvalues and eigenvectors.
+        """
+        means, masses = class_means(x, targets, weights)
+        share = targets / np.maximum(targets.sum(axis=1, keepdims=True), 1.0)
+        spread = x - share @ means
+        covariance = (spread * weights[:, None]).T @ spread / max(float(weights.sum()), 1e-12)
+        values, vectors = np.linalg.eigh(covariance)
+        others, _ = class_means(x, 1.0 - targets, weights)
+        return means, others, masses, np.maximum(values, 0.0), vectors
+
+
+def _directions(features: NDArray[np.float32], most: int) -> NDArray[np.float32]:
+    """Orthonormal columns ``(dim, k)`` along which the features vary most."""
+    centred = features - features.mean(axis=0)
+    _, _, rows = np.linalg.svd(centred, full_matrices=False)
+    found: NDArray[np.float32] = rows[:most].T
+    return found
+
+
+def _discriminant(
+    means: NDArray[np.float64],
+    others: NDArray[np.float64],
+    masses: NDArray[np.float64],
+    values: NDArray[np.float64],
+    vectors: NDArray[np.float64],
+    shrinkage: float,
+    activation: Activation,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Weights ``(k, classes)`` and biases ``(classes,)`` of the log-odds of the classes."""
+    spherical = max(float(values.mean()), 1e-12)
+    precision = 1.0 / ((1 - shrinkage) * values + shrinkage * spherical)
+    solved = vectors @ (precision[:, None] * (vectors.T @ means.T))
+    bias = -0.5 * (means.T * solved).sum(axis=0)
+    if activation == "sigmoid":
+        against = vectors @ (precision[:, None] * (vectors.T @ others.T))
+        bias += 0.5 * (others.T * against).sum(axis=0)
+        share = masses / max(float(masses.max()), 1e-12) / 2
+        bias += np.log(np.maximum(share, 1e-6) / (1 - np.minimum(share, 0.5)))
+        solved = solved - against
+    return solved, np.where(masses > 0, bias, -1e4)
+
+
+def build(config: Config) -> GdaHead:
+    """A head with one covariance."""
+    return GdaHead(config)

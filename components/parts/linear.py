@@ -1,0 +1,85 @@
+"""Linear maps from features to logits, and the likelihood of soft targets under logits."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Activation = Literal["softmax", "sigmoid"]
+"""``softmax``: a record has one class; ``sigmoid``: any number of them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Linear:
+    """Several linear maps of one view.
+
+    Attributes:
+        weight: ``(fits, dim, classes)``.
+        bias: ``(fits, classes)``.
+    """
+
+    weight: NDArray[np.float32]
+    bias: NDArray[np.float32]
+
+    def logits(self, features: NDArray[np.float32], fit: int) -> NDArray[np.float32]:
+        """``(n, classes)`` of features ``(n, dim)`` under one of the fits."""
+        found: NDArray[np.float32] = features @ self.weight[fit] + self.bias[fit]
+        return found
+
+
+class Head(Protocol):
+    """A light head: a file in ``heads/`` exports ``Config`` and ``build(config) -> Head``."""
+
+    def path(
+        self,
+        features: NDArray[np.float32],
+        targets: NDArray[np.floating],
+        weights: NDArray[np.floating],
+        activation: Activation,
+    ) -> Iterator[Linear]:
+        """Fits from the strongest regularisation to the weakest.
+
+        Args:
+            features: ``(n, dim)``.
+            targets: ``(n, classes)``, each between 0 and 1; rows sum to 1 for a softmax.
+            weights: ``(n, fits)``: in a column, how much each record counts in one fit.
+            activation: of the logits.
+        """
+        ...
+
+
+def activated(
+    logits: NDArray[np.floating], targets: NDArray[np.floating], activation: Activation
+) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+    """Probabilities ``(…, classes)`` of logits, and the log-likelihood ``(…)`` of soft targets.
+
+    >>> p, likelihood = activated(np.zeros((1, 2)), np.array([[1.0, 0.0]]), "softmax")
+    >>> p.tolist(), round(float(likelihood[0]), 3)
+    ([[0.5, 0.5]], -0.693)
+    """
+    if activation == "softmax":
+        shifted = logits - logits.max(axis=-1, keepdims=True)
+        exponentials = np.exp(shifted)
+        total = exponentials.sum(axis=-1, keepdims=True)
+        mass = targets.sum(axis=-1)
+        likelihood = (targets * shifted).sum(axis=-1) - mass * np.log(total[..., 0])
+        return exponentials / total, likelihood
+    # log sigmoid(z) = -log(1 + exp(-z)), and log(1 - sigmoid(z)) = log sigmoid(z) - z
+    log_p = -np.logaddexp(0, -logits)
+    return np.exp(log_p), (log_p - (1 - targets) * logits).sum(axis=-1)
+
+
+def class_means(
+    features: NDArray[np.float64], targets: NDArray[np.floating], weights: NDArray[np.floating]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean ``(classes, dim)`` and mass ``(classes,)`` of each class; zeros without a record.
+
+    >>> means, masses = class_means(np.array([[1.0], [3.0]]), np.array([[1.0], [1.0]]), np.ones(2))
+    >>> means.tolist(), masses.tolist()
+    ([[2.0]], [2.0])
+    """
+    shares = targets * weights[:, None]
+    masses = shares.sum(axis=0)
+    return shares.T @ features / np.maximum(masses, 1e-12)[:, None], masses
