@@ -28,6 +28,15 @@ class Linear:
         found: NDArray[np.float32] = features @ self.weight[fit] + self.bias[fit]
         return found
 
+    def times(self, factor: float) -> "Linear":
+        """The maps with all logits multiplied."""
+        scale = np.float32(factor)
+        return Linear(weight=self.weight * scale, bias=self.bias * scale)
+
+    def within(self, basis: NDArray[np.float32]) -> "Linear":
+        """The maps of features ``(n, all)``, where these read ``features @ basis (all, dim)``."""
+        return Linear(weight=basis @ self.weight, bias=self.bias)
+
 
 class Head(Protocol):
     """A light head: a file in ``heads/`` exports ``Config`` and ``build(config) -> Head``."""

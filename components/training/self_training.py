@@ -1,0 +1,282 @@
+"""Rounds in which the committee learns from what the neighbour graph makes of its answers.
+
+In a round the answers of the committee spread along the graph, with the labels held fast; the
+records whose answers are then sure enough become soft pseudo-labels, on which new members are
+fitted, and the old committee stays a member. Every fit does this without its own fold, so the
+held-out records stay held out of committee, graph and pseudo-labels, and decide how far records
+listen to their neighbours, what members weigh, and whether a round is kept.
+
+Source: self-training with soft labels, Xie et al. 2020 (arXiv:1911.04252); propagation, see
+``components.training.graph``.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from components.core.progress import Progress, silent
+from components.parts.heads import logistic
+from components.parts.linear import Linear, activated
+from components.training.committee import (
+    SIDE_BY_SIDE,
+    Committee,
+    Labelled,
+    Member,
+    Views,
+    joined,
+    stacked,
+    temper,
+)
+from components.training.graph import neighbour_graph, propagated
+
+_SHARES = (0.0, 0.5, 0.8, 0.95)
+_SURE = 0.5
+"""Answers with less confidence become no pseudo-labels."""
+_TRUST = 0.5
+"""What a pseudo-label weighs beside a label, at full confidence."""
+_STRENGTH = 10.0
+_PREVIOUS = "previous"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Round:
+    """What a round found.
+
+    Attributes:
+        share: how far records listened to their neighbours, 0 for not at all.
+        loss: of held-out records before and after it.
+        kept: whether it was better than before.
+        accepted: number of pseudo-labels.
+    """
+
+    share: float
+    loss: tuple[float, float]
+    kept: bool
+    accepted: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class SelfTraining:
+    """The outcome of all rounds.
+
+    Attributes:
+        committee: the last one that was kept.
+        pool: ``(k,)`` rows of the records in the graph.
+        distributions: ``(fits, k, classes)`` calibrated, after propagation; the labels of a fit's
+            records are its own.
+        rounds: what each round found.
+    """
+
+    committee: Committee
+    pool: NDArray[np.int64]
+    distributions: NDArray[np.float32]
+    rounds: tuple[Round, ...]
+
+
+def self_train(
+    views: Views,
+    labelled: Labelled,
+    committee: Committee,
+    pool: NDArray[np.int64],
+    *,
+    rounds: int = 3,
+    progress: Progress = silent,
+) -> SelfTraining:
+    """Run rounds until the evidence stops rising.
+
+    Args:
+        views: of all records.
+        labelled: the labelled ones; all of them are in the pool.
+        committee: fitted to them.
+        pool: ``(k,)`` rows of all training records that have a view.
+        rounds: at most this many.
+        progress: called after each round.
+    """
+    graph = neighbour_graph(views, _shares(committee), pool)
+    at = np.searchsorted(pool, labelled.rows)
+    best: SelfTraining | None = None
+    found: list[Round] = []
+    for number in range(rounds):
+        before = labelled.loss(labelled.held_out(committee.every(views, labelled.rows)))
+        share, distributions = _spread(graph, committee.every(views, pool), labelled, at)
+        best = best or SelfTraining(
+            committee=committee, pool=pool, distributions=distributions, rounds=()
+        )
+        again, accepted = _refitted(views, labelled, committee, pool, at, distributions)
+        after = labelled.loss(labelled.held_out(again.every(views, labelled.rows)))
+        kept = after < before
+        found.append(Round(share=share, loss=(before, after), kept=kept, accepted=accepted))
+        progress("self-training", number + 1, rounds)
+        if not kept:
+            break
+        committee = again
+        best = SelfTraining(
+            committee=committee, pool=pool, distributions=distributions, rounds=tuple(found)
+        )
+    assert best is not None
+    return SelfTraining(
+        committee=best.committee,
+        pool=pool,
+        distributions=best.distributions,
+        rounds=tuple(found),
+    )
+
+
+def _shares(committee: Committee) -> dict[str, float]:
+    """A view counts in the graph by what its members weigh; none is left out entirely."""
+    views = list(committee.maps)
+    weight = {view: 0.02 for view in views}
+    for member in committee.members:
+        if member.view == SIDE_BY_SIDE:
+            for view in views:
+                weight[view] += member.weight / len(views)
+        elif member.view in weight:
+            weight[member.view] += member.weight
+    total = sum(weight.values())
+    return {view: value / total for view, value in weight.items()}
+
+
+def _spread(
+    graph: object,
+    answers: NDArray[np.float32],
+    labelled: Labelled,
+    at: NDArray[np.int64],
+) -> tuple[float, NDArray[np.float32]]:
+    """The best share of the neighbours, and the distributions ``(fits, k, classes)`` it gives."""
+    probabilities = activated(answers, np.zeros_like(answers), labelled.activation)[0]
+    start = probabilities.astype(np.float64)
+    for fit in range(labelled.fits):
+        known = labelled.folds != fit
+        start[fit, at[known]] = labelled.targets[known]
+    best: tuple[float, float, NDArray[np.float64]] | None = None
+    for share in _SHARES:
+        fits, count, classes = start.shape
+        flat = start.transpose(1, 0, 2).reshape(count, fits * classes)
+        spread = propagated(graph, flat, share).reshape(count, fits, classes).transpose(1, 0, 2)
+        logits = _logits(spread, labelled)
+        scale = temper(labelled.held_out(logits[:, at]), labelled)
+        loss = labelled.loss(labelled.held_out(logits[:, at]) * scale)
+        if best is None or loss < best[1]:
+            best = share, loss, logits * scale
+    assert best is not None
+    share, _, logits = best
+    calibrated = activated(logits, np.zeros_like(logits), labelled.activation)[0]
+    for fit in range(labelled.fits):
+        known = labelled.folds != fit
+        calibrated[fit, at[known]] = labelled.targets[known]
+    return share, calibrated.astype(np.float32)
+
+
+def _logits(spread: NDArray[np.float64], labelled: Labelled) -> NDArray[np.float64]:
+    p = np.clip(spread, 1e-6, None)
+    if labelled.activation == "softmax":
+        found: NDArray[np.float64] = np.log(p / p.sum(axis=-1, keepdims=True))
+        return found
+    p = np.minimum(p, 1 - 1e-6)
+    return np.asarray(np.log(p) - np.log1p(-p))
+
+
+def pseudo_weights(distributions: NDArray[np.floating], labelled: Labelled) -> NDArray[np.float64]:
+    """What each pseudo-label ``(k,)`` weighs, from distributions ``(k, classes)``.
+
+    A record with any number of classes counts by how sure its classes are on average.
+    """
+    if labelled.activation == "softmax":
+        confidence = distributions.max(axis=1).astype(np.float64)
+        return np.where(confidence > _SURE, _TRUST * confidence, 0.0)
+    sure = np.abs(distributions.astype(np.float64) * 2 - 1).mean(axis=1)
+    return _TRUST * sure
+
+
+def _refitted(
+    views: Views,
+    labelled: Labelled,
+    committee: Committee,
+    pool: NDArray[np.int64],
+    at: NDArray[np.int64],
+    distributions: NDArray[np.float32],
+) -> tuple[Committee, int]:
+    """A committee of new members on the pseudo-labels and of the old committee as one member."""
+    weights = np.stack([pseudo_weights(each, labelled) for each in distributions])
+    for fit in range(labelled.fits):
+        weights[fit, at[labelled.folds != fit]] = 1.0
+    names = [*views.features, *([SIDE_BY_SIDE] if len(views.features) > 1 else [])]
+    maps = _fit_all(views, names, pool, distributions, weights, labelled)
+    every = [
+        _every(views, name, linear, labelled.rows) for name, linear in zip(names, maps, strict=True)
+    ]
+    held = np.stack([labelled.held_out(each) for each in every])
+    scales = [temper(each, labelled) for each in held]
+    old = labelled.held_out(committee.every(views, labelled.rows))
+    answers = np.concatenate([held * np.array(scales)[:, None, None], old[None]])
+    mix = stacked(answers, labelled)
+    scale = temper(np.tensordot(mix, answers, 1), labelled)
+    members = tuple(
+        Member(head="self-trained", view=name, loss=labelled.loss(a), weight=round(float(w), 4))
+        for name, a, w in zip([*names, _PREVIOUS], answers, mix, strict=True)
+    )
+    parts = [
+        (name, linear, float(w * s * scale))
+        for name, linear, w, s in zip(names, maps, mix, scales, strict=False)
+    ]
+    parts += [(view, linear, float(mix[-1] * scale)) for view, linear in committee.maps.items()]
+    found = joined(views, parts, labelled.targets.shape[1], labelled.fits, members)
+    constant = found.constant + np.float32(mix[-1] * scale) * committee.constant
+    accepted = int((weights[-1] > 0).sum()) - len(at)
+    return Committee(maps=found.maps, constant=constant, members=members), accepted
+
+
+def _every(views: Views, name: str, linear: Linear, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Logits ``(fits, n, classes)`` of one member; zeros where its view is absent."""
+    x = _features(views, name, rows)
+    has = np.ones(len(rows)) if name == SIDE_BY_SIDE else views.present[name][rows]
+    fits = range(len(linear.bias))
+    return np.stack([linear.logits(x, fit) * has[:, None] for fit in fits]).astype(np.float32)
+
+
+def _features(views: Views, name: str, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    if name == SIDE_BY_SIDE:
+        return np.hstack([x[rows] for x in views.features.values()])
+    return views.features[name][rows]
+
+
+def _fit_all(
+    views: Views,
+    names: Sequence[str],
+    pool: NDArray[np.int64],
+    distributions: NDArray[np.float32],
+    weights: NDArray[np.float64],
+    labelled: Labelled,
+) -> list[Linear]:
+    """One linear map for each name, each fit on its own pseudo-labels."""
+    import os
+    from concurrent.futures import ThreadPoolExecutor
+
+    from threadpoolctl import threadpool_limits
+
+    head = logistic.build(logistic.Config(strengths=(_STRENGTH,), iterations=40))
+
+    def one(task: tuple[str, int]) -> Linear:
+        name, fit = task
+        has = weights[fit] > 0
+        if name != SIDE_BY_SIDE:
+            has &= views.present[name][pool]
+        x = _features(views, name, pool[has])
+        (linear,) = head.path(
+            x, distributions[fit, has], weights[fit, has, None], labelled.activation
+        )
+        return linear
+
+    tasks = [(name, fit) for name in names for fit in range(labelled.fits)]
+    with threadpool_limits(1), ThreadPoolExecutor(os.cpu_count()) as executor:
+        found = list(executor.map(one, tasks))
+    grouped = [found[i : i + labelled.fits] for i in range(0, len(found), labelled.fits)]
+    return [
+        Linear(
+            weight=np.concatenate([each.weight for each in group]),
+            bias=np.concatenate([each.bias for each in group]),
+        )
+        for group in grouped
+    ]
