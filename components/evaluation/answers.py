@@ -4,12 +4,12 @@ import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from components.core.refs import digest_file
 from components.features.halves import halves
@@ -17,6 +17,7 @@ from components.features.store import Features
 from components.model import network as models
 from components.model.inference import Inference, infer
 from components.model.subsets import subset_key, subsets
+from components.parts.network import ViewNetwork
 
 Rows = NDArray[np.int64]
 _BATCH = 512
@@ -101,7 +102,8 @@ class Encoded:
 
     Attributes:
         model: the model, with encoders that return their inputs.
-        arrays: view name to features ``(n, out_dim)``; absent rows are zeros.
+        arrays: view name to features ``(n, out_dim)``, followed by what the committee makes of the
+            view, where it counts; absent rows are zeros.
         present: ``(n, modalities of the model)``.
     """
 
@@ -116,7 +118,7 @@ class Encoded:
         present = held_out.present[:, columns]
         arrays = {
             view: _encode(
-                model.encoders[view],
+                _Whole(model, view),
                 held_out.features.arrays[view],
                 held_out.rows,
                 present[:, column],
@@ -127,7 +129,12 @@ class Encoded:
         # A shallow copy: projectors, fusion and heads are shared, only the table of modules is new.
         shell = copy.copy(model)
         shell.__dict__["_modules"] = dict(model._modules)
-        shell.encoders = nn.ModuleDict({view: nn.Identity() for view in model.encoders})
+        fronts = {view: _Front(_out_dim(model.encoders[view])) for view in model.encoders}
+        shell.encoders = nn.ModuleDict(fronts)
+        shell.committee = copy.copy(model.committee)
+        shell.committee.__dict__["_modules"] = {
+            "views": nn.ModuleDict({view: nn.Identity() for view in model.committee.views})
+        }
         return cls(model=shell, arrays=arrays, present=present)
 
     def infer(self, at: Rows | None = None, subset: Sequence[str] | None = None) -> Inference:
@@ -138,6 +145,41 @@ class Encoded:
         return infer(
             self.model, self.arrays, self.present, at, None if subset is None else tuple(subset)
         )
+
+
+class _Whole(nn.Module):
+    """The features of a view, followed by what the committee makes of it, where it counts."""
+
+    def __init__(self, model: models.Model, view: str) -> None:
+        super().__init__()
+        self.encoder = model.encoders[view]
+        counts = model.mix.committee and view in model.committee.views
+        self.linear = model.committee.views[view] if counts else None
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        features: Tensor = self.encoder(inputs)
+        if self.linear is None:
+            return features
+        light = cast(ViewNetwork, self.encoder).light(inputs)
+        return torch.cat([features.float(), self.linear(light)], dim=1)
+
+
+class _Front(ViewNetwork):
+    """Divides what ``_Whole`` has put together."""
+
+    def __init__(self, out_dim: int) -> None:
+        super().__init__()
+        self.out_dim = out_dim
+
+    def light(self, inputs: Tensor) -> Tensor:
+        return inputs[:, self.out_dim :]
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return inputs[:, : self.out_dim]
+
+
+def _out_dim(encoder: nn.Module) -> int:
+    return cast(ViewNetwork, encoder).out_dim
 
 
 def _encode(

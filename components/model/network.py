@@ -1,6 +1,7 @@
 """The whole model: encoders, projectors, fusion and heads."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,15 +15,29 @@ from components.core.errors import BadInput, UserError
 from components.core.files import read_json, write_json
 from components.features.format_1 import upgraded_weights
 from components.features.spec import ModalitySpec, build_target, carry_own
+from components.model.committee import CommitteeHead
 from components.model.listing import check_code
 from components.parts import loading as parts
 from components.parts.contracts import Target, is_sparse
 from components.parts.network import Inputs, ModelOutput, ViewNetwork
 from components.parts.own import OWN
 
-FORMAT = 2
-"""2: a modality has views, each with an encoder; format 1 is still read."""
+FORMAT = 3
+"""2: a modality has views, each with an encoder; 3: a committee. Older ones are still read."""
 WEIGHTS, DESCRIPTION = "weights.safetensors", "model.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mix:
+    """What the logits are a sum of.
+
+    Attributes:
+        network: factor of the network's logits.
+        committee: factor of the committee's.
+    """
+
+    network: float = 1.0
+    committee: float = 0.0
 
 
 class Model(nn.Module):
@@ -73,6 +88,9 @@ class Model(nn.Module):
         self.modality_heads = nn.ModuleDict(
             {name: _head(config.dim, target.width) for name in self.names}
         )
+        lights = {v: encoders[v].light_dim for n in self.names for v in self.views[n]}
+        self.committee = CommitteeHead({v: d for v, d in lights.items() if d}, target.width)
+        self.mix = Mix()
 
     @property
     def classes(self) -> list[str]:
@@ -95,10 +113,10 @@ class Model(nn.Module):
             raise BadInput(
                 "record", "none of its modalities", f"at least one of {', '.join(self.names)}"
             )
-        projected, embeddings, modality_logits = {}, {}, {}
+        projected, embeddings, modality_logits, linear = {}, {}, {}, {}
         for column, name in enumerate(self.names):
             found = self._one(name, inputs, present[:, column])
-            projected[name], embeddings[name], modality_logits[name] = found
+            projected[name], embeddings[name], modality_logits[name], linear[name] = found
         visible = present if hidden is None else present & ~hidden
         seen = {
             name: torch.where(
@@ -110,8 +128,16 @@ class Model(nn.Module):
         }
         # Without classes nothing teaches the fusion: the mean of what is aligned is the vector.
         fused = self.fusion(seen, visible) if self.target.width else _mean(embeddings, visible)
+        logits = self.head(fused)
+        if self.mix.committee:
+            constant = self.committee.constant
+            logits = self._mixed(logits, constant + sum(linear.values()))
+            modality_logits = {
+                name: self._mixed(own, constant + linear[name])
+                for name, own in modality_logits.items()
+            }
         return ModelOutput(
-            logits=self.head(fused),
+            logits=logits,
             modality_logits=modality_logits,
             embeddings=embeddings,
             fused=F.normalize(fused.float(), dim=1),
@@ -124,8 +150,21 @@ class Model(nn.Module):
             for name, values in inputs.items()
         }
 
-    def _one(self, name: str, inputs: Inputs, present: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Projection ``(batch, dim)``, unit embedding and own logits of one modality.
+    def _mixed(self, network: Tensor, committee: Tensor) -> Tensor:
+        return self.mix.network * network.float() + self.mix.committee * committee
+
+    def _linear(self, name: str, read: Inputs) -> Tensor:
+        """What the committee reads of one modality: ``(batch, width)``."""
+        parts = [
+            self.committee.views[view](cast(ViewNetwork, self.encoders[view]).light(read[view]))
+            for view in self.views[name]
+            if view in self.committee.views
+        ]
+        zeros = self.committee.constant.new_zeros(1, self.target.width)
+        return sum(parts, start=zeros)
+
+    def _one(self, name: str, inputs: Inputs, present: Tensor) -> tuple[Tensor, ...]:
+        """Projection ``(batch, dim)``, unit embedding, own logits and the committee's part.
 
         Only rows that have it are computed; the others are zero.
         """
@@ -133,23 +172,21 @@ class Model(nn.Module):
         everywhere = len(rows) == len(present)
         if not len(rows):
             zeros = self.absent[name].new_zeros(len(present), self.dim)
-            return zeros, zeros.float(), self.head.weight.new_zeros(len(present), self.target.width)
-        read = [
-            self.encoders[view](inputs[view] if everywhere else inputs[view][rows])
-            for view in self.views[name]
-        ]
+            none = self.head.weight.new_zeros(len(present), self.target.width)
+            return zeros, zeros.float(), none, none
+        own = {v: inputs[v] if everywhere else inputs[v][rows] for v in self.views[name]}
+        read = [self.encoders[view](values) for view, values in own.items()]
         part = self.projectors[name](read[0] if len(read) == 1 else torch.cat(read, dim=1))
+        logits = self.modality_heads[name](self.dropout(part))
         found = (
             part,
             F.normalize(part.float(), dim=1),
-            self.modality_heads[name](self.dropout(part)),
+            logits,
+            self._linear(name, own).expand_as(logits) if self.mix.committee else logits,
         )
         if everywhere:
             return found
-        part, embedding, logits = (
-            x.new_zeros(len(present), x.shape[1]).index_copy(0, rows, x) for x in found
-        )
-        return part, embedding, logits
+        return tuple(x.new_zeros(len(present), x.shape[1]).index_copy(0, rows, x) for x in found)
 
 
 def _head(dim: int, width: int) -> nn.Linear:
@@ -224,6 +261,7 @@ def save(model: Model, folder: Path) -> None:
     description = {
         "format": FORMAT,
         "model": model.config.model_dump(mode="json"),
+        "mix": asdict(model.mix),
         "target": model.target_kind,
         "classes": model.classes,
         "modalities": {name: model.specs[name].to_json() for name in model.names},
@@ -246,7 +284,7 @@ def load(folder: Path) -> Model:
         raise UserError(
             f"{folder} is not a model folder ({error}); name one that a run has written"
         ) from error
-    if description["format"] not in (1, FORMAT):
+    if description["format"] not in range(1, FORMAT + 1):
         raise UserError(
             f"{folder}: got model format {description['format']}, wanted {FORMAT};"
             " use the version that wrote it"
@@ -267,5 +305,9 @@ def load(folder: Path) -> Model:
         )
     if description["format"] == 1:
         weights = upgraded_weights(weights, specs)
+    if description["format"] < FORMAT:  # without a committee: it keeps its zeros
+        own = model.state_dict()
+        weights |= {name: own[name] for name in own if name.startswith("committee.")}
     model.load_state_dict(weights)
+    model.mix = Mix(**description.get("mix", {}))
     return model.eval()

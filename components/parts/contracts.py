@@ -161,6 +161,8 @@ class Target(Protocol):
     """
 
     classes: list[str]
+    activation: Literal["softmax", "sigmoid"] | None
+    """How logits become probabilities; None where nothing is predicted."""
 
     @property
     def thresholds(self) -> list[float] | None:

@@ -14,6 +14,15 @@ class ViewNetwork(nn.Module):
     """Maps the inputs of one view ``(batch, *shape)`` to features ``(batch, out_dim)``."""
 
     out_dim: int
+    light_dim: int = 0
+    """Length of what ``light`` gives; 0 where all of it is learned."""
+
+    def light(self, inputs: Tensor) -> Tensor:
+        """What light heads read of inputs ``(batch, *shape)``: ``(batch, light_dim)``.
+
+        It changes no more once the statistics are fitted.
+        """
+        raise NotImplementedError
 
     def fit_statistics(self, inputs: Tensor) -> None:
         """Set buffers (means, scales) from training inputs ``(n, *shape)``; none by default."""
@@ -34,7 +43,8 @@ class CentredNetwork(ViewNetwork):
 
     def __init__(self, dim: int, dropout: float = 0.0) -> None:
         super().__init__()
-        self.out_dim, self._dropout = dim, dropout
+        self.out_dim = self.light_dim = dim
+        self._dropout = dropout
         self.register_buffer("mean", torch.zeros(dim))
         self.register_buffer("scale", torch.ones(()))
 
@@ -44,9 +54,13 @@ class CentredNetwork(ViewNetwork):
             self.mean.copy_(inputs.mean(0))
             self.scale.copy_((inputs - self.mean).square().mean().sqrt().clamp_min(1e-6))
 
+    def light(self, inputs: Tensor) -> Tensor:
+        """``(batch, dim)`` to ``(batch, dim)``."""
+        return (inputs - self.mean) / self.scale
+
     def forward(self, inputs: Tensor) -> Tensor:
         """``(batch, dim)`` to ``(batch, dim)``."""
-        return F.dropout((inputs - self.mean) / self.scale, self._dropout, self.training)
+        return F.dropout(self.light(inputs), self._dropout, self.training)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -132,12 +132,12 @@ class Committee:
         self, views: Views, fit: int = -1, rows: NDArray[np.int64] | slice = slice(None)
     ) -> NDArray[np.float32]:
         """``(n, classes)`` of one of the fits; the last one saw all labelled records."""
-        found = 0.0
-        for view, linear in self.maps.items():
-            has = views.present[view][rows, None]
-            found = found + linear.logits(views.features[view][rows], fit) * has
-        result: NDArray[np.float32] = np.asarray(found + self.constant[fit], dtype=np.float32)
-        return result
+        parts = [
+            linear.logits(views.features[view][rows], fit) * views.present[view][rows, None]
+            for view, linear in self.maps.items()
+        ]
+        found: NDArray[np.float32] = np.sum([self.constant[fit] + parts[0], *parts[1:]], axis=0)
+        return found
 
     def every(self, views: Views, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """Logits ``(fits, n, classes)`` of all fits."""

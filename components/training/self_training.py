@@ -183,11 +183,14 @@ def pseudo_weights(distributions: NDArray[np.floating], labelled: Labelled) -> N
 
     A record with any number of classes counts by how sure its classes are on average.
     """
+    found: NDArray[np.float64]
     if labelled.activation == "softmax":
         confidence = distributions.max(axis=1).astype(np.float64)
-        return np.where(confidence > _SURE, _TRUST * confidence, 0.0)
+        found = np.where(confidence > _SURE, _TRUST * confidence, 0.0)
+        return found
     sure = np.abs(distributions.astype(np.float64) * 2 - 1).mean(axis=1)
-    return _TRUST * sure
+    found = _TRUST * sure
+    return found
 
 
 def _refitted(

@@ -1,6 +1,5 @@
 """The three training tasks: the teacher, the student that must beat it, and their baselines."""
 
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +20,7 @@ from components.model.inference import infer
 from components.model.network import Model
 from components.parts import loading as parts
 from components.parts.own import OWN
+from components.training.answering import choose_mix, fit_committee
 from components.training.checkpoint import Store
 from components.training.data import TrainingData, training_data
 from components.training.loop import UNDISTURBED, Control, fit
@@ -209,7 +209,8 @@ def train(trainer: Trainer, *, teacher: Path, pseudo: Path, out: Path) -> None:
 
     These are the half of the validation split to which nothing was fitted.
     Writes ``model/`` (the kept one), ``student/`` and ``selection.json``. Without a labeller there
-    is no student, and the teacher is kept.
+    is no student, and the teacher is kept. The kept one also gets a committee, and answers with it
+    unless evidence speaks for the network.
     """
     old = models.load(teacher)
     before = trainer.figure(old)
@@ -226,7 +227,13 @@ def train(trainer: Trainer, *, teacher: Path, pseudo: Path, out: Path) -> None:
         selection["student"] = trainer.judged(student)
         if after is not None and before is not None and after > before:
             selection["kept"] = "student"
-    shutil.copytree(out / "student" if selection["kept"] == "student" else teacher, out / "model")
+    kept = out / "student" if selection["kept"] == "student" else teacher
+    model = models.load(kept)
+    committee = fit_committee(model, trainer.features, trainer.spec.training.seed, trainer.progress)
+    if committee is not None:
+        selection["committee"] = committee
+        selection["answers"] = choose_mix(model, trainer.features)
+    models.save(model, out / "model")
     write_json(out / "selection.json", selection)
 
 

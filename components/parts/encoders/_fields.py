@@ -38,7 +38,7 @@ class FieldsNetwork(ViewNetwork):
         self.layers = nn.Sequential(
             nn.Linear(size + numbers, config.width), nn.GELU(), nn.LayerNorm(config.width)
         )
-        self.out_dim = config.width
+        self.out_dim, self.light_dim = config.width, size + numbers
 
     def fit_statistics(self, inputs: Tensor) -> None:
         """Take each number's quantiles from ``inputs (n, size)``, without missing ones."""
@@ -51,13 +51,17 @@ class FieldsNetwork(ViewNetwork):
                 self.knots[column] = _padded(torch.from_numpy(knots))
                 self.levels[column] = _padded(levels.clamp(-self._clip, self._clip))
 
-    def forward(self, inputs: Tensor) -> Tensor:
-        """``(batch, size)`` to ``(batch, width)``."""
+    def light(self, inputs: Tensor) -> Tensor:
+        """Scores, marks for missing numbers and hashed members ``(batch, size + numbers)``."""
         numbers, hashed = inputs[:, : self._numbers], inputs[:, self._numbers :]
         missing = numbers.isnan()
         scores = self.scores(numbers).masked_fill(missing, 0.0)
-        joined = torch.cat([scores, missing.to(inputs.dtype), hashed], dim=1)
-        encoded: Tensor = self.layers(F.dropout(joined, self._dropout, self.training))
+        return torch.cat([scores, missing.to(inputs.dtype), hashed], dim=1)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """``(batch, size)`` to ``(batch, width)``."""
+        joined = F.dropout(self.light(inputs), self._dropout, self.training)
+        encoded: Tensor = self.layers(joined)
         return encoded
 
     def scores(self, numbers: Tensor) -> Tensor:

@@ -31,6 +31,20 @@ class Config:
     directions: Annotated[int, Field(ge=1)] = 256
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Moments:
+    """Means ``(classes, k)`` of classes and of all others, and the covariance within classes.
+
+    The latter by its eigenvalues and eigenvectors; ``masses (classes,)`` counts the records.
+    """
+
+    means: NDArray[np.float64]
+    others: NDArray[np.float64]
+    masses: NDArray[np.float64]
+    values: NDArray[np.float64]
+    vectors: NDArray[np.float64]
+
+
 class GdaHead:
     """Closed form; a class without a record is never the answer."""
 
@@ -52,7 +66,7 @@ class GdaHead:
         x = (features @ basis).astype(np.float64)
         parts = [self._moments(x, targets, weights[:, fit]) for fit in range(weights.shape[1])]
         for shrinkage in self._config.shrinkages:
-            fits = [_discriminant(*part, shrinkage, activation) for part in parts]
+            fits = [_discriminant(part, shrinkage, activation) for part in parts]
             yield Linear(
                 weight=np.stack([(basis @ w).astype(np.float32) for w, _ in fits]),
                 bias=np.stack([b.astype(np.float32) for _, b in fits]),
@@ -61,18 +75,20 @@ class GdaHead:
     @staticmethod
     def _moments(
         x: NDArray[np.float64], targets: NDArray[np.floating], weights: NDArray[np.floating]
-    ) -> tuple[NDArray[np.float64], ...]:
-        """Class means, means of all others, class masses, and the covariance within classes.
-
-        The latter by its eigenvalues and eigenvectors.
-        """
+    ) -> "_Moments":
         means, masses = class_means(x, targets, weights)
         share = targets / np.maximum(targets.sum(axis=1, keepdims=True), 1.0)
         spread = x - share @ means
         covariance = (spread * weights[:, None]).T @ spread / max(float(weights.sum()), 1e-12)
         values, vectors = np.linalg.eigh(covariance)
         others, _ = class_means(x, 1.0 - targets, weights)
-        return means, others, masses, np.maximum(values, 0.0), vectors
+        return _Moments(
+            means=means,
+            others=others,
+            masses=masses,
+            values=np.maximum(values, 0.0),
+            vectors=vectors,
+        )
 
 
 def _directions(features: NDArray[np.float32], most: int) -> NDArray[np.float32]:
@@ -84,26 +100,21 @@ def _directions(features: NDArray[np.float32], most: int) -> NDArray[np.float32]
 
 
 def _discriminant(
-    means: NDArray[np.float64],
-    others: NDArray[np.float64],
-    masses: NDArray[np.float64],
-    values: NDArray[np.float64],
-    vectors: NDArray[np.float64],
-    shrinkage: float,
-    activation: Activation,
+    found: _Moments, shrinkage: float, activation: Activation
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Weights ``(k, classes)`` and biases ``(classes,)`` of the log-odds of the classes."""
-    spherical = max(float(values.mean()), 1e-12)
-    precision = 1.0 / ((1 - shrinkage) * values + shrinkage * spherical)
-    solved = vectors @ (precision[:, None] * (vectors.T @ means.T))
-    bias = -0.5 * (means.T * solved).sum(axis=0)
+    spherical = max(float(found.values.mean()), 1e-12)
+    precision = 1.0 / ((1 - shrinkage) * found.values + shrinkage * spherical)
+    turn = found.vectors
+    solved = turn @ (precision[:, None] * (turn.T @ found.means.T))
+    bias = -0.5 * (found.means.T * solved).sum(axis=0)
     if activation == "sigmoid":
-        against = vectors @ (precision[:, None] * (vectors.T @ others.T))
-        bias += 0.5 * (others.T * against).sum(axis=0)
-        share = masses / max(float(masses.max()), 1e-12) / 2
+        against = turn @ (precision[:, None] * (turn.T @ found.others.T))
+        bias += 0.5 * (found.others.T * against).sum(axis=0)
+        share = found.masses / max(float(found.masses.max()), 1e-12) / 2
         bias += np.log(np.maximum(share, 1e-6) / (1 - np.minimum(share, 0.5)))
         solved = solved - against
-    return solved, np.where(masses > 0, bias, -1e4)
+    return solved, np.where(found.masses > 0, bias, -1e4)
 
 
 def build(config: Config) -> GdaHead:

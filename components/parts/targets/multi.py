@@ -8,7 +8,7 @@ follows from each class's own threshold.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +41,8 @@ class MultiTarget:
     """
 
     primary = "macro_map"
+
+    activation: Literal["softmax", "sigmoid"] | None = "sigmoid"
 
     def __init__(self, classes: Sequence[str], thresholds: Sequence[float] | None = None) -> None:
         self.classes = list(classes)

@@ -5,7 +5,7 @@ Source: two-tower models learned by contrast alone, CLIP, Radford et al. 2021 (a
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,8 @@ class NoTarget:
 
     primary = None
     thresholds = None
+
+    activation: Literal["softmax", "sigmoid"] | None = None
 
     def __init__(self) -> None:
         self.classes: list[str] = []

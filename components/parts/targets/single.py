@@ -5,7 +5,7 @@ Source: softmax over classes, Bridle 1990; temperature scaling, Guo et al. 2017 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,8 @@ class SingleTarget:
 
     primary: str = "accuracy"
     thresholds = None
+
+    activation: Literal["softmax", "sigmoid"] | None = "softmax"
 
     def __init__(self, classes: Sequence[str]) -> None:
         self.classes = list(classes)
