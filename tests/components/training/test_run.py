@@ -41,6 +41,17 @@ def student_spec(home, **more):
     return spec(home, "train", teacher=ref(home / "teacher"), pseudo=ref(home / "pseudo"), **more)
 
 
+def network(folder):
+    """The weights of a model without its committee."""
+    weights = models.load(folder).state_dict()
+    return {name: w for name, w in weights.items() if not name.startswith("committee.")}
+
+
+def same_network(one, other):
+    one, other = network(one), network(other)
+    return one.keys() == other.keys() and all((one[name] == other[name]).all() for name in one)
+
+
 def done(out, given, **more):
     out.mkdir()
     run(given, out=out, **more)
@@ -95,14 +106,14 @@ def test_the_student_is_kept_only_if_it_beats_the_teacher(places, tmp_path):
     better = found["student"]["val_accuracy"] > found["teacher"]["val_accuracy"]
     assert found["kept"] == ("student" if better else "teacher")
     chosen = out / "student" if better else places / "teacher"
-    assert digest_folder(out / "model") == digest_folder(chosen)
+    assert same_network(out / "model", chosen)
 
 
 def test_a_tie_keeps_the_teacher(places, tmp_path, monkeypatch):
     monkeypatch.setattr("components.training.tasks.Trainer.figure", lambda *_: 0.5)
     out = done(tmp_path / "train", student_spec(places))
     assert read_json(out / "selection.json")["kept"] == "teacher"
-    assert digest_folder(out / "model") == digest_folder(places / "teacher")
+    assert same_network(out / "model", places / "teacher")
 
 
 def test_without_a_labeller_the_teacher_is_the_model(places, tmp_path):
@@ -118,7 +129,7 @@ def test_without_a_labeller_the_teacher_is_the_model(places, tmp_path):
     out = done(tmp_path / "train", given)
     assert read_json(out / "selection.json")["kept"] == "teacher"
     assert not (out / "student").exists()
-    assert digest_folder(out / "model") == digest_folder(places / "teacher")
+    assert same_network(out / "model", places / "teacher")
 
 
 def test_baselines_are_each_modality_alone_and_concat(places, tmp_path):

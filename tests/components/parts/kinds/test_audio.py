@@ -79,6 +79,7 @@ def float_file(value):
         (float_file(np.inf), "infinite"),
         ("text", "a str"),
     ],
+    ids=lambda value: value if isinstance(value, str) else "raw",  # files carry the time
 )
 def test_a_sound_that_cannot_be_used_says_why(raw, said):
     kind = build(max_bytes=100_000, max_seconds=1, max_rate=48_000, max_channels=2)

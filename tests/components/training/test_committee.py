@@ -1,0 +1,142 @@
+"""The committee: what each fit may see, and that the sum is that of its members."""
+
+import numpy as np
+import pytest
+
+from components.parts.heads import gda, logistic, prototype
+from components.parts.linear import Linear
+from components.training.committee import (
+    SIDE_BY_SIDE,
+    Labelled,
+    Views,
+    crossfit,
+    folds_of,
+    joined,
+    stacked,
+    temper,
+)
+
+HEADS = {"logistic": logistic.build(logistic.Config()), "gda": gda.build(gda.Config())}
+HEADS["prototype"] = prototype.build(prototype.Config())
+CLASSES = 3
+
+
+def problem(seed=0, count=90):
+    """Two views of which one tells little, the other absent in a third of the records."""
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(CLASSES, size=count)
+    good = rng.normal(size=(CLASSES, 4))[labels] + 0.5 * rng.normal(size=(count, 4))
+    noise = rng.normal(size=(count, 200))
+    present = {"good": rng.random(count) > 0.3, "noise": np.ones(count, bool)}
+    features = {
+        name: (x / np.sqrt(x.shape[1]) * present[name][:, None]).astype(np.float32)
+        for name, x in (("good", good), ("noise", noise))
+    }
+    return Views(features=features, present=present), labels
+
+
+def labelled_of(labels, rows, folds=None):
+    return Labelled(
+        rows=rows,
+        targets=np.eye(CLASSES)[labels[rows]],
+        folds=folds_of(labels[rows], 3, 0) if folds is None else folds,
+        activation="softmax",
+    )
+
+
+def test_folds_spread_each_class_evenly():
+    labels = np.repeat([0, 1, 2], [20, 7, 1])
+    folds = folds_of(labels, 5, 0)
+    for code in range(3):
+        counts = np.bincount(folds[labels == code], minlength=5)
+        assert counts.max() - counts.min() <= 1
+
+
+def test_held_out_answers_come_from_the_fit_without_the_record():
+    labelled = Labelled(
+        rows=np.arange(3), targets=np.eye(3), folds=np.array([1, 0, 1]), activation="softmax"
+    )
+    answers = np.arange(3 * 3 * 3).reshape(3, 3, 3)
+    held = labelled.held_out(answers)
+    assert held.tolist() == [answers[1, 0].tolist(), answers[0, 1].tolist(), answers[1, 2].tolist()]
+
+
+def test_a_head_without_a_fold_does_not_change_with_the_labels_of_that_fold():
+    views, labels = problem()
+    rows = np.arange(60)
+    folds = folds_of(labels[rows], 3, 0)
+    garbage = labels.copy()
+    garbage[rows[folds == 1]] = (garbage[rows[folds == 1]] + 1) % CLASSES
+    x = views.features["noise"][rows]
+    for head in HEADS.values():
+        for one, other in zip(
+            *(
+                head.path(
+                    x, (data := labelled_of(y, rows, folds)).targets, data.weights(), "softmax"
+                )
+                for y in (labels, garbage)
+            ),
+            strict=True,
+        ):
+            shown = np.abs(one.logits(x, 1) - other.logits(x, 1)).max()
+            assert shown < 0.05 * np.abs(one.logits(x, 0) - other.logits(x, 0)).max()
+
+
+def test_records_without_a_label_do_not_matter():
+    views, labels = problem()
+    rows = np.arange(60)
+    found = crossfit(views, labelled_of(labels, rows), HEADS)
+    labels[60:] = 0
+    again = crossfit(views, labelled_of(labels, rows), HEADS)
+    assert np.array_equal(found.logits(views), again.logits(views))
+
+
+def test_it_answers_better_than_its_worst_view_and_weighs_noise_little():
+    views, labels = problem(count=300)
+    found = crossfit(views, labelled_of(labels, np.arange(150)), HEADS)
+    right = found.logits(views).argmax(axis=1) == labels
+    has = views.present["good"]
+    assert right[150:][has[150:]].mean() > 0.8
+    said = {view: linear.logits(views.features[view], -1) for view, linear in found.maps.items()}
+    assert said["noise"].std() < 0.3 * said["good"][has].std()
+
+
+def test_a_sum_of_maps_is_the_sum_of_what_its_members_say():
+    views, _ = problem()
+    rng = np.random.default_rng(3)
+
+    def random_map(dim):
+        return Linear(
+            weight=rng.normal(size=(2, dim, CLASSES)).astype(np.float32),
+            bias=rng.normal(size=(2, CLASSES)).astype(np.float32),
+        )
+
+    one, both = random_map(4), random_map(204)
+    found = joined(views, [("good", one, 0.5), (SIDE_BY_SIDE, both, 2.0)], CLASSES, 2, ())
+    side = np.hstack(list(views.features.values()))
+    for fit in range(2):
+        wanted = 0.5 * one.logits(views.features["good"], fit) * views.present["good"][:, None]
+        wanted = wanted + 2.0 * both.logits(side, fit)
+        assert np.allclose(found.logits(views, fit), wanted, atol=1e-4)
+
+
+def test_a_temperature_is_that_of_a_search_over_a_grid():
+    rng = np.random.default_rng(5)
+    labels = rng.integers(CLASSES, size=2000)
+    logits = 3.0 * (np.eye(CLASSES)[labels] + rng.normal(size=(2000, CLASSES)))
+    labelled = labelled_of(labels, np.arange(2000))
+    grid = np.exp(np.linspace(-3, 3, 1201))
+    best = grid[np.argmin([labelled.loss(logits * scale) for scale in grid])]
+    assert temper(logits, labelled) == pytest.approx(best, rel=0.02)
+
+
+def test_no_weight_is_negative_and_a_useless_member_gets_nearly_none():
+    rng = np.random.default_rng(6)
+    labels = rng.integers(CLASSES, size=400)
+    good = np.eye(CLASSES)[labels] * 2 + rng.normal(size=(400, CLASSES))
+    weights = stacked(
+        np.stack([good, -good, rng.normal(size=good.shape)]), labelled_of(labels, np.arange(400))
+    )
+    assert (weights >= 0).all()
+    assert weights[0] > 0.5
+    assert weights[1:].max() < 0.1
