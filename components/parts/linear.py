@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 Activation = Literal["softmax", "sigmoid"]
 """``softmax``: a record has one class; ``sigmoid``: any number of them."""
 
+HEADS = ("logistic", "gda", "prototype")
+"""The light heads of a committee."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Linear:

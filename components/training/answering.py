@@ -17,12 +17,11 @@ from components.features.store import Features
 from components.model.inference import infer
 from components.model.network import Mix, Model
 from components.parts import loading as parts
-from components.parts.linear import Head, activated
+from components.parts.linear import HEADS, Head, activated
 from components.training.committee import Labelled, crossfit, folds_of
 from components.training.light import light_views, put_into
 from components.training.self_training import self_train
 
-HEADS = ("logistic", "gda", "prototype")
 _FEW, _FOLDS, _FOLDS_OF_FEW = 400, 3, 5
 """With fewer labelled records there are more folds, so that each fit loses less."""
 

@@ -8,6 +8,7 @@ from components.config.run import RunConfig
 from components.data.manifest import Manifest
 from components.features.spec import ENCODING
 from components.parts import loading as parts
+from components.parts.linear import HEADS
 from flows.steps import work
 from flows.steps.step import Step
 from serving import bento
@@ -61,7 +62,7 @@ def steps_for(config: RunConfig, manifest: Manifest, base: Path | None = None) -
         ),
         Step(
             name="teach",
-            version=6,  # 5: records that are alike are no negatives; 6: quantiles of fields
+            version=7,  # 6: quantiles of fields; 7: a model's folder has room for a committee
             inputs={"features": "encode"},
             config=_training(config, without="epochs"),
             chosen=(*network, *losses),
@@ -80,17 +81,17 @@ def steps_for(config: RunConfig, manifest: Manifest, base: Path | None = None) -
         ),
         Step(
             name="train",
-            version=6,  # 5: records that are alike are no negatives; 6: quantiles of fields
+            version=7,  # 6: quantiles of fields; 7: the model has a committee
             inputs={"features": "encode", "teacher": "teach", "pseudo": "pseudo_label"},
             config=_training(config, without="teacher_epochs"),
-            chosen=(*network, *losses),
-            libraries=_TORCH,
+            chosen=(*network, *losses, *(("heads", name) for name in HEADS)),
+            libraries=(*_TORCH, "scipy", "faiss-cpu"),
             work=work.train,
             task="train",
         ),
         Step(
             name="baselines",
-            version=6,  # 5: records that are alike are no negatives; 6: quantiles of fields
+            version=7,  # 6: quantiles of fields; 7: a model's folder has room for a committee
             inputs={"features": "encode", "pseudo": "pseudo_label", "student": "train"},
             # Both numbers of epochs: baselines follow the teacher's where the teacher is kept.
             config=_training(config),
@@ -117,7 +118,7 @@ def steps_for(config: RunConfig, manifest: Manifest, base: Path | None = None) -
         ),
         Step(
             name="package",
-            version=5,  # 4: the target by name; 5: limits of memory
+            version=6,  # 5: limits of memory; 6: the model has a committee
             inputs={"features": "encode", "train": "train", "evaluation": "evaluate"},
             config=_kept(config),
             chosen=(*views, *model),
