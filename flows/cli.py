@@ -431,7 +431,7 @@ def data_import(
 
     Example: concord data import products.csv data/products --label species --encoding cp1252
 
-    Example: concord data import films.csv data/films --label genres --separator "|"
+    Example: concord data import films.csv data/films --label genres --separator ","
     """
 
     def work() -> Answer:

@@ -268,7 +268,7 @@ CHANGES = {
     "version of Pillow": (library("pillow"), group("validate", "encode", "package") | IMAGE),
     "version of numpy": (library("numpy"), group(*ALL) | CACHES),
     "version of BentoML": (library("bentoml"), group("package")),
-    "version of a library that nothing uses": (library("faiss-cpu"), set()),
+    "version of a library that nothing uses": (library("polars"), set()),
     # Data and options.
     "data": (data, group("validate", "encode")),
     "options of an encoder": (

@@ -21,7 +21,6 @@ FORBIDDEN_IN_TRAINING = {
     "great-expectations",
     "dvc",
     "kubernetes",
-    "scikit-learn",
     "pandas",
 }
 
