@@ -31,7 +31,7 @@ transparent are found whatever their depth."""
 EARLIER = (2,)
 """Models of these versions are answered for: all that they got right is decoded as it was."""
 LIBRARIES = ("pi-heif", "pillow")
-ENCODERS = ("cnn",)
+ENCODERS = ("cnn", "lite")
 MEDIA_TYPES = formats.MEDIA_TYPES
 SUFFIXES = tuple(MEDIA_TYPES)
 UNREAD = formats.UNREAD
