@@ -15,6 +15,7 @@ from components.core.refs import digest_file
 from components.features.halves import halves
 from components.features.store import Features
 from components.model import network as models
+from components.model.committee import SparseView
 from components.model.inference import Inference, infer
 from components.model.subsets import subset_key, subsets
 from components.parts.network import ViewNetwork
@@ -126,6 +127,10 @@ class Encoded:
             for column, name in enumerate(model.names)
             for view in model.views[name]
         }
+        for name in model.names if model.mix.committee else []:
+            for view in model.sparse[name]:
+                linear = cast(SparseView, model.committee.views[view])
+                arrays[view] = linear.logits(held_out.features.arrays[view][held_out.rows])
         # A shallow copy: projectors, fusion and heads are shared, only the table of modules is new.
         shell = copy.copy(model)
         shell.__dict__["_modules"] = dict(model._modules)
@@ -206,7 +211,7 @@ def infer_rows(model: models.Model, features: Features, rows: Rows) -> Inference
     columns = [features.names.index(name) for name in model.names]
     return infer(
         model,
-        features.views(model.names),
+        features.arrays,
         features.present[:, columns],
         rows,
     )

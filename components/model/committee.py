@@ -2,9 +2,16 @@
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
+
+from components.features.rows import Rows
+from components.features.tfidf import Reduction, weighted
+from components.parts.linear import Linear
 
 CLIP = 5.0
 """Standardised numbers are cut off here."""
@@ -39,17 +46,75 @@ class LinearView(nn.Module):
         return logits
 
 
+class SparseView(nn.Module):
+    """Logits of a sparse view: its counts weighted by TF-IDF, and mapped.
+
+    Attributes:
+        idf: weight of each bucket ``(buckets,)``.
+        buckets: ``(k,)`` those that are read.
+        weight: ``(k, width)``.
+        bias: ``(width,)``.
+    """
+
+    idf: Tensor
+    buckets: Tensor
+    weight: Tensor
+    bias: Tensor
+
+    def __init__(self, buckets: int, width: int) -> None:
+        super().__init__()
+        self.register_buffer("idf", torch.zeros(buckets))
+        self.register_buffer("buckets", torch.zeros(0, dtype=torch.int64))
+        self.register_buffer("weight", torch.zeros(0, width))
+        self.register_buffer("bias", torch.zeros(width))
+
+    def put(self, idf: NDArray[np.float32], found: Reduction, linear: Linear) -> None:
+        """Set the map to one of rows that were weighted and reduced; ``linear`` has one fit."""
+        self.idf = torch.from_numpy(idf)
+        self.buckets = torch.from_numpy(found.buckets)
+        self.weight = torch.from_numpy(found.components.T @ linear.weight[0])
+        self.bias = torch.from_numpy(linear.bias[0])
+
+    def logits(self, counts: Rows) -> NDArray[np.float32]:
+        """``(n, width)`` of counts ``(n, buckets)``."""
+        rows = weighted(counts, self.idf.numpy())[:, self.buckets.numpy()]
+        found: NDArray[np.float32] = rows @ self.weight.numpy() + self.bias.numpy()
+        return found.astype(np.float32)
+
+    def forward(self, logits: Tensor) -> Tensor:
+        """What ``logits`` gave is read as it is."""
+        return logits
+
+    def _load_from_state_dict(
+        self,
+        state_dict: dict[str, Any],
+        prefix: str,
+        *rest: Any,  # noqa: ANN401
+    ) -> None:
+        """Make room first: the number of buckets that are read comes from the data."""
+        for name in ("buckets", "weight"):
+            if f"{prefix}{name}" in state_dict:
+                setattr(self, name, torch.empty_like(state_dict[f"{prefix}{name}"]))
+        super()._load_from_state_dict(state_dict, prefix, *rest)
+
+
 class CommitteeHead(nn.Module):
     """The sum of the views that a record has, and a constant.
 
     Args:
         dims: view name to the length of what light heads read.
+        sparse: name of a sparse view to its buckets.
         width: number of logits.
     """
 
     constant: Tensor
 
-    def __init__(self, dims: Mapping[str, int], width: int) -> None:
+    def __init__(self, dims: Mapping[str, int], sparse: Mapping[str, int], width: int) -> None:
         super().__init__()
-        self.views = nn.ModuleDict({view: LinearView(dim, width) for view, dim in dims.items()})
+        self.views = nn.ModuleDict(
+            {
+                **{view: LinearView(dim, width) for view, dim in dims.items()},
+                **{view: SparseView(buckets, width) for view, buckets in sparse.items()},
+            }
+        )
         self.register_buffer("constant", torch.zeros(width))

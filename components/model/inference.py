@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from components.features.rows import Rows
+from components.model.committee import SparseView
 from components.model.network import Model
 
 
@@ -41,7 +43,7 @@ class Inference:
 
 def infer(
     model: Model,
-    arrays: Mapping[str, NDArray[Any]],
+    arrays: Mapping[str, Rows],
     present: NDArray[np.bool_],
     rows: NDArray[np.int64] | None = None,
     subset: tuple[str, ...] | None = None,
@@ -51,7 +53,8 @@ def infer(
 
     Args:
         model: the model; its device is used, and its mode is restored.
-        arrays: view name to cached inputs ``(records, *shape)``, in memory or memory-mapped.
+        arrays: view name to cached inputs ``(records, *shape)``, in memory or memory-mapped;
+            those of sparse views are read where the committee answers.
         present: ``(records, modalities)`` with modalities sorted by name.
         rows: which records, in this order; all by default.
         subset: only these modalities are used; all by default.
@@ -69,6 +72,8 @@ def infer(
         embeddings={m: np.zeros((n, model.dim), np.float32) for m in names},
         fused=np.zeros((n, model.fused_dim), np.float32),
     )
+    views = [view for m in names for view in model.views[m]]
+    views += [view for m in names for view in model.sparse[m] if model.mix.committee]
     answerable = np.flatnonzero(usable.any(axis=1))
     training = model.training
     model.eval()
@@ -76,9 +81,8 @@ def infer(
         for start in range(0, len(answerable), batch):
             at = answerable[start : start + batch]
             inputs = {
-                view: torch.from_numpy(np.asarray(arrays[view][rows[at]])).to(device)
-                for m in names
-                for view in model.views[m]
+                view: torch.from_numpy(_input(model, view, arrays[view][rows[at]])).to(device)
+                for view in views
             }
             output = model(inputs, torch.from_numpy(usable[at]).to(device))
             result.logits[at] = output.logits.float().cpu().numpy()
@@ -91,3 +95,10 @@ def infer(
                 result.embeddings[m][at[has]] = output.embeddings[m].float().cpu().numpy()[has]
     model.train(training)
     return result
+
+
+def _input(model: Model, view: str, rows: Rows) -> NDArray[Any]:
+    """Rows as the network reads them: of a sparse view, the committee's logits."""
+    if isinstance(rows, np.ndarray):
+        return np.asarray(rows)
+    return cast(SparseView, model.committee.views[view]).logits(rows)

@@ -89,7 +89,12 @@ class Model(nn.Module):
             {name: _head(config.dim, target.width) for name in self.names}
         )
         lights = {v: encoders[v].light_dim for n in self.names for v in self.views[n]}
-        self.committee = CommitteeHead({v: d for v, d in lights.items() if d}, target.width)
+        self.sparse = {name: list(specs[name].sparse(name)) for name in self.names}
+        self.committee = CommitteeHead(
+            {view: dim for view, dim in lights.items() if dim},
+            {view: k for name in self.names for view, k in specs[name].sparse(name).items()},
+            target.width,
+        )
         self.mix = Mix()
 
     @property
@@ -101,7 +106,8 @@ class Model(nn.Module):
         """Answer for a batch.
 
         Args:
-            inputs: view name to cached inputs ``(batch, *shape)``; absent rows are never read.
+            inputs: view name to cached inputs ``(batch, *shape)``; absent rows are never read. Of
+                a sparse view, what the committee makes of it, ``(batch, width)``.
             present: ``(batch, modalities)`` bool, modalities sorted by name.
             hidden: ``(batch, modalities)`` bool: present, but hidden from the fusion (modality
                 dropout).
@@ -160,6 +166,7 @@ class Model(nn.Module):
             for view in self.views[name]
             if view in self.committee.views
         ]
+        parts += [self.committee.views[view](read[view]) for view in self.sparse[name]]
         zeros = self.committee.constant.new_zeros(1, self.target.width)
         return sum(parts, start=zeros)
 
@@ -174,8 +181,9 @@ class Model(nn.Module):
             zeros = self.absent[name].new_zeros(len(present), self.dim)
             none = self.head.weight.new_zeros(len(present), self.target.width)
             return zeros, zeros.float(), none, none
-        own = {v: inputs[v] if everywhere else inputs[v][rows] for v in self.views[name]}
-        read = [self.encoders[view](values) for view, values in own.items()]
+        views = [*self.views[name], *(self.sparse[name] if self.mix.committee else [])]
+        own = {v: inputs[v] if everywhere else inputs[v][rows] for v in views}
+        read = [self.encoders[view](own[view]) for view in self.views[name]]
         part = self.projectors[name](read[0] if len(read) == 1 else torch.cat(read, dim=1))
         logits = self.modality_heads[name](self.dropout(part))
         found = (

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from components.core.errors import BadInput, UserError, one_of
 from components.core.files import read_json
 from components.core.names import FUSED
+from components.features.rows import Rows, placed
 from components.features.spec import Modality
 from components.model import network as models
 from components.model.inference import Inference, infer
@@ -137,7 +138,7 @@ class Classifier:
             return []
         records = [self.read(record, place) for record, place in zip(given, places, strict=True)]
         present = np.array([[name in record for name in self.names] for record in records])
-        arrays: dict[str, NDArray[Any]] = {}
+        arrays: dict[str, Rows] = {}
         for column, name in enumerate(self.names):
             arrays |= self._encode(name, records, present[:, column], places)
         found = infer(self._model, arrays, present)
@@ -166,7 +167,7 @@ class Classifier:
         records: Sequence[Mapping[str, Raw]],
         has: NDArray[np.bool_],
         places: Sequence[str],
-    ) -> dict[str, NDArray[Any]]:
+    ) -> dict[str, Rows]:
         """View name to inputs ``(records, *shape)``; zeros where ``has (records,)`` is false."""
         modality = self.modalities[name]
         at: list[int] = np.flatnonzero(has).tolist()
@@ -175,10 +176,13 @@ class Classifier:
             if isinstance(value, BadInput):
                 field = value.field.removeprefix(name)
                 raise BadInput(f"{places[i]}.{name}{field}", value.got, value.wanted)
-        arrays = {}
+        arrays: dict[str, Rows] = {}
         for view in self._model.views[name]:
             encoder = modality.encoders[view]
             arrays[view] = np.zeros((len(records), *encoder.shape), dtype=encoder.dtype)
             if at:
                 arrays[view][at] = encoder.encode(values)
+        for view in self._model.sparse[name] if self._model.mix.committee else []:
+            rows = modality.encoders[view].encode(values)
+            arrays[view] = placed(rows, np.array(at, dtype=np.int64), len(records))
         return arrays

@@ -108,7 +108,7 @@ def _write_index(folder: Path, model: models.Model, data: Features, progress: Pr
     )
     keys = patterns(present, model.names)
     predicted = target.unlabelled(n)
-    arrays = data.views(model.names)
+    arrays = data.arrays
     for start in range(0, n, _BATCH):
         progress("index", start, n)
         rows = np.arange(start, min(n, start + _BATCH))

@@ -157,7 +157,7 @@ def _logits(
 ) -> NDArray[np.float32]:
     before, model.mix = model.mix, mix
     try:
-        return infer(model, features.views(model.names), features.present, rows).logits
+        return infer(model, features.arrays, features.present, rows).logits
     finally:
         model.mix = before
 

@@ -7,8 +7,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from components.features import tfidf
+from components.features.rows import Rows
 from components.features.store import Features
-from components.model.committee import LinearView
+from components.features.tfidf import Reduction
+from components.model.committee import LinearView, SparseView
 from components.model.network import Model
 from components.parts.linear import Linear
 from components.parts.network import ViewNetwork
@@ -26,12 +29,14 @@ class LightViews:
     Attributes:
         views: rows of about unit length ``(n, k)``.
         bases: view name to orthonormal columns ``(dim, k)`` that shortened it.
+        reductions: name of a sparse view to the weights of its buckets, and what shortened it.
         means: view name to ``(dim,)``.
         scales: view name to ``(dim,)``.
     """
 
     views: Views
     bases: dict[str, NDArray[np.float32]]
+    reductions: dict[str, tuple[NDArray[np.float32], Reduction]]
     means: dict[str, NDArray[np.float32]]
     scales: dict[str, NDArray[np.float32]]
 
@@ -46,6 +51,7 @@ def light_views(model: Model, features: Features) -> LightViews | None:
     """
     train = features.rows("train")
     found, present, bases, means, scales = {}, {}, {}, {}, {}
+    reductions: dict[str, tuple[NDArray[np.float32], Reduction]] = {}
     for column, name in enumerate(features.names):
         for view in model.views[name]:
             if view not in model.committee.views or not features.present[train, column].any():
@@ -64,10 +70,15 @@ def light_views(model: Model, features: Features) -> LightViews | None:
             x[~has] = 0
             bases[view] = _directions(x[train[has[train]]])
             found[view], present[view] = x @ bases[view], has
+        for view in model.sparse[name]:
+            has = features.present[:, column]
+            if (reduced := _reduced(features.arrays[view], train[has[train]])) is not None:
+                found[view], present[view] = reduced[0], has
+                reductions[view] = reduced[1]
     if not found:
         return None
     views = Views(features=found, present=present)
-    return LightViews(views=views, bases=bases, means=means, scales=scales)
+    return LightViews(views=views, bases=bases, reductions=reductions, means=means, scales=scales)
 
 
 def put_into(model: Model, light: LightViews, committee: Committee) -> None:
@@ -75,7 +86,12 @@ def put_into(model: Model, light: LightViews, committee: Committee) -> None:
     constant = torch.from_numpy(committee.constant[-1])
     model.committee.constant.copy_(constant)
     for view, linear in committee.maps.items():
-        last = Linear(weight=linear.weight[-1:], bias=linear.bias[-1:]).within(light.bases[view])
+        last = Linear(weight=linear.weight[-1:], bias=linear.bias[-1:])
+        if view in light.reductions:
+            idf, reduction = light.reductions[view]
+            cast(SparseView, model.committee.views[view]).put(idf, reduction, last)
+            continue
+        last = last.within(light.bases[view])
         place = cast(LinearView, model.committee.views[view])
         _place(place, light.means[view], light.scales[view])
         place.weight.copy_(torch.from_numpy(last.weight[0]))
@@ -97,6 +113,18 @@ def _light(
             rows = at[start : start + _BATCH]
             out[rows] = encoder.light(torch.from_numpy(np.asarray(features.arrays[view][rows])))
     return out
+
+
+def _reduced(
+    counts: Rows, train: NDArray[np.int64]
+) -> tuple[NDArray[np.float32], tuple[NDArray[np.float32], Reduction]] | None:
+    """Weighted counts ``(n, k)``, and what made them; None where there is nothing to count."""
+    known = counts[train]
+    if not known.nnz:
+        return None
+    idf = tfidf.idf(known)
+    found = tfidf.reduction(tfidf.weighted(known, idf), DIRECTIONS)
+    return found.transform(tfidf.weighted(counts, idf)), (idf, found)
 
 
 def _directions(x: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -15,7 +15,7 @@ from components.parts.guess import Column
 RAW = "text"
 VERSION = 1
 LIBRARIES: tuple[str, ...] = ()
-ENCODERS = ("minilm",)
+ENCODERS = ("minilm", "ngrams")
 SUFFIXES: tuple[str, ...] = ()
 MEDIA_TYPES: dict[str, str] = {}
 ACCEPTS = "text"
