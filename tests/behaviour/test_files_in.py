@@ -207,7 +207,7 @@ def test_a_column_that_looks_like_paths_is_asked_about(tmp_path: Path, form: str
     cells, why = _NOT_READ[form]
     (tmp_path / "src").mkdir()
     table = _table(tmp_path / "src", cells)
-    said = "it looks like paths of pictures, and none of them leads to a file below"
+    said = "it looks like paths of media, and none of them leads to a file below"
     with pytest.raises(UserError, match=f"'photo': {said}.*{why}"):
         import_dataset(table, tmp_path / "set")
 

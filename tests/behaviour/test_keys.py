@@ -158,7 +158,7 @@ MODELS = ENCODERS[1:]
 KINDS = ("validate", "encode", "evaluate", "package")
 """Steps that decode raw values or show them."""
 ALL = ("validate", *ENCODERS)
-IMAGE = {"cache: image", "cache: image/cnn"}
+IMAGE = {"cache: image", "cache: image/cnn", "cache: image/lite"}
 TEXT = {"cache: text", "cache: text/hashing", "cache: text/own_encoder"}
 NOTE = {"cache: note", "cache: note/hashing"}
 CACHES = IMAGE | TEXT | NOTE
@@ -273,9 +273,12 @@ CHANGES = {
     "data": (data, group("validate", "encode")),
     "options of an encoder": (
         options(
-            modalities={**MODALITIES, "image": {"encoders": {"name": "cnn", "size": [16, 16]}}}
+            modalities={
+                **MODALITIES,
+                "image": {"encoders": [{"name": "cnn", "size": [16, 16]}, {"name": "lite"}]},
+            }
         ),
-        group("validate", "encode", "package") | IMAGE,
+        group("validate", "encode", "package") | {"cache: image/cnn"},
     ),
     "limits of a kind": (
         options(modalities={**MODALITIES, "image": {"max_pixels": 1000}}),

@@ -259,7 +259,7 @@ def test_a_role_of_any_type_is_its_text(tmp_path: Path, role: str, array: pa.Arr
     assert imported(tmp_path / "t.parquet").columns[role] == texts
 
 
-@pytest.mark.parametrize("role", ["id", "label", "group", "split"])
+@pytest.mark.parametrize("role", ["id", "group", "split"])
 def test_a_role_of_lists_is_refused_in_one_line(tmp_path: Path, role: str):
     _parquet(tmp_path / "t.parquet", pa.table({**PLAIN, role: [["a"]] * 30}))
     with pytest.raises(UserError, match=rf"^[^\n]*column '{role}': got list[^\n]*$"):
