@@ -222,12 +222,13 @@ def modality_options(
     """Split the options of a modality into those of its kind, and its encoders with theirs.
 
     ``encoders`` is a name, a name with options, or a list of both; without it the kind chooses. A
-    modality with one encoder may have that encoder's options beside its kind's.
+    modality with one encoder may have that encoder's options beside its kind's, and one without
+    ``encoders`` those of the first encoder that its kind chooses.
 
     >>> modality_options("text", {"encoders": ["minilm", {"name": "hashing", "buckets": 64}]})
     ({}, [('minilm', {}), ('hashing', {'buckets': 64})])
     >>> modality_options("image", {"size": [8, 8], "max_bytes": 100})
-    ({'max_bytes': 100}, [('cnn', {'size': [8, 8]})])
+    ({'max_bytes': 100}, [('cnn', {'size': [8, 8]}), ('lite', {})])
 
     Args:
         kind: name of the part that decodes.
@@ -248,17 +249,13 @@ def modality_options(
     known = {name: _encoder_options(name, kind, module.RAW, base) for name, _ in encoders}
     limits = {field.name for field in dataclasses.fields(module.Config)}
     direct = {key: value for key, value in own.items() if key not in limits}
-    if problems := [
-        _misplaced(key, kind, limits, known)
-        for key in direct
-        if not (len(known) == 1 and key in next(iter(known.values())))
-    ]:
+    first, chosen = encoders[0]
+    takes = known[first] if len(known) == 1 or "encoders" not in options else set()
+    if problems := [_misplaced(key, kind, limits, known) for key in direct if key not in takes]:
         raise UsageError("\n".join(problems))
-    if direct:
-        name, chosen = encoders[0]
-        if twice := sorted(direct.keys() & chosen.keys()):
-            raise UsageError(f"option {twice[0]!r}: given for the modality and for its encoder")
-        encoders = [(name, direct | chosen)]
+    if twice := sorted(direct.keys() & chosen.keys()):
+        raise UsageError(f"option {twice[0]!r}: given for the modality and for its encoder")
+    encoders[0] = first, direct | chosen
     return {key: value for key, value in own.items() if key in limits}, encoders
 
 

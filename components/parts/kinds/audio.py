@@ -14,6 +14,7 @@ import math
 import wave
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Annotated, Any
 
 import numpy as np
@@ -28,7 +29,8 @@ from components.parts.kinds import _sounds as sounds
 RAW = "bytes"
 VERSION = 1
 LIBRARIES = ("scipy", "soundfile")
-ENCODERS = ("logmel",)
+# The speech embedding is in a package that exists for Linux on x86-64 alone.
+ENCODERS = ("logmel", *(("speech",) if find_spec("pyopen_wakeword") else ()))
 MEDIA_TYPES = sounds.MEDIA_TYPES
 SUFFIXES = tuple(MEDIA_TYPES)
 UNREAD = sounds.UNREAD

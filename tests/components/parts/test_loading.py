@@ -138,6 +138,13 @@ def test_an_option_may_not_stand_in_two_places():
         parts.modality_options("image", options)
 
 
+def test_without_encoders_an_option_is_that_of_the_kinds_first():
+    _, encoders = parts.modality_options("image", {"size": [8, 8]})
+    assert encoders == [("cnn", {"size": [8, 8]}), ("lite", {})]
+    with pytest.raises(UsageError, match="buckets"):
+        parts.modality_options("text", {"buckets": 64})
+
+
 def test_with_several_encoders_an_option_must_stand_with_one_of_them():
     options = {"buckets": 8, "encoders": ["minilm", "hashing"]}
     with pytest.raises(UsageError, match=r"give it there: \{name: hashing, buckets: \.\.\.\}"):

@@ -10,10 +10,13 @@ from components.model import network as models
 from components.model.inference import infer
 from components.model.network import Mix
 from components.model.subsets import subsets
+from components.parts.heads import prototype
 from components.training.answering import choose_mix, fit_committee
+from components.training.committee import Labelled, crossfit
+from components.training.light import light_views, put_into
 from components.training.run import run
 from tests.components.pods.pods import teach_spec
-from tests.synthetic import records, write_features
+from tests.synthetic import OPTIONS, records, write_features
 
 
 @pytest.fixture(scope="module")
@@ -101,3 +104,28 @@ def test_the_network_answers_where_the_records_that_choose_speak_for_it(model, d
     model.committee.constant += 100 * torch.eye(len(data.classes))[0]
     data.labels[choose] = np.maximum(data.labels[choose], 1)
     assert choose_mix(model, data)["chosen"] != "committee"
+
+
+def test_a_sparse_view_is_answered_by_what_was_fitted_to_its_reduction(tmp_path, monkeypatch):
+    monkeypatch.setitem(OPTIONS["text"], "encoders", ["hashing", "ngrams"])
+    write_features(tmp_path / "features", records(200, labelled=0.4), names=("facts", "text"))
+    (tmp_path / "teacher").mkdir()
+    run(teach_spec(tmp_path / "features"), out=tmp_path / "teacher")
+    model, data = models.load(tmp_path / "teacher"), Features.load(tmp_path / "features")
+    light = light_views(model, data)
+    labels = data.labels[data.rows("train", labelled=True)]
+    labelled = Labelled(
+        rows=data.rows("train", labelled=True),
+        targets=np.eye(len(data.classes))[labels],
+        folds=np.arange(len(labels)) % 3,
+        activation="softmax",
+    )
+    committee = crossfit(light.views, labelled, {"prototype": prototype.build(prototype.Config())})
+    put_into(model, light, committee)
+    model.mix = Mix(network=0.0, committee=1.0)
+    models.save(model, tmp_path / "saved")
+    has = np.flatnonzero(data.present.any(axis=1))
+    for each in (model, models.load(tmp_path / "saved")):
+        found = infer(each, data.arrays, data.present, has).logits
+        assert np.allclose(found, committee.logits(light.views, rows=has), atol=1e-3)
+    assert np.abs(committee.maps["text/ngrams"].weight).max() > 0
