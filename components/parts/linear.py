@@ -95,3 +95,16 @@ def class_means(
     shares = targets * weights[:, None]
     masses = shares.sum(axis=0)
     return shares.T @ features / np.maximum(masses, 1e-12)[:, None], masses
+
+
+def never_without(masses: NDArray[np.float64], bias: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Biases ``(classes,)`` with which a class without a record is never the answer.
+
+    >>> never_without(np.array([2.0, 0.0]), np.array([-3.0, 0.0])).tolist()
+    [-3.0, -1000003.0]
+    """
+    has = masses > 0
+    if not has.any():
+        return bias
+    found: NDArray[np.float64] = np.where(has, bias, bias[has].min() - 1e6)
+    return found

@@ -12,6 +12,7 @@ import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -65,6 +66,19 @@ class Labelled:
         """One for each fold, and one with all records."""
         return int(self.folds.max()) + 2
 
+    @cached_property
+    def judging(self) -> NDArray[np.bool_]:
+        """Which records ``(k,)`` tell anything when they are held out.
+
+        One whose class is in no other fold does not: the fit without it has never seen the class.
+        """
+        if self.activation == "sigmoid":
+            return np.ones(len(self.rows), dtype=np.bool_)
+        codes = self.targets.argmax(axis=1)
+        pairs = np.unique(np.stack([codes, self.folds], axis=1), axis=0)
+        found: NDArray[np.bool_] = np.bincount(pairs[:, 0])[codes] > 1
+        return found
+
     def weights(self) -> NDArray[np.float64]:
         """How much each record counts in each fit ``(k, fits)``."""
         held = self.folds[:, None] == np.arange(self.fits)
@@ -80,9 +94,16 @@ class Labelled:
         return answers[self.folds, np.arange(len(self.folds))].astype(np.float64)
 
     def loss(self, logits: NDArray[np.floating], at: NDArray[Any] | None = None) -> float:
-        """Mean negative log-likelihood of logits ``(k, classes)``, of some of the records."""
-        targets = self.targets if at is None else self.targets[at]
-        return -float(activated(logits, targets, self.activation)[1].mean())
+        """Mean negative log-likelihood of held-out logits, of all or some of the records.
+
+        It is 0 where none of them tells anything.
+        """
+        at = np.arange(len(self.rows)) if at is None else at
+        judging = self.judging[at]
+        if not judging.any():
+            return 0.0
+        targets = self.targets[at][judging]
+        return -float(activated(logits[judging], targets, self.activation)[1].mean())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -309,17 +330,19 @@ def stacked(answers: NDArray[np.float64], labelled: Labelled) -> NDArray[np.floa
     """
     from scipy.optimize import minimize
 
-    members, count = len(answers), len(labelled.rows)
+    members = len(answers)
     even = np.full(members, 1.0 / members)
+    told, targets = answers[:, labelled.judging], labelled.targets[labelled.judging]
+    if not (count := len(targets)):
+        return even
 
     def loss(weights: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        logits = np.tensordot(weights, answers, 1)
-        p, likelihood = activated(logits, labelled.targets, labelled.activation)
-        mass = labelled.targets.sum(axis=1, keepdims=True)
-        error = (p * mass if labelled.activation == "softmax" else p) - labelled.targets
+        p, likelihood = activated(np.tensordot(weights, told, 1), targets, labelled.activation)
+        mass = targets.sum(axis=1, keepdims=True)
+        error = (p * mass if labelled.activation == "softmax" else p) - targets
         away = weights - even
         value = -likelihood.mean() + away @ away / (2 * count)
-        return float(value), np.tensordot(answers, error, 2) / count + away / count
+        return float(value), np.tensordot(told, error, 2) / count + away / count
 
     found = minimize(loss, even, jac=True, method="L-BFGS-B", bounds=[(0, None)] * members)
     result: NDArray[np.float64] = found.x

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from components.parts.linear import Activation, Linear, class_means
+from components.parts.linear import Activation, Linear, class_means, never_without
 
 LIBRARIES = ("numpy",)
 
@@ -103,7 +103,9 @@ def _discriminant(
     found: _Moments, shrinkage: float, activation: Activation
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Weights ``(k, classes)`` and biases ``(classes,)`` of the log-odds of the classes."""
-    spherical = max(float(found.values.mean()), 1e-12)
+    # With one record of each class there is no spread within classes: that of the means remains.
+    spread = max(float(found.values.mean()), 0.01 * float(found.means.var(axis=0).mean()))
+    spherical = max(spread, 1e-12)
     precision = 1.0 / ((1 - shrinkage) * found.values + shrinkage * spherical)
     turn = found.vectors
     solved = turn @ (precision[:, None] * (turn.T @ found.means.T))
@@ -114,7 +116,7 @@ def _discriminant(
         share = found.masses / max(float(found.masses.max()), 1e-12) / 2
         bias += np.log(np.maximum(share, 1e-6) / (1 - np.minimum(share, 0.5)))
         solved = solved - against
-    return solved, np.where(found.masses > 0, bias, -1e4)
+    return solved, never_without(found.masses, bias)
 
 
 def build(config: Config) -> GdaHead:

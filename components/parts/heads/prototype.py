@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from components.parts.linear import Activation, Linear, class_means
+from components.parts.linear import Activation, Linear, class_means, never_without
 
 LIBRARIES = ("numpy",)
 
@@ -76,7 +76,7 @@ def _nearest(
     if activation == "sigmoid":
         bias += 0.5 * float(centre @ centre)
         weight = weight - centre[:, None]
-    return weight, np.where(masses > 0, bias, -1e4)
+    return weight, never_without(masses, bias)
 
 
 def build(config: Config) -> PrototypeHead:

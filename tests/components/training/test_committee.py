@@ -61,6 +61,15 @@ def test_held_out_answers_come_from_the_fit_without_the_record():
     assert held.tolist() == [answers[1, 0].tolist(), answers[0, 1].tolist(), answers[1, 2].tolist()]
 
 
+def test_a_record_whose_class_is_in_no_other_fold_tells_nothing():
+    labels, folds = np.array([0, 0, 1, 1, 2]), np.array([0, 1, 0, 0, 1])
+    labelled = labelled_of(labels, np.arange(5), folds)
+    assert labelled.judging.tolist() == [True, True, False, False, False]
+    logits = np.random.default_rng(0).normal(size=(5, CLASSES))
+    alone = labelled_of(labels, np.arange(2), folds[:2])
+    assert labelled.loss(logits) == pytest.approx(alone.loss(logits[:2]))
+
+
 def test_a_head_without_a_fold_does_not_change_with_the_labels_of_that_fold():
     views, labels = problem()
     rows = np.arange(60)
