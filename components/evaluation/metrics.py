@@ -159,6 +159,13 @@ class Metrics(Classification):
     selection: dict[str, Any]
     pseudo: dict[str, Any]
 
+    @property
+    def answering(self) -> str:
+        """What gives the answers: the network that was kept, its committee, or both."""
+        network = str(self.selection.get("kept", "model"))
+        chosen = str((self.selection.get("answers") or {}).get("chosen"))
+        return {"committee": "committee", "mix": f"committee and {network}"}.get(chosen, network)
+
 
 def figure_names(metrics: Metrics) -> list[str]:
     """The figures of the target that was measured, the primary one first."""

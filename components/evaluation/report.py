@@ -194,9 +194,8 @@ def model_rows(metrics: Metrics) -> list[Row]:
     """The comparison table, the chosen model first; accuracies have their Wilson interval."""
     if metrics.primary is None:
         return []
-    kept = str(metrics.selection.get("kept", "student"))
     rows = [
-        _row(metrics, metrics, "Chosen model", kept, chosen=True),
+        _row(metrics, metrics, "Chosen model", metrics.answering, chosen=True),
         _row(metrics, metrics.student, "Student", "with pseudo-labels"),
         _row(metrics, metrics.supervised_only, "Teacher", "supervised only"),
     ]

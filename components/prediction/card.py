@@ -68,6 +68,7 @@ def _data(features: Features, found: Metrics) -> str:
     )
     given = f"; {pseudo:,} pseudo-labels were accepted" if isinstance(pseudo, int) else ""
     kept = f" The {found.selection['kept']} was kept." if "kept" in found.selection else ""
+    kept += f" What answers: {found.answering}." if "answers" in found.selection else ""
     return (
         "## Data and labels\n\n"
         f"{len(features.ids):,} records: {count['train']:,} to train,"

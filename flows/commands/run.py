@@ -52,14 +52,14 @@ def _figures(m: Metrics) -> list[str]:
     """The primary figure of the models; nothing where nothing is predicted."""
     if m.primary is None:
         return ["  no classifier: the target is `none`"]
-    kept, shown = str(m.selection.get("kept", "model")), _SHOWN.get(m.primary, m.primary)
+    shown = _SHOWN.get(m.primary, m.primary)
     others = [
         f"{words} {value:.3f}"
         for name, words in _SHOWN.items()
         if name != m.primary and (value := m.figure(name)) is not None
     ]
     rows = [
-        (f"fused {kept}", m, "   ".join([*others, f"ECE {_number(m.ece)}"])),
+        ("fused", m, "   ".join([*others, f"ECE {_number(m.ece)}", f"({m.answering})"])),
         ("teacher", m.supervised_only, "(labels alone)"),
         *((f"{name} alone", one, "") for name, one in sorted(m.singles.items())),
     ]

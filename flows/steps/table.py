@@ -102,7 +102,7 @@ def steps_for(config: RunConfig, manifest: Manifest, base: Path | None = None) -
         ),
         Step(
             name="evaluate",
-            version=3,  # 2: search among all test records; 3: the target's own figures, thresholds
+            version=4,  # 3: the target's own figures, thresholds; 4: the report says what answers
             inputs={
                 "accepted": "validate",
                 "features": "encode",
@@ -118,7 +118,7 @@ def steps_for(config: RunConfig, manifest: Manifest, base: Path | None = None) -
         ),
         Step(
             name="package",
-            version=6,  # 5: limits of memory; 6: the model has a committee
+            version=6,  # 5: limits of memory; 6: the model has a committee, which the card names
             inputs={"features": "encode", "train": "train", "evaluation": "evaluate"},
             config=_kept(config),
             chosen=(*views, *model),
