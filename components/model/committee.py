@@ -20,7 +20,7 @@ CLIP = 5.0
 class LinearView(nn.Module):
     """Logits of one view: its numbers standardised, cut off, and mapped.
 
-    Nothing of it is trained by gradients; ``components.training.answering`` fits it.
+    Nothing of it is trained by gradients; ``components.training.light`` fits it.
     """
 
     mean: Tensor
@@ -34,6 +34,13 @@ class LinearView(nn.Module):
         self.register_buffer("scale", torch.ones(dim))
         self.register_buffer("weight", torch.zeros(dim, width))
         self.register_buffer("bias", torch.zeros(width))
+
+    def put(self, mean: NDArray[np.float32], scale: NDArray[np.float32], linear: Linear) -> None:
+        """Set the map to one of standardised numbers; ``linear`` has one fit."""
+        self.mean.copy_(torch.from_numpy(mean))
+        self.scale.copy_(torch.from_numpy(scale))
+        self.weight.copy_(torch.from_numpy(linear.weight[0]))
+        self.bias.copy_(torch.from_numpy(linear.bias[0]))
 
     def standardised(self, light: Tensor) -> Tensor:
         """Rows ``(batch, dim)`` of about unit length."""

@@ -1,7 +1,7 @@
 """What light heads read of a data set: every view that is fixed, standardised and shortened."""
 
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -20,6 +20,35 @@ from components.training.committee import Committee, Views
 DIRECTIONS = 256
 """Directions of greatest variance that are kept of a view; more changed little and cost time."""
 _BATCH = 2048
+_SAMPLE = 50_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fixed:
+    """How the fixed part of a view becomes rows of about unit length.
+
+    Attributes:
+        mean: ``(dim,)``.
+        scale: ``(dim,)``.
+        basis: orthonormal columns ``(dim, k)`` that shorten it.
+    """
+
+    mean: NDArray[np.float32]
+    scale: NDArray[np.float32]
+    basis: NDArray[np.float32]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counted:
+    """How the counts of a sparse view become rows of at most unit length.
+
+    Attributes:
+        idf: weights of the buckets.
+        reduction: what shortens the weighted rows.
+    """
+
+    idf: NDArray[np.float32]
+    reduction: Reduction
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,104 +56,99 @@ class LightViews:
     """The views of ``n`` records, and the way back to the model.
 
     Attributes:
-        views: rows of about unit length ``(n, k)``.
-        bases: view name to orthonormal columns ``(dim, k)`` that shortened it.
-        reductions: name of a sparse view to the weights of its buckets, and what shortened it.
-        means: view name to ``(dim,)``.
-        scales: view name to ``(dim,)``.
+        views: rows ``(n, k)``.
+        made: view name to how its rows were made.
     """
 
     views: Views
-    bases: dict[str, NDArray[np.float32]]
-    reductions: dict[str, tuple[NDArray[np.float32], Reduction]]
-    means: dict[str, NDArray[np.float32]]
-    scales: dict[str, NDArray[np.float32]]
+    made: dict[str, Fixed | Counted]
 
 
 def light_views(model: Model, features: Features) -> LightViews | None:
     """Read all records of a data set through the fixed part of a model's encoders.
 
-    Means, deviations and directions come from all training records, labelled or not.
+    Means, deviations, weights and directions come from the training records, labelled or not; of
+    very many, from an evenly spaced part.
 
     Returns:
         None where no view is fixed.
     """
     train = features.rows("train")
-    found, present, bases, means, scales = {}, {}, {}, {}, {}
-    reductions: dict[str, tuple[NDArray[np.float32], Reduction]] = {}
+    found: dict[str, NDArray[np.float32]] = {}
+    present: dict[str, NDArray[np.bool_]] = {}
+    made: dict[str, Fixed | Counted] = {}
     for column, name in enumerate(features.names):
-        for view in model.views[name]:
-            if view not in model.committee.views or not features.present[train, column].any():
-                continue
-            has = features.present[:, column]
-            encoder = cast(ViewNetwork, model.encoders[view])
-            light = _light(encoder, features, view, has)
-            known = light[train[has[train]]]
-            means[view] = known.mean(axis=0)
-            deviation = known.std(axis=0)
-            scales[view] = np.where(deviation > 1e-6, deviation, 1.0).astype(np.float32)
-            linear = LinearView(light.shape[1], 0)
-            _place(linear, means[view], scales[view])
-            with torch.inference_mode():
-                x = linear.standardised(torch.from_numpy(light)).numpy()
-            x[~has] = 0
-            bases[view] = _directions(x[train[has[train]]])
-            found[view], present[view] = x @ bases[view], has
-        for view in model.sparse[name]:
-            has = features.present[:, column]
-            if (reduced := _reduced(features.arrays[view], train[has[train]])) is not None:
-                found[view], present[view] = reduced[0], has
-                reductions[view] = reduced[1]
-    if not found:
-        return None
+        has = features.present[:, column]
+        known = train[has[train]]
+        dense = [view for view in model.views[name] if view in model.committee.views]
+        for view in [*dense, *model.sparse[name]] if len(known) else []:
+            inputs, encoder = features.arrays[view], model.encoders
+            read = (
+                _fixed(cast(ViewNetwork, encoder[view]), inputs, has, known)
+                if view in dense
+                else _counted(inputs, known)
+            )
+            if read is not None:
+                (found[view], made[view]), present[view] = read, has
     views = Views(features=found, present=present)
-    return LightViews(views=views, bases=bases, reductions=reductions, means=means, scales=scales)
+    return LightViews(views=views, made=made) if found else None
+
+
+def _fixed(
+    encoder: ViewNetwork, inputs: Rows, has: NDArray[np.bool_], known: NDArray[np.int64]
+) -> tuple[NDArray[np.float32], Fixed]:
+    """Rows ``(n, k)``, zeros where the view is absent, and what made them."""
+    light = _light(encoder, inputs[known[:: -(-len(known) // _SAMPLE)]])
+    mean, deviation = light.mean(axis=0), light.std(axis=0)
+    scale = np.where(deviation > 1e-6, deviation, 1.0).astype(np.float32)
+    linear = LinearView(light.shape[1], 0)
+    linear.mean, linear.scale = torch.from_numpy(mean), torch.from_numpy(scale)
+    basis = _directions(_standardised(linear, light))
+    found = np.zeros((len(has), basis.shape[1]), np.float32)
+    at = np.flatnonzero(has)
+    for start in range(0, len(at), _BATCH):
+        rows = at[start : start + _BATCH]
+        found[rows] = _standardised(linear, _light(encoder, inputs[rows])) @ basis
+    return found, Fixed(mean=mean, scale=scale, basis=basis)
+
+
+def _counted(counts: Rows, known: NDArray[np.int64]) -> tuple[NDArray[np.float32], Counted] | None:
+    """Rows ``(n, k)`` and what made them; None where there is nothing to count."""
+    seen = counts[known]
+    if not seen.nnz:
+        return None
+    idf = tfidf.idf(seen)
+    reduction = tfidf.reduction(tfidf.weighted(seen, idf), DIRECTIONS)
+    rows = reduction.transform(tfidf.weighted(counts, idf))
+    return rows, Counted(idf=idf, reduction=reduction)
 
 
 def put_into(model: Model, light: LightViews, committee: Committee) -> None:
     """Give a model the committee's last fit, which saw all labelled records."""
-    constant = torch.from_numpy(committee.constant[-1])
-    model.committee.constant.copy_(constant)
+    model.committee.constant.copy_(torch.from_numpy(committee.constant[-1]))
     for view, linear in committee.maps.items():
         last = Linear(weight=linear.weight[-1:], bias=linear.bias[-1:])
-        if view in light.reductions:
-            idf, reduction = light.reductions[view]
-            cast(SparseView, model.committee.views[view]).put(idf, reduction, last)
-            continue
-        last = last.within(light.bases[view])
-        place = cast(LinearView, model.committee.views[view])
-        _place(place, light.means[view], light.scales[view])
-        place.weight.copy_(torch.from_numpy(last.weight[0]))
-        place.bias.copy_(torch.from_numpy(last.bias[0]))
+        made, place = light.made[view], model.committee.views[view]
+        if isinstance(made, Counted):
+            cast(SparseView, place).put(made.idf, made.reduction, last)
+        else:
+            cast(LinearView, place).put(made.mean, made.scale, last.within(made.basis))
 
 
-def _place(linear: LinearView, mean: NDArray[np.float32], scale: NDArray[np.float32]) -> None:
-    linear.mean.copy_(torch.from_numpy(mean))
-    linear.scale.copy_(torch.from_numpy(scale))
-
-
-def _light(
-    encoder: ViewNetwork, features: Features, view: str, has: NDArray[np.bool_]
-) -> NDArray[np.float32]:
-    out = np.zeros((len(has), encoder.light_dim), np.float32)
-    at = np.flatnonzero(has)
+def _light(encoder: ViewNetwork, inputs: NDArray[Any]) -> NDArray[np.float32]:
     with torch.inference_mode():
-        for start in range(0, len(at), _BATCH):
-            rows = at[start : start + _BATCH]
-            out[rows] = encoder.light(torch.from_numpy(np.asarray(features.arrays[view][rows])))
-    return out
+        parts = [
+            encoder.light(torch.from_numpy(np.asarray(inputs[start : start + _BATCH]))).float()
+            for start in range(0, len(inputs), _BATCH)
+        ]
+    found: NDArray[np.float32] = torch.cat(parts).numpy()
+    return found
 
 
-def _reduced(
-    counts: Rows, train: NDArray[np.int64]
-) -> tuple[NDArray[np.float32], tuple[NDArray[np.float32], Reduction]] | None:
-    """Weighted counts ``(n, k)``, and what made them; None where there is nothing to count."""
-    known = counts[train]
-    if not known.nnz:
-        return None
-    idf = tfidf.idf(known)
-    found = tfidf.reduction(tfidf.weighted(known, idf), DIRECTIONS)
-    return found.transform(tfidf.weighted(counts, idf)), (idf, found)
+def _standardised(linear: LinearView, light: NDArray[np.float32]) -> NDArray[np.float32]:
+    with torch.inference_mode():
+        found: NDArray[np.float32] = linear.standardised(torch.from_numpy(light)).numpy()
+    return found
 
 
 def _directions(x: NDArray[np.float32]) -> NDArray[np.float32]:

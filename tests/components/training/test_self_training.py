@@ -1,0 +1,76 @@
+"""Rounds of self-training: what is held fast, what is kept, and what it is good for."""
+
+import numpy as np
+import pytest
+
+from components.parts.heads import logistic
+from components.training.committee import Labelled, Views, crossfit, folds_of
+from components.training.self_training import pseudo_weights, self_train
+
+HEADS = {"logistic": logistic.build(logistic.Config())}
+
+
+def rings(seed=0, count=400):
+    """Two classes that no line divides well, but whose neighbours are of their own."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(count) % 2
+    angle = rng.random(count) * np.pi
+    x = np.stack([np.cos(angle), np.sin(angle)], axis=1) + 0.05 * rng.normal(size=(count, 2))
+    x[labels == 1] = np.array([1.0, 0.4]) - x[labels == 1]
+    far = x[:, :, None] * np.array([1.0, 2.0, 3.0])
+    features = np.concatenate([np.cos(far), np.sin(far)], axis=1).reshape(count, -1)
+    return labels, (features / np.sqrt(features.shape[1])).astype(np.float32)
+
+
+def one_view(x):
+    return Views(features={"x": x}, present={"x": np.ones(len(x), bool)})
+
+
+def labelled_of(labels, rows):
+    folds = folds_of(labels[rows], 3, 0)
+    return Labelled(rows=rows, targets=np.eye(2)[labels[rows]], folds=folds, activation="softmax")
+
+
+@pytest.fixture(scope="module")
+def trained():
+    labels, x = rings()
+    labelled = labelled_of(labels, np.arange(16))
+    before = crossfit(one_view(x), labelled, HEADS)
+    return labels, x, labelled, before, self_train(one_view(x), labelled, before, np.arange(300))
+
+
+def test_the_records_without_labels_help_where_classes_are_clusters(trained):
+    labels, x, _, before, found = trained
+    right = [
+        (committee.logits(one_view(x))[300:].argmax(axis=1) == labels[300:]).mean()
+        for committee in (before, found.committee)
+    ]
+    assert found.rounds[0].kept
+    assert right[1] >= right[0]
+    spread = found.distributions[-1].argmax(axis=1) == labels[:300]
+    assert spread[16:].mean() > right[0]
+
+
+def test_labels_are_held_fast_but_for_those_of_the_held_out_fold(trained):
+    _, _, labelled, _, found = trained
+    for fit in range(labelled.fits):
+        own = labelled.folds != fit
+        shown = found.distributions[fit, : len(labelled.rows)]
+        assert np.array_equal(shown[own], labelled.targets[own])
+        assert not np.isin(shown[~own], [0.0, 1.0]).any()
+
+
+def test_a_round_that_held_out_records_speak_against_leaves_the_committee():
+    labels, x = rings()
+    noise = np.random.default_rng(1).normal(size=x.shape).astype(np.float32)
+    labelled = labelled_of(labels, np.arange(40))
+    before = crossfit(one_view(noise), labelled, HEADS)
+    found = self_train(one_view(noise), labelled, before, np.arange(300))
+    assert [each.kept for each in found.rounds] == [False]
+    assert found.committee is before
+
+
+def test_a_pseudo_label_weighs_half_its_confidence_and_nothing_below_one_half():
+    labelled = labelled_of(np.array([0, 1, 0, 1]), np.arange(4))
+    shown = np.array([[0.9, 0.1], [0.5, 0.5], [0.3, 0.7]])
+    assert pseudo_weights(shown, labelled).tolist() == [0.45, 0.0, 0.35]
