@@ -54,6 +54,17 @@ def test_labels_that_choose_shape_neither_pseudo_labels_nor_a_calibration(run, t
     assert temperatures(run, tuned) != temperatures(run, run.features.path)
 
 
+def test_labels_of_test_records_calibrate_nothing_and_make_no_baseline(run, tmp_path):
+    rows = run.features.rows("test", labelled=True)
+    other = poisoned(run.features, rows, tmp_path / "test")
+    assert made(run, other, tmp_path / "a") == made(run, run.features.path, tmp_path / "b")
+    assert temperatures(run, other) == temperatures(run, run.features.path)
+    known = run.features.labels[run.features.rows("train", labelled=True)]
+    majority = np.bincount(known).argmax()
+    for folder in (run.features.path, other):
+        assert set(HeldOut.of(Features.load(folder)).majority.tolist()) == {majority}
+
+
 def test_labels_that_tune_choose_no_model(run, tmp_path):
     held_out = HeldOut.of(run.features)
     assert not (held_out.selected & held_out.tuned).any()

@@ -95,3 +95,31 @@ def test_refused_pseudo_labels_are_not_learned(features, tmp_path):
         out=tmp_path / "pseudo",
     )  # fmt: skip
     assert read_pseudo(tmp_path / "pseudo") == {}
+
+
+def student(features, root, **training):
+    """Digest of the student's weights after a few steps."""
+    given = {name: ref(root / name) for name in ("teacher", "pseudo")}
+    spec = teach_spec(features, task="train", training=SHORT | training, **given)
+    out = root / f"train-{len([*root.iterdir()])}"
+    out.mkdir()
+    run(spec, out=out)
+    return digest_file(out / "student" / "weights.safetensors")
+
+
+def test_records_without_any_label_are_seen_by_the_losses_that_need_none(features, tmp_path):
+    learn(features.path, tmp_path)
+    accepted = read_pseudo(tmp_path / "pseudo")
+    rows = [r for r in features.rows("train", labelled=False) if features.ids[r] not in accepted]
+    assert len(rows) > 2
+    shutil.copytree(features.path, tmp_path / "features")
+    words = np.array(features.arrays["text/hashing"])
+    words[rows] = words[rows[::-1]]
+    np.save(tmp_path / "features" / "text" / "hashing.npy", words)
+    assert student(tmp_path / "features", tmp_path) != student(features.path, tmp_path)
+
+
+def test_modalities_are_hidden_in_training(features, tmp_path):
+    learn(features.path, tmp_path)
+    weights = {student(features.path, tmp_path, modality_dropout=p) for p in (0.0, 0.9)}
+    assert len(weights) == 2
