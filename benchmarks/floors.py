@@ -97,7 +97,7 @@ def run(name: str, data: Path, draw: str) -> dict[str, Any]:
     from components.evaluation.comparison import paired_bootstrap
 
     start = time.monotonic()
-    outputs, config = _steps(name, data, draw)
+    outputs, config = steps(name, data, draw)
     seconds = time.monotonic() - start
     metrics = json.loads((outputs["evaluate"] / "metrics.json").read_text())
     rows = pd.read_parquet(outputs["evaluate"] / "comparisons.parquet")
@@ -141,7 +141,8 @@ def _numbers(metrics: dict[str, Any], name: str) -> list[float]:
     return [interval[k] for k in ("difference", "low", "high")] if interval else []
 
 
-def _steps(name: str, data: Path, draw: str) -> tuple[dict[str, Path], dict[str, Any]]:
+def steps(name: str, data: Path, draw: str) -> tuple[dict[str, Path], dict[str, Any]]:
+    """Run the steps up to evaluate on one draw; their outputs by name, and the configuration."""
     from components.config import run as configuration
     from components.config.home import find, writable
     from flows.steps.step import Job, needed, walk
@@ -151,7 +152,7 @@ def _steps(name: str, data: Path, draw: str) -> tuple[dict[str, Path], dict[str,
     if draw == "all":
         del tree["data"]["labels"]
         tree["labeller"] = ALL_LABELS["labeller"]
-        tree["training"] |= ALL_LABELS["training"]
+        tree["training"] = tree.get("training", {}) | ALL_LABELS["training"]
     else:
         tree["data"]["labels"]["column"] = f"labelled_{draw}"
     path = ROOT / "conf" / f".benchmark-{os.getpid()}.yaml"
