@@ -99,9 +99,9 @@ class ModalitySpec:
         """Names of the views that the network reads."""
         return [f"{modality}/{view.name}" for view in self.views if not view.sparse]
 
-    def sparse(self, modality: str) -> dict[str, int]:
-        """Names of the sparse views, as ``names`` gives them, to their columns."""
-        return {f"{modality}/{view.name}": view.shape[0] for view in self.views if view.sparse}
+    def sparse(self, modality: str) -> list[str]:
+        """Names of the sparse views, as ``names`` gives them."""
+        return [f"{modality}/{view.name}" for view in self.views if view.sparse]
 
     @property
     def chosen(self) -> list[tuple[str, str]]:

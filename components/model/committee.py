@@ -1,7 +1,7 @@
 """The committee in the model: a linear map of what light heads read of each view."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -68,9 +68,9 @@ class SparseView(nn.Module):
     weight: Tensor
     bias: Tensor
 
-    def __init__(self, buckets: int, width: int) -> None:
+    def __init__(self, width: int) -> None:
         super().__init__()
-        self.register_buffer("idf", torch.zeros(buckets))
+        self.register_buffer("idf", torch.zeros(0))
         self.register_buffer("buckets", torch.zeros(0, dtype=torch.int64))
         self.register_buffer("weight", torch.zeros(0, width))
         self.register_buffer("bias", torch.zeros(width))
@@ -98,8 +98,8 @@ class SparseView(nn.Module):
         prefix: str,
         *rest: Any,  # noqa: ANN401
     ) -> None:
-        """Make room first: the number of buckets that are read comes from the data."""
-        for name in ("buckets", "weight"):
+        """Make room first: there is nothing before the view is fitted."""
+        for name in ("idf", "buckets", "weight"):
             if f"{prefix}{name}" in state_dict:
                 setattr(self, name, torch.empty_like(state_dict[f"{prefix}{name}"]))
         super()._load_from_state_dict(state_dict, prefix, *rest)
@@ -110,18 +110,18 @@ class CommitteeHead(nn.Module):
 
     Args:
         dims: view name to the length of what light heads read.
-        sparse: name of a sparse view to its buckets.
+        sparse: names of the sparse views.
         width: number of logits.
     """
 
     constant: Tensor
 
-    def __init__(self, dims: Mapping[str, int], sparse: Mapping[str, int], width: int) -> None:
+    def __init__(self, dims: Mapping[str, int], sparse: Iterable[str], width: int) -> None:
         super().__init__()
         self.views = nn.ModuleDict(
             {
                 **{view: LinearView(dim, width) for view, dim in dims.items()},
-                **{view: SparseView(buckets, width) for view, buckets in sparse.items()},
+                **{view: SparseView(width) for view in sparse},
             }
         )
         self.register_buffer("constant", torch.zeros(width))

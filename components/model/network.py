@@ -89,10 +89,10 @@ class Model(nn.Module):
             {name: _head(config.dim, target.width) for name in self.names}
         )
         lights = {v: encoders[v].light_dim for n in self.names for v in self.views[n]}
-        self.sparse = {name: list(specs[name].sparse(name)) for name in self.names}
+        self.sparse = {name: specs[name].sparse(name) for name in self.names}
         self.committee = CommitteeHead(
             {view: dim for view, dim in lights.items() if dim},
-            {view: k for name in self.names for view, k in specs[name].sparse(name).items()},
+            [view for name in self.names for view in self.sparse[name]],
             target.width,
         )
         self.mix = Mix()

@@ -20,9 +20,9 @@ class ViewNetwork(nn.Module):
     def light(self, inputs: Tensor) -> Tensor:
         """What light heads read of inputs ``(batch, *shape)``: ``(batch, light_dim)``.
 
-        It changes no more once the statistics are fitted.
+        It changes no more once the statistics are fitted; nothing by default.
         """
-        raise NotImplementedError
+        return inputs.new_zeros(len(inputs), 0)
 
     def fit_statistics(self, inputs: Tensor) -> None:
         """Set buffers (means, scales) from training inputs ``(n, *shape)``; none by default."""

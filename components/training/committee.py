@@ -9,17 +9,19 @@ Breiman 1996 (doi:10.1007/BF00117832); logarithmic pooling, Genest & Zidek 1986.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from components.parts.linear import Activation, Head, Linear, activated
 
+T = TypeVar("T")
+R = TypeVar("R")
 SIDE_BY_SIDE = "all"
 """What members on all views are said to read."""
 _PATIENCE = 2
@@ -232,10 +234,16 @@ def joined(
     return Committee(maps=maps, constant=constant, members=members)
 
 
-def _members(views: Views, labelled: Labelled, heads: Mapping[str, Head]) -> list[_Found]:
-    """Every member, several at a time: single products are too small to share among cores."""
+def at_once(work: Callable[[T], R], tasks: Iterable[T]) -> list[R]:
+    """Do several tasks at a time: their products are too small to share among cores."""
     from threadpoolctl import threadpool_limits
 
+    with threadpool_limits(1), ThreadPoolExecutor(os.cpu_count()) as pool:
+        return list(pool.map(work, tasks))
+
+
+def _members(views: Views, labelled: Labelled, heads: Mapping[str, Head]) -> list[_Found]:
+    """Every member that can be judged."""
     names = [*views.features, *([SIDE_BY_SIDE] if len(views.features) > 1 else [])]
     tasks = [(view, name) for view in names for name in heads]
 
@@ -243,8 +251,7 @@ def _members(views: Views, labelled: Labelled, heads: Mapping[str, Head]) -> lis
         view, name = task
         return _member(views, labelled, view, name, heads[name])
 
-    with threadpool_limits(1), ThreadPoolExecutor(os.cpu_count()) as pool:
-        return [found for found in pool.map(one, tasks) if found is not None]
+    return [found for found in at_once(one, tasks) if found is not None]
 
 
 def _member(views: Views, labelled: Labelled, view: str, name: str, head: Head) -> _Found | None:

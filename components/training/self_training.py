@@ -25,6 +25,7 @@ from components.training.committee import (
     Labelled,
     Member,
     Views,
+    at_once,
     joined,
     stacked,
     temper,
@@ -63,14 +64,12 @@ class SelfTraining:
 
     Attributes:
         committee: the last one that was kept.
-        pool: ``(k,)`` rows of the records in the graph.
-        distributions: ``(fits, k, classes)`` calibrated, after propagation; the labels of a fit's
-            records are its own.
+        distributions: ``(fits, k, classes)`` of the records in the graph: calibrated, after
+            propagation; the labels of a fit's records are its own.
         rounds: what each round found.
     """
 
     committee: Committee
-    pool: NDArray[np.int64]
     distributions: NDArray[np.float32]
     rounds: tuple[Round, ...]
 
@@ -96,32 +95,23 @@ def self_train(
     """
     graph = neighbour_graph(views, _shares(committee), pool)
     at = np.searchsorted(pool, labelled.rows)
-    best: SelfTraining | None = None
+    distributions: NDArray[np.float32] | None = None
     found: list[Round] = []
     for number in range(rounds):
         before = labelled.loss(labelled.held_out(committee.every(views, labelled.rows)))
-        share, distributions = _spread(graph, committee.every(views, pool), labelled, at)
-        best = best or SelfTraining(
-            committee=committee, pool=pool, distributions=distributions, rounds=()
-        )
-        again, accepted = _refitted(views, labelled, committee, pool, at, distributions)
+        share, spread = _spread(graph, committee.every(views, pool), labelled, at)
+        again, accepted = _refitted(views, labelled, committee, pool, at, spread)
         after = labelled.loss(labelled.held_out(again.every(views, labelled.rows)))
         kept = after < before
         found.append(Round(share=share, loss=(before, after), kept=kept, accepted=accepted))
         progress("self-training", number + 1, rounds)
+        if distributions is None or kept:
+            distributions = spread
         if not kept:
             break
         committee = again
-        best = SelfTraining(
-            committee=committee, pool=pool, distributions=distributions, rounds=tuple(found)
-        )
-    assert best is not None
-    return SelfTraining(
-        committee=best.committee,
-        pool=pool,
-        distributions=best.distributions,
-        rounds=tuple(found),
-    )
+    assert distributions is not None
+    return SelfTraining(committee=committee, distributions=distributions, rounds=tuple(found))
 
 
 def _shares(committee: Committee) -> dict[str, float]:
@@ -254,11 +244,6 @@ def _fit_all(
     labelled: Labelled,
 ) -> list[Linear]:
     """One linear map for each name, each fit on its own pseudo-labels."""
-    import os
-    from concurrent.futures import ThreadPoolExecutor
-
-    from threadpoolctl import threadpool_limits
-
     head = logistic.build(logistic.Config(strengths=(_STRENGTH,), iterations=40))
 
     def one(task: tuple[str, int]) -> Linear:
@@ -273,8 +258,7 @@ def _fit_all(
         return linear
 
     tasks = [(name, fit) for name in names for fit in range(labelled.fits)]
-    with threadpool_limits(1), ThreadPoolExecutor(os.cpu_count()) as executor:
-        found = list(executor.map(one, tasks))
+    found = at_once(one, tasks)
     grouped = [found[i : i + labelled.fits] for i in range(0, len(found), labelled.fits)]
     return [
         Linear(

@@ -48,11 +48,7 @@ class LogisticHead:
     ) -> Iterator[Linear]:
         """Fits from the strongest penalty to the weakest, each started at the one before.
 
-        Args:
-            features: ``(n, dim)``.
-            targets: ``(n, classes)``, each between 0 and 1; rows sum to 1 for a softmax.
-            weights: ``(n, fits)``: in a column, how much each record counts in one fit.
-            activation: ``softmax`` for one class of a record, ``sigmoid`` for any number.
+        See ``Head.path``.
         """
         problem = _Problem(features, targets, weights, activation)
         at = problem.start()
