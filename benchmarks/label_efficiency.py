@@ -71,15 +71,14 @@ def _views(features: Features, data: Path, teacher: Path) -> dict[str, np.ndarra
     import torch
 
     from components.model import network as models
-    from components.training.light import light_views
+    from components.training.light import light_views, ways
 
     table = pq.read_table(data / "records.parquet", columns=["id", "label"])
     known = dict(zip(table["id"].to_pylist(), table["label"].to_pylist(), strict=True))
     truth = [known[i] for i in features.ids]
     model = models.load(teacher)
-    light = light_views(model, features)
-    assert light is not None
-    found = dict(light.views.features)
+    views = light_views(model, features, ways(model, features))
+    found = dict(views.features)
     for view in found:
         if view in model.encoders:  # as it is, neither standardised nor shortened
             inputs = torch.from_numpy(np.asarray(features.arrays[view]))
@@ -91,7 +90,7 @@ def _views(features: Features, data: Path, teacher: Path) -> dict[str, np.ndarra
         "train": features.splits == "train",
         "test": features.splits == "test",
         **{f"view/{view.replace('/', '-')}": x for view, x in found.items()},
-        **{f"present/{view.replace('/', '-')}": x for view, x in light.views.present.items()},
+        **{f"present/{view.replace('/', '-')}": x for view, x in views.present.items()},
     }
 
 

@@ -19,7 +19,7 @@ from components.model.network import Mix, Model
 from components.parts import loading as parts
 from components.parts.linear import HEADS, Head, activated
 from components.training.committee import Labelled, crossfit, folds_of
-from components.training.light import light_views, put_into
+from components.training.light import light_views, put_into, ways
 from components.training.self_training import self_train
 
 _FEW, _FOLDS, _FOLDS_OF_FEW = 400, 3, 5
@@ -40,25 +40,24 @@ def fit_committee(
     Returns:
         Figures of the committee; None where there is nothing to fit one to.
     """
-    light = light_views(model, features) if features.target.activation else None
-    if light is None:
+    made = ways(model, features) if features.target.activation else {}
+    if not made:
         return None
+    pool = features.rows("train")
+    views = light_views(model, features, made, pool)
     rows = features.rows("train", labelled=True)
-    rows = rows[light.views.anything[rows]]
+    rows = rows[views.anything[rows]]
     labelled = _labelled(features, rows, seed)
     if labelled is None:
         return None
-    committee = crossfit(light.views, labelled, _heads())
-    pool = features.rows("train")
-    found = self_train(
-        light.views, labelled, committee, pool[light.views.anything[pool]], progress=progress
-    )
-    put_into(model, light, found.committee)
+    committee = crossfit(views, labelled, _heads())
+    found = self_train(views, labelled, committee, pool[views.anything[pool]], progress=progress)
+    put_into(model, made, found.committee)
     return {
         "folds": labelled.fits - 1,
         "members": [vars(member) for member in committee.members],
         "rounds": [vars(each) for each in found.rounds],
-        "loss": labelled.loss(labelled.held_out(found.committee.every(light.views, rows))),
+        "loss": labelled.loss(labelled.held_out(found.committee.every(views, rows))),
     }
 
 

@@ -1,5 +1,6 @@
 """What light heads read of a data set: every view that is fixed, standardised and shortened."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -51,88 +52,123 @@ class Counted:
     reduction: Reduction
 
 
-@dataclass(frozen=True, kw_only=True)
-class LightViews:
-    """The views of ``n`` records, and the way back to the model.
-
-    Attributes:
-        views: rows ``(n, k)``.
-        made: view name to how its rows were made.
-    """
-
-    views: Views
-    made: dict[str, Fixed | Counted]
+Made = Fixed | Counted
 
 
-def light_views(model: Model, features: Features) -> LightViews | None:
-    """Read all records of a data set through the fixed part of a model's encoders.
+def ways(model: Model, features: Features) -> dict[str, Made]:
+    """How every view that is fixed becomes what light heads read, by view name.
 
     Means, deviations, weights and directions come from the training records, labelled or not; of
     very many, from an evenly spaced part.
-
-    Returns:
-        None where no view is fixed.
     """
     train = features.rows("train")
+    found: dict[str, Made] = {}
+    for column, name in enumerate(features.names):
+        known = train[features.present[train, column]]
+        for view in _light_of(model, name) if len(known) else []:
+            inputs = features.arrays[view]
+            made = (
+                _counted(inputs, known)
+                if view in model.sparse[name]
+                else _fixed(cast(ViewNetwork, model.encoders[view]), inputs, known)
+            )
+            if made is not None:
+                found[view] = made
+    return found
+
+
+def light_views(
+    model: Model,
+    features: Features,
+    made: Mapping[str, Made],
+    rows: NDArray[np.int64] | None = None,
+) -> Views:
+    """Read records of a data set through the fixed part of a model's encoders.
+
+    Args:
+        model: with all views of ``made``.
+        features: the data set.
+        made: from ``ways``; views that it lacks are left out.
+        rows: ``(k,)`` the records to read, all by default; others have no view.
+    """
+    among = np.ones(len(features.ids), np.bool_)
+    if rows is not None:
+        among = np.isin(np.arange(len(among)), rows)
     found: dict[str, NDArray[np.float32]] = {}
     present: dict[str, NDArray[np.bool_]] = {}
-    made: dict[str, Fixed | Counted] = {}
     for column, name in enumerate(features.names):
-        has = features.present[:, column]
-        known = train[has[train]]
-        dense = [view for view in model.views[name] if view in model.committee.views]
-        for view in [*dense, *model.sparse[name]] if len(known) else []:
-            inputs, encoder = features.arrays[view], model.encoders
-            read = (
-                _fixed(cast(ViewNetwork, encoder[view]), inputs, has, known)
-                if view in dense
-                else _counted(inputs, known)
+        for view in [view for view in _light_of(model, name) if view in made]:
+            has, way = features.present[:, column] & among, made[view]
+            inputs = features.arrays[view]
+            found[view] = (
+                _weighted(inputs, has, way)
+                if isinstance(way, Counted)
+                else _shortened(cast(ViewNetwork, model.encoders[view]), inputs, has, way)
             )
-            if read is not None:
-                (found[view], made[view]), present[view] = read, has
-    views = Views(features=found, present=present)
-    return LightViews(views=views, made=made) if found else None
+            present[view] = has
+    return Views(features=found, present=present)
 
 
-def _fixed(
-    encoder: ViewNetwork, inputs: Rows, has: NDArray[np.bool_], known: NDArray[np.int64]
-) -> tuple[NDArray[np.float32], Fixed]:
-    """Rows ``(n, k)``, zeros where the view is absent, and what made them."""
+def _light_of(model: Model, name: str) -> list[str]:
+    """The views of a modality that light heads can read."""
+    dense = [view for view in model.views[name] if view in model.committee.views]
+    return [*dense, *model.sparse[name]]
+
+
+def _fixed(encoder: ViewNetwork, inputs: Rows, known: NDArray[np.int64]) -> Fixed:
     light = _light(encoder, inputs[known[:: -(-len(known) // _SAMPLE)]])
     mean, deviation = light.mean(axis=0), light.std(axis=0)
     scale = np.where(deviation > 1e-6, deviation, 1.0).astype(np.float32)
-    linear = LinearView(light.shape[1], 0)
-    linear.mean, linear.scale = torch.from_numpy(mean), torch.from_numpy(scale)
-    basis = _directions(_standardised(linear, light))
-    found = np.zeros((len(has), basis.shape[1]), np.float32)
+    standard = _standardised(_linear(mean, scale), light)
+    return Fixed(mean=mean, scale=scale, basis=_directions(standard))
+
+
+def _shortened(
+    encoder: ViewNetwork, inputs: Rows, has: NDArray[np.bool_], way: Fixed
+) -> NDArray[np.float32]:
+    """Rows ``(n, k)``, zeros where the view is absent."""
+    linear = _linear(way.mean, way.scale)
+    found = np.zeros((len(has), way.basis.shape[1]), np.float32)
     at = np.flatnonzero(has)
     for start in range(0, len(at), _BATCH):
         rows = at[start : start + _BATCH]
-        found[rows] = _standardised(linear, _light(encoder, inputs[rows])) @ basis
-    return found, Fixed(mean=mean, scale=scale, basis=basis)
+        found[rows] = _standardised(linear, _light(encoder, inputs[rows])) @ way.basis
+    return found
 
 
-def _counted(counts: Rows, known: NDArray[np.int64]) -> tuple[NDArray[np.float32], Counted] | None:
-    """Rows ``(n, k)`` and what made them; None where there is nothing to count."""
+def _linear(mean: NDArray[np.float32], scale: NDArray[np.float32]) -> LinearView:
+    linear = LinearView(len(mean), 0)
+    linear.mean, linear.scale = torch.from_numpy(mean), torch.from_numpy(scale)
+    return linear
+
+
+def _counted(counts: Rows, known: NDArray[np.int64]) -> Counted | None:
+    """None where there is nothing to count."""
     seen = counts[known]
     if not seen.nnz:
         return None
     idf = tfidf.idf(seen)
-    reduction = tfidf.reduction(tfidf.weighted(seen, idf), DIRECTIONS)
-    rows = reduction.transform(tfidf.weighted(counts, idf))
-    return rows, Counted(idf=idf, reduction=reduction)
+    return Counted(idf=idf, reduction=tfidf.reduction(tfidf.weighted(seen, idf), DIRECTIONS))
 
 
-def put_into(model: Model, light: LightViews, committee: Committee) -> None:
+def _weighted(counts: Rows, has: NDArray[np.bool_], way: Counted) -> NDArray[np.float32]:
+    """Rows ``(n, k)``, zeros where the view is absent."""
+    at = np.flatnonzero(has)
+    found = np.zeros((len(has), len(way.reduction.components)), np.float32)
+    found[at] = way.reduction.transform(tfidf.weighted(counts[at], way.idf))
+    return found
+
+
+def put_into(model: Model, made: Mapping[str, Made], committee: Committee) -> None:
     """Give a model the committee's last fit, which saw all labelled records."""
     model.committee.constant.copy_(torch.from_numpy(committee.constant[-1]))
     for view, linear in committee.maps.items():
         last = Linear(weight=linear.weight[-1:], bias=linear.bias[-1:])
-        made, place = light.made[view], model.committee.views[view]
-        if isinstance(made, Counted):
-            cast(SparseView, place).put(made.idf, made.reduction, last)
+        way, place = made[view], model.committee.views[view]
+        if isinstance(way, Counted):
+            cast(SparseView, place).put(way.idf, way.reduction, last)
         else:
-            cast(LinearView, place).put(made.mean, made.scale, last.within(made.basis))
+            cast(LinearView, place).put(way.mean, way.scale, last.within(way.basis))
 
 
 def _light(encoder: ViewNetwork, inputs: NDArray[Any]) -> NDArray[np.float32]:

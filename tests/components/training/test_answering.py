@@ -13,7 +13,7 @@ from components.model.subsets import subsets
 from components.parts.heads import prototype
 from components.training.answering import choose_mix, fit_committee
 from components.training.committee import Labelled, crossfit
-from components.training.light import light_views, put_into
+from components.training.light import light_views, put_into, ways
 from components.training.run import run
 from tests.components.pods.pods import teach_spec
 from tests.synthetic import OPTIONS, records, write_features
@@ -112,7 +112,8 @@ def test_a_sparse_view_is_answered_by_what_was_fitted_to_its_reduction(tmp_path,
     (tmp_path / "teacher").mkdir()
     run(teach_spec(tmp_path / "features"), out=tmp_path / "teacher")
     model, data = models.load(tmp_path / "teacher"), Features.load(tmp_path / "features")
-    light = light_views(model, data)
+    made = ways(model, data)
+    views = light_views(model, data, made)
     labels = data.labels[data.rows("train", labelled=True)]
     labelled = Labelled(
         rows=data.rows("train", labelled=True),
@@ -120,12 +121,12 @@ def test_a_sparse_view_is_answered_by_what_was_fitted_to_its_reduction(tmp_path,
         folds=np.arange(len(labels)) % 3,
         activation="softmax",
     )
-    committee = crossfit(light.views, labelled, {"prototype": prototype.build(prototype.Config())})
-    put_into(model, light, committee)
+    committee = crossfit(views, labelled, {"prototype": prototype.build(prototype.Config())})
+    put_into(model, made, committee)
     model.mix = Mix(network=0.0, committee=1.0)
     models.save(model, tmp_path / "saved")
     has = np.flatnonzero(data.present.any(axis=1))
     for each in (model, models.load(tmp_path / "saved")):
         found = infer(each, data.arrays, data.present, has).logits
-        assert np.allclose(found, committee.logits(light.views, rows=has), atol=1e-3)
+        assert np.allclose(found, committee.logits(views, rows=has), atol=1e-3)
     assert np.abs(committee.maps["text/ngrams"].weight).max() > 0
