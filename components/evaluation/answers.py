@@ -17,7 +17,7 @@ from components.features.store import Features
 from components.model import network as models
 from components.model.committee import SparseView
 from components.model.inference import Inference, infer
-from components.model.subsets import subset_key, subsets
+from components.model.subsets import measured, subset_key
 from components.parts.network import ViewNetwork
 
 Rows = NDArray[np.int64]
@@ -218,31 +218,56 @@ def infer_rows(model: models.Model, features: Features, rows: Rows) -> Inference
 
 
 def subset_answers(encoded: Encoded, held_out: HeldOut) -> list[SubsetAnswers]:
-    """Calibrated answers for every non-empty subset of the model's modalities."""
-    answers, tuned = [], held_out.tuned
-    for subset in subsets(encoded.model.names):
+    """Calibrated answers for the subsets of the model's modalities that are measured."""
+    answers = []
+    for subset in measured(encoded.model.names):
         columns = [held_out.features.names.index(name) for name in subset]
         at = np.flatnonzero(held_out.present[:, columns].all(axis=1))
-        logits = encoded.infer(at, subset).logits
-        fit = tuned[at]
-        target = held_out.features.target
-        temperature = target.calibrate(logits[fit], held_out.labels[at][fit])
-        probabilities = target.probabilities(logits, temperature).astype(np.float32)
-        answers.append(
-            SubsetAnswers(
-                subset=subset, at=at, temperature=temperature, probabilities=probabilities
-            )
-        )
+        answers.append(_calibrated(encoded, held_out, at, subset))
     return answers
 
 
-def with_all_present(answers: Sequence[SubsetAnswers], held_out: HeldOut) -> NDArray[np.float32]:
-    """Probabilities ``(n, classes)`` of each record from all modalities that it has."""
-    names = held_out.features.names
-    result = np.zeros((len(held_out.rows), answers[0].probabilities.shape[1]), dtype=np.float32)
+def rest_answers(
+    encoded: Encoded, held_out: HeldOut, answers: Sequence[SubsetAnswers]
+) -> SubsetAnswers | None:
+    """Calibrated answers, with one temperature, for records that fit no measured subset exactly.
+
+    None where there is no such record.
+    """
+    exact = np.zeros(len(held_out.rows), dtype=np.bool_)
     for answer in answers:
-        pattern = np.array([name in answer.subset for name in names])
-        exactly = (held_out.present[answer.at] == pattern).all(axis=1)
+        exact[answer.at[_exactly(answer, held_out)]] = True
+    at = np.flatnonzero(~exact)
+    return _calibrated(encoded, held_out, at, tuple(encoded.model.names)) if len(at) else None
+
+
+def _calibrated(
+    encoded: Encoded, held_out: HeldOut, at: Rows, subset: tuple[str, ...]
+) -> SubsetAnswers:
+    logits = encoded.infer(at, subset).logits
+    fit = held_out.tuned[at]
+    target = held_out.features.target
+    temperature = target.calibrate(logits[fit], held_out.labels[at][fit])
+    probabilities = target.probabilities(logits, temperature).astype(np.float32)
+    return SubsetAnswers(subset=subset, at=at, temperature=temperature, probabilities=probabilities)
+
+
+def _exactly(answer: SubsetAnswers, held_out: HeldOut) -> NDArray[np.bool_]:
+    """Which of a subset's records ``(n,)`` have no other modality."""
+    pattern = np.array([name in answer.subset for name in held_out.features.names])
+    exactly: NDArray[np.bool_] = (held_out.present[answer.at] == pattern).all(axis=1)
+    return exactly
+
+
+def with_all_present(
+    answers: Sequence[SubsetAnswers], held_out: HeldOut, rest: SubsetAnswers | None = None
+) -> NDArray[np.float32]:
+    """Probabilities ``(n, classes)`` of each record from all modalities that it has."""
+    result = np.zeros((len(held_out.rows), answers[0].probabilities.shape[1]), dtype=np.float32)
+    if rest is not None:
+        result[rest.at] = rest.probabilities
+    for answer in answers:
+        exactly = _exactly(answer, held_out)
         result[answer.at[exactly]] = answer.probabilities[exactly]
     return result
 

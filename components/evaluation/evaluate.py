@@ -20,6 +20,7 @@ from components.evaluation.answers import (
     HeldOut,
     Predictions,
     SubsetAnswers,
+    rest_answers,
     subset_answers,
     with_all_present,
 )
@@ -31,6 +32,7 @@ from components.features.store import Features
 from components.model import network as models
 from components.model.calibration import expected_calibration_error
 from components.model.inference import Inference
+from components.model.subsets import REST
 
 Classes = NDArray[Any]
 _STAGES = 6
@@ -78,7 +80,8 @@ def evaluate(
     progress("every subset of modalities", 0, _STAGES)
     chosen = Encoded.of(models.load(train / "model"), held_out)
     answers = subset_answers(chosen, held_out)
-    probabilities = with_all_present(answers, held_out)
+    rest = rest_answers(chosen, held_out, answers)
+    probabilities = with_all_present(answers, held_out, rest)
     held_out = _with_thresholds(held_out, probabilities)
     progress("teacher, student and baselines", 1, _STAGES)
     vectors = chosen.infer()
@@ -110,7 +113,8 @@ def evaluate(
     }
     metrics = m.Metrics.model_validate(found)
     progress("tables", 4, _STAGES)
-    write_json(out / "calibration.json", {a.key: a.temperature for a in answers})
+    others = {REST: rest.temperature} if rest is not None else {}
+    write_json(out / "calibration.json", {a.key: a.temperature for a in answers} | others)
     if (thresholds := held_out.features.target.thresholds) is not None:
         write_json(out / "thresholds.json", dict(zip(data.classes, thresholds, strict=True)))
     pq.write_table(_prediction_table(held_out, answers), out / "predictions.parquet")

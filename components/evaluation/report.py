@@ -21,7 +21,7 @@ from components.evaluation.metrics import FIGURES, Classification, Metrics, figu
 from components.features.store import Features
 from components.model.calibration import reliability
 from components.model.inference import Inference
-from components.model.subsets import ignored, subset_key
+from components.model.subsets import ignored, left_out, subset_key
 from components.parts import loading as parts
 
 _QUERIES, _RESULTS, _SAMPLES, _CONFUSIONS = 4, 6, 12, 10
@@ -147,6 +147,7 @@ def write_report(
             ),
             any_interval=any(intervals.values()),
             ignored=ignored(subsets, features.names),
+            left_out=left_out(features.names),
             galleries=_galleries(held_out, test, vectors, previews),
             reliability=charts.reliability_diagram(reliability(*cells), metrics.ece),
             pseudo=_pseudo(pseudo, features, previews),

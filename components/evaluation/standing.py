@@ -15,7 +15,7 @@ from components.features.spec import other_target
 from components.features.store import Features
 from components.model import network as models
 from components.model.inference import Inference
-from components.model.subsets import patterns
+from components.model.subsets import patterns, temperature
 from components.parts.contracts import Target
 from components.parts.label_sets import DEFAULT_THRESHOLD
 
@@ -78,9 +78,10 @@ def calibrated(
     Average precision compares records that have different modalities.
     """
     columns = [held_out.features.names.index(name) for name in model.names]
-    known = read_json(package / CALIBRATION) if (package / CALIBRATION).is_file() else {}
+    read = read_json(package / CALIBRATION) if (package / CALIBRATION).is_file() else {}
+    known = {key: float(str(value)) for key, value in read.items()}
     keys = patterns(held_out.present[:, columns], model.names)
-    temperatures = np.array([[float(str(known.get(key, 1.0)))] for key in keys])
+    temperatures = np.array([[temperature(known, key)] for key in keys])
     return model.target.probabilities(found.logits / temperatures)
 
 

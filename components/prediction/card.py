@@ -8,6 +8,7 @@ from components.core.files import write_atomically
 from components.evaluation.metrics import FIGURES, Classification, Metrics, figure_names
 from components.features.store import Features
 from components.model.network import Model
+from components.model.subsets import left_out
 
 _LIMITS = {
     "max_bytes": "bytes at most",
@@ -90,6 +91,7 @@ def _numbers(found: Metrics) -> str:
     ]
     names = " | ".join(_WORDS.get(f, FIGURES[f]) for f in figures)
     lines = [f"| {n} | {_percents(of, figures)} |" for n, of in rows]
+    partial = f" {told}" if (told := left_out(_modalities(found))) else ""
     subsets = [
         f"| {_plain(key)} | {_percents(s, figures)} | {_figure(s.ece)} | {s.n:,} |"
         for key, s in found.by_subset.items()
@@ -102,7 +104,7 @@ def _numbers(found: Metrics) -> str:
             "|---" * (1 + len(figures)) + "|",
             *lines,
             "",
-            f"Expected calibration error {_figure(found.ece)}. By what a record has:",
+            f"Expected calibration error {_figure(found.ece)}. By what a record has:{partial}",
             "",
             f"| modalities | {names} | calibration error | records |",
             "|---" * (3 + len(figures)) + "|",
@@ -145,6 +147,10 @@ def _search(found: Metrics) -> str:
         "|---|---|---|---|---|---|",
     ]
     return "\n".join(["## Search among test records", "", *head, *rows])
+
+
+def _modalities(found: Metrics) -> list[str]:
+    return sorted({name for key in found.by_subset for name in key.split("+")})
 
 
 def _limits(model: Model, found: Metrics) -> str:

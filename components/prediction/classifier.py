@@ -15,7 +15,7 @@ from components.features.rows import Rows, placed
 from components.features.spec import Modality
 from components.model import network as models
 from components.model.inference import Inference, infer
-from components.model.subsets import patterns
+from components.model.subsets import patterns, temperature
 from components.parts.contracts import Raw, Target, decoded
 from components.prediction.format import CALIBRATION, THRESHOLDS
 
@@ -146,8 +146,8 @@ class Classifier:
         return [self._prediction(found, row, key) for row, key in enumerate(keys)]
 
     def _prediction(self, found: Inference, row: int, key: str) -> Prediction:
-        target, temperature = self.target, self.temperatures.get(key, 1.0)
-        p = target.probabilities(found.logits[row : row + 1], temperature)
+        target, warmth = self.target, temperature(self.temperatures, key)
+        p = target.probabilities(found.logits[row : row + 1], warmth)
         (decided,) = target.decode(target.decide(p))
         single = isinstance(decided, str)
         names = tuple(key.split("+"))

@@ -18,7 +18,7 @@ from components.features.store import Features
 from components.model import network as models
 from components.model.inference import infer
 from components.model.listing import FILES
-from components.model.subsets import patterns
+from components.model.subsets import patterns, temperature
 from components.prediction.card import write_card
 from components.prediction.classifier import with_thresholds
 from components.prediction.format import (
@@ -116,7 +116,7 @@ def _write_index(folder: Path, model: models.Model, data: Features, progress: Pr
         for name in model.names:
             vectors[name][rows] = found.embeddings[name]
         vectors[FUSED][rows] = found.fused
-        warmth = np.array([[temperatures.get(keys[row], 1.0)] for row in rows])
+        warmth = np.array([[temperature(temperatures, keys[row])] for row in rows])
         predicted[rows] = target.decide(target.probabilities(found.logits / warmth))
     progress("index", n, n)
     np.save(folder / PRESENT, present)

@@ -102,7 +102,7 @@ def steps_for(config: RunConfig, manifest: Manifest, base: Path | None = None) -
         ),
         Step(
             name="evaluate",
-            version=4,  # 3: the target's own figures, thresholds; 4: the report says what answers
+            version=5,  # 4: the report says what answers; 5: of many modalities some subsets
             inputs={
                 "accepted": "validate",
                 "features": "encode",

@@ -155,6 +155,21 @@ def test_the_best_single_is_chosen_on_validation_and_answers_the_majority_class_
         assert metrics["singles"][name]["accuracy_where_present"] == pytest.approx(where)
 
 
+def test_records_of_subsets_that_are_not_measured_are_answered_and_calibrated_together(
+    run, out, monkeypatch
+):
+    monkeypatch.setattr("components.model.subsets._MOST", 5)  # as if three modalities were many
+    few = run.evaluate(run.root / "few")
+    found = json.loads((few / "metrics.json").read_text())
+    assert list(found["by_subset"]) == ["facts", "image", "text", "facts+image+text"]
+    warm = json.loads((few / "calibration.json").read_text())
+    assert set(warm) == {*found["by_subset"], "*"}
+    assert warm["*"] != 1.0
+    # A temperature changes no order, so the answers of all records stay what they are.
+    assert _table(few, "comparisons") == _table(out, "comparisons")
+    assert "4 of the 7 subsets of 3 modalities are shown" in (few / "report.html").read_text()
+
+
 def test_the_same_inputs_give_the_same_bytes(run, out):
     assert digest_folder(run.evaluate(run.root / "again")) == digest_folder(out)
 
