@@ -84,8 +84,8 @@ def patterns(present: NDArray[np.bool_], names: Sequence[str]) -> list[str]:
 def temperature(known: Mapping[str, float], key: str) -> float:
     """The temperature of a subset; of one that was not measured, that of the rest; else 1.
 
-    >>> temperature({"image": 2.0, "*": 1.5}, "image"), temperature({"image": 2.0, "*": 1.5}, "text")
-    (2.0, 1.5)
+    >>> [temperature({"image": 2.0, "*": 1.5}, key) for key in ("image", "text")]
+    [2.0, 1.5]
     """
     return known.get(key, known.get(REST, 1.0))
 

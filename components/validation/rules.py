@@ -398,6 +398,12 @@ def _measured(classes: Sequence[str]) -> str:
     )
 
 
+_WITHOUT_LABELS = (
+    "or learn without labels, for search alone, by `target: {kind: none}` in the manifest, and name "
+    "classes by a few examples later (`concord classes add`)"
+)
+
+
 def _label_stops(tally: Tally, manifest: Manifest) -> dict[str, str]:
     column = manifest.target.column
     if column is None:
@@ -406,8 +412,7 @@ def _label_stops(tally: Tally, manifest: Manifest) -> dict[str, str]:
         why = (
             f"no training record has a visible label in column {column!r}: "
             "label some records of each class, or if the run's `data.labels.column` hides "
-            "their labels, choose another; or learn without labels, for search alone: "
-            "`target: {kind: none}`"
+            f"their labels, choose another; {_WITHOUT_LABELS}"
         )
         return {"labels given": why}
     found = {}
@@ -425,11 +430,12 @@ def _label_stops(tally: Tally, manifest: Manifest) -> dict[str, str]:
     if not classes and sets:
         found["two classes"] = (
             f"every visible training label in column {column!r} is an empty set; wanted some with "
-            "a class"
+            f"a class: label some; {_WITHOUT_LABELS}"
         )
     if len(classes) < 2 and not sets:
         found["two classes"] = (
-            f"got the single class {classes[0]!r} in column {column!r}, wanted at least two"
+            f"got the single class {classes[0]!r} in column {column!r}, wanted at least two: "
+            f"label training records of another class; {_WITHOUT_LABELS}"
         )
     if blind := [s for s in ("val", "test") if tally.splits[s] and not tally.in_split(s)]:
         found["labels to measure by"] = (
