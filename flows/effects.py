@@ -1,11 +1,13 @@
 """Effects on shared state: they run every time, are idempotent, and follow the evidence."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
@@ -121,14 +123,25 @@ def _promotion(session: Session) -> Promotion:
 def _rows(
     session: Session, results: Ref, champion: RegisteredVersion | None, features: Features
 ) -> Rows:
-    from components.evaluation import standing
-
     table = pq.read_table(results.path / "comparisons.parquet")
     table = table.filter(pc.equal(table["split"], session.job.config.gate.split))
+    known = None if champion is None else _champion_answers(session, champion, features)
+    return paired(table, features, known)
+
+
+def paired(table: pa.Table, features: Features, known: Mapping[str, Any] | None) -> Rows:
+    """What the gate compares, record by record.
+
+    Args:
+        table: rows of ``comparisons.parquet``.
+        features: the data set that they are of.
+        known: record id to the champion's answer, in any order; None without a champion.
+    """
+    from components.evaluation import standing
+
     answers = standing.comparable(table, features)
     theirs: Answers | None = None
-    if champion is not None:
-        known = _champion_answers(session, champion, features)
+    if known is not None:
         blank = "" if answers["chosen"].ndim == 1 else np.zeros(answers["chosen"].shape[1:])
         theirs = np.array([known.get(i, blank) for i in answers["id"].tolist()])
     return Rows(

@@ -16,6 +16,7 @@ from components.parts.contracts import Raw, RawType
 
 LARGEST = 3.4028234663852886e38
 """The largest number that a model can read, that of 32 bits."""
+_NUMBER = "a finite number of at most 3.4e38, true or false"
 _SHOWN = 80
 _NUMBERS = (int, float, Decimal)
 _NAMED = (str, int, float, Decimal, date, time)
@@ -122,7 +123,7 @@ class _Column:
 
     def _number(self, value: Any) -> Cell:  # noqa: ANN401
         if not isinstance(value, _NUMBERS) or not (-LARGEST <= value <= LARGEST):
-            raise BadInput(self._where, _shown(value), "a finite number, true or false")
+            raise BadInput(self._where, _shown(value), _NUMBER)
         return float(value)
 
     def _category(self, value: Any) -> Cell:  # noqa: ANN401

@@ -27,6 +27,10 @@ PRESENT = "concord:present"
 _MOST_NAMED = 5
 """Number of examples in a message."""
 _FRACTION = re.compile(r"-?\d+\.\d+(e-?\d+)?")
+_WHOLE = re.compile(r"-?\d+")
+_MANY_NUMBERS = 100
+"""More classes than this that are whole numbers may be a measured quantity; fewer are codes."""
+_FEW_GROUPS = 30
 _EXACT = 2**53
 """Up to here a floating-point number holds every whole number."""
 MOST_QUARANTINED = 0.5
@@ -357,7 +361,7 @@ def stops(tally: Tally, manifest: Manifest, quarantined: int) -> dict[str, str]:
         found["splits filled"] = (
             f"no record in split {', '.join(empty)} (by {how}); "
             f"wanted some in each of {', '.join(SPLITS)}: "
-            "add records, or change `split` in the manifest"
+            f"add records, or change `split` in the manifest{_few_groups(tally, manifest)}"
         )
     if absent := [
         m for m in sorted(manifest.modalities) if not any(tally.present[s, m] for s in SPLITS)
@@ -387,15 +391,26 @@ def stops(tally: Tally, manifest: Manifest, quarantined: int) -> dict[str, str]:
     return found | _label_stops(tally, manifest)
 
 
-def _measured(classes: Sequence[str]) -> str:
-    """A remark where most classes are numbers with a fraction."""
-    fractions = [c for c in classes if _FRACTION.fullmatch(c)]
-    if len(fractions) <= len(classes) / 2:
+def _few_groups(tally: Tally, manifest: Manifest) -> str:
+    """A remark where the hash cannot fill the splits: a group is never divided."""
+    if manifest.split.column or manifest.group is None or len(tally.groups) > _FEW_GROUPS:
         return ""
     return (
-        f"; classes such as {fractions[0]} look like a measured quantity, which is no class: "
-        "divide it into ranges"
+        f"; column {manifest.group!r} makes {len(tally.groups)} groups, each of which stays in one "
+        "split: wanted many more groups, or a manifest without `group`"
     )
+
+
+def _measured(classes: Sequence[str]) -> str:
+    """A remark where most classes are numbers with a fraction, or very many are whole numbers."""
+    for form, least in ((_FRACTION, 0), (_WHOLE, _MANY_NUMBERS)):
+        numbers = [c for c in classes if form.fullmatch(c)]
+        if len(numbers) > max(least, len(classes) / 2):
+            return (
+                f"; {len(numbers)} of {len(classes)} classes are numbers such as {numbers[0]}: if "
+                "they measure a quantity, divide it into ranges, since classes have no order"
+            )
+    return ""
 
 
 _WITHOUT_LABELS = (

@@ -103,7 +103,7 @@ class AudioKind:
         if not isinstance(raw, bytes):
             raise BadInput(self.name, f"a {type(raw).__name__}", "the bytes of a sound file")
         if len(raw) > self._config.max_bytes:
-            most = f"at most {self._config.max_bytes:,}"
+            most = f"at most {self._config.max_bytes:,} (max_bytes)"
             raise BadInput(self.name, f"a file of {len(raw):,} bytes", most)
         return raw
 

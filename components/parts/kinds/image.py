@@ -106,7 +106,7 @@ class ImageKind:
         if not isinstance(raw, bytes):
             raise BadInput(self.name, f"a {type(raw).__name__}", "the bytes of an image file")
         if len(raw) > self._config.max_bytes:
-            most = f"at most {self._config.max_bytes:,}"
+            most = f"at most {self._config.max_bytes:,} (max_bytes)"
             raise BadInput(self.name, f"a file of {len(raw):,} bytes", most)
         return raw
 
@@ -174,7 +174,7 @@ class ImageKind:
 
     def _open(self, data: bytes) -> Image.Image:
         """Read the header only."""
-        most = f"at most {self._config.max_pixels:,} pixels"
+        most = f"at most {self._config.max_pixels:,} pixels (max_pixels)"
         try:
             picture = formats.opened(data)
         except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:

@@ -149,7 +149,7 @@ class TabularKind:
         if kind == "number":
             number = isinstance(value, int | float) and not isinstance(value, bool)
             if not number or not abs(value) <= LARGEST:
-                raise BadInput(where, repr(value)[:80], "a finite number")
+                raise BadInput(where, repr(value)[:80], "a finite number of at most 3.4e38")
             return float(value)
         if kind == "category":
             return self._word(where, value)

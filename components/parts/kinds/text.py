@@ -66,7 +66,9 @@ class TextKind:
             raise BadInput(self.name, f"a {type(raw).__name__}", "text")
         most = self._config.max_characters
         if len(raw) > most:
-            raise BadInput(self.name, f"{len(raw):,} characters", f"at most {most:,}")
+            raise BadInput(
+                self.name, f"{len(raw):,} characters", f"at most {most:,} (max_characters)"
+            )
         try:
             raw.encode()
         except UnicodeEncodeError as error:

@@ -163,9 +163,27 @@ def test_other_stored_forms_of_a_type_are_fine():
 def test_classes_that_are_fractions_are_told_as_a_measured_quantity():
     few = [(f"{s}{c}", s, c) for s in ("train", "val", "test") for c in ("0.37", "1.5")]
     (said,) = rules.warnings(_tally(few), _manifest(), 0)
-    assert "classes such as 0.37 look like a measured quantity" in said
+    assert "2 of 2 classes are numbers such as 0.37" in said
     stopped = rules.stops(_tally([*few, ("g", "val", "2.25")]), _manifest(), 0)
     assert "divide it into ranges" in stopped["classes labelled"]
+
+
+def test_hundreds_of_classes_that_are_whole_numbers_are_told_and_a_few_codes_are_not():
+    def said(count):
+        every = [(f"{s}{c}", s, str(c)) for s in ("train", "val", "test") for c in range(count)]
+        return rules.warnings(_tally(every), _manifest(), 0)
+
+    assert said(90) == []
+    (told,) = said(200)
+    assert "200 of 200 classes are numbers such as 0" in told
+    assert "divide it into ranges" in told
+
+
+def test_a_split_that_few_groups_cannot_fill_is_told_so():
+    records = [("shop", "train", "cat"), ("shop", "train", "dog")]
+    by_group = _manifest(group="group", split={"salt": "s", "validation": 0.1, "test": 0.2})
+    (said,) = rules.stops(_tally(records), by_group, 0).values()
+    assert "column 'group' makes 1 groups, each of which stays in one split" in said
 
 
 def test_whole_numbers_that_a_number_cannot_tell_apart_are_told():
