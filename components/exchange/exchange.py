@@ -6,6 +6,7 @@ Layout below the exchange's URI::
     objects/<digest>.json            its listing, written last
     jobs/<job>/spec.json             what the job does
     jobs/<job>/leases/<state>/       the state folders that wait for the job
+    closing/<job>.<state>.json       a state folder that removes the job, while it does so
     jobs/<job>/checkpoints/<token>/  what an attempt leaves for the next one
     jobs/<job>/attempts/<token>/...  result of one attempt
     jobs/<job>/attempts/<token>.json its listing and figures, written last

@@ -129,9 +129,10 @@ def run(
     result = _awaited(lambda: assignment.result(exchange, name, succeeded))
 
     def clean() -> None:
-        if lease.release():
-            cluster.cancel(name, uid, wait=False)
-            exchange.remove_job(name)
+        with lease.released() as last:
+            if last:
+                cluster.cancel(name, uid, wait=False)
+                exchange.remove_job(name)
 
     return Finished(exchange=exchange, job=name, result=result, clean=clean)
 
@@ -173,11 +174,13 @@ def _followed(
         return Outcome(name=work.name, uid=uid, attempts={})
     except KeyboardInterrupt:
         try:
-            if lease.release():
-                say(f"cancelled: deleting Job {work.name}; the next run resumes what it finished")
-                cluster.cancel(work.name, uid)
-            else:
-                say(f"cancelled: Job {work.name} keeps running, another run waits for it")
+            with lease.released() as last:
+                if last:
+                    what = f"deleting Job {work.name}"
+                    say(f"cancelled: {what}; the next run resumes what it finished")
+                    cluster.cancel(work.name, uid)
+                else:
+                    say(f"cancelled: Job {work.name} keeps running, another run waits for it")
         except UserError as error:
             say(f"cancelled, but Job {work.name} may still run: {error}")
         raise

@@ -220,6 +220,8 @@ def test_a_cancelled_run_takes_its_job_along(features, trainer, tmp_path, kubect
 def test_two_runs_of_the_same_work_share_one_job(features, trainer, tmp_path):
     spec = slow(features, 5)
     runs = [Running(spec, trainer, tmp_path / f"{n}" / "out") for n in range(2)]
+    for run in runs:  # else the first one might be cleaned before the second has begun
+        run.until(lambda run=run: any(f"Job {run.name}" in line for line in run.said))
     found = [run.ended() for run in runs]
     assert [a.token for a in found[0]] == [a.token for a in found[1]]
     assert sum(any(w.startswith("found Job") for w in run.said) for run in runs) == 1
