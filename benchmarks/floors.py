@@ -12,7 +12,6 @@ with each block of features scaled to the same norm and less regularisation, whi
 import argparse
 import io
 import json
-import os
 import sys
 import time
 from pathlib import Path
@@ -22,9 +21,10 @@ import numpy as np
 import pandas as pd
 import yaml
 
-ROOT = Path(__file__).parents[1]
+from benchmarks._loop import CONF, ROOT, configured, walked
+
 DRAWS = ("25_seed0", "25_seed1", "25_seed2", "all")
-ALL_LABELS = {"labeller": None, "training": {"teacher_epochs": 16, "epochs": 16}}
+EPOCHS_OF_ALL = {"teacher_epochs": 16, "epochs": 16}
 """With every label visible there is nothing to label, and an epoch has many more steps."""
 PUBLISHED = {"fashion-products": (0.600, 0.818), "dcss-monsters": (0.739, 0.849)}
 """Floors that the sets' authors of baselines give: 25 labels per class, and all."""
@@ -97,14 +97,12 @@ def run(name: str, data: Path, draw: str) -> dict[str, Any]:
     from components.evaluation.comparison import paired_bootstrap
 
     start = time.monotonic()
-    outputs, config = steps(name, data, draw)
+    outputs = steps(name, data, draw)
     seconds = time.monotonic() - start
     metrics = json.loads((outputs["evaluate"] / "metrics.json").read_text())
     rows = pd.read_parquet(outputs["evaluate"] / "comparisons.parquet")
     rows = rows[rows["split"] == "test"]
-    manifest = yaml.safe_load((ROOT / "conf" / config["data"]["manifest"]).read_text())[
-        "modalities"
-    ]
+    manifest = yaml.safe_load((CONF / f"{name}.dataset.yaml").read_text())["modalities"]
     answers = floor(data, manifest["text"]["column"], draw, tabular="facts" in manifest)
     lowest = rows["id"].map(answers).to_numpy(str)
     label = rows["label"].to_numpy(str)
@@ -127,7 +125,7 @@ def run(name: str, data: Path, draw: str) -> dict[str, Any]:
 def floors(name: str, data: Path, draw: str) -> dict[str, Any]:
     """Accuracy of both floors on one draw."""
     records = pd.read_parquet(data / "records.parquet", columns=["id", "label"])
-    manifest = yaml.safe_load((ROOT / "conf" / f"{name}.dataset.yaml").read_text())["modalities"]
+    manifest = yaml.safe_load((CONF / f"{name}.dataset.yaml").read_text())["modalities"]
     label = dict(zip(records["id"], records["label"], strict=True))
     found: dict[str, Any] = {"set": name, "draw": draw}
     for kind, even in (("floor", False), ("even floor", True)):
@@ -141,32 +139,13 @@ def _numbers(metrics: dict[str, Any], name: str) -> list[float]:
     return [interval[k] for k in ("difference", "low", "high")] if interval else []
 
 
-def steps(name: str, data: Path, draw: str) -> tuple[dict[str, Path], dict[str, Any]]:
-    """Run the steps up to evaluate on one draw; their outputs by name, and the configuration."""
-    from components.config import run as configuration
-    from components.config.home import find, writable
-    from flows.steps.step import Job, needed, walk
-    from flows.steps.table import steps_for
-
-    tree = yaml.safe_load((ROOT / "conf" / f"{name}.yaml").read_text())
+def steps(name: str, data: Path, draw: str) -> dict[str, Path]:
+    """Run the steps up to evaluate on one draw; their outputs by name."""
+    config = configured(name, data, draw)
     if draw == "all":
-        del tree["data"]["labels"]
-        tree["labeller"] = ALL_LABELS["labeller"]
-        tree["training"] = tree.get("training", {}) | ALL_LABELS["training"]
-    else:
-        tree["data"]["labels"]["column"] = f"labelled_{draw}"
-    path = ROOT / "conf" / f".benchmark-{os.getpid()}.yaml"
-    try:
-        path.write_text(yaml.safe_dump(tree))
-        config = configuration.load(path, str(data))
-    finally:
-        path.unlink()
-    job = Job.opened(config, base=ROOT / "conf", home=writable(find()))
-    outputs = {}
-    for result in walk(needed(steps_for(config, job.manifest, job.base), "evaluate"), job):
-        outputs[result.name] = result.ref.path
-        sys.stderr.write(f"{name} {draw} {result.name}: {result.status} {result.seconds:.1f} s\n")
-    return outputs, tree
+        training = config.training.model_copy(update=EPOCHS_OF_ALL)
+        config = config.model_copy(update={"labeller": None, "training": training})
+    return dict(walked(config, "evaluate", f"{name} {draw}").outputs)
 
 
 def _pixels(data: Path, paths: pd.Series) -> np.ndarray:

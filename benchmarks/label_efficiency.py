@@ -1,142 +1,162 @@
-"""Accuracy by number of labels, beside heads made by hand on the same views.
+"""Figures by number of labels, beside heads made by hand on the same views.
 
-``python -m benchmarks.label_efficiency RESULTS.jsonl --data DIR --bar SCRIPT`` runs the steps with
-the configuration of each set in ``conf/`` for each draw of visible labels, and adds one JSON line
-for each cell to the results. Cells that are there already are not run again. ``SCRIPT`` receives
-the path of an ``.npz`` with the frozen views of all records (``view/NAME``, ``present/NAME``; a
-sparse one reduced), their ``labels``, and which are ``visible``, ``train`` and ``test``. It prints
-one JSON object with ``rows``, a name to figures. Without it there is no bar. The table is printed
-at the end.
+``python -m benchmarks.label_efficiency RESULTS.jsonl --data DIR --bar SCRIPT`` runs the steps for
+every set and draw of visible labels, and adds one JSON line for each cell to the results. Cells
+that are there already are not run again, so it can be stopped at any time. ``--table`` prints the
+results in Markdown and ``--plot FILE`` draws them; then nothing is run.
+
+``DIR`` holds the real sets, which ``conf/`` describes; ``glyphs`` is drawn where it is missing,
+from five seeds of its recipe. Nothing but a name and what the data mean is configured.
+
+``SCRIPT`` receives the path of an ``.npz`` with the frozen views of all records (``view/NAME``,
+``present/NAME``; a sparse one reduced), their ``labels``, and which are ``visible``, ``train`` and
+``test``. It prints one JSON object with ``rows``, a name to figures. Without it there is no bar,
+but for sets of classes, whose rows are made here (``benchmarks/_by_hand.py``).
 """
 
 import argparse
 import json
-import subprocess
 import sys
-import tempfile
-import time
+from collections.abc import Iterator
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 
-from benchmarks.floors import ROOT, steps
+from benchmarks import _by_hand
+from benchmarks._efficiency import plot, table
+from benchmarks._loop import ROOT, configured, walked
+from components.config.run import DataConfig, Labels, RunConfig
 from components.core.files import read_json
 from components.features.store import Features
 
-SETS = ("dcss-monsters", "fashion-products")
-DRAWS = tuple(f"{k}_seed{seed}" for k in (4, 25, 100) for seed in range(3))
+GLYPHS = "glyphs"
+BUDGETS: dict[str, tuple[int, ...]] = {
+    "dcss-monsters": (4, 25, 100),
+    "esc10-audio": (4, 10),
+    "av-digits": (4, 25, 100),
+    GLYPHS: (4, 25, 100),
+    "movie-posters": (4, 25, 100),
+    "fashion-products": (4, 25, 100),
+}
+"""Labels per class of the draws of each set, quick sets first; ``all`` comes beside them."""
+DRAWS, RECIPES = 3, (1, 2, 3, 4, 5)
+"""Draws of labels of a real set, and recipes of glyphs: seed 0 is the one used in development."""
 
 
-def cell(name: str, data: Path, draw: str, bar: Path | None) -> dict[str, Any]:
+def draws(name: str) -> Iterator[str]:
+    """The draws of a set, as ``25_seed0`` or ``25_recipe1``."""
+    for k in (*BUDGETS[name], "all"):
+        if name == GLYPHS:
+            yield from (f"{k}_recipe{seed}" for seed in RECIPES)
+        elif k == "all":
+            yield k
+        else:
+            yield from (f"{k}_seed{seed}" for seed in range(DRAWS))
+
+
+def configuration(name: str, draw: str, data: Path, glyphs: Path) -> RunConfig:
+    """What a cell runs."""
+    if name != GLYPHS:
+        return configured(name, data / name, draw)
+    from components.glyphs.glyphs import make_glyphs
+    from components.glyphs.recipe import Recipe
+
+    k, _, seed = draw.partition("_recipe")
+    folder = glyphs / f"recipe{seed}"
+    if not folder.exists():
+        make_glyphs(folder, Recipe(seed=int(seed)))
+    labels = Labels(file="labelled.parquet", column=f"labelled_{k}_seed0")
+    shown = DataConfig(uri=str(folder), labels=None if k == "all" else labels)
+    return RunConfig(name=GLYPHS, data=shown)
+
+
+def cell(name: str, draw: str, config: RunConfig, bar: Path | None) -> dict[str, Any]:
     """The figures of one set and one draw, on its test records."""
-    start = time.monotonic()
-    outputs, _ = steps(name, data, draw)
-    seconds = round(time.monotonic() - start, 1)
-    found = read_json(outputs["evaluate"] / "metrics.json")
-    selection = read_json(outputs["train"] / "selection.json")
-    figures = {
-        "concord": found["accuracy"],
-        "network, labels alone": found["supervised_only"]["accuracy"],
-        "network, student": found["student"]["accuracy"],
-        "best single network": found["best_single"]["accuracy"],
-    }
-    rows = by_hand(bar, data, outputs) if bar else {}
+    run = walked(config, "evaluate", f"{name} {draw}")
+    found = read_json(run.outputs["evaluate"] / "metrics.json")
+    model, features = run.outputs["train"] / "model", Features.load(run.outputs["encode"])
+    primary = found["primary"]
+    best = found["best_single"]
     return {
         "set": name,
         "draw": draw,
+        "figure": primary,
         "n": found["n"],
-        "labels": found["label_budget"]["train"],
-        "figures": figures,
-        "bar": {row: one["accuracy"] for row, one in rows.items()},
-        "answers": selection.get("answers", {}).get("chosen"),
-        "seconds": seconds,
+        "labels": found["label_budget"],
+        "figures": {
+            "concord": found[primary],
+            "committee": committee(features, model),
+            "student": found["student"][primary],
+            "labels alone": found["supervised_only"][primary],
+            "single": best and best[primary],
+        },
+        "single": best and best["name"],
+        "over single": found["intervals"]["fused_minus_best_single"],
+        "subsets": {key: one[primary] for key, one in found["by_subset"].items()},
+        "bar": _by_hand.rows(bar, features, model),
+        "selection": found["selection"],
+        "seconds": run.seconds,
     }
 
 
-def by_hand(bar: Path, data: Path, outputs: dict[str, Path]) -> dict[str, dict[str, float]]:
-    """What the script makes of the views that the run has cached."""
-    features = Features.load(outputs["encode"])
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "views.npz"
-        np.savez(path, **_views(features, data, outputs["teach"]))
-        asked = [sys.executable, str(bar), str(path)]
-        said = subprocess.run(asked, check=True, capture_output=True, text=True)
-    rows: dict[str, dict[str, float]] = json.loads(said.stdout)["rows"]
-    return rows
-
-
-def _views(features: Features, data: Path, teacher: Path) -> dict[str, np.ndarray]:
-    import torch
-
+def committee(features: Features, folder: Path) -> float:
+    """The figure of a model that answers with its committee alone."""
+    from components.evaluation.answers import HeldOut, infer_rows
     from components.model import network as models
-    from components.training.light import light_views, ways
 
-    table = pq.read_table(data / "records.parquet", columns=["id", "label"])
-    known = dict(zip(table["id"].to_pylist(), table["label"].to_pylist(), strict=True))
-    truth = [known[i] for i in features.ids]
-    model = models.load(teacher)
-    views = light_views(model, features, ways(model, features))
-    found = dict(views.features)
-    for view in found:
-        if view in model.encoders:  # as it is, neither standardised nor shortened
-            inputs = torch.from_numpy(np.asarray(features.arrays[view]))
-            with torch.inference_mode():
-                found[view] = model.encoders[view].light(inputs).numpy()
-    return {
-        "labels": features.target.encode(truth),
-        "visible": (features.splits == "train") & features.target.labelled(features.labels),
-        "train": features.splits == "train",
-        "test": features.splits == "test",
-        **{f"view/{view.replace('/', '-')}": x for view, x in found.items()},
-        **{f"present/{view.replace('/', '-')}": x for view, x in views.present.items()},
-    }
+    model, held_out, target = models.load(folder), HeldOut.of(features), features.target
+    model.mix = models.Mix(network=0.0, committee=1.0)
+    logits = infer_rows(model, features, held_out.rows).logits
+    answers = target.answers(target.probabilities(logits))
+    blank = np.isnan(logits).any(axis=1)
+    answers[blank] = held_out.majority[blank]
+    at = held_out.scored
+    return target.metrics(held_out.labels[at], answers[at])[str(target.primary)]
 
 
-def table(lines: list[dict[str, Any]]) -> str:
-    """The means over draws in Markdown, one line for each set and number of labels."""
-    text = ["| set | labels per class | draws | Concord | best row by hand | network | student |"]
-    text.append("|---|---|---|---|---|---|---|")
-    keys = [(line["set"], line["draw"].split("_")[0]) for line in lines]
-    for key in dict.fromkeys(keys):
-        own = [line for line, one in zip(lines, keys, strict=True) if one == key]
-        rows = {row: np.mean([line["bar"][row] for line in own]) for row in own[0]["bar"]}
-        best = max(rows, key=lambda row: rows[row], default=None)
-        hand = f"{rows[best]:.3f} ({best})" if best else "-"
-        mean = {
-            name: np.mean([line["figures"][name] for line in own]) for name in own[0]["figures"]
-        }
-        text.append(
-            f"| {key[0]} | {key[1]} | {len(own)} | {mean['concord']:.3f} | {hand} "
-            f"| {mean['network, labels alone']:.3f} | {mean['network, student']:.3f} |"
-        )
-    return "\n".join(text)
+def _turn(draw: str) -> int:
+    return len(RECIPES) if draw == "all" else int(draw[-1])
 
 
 def main() -> None:
-    """Run the cells that are missing."""
+    """Run the cells that are missing, or show those that are there."""
     from flows import engines
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("results", type=Path)
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
+    parser.add_argument("--glyphs", type=Path, default=ROOT / "data" / "recipes")
     parser.add_argument("--bar", type=Path, help="script that makes heads by hand")
-    parser.add_argument("--sets", nargs="+", default=list(SETS))
-    parser.add_argument("--draws", nargs="+", default=list(DRAWS))
+    parser.add_argument("--sets", nargs="+", default=list(BUDGETS), choices=list(BUDGETS))
+    parser.add_argument("--draws", nargs="+", default=["*"], help="patterns, such as 25_*")
+    parser.add_argument("--table", action="store_true", help="print the results, run nothing")
+    parser.add_argument("--plot", type=Path, help="draw the results, run nothing")
     chosen = parser.parse_args()
-    engines.quiet()
     lines = []
     if chosen.results.exists():
         lines = [json.loads(line) for line in chosen.results.read_text().splitlines()]
+    if chosen.plot:
+        plot(lines, chosen.plot)
+    if chosen.table:
+        sys.stdout.write(table(lines) + "\n")
+    if chosen.plot or chosen.table:
+        return
+    engines.quiet()
     done = {(line["set"], line["draw"]) for line in lines}
-    for name in chosen.sets:
-        for draw in chosen.draws:
-            if (name, draw) not in done:
-                lines.append(cell(name, chosen.data / name, draw, chosen.bar))
-                with chosen.results.open("a") as file:
-                    file.write(json.dumps(lines[-1]) + "\n")
-    sys.stdout.write(table(lines) + "\n")
+    wanted = [
+        (name, draw)
+        for name in chosen.sets
+        for draw in draws(name)
+        if any(fnmatch(draw, pattern) for pattern in chosen.draws) and (name, draw) not in done
+    ]
+    # The first draw of every number of labels comes before the second of any.
+    for name, draw in sorted(wanted, key=lambda one: _turn(one[1])):
+        config = configuration(name, draw, chosen.data, chosen.glyphs)
+        line = cell(name, draw, config, chosen.bar)
+        with chosen.results.open("a") as file:
+            file.write(json.dumps(line) + "\n")
 
 
 if __name__ == "__main__":

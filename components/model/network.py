@@ -115,7 +115,8 @@ class Model(nn.Module):
         Raises:
             BadInput: a record without any modality.
         """
-        if not bool(present.any(dim=1).all()):
+        # Whoever sends records to a device has looked at them before.
+        if _chooses_rows(present) and not bool(present.any(dim=1).all()):
             raise BadInput(
                 "record", "none of its modalities", f"at least one of {', '.join(self.names)}"
             )
@@ -173,28 +174,43 @@ class Model(nn.Module):
     def _one(self, name: str, inputs: Inputs, present: Tensor) -> tuple[Tensor, ...]:
         """Projection ``(batch, dim)``, unit embedding, own logits and the committee's part.
 
-        Only rows that have it are computed; the others are zero.
+        Absent rows are not read, and give zeros.
         """
+        views = [*self.views[name], *(self.sparse[name] if self.mix.committee else [])]
+        if not _chooses_rows(present):
+            own = {v: _masked(inputs[v], present) for v in views}
+            return tuple(_masked(found, present) for found in self._read(name, own))
         rows = present.nonzero().squeeze(1)
-        everywhere = len(rows) == len(present)
         if not len(rows):
             zeros = self.absent[name].new_zeros(len(present), self.dim)
             none = self.head.weight.new_zeros(len(present), self.target.width)
             return zeros, zeros.float(), none, none
-        views = [*self.views[name], *(self.sparse[name] if self.mix.committee else [])]
-        own = {v: inputs[v] if everywhere else inputs[v][rows] for v in views}
+        if len(rows) == len(present):
+            return self._read(name, {v: inputs[v] for v in views})
+        chosen = self._read(name, {v: inputs[v][rows] for v in views})
+        return tuple(x.new_zeros(len(present), x.shape[1]).index_copy(0, rows, x) for x in chosen)
+
+    def _read(self, name: str, own: Inputs) -> tuple[Tensor, ...]:
+        """The same of rows that all have it."""
         read = [self.encoders[view](own[view]) for view in self.views[name]]
         part = self.projectors[name](read[0] if len(read) == 1 else torch.cat(read, dim=1))
         logits = self.modality_heads[name](self.dropout(part))
-        found = (
+        return (
             part,
             F.normalize(part.float(), dim=1),
             logits,
             self._linear(name, own).expand_as(logits) if self.mix.committee else logits,
         )
-        if everywhere:
-            return found
-        return tuple(x.new_zeros(len(present), x.shape[1]).index_copy(0, rows, x) for x in found)
+
+
+def _chooses_rows(present: Tensor) -> bool:
+    """Whether only present rows are computed: a device would have to be waited for to know them."""
+    return present.device.type == "cpu"
+
+
+def _masked(rows: Tensor, present: Tensor) -> Tensor:
+    """Rows ``(batch, …)``, zeros where they are absent, whatever stands there."""
+    return torch.where(present.view(-1, *[1] * (rows.ndim - 1)), rows, rows.new_zeros(()))
 
 
 def _head(dim: int, width: int) -> nn.Linear:

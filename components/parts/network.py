@@ -76,10 +76,10 @@ class Likeness:
     groups: Tensor
     contents: Tensor
 
-    def among(self, rows: Tensor, *columns: int) -> Tensor:
-        """Pairs ``(rows, rows)`` of one group, or of equal content in one of these modalities."""
+    def among(self, *columns: int) -> Tensor:
+        """Pairs ``(batch, batch)`` of one group, or of equal content in one of these modalities."""
         codes = [self.groups, *(self.contents[:, column] for column in columns)]
-        alike = [code[rows][:, None] == code[rows] for code in codes]
+        alike = [code[:, None] == code for code in codes]
         return torch.stack(alike).any(dim=0)
 
 

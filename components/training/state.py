@@ -53,7 +53,9 @@ class TrainState:
     ) -> None:
         self.device, precision = placement
         self.data, self.config, self.world = data, config, world
-        self.names, self.weights = list(losses), [weight for weight, _ in losses.values()]
+        self.names = list(losses)
+        # On the device once: a copy in every step would wait for the step before.
+        self.weights = torch.tensor([weight for weight, _ in losses.values()], device=self.device)
         self.history: list[dict[str, float]] = []
         self.epoch = self.batch = self.step = 0
         self.batches: list[NDArray[np.int64]] = data.batches(config.batch_size, config.seed, 0)
@@ -117,7 +119,7 @@ class TrainState:
         """Update all parameters; returns the total loss and each loss, ``(1 + losses,)``."""
         batch = self.data.batch(rows, self.device, self.world.bounds(len(rows)))
         values = self.forward(batch, self._own_seeds())
-        total = (values.new_tensor(self.weights) * values).sum()
+        total = (self.weights * values).sum()
         self.optimiser.zero_grad()
         total.backward()
         nn.utils.clip_grad_norm_(self.whole.parameters(), MAX_GRAD_NORM)

@@ -39,7 +39,13 @@ class Config:
     temperature: Annotated[float, Field(ge=0.01, le=10)] = 0.07
 
 
-def info_nce(a: Tensor, b: Tensor, scale: Tensor, alike: Tensor | None = None) -> Tensor:
+def info_nce(
+    a: Tensor,
+    b: Tensor,
+    scale: Tensor,
+    alike: Tensor | None = None,
+    both: Tensor | None = None,
+) -> Tensor:
     """Symmetric contrast of unit vectors ``(n, dim)``, row by row; 0 for a single row.
 
     Args:
@@ -47,13 +53,20 @@ def info_nce(a: Tensor, b: Tensor, scale: Tensor, alike: Tensor | None = None) -
         b: those of another, of the same records.
         scale: factor of the products.
         alike: symmetric ``(n, n)`` bool; such pairs are no negatives.
+        both: ``(n,)`` bool, which records count; None: all. The others are masked, since choosing
+            rows would make the processor wait for the device.
     """
     scores = scale * a.float() @ b.float().T
     right = torch.arange(len(a), device=a.device)
+    other = right[:, None] != right
     if alike is not None:
-        own = torch.eye(len(a), dtype=torch.bool, device=a.device)
-        scores = scores.masked_fill(alike & ~own, -torch.inf)
-    return (F.cross_entropy(scores, right) + F.cross_entropy(scores.T, right)) / 2
+        scores = scores.masked_fill(alike & other, -torch.inf)
+    if both is None:
+        return (F.cross_entropy(scores, right) + F.cross_entropy(scores.T, right)) / 2
+    # A row of one number has loss 0, so the sum is over those that count.
+    scores = scores.masked_fill(~(both[:, None] & both) & other, -torch.inf)
+    sides = [F.cross_entropy(x, right, reduction="sum") for x in (scores, scores.T)]
+    return sum(sides[1:], sides[0]) / (2 * both.sum().clamp_min(1))
 
 
 class InfoNCE(nn.Module):
@@ -81,14 +94,17 @@ class InfoNCE(nn.Module):
             likeness: which records are no negatives of each other; None: none.
         """
         scale = self.log_scale.clamp(max=MAX_LOGIT_SCALE).exp()
-        losses = []
+        losses, counts = [], []
         for (i, first), (j, second) in combinations(enumerate(sorted(output.embeddings)), 2):
-            both = (present[:, i] & present[:, j]).nonzero().squeeze(1)
-            if len(both) > 1:
-                alike = likeness.among(both, i, j) if likeness is not None else None
-                a, b = output.embeddings[first][both], output.embeddings[second][both]
-                losses.append(info_nce(a, b, scale, alike))
-        return torch.stack(losses).mean() if losses else output.logits.sum() * 0.0
+            both = present[:, i] & present[:, j]
+            alike = likeness.among(i, j) if likeness is not None else None
+            a, b = output.embeddings[first], output.embeddings[second]
+            losses.append(info_nce(a, b, scale, alike, both))
+            counts.append(both.sum() > 1)
+        if not losses:
+            return output.logits.sum() * 0.0
+        told = torch.stack(counts)  # a single record has nothing to contrast: its loss is 0
+        return torch.stack(losses).sum() / told.sum().clamp_min(1)
 
 
 def build(config: Config) -> InfoNCE:
