@@ -27,7 +27,13 @@ runs_app = typer.Typer(
     invoke_without_command=True,
     rich_markup_mode=None,
 )
+classes_app = typer.Typer(
+    help="List the classes of a model, or add one without training.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
 app.add_typer(data_app, name="data")
+app.add_typer(classes_app, name="classes")
 app.add_typer(runs_app, name="runs")
 
 AsJson = Annotated[
@@ -349,6 +355,60 @@ def doctor(
         from flows.commands.doctor import doctor as command
 
         return command(cluster)
+
+    _answer(work, as_json)
+
+
+@classes_app.command("list")
+def classes_list(
+    model: Model = None,
+    version: Annotated[
+        str, typer.Option(help="A registered version, or `champion` or `challenger`.")
+    ] = "champion",
+    as_json: AsJson = False,
+) -> None:
+    """List the classes that a registered version answers with.
+
+    Example: concord classes list
+    """
+
+    def work() -> Answer:
+        from flows.commands.classes import list_ as command
+
+        return command(model, version)
+
+    _answer(work, as_json)
+
+
+@classes_app.command("add")
+def classes_add(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The new class.")],
+    data: Annotated[
+        str,
+        typer.Option(
+            "--from",
+            metavar="DATA",
+            help="Data set with exemplars: its records with the label NAME, or all of them if it "
+            "has no labels.",
+        ),
+    ],
+    model: Model = None,
+    version: Annotated[
+        str, typer.Option(help="The version that gets the class; `challenger` adds another one.")
+    ] = "champion",
+    as_json: AsJson = False,
+) -> None:
+    """Add a class from exemplars without training, as a new version for `concord promote`.
+
+    The logits of the known classes stay as they are. One exemplar is enough, with any modality.
+
+    Example: concord classes add heron --from data/herons
+    """
+
+    def work() -> Answer:
+        from flows.commands.classes import add as command
+
+        return command(name, data=data, model=model, version=version)
 
     _answer(work, as_json)
 

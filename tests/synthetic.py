@@ -135,13 +135,14 @@ def write_features(
     source: Records | None = None,
     names: tuple[str, ...] = ("facts", "image", "text"),
     groups: list[str] | None = None,
+    classes: list[str] = CLASSES,
 ) -> Features:
     """Encode records into a features folder, without the cache; a record is its own group."""
     source = source or records()
     built = modalities(names)
     out.mkdir(parents=True, exist_ok=True)
     specs = {n: m.spec for n, m in built.items()}
-    target = build_target("single", CLASSES)
+    target = build_target("single", classes)
     writer = FeaturesWriter(out, specs, len(source.ids), target, "single")
     inputs, previews, contents = {}, {}, {}
     for name, modality in built.items():

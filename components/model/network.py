@@ -17,6 +17,7 @@ from components.features.format_1 import upgraded_weights
 from components.features.spec import ModalitySpec, build_target, carry_own
 from components.model.committee import CommitteeHead
 from components.model.listing import check_code
+from components.model.reference import Reference
 from components.parts import loading as parts
 from components.parts.contracts import Target, is_sparse
 from components.parts.network import Inputs, ModelOutput, ViewNetwork
@@ -96,6 +97,7 @@ class Model(nn.Module):
             target.width,
         )
         self.mix = Mix()
+        self.reference: Reference | None = None
 
     @property
     def classes(self) -> list[str]:
@@ -274,11 +276,13 @@ def build(
 
 
 def save(model: Model, folder: Path) -> None:
-    """Write ``weights.safetensors``, ``model.json`` and copies of a user's own parts."""
+    """Write ``weights.safetensors``, ``model.json``, records to compare with, and own parts."""
     folder.mkdir(parents=True, exist_ok=True)
     parts.carry([("fusion", model.config.fusion.name)], model.base, folder / OWN)
     parts.carry([("targets", model.target_kind)], model.target_base, folder / OWN)
     carry_own(model.specs.values(), folder)
+    if model.reference is not None:
+        model.reference.save(folder)
     save_file(
         {k: v.detach().contiguous().cpu() for k, v in model.state_dict().items()}, folder / WEIGHTS
     )
@@ -334,4 +338,5 @@ def load(folder: Path) -> Model:
         weights |= {name: own[name] for name in own if name.startswith("committee.")}
     model.load_state_dict(weights)
     model.mix = Mix(**description.get("mix", {}))
+    model.reference = Reference.load(folder)
     return model.eval()

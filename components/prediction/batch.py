@@ -5,7 +5,7 @@ may compute the last bits of a row differently beside other rows, so data must b
 of ``BLOCK`` to get the same numbers.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from components.core.values import texts
 from components.data.manifest import Manifest
 from components.data.media import Media
 from components.data.reader import ROWS, Dataset, Fault, raws
+from components.features.spec import Modality
 from components.parts.contracts import Raw, Target
 from components.prediction.block import BLOCK
 from components.prediction.classifier import NO_CLASSIFIER, Prediction
@@ -80,16 +81,8 @@ class Answers:
         return pa.concat_tables(blocks).combine_chunks()
 
     def _block(self, block: pa.Table) -> pa.Table:
-        faults: list[Fault] = []
-        raw = raws(block, self.manifest, self._media, faults)
-        records = [
-            {n: value for n, values in raw.items() if (value := values[row]) is not None}
-            for row in range(len(block))
-        ]
-        reasons: list[list[str]] = [[] for _ in records]
-        for fault in faults:
-            reasons[fault.row].append(str(fault.error))
-        found = self._predict(records, reasons)
+        records, reasons = readable(block, self.manifest, self._media, self._predictor.modalities)
+        found = self._predict(records)
         known = ", ".join(self.manifest.modalities)
         wanted = f"none of its modalities can be used, wanted at least one of {known}"
         rows = []
@@ -99,21 +92,45 @@ class Answers:
             rows.append(_row(record, answer, why, self._predictor.target))
         return pa.Table.from_pylist(rows, schema=self.schema)
 
-    def _predict(
-        self, records: list[dict[str, Raw]], reasons: list[list[str]]
-    ) -> dict[int, Prediction]:
-        """Row to answer; unusable values are left out, and ``reasons`` receives the reason."""
-        for name, modality in self._predictor.modalities.items():
-            for record, why in zip(records, reasons, strict=True):
-                try:
-                    raw = modality.read(record.pop(name, None))
-                    if raw is not None:
-                        modality.kind.decode(raw, modality.detail)
-                        record[name] = raw
-                except BadInput as error:
-                    why.append(str(error))
+    def _predict(self, records: list[dict[str, Raw]]) -> dict[int, Prediction]:
+        """Row to answer, of the records that have a value."""
         rows = [row for row, record in enumerate(records) if record]
         return dict(zip(rows, self._predictor.predict([records[row] for row in rows]), strict=True))
+
+
+def readable(
+    block: pa.Table,
+    manifest: Manifest,
+    media: Media | None,
+    modalities: Mapping[str, Modality],
+) -> tuple[list[dict[str, Raw]], list[list[str]]]:
+    """The values of each record that a model can read, and why others were left out.
+
+    Args:
+        block: records of a data set.
+        manifest: what its columns mean.
+        media: opens its media.
+        modalities: of the model, by name.
+    """
+    faults: list[Fault] = []
+    raw = raws(block, manifest, media, faults)
+    records = [
+        {n: value for n, values in raw.items() if (value := values[row]) is not None}
+        for row in range(len(block))
+    ]
+    reasons: list[list[str]] = [[] for _ in records]
+    for fault in faults:
+        reasons[fault.row].append(str(fault.error))
+    for name, modality in modalities.items():
+        for record, why in zip(records, reasons, strict=True):
+            try:
+                value = modality.read(record.pop(name, None))
+                if value is not None:
+                    modality.kind.decode(value, modality.detail)
+                    record[name] = value
+            except BadInput as error:
+                why.append(str(error))
+    return records, reasons
 
 
 def usable(manifest: Manifest, kinds: dict[str, str]) -> Manifest:

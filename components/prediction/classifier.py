@@ -66,6 +66,7 @@ class Classifier:
         package: a folder that was checked against its list.
 
     Attributes:
+        model: the network and its committee.
         names: sorted modality names.
         classes: sorted class names.
         target: what is predicted, with the thresholds of the package.
@@ -74,12 +75,13 @@ class Classifier:
     """
 
     def __init__(self, package: Path) -> None:
-        self._model = models.load(package)
-        self.names: list[str] = self._model.names
-        self.classes: list[str] = self._model.classes
-        self.target = with_thresholds(self._model.target, package)
+        self.model = models.load(package)
+        self._reads_sparse = bool(self.model.mix.committee or self.model.reference)
+        self.names: list[str] = self.model.names
+        self.classes: list[str] = self.model.classes
+        self.target = with_thresholds(self.model.target, package)
         self.modalities: dict[str, Modality] = {
-            name: self._model.specs[name].build(name) for name in self.names
+            name: self.model.specs[name].build(name) for name in self.names
         }
         self.temperatures = {
             key: float(str(value)) for key, value in read_json(package / CALIBRATION).items()
@@ -133,15 +135,26 @@ class Classifier:
             raise BadInput(place, f"no modality{empty}", f"at least one of {known}")
         return raws
 
-    def _answers(self, given: Sequence[Record], places: Sequence[str]) -> list[Prediction]:
-        if not given:
-            return []
+    def encode(
+        self, given: Sequence[Record], places: Sequence[str]
+    ) -> tuple[dict[str, Rows], NDArray[np.bool_]]:
+        """Inputs of each view ``(records, *shape)``, and which modalities each record has.
+
+        Raises:
+            BadInput: as for `predict`; ``places`` name the records.
+        """
         records = [self.read(record, place) for record, place in zip(given, places, strict=True)]
         present = np.array([[name in record for name in self.names] for record in records])
         arrays: dict[str, Rows] = {}
         for column, name in enumerate(self.names):
             arrays |= self._encode(name, records, present[:, column], places)
-        found = infer(self._model, arrays, present)
+        return arrays, present
+
+    def _answers(self, given: Sequence[Record], places: Sequence[str]) -> list[Prediction]:
+        if not given:
+            return []
+        arrays, present = self.encode(given, places)
+        found = infer(self.model, arrays, present)
         keys = patterns(present, self.names)
         return [self._prediction(found, row, key) for row, key in enumerate(keys)]
 
@@ -177,12 +190,12 @@ class Classifier:
                 field = value.field.removeprefix(name)
                 raise BadInput(f"{places[i]}.{name}{field}", value.got, value.wanted)
         arrays: dict[str, Rows] = {}
-        for view in self._model.views[name]:
+        for view in self.model.views[name]:
             encoder = modality.encoders[view]
             arrays[view] = np.zeros((len(records), *encoder.shape), dtype=encoder.dtype)
             if at:
                 arrays[view][at] = encoder.encode(values)
-        for view in self._model.sparse[name] if self._model.mix.committee else []:
+        for view in self.model.sparse[name] if self._reads_sparse else []:
             rows = modality.encoders[view].encode(values)
             arrays[view] = placed(rows, np.array(at, dtype=np.int64), len(records))
         return arrays

@@ -66,13 +66,17 @@ class Promotion:
         package: Path,
         *,
         package_digest: str,
-        run: str,
+        run: str | None,
         modalities: Mapping[str, str],
         time: str,
         actor: str = GATE,
         tags: Mapping[str, str] | None = None,
+        details: Mapping[str, Any] | None = None,
     ) -> RegisteredVersion:
         """Register a package as a version, once; see `Registry.register` for the arguments.
+
+        ``details`` are written into the ledger too: a ``reason`` says where the version comes from
+        if no run made it.
 
         Raises:
             UserError: the state folder cannot be written, or another run holds it too long.
@@ -94,7 +98,7 @@ class Promotion:
             entry = Entry(
                 time=time, model=self.model, kind="registration", version=number,
                 package_digest=package_digest, actor=actor,
-                details={"mlflow_run": run, "modalities": dict(modalities)},
+                details={**(details or {}), "mlflow_run": run, "modalities": dict(modalities)},
             )  # fmt: skip
             ledger.append(entry)
             return registered(self._home, entry)

@@ -20,6 +20,7 @@ from components.parts import loading as parts
 from components.parts.linear import HEADS, Head, activated
 from components.training.committee import Labelled, crossfit, folds_of
 from components.training.light import light_views, put_into, ways
+from components.training.remember import remember, remember_mix
 from components.training.self_training import self_train
 
 _FEW, _FOLDS, _FOLDS_OF_FEW = 400, 3, 5
@@ -53,11 +54,13 @@ def fit_committee(
     committee = crossfit(views, labelled, _heads())
     found = self_train(views, labelled, committee, pool[views.anything[pool]], progress=progress)
     put_into(model, made, found.committee)
+    held_out = labelled.held_out(found.committee.every(views, rows))
+    remember(model, features, labelled, held_out)
     return {
         "folds": labelled.fits - 1,
         "members": [vars(member) for member in committee.members],
         "rounds": [vars(each) for each in found.rounds],
-        "loss": labelled.loss(labelled.held_out(found.committee.every(views, rows))),
+        "loss": labelled.loss(held_out),
     }
 
 
@@ -90,6 +93,7 @@ def choose_mix(model: Model, features: Features) -> dict[str, Any]:
         if gain.mean() > gain.std() / np.sqrt(len(gain)):
             chosen = name
     model.mix = candidates[chosen]
+    remember_mix(model, features)
     return {
         "chosen": chosen,
         "records": len(half.choose) if losses else 0,

@@ -43,6 +43,11 @@ def one_of_both(data: str | None, *, one: bool, all_: bool) -> bool:
     return data is not None
 
 
+def place_of(data: str) -> str:
+    """A data set as it is given on the command line: a URL, or a folder seen from here."""
+    return data if is_url(data) else in_utf8(os.path.normpath(Path.cwd() / expanded(data)))
+
+
 def classify_all(
     data: str, *, out: Path | None, model: str | None, version: str, config: Path | None
 ) -> Answer:
@@ -65,13 +70,7 @@ def classify_all(
 
     quiet()
     run = configuration.load(config, data) if config else None
-    uri = (
-        run.data.uri
-        if run
-        else data
-        if is_url(data)
-        else in_utf8(os.path.normpath(Path.cwd() / expanded(data)))
-    )
+    uri = run.data.uri if run else place_of(data)
     home = writable(find())
     name = only_model(home, model or (run.name if run else None))
     promotion = Promotion(home, name)

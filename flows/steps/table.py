@@ -81,7 +81,7 @@ def steps_for(config: RunConfig, manifest: Manifest, base: Path | None = None) -
         ),
         Step(
             name="train",
-            version=7,  # 6: quantiles of fields; 7: the model has a committee
+            version=8,  # 7: the model has a committee; 8: it keeps records to compare with
             inputs={"features": "encode", "teacher": "teach", "pseudo": "pseudo_label"},
             config=_training(config, without="teacher_epochs"),
             chosen=(*network, *losses, *(("heads", name) for name in HEADS)),
@@ -118,7 +118,7 @@ def steps_for(config: RunConfig, manifest: Manifest, base: Path | None = None) -
         ),
         Step(
             name="package",
-            version=6,  # 5: limits of memory; 6: the model has a committee, which the card names
+            version=7,  # 6: the card names the committee; 7: the model keeps records to compare with
             inputs={"features": "encode", "train": "train", "evaluation": "evaluate"},
             config=_kept(config),
             chosen=(*views, *model),

@@ -1,0 +1,94 @@
+"""A model with one more class; what it says of the others stays as it is."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from components.model import network as models
+from components.model.committee import SparseView
+from components.model.network import Mix, Model
+
+
+def widened(
+    model: Model,
+    name: str,
+    columns: Mapping[str, tuple[NDArray[np.float32], float]],
+    known: Sequence[int],
+) -> Model:
+    """The same model with a class more, in its place among the sorted names.
+
+    The logit of the new class is the mean of those of ``known`` and what ``columns`` add; the
+    network has no part in it beyond that mean. Where the network answers alone, the committee gets
+    a share in which it says nothing of the other classes.
+
+    Args:
+        model: with a committee.
+        name: of the new class.
+        columns: view name to a weight for each of its numbers ``(dim,)``, and a bias.
+        known: numbers of the classes whose mean it is; none: 0.
+    """
+    classes = [*model.classes, name]
+    order = np.argsort(np.array(classes, dtype=object), kind="stable").tolist()
+    with torch.random.fork_rng(devices=[]):
+        wide = models.build(
+            model.config,
+            classes=sorted(classes),
+            specs=model.specs,
+            target=model.target_kind,
+            target_base=model.target_base,
+            base=model.base,
+        )
+
+    def more(values: Tensor) -> Tensor:
+        """One entry more along the last axis."""
+        new = values[..., list(known)].mean(-1, keepdim=True) if len(known) else None
+        return torch.cat([values, torch.zeros_like(values[..., :1]) if new is None else new], -1)
+
+    share = model.mix.committee or 1.0
+    state = {
+        key: _changed(key, values, model, more, order) for key, values in model.state_dict().items()
+    }
+    at = order.index(len(model.classes))
+    for view, (weight, bias) in columns.items():
+        stem = f"committee.views.{view}"
+        read = weight
+        if isinstance(model.committee.views[view], SparseView):
+            _make_room(state, stem, weight)
+            read = weight[state[f"{stem}.buckets"].numpy()]
+        state[f"{stem}.weight"][:, at] += torch.from_numpy(read) / share
+        state[f"{stem}.bias"][at] += bias / share
+    wide.load_state_dict(state)
+    wide.mix = Mix(network=model.mix.network, committee=share)
+    return wide.eval()
+
+
+def _changed(
+    key: str,
+    values: Tensor,
+    model: Model,
+    more: Callable[[Tensor], Tensor],
+    order: list[int],
+) -> Tensor:
+    """A tensor of the model with the new class in it, where it has classes at all."""
+    if key.startswith("committee."):
+        if key.rsplit(".", 1)[1] not in ("weight", "bias", "constant"):
+            return values
+        if not model.mix.committee:
+            values = torch.zeros_like(values)
+        return more(values)[..., order].contiguous()
+    if key.startswith(("head.", "modality_heads.")):
+        turned = more(values.movedim(0, -1))[..., order]
+        return turned.movedim(-1, 0).contiguous()
+    return values
+
+
+def _make_room(state: dict[str, Tensor], stem: str, weight: NDArray[np.float32]) -> None:
+    """Let a sparse view also read the buckets that speak for the new class."""
+    before, old = state[f"{stem}.buckets"], state[f"{stem}.weight"]
+    buckets = torch.from_numpy(np.union1d(before.numpy(), np.flatnonzero(weight > 0)))
+    room = torch.zeros(len(buckets), old.shape[1])
+    room[torch.searchsorted(buckets, before)] = old
+    state[f"{stem}.buckets"], state[f"{stem}.weight"] = buckets, room

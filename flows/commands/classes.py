@@ -1,0 +1,107 @@
+"""``concord classes``: those that a version knows, and a new one without training."""
+
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from components.config.home import Home, find, writable
+from components.core.commands import concord
+from components.core.files import read_json
+from components.core.user import user
+from components.data.manifest import load_manifest
+from components.parts.own import OWN
+from components.registry.promotion import Promotion
+from components.registry.versions import RegisteredVersion
+from flows.commands.answer import Answer
+from flows.commands.batch import place_of
+from flows.commands.registry import only_model
+from flows.runs.records import now
+
+if TYPE_CHECKING:
+    from components.prediction.classes import Added
+
+
+def list_(model: str | None, version: str) -> Answer:
+    """The classes of a registered version."""
+    name, promotion, chosen = _chosen(find(), model, version)
+    classes = read_json(promotion.package_of(chosen) / "model.json")["classes"]
+    assert isinstance(classes, list)
+    return Answer(
+        value={"model": name, "version": chosen.version, "classes": classes},
+        text="\n".join(classes) if classes else f"{name} version {chosen.version} has no classes",
+        then=concord("classes", "add", "NAME", model=name) + " --from DATA",
+    )
+
+
+def add(class_name: str, *, data: str, model: str | None, version: str) -> Answer:
+    """Register a version that also knows a class, from exemplars in a data set."""
+    from components.prediction.classes import MOST, add_class, check_name
+    from components.prediction.exemplars import exemplars
+    from components.prediction.predictor import Predictor
+    from flows.engines import quiet
+
+    quiet()
+    home = writable(find())
+    _, promotion, chosen = _chosen(home, model, version)
+    package, uri = promotion.package_of(chosen), place_of(data)
+    predictor = Predictor.load(package, verify=False)
+    check_name(class_name, predictor.classes)
+    records, left = exemplars(
+        uri, load_manifest(uri, None, package / OWN), predictor.modalities, class_name, MOST
+    )
+    with tempfile.TemporaryDirectory(dir=home.root) as folder:
+        out = Path(folder) / "package"
+        added = add_class(package, class_name, records, out)
+        registered = promotion.register(
+            out,
+            package_digest=added.digest,
+            run=None,
+            modalities={n: m.spec.raw for n, m in predictor.modalities.items()},
+            time=now(),
+            actor=user(),
+            details={"reason": _reason(class_name, added, chosen)},
+        )
+    return _answer(class_name, added, chosen, registered, left)
+
+
+def _chosen(
+    home: Home, model: str | None, version: str
+) -> tuple[str, Promotion, RegisteredVersion]:
+    name = only_model(home, model)
+    promotion = Promotion(home, name)
+    return name, promotion, promotion.versions().named(version)
+
+
+def _reason(class_name: str, added: "Added", before: RegisteredVersion) -> str:
+    count = f"{added.exemplars} exemplar{'' if added.exemplars == 1 else 's'}"
+    return f"the class {class_name!r} was added to version {before.version} from {count}"
+
+
+def _answer(
+    class_name: str,
+    added: "Added",
+    before: RegisteredVersion,
+    after: RegisteredVersion,
+    left: list[str],
+) -> Answer:
+    lines = [
+        f"{after.model} version {after.version}: {_reason(class_name, added, before)}"
+        f" ({', '.join(added.modalities)})",
+        f"  known classes added in the same way got {added.recognised:.0%} of their held-out"
+        f" records, and {added.lost:.1%} of the others' records",
+        f"  of the exemplars themselves, {added.answered:.0%} now get it",
+        *(f"  left out: {reason}" for reason in left[:5]),
+    ]
+    return Answer(
+        value={
+            "model": after.model,
+            "version": after.version,
+            "from_version": before.version,
+            "class": class_name,
+            **asdict(added),
+            "left_out": left,
+        },
+        text="\n".join(lines),
+        then=concord("promote", after.version, model=after.model),
+    )
