@@ -414,8 +414,8 @@ def _measured(classes: Sequence[str]) -> str:
 
 
 _WITHOUT_LABELS = (
-    "or learn without labels, for search alone, by `target: {kind: none}` in the manifest, "
-    "and name classes by a few examples later (`concord classes add`)"
+    "or learn without labels, for search alone, by `target: {kind: none}` in the manifest"
+    "; a model that knows some classes learns others from a few examples (`concord classes add`)"
 )
 
 

@@ -118,7 +118,7 @@ def steps_for(config: RunConfig, manifest: Manifest, base: Path | None = None) -
         ),
         Step(
             name="package",
-            version=7,  # 6: the card names the committee; 7: the model keeps records to compare with
+            version=7,  # 6: the card names the committee; 7: records to compare with
             inputs={"features": "encode", "train": "train", "evaluation": "evaluate"},
             config=_kept(config),
             chosen=(*views, *model),
