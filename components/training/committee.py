@@ -24,6 +24,8 @@ T = TypeVar("T")
 R = TypeVar("R")
 SIDE_BY_SIDE = "all"
 """What members on all views are said to read."""
+_CELLS = 4_000_000
+"""Most answers, records times classes, that judge: with thousands of classes some records do."""
 _PATIENCE = 2
 """Strengths in a row without a better loss before a path is left."""
 
@@ -70,10 +72,14 @@ class Labelled:
 
     @cached_property
     def judging(self) -> NDArray[np.bool_]:
-        """Which records ``(k,)`` tell anything when they are held out.
+        """Which records ``(k,)`` judge when they are held out.
 
         One whose class is in no other fold does not: the fit without it has never seen the class.
+        Of very many times very many classes a part does, spread evenly.
         """
+        return _at_most(self._telling(), max(1, _CELLS // self.targets.shape[1]))
+
+    def _telling(self) -> NDArray[np.bool_]:
         if self.activation == "sigmoid":
             return np.ones(len(self.rows), dtype=np.bool_)
         codes = self.targets.argmax(axis=1)
@@ -106,6 +112,20 @@ class Labelled:
             return 0.0
         targets = self.targets[at][judging]
         return -float(activated(logits[judging], targets, self.activation)[1].mean())
+
+
+def _at_most(chosen: NDArray[np.bool_], most: int) -> NDArray[np.bool_]:
+    """The same choice, or ``most`` of it at even distances.
+
+    >>> _at_most(np.array([True, True, False, True, True]), 2).tolist()
+    [True, False, False, False, True]
+    """
+    at = np.flatnonzero(chosen)
+    if len(at) <= most:
+        return chosen
+    found = np.zeros(len(chosen), dtype=np.bool_)
+    found[at[np.linspace(0, len(at) - 1, most).astype(np.int64)]] = True
+    return found
 
 
 @dataclass(frozen=True, kw_only=True)

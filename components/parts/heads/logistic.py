@@ -15,6 +15,14 @@ from pydantic import Field
 from components.parts.linear import Activation, Linear, activated
 
 LIBRARIES = ("numpy", "scipy")
+_WORK = 2e12
+"""Most multiplications and additions of a path, about a minute of one core: thousands of classes on
+wide features would take hours. The strong penalties, which few records per class want, come first.
+"""
+_FEWEST = 10
+"""Evaluations of the loss that a path has in any case."""
+_MEMORY = 5e8
+"""Bytes that L-BFGS may remember its last steps in."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,13 +56,15 @@ class LogisticHead:
     ) -> Iterator[Linear]:
         """Fits from the strongest penalty to the weakest, each started at the one before.
 
-        See ``Head.path``.
+        The path ends early where very many classes make it too much work. See ``Head.path``.
         """
         problem = _Problem(features, targets, weights, activation)
         at = problem.start()
         for strength in self._config.strengths:
             at = problem.solve(at, 1.0 / strength, self._config.iterations)
             yield problem.linear(at)
+            if problem.left <= 0:
+                return
 
 
 class _Problem:
@@ -73,6 +83,9 @@ class _Problem:
         self._activation = activation
         self._totals = np.maximum(weights.sum(axis=0, dtype=np.float64), 1e-12)
         self._shape = (self._x.shape[1], weights.shape[1], targets.shape[1])
+        one = 4.0 * len(self._x) * float(np.prod(self._shape))
+        self.left = max(_FEWEST, int(_WORK // max(one, 1.0)))
+        """Evaluations of the loss that are left to the path."""
 
     def start(self) -> NDArray[np.float64]:
         dim, fits, classes = self._shape
@@ -83,10 +96,14 @@ class _Problem:
     ) -> NDArray[np.float64]:
         from scipy.optimize import minimize
 
-        options = {"maxiter": iterations, "ftol": 1e-6, "gtol": 1e-6}
+        steps = int(np.clip(_MEMORY // (2 * start.nbytes), 3, 10))
+        options = {
+            "maxiter": iterations, "maxfun": self.left, "maxcor": steps, "ftol": 1e-6, "gtol": 1e-6
+        }  # fmt: skip
         found = minimize(
             self._loss, start, args=(penalty,), jac=True, method="L-BFGS-B", options=options
         )
+        self.left -= found.nfev
         result: NDArray[np.float64] = found.x
         return result
 

@@ -149,3 +149,21 @@ def test_no_weight_is_negative_and_a_useless_member_gets_nearly_none():
     assert (weights >= 0).all()
     assert weights[0] > 0.5
     assert weights[1:].max() < 0.1
+
+
+def test_with_very_many_classes_some_records_judge_for_all(monkeypatch):
+    targets = np.eye(4)[np.arange(80) % 4]
+    folds = np.arange(80) // 4 % 2
+
+    def labelled():
+        return Labelled(rows=np.arange(80), targets=targets, folds=folds, activation="softmax")
+
+    assert labelled().judging.all()
+    logits = np.random.default_rng(0).normal(size=(80, 4))
+    monkeypatch.setattr("components.training.committee._CELLS", 80)
+    few = labelled().judging
+    assert few.sum() == 20
+    assert labelled().loss(logits) == pytest.approx(
+        -float(np.mean(np.log((np.exp(logits) / np.exp(logits).sum(1, keepdims=True))[few]
+                              [targets[few] == 1])))
+    )  # fmt: skip

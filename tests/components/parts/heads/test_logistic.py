@@ -63,3 +63,17 @@ def test_a_class_without_a_record_gets_finite_weights(activation):
     )
     assert np.isfinite(last.weight).all()
     assert last.logits(x, 0)[:, 2].mean() < last.logits(x, 0)[:, :2].mean()
+
+
+def test_a_path_that_would_take_too_much_work_ends_early(monkeypatch):
+    x, labels = problem(3)
+    arguments = (x, np.eye(3)[labels], np.ones((90, 1)), "softmax")
+    head = logistic.build(logistic.Config())
+    whole = list(head.path(*arguments))
+    assert len(whole) == len(logistic.Config().strengths)
+    monkeypatch.setattr(logistic, "_WORK", 0.0)  # as if there were very many classes
+    short = list(head.path(*arguments))
+    assert 1 <= len(short) < len(whole)
+    assert all(np.isfinite(found.weight).all() for found in short)
+    right = short[-1].logits(x, 0).argmax(axis=1) == labels
+    assert right.mean() > 0.7
