@@ -28,8 +28,8 @@ def paired(one: Sequence[str], other: Sequence[str], times: int = 5) -> tuple[fl
     )
 
 
-def report(name: str, *, target: str, met: bool, **figures: float) -> None:
-    """Print the one JSON line."""
+def report(name: str, *, target: str, met: bool | None, **figures: float) -> None:
+    """Print the one JSON line; whether the target is met may be open (None)."""
     line = {
         "benchmark": name,
         **{k: round(v, 3) for k, v in figures.items()},

@@ -25,11 +25,11 @@ from components.parts.encoders import _lite, _pth
 PICTURES, SIDE, SIZE, ROUNDS, AT_ONCE = 512, 320, 128, 6, 8
 
 
-def files() -> list[bytes]:
+def files(count: int = PICTURES, seed: int = 0) -> list[bytes]:
     """JPEG files of smooth noise, about as large as product photographs on the web."""
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
     found = []
-    for _ in range(PICTURES):
+    for _ in range(count):
         coarse = Image.fromarray(rng.integers(0, 255, (40, 30, 3)).astype(np.uint8))
         buffer = io.BytesIO()
         coarse.resize((SIDE * 3 // 4, SIDE), Image.Resampling.BICUBIC).save(buffer, "JPEG")

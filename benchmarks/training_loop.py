@@ -1,12 +1,14 @@
 """Throughput of the training loop over a minimal PyTorch loop: same model, data, losses.
 
-Both take the same steps in turns, several times; the best of each counts, which limits the
-influence of other work on the machine. Prints one JSON line; ``ratio`` is ours over the minimal one
-(1 is as fast).
+Once with pictures that a network is trained on, and once on cached views of frozen encoders (the
+feature stage: 384, 512 and 1280 numbers). Both loops take the same steps in turns, several times;
+the best of each counts, which limits the influence of other work on the machine. Prints one JSON
+line each; ``ratio`` is ours over the minimal one (1 is as fast).
 """
 
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,39 +26,61 @@ from components.training.data import TrainingData
 from components.training.loop import fit
 from components.training.objective import Loss
 
-RECORDS, CLASSES, ROUNDS, EPOCHS = 4096, 20, 4, 1
+RECORDS, CLASSES, ROUNDS = 4096, 20, 4
 CONFIG = TrainingConfig(batch_size=128, device="cpu", checkpoint_every=1)
+Given = tuple[TrainingData, dict[str, ModalitySpec]]
 
 
-def data(rng: np.random.Generator) -> tuple[TrainingData, dict[str, ModalitySpec]]:
+def pixels(rng: np.random.Generator, records: int = RECORDS) -> Given:
     """Random 32 x 32 grey pictures and 384 text features, all present, all labelled."""
     options: dict[str, dict[str, Any]] = {
         "image": {"encoders": {"name": "cnn", "colour": False}},
         "text": {"encoders": "minilm"},
     }
-    specs = {name: build_modality(name, name, given, {}).spec for name, given in options.items()}
-    every = np.arange(RECORDS)
+    arrays = {
+        "image/cnn": rng.integers(0, 255, (records, 32, 32, 1)).astype(np.uint8),
+        "text/minilm": rng.normal(size=(records, 384)).astype(np.float32),
+    }
+    return given(options, arrays)
+
+
+def cached(rng: np.random.Generator, records: int = RECORDS) -> Given:
+    """Random vectors of three frozen encoders, all present, all labelled."""
+    widths = {"image/lite": 1280, "text/hashing": 512, "text/minilm": 384}
+    arrays = {
+        view: rng.standard_normal((records, width), np.float32) for view, width in widths.items()
+    }
+    return given(CACHED, arrays)
+
+
+CACHED: dict[str, dict[str, Any]] = {
+    "image": {"encoders": "lite"},
+    "text": {"encoders": ["minilm", {"name": "hashing", "buckets": 512}]},
+}
+
+
+def given(options: Mapping[str, dict[str, Any]], arrays: Mapping[str, np.ndarray]) -> Given:
+    """Training data of these views with random labels, and what builds their modalities."""
+    every = np.arange(len(next(iter(arrays.values()))))
     found = TrainingData(
-        names=("image", "text"),
-        arrays={
-            "image/cnn": rng.integers(0, 255, (RECORDS, 32, 32, 1)).astype(np.uint8),
-            "text/minilm": rng.normal(size=(RECORDS, 384)).astype(np.float32),
-        },
-        present=np.ones((RECORDS, 2), bool),
-        labels=rng.integers(0, CLASSES, RECORDS),
-        weights=np.ones(RECORDS, np.float32),
+        names=tuple(sorted(options)),
+        arrays=arrays,
+        present=np.ones((len(every), len(options)), bool),
+        labels=np.random.default_rng(0).integers(0, CLASSES, len(every)),
+        weights=np.ones(len(every), np.float32),
         groups=every,
-        contents=np.stack([every, every], axis=1),
+        contents=np.stack([every] * len(options), axis=1),
         supervised=every,
         unlabelled=every[:0],
     )
-    return found, specs
+    return found, {name: build_modality(name, name, one, {}).spec for name, one in options.items()}
 
 
-def model(specs: dict[str, ModalitySpec]) -> Model:
-    """Fresh weights."""
+def model(specs: dict[str, ModalitySpec], dropout: float | None = None) -> Model:
+    """Fresh weights, with the default dropout or another."""
     torch.manual_seed(0)
-    return models.build(ModelConfig(), classes=[str(c) for c in range(CLASSES)], specs=specs)
+    config = ModelConfig() if dropout is None else ModelConfig(dropout=dropout)
+    return models.build(config, classes=[str(c) for c in range(CLASSES)], specs=specs)
 
 
 def losses() -> dict[str, tuple[float, Loss]]:
@@ -68,16 +92,16 @@ def losses() -> dict[str, tuple[float, Loss]]:
     }
 
 
-def ours(given: TrainingData, specs: dict[str, ModalitySpec]) -> float:
+def ours(data: TrainingData, specs: dict[str, ModalitySpec], epochs: int) -> float:
     """Seconds of the real loop, its checkpoints included."""
     fresh, terms = model(specs), losses()
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
-        fit(fresh, terms, given, CONFIG, epochs=EPOCHS, checkpoints=Folder(Path(folder)), key="k")
+        fit(fresh, terms, data, CONFIG, epochs=epochs, checkpoints=Folder(Path(folder)), key="k")
         return time.perf_counter() - start
 
 
-def minimal(given: TrainingData, specs: dict[str, ModalitySpec]) -> float:
+def minimal(data: TrainingData, specs: dict[str, ModalitySpec], epochs: int) -> float:
     """Seconds of a loop without masks, checkpoints, figures and progress."""
     fresh, terms = model(specs), losses()
     own = [
@@ -87,13 +111,13 @@ def minimal(given: TrainingData, specs: dict[str, ModalitySpec]) -> float:
         for p in loss.parameters()
     ]
     optimiser = torch.optim.AdamW([*fresh.parameters(), *own], lr=2e-3, fused=True)
-    arrays = {view: torch.from_numpy(array) for view, array in given.arrays.items()}
-    targets = torch.nn.functional.one_hot(torch.from_numpy(given.labels), CLASSES).float()
+    arrays = {view: torch.from_numpy(array) for view, array in data.arrays.items()}
+    targets = torch.nn.functional.one_hot(torch.from_numpy(data.labels), CLASSES).float()
     present = torch.ones(CONFIG.batch_size, 2, dtype=torch.bool)
     weights = torch.ones(CONFIG.batch_size)
     fresh.train()
     start = time.perf_counter()
-    for _ in range(EPOCHS):
+    for _ in range(epochs):
         for rows in torch.randperm(RECORDS).split(CONFIG.batch_size):
             inputs = fresh.augment({view: array[rows] for view, array in arrays.items()})
             output = fresh(inputs, present)
@@ -109,18 +133,23 @@ def minimal(given: TrainingData, specs: dict[str, ModalitySpec]) -> float:
 
 def main() -> None:
     """Measure and print."""
-    given, specs = data(np.random.default_rng(0))
-    minimal(given, specs)
-    times = [(ours(given, specs), minimal(given, specs)) for _ in range(ROUNDS)]
-    best_ours, best_minimal = (min(column) for column in zip(*times, strict=True))
-    steps = EPOCHS * RECORDS // CONFIG.batch_size
-    ratio = best_minimal / best_ours
-    figures = {
-        "ratio": ratio,
-        "ms_per_step": 1000 * best_ours / steps,
-        "ms_per_step_minimal": 1000 * best_minimal / steps,
-    }
-    report("training_loop", target="ratio >= 0.9", met=ratio >= 0.9, **figures)
+    # A step on cached views is short, so that it takes more of them to outweigh the start.
+    for name, case, epochs in (
+        ("training_loop", pixels, 1),
+        ("training_loop_cached", cached, 10),
+    ):
+        data, specs = case(np.random.default_rng(0))
+        minimal(data, specs, 1)
+        times = [(ours(data, specs, epochs), minimal(data, specs, epochs)) for _ in range(ROUNDS)]
+        best_ours, best_minimal = (min(column) for column in zip(*times, strict=True))
+        steps = epochs * RECORDS // CONFIG.batch_size
+        ratio = best_minimal / best_ours
+        figures = {
+            "ratio": ratio,
+            "ms_per_step": 1000 * best_ours / steps,
+            "ms_per_step_minimal": 1000 * best_minimal / steps,
+        }
+        report(name, target="ratio >= 0.9", met=ratio >= 0.9, **figures)
 
 
 if __name__ == "__main__":
