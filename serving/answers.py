@@ -94,6 +94,7 @@ class Answers:
                 schemas.SetAnswer(
                     labels={name: p.probabilities[name] for name in p.labels},
                     probabilities=p.probabilities,
+                    ood_score=p.ood_score,
                     modalities=list(p.modalities),
                 )
                 for p in found
@@ -103,6 +104,7 @@ class Answers:
                 label=str(p.label),
                 confidence=float(p.confidence or 0.0),
                 probabilities=p.probabilities,
+                ood_score=p.ood_score,
                 modalities=list(p.modalities),
             )
             for p in found

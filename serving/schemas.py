@@ -242,6 +242,10 @@ class Answer(_Strict):
     """Calibrated probability of ``label``."""
     probabilities: dict[str, float]
     """Calibrated, of every class."""
+    ood_score: float | None
+    """How far the record is from what the model learned from, by the modalities that it has.
+
+    0.99: farther than 99 of 100 training records; null where the model keeps none to compare."""
     modalities: list[str]
     """Those of the record, which the answer rests on."""
 
@@ -255,6 +259,10 @@ class SetAnswer(_Strict):
     A class is given where its probability reaches its threshold."""
     probabilities: dict[str, float]
     """Calibrated, of every class by itself: they do not add up to 1."""
+    ood_score: float | None
+    """How far the record is from what the model learned from, by the modalities that it has.
+
+    0.99: farther than 99 of 100 training records; null where the model keeps none to compare."""
     modalities: list[str]
     """Those of the record, which the answer rests on."""
 

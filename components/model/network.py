@@ -104,6 +104,15 @@ class Model(nn.Module):
         """Class names, in the order of the logits."""
         return self.target.classes
 
+    @property
+    def columns(self) -> dict[str, int]:
+        """View name to the column of its modality in a present mask."""
+        return {
+            view: column
+            for column, name in enumerate(self.names)
+            for view in (*self.views[name], *self.sparse[name])
+        }
+
     def forward(self, inputs: Inputs, present: Tensor, hidden: Tensor | None = None) -> ModelOutput:
         """Answer for a batch.
 

@@ -183,7 +183,8 @@ def schema(target: Target) -> pa.Schema:
     """The columns of answers.
 
     Those of the target (``label`` and ``confidence``, or ``labels``) and numbers are null where a
-    record has no usable modality, and ``reason`` gives the cause. ``modalities`` are those that the
+    record has no usable modality, and ``reason`` gives the cause. ``ood_score`` tells how far it is
+    from training records, see ``Prediction``. ``modalities`` are those that the
     answer is based on; ``reason`` also names values that had to be left out of an answer.
     """
     columns = [pa.field(name, _TYPES[kind]) for name, kind in target.columns()]
@@ -192,6 +193,7 @@ def schema(target: Target) -> pa.Schema:
         [
             pa.field("id", pa.string()),
             *(field for field in columns if field not in numbers),
+            pa.field("ood_score", pa.float64()),
             pa.field("modalities", pa.list_(pa.string())),
             pa.field("reason", pa.string()),
             *numbers,
@@ -267,4 +269,5 @@ def _row(
     if answer is None:
         return row
     probabilities = np.array([answer.probabilities[name] for name in target.classes])
-    return row | target.row(probabilities) | {"modalities": list(answer.modalities)}
+    told = {"ood_score": answer.ood_score, "modalities": list(answer.modalities)}
+    return row | target.row(probabilities) | told

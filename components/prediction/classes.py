@@ -80,8 +80,7 @@ def add_class(package: Path, name: str, records: Sequence[Record], out: Path) ->
     arrays, present = classifier.encode(records, places)
     several = model.target.activation == "sigmoid"
     rows = light_rows(model, arrays, present)
-    column = {v: i for i, n in enumerate(model.names) for v in [*model.views[n], *model.sparse[n]]}
-    found = fit(model.reference, column, rows, present, several=several)
+    found = fit(model.reference, model.columns, rows, present, several=several)
     known = [] if several else known_classes(model.reference, several=several).tolist()
     columns = {view: (each.weight, each.bias) for view, each in found.columns.items()}
     wide = widened(model, name, columns, known)
@@ -137,9 +136,10 @@ def _joined(
     others = np.delete(np.arange(width), at)
     old = before.logits.astype(np.float64)
     mean = old[:, list(known)].mean(axis=1) if len(known) else np.zeros(len(before))
-    column = {v: i for i, n in enumerate(wide.names) for v in [*wide.views[n], *wide.sparse[n]]}
     for view, each in found.columns.items():
-        mean += before.present[:, column[view]] * (before.views[view] @ each.weight + each.bias)
+        mean += before.present[:, wide.columns[view]] * (
+            before.views[view] @ each.weight + each.bias
+        )
     wider = np.empty((len(before), width), np.float32)
     wider[:, others], wider[:, at] = old, mean
     wider[~before.judged] = np.nan

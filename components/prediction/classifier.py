@@ -15,6 +15,7 @@ from components.features.rows import Rows, placed
 from components.features.spec import Modality
 from components.model import network as models
 from components.model.inference import Inference, infer
+from components.model.reference import light_rows
 from components.model.subsets import patterns, temperature
 from components.parts.contracts import Raw, Target, decoded
 from components.prediction.format import CALIBRATION, THRESHOLDS
@@ -34,6 +35,8 @@ class Prediction:
         labels: the classes that the record is given, in order; perhaps none of them.
         probabilities: class to calibrated probability.
         modalities: the record's modalities, sorted; the answer is based on them.
+        ood_score: how far the record is from training records, by the views that it has: .99 means
+            farther than 99 of 100 of them; None where the model keeps none to compare with.
         embeddings: modality, and ``fused``, to unit vector ``(dim,)``.
     """
 
@@ -42,6 +45,7 @@ class Prediction:
     labels: tuple[str, ...]
     probabilities: dict[str, float]
     modalities: tuple[str, ...]
+    ood_score: float | None
     embeddings: dict[str, Vector]
 
 
@@ -77,6 +81,7 @@ class Classifier:
     def __init__(self, package: Path) -> None:
         self.model = models.load(package)
         self._reads_sparse = bool(self.model.mix.committee or self.model.reference)
+        self._familiarity = familiarity(self.model)
         self.names: list[str] = self.model.names
         self.classes: list[str] = self.model.classes
         self.target = with_thresholds(self.model.target, package)
@@ -155,10 +160,19 @@ class Classifier:
             return []
         arrays, present = self.encode(given, places)
         found = infer(self.model, arrays, present)
+        far = self._unfamiliar(arrays, present)
         keys = patterns(present, self.names)
-        return [self._prediction(found, row, key) for row, key in enumerate(keys)]
+        return [self._prediction(found, row, key, far[row]) for row, key in enumerate(keys)]
 
-    def _prediction(self, found: Inference, row: int, key: str) -> Prediction:
+    def _unfamiliar(
+        self, arrays: Mapping[str, Rows], present: NDArray[np.bool_]
+    ) -> NDArray[np.float64]:
+        """How far records are from training records ``(n,)``; NaN where nothing is known."""
+        if self._familiarity is None:
+            return np.full(len(present), np.nan)
+        return self._familiarity.scores(light_rows(self.model, arrays, present), present)
+
+    def _prediction(self, found: Inference, row: int, key: str, far: float) -> Prediction:
         target, warmth = self.target, temperature(self.temperatures, key)
         p = target.probabilities(found.logits[row : row + 1], warmth)
         (decided,) = target.decode(target.decide(p))
@@ -171,6 +185,7 @@ class Classifier:
             labels=(decided,) if single else tuple(decided or ()),
             probabilities=dict(zip(self.classes, p[0].tolist(), strict=True)),
             modalities=names,
+            ood_score=None if np.isnan(far) else float(far),
             embeddings={**vectors, FUSED: found.fused[row]},
         )
 

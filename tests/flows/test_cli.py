@@ -10,9 +10,9 @@ from typer.main import get_command
 from flows.cli import app
 
 VERBS = [
-    "classify", "data check", "data glyphs", "data import", "demo", "doctor", "evaluate", "explain",
-    "ledger", "plan", "promote", "rollback", "run", "runs cancel", "runs clean", "runs list",
-    "search", "serve",
+    "classes add", "classes list", "classify", "data check", "data glyphs", "data import", "demo",
+    "doctor", "evaluate", "explain", "ledger", "plan", "promote", "rollback", "run",
+    "runs cancel", "runs clean", "runs list", "search", "serve",
 ]  # fmt: skip
 
 
