@@ -17,6 +17,7 @@ from components.model import network as models
 from components.model.inference import Inference, infer
 from components.model.reference import light_rows
 from components.model.subsets import patterns, temperature
+from components.model.unfamiliar import familiarity
 from components.parts.contracts import Raw, Target, decoded
 from components.prediction.format import CALIBRATION, THRESHOLDS
 

@@ -105,7 +105,7 @@ def test_the_service_gives_sets(sets):
         body = response.json()
         assert response.status_code == 200, body
         (answer,) = body["answers"]
-        assert set(answer) == {"labels", "probabilities", "modalities"}
+        assert set(answer) == {"labels", "probabilities", "ood_score", "modalities"}
         assert set(answer["labels"]) <= set(tiny_multi.CLASSES)
         ask = {"query": {"text": "round ring"}, "filter": {"labels": ["even"]}, "k": 5}
         hits = client.post("/v1/search", json=ask).json()["hits"]
@@ -121,7 +121,7 @@ def test_a_table_of_answers_has_sets(sets, tmp_path):
     )  # fmt: skip
     found = pq.read_table(out)
     assert counts.answered == len(found) == 160
-    assert found.column_names[:4] == ["id", "labels", "modalities", "reason"]
+    assert found.column_names[:5] == ["id", "labels", "ood_score", "modalities", "reason"]
     assert any(found["labels"].to_pylist())
 
 

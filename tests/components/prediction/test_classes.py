@@ -118,6 +118,18 @@ def test_a_class_may_come_after_another(kept, tmp_path):
     assert np.mean([p.label == NEW for p in found.predict(kept.new[4:])]) > 0.4
 
 
+def test_records_of_a_class_that_is_added_are_familiar_from_then_on(kept, tmp_path):
+    add_class(kept.package, "zebra", [{"text": f"zebra {i}"} for i in range(8)], tmp_path / "one")
+    odd = {"text": "zebra 9"}
+    before, after = (
+        Predictor.load(folder).predict([odd, kept.known[0][0]])
+        for folder in (kept.package, tmp_path / "one")
+    )
+    assert before[0].ood_score > 0.95
+    assert after[0].ood_score < before[0].ood_score
+    assert before[1].ood_score < 0.95
+
+
 def test_a_known_class_is_refused(kept, tmp_path):
     with pytest.raises(UserError, match="is a class of this model already"):
         add_class(kept.package, KNOWN[0], kept.new[:1], tmp_path / "package")
