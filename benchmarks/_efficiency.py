@@ -9,7 +9,8 @@ import numpy as np
 
 ROWS = {
     "concord": "Concord",
-    "committee": "committee",
+    "committee": "committee, labels alone",
+    "rounds": "committee after rounds",
     "student": "student",
     "labels alone": "student, labels alone",
     "single": "best single modality",

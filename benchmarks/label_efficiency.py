@@ -87,7 +87,8 @@ def cell(name: str, draw: str, config: RunConfig, bar: Path | None) -> dict[str,
         "labels": found["label_budget"],
         "figures": {
             "concord": found[primary],
-            "committee": committee(features, model),
+            "committee": (found.get("committee") or {}).get(primary),
+            "rounds": with_rounds(features, model),
             "student": found["student"][primary],
             "labels alone": found["supervised_only"][primary],
             "single": best and best[primary],
@@ -101,8 +102,8 @@ def cell(name: str, draw: str, config: RunConfig, bar: Path | None) -> dict[str,
     }
 
 
-def committee(features: Features, folder: Path) -> float:
-    """The figure of a model that answers with its committee alone."""
+def with_rounds(features: Features, folder: Path) -> float:
+    """The figure of a model that answers with its committee alone, after the graph's rounds."""
     from components.evaluation.answers import HeldOut, infer_rows
     from components.model import network as models
 

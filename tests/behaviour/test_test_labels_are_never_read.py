@@ -17,7 +17,7 @@ from flows.steps.step import Job, needed, walk
 from flows.steps.table import steps_for
 from tests import evaluated, tiny
 
-SHORT = {"epochs: 8": "epochs: 3", "teacher_epochs: 15": "teacher_epochs: 3"}
+SHORT = {"epochs: 8": "epochs: 3"}
 LEARNED = ("teach", "pseudo_label", "train", "baselines")
 CHOSEN = ("calibration.json", "thresholds.json")
 
