@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 Activation = Literal["softmax", "sigmoid"]
 """``softmax``: a record has one class; ``sigmoid``: any number of them."""
 
-HEADS = ("logistic", "gda", "prototype")
-"""The light heads of a committee."""
+HEADS = ("logistic", "gda")
+"""The light heads of a committee: ``prototype`` beside them gained nothing and, with few labels,
+took weight that it did not earn on records that were not judged."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,16 +2,20 @@
 
 In a round the answers of the committee spread along the graph, with the labels held fast; the
 records whose answers are then sure enough become soft pseudo-labels, on which new members are
-fitted, and the old committee stays a member. Every fit does this without its own fold, so the
-held-out records stay held out of committee, graph and pseudo-labels, and decide how far records
-listen to their neighbours, what members weigh, and whether a round is kept.
+fitted, and the old committee stays a member. New members are made to expect the classes as the
+labels do, so that held-out labels can judge them; how common the classes are among all records is
+told at the end, see ``components.training.shares``.
+
+Every fit does this without its own fold, so the held-out records stay held out of committee, graph
+and pseudo-labels, and decide how far records listen to their neighbours, what members weigh, and
+whether a round is kept.
 
 Source: self-training with soft labels, Xie et al. 2020 (arXiv:1911.04252); propagation, see
 ``components.training.graph``.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +35,7 @@ from components.training.committee import (
     temper,
 )
 from components.training.graph import neighbour_graph, propagated
+from components.training.shares import class_shift
 
 _SHARES = (0.0, 0.5, 0.8, 0.95)
 _SURE = 0.5
@@ -63,13 +68,16 @@ class SelfTraining:
     """The outcome of all rounds.
 
     Attributes:
-        committee: the last one that was kept.
+        committee: the last one that was kept, with ``shift`` in its constant.
+        shift: what was added to its logits ``(classes,)`` because classes are shared otherwise
+            among all records than among labels. To judge it by labels, take it away again.
         distributions: ``(fits, k, classes)`` of the records in the graph: calibrated, after
-            propagation; the labels of a fit's records are its own.
+            propagation, shifted; the labels of a fit's records are its own.
         rounds: what each round found.
     """
 
     committee: Committee
+    shift: NDArray[np.float64]
     distributions: NDArray[np.float32]
     rounds: tuple[Round, ...]
 
@@ -80,7 +88,7 @@ def self_train(
     committee: Committee,
     pool: NDArray[np.int64],
     *,
-    rounds: int = 3,
+    rounds: int = 2,
     progress: Progress = silent,
 ) -> SelfTraining:
     """Run rounds until the evidence stops rising.
@@ -95,23 +103,43 @@ def self_train(
     """
     graph = neighbour_graph(views, _shares(committee), pool)
     at = np.searchsorted(pool, labelled.rows)
-    distributions: NDArray[np.float32] | None = None
     found: list[Round] = []
+    shift = _shift(views, labelled, committee, pool, at)
     for number in range(rounds):
         before = labelled.loss(labelled.held_out(committee.every(views, labelled.rows)))
-        share, spread = _spread(graph, committee.every(views, pool), labelled, at)
+        share, spread = _spread(graph, committee.every(views, pool), labelled, at, shift)
         again, accepted = _refitted(views, labelled, committee, pool, at, spread)
         after = labelled.loss(labelled.held_out(again.every(views, labelled.rows)))
         kept = after < before
         found.append(Round(share=share, loss=(before, after), kept=kept, accepted=accepted))
         progress("self-training", number + 1, rounds)
-        if distributions is None or kept:
-            distributions = spread
         if not kept:
             break
         committee = again
-    assert distributions is not None
-    return SelfTraining(committee=committee, distributions=distributions, rounds=tuple(found))
+        shift = _shift(views, labelled, committee, pool, at)
+    else:
+        _, spread = _spread(graph, committee.every(views, pool), labelled, at, shift)
+    if shift.any():
+        constant = committee.constant + shift.astype(np.float32)
+        committee = replace(committee, constant=constant)
+    return SelfTraining(
+        committee=committee,
+        shift=shift,
+        distributions=spread,
+        rounds=tuple(found),
+    )
+
+
+def _shift(
+    views: Views,
+    labelled: Labelled,
+    committee: Committee,
+    pool: NDArray[np.int64],
+    at: NDArray[np.int64],
+) -> NDArray[np.float64]:
+    """How the shares of the classes among all records shift the committee's logits."""
+    held = labelled.held_out(committee.every(views, labelled.rows))
+    return class_shift(committee.logits(views, rows=np.delete(pool, at)), held, labelled)
 
 
 def _shares(committee: Committee) -> dict[str, float]:
@@ -133,10 +161,13 @@ def _spread(
     answers: NDArray[np.float32],
     labelled: Labelled,
     at: NDArray[np.int64],
+    shift: NDArray[np.float64],
 ) -> tuple[float, NDArray[np.float32]]:
-    """The best share of the neighbours, and the distributions ``(fits, k, classes)`` it gives."""
-    probabilities = activated(answers, np.zeros_like(answers), labelled.activation)[0]
-    start = probabilities.astype(np.float64)
+    """The best share of the neighbours, and the distributions ``(fits, k, classes)`` it gives.
+
+    They expect the classes as they are shared among all records; labels judge without the shift.
+    """
+    start = _probabilities(answers + shift, labelled)
     for fit in range(labelled.fits):
         known = labelled.folds != fit
         start[fit, at[known]] = labelled.targets[known]
@@ -145,18 +176,23 @@ def _spread(
         fits, count, classes = start.shape
         flat = start.transpose(1, 0, 2).reshape(count, fits * classes)
         spread = propagated(graph, flat, share).reshape(count, fits, classes).transpose(1, 0, 2)
-        logits = _logits(spread, labelled)
+        logits = _logits(spread, labelled) - shift
         scale = temper(labelled.held_out(logits[:, at]), labelled)
         loss = labelled.loss(labelled.held_out(logits[:, at]) * scale)
         if best is None or loss < best[1]:
             best = share, loss, logits * scale
     assert best is not None
     share, _, logits = best
-    calibrated = activated(logits, np.zeros_like(logits), labelled.activation)[0]
+    calibrated = _probabilities(logits + shift, labelled)
     for fit in range(labelled.fits):
         known = labelled.folds != fit
         calibrated[fit, at[known]] = labelled.targets[known]
     return share, calibrated.astype(np.float32)
+
+
+def _probabilities(logits: NDArray[np.floating], labelled: Labelled) -> NDArray[np.float64]:
+    found = activated(logits, np.zeros_like(logits), labelled.activation)[0]
+    return found.astype(np.float64)
 
 
 def _logits(spread: NDArray[np.float64], labelled: Labelled) -> NDArray[np.float64]:
@@ -252,10 +288,9 @@ def _fit_all(
         if name != SIDE_BY_SIDE:
             has &= views.present[name][pool]
         x = _features(views, name, pool[has])
-        (linear,) = head.path(
-            x, distributions[fit, has], weights[fit, has, None], labelled.activation
-        )
-        return linear
+        targets, counts = distributions[fit, has], weights[fit, has]
+        (linear,) = head.path(x, targets, counts[:, None], labelled.activation)
+        return _neutral(linear, counts @ targets, labelled)
 
     tasks = [(name, fit) for name in names for fit in range(labelled.fits)]
     found = at_once(one, tasks)
@@ -267,3 +302,20 @@ def _fit_all(
         )
         for group in grouped
     ]
+
+
+def _neutral(linear: Linear, masses: NDArray[np.floating], labelled: Labelled) -> Linear:
+    """The map, expecting classes as they are shared among labels, not as among pseudo-labels.
+
+    Source: logit adjustment, Menon et al. 2021 (arXiv:2007.07314).
+
+    Args:
+        linear: fitted to pseudo-labels.
+        masses: of the classes among them ``(classes,)``.
+        labelled: the labels.
+    """
+    if labelled.activation == "sigmoid":
+        return linear
+    wanted = labelled.targets.mean(axis=0)
+    ratio = np.maximum(masses / masses.sum(), 1e-6) / np.maximum(wanted, 1e-6)
+    return Linear(weight=linear.weight, bias=linear.bias - np.log(ratio).astype(np.float32))

@@ -81,7 +81,7 @@ def steps_for(config: RunConfig, manifest: Manifest, base: Path | None = None) -
         ),
         Step(
             name="train",
-            version=8,  # 7: the model has a committee; 8: it keeps records to compare with
+            version=9,  # 8: it keeps records to compare with; 9: it expects classes as records come
             inputs={"features": "encode", "teacher": "teach", "pseudo": "pseudo_label"},
             config=_training(config, without="teacher_epochs"),
             chosen=(*network, *losses, *(("heads", name) for name in HEADS)),

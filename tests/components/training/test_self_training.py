@@ -74,3 +74,19 @@ def test_a_pseudo_label_weighs_half_its_confidence_and_nothing_below_one_half():
     labelled = labelled_of(np.array([0, 1, 0, 1]), np.arange(4))
     shown = np.array([[0.9, 0.1], [0.5, 0.5], [0.3, 0.7]])
     assert pseudo_weights(shown, labelled).tolist() == [0.45, 0.0, 0.35]
+
+
+def test_labels_that_are_not_drawn_as_records_come_do_not_make_rare_classes_common():
+    rng = np.random.default_rng(0)
+    labels = np.concatenate([np.arange(60) % 2, (rng.random(600) < 0.1).astype(int)])
+    x = (rng.normal(size=(660, 6)) + 0.8 * labels[:, None]).astype(np.float32) / 3
+    labelled = labelled_of(labels, np.arange(60))
+    before = crossfit(one_view(x), labelled, HEADS)
+    found = self_train(one_view(x), labelled, before, np.arange(400))
+    right = [
+        (committee.logits(one_view(x))[400:].argmax(axis=1) == labels[400:]).mean()
+        for committee in (before, found.committee)
+    ]
+    assert found.shift[0] > found.shift[1]
+    assert right[1] > right[0] + 0.03
+    assert found.distributions[-1][60:, 0].mean() > 0.7
