@@ -56,7 +56,8 @@ def class_shift(
     by_chance = (np.count_nonzero(counts) - 1) / (2 * counts.sum())
     if change <= 2 * by_chance or missed > _MISSED * change or unchanged > _FALSE * change:
         return nothing
-    return np.log(found / prior)
+    shift: NDArray[np.float64] = np.log(found / prior)
+    return shift
 
 
 def shares(
