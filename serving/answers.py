@@ -104,6 +104,7 @@ class Answers:
                 label=str(p.label),
                 confidence=float(p.confidence or 0.0),
                 probabilities=p.probabilities,
+                abstained=bool(p.abstained),
                 ood_score=p.ood_score,
                 modalities=list(p.modalities),
             )

@@ -242,6 +242,9 @@ class Answer(_Strict):
     """Calibrated probability of ``label``."""
     probabilities: dict[str, float]
     """Calibrated, of every class."""
+    abstained: bool
+    """Whether answers of so little confidence are more often wrong than right, as held-out training
+    records tell: ``label`` is then a guess."""
     ood_score: float | None
     """How far the record is from what the model learned from, by the modalities that it has.
 

@@ -194,6 +194,7 @@ def schema(target: Target) -> pa.Schema:
             pa.field("id", pa.string()),
             *(field for field in columns if field not in numbers),
             pa.field("ood_score", pa.float64()),
+            pa.field("abstained", pa.bool_()),
             pa.field("modalities", pa.list_(pa.string())),
             pa.field("reason", pa.string()),
             *numbers,
@@ -269,5 +270,5 @@ def _row(
     if answer is None:
         return row
     probabilities = np.array([answer.probabilities[name] for name in target.classes])
-    told = {"ood_score": answer.ood_score, "modalities": list(answer.modalities)}
-    return row | target.row(probabilities) | told
+    told = {"ood_score": answer.ood_score, "abstained": answer.abstained}
+    return row | target.row(probabilities) | told | {"modalities": list(answer.modalities)}

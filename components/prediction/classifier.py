@@ -14,6 +14,7 @@ from components.core.names import FUSED
 from components.features.rows import Rows, placed
 from components.features.spec import Modality
 from components.model import network as models
+from components.model.abstention import least_confidence
 from components.model.inference import Inference, infer
 from components.model.reference import light_rows
 from components.model.subsets import patterns, temperature
@@ -38,6 +39,8 @@ class Prediction:
         modalities: the record's modalities, sorted; the answer is based on them.
         ood_score: how far the record is from training records, by the views that it has: .99 means
             farther than 99 of 100 of them; None where the model keeps none to compare with.
+        abstained: whether records of so little confidence are more often answered wrong than right,
+            as held-out training records tell; None where a record has a set of classes.
         embeddings: modality, and ``fused``, to unit vector ``(dim,)``.
     """
 
@@ -47,6 +50,7 @@ class Prediction:
     probabilities: dict[str, float]
     modalities: tuple[str, ...]
     ood_score: float | None
+    abstained: bool | None
     embeddings: dict[str, Vector]
 
 
@@ -77,6 +81,7 @@ class Classifier:
         target: what is predicted, with the thresholds of the package.
         modalities: name to what decodes and checks its raw values.
         temperatures: key of a subset of modalities to its temperature.
+        least_confidence: an answer of one class with less is a guess.
     """
 
     def __init__(self, package: Path) -> None:
@@ -92,6 +97,18 @@ class Classifier:
         self.temperatures = {
             key: float(str(value)) for key, value in read_json(package / CALIBRATION).items()
         }
+        self.least_confidence = self._least_confidence()
+
+    def _least_confidence(self) -> float:
+        """See `abstention`; 0 where no training records are kept, or a record has a set."""
+        kept = self.model.reference
+        if kept is None or self.model.target.activation != "softmax" or not kept.judged.any():
+            return 0.0
+        at = kept.judged
+        keys = patterns(kept.present[at], self.names)
+        warmth = np.array([[temperature(self.temperatures, key)] for key in keys])
+        found = self.target.probabilities(kept.logits[at] / warmth)
+        return least_confidence(found.max(axis=1), found.argmax(axis=1) == kept.labels[at])
 
     def predict(self, records: Sequence[Record]) -> list[Prediction]:
         """Classify records; each may have any non-empty subset of the modalities.
@@ -187,6 +204,7 @@ class Classifier:
             probabilities=dict(zip(self.classes, p[0].tolist(), strict=True)),
             modalities=names,
             ood_score=None if np.isnan(far) else float(far),
+            abstained=bool(p.max() < self.least_confidence) if single else None,
             embeddings={**vectors, FUSED: found.fused[row]},
         )
 

@@ -121,7 +121,7 @@ def test_a_table_of_answers_has_sets(sets, tmp_path):
     )  # fmt: skip
     found = pq.read_table(out)
     assert counts.answered == len(found) == 160
-    assert found.column_names[:5] == ["id", "labels", "ood_score", "modalities", "reason"]
+    assert found.column_names[:4] == ["id", "labels", "ood_score", "abstained"]
     assert any(found["labels"].to_pylist())
 
 

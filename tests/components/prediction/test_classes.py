@@ -130,6 +130,14 @@ def test_records_of_a_class_that_is_added_are_familiar_from_then_on(kept, tmp_pa
     assert before[1].ood_score < 0.95
 
 
+def test_an_answer_of_little_confidence_is_said_to_be_a_guess(kept):
+    classifier = Classifier(kept.package)
+    for least in (0.0, 1.1):
+        classifier.least_confidence = least
+        (answer,) = classifier.predict([kept.known[0][0]])
+        assert answer.abstained == (least > 1)
+
+
 def test_a_known_class_is_refused(kept, tmp_path):
     with pytest.raises(UserError, match="is a class of this model already"):
         add_class(kept.package, KNOWN[0], kept.new[:1], tmp_path / "package")
