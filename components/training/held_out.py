@@ -48,9 +48,11 @@ def subset_scales(
     full = temper(_answers(constant, terms, names, labelled), labelled)
     found = {}
     for subset in subsets:
-        own = [view for view in committee.maps if modality_of[view] in subset]
-        has = np.any([views.present[view][labelled.rows] for view in own] or [[False]], axis=0)
-        at = np.flatnonzero(has & labelled.judging) if own else np.zeros(0, np.int64)
+        has = np.zeros(len(labelled.rows), np.bool_)
+        for view in committee.maps:
+            if modality_of[view] in subset:
+                has |= views.present[view][labelled.rows]
+        at = np.flatnonzero(has & labelled.judging)
         logits = full * _answers(constant, terms, subset, labelled)
         found[subset] = full * (temper(logits[at], labelled, at) if len(at) else 1.0)
     return found
@@ -78,5 +80,8 @@ def _answers(
     subset: Iterable[str],
     labelled: Labelled,
 ) -> NDArray[np.float64]:
-    start = constant[labelled.folds].astype(np.float64)
-    return np.sum([start, *(terms[name] for name in subset if name in terms)], axis=0)
+    found = constant[labelled.folds].astype(np.float64)
+    for name in subset:
+        if name in terms:
+            found = found + terms[name]
+    return found

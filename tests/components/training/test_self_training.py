@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from components.parts.heads import logistic
+from components.parts.heads import gda, logistic
 from components.training.committee import Labelled, Views, crossfit, folds_of
 from components.training.self_training import pseudo_weights, self_train
 
@@ -90,3 +90,38 @@ def test_labels_that_are_not_drawn_as_records_come_do_not_make_rare_classes_comm
     assert found.shift[0] > found.shift[1]
     assert right[1] > right[0] + 0.03
     assert found.distributions[-1][60:, 0].mean() > 0.7
+
+
+@pytest.mark.parametrize(("noise", "loses"), [(5, True), (9, False)])
+def test_under_strong_noise_it_is_not_below_labels_alone_where_hard_pseudo_labels_are(noise, loses):
+    """Two views with far more noise than signal; the oracle is scikit-learn's self-training."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.semi_supervised import SelfTrainingClassifier
+
+    rng, classes, dim, known = np.random.default_rng(0), 10, 200, np.arange(40)
+    labels = np.concatenate([np.repeat(np.arange(10), 4), rng.integers(10, size=1600)])
+    features = {}
+    for view in ("a", "b"):
+        x = rng.normal(size=(classes, dim))[labels] + noise * rng.normal(size=(len(labels), dim))
+        features[view] = (x / np.sqrt(dim * (1 + noise**2))).astype(np.float32)
+    views = Views(features=features, present={v: np.ones(len(labels), bool) for v in features})
+    pool, judged = np.arange(840), np.arange(840, len(labels))
+    labelled = Labelled(
+        rows=known,
+        targets=np.eye(classes)[labels[known]],
+        folds=folds_of(labels[known], 5, 0),
+        activation="softmax",
+    )
+    before = crossfit(views, labelled, {**HEADS, "gda": gda.build(gda.Config())})
+    after = self_train(views, labelled, before, pool).committee
+    ours = [(c.logits(views, rows=judged).argmax(1) == labels[judged]) for c in (before, after)]
+    assert ours[1].mean() >= ours[0].mean() - 0.005
+
+    side = np.hstack(list(features.values())) * np.sqrt(dim / 2)
+    head = LogisticRegression(C=30, max_iter=200)
+    theirs = SelfTrainingClassifier(head).fit(
+        side[pool], np.where(pool < len(known), labels[pool], -1)
+    )
+    alone = head.fit(side[known], labels[known])
+    right = [(m.predict(side[judged]) == labels[judged]).mean() for m in (alone, theirs)]
+    assert (right[1] < right[0] - 0.1) == loses
