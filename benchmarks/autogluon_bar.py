@@ -105,7 +105,7 @@ def fitted(python: Path, folder: Path, asked: dict[str, Any]) -> dict[str, Any]:
         [str(python), str(SCRIPT), str(folder)], capture_output=True, text=True, check=False
     )
     if said.returncode:
-        return {"failed": said.stderr.strip().splitlines()[-1]}
+        return {"failed": " ".join(said.stderr.strip().splitlines()[-2:])}
     found: dict[str, Any] = json.loads(said.stdout.strip().splitlines()[-1])
     return found
 
@@ -121,7 +121,12 @@ def main() -> None:
     parser.add_argument("--same-encoders", action="store_true")
     chosen = parser.parse_args()
     lines = chosen.out.read_text().splitlines() if chosen.out.exists() else []
-    done = {(one["set"], one["draw"], one["factor"]) for one in map(json.loads, lines)}
+    encoders_of = "Concord's" if chosen.same_encoders else "AutoGluon's"
+    done = {
+        (one["set"], one["draw"], one["factor"])
+        for one in map(json.loads, lines)
+        if one["encoders"] == encoders_of and "failed" not in one
+    }
     cells = [json.loads(line) for line in chosen.cells.read_text().splitlines()]
     for cell in cells:
         name, draw = cell["set"], cell["draw"]
@@ -139,7 +144,7 @@ def main() -> None:
                 found = fitted(chosen.python, folder, asked)
             line = {
                 "set": name, "draw": draw, "factor": factor, "allowed": round(seconds, 1),
-                "encoders": "Concord's" if chosen.same_encoders else "AutoGluon's",
+                "encoders": encoders_of,
                 "concord": cell["figures"]["concord"], **found,
             }  # fmt: skip
             with chosen.out.open("a") as file:
