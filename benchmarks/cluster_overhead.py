@@ -33,7 +33,7 @@ from infra.failures import JobDeleted
 from infra.manifests import Work, job_name
 from tests.cluster.faults import block
 from tests.cluster.kubectl import Kubectl
-from tests.components.pods.pods import own_loss, teach_spec
+from tests.components.pods.pods import own_loss, train_spec
 from tests.synthetic import records, write_features
 from tools.testcluster import layout
 
@@ -109,20 +109,20 @@ def as_job(spec: TrainSpec, trainer: dict[str, Any], folder: Path) -> float:
 def requests(folder: Path, trainer: dict[str, Any], seconds: float) -> float:
     """Requests per second while a Job trains and its logs are followed."""
     (folder / "long.py").write_text(own_loss("time.sleep(0.5)"), encoding="utf-8")
-    training = {"teacher_epochs": 1000, "checkpoint_every": 1000}
-    spec = teach_spec(
+    training = {"epochs": 1000, "checkpoint_every": 1000}
+    spec = train_spec(
         folder / "features", losses={"long.py": {}}, base=str(folder), training=training
     )
     config = KubernetesTrainer.model_validate(trainer)
     exchange, name = (
         Exchange(config.exchange.uri),
-        job_name("teach", handover.work_digest(spec), code_digest()),
+        job_name("train", handover.work_digest(spec), code_digest()),
     )
     handover.prepare(spec, exchange, name, config.exchange.pod_uri)
     inside = f"{config.exchange.inside}/{JOBS}/{name}"
     work = Work(
         name=name,
-        task="teach",
+        task="train",
         run="overhead",
         config=f"{inside}/spec.json",
         out=inside,
@@ -162,7 +162,7 @@ def measure(runs: int, seconds: float) -> dict[str, Any]:
         trainer = block(exchange, namespace) | {"cpu": 1}
         write_features(folder / "features", records(300, labelled=0.3))
         specs = [
-            teach_spec(folder / "features", training={"seed": seed}) for seed in range(runs + 1)
+            train_spec(folder / "features", training={"seed": seed}) for seed in range(runs + 1)
         ]
         as_job(specs[0], trainer, folder)  # warm
         bare(specs[0], folder)

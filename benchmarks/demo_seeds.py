@@ -18,7 +18,7 @@ from flows.steps.step import Job, needed, walk
 from flows.steps.table import steps_for
 
 CONFIG = Path(__file__).parents[1] / "conf" / "demo.yaml"
-_LINE = "{:<12} {:>9} {:>9} {:>9} {:>14} {:>17} {:>16} {:>16}\n"
+_LINE = "{:<12} {:>9} {:>12} {:>9} {:>14} {:>17} {:>16} {:>16}\n"
 
 
 def figures(seed: int) -> dict[str, float]:
@@ -33,7 +33,7 @@ def figures(seed: int) -> dict[str, float]:
     gains = found["intervals"]
     return {
         "chosen": found["accuracy"],
-        "teacher": found["supervised_only"]["accuracy"],
+        "labels alone": found["supervised_only"]["accuracy"],
         "single": found["best_single"]["accuracy"],
         "gain": gains["fused_minus_best_single"]["difference"],
         "complete": gains["fused_minus_best_single_complete"]["difference"],

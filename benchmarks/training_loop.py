@@ -64,6 +64,8 @@ def given(options: Mapping[str, dict[str, Any]], arrays: Mapping[str, np.ndarray
     every = np.arange(len(next(iter(arrays.values()))))
     found = TrainingData(
         names=tuple(sorted(options)),
+        train=every,
+        likeliest=None,
         arrays=arrays,
         present=np.ones((len(every), len(options)), bool),
         labels=np.random.default_rng(0).integers(0, CLASSES, len(every)),

@@ -24,7 +24,7 @@ class Work:
 
     Attributes:
         name: of the Job, from ``job_name``.
-        task: ``teach``, ``encode`` and so on; a label.
+        task: ``train``, ``encode`` and so on; a label.
         run: id of the run that submitted it; a label.
         config: URI of the specification, as pods see it.
         out: URI of the folder for checkpoints and results, as pods see it.

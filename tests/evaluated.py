@@ -19,6 +19,17 @@ from components.model import network as models
 from components.training.optimiser import adamw
 from tests import synthetic
 
+ROUNDS = [{"share": 0.5, "loss": [0.9, 0.8], "kept": True, "accepted": 90}]
+PRECISION = {"precision": 0.8, "low": 0.6, "high": 0.9, "n": 20}
+AUDIT = {
+    "accepted": 0.7,
+    **PRECISION,
+    "shift": 0.1,
+    "sources": {"fused": 90},
+    "by_class": {"circle": {"accepted": 20, "labels": 9, **PRECISION}},
+    "by_subset": {"text": {"accepted": 0.5, "records": 40, **PRECISION}},
+}
+
 
 @dataclass(frozen=True)
 class Run:
@@ -106,10 +117,11 @@ def prepare(
         models.save(fit(features, (name,), seed=2, steps=20), root / "baselines" / f"only-{name}")
     if concat:
         models.save(fit(features, names, seed=3, steps=20), root / "baselines" / "concat")
-    write_json(
-        root / "train" / "selection.json",
-        {"kept": "student", "student": {"val_accuracy": 0.9}, "teacher": {"val_accuracy": 0.8}},
-    )
+    selection = {"kept": "student", "by": "folds", "records": 40, "losses": {"student": 0.5}}
+    write_json(root / "train" / "selection.json", selection)
+    write_json(root / "train" / "calibration.json", {"+".join(names): 1.5})
+    held_out = {f"only-{name}": {"held_out": 0.5 + n / 10} for n, name in enumerate(names)}
+    write_json(root / "baselines" / "baselines.json", {"models": held_out})
     unlabelled = features.rows("train", labelled=False)
     pseudo = {
         "id": [features.ids[r] for r in unlabelled],
@@ -123,7 +135,7 @@ def prepare(
     pq.write_table(pa.table(pseudo), root / "pseudo" / "pseudo.parquet")
     write_json(
         root / "pseudo" / "summary.json",
-        {"temperature": 1.0, "accepted": int(sum(pseudo["accepted"]))},
+        {"accepted": int(sum(pseudo["accepted"])), "rounds": ROUNDS, "audit": AUDIT},
     )
     split = {s: int((features.splits == s).sum()) for s in ("train", "val", "test")}
     budget = {"train": len(features.rows("train", labelled=True)), "val": split["val"]}

@@ -31,7 +31,7 @@ data:
 modalities: OPTIONS
 model: {dim: 16, fusion: gated}
 labeller: {name: fixed}
-training: {epochs: 8, teacher_epochs: 15, batch_size: 32, seed: 0}
+training: {epochs: 8, batch_size: 32, seed: 0}
 evaluation: {resamples: 200}
 gate: {resamples: 200}
 """

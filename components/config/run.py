@@ -71,11 +71,13 @@ class ModelConfig(Strict):
 
 
 class TrainingConfig(Strict):
-    """How the model is fitted; teacher, student and baselines share it."""
+    """How the network is fitted; student and baselines share it."""
 
     epochs: Annotated[int, Field(ge=1, le=1_000_000)] = 10
-    """Passes over the labelled (and accepted pseudo-labelled) records of the student."""
-    teacher_epochs: Annotated[int, Field(ge=1, le=1_000_000)] = 20
+    """Passes over the training records."""
+    selection: Literal["folds", "validation"] = "folds"
+    """What chooses between committee and student, and calibrates: labelled training records that
+    were held out, or the validation records, which then count in the label budget."""
     batch_size: Annotated[int, Field(ge=2, le=1_000_000)] = 128
     learning_rate: Annotated[float, Field(gt=0, le=1_000)] = 2e-3
     weight_decay: Annotated[float, Field(ge=0, le=1_000)] = 1e-2
@@ -175,8 +177,8 @@ class RunConfig(Strict):
         default_factory=lambda: {"cross_entropy": {}, "info_nce": {"weight": 0.1}}
     )
     """Loss name to its options; every loss takes ``weight``."""
-    labeller: Part | None = Part(name="fixed")
-    """``null``: no pseudo-labels, the student is the teacher."""
+    labeller: Part | None = Part(name="soft")
+    """``null``: no rounds and no pseudo-labels."""
     training: TrainingConfig = TrainingConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     gate: GateConfig = GateConfig()

@@ -1,4 +1,4 @@
-"""Model outputs on held-out records for each subset of modalities, calibrated on validation."""
+"""Calibrated model outputs on validation and test records for each subset of modalities."""
 
 import copy
 from collections.abc import Mapping, Sequence
@@ -12,12 +12,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from components.core.refs import digest_file
-from components.features.halves import halves
 from components.features.store import Features
 from components.model import network as models
 from components.model.committee import SparseView
 from components.model.inference import Inference, infer
-from components.model.subsets import measured, subset_key
+from components.model.subsets import REST, measured, subset_key
 from components.parts.network import ViewNetwork
 
 Rows = NDArray[np.int64]
@@ -31,7 +30,7 @@ class SubsetAnswers:
     Attributes:
         subset: the modalities.
         at: ``(n,)`` which held-out rows have all of them.
-        temperature: fitted on those of them that tune.
+        temperature: of the subset, as the train step fitted it.
         probabilities: ``(n, classes)`` calibrated, float32.
     """
 
@@ -85,16 +84,6 @@ class HeldOut:
     def scored(self) -> NDArray[np.bool_]:
         """Labelled test records ``(n,)``: every figure is taken on these."""
         return self.test & self.features.target.labelled(self.labels)
-
-    @property
-    def selected(self) -> NDArray[np.bool_]:
-        """The half of the labelled validation records ``(n,)`` that every choice is made on."""
-        return np.isin(self.rows, halves(self.features).choose)
-
-    @property
-    def tuned(self) -> NDArray[np.bool_]:
-        """The other half ``(n,)``, that temperatures are fitted to."""
-        return np.isin(self.rows, halves(self.features).tune)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -217,18 +206,30 @@ def infer_rows(model: models.Model, features: Features, rows: Rows) -> Inference
     )
 
 
-def subset_answers(encoded: Encoded, held_out: HeldOut) -> list[SubsetAnswers]:
-    """Calibrated answers for the subsets of the model's modalities that are measured."""
+def subset_answers(
+    encoded: Encoded, held_out: HeldOut, temperatures: Mapping[str, float]
+) -> list[SubsetAnswers]:
+    """Calibrated answers for the subsets of the model's modalities that are measured.
+
+    Args:
+        encoded: the model.
+        held_out: the records.
+        temperatures: by key of the subset; 1 where it is missing.
+    """
     answers = []
     for subset in measured(encoded.model.names):
         columns = [held_out.features.names.index(name) for name in subset]
         at = np.flatnonzero(held_out.present[:, columns].all(axis=1))
-        answers.append(_calibrated(encoded, held_out, at, subset))
+        temperature = temperatures.get(subset_key(subset), 1.0)
+        answers.append(_calibrated(encoded, held_out, at, subset, temperature))
     return answers
 
 
 def rest_answers(
-    encoded: Encoded, held_out: HeldOut, answers: Sequence[SubsetAnswers]
+    encoded: Encoded,
+    held_out: HeldOut,
+    answers: Sequence[SubsetAnswers],
+    temperatures: Mapping[str, float],
 ) -> SubsetAnswers | None:
     """Calibrated answers, with one temperature, for records that fit no measured subset exactly.
 
@@ -238,17 +239,17 @@ def rest_answers(
     for answer in answers:
         exact[answer.at[_exactly(answer, held_out)]] = True
     at = np.flatnonzero(~exact)
-    return _calibrated(encoded, held_out, at, tuple(encoded.model.names)) if len(at) else None
+    if not len(at):
+        return None
+    names = tuple(encoded.model.names)
+    return _calibrated(encoded, held_out, at, names, temperatures.get(REST, 1.0))
 
 
 def _calibrated(
-    encoded: Encoded, held_out: HeldOut, at: Rows, subset: tuple[str, ...]
+    encoded: Encoded, held_out: HeldOut, at: Rows, subset: tuple[str, ...], temperature: float
 ) -> SubsetAnswers:
     logits = encoded.infer(at, subset).logits
-    fit = held_out.tuned[at]
-    target = held_out.features.target
-    temperature = target.calibrate(logits[fit], held_out.labels[at][fit])
-    probabilities = target.probabilities(logits, temperature).astype(np.float32)
+    probabilities = held_out.features.target.probabilities(logits, temperature).astype(np.float32)
     return SubsetAnswers(subset=subset, at=at, temperature=temperature, probabilities=probabilities)
 
 

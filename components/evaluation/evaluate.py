@@ -27,12 +27,11 @@ from components.evaluation.answers import (
 from components.evaluation.comparison import Metric, paired_bootstrap
 from components.evaluation.per_class import per_class
 from components.evaluation.retrieval import every_pair
-from components.evaluation.standing import searched
+from components.evaluation.standing import CALIBRATION, THRESHOLDS, searched
 from components.features.store import Features
 from components.model import network as models
 from components.model.calibration import expected_calibration_error
 from components.model.inference import Inference
-from components.model.subsets import REST
 
 Classes = NDArray[Any]
 _STAGES = 6
@@ -54,9 +53,11 @@ def evaluate(
 
     Args:
         features: output of encode.
-        teacher: output of teach: a model folder.
-        train: output of train: ``model/`` (the chosen one), ``student/``, ``selection.json``.
-        baselines: output of baselines: ``only-<modality>/`` and perhaps ``concat/``.
+        teacher: output of teach: a model folder that answers with the committee, if there is one.
+        train: output of train: ``model/`` (what answers), ``student/`` (the network alone),
+            ``selection.json``, ``calibration.json`` and perhaps ``thresholds.json``.
+        baselines: output of baselines: ``only-<modality>/``, perhaps ``supervised/`` and
+            ``concat/``.
         pseudo: output of pseudo-label.
         accepted: output of validate.
         evaluation: resamples, seed, size of the retrieval figures.
@@ -79,10 +80,11 @@ def evaluate(
         )
     progress("every subset of modalities", 0, _STAGES)
     chosen = Encoded.of(models.load(train / "model"), held_out)
-    answers = subset_answers(chosen, held_out)
-    rest = rest_answers(chosen, held_out, answers)
+    temperatures = {key: float(str(t)) for key, t in read_json(train / CALIBRATION).items()}
+    answers = subset_answers(chosen, held_out, temperatures)
+    rest = rest_answers(chosen, held_out, answers, temperatures)
     probabilities = with_all_present(answers, held_out, rest)
-    held_out = _with_thresholds(held_out, probabilities)
+    held_out = _with_thresholds(held_out, train)
     progress("teacher, student and baselines", 1, _STAGES)
     vectors = chosen.infer()
     compared = (
@@ -102,21 +104,19 @@ def evaluate(
     found_by_search = _retrieval(held_out, test, vectors, evaluation)
     progress("intervals", 3, _STAGES)
     found = _metrics(held_out, answers, probabilities, compared, evaluation)
+    selection = read_json(train / "selection.json")
     found |= {
         "retrieval": found_by_search,
         "recall@10": _mean(r["recall@10"] for r in found_by_search.values()),
-        "label_budget": read_json(accepted / "summary.json")["label_budget"],
-    }
-    found |= {
-        "selection": read_json(train / "selection.json"),
+        "label_budget": _label_budget(accepted, selection),
+        "selection": selection,
         "pseudo": read_json(pseudo / "summary.json"),
     }
     metrics = m.Metrics.model_validate(found)
     progress("tables", 4, _STAGES)
-    others = {REST: rest.temperature} if rest is not None else {}
-    write_json(out / "calibration.json", {a.key: a.temperature for a in answers} | others)
+    write_json(out / CALIBRATION, {a.key: a.temperature for a in answers})
     if (thresholds := held_out.features.target.thresholds) is not None:
-        write_json(out / "thresholds.json", dict(zip(data.classes, thresholds, strict=True)))
+        write_json(out / THRESHOLDS, dict(zip(data.classes, thresholds, strict=True)))
     pq.write_table(_prediction_table(held_out, answers), out / "predictions.parquet")
     pq.write_table(_comparison_table(held_out, compared), out / "comparisons.parquet")
     write_json(out / "metrics.json", metrics.model_dump(mode="json"))
@@ -134,12 +134,23 @@ def evaluate(
     progress("report", _STAGES, _STAGES)
 
 
-def _with_thresholds(held_out: HeldOut, probabilities: NDArray[np.float32]) -> HeldOut:
-    """The same records, whose target decides by thresholds fitted on the half that tunes."""
-    target, tuned = held_out.features.target, held_out.tuned
-    thresholds = target.fit_thresholds(probabilities[tuned], held_out.labels[tuned])
+def _with_thresholds(held_out: HeldOut, train: Path) -> HeldOut:
+    """The same records, whose target decides by the thresholds that the train step fitted."""
+    target = held_out.features.target
+    if not (train / THRESHOLDS).is_file():
+        return held_out
+    known = read_json(train / THRESHOLDS)
+    thresholds = [float(str(known[name])) for name in target.classes]
     features = replace(held_out.features, target=target.with_thresholds(thresholds))
     return replace(held_out, features=features)
+
+
+def _label_budget(accepted: Path, selection: Mapping[str, Any]) -> dict[str, Any]:
+    """All labels that were fitted or selected on; validation labels only if they chose."""
+    budget = dict(cast(dict[str, Any], read_json(accepted / "summary.json")["label_budget"]))
+    if selection.get("by") != "validation":
+        budget["val"] = 0
+    return budget | {"total": budget["train"] + budget["val"]}
 
 
 def _mean(values: Iterable[float]) -> float:
@@ -152,27 +163,22 @@ def _compared(
 ) -> dict[str, Classes]:
     """Each model's answers ``(n,)`` on held-out records, by column of ``comparisons.parquet``."""
     predictions = Predictions(held_out, {train / "model": chosen})
+    folders = {f.name: f for f in sorted(baselines.iterdir()) if (f / "model.json").is_file()}
     student = train / "student"
     compared = {
         "chosen": chosen,
-        "supervised_only": predictions.of(teacher),
-        "student": predictions.of(student if student.is_dir() else train / "model"),
+        "student": predictions.of(student),
+        "supervised_only": predictions.of(folders.get("supervised", student)),
         "majority": held_out.majority,
     }
-    folders = {f.name: f for f in sorted(baselines.iterdir()) if (f / "model.json").is_file()}
+    if (teacher / "model.json").is_file():
+        compared["committee"] = predictions.of(teacher)
     singles = {
         name: predictions.of(folder) for name, folder in folders.items() if name.startswith("only-")
     }
     if singles:
-        val, target = held_out.selected, held_out.features.target
-        best = max(
-            singles,
-            key=lambda name: (
-                target.metrics(held_out.labels[val], singles[name][val])[str(target.primary)]
-                if val.any()
-                else 0.0
-            ),
-        )
+        judged = cast(dict[str, dict[str, Any]], read_json(baselines / "baselines.json")["models"])
+        best = max(singles, key=lambda name: judged[name].get("held_out", 0.0))
         compared |= {"best_single": singles[best], **singles}
     if "concat" in folders:
         compared["concat"] = predictions.of(folders["concat"])
@@ -255,6 +261,7 @@ def _metrics(
         "ece": expected_calibration_error(*target.cells(probabilities[rows], labels)),
         "n": len(labels),
         "by_subset": {answer.key: _subset(held_out, answer) for answer in answers},
+        "committee": of("committee"),
         "supervised_only": of("supervised_only") or {},
         "student": of("student") or {},
         "best_single": None if best is None else {"name": best, **singles[best]},
@@ -266,6 +273,7 @@ def _metrics(
             "fused_minus_best_single": interval("chosen", "best_single"),
             "fused_minus_best_single_complete": interval("chosen", "best_single", complete),
             "fused_minus_concat": interval("chosen", "concat"),
+            "chosen_minus_committee": interval("chosen", "committee"),
             "student_minus_supervised_only": interval("student", "supervised_only"),
         },
     }

@@ -71,7 +71,7 @@ class SingleFigures(Classification):
 
 
 class NamedSingle(SingleFigures):
-    """The single-modality model that is best on the validation split."""
+    """The single-modality model that is best on records that were held out."""
 
     name: str
 
@@ -125,6 +125,9 @@ class Intervals(_Figures):
         description="on the records that have every modality: the gain without that of coverage",
     )
     fused_minus_concat: IntervalFigures | None = None
+    chosen_minus_committee: IntervalFigures | None = Field(
+        default=None, description="what is kept beside the light heads on the labels alone"
+    )
     student_minus_supervised_only: IntervalFigures | None
 
 
@@ -138,10 +141,15 @@ class Metrics(Classification):
     n: int = Field(description="labelled test records")
     by_subset: dict[str, SubsetFigures] = Field(description="keys like `image+text`")
     retrieval: dict[str, RetrievalFigures] = Field(description="keys like `text->image`")
-    supervised_only: Classification = Field(
-        description="the teacher: fitted on the visible labels alone"
+    committee: Classification | None = Field(
+        default=None, description="the light heads on the visible labels alone; null without them"
     )
-    student: Classification = Field(description="the model fitted with pseudo-labels, kept or not")
+    supervised_only: Classification = Field(
+        description="the network fitted without pseudo-labels, as long as the student"
+    )
+    student: Classification = Field(
+        description="the network fitted with pseudo-labels, whatever answers"
+    )
     best_single: NamedSingle | None
     singles: dict[str, SingleFigures]
     concat: Classification | None = Field(
@@ -161,10 +169,9 @@ class Metrics(Classification):
 
     @property
     def answering(self) -> str:
-        """What gives the answers: the network that was kept, its committee, or both."""
-        network = str(self.selection.get("kept", "model"))
-        chosen = str((self.selection.get("answers") or {}).get("chosen"))
-        return {"committee": "committee", "mix": f"committee and {network}"}.get(chosen, network)
+        """What gives the answers: the committee, the network, or both."""
+        kept = str(self.selection.get("kept", "model"))
+        return "committee and student" if kept == "mix" else kept
 
 
 def figure_names(metrics: Metrics) -> list[str]:

@@ -122,11 +122,13 @@ def write_report(
     features, rows = held_out.features, held_out.scored
     previews = Previews(features=features)
     labels = held_out.labels[rows]
+    gains = metrics.intervals
     intervals = {
-        f"chosen {_MINUS} best single": metrics.intervals.fused_minus_best_single,
-        "the same, complete records": metrics.intervals.fused_minus_best_single_complete,
-        f"chosen {_MINUS} plain concat": metrics.intervals.fused_minus_concat,
-        f"student {_MINUS} supervised only": metrics.intervals.student_minus_supervised_only,
+        f"chosen {_MINUS} best single": gains.fused_minus_best_single,
+        "the same, complete records": gains.fused_minus_best_single_complete,
+        f"chosen {_MINUS} plain concat": gains.fused_minus_concat,
+        f"chosen {_MINUS} committee on labels alone": gains.chosen_minus_committee,
+        f"student with {_MINUS} without pseudo-labels": gains.student_minus_supervised_only,
     }
     subsets = {key: value.figure(metrics.primary) for key, value in metrics.by_subset.items()}
     cells = features.target.cells(probabilities[rows], labels)
@@ -197,8 +199,13 @@ def model_rows(metrics: Metrics) -> list[Row]:
         return []
     rows = [
         _row(metrics, metrics, "Chosen model", metrics.answering, chosen=True),
+        *(
+            [_row(metrics, metrics.committee, "Committee", "visible labels alone")]
+            if metrics.committee
+            else []
+        ),
         _row(metrics, metrics.student, "Student", "with pseudo-labels"),
-        _row(metrics, metrics.supervised_only, "Teacher", "supervised only"),
+        _row(metrics, metrics.supervised_only, "Student", "without pseudo-labels"),
     ]
     if metrics.concat:
         rows.append(_row(metrics, metrics.concat, "Plain concat"))

@@ -325,8 +325,8 @@ class Exchange:
 def split(uri: str) -> tuple[str, str]:
     """Exchange and path below it of a URI ``<exchange>/jobs/<job>…``.
 
-    >>> split("s3://bucket/x/jobs/teach-1/spec.json")
-    ('s3://bucket/x', 'jobs/teach-1/spec.json')
+    >>> split("s3://bucket/x/jobs/train-1/spec.json")
+    ('s3://bucket/x', 'jobs/train-1/spec.json')
     """
     exchange, _, below = uri.rstrip("/").rpartition(f"/{JOBS}/")
     return exchange, f"{JOBS}/{below}"

@@ -1,8 +1,7 @@
-"""The two halves of the labelled validation records: one tunes models, one chooses between them.
+"""Two halves of labelled records that were held out: one tunes, one chooses.
 
-Whatever is fitted to validation labels (temperatures, the shift of class shares) shapes
-pseudo-labels, and with them the student. Compared with its teacher on the same records, a student
-would look better than it is.
+What is fitted to labels (the temperature of a network) would look better on the same records than
+it is, so the records that choose between models are others.
 """
 
 from dataclasses import dataclass
@@ -13,15 +12,15 @@ from numpy.typing import NDArray
 from components.core.refs import digest_bytes
 from components.features.store import Features
 
-_SALT = b"halves of the validation split"
+_SALT = b"halves of held-out records"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Halves:
-    """Row numbers of the labelled validation records.
+    """Row numbers of labelled records.
 
     Attributes:
-        tune: ``(k,)`` those that temperatures and labellers are fitted to.
+        tune: ``(k,)`` those that temperatures are fitted to.
         choose: ``(l,)`` those that choose between models.
     """
 
@@ -29,13 +28,12 @@ class Halves:
     choose: NDArray[np.int64]
 
 
-def halves(features: Features) -> Halves:
-    """Divide the labelled validation records by the digest of their group.
+def halves(features: Features, rows: NDArray[np.int64]) -> Halves:
+    """Divide labelled records ``(n,)`` by the digest of their group.
 
     A group is in one half alone, and the numbers of groups differ by at most one. Which half it is
     in depends on the names of the groups alone, never on a label's value.
     """
-    rows = features.rows("val", labelled=True)
     groups = sorted(
         {features.groups[row] for row in rows},
         key=lambda group: digest_bytes(_SALT, group.encode()),

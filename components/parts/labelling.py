@@ -35,6 +35,7 @@ class PseudoLabels:
         sources: for each record what supports its label: ``fused`` and names of modalities.
         reasons: for each record why it was accepted or refused.
         thresholds: ``(classes,)`` least confidence that is accepted; NaN for a class without one.
+        soft: distributions ``(n, classes)`` to learn in place of the labels; None: the labels.
     """
 
     labels: NDArray[np.int64]
@@ -43,6 +44,7 @@ class PseudoLabels:
     sources: list[list[str]]
     reasons: list[str]
     thresholds: NDArray[np.float64]
+    soft: NDArray[np.float64] | None = None
 
 
 class Labeller(Protocol):
@@ -51,7 +53,7 @@ class Labeller(Protocol):
     def __call__(
         self,
         pool: Evidence,
-        validation: Evidence,
+        held_out: Evidence,
         labels: NDArray[np.int64],
         prior: NDArray[np.float64],
     ) -> PseudoLabels:
@@ -59,10 +61,10 @@ class Labeller(Protocol):
 
         Args:
             pool: the records without a visible label.
-            validation: labelled validation records, on which a labeller may tune itself; they
-                are others than those that will choose between teacher and student.
+            held_out: labelled records, each judged without its own label, on which a labeller may
+                tune itself; others than those that will choose between committee and student.
             labels: their coded labels ``(n, …)``.
-            prior: ``(classes,)`` share of each class among the labels that the teacher learned
-                from.
+            prior: ``(classes,)`` share of each class among the labels that the committee
+                learned from.
         """
         ...

@@ -66,7 +66,7 @@ def measure(
         batch = config.training.batch_size
         at_large = _on(many, config)
         at_small = _on(few, config, batch_size=max(2, round(batch * small / large)))
-        opening = _on(few, at_small, epochs=1, teacher_epochs=1)
+        opening = _on(few, at_small, epochs=1)
         runs = (opening, *(at_small, at_large) * TURNS)
         walks = _walks(runs, table, folder, now, progress)
         dim, modalities = config.model.dim, len(surveyed.manifest.modalities)

@@ -68,8 +68,7 @@ def _data(features: Features, found: Metrics) -> str:
         f"Label budget: **{budget.total:,}** ({budget.train:,} to fit, {budget.val:,} to select on)"
     )
     given = f"; {pseudo:,} pseudo-labels were accepted" if isinstance(pseudo, int) else ""
-    kept = f" The {found.selection['kept']} was kept." if "kept" in found.selection else ""
-    kept += f" What answers: {found.answering}." if "answers" in found.selection else ""
+    kept = f" What answers: {found.answering}." if "kept" in found.selection else ""
     return (
         "## Data and labels\n\n"
         f"{len(features.ids):,} records: {count['train']:,} to train,"
@@ -85,7 +84,8 @@ def _numbers(found: Metrics) -> str:
     majority = Classification.model_validate(found.majority.model_dump())
     rows: list[tuple[str, Classification]] = [
         ("This model", found),
-        ("Supervised only", found.supervised_only),
+        *([("Committee on labels alone", found.committee)] if found.committee else []),
+        ("Network without pseudo-labels", found.supervised_only),
         *((f"Only {_plain(n)}", s) for n, s in sorted(found.singles.items())),
         ("Majority class" if found.primary == "accuracy" else "Shares of the classes", majority),
     ]

@@ -15,6 +15,23 @@ from components.parts.network import Inputs, Likeness
 
 
 @dataclass(frozen=True, kw_only=True)
+class Pseudo:
+    """Labels of ``m`` records that a labeller accepted.
+
+    Attributes:
+        ids: record ids.
+        labels: coded labels ``(m, …)``.
+        weights: ``(m,)`` float32.
+        likeliest: classes and their shares ``(m, k)``; None where labels are learned as coded.
+    """
+
+    ids: list[str]
+    labels: NDArray[Any]
+    weights: NDArray[np.float32]
+    likeliest: tuple[NDArray[np.int64], NDArray[np.float32]] | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Batch:
     """Some records on the device.
 
@@ -23,6 +40,8 @@ class Batch:
         present: ``(batch, modalities)`` bool.
         labels: coded labels ``(batch, …)``.
         weights: ``(batch,)``, 0 without a label.
+        likeliest: classes and shares ``(batch, k)`` of soft labels, which take the place of coded
+            ones where a share is above 0; None where no record has one.
         likeness: which of the records are alike.
     """
 
@@ -30,6 +49,7 @@ class Batch:
     present: Tensor
     labels: Tensor
     weights: Tensor
+    likeliest: tuple[Tensor, Tensor] | None
     likeness: Likeness
 
 
@@ -39,10 +59,13 @@ class TrainingData:
 
     Attributes:
         names: the model's modalities, sorted.
+        train: rows of the training records that have one of them.
         arrays: view name to cached inputs ``(n, *shape)``.
         present: ``(n, modalities)`` bool, for these modalities.
         labels: coded labels ``(n, …)``.
         weights: ``(n,)`` float32.
+        likeliest: classes and shares ``(n, k)`` of soft labels, shares 0 where there is none; None
+            without any.
         groups: ``(n,)`` number of each record's group.
         contents: ``(n, modalities)``, equal in a column where the raw content is equal.
         supervised: rows with a label to learn.
@@ -50,10 +73,12 @@ class TrainingData:
     """
 
     names: tuple[str, ...]
+    train: NDArray[np.int64]
     arrays: Mapping[str, NDArray[Any]]
     present: NDArray[np.bool_]
     labels: NDArray[Any]
     weights: NDArray[np.float32]
+    likeliest: tuple[NDArray[np.int64], NDArray[np.float32]] | None
     groups: NDArray[np.int64]
     contents: NDArray[np.int64]
     supervised: NDArray[np.int64]
@@ -79,6 +104,9 @@ class TrainingData:
             present=there(self.present),
             labels=there(self.labels),
             weights=there(self.weights),
+            likeliest=None
+            if self.likeliest is None
+            else (there(self.likeliest[0]), there(self.likeliest[1])),
             likeness=Likeness(groups=there(self.groups), contents=there(self.contents)),
         )
 
@@ -100,7 +128,7 @@ def training_data(
     features: Features,
     *,
     names: tuple[str, ...] | None = None,
-    pseudo: Mapping[str, tuple[Any, float]] | None = None,
+    pseudo: Pseudo | None = None,
     unlabelled: bool = False,
 ) -> TrainingData:
     """Choose among the training records of a data set.
@@ -108,7 +136,7 @@ def training_data(
     Args:
         features: the encoded data set; labels of validation and test records are never read.
         names: modalities to use, all by default; records without any of them are left out.
-        pseudo: record id to coded label and weight, for records without a visible label.
+        pseudo: labels for records without a visible one.
         unlabelled: whether records without any label are used too.
     """
     names = tuple(features.names) if names is None else tuple(sorted(names))
@@ -120,17 +148,28 @@ def training_data(
     target, labels = features.target, features.labels.copy()
     labels[~train] = target.unlabelled(int((~train).sum()))
     weights = target.labelled(labels).astype(np.float32)
-    if pseudo:
-        for row in np.flatnonzero(train & (weights == 0)):
-            if (found := pseudo.get(features.ids[row])) is not None:
-                labels[row], weights[row] = found
+    likeliest = None
+    if pseudo is not None and len(pseudo.ids):
+        number = {record: at for at, record in enumerate(pseudo.ids)}
+        rows = [r for r in np.flatnonzero(train & (weights == 0)) if features.ids[r] in number]
+        at = [number[features.ids[r]] for r in rows]
+        labels[rows], weights[rows] = pseudo.labels[at], pseudo.weights[at]
+        if pseudo.likeliest is not None:
+            codes, shares = pseudo.likeliest
+            likeliest = (
+                np.zeros((len(train), codes.shape[1]), np.int64),
+                np.zeros((len(train), codes.shape[1]), np.float32),
+            )
+            likeliest[0][rows], likeliest[1][rows] = codes[at], shares[at]
     usable = train & present.any(axis=1)
     return TrainingData(
         names=names,
+        train=np.flatnonzero(usable),
         arrays=features.views(names),
         present=present,
         labels=labels,
         weights=weights,
+        likeliest=likeliest,
         groups=groups.to_numpy().astype(np.int64),
         contents=features.contents[:, columns],
         supervised=np.flatnonzero(usable & (weights > 0)),

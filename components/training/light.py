@@ -69,7 +69,7 @@ def ways(model: Model, features: Features) -> dict[str, Made]:
             inputs = features.arrays[view]
             made = (
                 _counted(inputs, known)
-                if view in model.sparse[name]
+                if view in model.sparse.get(name, [])
                 else _fixed(cast(ViewNetwork, model.encoders[view]), inputs, known)
             )
             if made is not None:
@@ -110,9 +110,9 @@ def light_views(
 
 
 def _light_of(model: Model, name: str) -> list[str]:
-    """The views of a modality that light heads can read."""
-    dense = [view for view in model.views[name] if view in model.committee.views]
-    return [*dense, *model.sparse[name]]
+    """The views of a modality that light heads can read; none of one that the model lacks."""
+    dense = [view for view in model.views.get(name, []) if view in model.committee.views]
+    return [*dense, *model.sparse.get(name, [])]
 
 
 def _fixed(encoder: ViewNetwork, inputs: Rows, known: NDArray[np.int64]) -> Fixed:

@@ -99,7 +99,7 @@ class Objective(nn.Module):
             if config.modality_dropout
             else None
         )
-        targets = self.model.target.soft(batch.labels, config.label_smoothing)
+        wanted = targets(self.model, batch, config.label_smoothing)
         own = None if hidden is None else hidden[start:stop]
         with (
             drawn_aside(device, seeds[1]) if seeds else nullcontext(),
@@ -109,11 +109,21 @@ class Objective(nn.Module):
         ):
             output = self.model(inputs, batch.present[start:stop], own)
         output = self._world.gathered(output, total)
-        given = (output, targets, batch.weights, batch.present)
+        given = (output, wanted, batch.weights, batch.present)
         more = {"likeness": batch.likeness, "target": self.model.target}
         return torch.stack(
             [loss(*given, **{name: more[name] for name in names}) for loss, names in self._terms]
         )
+
+
+def targets(model: Model, batch: Batch, smoothing: float) -> Tensor:
+    """Training targets ``(batch, classes)``: coded labels, or soft ones where they are given."""
+    coded: Tensor = model.target.soft(batch.labels, smoothing)
+    if batch.likeliest is None:
+        return coded
+    codes, shares = batch.likeliest
+    soft = torch.zeros_like(coded).scatter_add_(1, codes, shares.to(coded.dtype))
+    return torch.where(shares.sum(dim=1, keepdim=True) > 0, soft, coded)
 
 
 def _more(loss: Loss) -> list[str]:

@@ -1,5 +1,7 @@
-"""The pseudo-label step: a calibrated teacher labels records, and a labeller accepts some."""
+"""The pseudo-label step: the committee learns from the neighbour graph, and a labeller decides."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,23 +11,40 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from components.config.run import Part
-from components.core.files import write_json
+from components.core.files import read_json, write_json
 from components.core.progress import Progress, silent
-from components.features.halves import halves
 from components.features.store import Features
 from components.model import network as models
-from components.model.inference import Inference, infer
+from components.model.network import Model
 from components.parts import loading as parts
-from components.parts.contracts import Target
-from components.parts.labelling import Evidence, PseudoLabels
+from components.parts.labelling import Evidence, Labeller, PseudoLabels
+from components.parts.linear import Activation, activated
+from components.training import taught
+from components.training.audit import audit
+from components.training.committee import Views
+from components.training.data import Pseudo
+from components.training.light import light_views
+from components.training.self_training import SelfTraining, self_train
+from components.training.taught import Taught
+from components.training.teaching import of_subset, write
 
-_COLUMNS = {
-    "id": pa.string(),
-    "confidence": pa.float32(),
-    "accepted": pa.bool_(),
-    "sources": pa.list_(pa.string()),
-    "reason": pa.string(),
-}
+COMMITTEE = "committee"
+"""Folder of the committee as it is after the rounds."""
+PSEUDO, REHEARSAL = "pseudo", "rehearsal"
+"""Tables of pseudo-labels: by all labels, and by those outside of the fold that judges."""
+_LIKELIEST = 8
+"""Classes of a soft pseudo-label that are kept; the shares of all others are next to nothing."""
+_SCHEMA = pa.schema(
+    {
+        "id": pa.string(),
+        "confidence": pa.float32(),
+        "accepted": pa.bool_(),
+        "sources": pa.list_(pa.string()),
+        "reason": pa.string(),
+        "classes": pa.list_(pa.int64()),
+        "shares": pa.list_(pa.float32()),
+    }
+)
 """Columns of the table beside ``label``, whose coding is the target's."""
 
 
@@ -40,121 +59,223 @@ def pseudo_label(
 ) -> None:
     """Label the training records that have no visible label.
 
-    Writes ``pseudo.parquet`` (one row for each such record) and ``summary.json``. The teacher's
-    temperatures, one for the fused logits and one for each modality alone, and whatever the
-    labeller tunes, are fitted on one half of the labelled validation records: the other half will
-    choose between teacher and student.
+    Writes ``committee/`` (after the rounds), ``pseudo.parquet`` and ``rehearsal.parquet`` (one row
+    for each such record; in the latter also for records of the fold that judges the student, and
+    without anything that knows their labels) and ``summary.json``.
 
     Args:
         features: output of encode.
         teacher: output of teach.
-        labeller: the part that decides; None switches pseudo-labels off.
+        labeller: the part that decides; None switches rounds and pseudo-labels off.
         base: folder that a labeller given by path is relative to.
         out: an empty folder.
         progress: called after each stage.
     """
-    data = Features.load(features)
-    if labeller is None or not data.target.width:
-        empty = pa.schema([*_COLUMNS.items(), ("label", pa.int64())]).empty_table()
-        pq.write_table(empty, out / "pseudo.parquet")
-        nothing: dict[str, object] = {
-            "labeller": None,
-            "temperature": None,
-            "modality_temperatures": {},
-        }
-        write_json(
-            out / "summary.json",
-            {**nothing, "accepted": 0, "refused": 0, "by_class": {}, "thresholds": {}},
-        )
+    data, committee = Features.load(features), out / COMMITTEE
+    committee.mkdir()
+    found = taught.load(teacher)
+    if found is None or labeller is None:
+        reason = "no labeller is chosen"
+        if found is None:
+            reason = str(read_json(teacher / taught.DESCRIPTION)["reason"])
+            taught.save(None, committee, reason=reason)
+        else:
+            write(models.load(teacher), found, committee)
+        _nothing(out, reason)
         return
     decide = parts.load("labellers", labeller.name, base).build(
         parts.configure("labellers", labeller.name, labeller.options, base)
     )
     model = models.load(teacher)
-    progress("pseudo-label", 0, 3)
-    tune, pool = halves(data).tune, data.rows("train", labelled=False)
-    known = infer(model, data.arrays, data.present, tune)
-    temperatures = _temperatures(known, data.labels[tune], data.target)
-    progress("pseudo-label", 1, 3)
-    unknown = infer(model, data.arrays, data.present, pool)
-    progress("pseudo-label", 2, 3)
-    decided: PseudoLabels = decide(
-        _evidence(unknown, temperatures, data.present[pool], data.target),
-        _evidence(known, temperatures, data.present[tune], data.target),
-        data.labels[tune],
-        data.target.shares(data.labels[data.rows("train", labelled=True)]),
-    )
-    _write(out, data, pool, decided, {"labeller": labeller.name, **temperatures})
-    progress("pseudo-label", 3, 3)
-
-
-def _temperatures(known: Inference, labels: NDArray[Any], target: Target) -> dict[str, float]:
-    """Temperature of the fused answer (``""``) and of each modality alone."""
-    answers = {"": known.logits, **known.modality_logits}
-    has = {name: ~np.isnan(logits[:, 0]) for name, logits in answers.items()}
-    return {
-        name: target.calibrate(logits[has[name]], labels[has[name]])
-        for name, logits in answers.items()
-    }
-
-
-def _evidence(
-    answers: Inference,
-    temperatures: dict[str, float],
-    present: NDArray[np.bool_],
-    target: Target,
-) -> Evidence:
-    def calibrated(name: str, logits: NDArray[np.float32]) -> NDArray[np.float64]:
-        return target.probabilities(np.nan_to_num(logits), temperatures[name])
-
-    return Evidence(
-        fused=calibrated("", answers.logits),
-        by_modality={
-            name: calibrated(name, logits) for name, logits in answers.modality_logits.items()
-        },
-        present=present,
-    )
-
-
-def _write(
-    out: Path,
-    data: Features,
-    pool: NDArray[np.int64],
-    decided: PseudoLabels,
-    about: dict[str, str | float],
-) -> None:
-    columns = {
-        "id": [data.ids[row] for row in pool],
-        "confidence": decided.confidence.astype(np.float32),
-        "accepted": decided.accepted,
-        "sources": decided.sources,
-        "reason": decided.reasons,
-    }
-    table = pa.table(columns, schema=pa.schema(_COLUMNS))
-    table = table.append_column(
-        "label", pa.array(decided.labels.tolist(), _code_type(decided.labels))
-    )
-    pq.write_table(table, out / "pseudo.parquet")
-    accepted = int(decided.accepted.sum())
+    done = rounds(model, data, found, progress)
+    write(model, done.taught, committee)
+    pool = _Pool(data, done)
+    rows, labels = decided = pool.decided(decide, fit=-1)
+    _write(out / f"{PSEUDO}.parquet", data, *decided)
+    _write(out / f"{REHEARSAL}.parquet", data, *pool.decided(decide, fit=0))
     summary = {
-        "labeller": about.pop("labeller"),
-        "temperature": about.pop(""),
-        "modality_temperatures": about,
-        "accepted": accepted,
-        "refused": len(pool) - accepted,
-        "by_class": _counts(data, decided.labels[decided.accepted]),
+        "labeller": labeller.name,
+        "accepted": int(labels.accepted.sum()),
+        "refused": int((~labels.accepted).sum()),
+        "by_class": _counts(data, labels.labels[labels.accepted]),
         "thresholds": {
             c: float(t)
-            for c, t in zip(data.classes, decided.thresholds, strict=True)
+            for c, t in zip(data.classes, labels.thresholds, strict=True)
             if not np.isnan(t)
         },
+        "rounds": [vars(each) for each in done.found.rounds],
+        "audit": audit(
+            data=data,
+            rows=rows,
+            decided=labels,
+            known=pool.judged(decide),
+            known_rows=found.labelled.rows,
+        ),
     }
     write_json(out / "summary.json", summary)
 
 
-def _code_type(labels: NDArray[Any]) -> pa.DataType:
-    """How coded labels are stored: a number for each record, or a list of them."""
-    return pa.int64() if labels.ndim == 1 else pa.list_(pa.int64())
+@dataclass(frozen=True, kw_only=True)
+class Rounds:
+    """A committee before and after it learned from the pool.
+
+    Attributes:
+        taught: after the rounds.
+        found: what the rounds found.
+        views: of the training records.
+        pool: ``(k,)`` rows of the training records that have a view.
+    """
+
+    taught: Taught
+    found: SelfTraining
+    views: Views
+    pool: NDArray[np.int64]
+
+
+def rounds(model: Model, data: Features, found: Taught, progress: Progress = silent) -> Rounds:
+    """Let a committee learn from the neighbour graph of the training records."""
+    train = data.rows("train")
+    views = light_views(model, data, found.made, train)
+    pool = train[views.anything[train]]
+    done = self_train(views, found.labelled, found.committee, pool, progress=progress)
+    after = replace(found, committee=done.committee)
+    return Rounds(taught=after, found=done, views=views, pool=pool)
+
+
+class _Pool:
+    """What is known of the records in the graph."""
+
+    def __init__(self, data: Features, done: Rounds) -> None:
+        self._data, self._views, self._rows = data, done.views, done.pool
+        self._labelled, self._committee = done.taught.labelled, done.taught.committee
+        self._distributions = done.found.distributions
+        self._at = np.searchsorted(done.pool, self._labelled.rows)
+
+    def decided(self, decide: Labeller, fit: int) -> tuple[NDArray[np.int64], PseudoLabels]:
+        """Rows without a label that the fit may see, and what the labeller says of them.
+
+        The labeller tunes itself on labelled records that were held out; not on those of the fold
+        that the fit leaves out, which will judge.
+        """
+        labelled = self._labelled
+        hidden = labelled.folds == fit
+        unlabelled = ~self._data.target.labelled(self._data.labels[self._rows])
+        unlabelled[self._at[hidden]] = True
+        rows = self._rows[unlabelled]
+        pool = self._evidence(rows, self._distributions[fit][unlabelled], fit)
+        known = self._data.labels[labelled.rows[~hidden]]
+        return rows, decide(pool, self._held_out(~hidden), known, self._data.target.shares(known))
+
+    def judged(self, decide: Labeller) -> PseudoLabels:
+        """What the labeller would say of the labelled records if it did not know their labels."""
+        everything = np.ones(len(self._labelled.rows), np.bool_)
+        known = self._held_out(everything)
+        labels = self._data.labels[self._labelled.rows]
+        return decide(known, known, labels, self._data.target.shares(labels))
+
+    def _held_out(self, which: NDArray[np.bool_]) -> Evidence:
+        """Evidence of labelled records, each by the fit without its fold."""
+        labelled = self._labelled
+        fused = labelled.held_out(self._distributions[:, self._at])[which]
+        rows = labelled.rows[which]
+        return Evidence(
+            fused=fused,
+            by_modality={
+                name: _probabilities(
+                    labelled.held_out(self._committee.every(views, labelled.rows))[which],
+                    labelled.activation,
+                )
+                for name, views in self._singles()
+            },
+            present=self._data.present[rows],
+        )
+
+    def _evidence(self, rows: NDArray[np.int64], fused: NDArray[np.float32], fit: int) -> Evidence:
+        return Evidence(
+            fused=fused.astype(np.float64),
+            by_modality={
+                name: _probabilities(
+                    self._committee.logits(views, fit, rows), self._labelled.activation
+                )
+                for name, views in self._singles()
+            },
+            present=self._data.present[rows],
+        )
+
+    def _singles(self) -> list[tuple[str, Views]]:
+        return [(name, of_subset(self._views, [name])) for name in self._data.names]
+
+
+def _probabilities(
+    logits: NDArray[np.floating[Any]], activation: Activation
+) -> NDArray[np.float64]:
+    known = np.zeros(logits.shape)
+    return activated(logits.astype(np.float64), known, activation)[0].astype(np.float64)
+
+
+def read_pseudo(folder: Path, name: str = PSEUDO) -> Pseudo | None:
+    """Accepted pseudo-labels of a table; None without a labeller."""
+    if read_json(folder / "summary.json")["labeller"] is None:
+        return None
+    table = pq.read_table(folder / f"{name}.parquet")
+    table = table.filter(table["accepted"])
+    classes, shares = table["classes"].to_pylist(), table["shares"].to_pylist()
+    labels = np.array(table["label"].to_pylist(), dtype=np.int64)
+    likeliest = None
+    if len(table) and classes[0]:
+        likeliest = (np.array(classes, np.int64), np.array(shares, np.float32))
+    return Pseudo(
+        ids=table["id"].to_pylist(),
+        labels=labels,
+        weights=table["confidence"].to_numpy().astype(np.float32),
+        likeliest=likeliest,
+    )
+
+
+def _nothing(out: Path, reason: str) -> None:
+    """Write empty tables, and why they are."""
+    empty = _SCHEMA.append(pa.field("label", pa.int64())).empty_table()
+    for name in (PSEUDO, REHEARSAL):
+        pq.write_table(empty, out / f"{name}.parquet")
+    write_json(
+        out / "summary.json",
+        {
+            "labeller": None,
+            "reason": reason,
+            "accepted": 0,
+            "refused": 0,
+            "by_class": {},
+            "thresholds": {},
+            "rounds": [],
+        },
+    )
+
+
+def _write(place: Path, data: Features, rows: NDArray[np.int64], decided: PseudoLabels) -> None:
+    classes, shares = _likeliest(decided, len(rows))
+    columns = {
+        "id": [data.ids[row] for row in rows],
+        "confidence": decided.confidence.astype(np.float32),
+        "accepted": decided.accepted,
+        "sources": decided.sources,
+        "reason": decided.reasons,
+        "classes": classes,
+        "shares": shares,
+    }
+    table = pa.table(columns, schema=_SCHEMA)
+    kind = pa.int64() if decided.labels.ndim == 1 else pa.list_(pa.int64())
+    table = table.append_column("label", pa.array(decided.labels.tolist(), kind))
+    pq.write_table(table, place)
+
+
+def _likeliest(decided: PseudoLabels, count: int) -> tuple[Sequence[Any], Sequence[Any]]:
+    """The likeliest classes of each record and their shares, which add up to 1."""
+    if decided.soft is None:
+        return [[]] * count, [[]] * count
+    order = np.argsort(-decided.soft, axis=1, kind="stable")[:, :_LIKELIEST]
+    shares = np.take_along_axis(decided.soft, order, axis=1)
+    shares = shares / np.maximum(shares.sum(axis=1, keepdims=True), 1e-12)
+    return order.tolist(), shares.astype(np.float32).tolist()
 
 
 def _counts(data: Features, labels: NDArray[Any]) -> dict[str, int]:

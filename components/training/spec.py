@@ -9,15 +9,14 @@ from components.core.errors import UsageError
 from components.core.refs import Ref, digest_json
 from components.core.strict import Strict
 
-Task = Literal["teach", "train", "baselines"]
+Task = Literal["train", "baselines"]
 
 
 class TrainSpec(Strict):
     """One training task.
 
-    ``teach`` fits on visible labels alone. ``train`` fits the student, also on pseudo-labels, and
-    keeps the better of student and teacher. ``baselines`` fits the models that the kept one is
-    compared with, on the same targets.
+    ``train`` fits the student and decides what answers. ``baselines`` fits the models that the kept
+    one is compared with.
     """
 
     task: Task
@@ -26,11 +25,7 @@ class TrainSpec(Strict):
     features: Ref
     """Output of encode."""
     pseudo: Ref | None = None
-    """Output of pseudo-label; ``train`` and ``baselines``."""
-    teacher: Ref | None = None
-    """Output of teach; ``train``."""
-    student: Ref | None = None
-    """Output of train; ``baselines``."""
+    """Output of pseudo-label; without it there are visible labels alone, and no committee."""
     model: ModelConfig = ModelConfig()
     losses: dict[str, dict[str, Any]] = Field(min_length=1)
     training: TrainingConfig = TrainingConfig()

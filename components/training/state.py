@@ -62,7 +62,7 @@ class TrainState:
         # Sums stay on the device, so that a step never waits for the one before.
         self.sums = torch.zeros(1 + len(losses), device=self.device)
         self.steps = epochs * len(self.batches)
-        _fit_encoders(model, data, config.seed)
+        fit_encoders(model, data, config.seed)
         self.whole = Objective(model, losses, config, precision, world).to(self.device).train()
         self.forward = world.wrapped(self.whole)
         self.optimiser = adamw(
@@ -149,9 +149,13 @@ class TrainState:
         )
 
 
-def _fit_encoders(model: Model, data: TrainingData, seed: int) -> None:
-    """Set means and scales from the training records that have each modality."""
-    rows = np.sort(np.concatenate([data.supervised, data.unlabelled]))
+def fit_encoders(model: Model, data: TrainingData, seed: int) -> None:
+    """Set means and scales from the training records that have each modality, labelled or not.
+
+    They depend on nothing else, so that a committee that was fitted to one model's fixed views is
+    right in another model of the same data.
+    """
+    rows = data.train
     if len(rows) > _FIT_ROWS:
         rows = np.sort(np.random.default_rng(seed).choice(rows, _FIT_ROWS, replace=False))
     for column, name in enumerate(data.names):

@@ -1,33 +1,47 @@
-"""The three training tasks: the teacher, the student that must beat it, and their baselines."""
+"""The training tasks: the student, and the models that the kept one is compared with."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
-import pyarrow.parquet as pq
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from components.config.run import ModelConfig, Part
 from components.core.errors import UserError
-from components.core.files import read_json, write_json
+from components.core.files import write_json
 from components.core.progress import Log, Progress, silent, unlogged
 from components.core.refs import digest_json
-from components.features.halves import halves
 from components.features.store import Features
 from components.model import network as models
-from components.model.inference import infer
-from components.model.network import Model
+from components.model.network import Mix, Model
 from components.parts import loading as parts
 from components.parts.own import OWN
-from components.training.answering import choose_mix, fit_committee
+from components.training import taught
 from components.training.checkpoint import Store
-from components.training.data import TrainingData, training_data
+from components.training.committee import Views
+from components.training.data import Pseudo, training_data
+from components.training.light import light_views, put_into
 from components.training.loop import UNDISTURBED, Control, fit
 from components.training.objective import built
+from components.training.pseudo_label import COMMITTEE, REHEARSAL, read_pseudo, rounds
+from components.training.remember import remember, remember_mix
+from components.training.selection import (
+    Trial,
+    calibrated,
+    calibration,
+    choose,
+    held_out_by_folds,
+    of_model,
+    thresholds,
+)
 from components.training.spec import TrainSpec
+from components.training.taught import Taught
+from components.training.teaching import in_folds, teach_committee, untrained, write
 
-Pseudo = Mapping[str, tuple[Any, float]]
+_LEAST = 50
+"""Held-out records below which nobody rehearses: so few would not speak for the network."""
 
 
 @dataclass(kw_only=True)
@@ -61,37 +75,37 @@ class Trainer:
         name: str,
         *,
         pseudo: Pseudo | None,
+        out: Path | None = None,
+        features: Features | None = None,
         alone: str | None = None,
         fusion: Part | None = None,
-        out: Path,
+        weights: bool = True,
     ) -> Model:
         """Fit one model and write its folder.
 
         Args:
             name: of the model in progress, log and checkpoints.
-            pseudo: pseudo-labels; None fits on visible labels only, for ``teacher_epochs``.
+            pseudo: pseudo-labels; None fits on visible labels only.
+            out: folder for the model and ``history.json``, if they are kept.
+            features: in place of the spec's features.
             alone: the only modality it may use.
             fusion: in place of the spec's fusion.
-            out: folder for the model and ``history.json``.
+            weights: whether the folder holds the model too, or ``history.json`` alone.
         """
         config, training = self.spec.model, self.spec.training
         config = config if fusion is None else config.model_copy(update={"fusion": fusion})
-        names = (alone,) if alone else tuple(self.features.names)
-        losses, reads_all = built(self.spec.losses, len(names), self._base)
+        features = features or self.features
+        names = (alone,) if alone else tuple(features.names)
+        losses, reads_all = built(self.spec.losses, len(names), self.base)
         reads_all &= len(names) > 1
-        unpredicting = not self.features.target.width
+        unpredicting = not features.target.width
         if unpredicting and not reads_all:
             raise UserError(
                 f"{name}: without labels a model learns by aligning modalities alone; got "
                 f"{', '.join(names)} and the losses {', '.join(sorted(losses))}, wanted two "
                 "modalities and a loss that reads no labels, such as `losses: {info_nce: {}}`"
             )
-        data = training_data(
-            self.features,
-            names=names,
-            pseudo=pseudo,
-            unlabelled=reads_all and (unpredicting or pseudo is not None),
-        )
+        data = training_data(features, names=names, pseudo=pseudo, unlabelled=reads_all)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(training.seed)
             model = self._fresh(config, names)
@@ -100,7 +114,7 @@ class Trainer:
                 losses,
                 data,
                 training,
-                epochs=training.teacher_epochs if pseudo is None else training.epochs,
+                epochs=training.epochs,
                 checkpoints=self.checkpoints,
                 key=self._key(name, config),
                 name=name,
@@ -111,43 +125,22 @@ class Trainer:
         self.history[name] = fitted.history
         self.steps += fitted.steps
         self.resumed += fitted.resumed_from
-        models.save(model, out)
+        if out is None:
+            return model
+        out.mkdir(parents=True, exist_ok=True)
+        if weights:
+            models.save(model, out)
         summary = {
             "steps": fitted.steps,
             "records": len(data.supervised) + len(data.unlabelled),
-            **self.judged(model),
             "epochs": fitted.history,
         }
         write_json(out / "history.json", summary)
         return model
 
-    def judged(self, model: Model) -> dict[str, float | None]:
-        """The figure that decides, by its name, such as ``val_accuracy``; nothing without one."""
-        primary = self.features.target.primary
-        return {} if primary is None else {f"val_{primary}": self.figure(model)}
-
-    def figure(self, model: Model) -> float | None:
-        """The target's primary figure on the validation records that choose, or None.
-
-        Only records that the model can answer count.
-        """
-        target = model.target
-        if target.primary is None:
-            return None
-        data = self._view(model)
-        rows = halves(self.features).choose
-        rows = rows[data.present[rows].any(axis=1)]
-        if not len(rows):
-            return None
-        found = target.probabilities(infer(model, data.arrays, data.present, rows).logits)
-        return target.metrics(self.features.labels[rows], target.answers(found))[target.primary]
-
     def trainable(self, name: str, pseudo: Pseudo | None) -> bool:
         """Whether any training record has a target and this modality."""
         return len(training_data(self.features, names=(name,), pseudo=pseudo).supervised) > 0
-
-    def _view(self, model: Model) -> TrainingData:
-        return training_data(self.features, names=tuple(model.names))
 
     def _fresh(self, config: ModelConfig, names: tuple[str, ...]) -> Model:
         specs = {name: self.features.specs[name] for name in names}
@@ -157,7 +150,7 @@ class Trainer:
             specs=specs,
             target=self.features.target_kind,
             target_base=self.features.path / OWN,
-            base=self._base,
+            base=self.base,
         )
 
     def _key(self, name: str, config: ModelConfig) -> str:
@@ -167,19 +160,20 @@ class Trainer:
         one it does not cover the source of parts.
         """
         sources = [
-            parts.source_digest("losses", loss, self._base) for loss in sorted(self.spec.losses)
+            parts.source_digest("losses", loss, self.base) for loss in sorted(self.spec.losses)
         ]
         return digest_json(
             [
                 self.spec.digest(),
                 name,
-                parts.source_digest("fusion", config.fusion.name, self._base),
+                parts.source_digest("fusion", config.fusion.name, self.base),
                 *sources,
             ]
         )
 
     @property
-    def _base(self) -> Path | None:
+    def base(self) -> Path | None:
+        """Folder that a user's own parts are relative to."""
         return Path(self.spec.base) if self.spec.base else None
 
 
@@ -191,85 +185,151 @@ def perform(trainer: Trainer, place: Callable[[str], Path], out: Path) -> None:
         place: maps the name of an input to its local folder.
         out: an empty folder.
     """
-    if trainer.spec.task == "teach":
-        teach(trainer, out)
-    elif trainer.spec.task == "train":
-        train(trainer, teacher=place("teacher"), pseudo=place("pseudo"), out=out)
+    pseudo = place("pseudo") if trainer.spec.pseudo else None
+    (train if trainer.spec.task == "train" else baselines)(trainer, pseudo=pseudo, out=out)
+
+
+def train(trainer: Trainer, *, pseudo: Path | None, out: Path) -> None:
+    """Fit the student, and decide whether the committee, the student or both answer.
+
+    Writes ``model/`` (what answers), ``student/`` (the network alone), ``rehearsal/history.json``
+    (where one is fitted), ``selection.json``, ``calibration.json`` and, where the target decides by
+    them, ``thresholds.json``. Nothing here reads validation labels unless ``training.selection``
+    says so.
+
+    Args:
+        trainer: fits the student.
+        pseudo: output of pseudo-label; without it there is no committee, and the student learns
+            from visible labels alone.
+        out: an empty folder.
+    """
+    features, by = trainer.features, trainer.spec.training.selection
+    labels = read_pseudo(pseudo) if pseudo else None
+    found = taught.load(pseudo / COMMITTEE) if pseudo else None
+    model = trainer.model("student", pseudo=labels, out=out / "student")
+    if found is not None:
+        put_into(model, found.made, found.committee)
+        everything = held_out_by_folds(found, _views(trainer, found))(features.names)
+        remember(model, features, found.labelled, everything)
+    if by == "validation":
+        trial = _by_validation(trainer, model, found)
     else:
-        baselines(trainer, student=place("student"), pseudo=place("pseudo"), out=out)
-
-
-def teach(trainer: Trainer, out: Path) -> None:
-    """Fit the teacher on visible labels; ``out`` is its model folder."""
-    trainer.model("teacher", pseudo=None, out=out)
-
-
-def train(trainer: Trainer, *, teacher: Path, pseudo: Path, out: Path) -> None:
-    """Fit the student, and keep it only if it beats the teacher on validation records.
-
-    These are the half of the validation split to which nothing was fitted.
-    Writes ``model/`` (the kept one), ``student/`` and ``selection.json``. Without a labeller there
-    is no student, and the teacher is kept. The kept one also gets a committee, and answers with it
-    unless evidence speaks for the network.
-    """
-    old = models.load(teacher)
-    before = trainer.figure(old)
-    labels = read_pseudo(pseudo)
-    selection: dict[str, object] = {
-        "kept": "teacher",
-        "student": None,
-        "teacher": trainer.judged(old),
-        "records": len(halves(trainer.features).choose),
-    }
-    if labels is not None:
-        student = trainer.model("student", pseudo=labels, out=out / "student")
-        after = trainer.figure(student)
-        selection["student"] = trainer.judged(student)
-        if after is not None and before is not None and after > before:
-            selection["kept"] = "student"
-    kept = out / "student" if selection["kept"] == "student" else teacher
-    model = models.load(kept)
-    committee = fit_committee(model, trainer.features, trainer.spec.training.seed, trainer.progress)
-    if committee is not None:
-        selection["committee"] = committee
-        selection["answers"] = choose_mix(model, trainer.features)
+        trial = _by_fold(trainer, found, pseudo, out)
+    model.mix, selection = choose(trial, features)
+    remember_mix(model, features)
+    if by == "folds" and found is not None and not model.mix.network:
+        trial = _by_all_folds(trainer, found)  # more records than the fold that chose
+    temperatures = calibration(trial, model.mix, features)
+    write_json(out / "calibration.json", temperatures)
+    if trial.answers(model.mix) and features.target.width:
+        held_out = calibrated(trial, model.mix, features, temperatures)
+        known = thresholds(features.target, held_out, features.labels[trial.rows])
+        if known is not None:
+            write_json(out / "thresholds.json", known)
     models.save(model, out / "model")
-    write_json(out / "selection.json", selection)
+    write_json(out / "selection.json", {**selection, "by": by})
 
 
-def baselines(trainer: Trainer, *, student: Path, pseudo: Path, out: Path) -> None:
-    """Fit one model for each modality alone, and one with plain concatenation.
+def _by_validation(trainer: Trainer, model: Model, found: Taught | None) -> Trial:
+    """The validation records, which neither committee nor student has seen."""
+    features = trainer.features
+    rows = features.rows("val", labelled=True)
+    rows = rows[features.present[rows].any(axis=1)]
+    network = of_model(model, Mix(), features, rows)
+    if found is None:
+        return Trial(rows=rows, network=network)
+    committee = of_model(model, Mix(network=0.0, committee=1.0), features, rows)
+    return Trial(rows=rows, network=network, committee=committee)
 
-    The latter is left out where concatenation is the chosen fusion. Targets and epochs are those of
-    the model that ``train`` kept. Writes a model folder for each and ``baselines.json``.
+
+def _by_fold(trainer: Trainer, found: Taught | None, pseudo: Path | None, out: Path) -> Trial:
+    """The first fold of the labelled records, and a student that rehearses without it."""
+    features = trainer.features
+    hidden = _hidden(trainer, found)
+    committee = None
+    if found is not None:
+        at = np.flatnonzero(found.labelled.folds == 0)
+        committee = held_out_by_folds(found, _views(trainer, found), at)
+    if len(hidden) < _LEAST:
+        return Trial(rows=hidden, committee=committee)
+    labels = features.labels.copy()
+    labels[hidden] = features.target.unlabelled(len(hidden))
+    rehearsal = trainer.model(
+        "rehearsal",
+        pseudo=read_pseudo(pseudo, REHEARSAL) if pseudo else None,
+        out=out / "rehearsal",
+        features=replace(features, labels=labels),
+        weights=False,
+    )
+    network = of_model(rehearsal, Mix(), features, hidden)
+    return Trial(rows=hidden, committee=committee, network=network)
+
+
+def _hidden(trainer: Trainer, found: Taught | None) -> NDArray[np.int64]:
+    """The labelled records of the first fold."""
+    if found is not None:
+        judging: NDArray[np.int64] = found.labelled.rows[found.labelled.folds == 0]
+        return judging
+    features = trainer.features
+    rows = features.rows("train", labelled=True)
+    rows = rows[features.present[rows].any(axis=1)]
+    if not features.target.width or not len(rows):
+        return rows[:0]
+    folds = in_folds(features, rows, trainer.spec.training.seed)
+    return rows[folds == 0] if folds.max() else rows[:0]
+
+
+def _by_all_folds(trainer: Trainer, found: Taught) -> Trial:
+    """All labelled records, each answered by the committee that was fitted without its fold."""
+    answers = held_out_by_folds(found, _views(trainer, found))
+    return Trial(rows=found.labelled.rows, committee=answers)
+
+
+def _views(trainer: Trainer, found: Taught) -> Views:
+    spec = trainer.spec
+    model = untrained(trainer.features, spec.model, spec.training, trainer.base)
+    return light_views(model, trainer.features, found.made, found.labelled.rows)
+
+
+def baselines(trainer: Trainer, *, pseudo: Path | None, out: Path) -> None:
+    """Fit what the kept model is compared with.
+
+    They are one model for each modality alone (a committee, with rounds where the run has them; a
+    network where no view of the modality is fixed), the student without pseudo-labels, and one with
+    plain concatenation where another fusion is chosen. Writes a model folder for each and
+    ``baselines.json``, with the primary figure on records that were held out.
     """
-    kept = read_json(student / "selection.json")["kept"]
-    labels = read_pseudo(pseudo) if kept == "student" else None
-    found: dict[str, Mapping[str, object]] = {}
-    for name in trainer.features.names if len(trainer.features.names) > 1 else []:
-        if not trainer.trainable(name, labels):
-            found[f"only-{name}"] = {"skipped": f"no training record has both a target and {name}"}
-            continue
-        model = trainer.model(f"only-{name}", pseudo=labels, alone=name, out=out / f"only-{name}")
-        found[f"only-{name}"] = trainer.judged(model)
+    features = trainer.features
+    labels = read_pseudo(pseudo) if pseudo else None
+    found: dict[str, dict[str, object]] = {}
+    for name in features.names if len(features.names) > 1 and features.target.width else []:
+        found[f"only-{name}"] = _alone(trainer, name, labels, out / f"only-{name}")
+    if labels is not None:
+        trainer.model("supervised", pseudo=None, out=out / "supervised")
+        found["supervised"] = {}
     # Without classes the fusion is a mean, whatever it is called.
-    several = len(trainer.features.names) > 1 and trainer.features.target.width > 0
+    several = len(features.names) > 1 and features.target.width > 0
     if trainer.spec.model.fusion.name != "concat" and several:
-        model = trainer.model(
-            "concat", pseudo=labels, fusion=Part(name="concat"), out=out / "concat"
-        )
-        found["concat"] = trainer.judged(model)
-    write_json(out / "baselines.json", {"targets": kept, "models": found})
+        fusion = Part(name="concat")
+        trainer.model("concat", pseudo=labels, fusion=fusion, out=out / "concat")
+        found["concat"] = {}
+    write_json(out / "baselines.json", {"models": found})
 
 
-def read_pseudo(folder: Path) -> Pseudo | None:
-    """Accepted pseudo-labels and their weights by record id; None without a labeller."""
-    if read_json(folder / "summary.json")["labeller"] is None:
-        return None
-    table = pq.read_table(
-        folder / "pseudo.parquet", columns=["id", "label", "confidence", "accepted"]
-    )
-    rows = zip(
-        *(table[c].to_pylist() for c in ("id", "label", "confidence", "accepted")), strict=True
-    )
-    return {i: (label, confidence) for i, label, confidence, accepted in rows if accepted}
+def _alone(trainer: Trainer, name: str, labels: Pseudo | None, out: Path) -> dict[str, object]:
+    """The model of one modality, and its figure on held-out records."""
+    features, spec, target = trainer.features, trainer.spec, trainer.features.target
+    model = untrained(features, spec.model, spec.training, trainer.base, [name])
+    found = teach_committee(model, features, spec.training.seed)
+    if isinstance(found, str):
+        if not trainer.trainable(name, labels):
+            return {"skipped": f"no training record has both a target and {name}"}
+        trainer.model(f"only-{name}", pseudo=labels, alone=name, out=out)
+        return {}
+    if labels is not None:
+        found = rounds(model, features, found).taught
+    write(model, found, out)
+    rows = found.labelled.rows
+    views = light_views(model, features, found.made, rows)
+    answers = target.answers(target.probabilities(held_out_by_folds(found, views)([name])))
+    return {"held_out": target.metrics(features.labels[rows], answers)[str(target.primary)]}

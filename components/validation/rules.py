@@ -415,7 +415,8 @@ def _measured(classes: Sequence[str]) -> str:
 
 _WITHOUT_LABELS = (
     "or learn without labels, for search alone, by `target: {kind: none}` in the manifest"
-    "; a model that knows some classes learns others from a few examples (`concord classes add`)"
+    "; a model that knows some classes learns others from a few examples"
+    " (`concord classes add NAME --from DATA`)"
 )
 
 

@@ -30,7 +30,7 @@ def list_(model: str | None, version: str) -> Answer:
     return Answer(
         value={"model": name, "version": chosen.version, "classes": classes},
         text="\n".join(classes) if classes else f"{name} version {chosen.version} has no classes",
-        then=concord("classes", "add", "NAME", model=name) + " --from DATA",
+        then=concord("classes", "add", "NAME", "--from", "DATA", model=name),
     )
 
 

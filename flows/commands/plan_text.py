@@ -18,7 +18,7 @@ LAWS = (
     "training: epochs x steps x (fixed part + slope x rows of a batch), "
     "measured at two batch sizes",
     "shares of labels and splits, bytes of a record, epochs, the share of records that each model "
-    "learns from and the choice between teacher and student are those of the larger sample",
+    "learns from and whether the student rehearses are those of the larger sample",
 )
 _HEADER = (
     "stage",

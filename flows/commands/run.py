@@ -60,7 +60,9 @@ def _figures(m: Metrics) -> list[str]:
     ]
     rows = [
         ("fused", m, "   ".join([*others, f"ECE {_number(m.ece)}", f"({m.answering})"])),
-        ("teacher", m.supervised_only, "(labels alone)"),
+        *([("committee", m.committee, "(labels alone)")] if m.committee else []),
+        ("student", m.student, "(network with pseudo-labels)"),
+        ("student", m.supervised_only, "(without pseudo-labels)"),
         *((f"{name} alone", one, "") for name, one in sorted(m.singles.items())),
     ]
     return [

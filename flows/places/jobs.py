@@ -33,7 +33,7 @@ class Assignment(Protocol[T_co]):
 
     @property
     def task(self) -> str:
-        """Part of the Job's name: ``teach``, ``encode`` and so on."""
+        """Part of the Job's name: ``train``, ``encode`` and so on."""
         ...
 
     @property
@@ -140,7 +140,7 @@ def run(
 def figures(line: str) -> dict[str, Any]:
     """The JSON object in a pod's line, which an Indexed Job's pod prefixes; else an empty one.
 
-    >>> figures('[1] {"what": "teacher", "step": 3, "total": 60}')["step"]
+    >>> figures('[1] {"what": "student", "step": 3, "total": 60}')["step"]
     3
     >>> figures("a message of the user's own code")
     {}

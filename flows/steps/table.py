@@ -34,6 +34,7 @@ def steps_for(config: RunConfig, manifest: Manifest, base: Path | None = None) -
     views = _unique(*kinds, *encoders, target)
     # Fitting reads features and networks; a kind's own code shapes it through the features alone.
     network = _unique(*encoders, *model, target)
+    light = tuple(("heads", name) for name in HEADS)
     return (
         Step(
             name="validate",
@@ -62,47 +63,48 @@ def steps_for(config: RunConfig, manifest: Manifest, base: Path | None = None) -
         ),
         Step(
             name="teach",
-            version=7,  # 6: quantiles of fields; 7: a model's folder has room for a committee
+            version=8,  # 7: a model's folder has room for a committee; 8: it is the committee
             inputs={"features": "encode"},
-            config=_training(config, without="epochs"),
-            chosen=(*network, *losses),
-            libraries=_TORCH,
-            work=work.train,
-            task="teach",
+            config={
+                "model": config.model.model_dump(mode="json"),
+                "seed": config.training.seed,
+            },
+            chosen=(*network, *light),
+            libraries=(*_TORCH, "scipy"),
+            work=work.teach,
         ),
         Step(
             name="pseudo_label",
-            version=3,  # 2: labels are coded; 3: one half of the validation records tunes
+            version=4,  # 3: one half of the validation records tunes; 4: rounds of the committee
             inputs={"features": "encode", "teacher": "teach"},
             config={"labeller": _labeller(config)},
-            chosen=(*network, *_labellers(config)),
-            libraries=_TORCH,
+            chosen=(*network, *light, *_labellers(config)),
+            libraries=(*_TORCH, "scipy", "faiss-cpu"),
             work=work.pseudo_label,
         ),
         Step(
             name="train",
-            version=9,  # 8: it keeps records to compare with; 9: it expects classes as records come
-            inputs={"features": "encode", "teacher": "teach", "pseudo": "pseudo_label"},
-            config=_training(config, without="teacher_epochs"),
-            chosen=(*network, *losses, *(("heads", name) for name in HEADS)),
-            libraries=(*_TORCH, "scipy", "faiss-cpu"),
+            version=10,  # 9: it expects classes as records come; 10: folds choose and calibrate
+            inputs={"features": "encode", "pseudo": "pseudo_label"},
+            config=_training(config),
+            chosen=(*network, *losses, *light),
+            libraries=(*_TORCH, "scipy"),
             work=work.train,
             task="train",
         ),
         Step(
             name="baselines",
-            version=7,  # 6: quantiles of fields; 7: a model's folder has room for a committee
-            inputs={"features": "encode", "pseudo": "pseudo_label", "student": "train"},
-            # Both numbers of epochs: baselines follow the teacher's where the teacher is kept.
+            version=8,  # 7: room for a committee; 8: committees of one modality
+            inputs={"features": "encode", "pseudo": "pseudo_label"},
             config=_training(config),
-            chosen=_unique(*network, ("fusion", "concat"), *losses),
-            libraries=_TORCH,
+            chosen=_unique(*network, ("fusion", "concat"), *losses, *light),
+            libraries=(*_TORCH, "scipy", "faiss-cpu"),
             work=work.train,
             task="baselines",
         ),
         Step(
             name="evaluate",
-            version=5,  # 4: the report says what answers; 5: of many modalities some subsets
+            version=6,  # 5: of many modalities some subsets; 6: held-out training records calibrate
             inputs={
                 "accepted": "validate",
                 "features": "encode",
@@ -118,7 +120,7 @@ def steps_for(config: RunConfig, manifest: Manifest, base: Path | None = None) -
         ),
         Step(
             name="package",
-            version=7,  # 6: the card names the committee; 7: records to compare with
+            version=8,  # 7: records to compare with; 8: folds calibrate
             inputs={"features": "encode", "train": "train", "evaluation": "evaluate"},
             config=_kept(config),
             chosen=(*views, *model),
@@ -174,10 +176,10 @@ def _labeller(config: RunConfig) -> dict[str, Any] | None:
     return config.labeller.model_dump(mode="json") if config.labeller else None
 
 
-def _training(config: RunConfig, without: str | None = None) -> dict[str, Any]:
+def _training(config: RunConfig) -> dict[str, Any]:
     """Model, losses and training, without what changes no result of the step."""
     tree = config.model_dump(mode="json", include={"model", "losses", "training"})
-    for name in (*_LOCAL_TRAINING, *([without] if without else [])):
+    for name in _LOCAL_TRAINING:
         del tree["training"][name]
     return tree
 

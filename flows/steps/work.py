@@ -92,6 +92,20 @@ def train(call: Call) -> Cleanup | None:
     )
 
 
+def teach(call: Call) -> None:
+    """Fit the committee; it is so light that it runs with the flow."""
+    from components.training import teaching
+
+    config = call.job.config
+    teaching.teach(
+        features=call.inputs["features"].path,
+        model=config.model,
+        training=config.training,
+        base=call.job.base,
+        out=call.out,
+    )
+
+
 def pseudo_label(call: Call) -> None:
     """Label the unlabelled records."""
     from components.training import pseudo_label as labelling

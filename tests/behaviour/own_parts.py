@@ -222,7 +222,7 @@ PARTS = {
     "losses": Own(
         text=LOSS,
         edit=("return 1.0 *", "return 2.0 *"),
-        first="teach",
+        first="train",
         config={"labeller:": "losses: {./mine/losses.py: {weight: 2.0}}\nlabeller:"},
         packaged=False,
     ),
@@ -252,7 +252,7 @@ PARTS = {
         config={"OPTIONS": "{text: {encoders: [./mine/encoders.py, hashing]}}"},
     ),
 }
-_SHORT = {"epochs: 8, teacher_epochs: 15": "epochs: 2, teacher_epochs: 3"}
+_SHORT = {"epochs: 8": "epochs: 2"}
 
 
 def replaced(text: str, pieces: Mapping[str, str]) -> str:

@@ -116,7 +116,7 @@ def inputs(tmp_path):
 
 def spec_of(inputs, tmp_path):
     return TrainSpec(
-        task="teach", step="5" * 64, features=inputs, losses={"./loss.py": {}}, base=str(tmp_path)
+        task="train", step="5" * 64, features=inputs, losses={"./loss.py": {}}, base=str(tmp_path)
     )
 
 

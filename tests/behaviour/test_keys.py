@@ -151,7 +151,7 @@ def run(tmp_path, monkeypatch) -> Run:
     return Run(config=config, manifest=manifest, base=tmp_path)
 
 
-TRAININGS = ("teach", "train", "baselines")
+TRAININGS = ("train", "baselines")
 ENCODERS = ("encode", "teach", "pseudo_label", "train", "baselines", "evaluate", "package")
 """Steps that run encoders: their frozen part, or the network behind it."""
 MODELS = ENCODERS[1:]
@@ -284,11 +284,12 @@ CHANGES = {
         options(modalities={**MODALITIES, "image": {"max_pixels": 1000}}),
         group("validate", "encode", "package"),
     ),
-    "shape of the model": (options(model={"dim": 32}), group(*TRAININGS, "package")),
+    "shape of the model": (options(model={"dim": 32}), group("teach", *TRAININGS, "package")),
     "epochs": (options(training={"epochs": 3}), group("train", "baselines", "package")),
-    "teacher's epochs": (
-        options(training={"teacher_epochs": 3}),
-        group("teach", "baselines", "package"),
+    "seed": (options(training={"seed": 3}), group("teach", *TRAININGS, "package")),
+    "what chooses": (
+        options(training={"selection": "validation"}),
+        group(*TRAININGS, "package"),
     ),
     "labeller": (options(labeller=None), group("pseudo_label", "package")),
     "resamples": (options(evaluation={"resamples": 100}), group("evaluate")),

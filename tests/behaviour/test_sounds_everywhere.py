@@ -46,9 +46,7 @@ def done(tmp_path_factory):
     (root / "files" / "low" / "broken.ogg").write_bytes(b"OggS and no more")
     import_dataset(root / "files", root / "set")
     path = root / "run.yaml"
-    path.write_text(
-        "{name: tones, data: {uri: set}, training: {epochs: 3, teacher_epochs: 3, batch_size: 16}}"
-    )
+    path.write_text("{name: tones, data: {uri: set}, training: {epochs: 3, batch_size: 16}}")
     job = Job.opened(configuration.load(path), base=root, home=Home(root=root / "home"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(bento, "build", lambda _, out: (out / "bento").mkdir())

@@ -27,7 +27,7 @@ from serving.app import build
 from serving.schemas import Limits
 from tests import tiny, tiny_multi
 
-SHORT = {"epochs: 8, teacher_epochs: 15": "epochs: 4, teacher_epochs: 12"}
+SHORT = {"epochs: 8": "epochs: 4"}
 NO_LABELS = {"  labels: {file: labelled.parquet, column: visible}\n": ""}
 
 
@@ -89,7 +89,7 @@ def test_the_figure_of_a_run_of_sets_is_scikit_learns(sets):
     assert "macro mAP" in (sets.package / "card.md").read_text().replace("Macro mAP", "macro mAP")
 
 
-def test_thresholds_come_from_the_half_that_tunes_and_serve_answers(sets):
+def test_thresholds_of_the_package_serve_answers(sets):
     kept = json.loads((sets.package / "thresholds.json").read_text())
     found = Predictor.load(sets.package)
     assert found.target.thresholds == [kept[c] for c in found.classes]

@@ -13,14 +13,11 @@ import pytest
 from components.config.run import Part
 from components.core.refs import digest_file, digest_folder
 from components.features.store import Features
-from components.training.pseudo_label import pseudo_label
-from components.training.run import run
-from components.training.tasks import read_pseudo
-from tests.components.pods.pods import ref, teach_spec
+from components.training.pseudo_label import read_pseudo
+from tests import learned
 from tests.synthetic import records, write_features
 
-SHORT = {"epochs": 2, "teacher_epochs": 2}
-LABELLER = Part.model_validate({"name": "fixed", "threshold": 0.6})
+WRITTEN = ("teacher", "pseudo", "train")
 
 
 @pytest.fixture(scope="module")
@@ -29,23 +26,13 @@ def features(tmp_path_factory) -> Features:
 
 
 @pytest.fixture(scope="module")
-def learned(features, tmp_path_factory) -> dict[str, str]:
-    return learn(features.path, tmp_path_factory.mktemp("learned"))
+def root(features, tmp_path_factory) -> Path:
+    return learned.learn(features.path, tmp_path_factory.mktemp("learned"))
 
 
-def learn(features: Path, root: Path) -> dict[str, str]:
-    """Digests of what teach, pseudo-label and train wrote, and of the teacher's weights."""
-    for name in ("teacher", "pseudo", "train"):
-        (root / name).mkdir()
-    run(teach_spec(features, training=SHORT), out=root / "teacher")
-    pseudo_label(
-        features=features, teacher=root / "teacher", labeller=LABELLER, base=None,
-        out=root / "pseudo",
-    )  # fmt: skip
-    given = {name: ref(root / name) for name in ("teacher", "pseudo")}
-    run(teach_spec(features, task="train", training=SHORT, **given), out=root / "train")
-    wrote = {name: digest_folder(root / name) for name in ("teacher", "pseudo", "train")}
-    return {**wrote, "weights": digest_file(root / "teacher" / "weights.safetensors")}
+def digests(root: Path) -> list[str]:
+    """Of what teach, pseudo-label and train wrote."""
+    return [digest_folder(root / name) for name in WRITTEN]
 
 
 def changed(features: Features, folder: Path, split: str, *, labels: bool) -> Path:
@@ -65,51 +52,45 @@ def changed(features: Features, folder: Path, split: str, *, labels: bool) -> Pa
 
 
 @pytest.mark.parametrize("labels", [True, False])
-def test_nothing_that_learns_or_chooses_sees_the_test_split(features, learned, tmp_path, labels):
-    other = changed(features, tmp_path / "features", "test", labels=labels)
-    assert learn(other, tmp_path) == learned
+@pytest.mark.parametrize("split", ["test", "val"])
+def test_nothing_that_learns_or_chooses_sees_what_is_held_out(
+    features, root, tmp_path, split, labels
+):
+    other = changed(features, tmp_path / "features", split, labels=labels)
+    assert digests(learned.learn(other, tmp_path)) == digests(root)
 
 
-def test_validation_labels_choose_and_do_not_teach(features, learned, tmp_path):
+def test_validation_labels_choose_where_the_run_says_so_and_do_not_teach(features, root, tmp_path):
     other = changed(features, tmp_path / "features", "val", labels=True)
-    again = learn(other, tmp_path)
-    assert again["weights"] == learned["weights"]
-    assert again["train"] != learned["train"], "else the test above would say nothing"
+    found = [
+        learned.train(place, root / "pseudo", tmp_path / name, selection="validation")
+        for name, place in (("one", features.path), ("two", other))
+    ]
+    students = [digest_file(out / "student" / "weights.safetensors") for out in found]
+    assert students[0] == students[1]
+    calibrations = [(out / "calibration.json").read_bytes() for out in found]
+    assert calibrations[0] != calibrations[1], "else the test above would say nothing"
 
 
-def test_validation_inputs_do_not_shape_statistics(features, learned, tmp_path):
-    other = changed(features, tmp_path / "features", "val", labels=False)
-    (tmp_path / "teacher").mkdir()
-    run(teach_spec(other, training=SHORT), out=tmp_path / "teacher")
-    weights = tmp_path / "teacher" / "weights.safetensors"
-    assert digest_file(weights) == learned["weights"]
-
-
-def test_refused_pseudo_labels_are_not_learned(features, tmp_path):
-    (tmp_path / "teacher").mkdir()
-    run(teach_spec(features.path, training={"teacher_epochs": 1}), out=tmp_path / "teacher")
+def test_refused_pseudo_labels_are_not_learned(features, root, tmp_path):
     strict = Part.model_validate({"name": "fixed", "threshold": 0.999, "floor": 0.999})
-    (tmp_path / "pseudo").mkdir()
-    pseudo_label(
-        features=features.path, teacher=tmp_path / "teacher", labeller=strict, base=None,
-        out=tmp_path / "pseudo",
-    )  # fmt: skip
-    assert read_pseudo(tmp_path / "pseudo") == {}
+    pseudo = learned.label(features.path, root / "teacher", tmp_path / "pseudo", strict)
+    found = read_pseudo(pseudo)
+    assert found is not None
+    assert found.ids == []
 
 
 def student(features, root, **training):
     """Digest of the student's weights after a few steps."""
-    given = {name: ref(root / name) for name in ("teacher", "pseudo")}
-    spec = teach_spec(features, task="train", training=SHORT | training, **given)
     out = root / f"train-{len([*root.iterdir()])}"
-    out.mkdir()
-    run(spec, out=out)
+    learned.train(features, root / "pseudo", out, **training)
     return digest_file(out / "student" / "weights.safetensors")
 
 
 def test_records_without_any_label_are_seen_by_the_losses_that_need_none(features, tmp_path):
-    learn(features.path, tmp_path)
-    accepted = read_pseudo(tmp_path / "pseudo")
+    few = Part.model_validate({"name": "soft", "floor": 0.8})
+    learned.learn(features.path, tmp_path, labeller=few)
+    accepted = read_pseudo(tmp_path / "pseudo").ids
     rows = [r for r in features.rows("train", labelled=False) if features.ids[r] not in accepted]
     assert len(rows) > 2
     shutil.copytree(features.path, tmp_path / "features")
@@ -120,6 +101,6 @@ def test_records_without_any_label_are_seen_by_the_losses_that_need_none(feature
 
 
 def test_modalities_are_hidden_in_training(features, tmp_path):
-    learn(features.path, tmp_path)
+    learned.learn(features.path, tmp_path)
     weights = {student(features.path, tmp_path, modality_dropout=p) for p in (0.0, 0.9)}
     assert len(weights) == 2

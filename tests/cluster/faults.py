@@ -33,12 +33,12 @@ from tests.cluster.hurting import ALL, NODES, Hurting
 from tests.cluster.kubectl import Kubectl
 from tests.cluster.observer import Observer
 from tests.cluster.proxy import Proxy
-from tests.components.pods.pods import teach_spec
+from tests.components.pods.pods import train_spec
 from tests.synthetic import records, write_features
 from tools.testcluster import layout
 
 _LONGEST_S = 240.0
-_EPOCHS = 120
+_EPOCHS = 40
 
 
 @dataclass(kw_only=True)
@@ -68,9 +68,9 @@ class Bench:
         self.folder, self.kubeconfig, self.namespace = folder, kubeconfig, namespace
         self.kubectl = Kubectl(Path(kubeconfig))
         write_features(folder / "features", records(300, labelled=0.3))
-        self.spec: TrainSpec = teach_spec(
+        self.spec: TrainSpec = train_spec(
             folder / "features",
-            training={"teacher_epochs": _EPOCHS, "epochs": _EPOCHS, "checkpoint_every": _EPOCHS},
+            training={"epochs": _EPOCHS, "checkpoint_every": _EPOCHS},
         )
         self.name = job_name(self.spec.task, work_digest(self.spec), code_digest())
         self.reference = ""

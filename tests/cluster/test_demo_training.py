@@ -217,7 +217,7 @@ def test_the_whole_demo_with_only_the_trainer_block_changed(trainer, tmp_path, c
     assert done.returncode == 0, done.stderr[-4000:]
     result = json.loads(done.stdout)
     assert result["verdict"] == "promote"
-    for task in ("teach", "train", "baselines"):
+    for task in ("train", "baselines"):
         assert f"Job concord-{task}-" in done.stderr, done.stderr[-4000:]
     with capsys.disabled():
         print(json.dumps({"accuracy": result["metrics"]["accuracy"], "verdict": result["verdict"]}))  # noqa: T201

@@ -6,7 +6,7 @@ import pytest
 
 from infra.failures import PreflightFailed, Unschedulable
 from tests.cluster.running import Running
-from tests.components.pods.pods import teach_spec
+from tests.components.pods.pods import train_spec
 from tests.synthetic import records, write_features
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300), pytest.mark.usefixtures("own_cluster")]
@@ -21,9 +21,7 @@ def features(tmp_path_factory):
 
 def three(features, block, tmp_path):
     """Three concurrent training runs with different seeds."""
-    specs = [
-        teach_spec(features, training={"seed": seed, "teacher_epochs": 2}) for seed in range(3)
-    ]
+    specs = [train_spec(features, training={"seed": seed, "epochs": 2}) for seed in range(3)]
     return [Running(spec, block, tmp_path / f"out-{i}") for i, spec in enumerate(specs)]
 
 
@@ -64,7 +62,7 @@ def test_pods_for_cuda_that_see_no_gpu_fail_at_the_preflight_with_its_message(
 
 def test_more_gpus_than_any_node_has_is_said_within_half_a_minute(features, trainer, tmp_path):
     start = time.monotonic()
-    job = Running(teach_spec(features), {**trainer, "gpus": 8, "device": "cpu"}, tmp_path / "out")
+    job = Running(train_spec(features), {**trainer, "gpus": 8, "device": "cpu"}, tmp_path / "out")
     with pytest.raises(Unschedulable, match=r"nvidia.com/gpu: wanted 8, the largest node has 1"):
         job.ended()
     assert time.monotonic() - start <= 30

@@ -29,7 +29,7 @@ from infra.images.sizes import MOST_MB
 from tests.cluster.kubectl import Kubectl
 from tests.cluster.running import Running
 from tests.cluster.s3_server import S3Server
-from tests.components.pods.pods import teach_spec
+from tests.components.pods.pods import train_spec
 from tests.packaged import packed
 from tests.synthetic import records, write_features
 
@@ -225,7 +225,7 @@ print(json.dumps(dict(sizes=sizes, present=present, user=os.getuid(), root=root)
 
 
 def test_the_train_image_trains_through_s3(images, block, features, tmp_path) -> None:
-    spec = teach_spec(features, training={"seed": 1, "teacher_epochs": 2})
+    spec = train_spec(features, training={"seed": 1, "epochs": 2})
     began = time.monotonic()
     (attempt,) = Running(spec, block, tmp_path / "out").ended()
     assert attempt.about["code"] == images.code
@@ -242,7 +242,7 @@ def test_a_run_with_other_code_is_refused_unless_any_code_says_otherwise(
 ) -> None:
     for place in ("components.pods.code", "tests.cluster.running"):
         monkeypatch.setattr(f"{place}.code_digest", lambda: "0" * 64)
-    spec = teach_spec(features, training={"seed": 2, "teacher_epochs": 1})
+    spec = train_spec(features, training={"seed": 2, "epochs": 1})
     with pytest.raises(PreflightFailed, match=images.code[:12]):
         Running(spec, block, tmp_path / "refused").ended()
     (attempt,) = Running(spec, {**block, "any_code": True}, tmp_path / "accepted").ended()

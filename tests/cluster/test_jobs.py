@@ -18,7 +18,7 @@ from components.pods.handover import work_digest
 from infra import failures
 from infra.manifests import job_name
 from tests.cluster.running import Running, here
-from tests.components.pods.pods import own_loss, teach_spec
+from tests.components.pods.pods import own_loss, train_spec
 from tests.synthetic import records, write_features
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
@@ -34,7 +34,7 @@ def features(tmp_path_factory):
 def with_loss(features, folder, body, **training):
     """A training run with a user's own loss that has a side effect."""
     (folder / "own.py").write_text(own_loss(body))
-    return teach_spec(features, losses={"own.py": {}}, base=str(folder), training=training)
+    return train_spec(features, losses={"own.py": {}}, base=str(folder), training=training)
 
 
 def failing(spec, block, tmp_path, kind, match):
@@ -55,7 +55,7 @@ def left(kubectl, namespace, spec):
 
 def slow(features, seed):
     """A training run of some seconds, distinct for each test."""
-    return teach_spec(features, training={"teacher_epochs": 150, "seed": seed})
+    return train_spec(features, training={"epochs": 50, "seed": seed})
 
 
 @pytest.fixture
@@ -71,11 +71,15 @@ def test_a_training_as_a_job_is_the_training_here(features, trainer, tmp_path, k
     job = Running(spec, {**trainer, "cpu": 1}, tmp_path / "out")
     (attempt,) = job.ended()
     local = here(spec, tmp_path / "here")
-    mine, theirs = (load_file(f / "weights.safetensors") for f in (local, tmp_path / "out"))
+    mine, theirs = (
+        load_file(f / "model" / "weights.safetensors") for f in (local, tmp_path / "out")
+    )
     assert mine.keys() == theirs.keys()
     for name in mine:
         np.testing.assert_allclose(mine[name], theirs[name], atol=1e-6, rtol=0)
-    losses = [read_json(f / "history.json")["epochs"] for f in (local, tmp_path / "out")]
+    losses = [
+        read_json(f / "student" / "history.json")["epochs"] for f in (local, tmp_path / "out")
+    ]
     for a, b in zip(*losses, strict=True):
         assert a == pytest.approx(b, abs=1e-6)
     assert attempt.about["executed_steps"] == attempt.about["steps"]
@@ -106,7 +110,7 @@ def test_the_time_budget_is_kept(features, trainer, tmp_path):
 def test_a_quota_that_can_never_be_met_is_reported_as_such(features, trainer, tmp_path):
     start = time.monotonic()
     error = failing(
-        teach_spec(features), trainer, tmp_path, failures.QuotaExceeded, "exceeded quota: small"
+        train_spec(features), trainer, tmp_path, failures.QuotaExceeded, "exceeded quota: small"
     )
     assert "requests.memory=3Gi" in str(error)
     assert time.monotonic() - start <= 30
@@ -120,14 +124,14 @@ def test_an_image_that_cannot_be_had_is_reported_as_such(
 ):
     start = time.monotonic()
     block = {**trainer, "image": image, "image_pull_policy": policy}
-    failing(teach_spec(features), block, tmp_path, failures.ImagePullFailed, image)
+    failing(train_spec(features), block, tmp_path, failures.ImagePullFailed, image)
     assert time.monotonic() - start <= 45
 
 
 def test_an_unknown_secret_is_reported_as_such(features, trainer, tmp_path):
     block = {**trainer, "secrets": [{"env": "KEY", "secret": "nowhere", "key": "k"}]}
     error = failing(
-        teach_spec(features), block, tmp_path, failures.CannotStart, 'secret "nowhere" not found'
+        train_spec(features), block, tmp_path, failures.CannotStart, 'secret "nowhere" not found'
     )
     assert "trainer.secrets" in str(error)
 
@@ -204,7 +208,7 @@ def test_a_killed_run_is_found_again_by_the_next_one(
     words_come(tmp_path, "second", "found Job")
     assert jobs(kubectl, namespace) == before
     assert second.wait(180) == 0, (tmp_path / "second.log").read_text()
-    assert (tmp_path / "second" / "weights.safetensors").is_file()
+    assert (tmp_path / "second" / "model" / "weights.safetensors").is_file()
 
 
 def test_a_cancelled_run_takes_its_job_along(features, trainer, tmp_path, kubectl, namespace):
@@ -226,6 +230,6 @@ def test_two_runs_of_the_same_work_share_one_job(features, trainer, tmp_path):
     assert [a.token for a in found[0]] == [a.token for a in found[1]]
     assert sum(any(w.startswith("found Job") for w in run.said) for run in runs) == 1
     mine, theirs = (
-        (tmp_path / f"{n}" / "out" / "weights.safetensors").read_bytes() for n in range(2)
+        (tmp_path / f"{n}" / "out" / "model" / "weights.safetensors").read_bytes() for n in range(2)
     )
     assert mine == theirs

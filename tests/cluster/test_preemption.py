@@ -6,7 +6,7 @@ import pytest
 
 from components.core.refs import digest_folder
 from tests.cluster.running import Running, here
-from tests.components.pods.pods import teach_spec
+from tests.components.pods.pods import train_spec
 from tests.synthetic import records, write_features
 from tools.testcluster.images import TEST
 
@@ -55,7 +55,7 @@ def test_a_preempted_training_resumes_and_ends_as_an_undisturbed_one(
     trainer, tmp_path, kubectl, namespace, important
 ):
     write_features(tmp_path / "features", records(300, labelled=0.5))
-    spec = teach_spec(tmp_path / "features", training={"teacher_epochs": 250})
+    spec = train_spec(tmp_path / "features", training={"epochs": 125})
     block = {
         **trainer,
         "cpu": 1,

@@ -18,7 +18,7 @@ from infra.failures import QuotaExceeded
 from infra.transport import Transport
 from tests.cluster.kubectl import Kubectl
 from tests.cluster.running import Running
-from tests.components.pods.pods import teach_spec
+from tests.components.pods.pods import train_spec
 from tests.synthetic import records, write_features
 
 pytestmark = pytest.mark.cluster
@@ -136,7 +136,7 @@ def test_a_flow_runs_with_the_rights_of_its_account_alone(
 ) -> None:
     monkeypatch.setenv("KUBECONFIG", str(_kubeconfig(kubectl, base, "concord-flow", tmp_path)))
     write_features(tmp_path / "features", records(60, labelled=0.5))
-    spec = teach_spec(tmp_path / "features", training={"teacher_epochs": 1})
+    spec = train_spec(tmp_path / "features", training={"epochs": 1})
     (attempt,) = Running(
         spec,
         {**trainer, "namespace": base, "nodes": 2, "cpu": 0.2, "memory": "1Gi"},
@@ -170,7 +170,7 @@ def test_the_doctor_finds_all_rights_with_the_flows_account_and_names_those_that
 
 def test_a_quota_that_is_used_up_is_told(kubectl, base, trainer, tmp_path) -> None:
     write_features(tmp_path / "features", records(60, labelled=0.5))
-    spec = teach_spec(tmp_path / "features", training={"teacher_epochs": 1, "seed": 5})
+    spec = train_spec(tmp_path / "features", training={"epochs": 1, "seed": 5})
     greedy = {**trainer, "namespace": base, "memory": "300Gi", "pending_timeout_s": 20}
     with pytest.raises(QuotaExceeded, match="256Gi"):
         Running(spec, greedy, tmp_path / "pods").ended()

@@ -32,7 +32,7 @@ def test_a_run_trains_on_the_cluster_and_finds_it_all_done_at_home(
     path.write_text(local + yaml.safe_dump({"trainer": trainer}))
     first, shown = concord(path, tmp_path / "home")
     assert first["verdict"] != "nothing changed"
-    for task in ("teach", "train", "baselines"):
+    for task in ("train", "baselines"):
         assert f"submitted Job concord-{task}-" in shown
     assert "running on node" in shown
 

@@ -9,7 +9,7 @@ from components.model import network as models
 from components.model.inference import infer
 from tests.cluster.running import Running, here
 from tests.cluster.test_demo_training import through_s3
-from tests.components.pods.pods import teach_spec
+from tests.components.pods.pods import train_spec
 from tests.synthetic import records, write_features
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
@@ -21,7 +21,7 @@ def test_two_pods_over_gloo_train_what_one_process_trains(
 ):
     write_features(tmp_path / "features", records(300, labelled=0.5))
     # Dropout and augmentation draw for a rank's own rows, and so differ by the number of ranks.
-    spec = teach_spec(tmp_path / "features")
+    spec = train_spec(tmp_path / "features")
     spec = spec.model_copy(
         update={
             "model": spec.model.model_copy(update={"dropout": 0.0}),
@@ -42,11 +42,11 @@ def test_two_pods_over_gloo_train_what_one_process_trains(
     assert len(running) == 2, training.said
     one, features = here(spec, tmp_path / "here"), Features.load(tmp_path / "features")
     losses = [
-        [e["loss"] for e in read_json(f / "history.json")["epochs"]]
+        [e["loss"] for e in read_json(f / "student" / "history.json")["epochs"]]
         for f in (one, tmp_path / "out")
     ]
     logits = [
-        infer(models.load(f), features.arrays, features.present).logits
+        infer(models.load(f / "model"), features.arrays, features.present).logits
         for f in (one, tmp_path / "out")
     ]
     np.testing.assert_allclose(losses[1], losses[0], atol=1e-3, rtol=0)

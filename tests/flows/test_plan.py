@@ -85,10 +85,12 @@ def test_steps_and_bytes_at_the_size_of_the_sample_are_those_of_a_run(planned, r
 
 def own_histories(name, out):
     """Histories of the models that a step fitted; ``train`` also passes the kept one on."""
-    places = {"teach": ["history.json"], "train": ["student/history.json"]}
-    places["baselines"] = [f"only-{m}/history.json" for m in ("facts", "image", "text")]
-    places["baselines"].append("concat/history.json")
-    return [out / place for place in places.get(name, [])]
+    places = {
+        "train": ["student", "rehearsal"],
+        "baselines": ["only-facts", "only-image", "only-text", "supervised", "concat"],
+    }
+    found = [out / place / "history.json" for place in places.get(name, [])]
+    return [path for path in found if path.exists()]
 
 
 def test_the_key_of_a_profile_covers_steps_options_sources_and_data(planned):

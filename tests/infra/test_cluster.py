@@ -13,10 +13,10 @@ from infra.cluster import Cluster
 from infra.manifests import Work
 from tests.infra.fake_api import JOBS, NAMESPACE, serving, until, write_kubeconfig
 
-NAME = "concord-teach-0123456789ab"
+NAME = "concord-train-0123456789ab"
 WORK = Work(
     name=NAME,
-    task="teach",
+    task="train",
     run="r",
     config="/exchange/jobs/j/spec.json",
     out="/exchange/jobs/j",

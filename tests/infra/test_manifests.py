@@ -12,8 +12,8 @@ from infra.pending import quantity
 
 VERSIONS = ("1.31", "1.35")
 WORK = Work(
-    name="concord-teach-0123456789ab",
-    task="teach",
+    name="concord-train-0123456789ab",
+    task="train",
     run="r",
     config="/x/spec.json",
     out="/x",
@@ -247,7 +247,7 @@ def test_the_pod_knows_its_attempt_and_what_it_was_given():
 def test_a_job_is_named_by_its_work_and_code():
     assert job_name("pseudo_label", "a", "b") == job_name("pseudo_label", "a", "b")
     assert (
-        len({job_name("teach", "a", "b"), job_name("teach", "a", "c"), job_name("teach", "b", "b")})
+        len({job_name("train", "a", "b"), job_name("train", "a", "c"), job_name("train", "b", "b")})
         == 3
     )
     assert job_name("pseudo_label", "a", "b").startswith("concord-pseudo-label-")

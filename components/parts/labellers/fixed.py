@@ -108,13 +108,13 @@ def estimated_shares(
 
 
 def adjust(
-    pool: Evidence, validation: Evidence, labels: NDArray[np.int64], prior: NDArray[np.float64]
+    pool: Evidence, held_out: Evidence, labels: NDArray[np.int64], prior: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], float]:
     """Factors ``(classes,)`` from the labels' class shares to the pool's, and a temperature.
 
     Shares and temperature depend on each other and are estimated in turn. An estimate can be far
     off if the teacher is poor, so it is applied with the strength (``ratio ** strength``) that
-    makes the validation labels ``(n,)`` most likely. ``prior`` is ``(classes,)``.
+    makes the held-out labels ``(n,)`` most likely. ``prior`` is ``(classes,)``.
     """
     prior = np.maximum(prior, 1e-6)
     temperature, ratio = 1.0, np.ones(len(prior))
@@ -123,7 +123,7 @@ def adjust(
     rows = np.arange(len(labels))
 
     def miss(factors: NDArray[np.float64], t: float) -> float:
-        return float(-np.log(shifted(validation.fused, factors, t)[rows, labels] + 1e-12).mean())
+        return float(-np.log(shifted(held_out.fused, factors, t)[rows, labels] + 1e-12).mean())
 
     for _ in range(2):
         estimate = (
@@ -139,7 +139,7 @@ def adjust(
 def label(
     config: Config,
     pool: Evidence,
-    validation: Evidence,
+    held_out: Evidence,
     labels: NDArray[np.int64],
     prior: NDArray[np.float64],
 ) -> PseudoLabels:
@@ -149,7 +149,7 @@ def label(
     n, classes = pool.fused.shape
     ratio, temperature = np.ones(classes), 1.0
     if config.prior == "estimated" and n:
-        ratio, temperature = adjust(pool, validation, labels, prior)
+        ratio, temperature = adjust(pool, held_out, labels, prior)
     fused = shifted(pool.fused, ratio, temperature)
     answer = fused.argmax(axis=1)
     confidence = fused.max(axis=1, initial=0.0)

@@ -46,16 +46,15 @@ def ref(path):
     return Ref(uri=str(path), digest=digest_folder(path))
 
 
-def teach_spec(features, **more):
+def train_spec(features, **more):
     training = {
         "batch_size": 32,
         "epochs": 6,
-        "teacher_epochs": 6,
         "learning_rate": 4e-3,
         "device": "cpu",
     }
     return TrainSpec(
-        task=more.pop("task", "teach"),
+        task=more.pop("task", "train"),
         features=ref(features),
         model=ModelConfig(dim=16, fusion=Part(name="gated")),
         losses=more.pop("losses", {"cross_entropy": {}, "info_nce": {"weight": 0.1}}),

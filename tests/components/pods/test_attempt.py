@@ -11,7 +11,7 @@ from components.pods import handover
 from components.pods.entry import main, perform
 from components.pods.pod import Pod, Stop
 from components.training.run import run
-from tests.components.pods.pods import command, end, figures, job, start, teach_spec
+from tests.components.pods.pods import command, end, figures, job, start, train_spec
 from tests.synthetic import records, write_features
 
 ENGINES = ["prefect", "mlflow", "bentoml", "great_expectations", "dvc", "kubernetes"]
@@ -28,7 +28,7 @@ def features(tmp_path_factory):
 def undisturbed(features, tmp_path_factory):
     """The result of the same training in this process, without a pod."""
     out = tmp_path_factory.mktemp("undisturbed")
-    run(teach_spec(features), out=out)
+    run(train_spec(features), out=out)
     return out
 
 
@@ -44,7 +44,7 @@ def test_a_pod_gives_what_a_run_without_it_gives_and_says_how(
     """An in-memory fsspec store stands for an object store."""
     exchange = Exchange("memory://bucket/a")
     exchange.write("here", b"")
-    handover.prepare(teach_spec(features), exchange, "job")
+    handover.prepare(train_spec(features), exchange, "job")
     perform(
         "memory://bucket/a/jobs/job/spec.json",
         "memory://bucket/a/jobs/job",
@@ -53,14 +53,16 @@ def test_a_pod_gives_what_a_run_without_it_gives_and_says_how(
     )
     about, digest = collected(exchange, tmp_path, "t")
     assert digest == digest_folder(undisturbed)
-    assert about["history"]["teacher"] == read_json(undisturbed / "history.json")["epochs"]
-    assert (about["steps"], about["resumed_from"], about["executed_steps"]) == (12, 0, 12)
+    assert (
+        about["history"]["student"] == read_json(undisturbed / "student" / "history.json")["epochs"]
+    )
+    assert (about["steps"], about["resumed_from"], about["executed_steps"]) == (36, 0, 36)
     assert (about["device"], about["world_size"]) == ("cpu", 1)
-    assert figures(capsys.readouterr().err)[0] == {"step": 1, "total": 12, "what": "teacher"}
+    assert figures(capsys.readouterr().err)[0] == {"step": 1, "total": 36, "what": "student"}
 
 
 def test_a_job_that_is_done_is_not_done_again(features, tmp_path, capsys):
-    exchange = job(tmp_path, teach_spec(features))
+    exchange = job(tmp_path, train_spec(features))
     exchange.put_attempt("job", "earlier", features, {})
     where = f"{exchange.uri}/jobs/job"
     perform(
@@ -99,7 +101,7 @@ def test_killed_and_stopped_pods_without_engines_go_on_to_the_same_weights(
     features, undisturbed, tmp_path
 ):
     """A real SIGKILL, then SIGTERM, after which no step is repeated."""
-    exchange = job(tmp_path, teach_spec(features))
+    exchange = job(tmp_path, train_spec(features))
     code = BLOCKED.format(engines=ENGINES, arguments=command(tmp_path)[3:])
     arguments = [sys.executable, "-c", code]
     first = start(tmp_path, "first", arguments=arguments, CONCORD_CHECKPOINT_STEPS="1")
@@ -109,13 +111,13 @@ def test_killed_and_stopped_pods_without_engines_go_on_to_the_same_weights(
     told = (tmp_path / "second.end").read_text()
     assert "stopped after step" in told
     done = int(told.split("step ")[1].split()[0])
-    assert 2 <= done < 12
+    assert 2 <= done < 36
     assert exchange.attempts("job") == []
     code, _, err = end(start(tmp_path, "third", arguments=arguments))
     assert code == 0, err
     about, digest = collected(exchange, tmp_path, "third")
     assert about["resumed_from"] == done
-    assert about["executed_steps"] == 12 - done
+    assert about["executed_steps"] == 36 - done
     assert digest == digest_folder(undisturbed)
 
 
@@ -134,7 +136,7 @@ def build(config):
 def test_a_bug_in_a_users_own_loss_travels_and_is_told_from_other_ends(features, tmp_path):
     (tmp_path / "conf").mkdir()
     (tmp_path / "conf" / "my_loss.py").write_text(BUG)
-    spec = teach_spec(features, losses={"./my_loss.py": {}}, base=str(tmp_path / "conf"))
+    spec = train_spec(features, losses={"./my_loss.py": {}}, base=str(tmp_path / "conf"))
     job(tmp_path, spec)
     (tmp_path / "conf" / "my_loss.py").unlink()  # the pod has its own copy
     code, _, _ = end(start(tmp_path, "t"))
@@ -148,7 +150,7 @@ def test_the_ends_that_need_no_training(features, tmp_path, monkeypatch):
     monkeypatch.setenv("CONCORD_TERMINATION_LOG", str(log))
     monkeypatch.setenv("CONCORD_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr("signal.signal", lambda *_: None)
-    exchange = job(tmp_path, teach_spec(features))
+    exchange = job(tmp_path, train_spec(features))
     arguments = command(tmp_path)[3:]
 
     def code(arguments=arguments, **variables):
@@ -172,7 +174,7 @@ def test_the_ends_that_need_no_training(features, tmp_path, monkeypatch):
     assert code() == 64
     unlabelled = tmp_path / "unlabelled"
     write_features(unlabelled, records(40, labelled=0.0))
-    handover.prepare(teach_spec(unlabelled), exchange, "job")
+    handover.prepare(train_spec(unlabelled), exchange, "job")
     assert code() == 65
     assert "visible label" in log.read_text()
     assert exchange.attempts("job") == []

@@ -7,7 +7,7 @@ from components.exchange.errors import Incomplete
 from components.exchange.exchange import Exchange
 from components.pods.handover import complete, opened, prepare, work_digest
 from components.training.spec import TrainSpec
-from tests.components.pods.pods import teach_spec
+from tests.components.pods.pods import train_spec
 
 
 @pytest.fixture
@@ -29,12 +29,12 @@ def own(features, tmp_path, name="./parts/my_loss.py", source="one"):
     path.write_text(source)
     fusion = ModelConfig(fusion=Part(name="my_fusion.py"))
     (tmp_path / "conf" / "my_fusion.py").write_text("fusion")
-    spec = teach_spec(features, losses={name: {}, "info_nce": {}}, base=str(tmp_path / "conf"))
+    spec = train_spec(features, losses={name: {}, "info_nce": {}}, base=str(tmp_path / "conf"))
     return spec.model_copy(update={"model": fusion})
 
 
 def test_a_job_names_its_inputs_where_pods_find_them(features, exchange, tmp_path):
-    spec = teach_spec(features)
+    spec = train_spec(features)
     prepare(spec, exchange, "job", pod_uri="/mnt/exchange/")
     found = TrainSpec.model_validate_json(
         (tmp_path / "exchange" / "jobs" / "job" / "spec.json").read_text()

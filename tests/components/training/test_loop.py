@@ -12,9 +12,9 @@ from components.features.spec import build_target
 from components.model import network as models
 from components.parts import loading as parts
 from components.training.checkpoint import Folder, decode
-from components.training.data import training_data
+from components.training.data import Pseudo, training_data
 from components.training.loop import Control, fit, placed
-from components.training.objective import hide_modalities
+from components.training.objective import hide_modalities, targets
 from components.training.optimiser import adamw, lr_factor, schedule
 from tests.synthetic import CLASSES, records, write_features
 
@@ -183,7 +183,13 @@ def test_a_visible_label_is_stronger_than_a_pseudo_label(features):
     row, free = features.rows("train", labelled=True)[0], features.rows("train", labelled=False)[0]
     wrong = (features.labels[row] + 1) % 4
     data = training_data(
-        features, pseudo={features.ids[row]: (wrong, 0.5), features.ids[free]: (wrong, 0.5)}
+        features,
+        pseudo=Pseudo(
+            ids=[features.ids[row], features.ids[free]],
+            labels=np.array([wrong, wrong]),
+            weights=np.array([0.5, 0.5], np.float32),
+            likeliest=None,
+        ),
     )
     assert (data.labels[row], data.weights[row]) == (features.labels[row], 1)
     assert (data.labels[free], data.weights[free]) == (wrong, 0.5)
@@ -248,6 +254,8 @@ def training_data_of(labelled, extra):
     n = labelled + extra
     return TrainingData(
         names=("a",),
+        train=np.arange(n),
+        likeliest=None,
         arrays={},
         present=np.ones((n, 1), bool),
         labels=np.zeros(n, np.int64),
@@ -334,3 +342,19 @@ def test_a_checkpoint_holds_no_pickle(features, tmp_path):
     assert found.epoch == 1
     assert any(name.startswith("optimiser/exp_avg_sq/") for name in found.state)
     assert b"pickle" not in path.read_bytes()
+
+
+def test_a_soft_label_takes_the_place_of_the_coded_one(features):
+    free = features.rows("train", labelled=False)[0]
+    likeliest = (np.array([[2, 0]]), np.array([[0.75, 0.25]], np.float32))
+    pseudo = Pseudo(
+        ids=[features.ids[free]], labels=np.array([2]), weights=np.array([0.5], np.float32),
+        likeliest=likeliest,
+    )  # fmt: skip
+    data = training_data(features, pseudo=pseudo)
+    torch.manual_seed(0)
+    model = models.build(ModelConfig(dim=16), classes=features.classes, specs=features.specs)
+    rows = np.array([data.supervised[0], free])
+    found = targets(model, data.batch(rows, torch.device("cpu")), 0.0)
+    assert found[1].tolist() == [0.25, 0.0, 0.75, 0.0]
+    assert found[0].argmax() == features.labels[rows[0]]

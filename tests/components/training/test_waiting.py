@@ -47,6 +47,7 @@ def on_device(batch, mode):
         present=there(batch.present),
         labels=there(batch.labels),
         weights=there(batch.weights),
+        likeliest=None,
         likeness=Likeness(
             groups=there(batch.likeness.groups), contents=there(batch.likeness.contents)
         ),

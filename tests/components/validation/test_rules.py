@@ -75,7 +75,7 @@ def test_a_broken_set_is_stopped_with_what_where_and_what_to_do(records, rule, s
 def test_labels_that_tell_nothing_apart_are_refused_with_what_can_be_had_without(records):
     (said,) = rules.stops(_tally(records), _manifest(), 0).values()
     assert "`target: {kind: none}`" in said
-    assert "`concord classes add`" in said
+    assert "`concord classes add NAME --from DATA`" in said
 
 
 def test_a_modality_absent_everywhere_or_in_training_stops():

@@ -12,7 +12,7 @@ from components.pods.entry import perform
 from components.pods.pod import Pod, Stop
 from flows.places.trainer import train
 from infra import failures
-from tests.components.pods.pods import teach_spec
+from tests.components.pods.pods import train_spec
 from tests.infra.fake_api import NAMESPACE, serving
 from tests.synthetic import records, write_features
 
@@ -21,7 +21,7 @@ from tests.synthetic import records, write_features
 def spec(tmp_path_factory):
     folder = tmp_path_factory.mktemp("features") / "features"
     write_features(folder, records(120, labelled=0.5))
-    return teach_spec(folder, training={"teacher_epochs": 2})
+    return train_spec(folder, training={"epochs": 2})
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def as_pod(api, name, job, *, train=True):
             "containerStatuses": [{"name": "train", "state": {"running": {}}}],
         },
     }
-    api.logs["pod"] = ['2026-01-01T00:00:00.000000001Z {"step": 1, "total": 4, "what": "teacher"}']
+    api.logs["pod"] = ['2026-01-01T00:00:00.000000001Z {"step": 1, "total": 4, "what": "student"}']
     api.put("pods", "pod", pod)
     if not train:
         return
@@ -137,7 +137,7 @@ def test_the_result_is_the_one_of_a_training_here_and_nothing_is_left_but_the_ob
         say=run.said.append,
     )
     assert digest_folder(run.out) == digest_folder(tmp_path / "here")
-    assert ("teacher", 1, 4) in run.steps
+    assert ("student", 1, 4) in run.steps
     assert run.jobs, "kept until the result is stored"
     clean()
     assert not run.jobs
@@ -181,7 +181,7 @@ class Local:
 @pytest.fixture
 def of_step(spec):
     """A task of four steps, each an epoch."""
-    training = spec.training.model_copy(update={"teacher_epochs": 4})
+    training = spec.training.model_copy(update={"epochs": 4, "batch_size": 128})
     return spec.model_copy(update={"step": "1" * 64, "training": training})
 
 

@@ -96,7 +96,7 @@ def test_a_second_round_of_training_is_a_task_for_a_pod_with_a_key_of_its_own(ag
         configuration.load(path), base=again_for_all, home=Home(root=again_for_all / "home")
     )
     rows = longer(job.config, job.manifest)
-    outputs = {row: job.data for row in ("encode", "teach", "pseudo_label")}
+    outputs = {row: job.data for row in ("encode", "pseudo_label")}
     specs = [
         work.train_spec(
             Call(step=step, job=job, inputs=step.given(outputs), key=step.name, out=again_for_all)
@@ -104,7 +104,7 @@ def test_a_second_round_of_training_is_a_task_for_a_pod_with_a_key_of_its_own(ag
         for step in rows
         if step.task == "train"
     ]
-    assert [spec.inputs.keys() for spec in specs] == [{"features", "teacher", "pseudo"}] * 2
+    assert [spec.inputs.keys() for spec in specs] == [{"features", "pseudo"}] * 2
     assert len({spec.digest() for spec in specs}) == 2
 
 

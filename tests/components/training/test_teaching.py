@@ -1,30 +1,28 @@
-"""What a model answers with: fitted to visible labels alone, chosen on records kept for it."""
+"""What a committee is fitted to, and what it answers from."""
 
 import numpy as np
 import pytest
-import torch
 
-from components.features.halves import halves
 from components.features.store import Features
 from components.model import network as models
 from components.model.inference import infer
 from components.model.network import Mix
 from components.model.subsets import subsets
 from components.parts.heads import prototype
-from components.training.answering import choose_mix, fit_committee
+from components.training import taught
 from components.training.committee import Labelled, crossfit
 from components.training.light import light_views, put_into, ways
-from components.training.run import run
-from tests.components.pods.pods import teach_spec
+from components.training.taught import Taught
+from components.training.teaching import teach_committee, untrained
+from tests import learned
+from tests.learned import MODEL
 from tests.synthetic import OPTIONS, records, write_features
 
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
-    home = tmp_path_factory.mktemp("answering")
+    home = tmp_path_factory.mktemp("teaching")
     write_features(home / "features", records(300, labelled=0.3))
-    (home / "teacher").mkdir()
-    run(teach_spec(home / "features"), out=home / "teacher")
     return home
 
 
@@ -33,36 +31,49 @@ def data(home):
     return Features.load(home / "features")
 
 
-@pytest.fixture
-def model(home):
-    return models.load(home / "teacher")
-
-
 @pytest.fixture(scope="module")
 def fitted(home):
-    model, data = models.load(home / "teacher"), Features.load(home / "features")
-    fit_committee(model, data, 0)
-    model.mix = Mix(network=0.0, committee=1.0)
-    return model
+    return models.load(learned.teach(home / "features", home / "teacher"))
 
 
-def committee_of(model):
-    state = model.state_dict()
-    return torch.cat([state[name].ravel() for name in state if name.startswith("committee.")])
+def constants(data):
+    """What is fitted to a data set, as one array."""
+    model = untrained(data, MODEL, learned.spec(data.path, "train").training, None)
+    found = teach_committee(model, data, 0)
+    assert isinstance(found, Taught)
+    return np.concatenate(
+        [found.committee.constant.ravel()]
+        + [linear.weight.ravel() for linear in found.committee.maps.values()]
+    )
 
 
-def test_labels_of_validation_and_test_records_do_not_reach_the_committee(model, data, fitted):
-    held = data.splits != "train"
+def test_labels_of_validation_and_test_records_do_not_reach_the_committee(data):
+    before, held = constants(data), data.splits != "train"
     data.labels[held] = (data.labels[held] + 1) % len(data.classes)
-    fit_committee(model, data, 0)
-    assert torch.equal(committee_of(model), committee_of(fitted))
+    assert np.array_equal(constants(data), before)
 
 
-def test_visible_labels_do_reach_it(model, data, fitted):
-    seen = data.rows("train", labelled=True)
+def test_visible_labels_do_reach_it(data):
+    before, seen = constants(data), data.rows("train", labelled=True)
     data.labels[seen] = (data.labels[seen] + 1) % len(data.classes)
-    fit_committee(model, data, 0)
-    assert not torch.equal(committee_of(model), committee_of(fitted))
+    assert not np.array_equal(constants(data), before)
+
+
+def test_a_committee_on_disk_is_the_same(home, tmp_path):
+    found = taught.load(learned.teach(home / "features", home / "again"))
+    taught.save(found, tmp_path)
+    again = taught.load(tmp_path)
+    assert again.committee.members == found.committee.members
+    assert np.array_equal(again.labelled.folds, found.labelled.folds)
+    for view, linear in found.committee.maps.items():
+        assert np.array_equal(again.committee.maps[view].weight, linear.weight)
+        assert vars(again.made[view]).keys() == vars(found.made[view]).keys()
+
+
+def test_one_labelled_record_makes_no_committee_and_says_so(data):
+    model = untrained(data, MODEL, learned.spec(data.path, "train").training, None)
+    data.labels[data.rows("train", labelled=True)[1:]] = -1
+    assert "two folds" in str(teach_committee(model, data, 0))
 
 
 def test_every_subset_is_answered_by_the_views_that_it_has(fitted, data):
@@ -85,33 +96,11 @@ def test_a_saved_model_answers_as_before(fitted, data, tmp_path):
     assert np.array_equal(*both, equal_nan=True)
 
 
-def test_without_records_that_choose_the_committee_answers(fitted, data):
-    data.labels[data.splits == "val"] = -1
-    assert choose_mix(fitted, data)["chosen"] == "committee"
-    assert fitted.mix == Mix(network=0.0, committee=1.0)
-
-
-def test_test_records_and_those_that_tune_do_not_choose(fitted, data):
-    choice = choose_mix(fitted, data)
-    data.labels[data.splits == "test"] = 0
-    assert choose_mix(fitted, data) == choice
-
-
-def test_the_network_answers_where_the_records_that_choose_speak_for_it(model, data):
-    fit_committee(model, data, 0)
-    choose = halves(data).choose
-    # A committee that is sure of the wrong class.
-    model.committee.constant += 100 * torch.eye(len(data.classes))[0]
-    data.labels[choose] = np.maximum(data.labels[choose], 1)
-    assert choose_mix(model, data)["chosen"] != "committee"
-
-
 def test_a_sparse_view_is_answered_by_what_was_fitted_to_its_reduction(tmp_path, monkeypatch):
     monkeypatch.setitem(OPTIONS["text"], "encoders", ["hashing", "ngrams"])
     write_features(tmp_path / "features", records(200, labelled=0.4), names=("facts", "text"))
-    (tmp_path / "teacher").mkdir()
-    run(teach_spec(tmp_path / "features"), out=tmp_path / "teacher")
-    model, data = models.load(tmp_path / "teacher"), Features.load(tmp_path / "features")
+    data = Features.load(tmp_path / "features")
+    model = untrained(data, MODEL, learned.spec(data.path, "train").training, None)
     made = ways(model, data)
     views = light_views(model, data, made)
     labels = data.labels[data.rows("train", labelled=True)]

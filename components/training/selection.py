@@ -1,0 +1,171 @@
+"""What a model answers with (network, committee or both), and how its answers are calibrated.
+
+Records that judge were held out of everything that answers for them: labelled training records,
+each answered by fits without its fold; or the validation records, where a run says so. One half of
+them tunes the network's temperature, the other half chooses. The network takes the committee's
+place, or a share, only where it is better by more than chance.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from components.features.halves import halves
+from components.features.store import Features
+from components.model.inference import infer
+from components.model.network import Mix, Model
+from components.model.subsets import REST, measured, patterns, subset_key, temperature
+from components.parts.contracts import Target
+from components.parts.linear import activated
+from components.training.committee import Views
+from components.training.taught import Taught
+from components.training.teaching import of_subset, soft
+
+Logits = NDArray[np.floating[Any]]
+Answers = Callable[[Sequence[str]], Logits]
+"""Held-out logits ``(k, classes)`` from some modalities; no record lacks all of them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """Records that judge, and what answers for them.
+
+    Attributes:
+        rows: ``(k,)`` their numbers in the data set.
+        committee: its answers; None without one.
+        network: its answers; None where it is not judged.
+    """
+
+    rows: NDArray[np.int64]
+    committee: Answers | None = None
+    network: Answers | None = None
+
+    def answers(self, mix: Mix) -> bool:
+        """Whether there are records, and everything that counts in a mix answers for them."""
+        network, committee = self.network is not None, self.committee is not None
+        enough = (network or not mix.network) and (committee or not mix.committee)
+        return bool(len(self.rows)) and enough
+
+    def logits(self, mix: Mix, names: Sequence[str]) -> Logits:
+        """Logits ``(k, classes)`` of a mix, from some modalities."""
+        parts = [
+            factor * answers(names)
+            for factor, answers in ((mix.network, self.network), (mix.committee, self.committee))
+            if factor and answers is not None
+        ]
+        found: Logits = np.sum(parts, axis=0)
+        return found
+
+
+def held_out_by_folds(taught: Taught, views: Views, at: NDArray[np.int64] | None = None) -> Answers:
+    """Answers of a committee for labelled training records, each by the fit without its fold.
+
+    Args:
+        taught: the committee.
+        views: of all records.
+        at: which of its labelled records ``(k,)``, all by default.
+    """
+    labelled = taught.labelled
+    at = np.arange(len(labelled.rows)) if at is None else at
+
+    def answers(names: Sequence[str]) -> Logits:
+        every = taught.committee.every(of_subset(views, names), labelled.rows)
+        return labelled.held_out(every)[at]
+
+    return answers
+
+
+def of_model(model: Model, mix: Mix, features: Features, rows: NDArray[np.int64]) -> Answers:
+    """Answers of a model for records ``(k,)`` that it did not learn from."""
+
+    def answers(names: Sequence[str]) -> Logits:
+        before, model.mix = model.mix, mix
+        try:
+            found = infer(model, features.arrays, features.present, rows, tuple(names)).logits
+        finally:
+            model.mix = before
+        return np.nan_to_num(found)
+
+    return answers
+
+
+def choose(trial: Trial, features: Features) -> tuple[Mix, dict[str, Any]]:
+    """What answers: the committee, unless the records of a trial speak for the network.
+
+    Returns:
+        The mix, and figures of the choice.
+    """
+    committee = Mix(network=0.0, committee=1.0)
+    if trial.committee is None:
+        return Mix(), {"kept": "student", "records": 0, "losses": {}}
+    if trial.network is None:
+        return committee, {"kept": "committee", "records": 0, "losses": {}}
+    half = halves(features, trial.rows)
+    tune, judge = (np.isin(trial.rows, rows) for rows in (half.tune, half.choose))
+    if not tune.any() or not judge.any():
+        return committee, {"kept": "committee", "records": 0, "losses": {}}
+    names, labels = features.names, features.labels[trial.rows]
+    own = features.target.calibrate(trial.logits(Mix(), names)[tune], labels[tune])
+    candidates = {
+        "committee": committee,
+        "mix": Mix(network=0.5 / own, committee=0.5),
+        "student": Mix(network=1.0 / own, committee=0.0),
+    }
+    losses = {
+        name: _losses(trial.logits(mix, names)[judge], features, trial.rows[judge])
+        for name, mix in candidates.items()
+    }
+    kept = "committee"
+    for name, loss in losses.items():
+        gain = losses[kept] - loss
+        if gain.mean() > gain.std() / np.sqrt(len(gain)):
+            kept = name
+    means = {name: float(found.mean()) for name, found in losses.items()}
+    return candidates[kept], {"kept": kept, "records": int(judge.sum()), "losses": means}
+
+
+def calibration(trial: Trial, mix: Mix, features: Features) -> dict[str, float]:
+    """Temperature of the answers of a mix from each subset of modalities, by the subset's key.
+
+    Each is fitted to the records of the trial that have all modalities of the subset; that of
+    subsets which are not measured one by one to all records. Nothing is said where the trial cannot
+    answer.
+    """
+    found: dict[str, float] = {}
+    if not trial.answers(mix):
+        return found
+    whole = trial.logits(mix, features.names)
+    found[REST] = features.target.calibrate(whole, features.labels[trial.rows])
+    for subset in measured(features.names):
+        columns = [features.names.index(name) for name in subset]
+        has = features.present[trial.rows][:, columns].all(axis=1)
+        labels = features.labels[trial.rows][has]
+        logits = trial.logits(mix, subset)[has]
+        found[subset_key(subset)] = features.target.calibrate(logits, labels)
+    return found
+
+
+def calibrated(
+    trial: Trial, mix: Mix, features: Features, temperatures: dict[str, float]
+) -> NDArray[np.float64]:
+    """Held-out probabilities ``(k, classes)`` of the records of a trial, from all they have."""
+    keys = patterns(features.present[trial.rows], features.names)
+    scale = np.array([[temperature(temperatures, key)] for key in keys])
+    return features.target.probabilities(trial.logits(mix, features.names) / scale)
+
+
+def thresholds(target: Target, probabilities: NDArray[np.float64], labels: NDArray[Any]) -> Any:  # noqa: ANN401
+    """The target's thresholds by class name; None where they decide nothing."""
+    found = target.fit_thresholds(probabilities, labels)
+    return None if found is None else dict(zip(target.classes, found, strict=True))
+
+
+def _losses(logits: Logits, features: Features, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Negative log-likelihood ``(k,)`` of each record."""
+    activation = features.target.activation
+    assert activation is not None
+    found = activated(logits.astype(np.float64), soft(features, rows), activation)[1]
+    return -found.astype(np.float64)

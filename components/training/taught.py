@@ -1,0 +1,107 @@
+"""What a committee was fitted to and what it found, on disk: later steps go on from there."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import load_file, save_file
+
+from components.core.files import read_json, write_json
+from components.features.tfidf import Reduction
+from components.parts.linear import Linear
+from components.training.committee import Committee, Labelled, Member
+from components.training.light import Counted, Fixed, Made
+
+TENSORS, DESCRIPTION = "committee.safetensors", "committee.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Taught:
+    """A committee with every fit of its folds.
+
+    Attributes:
+        labelled: the records that it learned from.
+        committee: its maps.
+        made: view name to how the view becomes what the maps read.
+    """
+
+    labelled: Labelled
+    committee: Committee
+    made: Mapping[str, Made]
+
+
+def save(taught: Taught | None, folder: Path, **figures: object) -> None:
+    """Write ``committee.json`` and, where there is a committee, its numbers.
+
+    Args:
+        taught: None where nothing could be fitted.
+        folder: it exists.
+        figures: what else the description tells.
+    """
+    if taught is None:
+        write_json(folder / DESCRIPTION, {"fitted": False, **figures})
+        return
+    labelled, committee = taught.labelled, taught.committee
+    tensors: dict[str, NDArray[Any]] = {
+        "labelled/rows": labelled.rows,
+        "labelled/targets": labelled.targets,
+        "labelled/folds": labelled.folds,
+        "constant": committee.constant,
+    }
+    for view, linear in committee.maps.items():
+        tensors |= {f"map/{view}/weight": linear.weight, f"map/{view}/bias": linear.bias}
+        numbers = _numbers(taught.made[view])
+        tensors |= {f"made/{view}/{name}": array for name, array in numbers.items()}
+    save_file({name: np.ascontiguousarray(x) for name, x in tensors.items()}, folder / TENSORS)
+    description = {
+        "fitted": True,
+        "activation": labelled.activation,
+        "views": list(committee.maps),
+        "members": [asdict(member) for member in committee.members],
+    }
+    write_json(folder / DESCRIPTION, {**description, **figures})
+
+
+def load(folder: Path) -> Taught | None:
+    """Read what ``save`` wrote; None where there was nothing to fit."""
+    about: dict[str, Any] = read_json(folder / DESCRIPTION)
+    if not about["fitted"]:
+        return None
+    tensors = load_file(folder / TENSORS)
+    views = about["views"]
+    return Taught(
+        labelled=Labelled(
+            rows=tensors["labelled/rows"],
+            targets=tensors["labelled/targets"],
+            folds=tensors["labelled/folds"],
+            activation=about["activation"],
+        ),
+        committee=Committee(
+            maps={
+                view: Linear(weight=tensors[f"map/{view}/weight"], bias=tensors[f"map/{view}/bias"])
+                for view in views
+            },
+            constant=tensors["constant"],
+            members=tuple(Member(**member) for member in about["members"]),
+        ),
+        made={view: _made(tensors, f"made/{view}") for view in views},
+    )
+
+
+def _numbers(made: Made) -> dict[str, NDArray[Any]]:
+    if isinstance(made, Fixed):
+        return {"mean": made.mean, "scale": made.scale, "basis": made.basis}
+    found = made.reduction
+    return {"idf": made.idf, "buckets": found.buckets, "components": found.components}
+
+
+def _made(tensors: Mapping[str, NDArray[Any]], place: str) -> Made:
+    if f"{place}/mean" in tensors:
+        return Fixed(**{name: tensors[f"{place}/{name}"] for name in ("mean", "scale", "basis")})
+    reduction = Reduction(
+        buckets=tensors[f"{place}/buckets"], components=tensors[f"{place}/components"]
+    )
+    return Counted(idf=tensors[f"{place}/idf"], reduction=reduction)

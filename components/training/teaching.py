@@ -1,0 +1,187 @@
+"""The teach step: a committee of light heads on the visible labels of the training records."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from components.config.run import ModelConfig, TrainingConfig
+from components.features.store import Features
+from components.model import network as models
+from components.model.network import Mix, Model
+from components.parts import loading as parts
+from components.parts.linear import HEADS, Head
+from components.parts.own import OWN
+from components.training import taught
+from components.training.committee import Labelled, Views, crossfit, folds_of
+from components.training.data import training_data
+from components.training.light import light_views, put_into, ways
+from components.training.state import fit_encoders
+from components.training.taught import Taught
+
+_FEW, _FOLDS, _FOLDS_OF_FEW = 400, 3, 5
+"""With fewer labelled records there are more folds, so that each fit loses less."""
+
+
+def teach(
+    *,
+    features: Path,
+    model: ModelConfig,
+    training: TrainingConfig,
+    base: Path | None,
+    out: Path,
+) -> None:
+    """Fit a committee to the visible labels.
+
+    Writes a model folder whose network is untrained and whose answers are the committee's, and the
+    committee with all its fits (see ``components.training.taught``). Where nothing can be fitted
+    ``committee.json`` alone is written and says why.
+
+    Args:
+        features: output of encode.
+        model: shape of the model.
+        training: its seed is that of the folds.
+        base: folder that a user's own parts are relative to.
+        out: an empty folder.
+    """
+    data = Features.load(features)
+    fresh = untrained(data, model, training, base)
+    found = teach_committee(fresh, data, training.seed)
+    if isinstance(found, str):
+        taught.save(None, out, reason=found)
+        return
+    write(fresh, found, out)
+
+
+def untrained(
+    data: Features,
+    config: ModelConfig,
+    training: TrainingConfig,
+    base: Path | None,
+    names: Sequence[str] | None = None,
+) -> Model:
+    """A model with fresh weights, whose encoders know means and scales of the training records.
+
+    Args:
+        data: the data set.
+        config: shape of the model.
+        training: its seed is that of the weights.
+        base: folder that a user's own parts are relative to.
+        names: its modalities, all by default.
+    """
+    names = tuple(data.names if names is None else names)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(training.seed)
+        model = models.build(
+            config,
+            classes=data.classes,
+            specs={name: data.specs[name] for name in names},
+            target=data.target_kind,
+            target_base=data.path / OWN,
+            base=base,
+        )
+        fit_encoders(model, training_data(data, names=names), training.seed)
+    return model.eval()
+
+
+def teach_committee(model: Model, data: Features, seed: int) -> Taught | str:
+    """Fit a committee on a model's modalities, or say why there is none.
+
+    Args:
+        model: its encoders know means and scales.
+        data: the data set; only visible labels of the training split are read.
+        seed: of the folds.
+    """
+    if data.target.activation is None:
+        return "nothing is predicted"
+    made = ways(model, data)
+    if not made:
+        return "no view is fixed: every encoder is trained"
+    views = light_views(model, data, made, data.rows("train"))
+    labelled = _labelled(data, views, seed)
+    if labelled is None:
+        return "the labelled records that have a fixed view make no two folds"
+    committee = crossfit(views, labelled, heads())
+    return Taught(labelled=labelled, committee=committee, made=made)
+
+
+def write(model: Model, found: Taught, out: Path, **figures: object) -> None:
+    """Write a model folder that answers with a committee, and the committee beside it."""
+    put_into(model, found.made, found.committee)
+    model.mix = Mix(network=0.0, committee=1.0)
+    models.save(model, out)
+    taught.save(found, out, **figures)
+
+
+def heads() -> dict[str, Head]:
+    """The light heads by name, with their defaults."""
+    return {
+        name: parts.load("heads", name).build(parts.configure("heads", name, {})) for name in HEADS
+    }
+
+
+def of_subset(views: Views, names: Sequence[str]) -> Views:
+    """The same records with only some of their modalities."""
+    return replace(
+        views,
+        present={
+            view: has & (view.partition("/")[0] in names) for view, has in views.present.items()
+        },
+    )
+
+
+def soft(data: Features, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Targets ``(k, classes)`` of labelled records."""
+    labels = torch.from_numpy(np.asarray(data.labels[rows]))
+    found: NDArray[np.float64] = data.target.soft(labels, 0.0).double().numpy()
+    return found
+
+
+def _labelled(data: Features, views: Views, seed: int) -> Labelled | None:
+    """The labelled records in folds; None where they make no two folds."""
+    activation = data.target.activation
+    rows = data.rows("train", labelled=True)
+    rows = rows[views.anything[rows]]
+    if activation is None or not len(rows):
+        return None
+    folds = in_folds(data, rows, seed)
+    if folds.max() < 1:
+        return None
+    return Labelled(rows=rows, targets=soft(data, rows), folds=folds, activation=activation)
+
+
+def in_folds(data: Features, rows: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
+    """Fold ``(k,)`` of labelled records; those of a group, or of equal content, share one."""
+    targets, units = soft(data, rows), _units(data, rows)
+    first = np.unique(units, return_index=True)[1]
+    # A record of several classes is spread by the rarest of them.
+    rarity = np.where(targets[first] > 0.5, 1.0 / np.maximum(targets.sum(axis=0), 1), 0)
+    most = _FOLDS_OF_FEW if len(first) < _FEW else _FOLDS
+    return folds_of(rarity.argmax(axis=1), most, seed)[units]
+
+
+def _units(data: Features, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Number ``(k,)`` of what records belong to: those of a group, or of equal content, are one."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    keys: list[NDArray[Any]] = [np.unique([data.groups[r] for r in rows], return_inverse=True)[1]]
+    for column in range(len(data.names)):
+        _, numbers, counts = np.unique(
+            data.contents[rows, column], return_inverse=True, return_counts=True
+        )
+        # What very many records share, such as a stock phrase, makes no two of them the same.
+        telling = data.present[rows, column] & (counts[numbers] <= max(10, len(rows) // 20))
+        keys.append(np.where(telling, numbers, np.arange(len(rows)) + len(rows)))
+    ends = np.concatenate([np.unique(k, return_inverse=True)[1] for k in keys])
+    offsets = np.repeat(np.arange(len(keys)) * 2 * len(rows), len(rows)) + len(rows)
+    starts = np.tile(np.arange(len(rows)), len(keys))
+    size = len(rows) * (2 * len(keys) + 1)
+    edges = coo_array((np.ones(len(starts)), (starts, ends + offsets)), shape=(size, size))
+    component = connected_components(edges, directed=False)[1][: len(rows)]
+    found: NDArray[np.int64] = np.unique(component, return_inverse=True)[1].astype(np.int64)
+    return found

@@ -1,0 +1,99 @@
+"""What answers and how it is calibrated: by records that were held out, and by them alone."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from components.features.halves import halves
+from components.features.store import Features
+from components.model.network import Mix
+from components.training.selection import Trial, calibration, choose
+from tests.synthetic import records, write_features
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("selection") / "features"
+    return write_features(folder, records(400, labelled=0.5))
+
+
+@pytest.fixture
+def rows(data):
+    found = data.rows("train", labelled=True)
+    return found[data.present[found].all(axis=1)]
+
+
+def sure(data, rows, strength, wrong=0):
+    """Logits that say the labels, those of every ``wrong``-th record excepted."""
+    codes = data.labels[rows].copy()
+    if wrong:
+        codes[::wrong] = (codes[::wrong] + 1) % len(data.classes)
+    logits = strength * np.eye(len(data.classes))[codes]
+    return lambda names: logits  # noqa: ARG005 - the same from any modalities
+
+
+def test_the_better_of_two_answers(data, rows):
+    good, bad = sure(data, rows, 3.0, wrong=9), sure(data, rows, 3.0, wrong=2)
+    mix, found = choose(Trial(rows=rows, committee=good, network=bad), data)
+    assert (found["kept"], mix) == ("committee", Mix(network=0.0, committee=1.0))
+    mix, found = choose(Trial(rows=rows, committee=bad, network=good), data)
+    assert found["kept"] != "committee"
+    assert mix.network > 0
+
+
+def test_a_tie_keeps_the_committee(data, rows):
+    one = sure(data, rows, 1.0)
+    zero = lambda names: 0 * one(names)  # noqa: E731
+    _, found = choose(Trial(rows=rows, committee=zero, network=zero), data)
+    assert found["kept"] == "committee"
+
+
+def test_records_that_tune_a_temperature_do_not_choose(data, rows):
+    good, bad = sure(data, rows, 3.0, wrong=9), sure(data, rows, 3.0, wrong=2)
+    trial = Trial(rows=rows, committee=good, network=bad)
+    before = choose(trial, data)[1]["losses"]["committee"]
+    labels = data.labels.copy()
+    tune = halves(data, rows).tune
+    labels[tune] = (labels[tune] + 1) % len(data.classes)
+    other = Features(**{**vars(data), "labels": labels})
+    assert choose(trial, other)[1]["losses"]["committee"] == before
+
+
+def test_the_network_has_the_temperature_of_the_half_that_tunes(data, rows):
+    network = sure(data, rows, 8.0, wrong=3)
+    trial = Trial(rows=rows, committee=lambda names: 0 * network(names), network=network)
+    mix, found = choose(trial, data)
+    half = np.isin(rows, halves(data, rows).tune)
+    wanted = data.target.calibrate(network(())[half], data.labels[rows][half])
+    assert found["kept"] in ("mix", "student")
+    assert mix.network == pytest.approx((0.5 if mix.committee else 1.0) / wanted)
+
+
+def test_a_subset_is_calibrated_on_records_that_have_all_of_it(data):
+    rows = data.rows("train", labelled=True)
+    answers = sure(data, rows, 5.0, wrong=4)
+    trial = Trial(rows=rows, committee=answers)
+    found = calibration(trial, Mix(network=0.0, committee=1.0), data)
+    assert len(found) == 7 + 1  # and that of all other subsets
+    column = data.names.index("text")
+    has = data.present[rows, column]
+    assert found["text"] == data.target.calibrate(answers(())[has], data.labels[rows][has])
+
+
+def test_what_nobody_answers_is_not_calibrated(data, rows):
+    assert calibration(Trial(rows=rows), Mix(), data) == {}
+
+
+@pytest.mark.parametrize("groups", [0, 1, 2, 3, 7])
+def test_halves_of_few_records_differ_by_one_group_at_most(groups):
+    few = SimpleNamespace(groups=[f"g{i}" for i in range(groups)])
+    found = halves(few, np.arange(groups))
+    assert len(found.choose) - len(found.tune) == groups % 2
+
+
+def test_a_group_is_in_one_half_alone(data, rows):
+    found = halves(data, rows)
+    assert {*found.tune, *found.choose} == {*rows}
+    groups = data.groups
+    assert not {groups[r] for r in found.tune} & {groups[r] for r in found.choose}
