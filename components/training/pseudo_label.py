@@ -21,7 +21,7 @@ from components.parts.labelling import Evidence, Labeller, PseudoLabels
 from components.parts.linear import Activation, activated
 from components.training import taught
 from components.training.audit import audit
-from components.training.committee import Views
+from components.training.committee import Labelled, Views
 from components.training.data import Pseudo
 from components.training.light import light_views
 from components.training.self_training import SelfTraining, self_train
@@ -34,6 +34,10 @@ PSEUDO, REHEARSAL = "pseudo", "rehearsal"
 """Tables of pseudo-labels: by all labels, and by those outside of the fold that judges."""
 _LIKELIEST = 8
 """Classes of a soft pseudo-label that are kept; the shares of all others are next to nothing."""
+_CELLS, _PRODUCTS = 6e7, 2e10
+"""Most probabilities that rounds hold at once, and products in one step of their fits."""
+_LEAST = 100
+"""Unlabelled records below which a part of them is not worth a round."""
 _SCHEMA = pa.schema(
     {
         "id": pa.string(),
@@ -88,6 +92,10 @@ def pseudo_label(
     )
     model = models.load(teacher)
     done = rounds(model, data, found, progress)
+    if isinstance(done, str):
+        write(model, found, committee)
+        _nothing(out, done)
+        return
     write(model, done.taught, committee)
     pool = _Pool(data, done)
     rows, labels = decided = pool.decided(decide, fit=-1)
@@ -132,14 +140,36 @@ class Rounds:
     pool: NDArray[np.int64]
 
 
-def rounds(model: Model, data: Features, found: Taught, progress: Progress = silent) -> Rounds:
-    """Let a committee learn from the neighbour graph of the training records."""
+def rounds(
+    model: Model, data: Features, found: Taught, progress: Progress = silent
+) -> Rounds | str:
+    """Let a committee learn from the neighbour graph of the training records, or say why not.
+
+    Of very many records or classes an evenly spaced part of the unlabelled records is used.
+    """
     train = data.rows("train")
     views = light_views(model, data, found.made, train)
-    pool = train[views.anything[train]]
+    unlabelled = np.setdiff1d(train[views.anything[train]], found.labelled.rows)
+    if not len(unlabelled):
+        return "no unlabelled training record has a fixed view"
+    room = _room(views, found.labelled) - len(found.labelled.rows)
+    if room < min(len(unlabelled), _LEAST):
+        return (
+            f"{found.labelled.targets.shape[1]:,} classes and {len(found.labelled.rows):,} labelled"
+            " records leave no room for rounds"
+        )
+    unlabelled = unlabelled[:: -(-len(unlabelled) // room)]
+    pool = np.sort(np.concatenate([found.labelled.rows, unlabelled]))
     done = self_train(views, found.labelled, found.committee, pool, progress=progress)
-    after = replace(found, committee=done.committee)
+    after = replace(found, committee=done.committee, shift=done.shift)
     return Rounds(taught=after, found=done, views=views, pool=pool)
+
+
+def _room(views: Views, labelled: Labelled) -> int:
+    """Records whose answers of all fits find room, and whose fits are no endless work."""
+    cells = labelled.fits * labelled.targets.shape[1]
+    dims = sum(x.shape[1] for x in views.features.values())
+    return int(min(_CELLS / cells, _PRODUCTS / (cells * dims)))
 
 
 class _Pool:
@@ -148,7 +178,7 @@ class _Pool:
     def __init__(self, data: Features, done: Rounds) -> None:
         self._data, self._views, self._rows = data, done.views, done.pool
         self._labelled, self._committee = done.taught.labelled, done.taught.committee
-        self._distributions = done.found.distributions
+        self._distributions, self._shift = done.found.distributions, done.taught.shift
         self._at = np.searchsorted(done.pool, self._labelled.rows)
 
     def decided(self, decide: Labeller, fit: int) -> tuple[NDArray[np.int64], PseudoLabels]:
@@ -174,15 +204,19 @@ class _Pool:
         return decide(known, known, labels, self._data.target.shares(labels))
 
     def _held_out(self, which: NDArray[np.bool_]) -> Evidence:
-        """Evidence of labelled records, each by the fit without its fold."""
+        """Evidence of labelled records, each by the fit without its fold, as their labels come."""
         labelled = self._labelled
         fused = labelled.held_out(self._distributions[:, self._at])[which]
+        fused = fused * np.exp(-self._shift)
+        if labelled.activation == "softmax":
+            fused /= np.maximum(fused.sum(axis=1, keepdims=True), 1e-300)
         rows = labelled.rows[which]
         return Evidence(
             fused=fused,
             by_modality={
                 name: _probabilities(
-                    labelled.held_out(self._committee.every(views, labelled.rows))[which],
+                    labelled.held_out(self._committee.every(views, labelled.rows))[which]
+                    - self._shift,
                     labelled.activation,
                 )
                 for name, views in self._singles()

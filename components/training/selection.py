@@ -24,6 +24,8 @@ from components.training.committee import Views
 from components.training.taught import Taught
 from components.training.teaching import of_subset, soft
 
+_DRAWN = 10
+"""Records that the temperature of all records counts for, beside those of a subset."""
 Logits = NDArray[np.floating[Any]]
 Answers = Callable[[Sequence[str]], Logits]
 """Held-out logits ``(k, classes)`` from some modalities; no record lacks all of them."""
@@ -63,6 +65,9 @@ class Trial:
 def held_out_by_folds(taught: Taught, views: Views, at: NDArray[np.int64] | None = None) -> Answers:
     """Answers of a committee for labelled training records, each by the fit without its fold.
 
+    They are without the shift to the shares of the classes among all records: labels may be drawn
+    otherwise.
+
     Args:
         taught: the committee.
         views: of all records.
@@ -73,7 +78,7 @@ def held_out_by_folds(taught: Taught, views: Views, at: NDArray[np.int64] | None
 
     def answers(names: Sequence[str]) -> Logits:
         every = taught.committee.every(of_subset(views, names), labelled.rows)
-        return labelled.held_out(every)[at]
+        return (labelled.held_out(every) - taught.shift)[at]
 
     return answers
 
@@ -130,9 +135,9 @@ def choose(trial: Trial, features: Features) -> tuple[Mix, dict[str, Any]]:
 def calibration(trial: Trial, mix: Mix, features: Features) -> dict[str, float]:
     """Temperature of the answers of a mix from each subset of modalities, by the subset's key.
 
-    Each is fitted to the records of the trial that have all modalities of the subset; that of
-    subsets which are not measured one by one to all records. Nothing is said where the trial cannot
-    answer.
+    Each is fitted to the records of the trial that have all modalities of the subset, and drawn
+    towards that of all records, which also is that of subsets which are not measured one by one.
+    Nothing is said where the trial cannot answer.
     """
     found: dict[str, float] = {}
     if not trial.answers(mix):
@@ -144,7 +149,9 @@ def calibration(trial: Trial, mix: Mix, features: Features) -> dict[str, float]:
         has = features.present[trial.rows][:, columns].all(axis=1)
         labels = features.labels[trial.rows][has]
         logits = trial.logits(mix, subset)[has]
-        found[subset_key(subset)] = features.target.calibrate(logits, labels)
+        own = features.target.calibrate(logits, labels)
+        share = len(labels) / (len(labels) + _DRAWN)
+        found[subset_key(subset)] = own**share * found[REST] ** (1 - share)
     return found
 
 

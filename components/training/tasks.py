@@ -327,7 +327,8 @@ def _alone(trainer: Trainer, name: str, labels: Pseudo | None, out: Path) -> dic
         trainer.model(f"only-{name}", pseudo=labels, alone=name, out=out)
         return {}
     if labels is not None:
-        found = rounds(model, features, found).taught
+        done = rounds(model, features, found)
+        found = found if isinstance(done, str) else done.taught
     write(model, found, out)
     rows = found.labelled.rows
     views = light_views(model, features, found.made, rows)

@@ -26,11 +26,14 @@ class Taught:
         labelled: the records that it learned from.
         committee: its maps.
         made: view name to how the view becomes what the maps read.
+        shift: what was added to its constant ``(classes,)`` because classes are shared otherwise
+            among all records than among the labels; labels judge without it.
     """
 
     labelled: Labelled
     committee: Committee
     made: Mapping[str, Made]
+    shift: NDArray[np.float64]
 
 
 def save(taught: Taught | None, folder: Path, **figures: object) -> None:
@@ -50,6 +53,7 @@ def save(taught: Taught | None, folder: Path, **figures: object) -> None:
         "labelled/targets": labelled.targets,
         "labelled/folds": labelled.folds,
         "constant": committee.constant,
+        "shift": taught.shift,
     }
     for view, linear in committee.maps.items():
         tensors |= {f"map/{view}/weight": linear.weight, f"map/{view}/bias": linear.bias}
@@ -88,6 +92,7 @@ def load(folder: Path) -> Taught | None:
             members=tuple(Member(**member) for member in about["members"]),
         ),
         made={view: _made(tensors, f"made/{view}") for view in views},
+        shift=tensors["shift"],
     )
 
 

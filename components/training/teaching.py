@@ -106,7 +106,8 @@ def teach_committee(model: Model, data: Features, seed: int) -> Taught | str:
     if labelled is None:
         return "the labelled records that have a fixed view make no two folds"
     committee = crossfit(views, labelled, heads())
-    return Taught(labelled=labelled, committee=committee, made=made)
+    nothing = np.zeros(labelled.targets.shape[1])
+    return Taught(labelled=labelled, committee=committee, made=made, shift=nothing)
 
 
 def write(model: Model, found: Taught, out: Path, **figures: object) -> None:

@@ -38,7 +38,7 @@ def exemplars(folder, labels):
 
 
 def test_an_added_class_is_a_version_that_a_person_promotes(state, tmp_path):
-    before = Promotion(state, "tiny").versions().all()
+    before = max(one.version for one in Promotion(state, "tiny").versions().all())
     answer = classes.add(
         "zebra",
         data=exemplars(tmp_path / "new", ["zebra", "zebra", "horse"]),
@@ -46,9 +46,9 @@ def test_an_added_class_is_a_version_that_a_person_promotes(state, tmp_path):
         version="challenger",
     )
     assert answer.value["exemplars"] == 2
-    assert answer.value["version"] == before[-1].version + 1
+    assert answer.value["version"] == before + 1
     assert classes.list_(None, "challenger").value["classes"] == [*synthetic.CLASSES, "zebra"]
-    assert "zebra" not in classes.list_(None, str(before[-1].version)).value["classes"]
+    assert "zebra" not in classes.list_(None, str(before)).value["classes"]
     (entry,) = Ledger(state.ledger).entries("tiny")[-1:]
     assert (entry.kind, entry.version) == ("registration", answer.value["version"])
     assert "'zebra' was added" in entry.details["reason"]

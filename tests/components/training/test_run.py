@@ -184,3 +184,25 @@ def test_other_content_than_the_digest_says_is_refused(places, tmp_path):
     )
     with pytest.raises(UserError, match="no folder"):
         run(gone, out=tmp_path)
+
+
+def test_classes_and_labels_that_leave_no_room_for_rounds_are_told(places, tmp_path, monkeypatch):
+    monkeypatch.setattr("components.training.pseudo_label._CELLS", 100)
+    pseudo = learned.label(places / "features", places / "teacher", tmp_path / "pseudo")
+    assert "leave no room for rounds" in read_json(pseudo / "summary.json")["reason"]
+    assert models.load(pseudo / "committee").mix.committee == 1.0
+
+
+def test_of_very_many_records_an_evenly_spaced_part_is_labelled(places, tmp_path, monkeypatch):
+    monkeypatch.setattr("components.training.pseudo_label._LEAST", 10)
+    monkeypatch.setattr("components.training.pseudo_label._room", lambda *_: 90)
+    pseudo = learned.label(places / "features", places / "teacher", tmp_path / "pseudo")
+    few = pq.read_table(pseudo / "pseudo.parquet")["id"].to_pylist()
+    every = pq.read_table(places / "pseudo" / "pseudo.parquet")["id"].to_pylist()
+    assert few == every[:: -(-len(every) // len(few))]
+
+
+def test_without_unlabelled_records_there_are_no_rounds(tmp_path):
+    write_features(tmp_path / "features", records(200, labelled=1.0))
+    root = learned.learn(tmp_path / "features", tmp_path)
+    assert "no unlabelled training record" in read_json(root / "pseudo" / "summary.json")["reason"]

@@ -76,9 +76,12 @@ def test_a_subset_is_calibrated_on_records_that_have_all_of_it(data):
     trial = Trial(rows=rows, committee=answers)
     found = calibration(trial, Mix(network=0.0, committee=1.0), data)
     assert len(found) == 7 + 1  # and that of all other subsets
-    column = data.names.index("text")
-    has = data.present[rows, column]
-    assert found["text"] == data.target.calibrate(answers(())[has], data.labels[rows][has])
+    whole = data.target.calibrate(answers(()), data.labels[rows])
+    assert found["*"] == whole
+    has = data.present[rows, data.names.index("text")]
+    own = data.target.calibrate(answers(())[has], data.labels[rows][has])
+    weights = [has.sum(), 10]
+    assert found["text"] == pytest.approx(np.exp(np.average(np.log([own, whole]), weights=weights)))
 
 
 def test_what_nobody_answers_is_not_calibrated(data, rows):
