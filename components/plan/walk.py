@@ -1,7 +1,7 @@
 """One walk through the real stages of a run on a sample, and what each of them took."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -84,8 +84,9 @@ def walk(stages: Sequence[Stage], data: str, folder: Path, now: Now) -> Iterator
         start = now()
         stage.work(outputs, home, out, clock)
         outputs[stage.name] = Ref(uri=str(out), digest=digest_folder(out))
-        seconds, steps = now() - start, clock.seconds if stage.training else 0.0
-        histories = [*_new_histories(out, known)] if stage.training else []
+        seconds = now() - start
+        fitted = dict(_new_histories(out, known)) if stage.training else {}
+        steps, histories = clock.seconds(fitted), fitted.values()
         yield (
             stage.name,
             Taken(
@@ -103,19 +104,23 @@ def _bytes(folder: Path) -> int:
     return sum(f.stat().st_size for f in folder.rglob("*") if f.is_file())
 
 
-def _new_histories(out: Path, known: set[str]) -> Iterator[dict[str, Any]]:
-    """Histories of the models that a stage has fitted; one that it passes on is known already."""
+def _new_histories(out: Path, known: set[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Names and histories of the networks that a stage has fitted; one that it passes on is known.
+
+    A network has a folder of its name.
+    """
     for path in sorted(out.rglob("history.json")):
         text = path.read_text(encoding="utf-8")
         if text not in known:
             known.add(text)
-            yield json.loads(text)
+            yield path.parent.name, json.loads(text)
 
 
 class StepClock:
     """A progress callback that adds up the time between a model's steps.
 
-    The first step of each model, which nothing precedes, counts as a mean one.
+    Other work reports too, such as the rounds of a committee; nobody asks for its seconds. The
+    first step of each model, which nothing precedes, counts as a mean one.
     """
 
     def __init__(self, now: Now) -> None:
@@ -132,7 +137,7 @@ class StepClock:
             self._between.setdefault(what, []).append(now - self._last[what])
         self._last[what] = now
 
-    @property
-    def seconds(self) -> float:
-        """Of all steps of all models."""
-        return sum(sum(times) + sum(times) / len(times) for times in self._between.values())
+    def seconds(self, models: Iterable[str]) -> float:
+        """Of all steps of these models."""
+        found = [self._between[name] for name in models if name in self._between]
+        return sum(sum(times) + sum(times) / len(times) for times in found)

@@ -19,7 +19,8 @@ def test_the_first_step_of_a_model_counts_as_a_mean_one():
         clock("a", done, 3)
     for done in (1, 2):
         clock("b", done, 2)
-    assert clock.seconds == pytest.approx((10 + 2 + 6) + (4 + 4))
+    assert clock.seconds(["a", "b", "never"]) == pytest.approx((10 + 2 + 6) + (4 + 4))
+    assert clock.seconds(["b"]) == pytest.approx(4 + 4)
 
 
 def test_steps_are_apart_from_the_rest_of_a_stage(tmp_path):
@@ -28,14 +29,17 @@ def test_steps_are_apart_from_the_rest_of_a_stage(tmp_path):
     def fit(_outputs, _home, out, progress):
         for done in range(4):
             progress("model", done + 1, 4)
+        for done in range(3):
+            progress("rounds", done + 1, 3)  # no step of a network
         history = {"steps": 4, "records": 60, "epochs": [{}, {}]}
-        (out / "history.json").write_text(json.dumps(history))
+        (out / "model").mkdir()
+        (out / "model" / "history.json").write_text(json.dumps(history))
 
     ((_, taken),) = walk(
         [stage("fit", fit, training=True)], "data", tmp_path, lambda: float(next(ticks))
     )
     assert taken.step_seconds == pytest.approx(4)
-    assert taken.seconds == pytest.approx(5 - 4)
+    assert taken.seconds == pytest.approx(8 - 4)
     assert (taken.fits, taken.steps) == (((2, 60),), 4)
     assert taken.step == (pytest.approx(30), pytest.approx(1))
 
