@@ -27,11 +27,11 @@ class Config:
 
     Attributes:
         size: height and width that every picture is scaled to, in pixels, so that all of it is
-            seen; time grows with its square.
+            seen; time grows with its square. Small pictures gain from being enlarged too.
         dropout: share of a vector's numbers that are hidden from the network in each training step.
     """
 
-    size: Annotated[int, Field(ge=32, le=512)] = 128
+    size: Annotated[int, Field(ge=32, le=512)] = 192
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
 
