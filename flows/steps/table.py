@@ -75,7 +75,7 @@ def steps_for(config: RunConfig, manifest: Manifest, base: Path | None = None) -
         ),
         Step(
             name="pseudo_label",
-            version=4,  # 3: one half of the validation records tunes; 4: rounds of the committee
+            version=5,  # 4: rounds of the committee; 5: of very many records a part
             inputs={"features": "encode", "teacher": "teach"},
             config={"labeller": _labeller(config)},
             chosen=(*network, *light, *_labellers(config)),
@@ -84,7 +84,7 @@ def steps_for(config: RunConfig, manifest: Manifest, base: Path | None = None) -
         ),
         Step(
             name="train",
-            version=10,  # 9: it expects classes as records come; 10: folds choose and calibrate
+            version=11,  # 10: folds choose and calibrate; 11: labels judge without the shift of classes
             inputs={"features": "encode", "pseudo": "pseudo_label"},
             config=_training(config),
             chosen=(*network, *losses, *light),
@@ -94,7 +94,7 @@ def steps_for(config: RunConfig, manifest: Manifest, base: Path | None = None) -
         ),
         Step(
             name="baselines",
-            version=8,  # 7: room for a committee; 8: committees of one modality
+            version=9,  # 8: committees of one modality; 9: labels judge without the shift of classes
             inputs={"features": "encode", "pseudo": "pseudo_label"},
             config=_training(config),
             chosen=_unique(*network, ("fusion", "concat"), *losses, *light),
@@ -104,7 +104,7 @@ def steps_for(config: RunConfig, manifest: Manifest, base: Path | None = None) -
         ),
         Step(
             name="evaluate",
-            version=6,  # 5: of many modalities some subsets; 6: held-out training records calibrate
+            version=7,  # 6: held-out training records calibrate; 7: a subset is drawn towards all
             inputs={
                 "accepted": "validate",
                 "features": "encode",
@@ -120,7 +120,7 @@ def steps_for(config: RunConfig, manifest: Manifest, base: Path | None = None) -
         ),
         Step(
             name="package",
-            version=8,  # 7: records to compare with; 8: folds calibrate
+            version=9,  # 8: folds calibrate; 9: a subset is drawn towards all
             inputs={"features": "encode", "train": "train", "evaluation": "evaluate"},
             config=_kept(config),
             chosen=(*views, *model),
