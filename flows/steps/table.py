@@ -84,7 +84,7 @@ def steps_for(config: RunConfig, manifest: Manifest, base: Path | None = None) -
         ),
         Step(
             name="train",
-            version=11,  # 10: folds choose and calibrate; 11: labels judge without the shift of classes
+            version=11,  # 10: folds choose; 11: labels judge without the shift of classes
             inputs={"features": "encode", "pseudo": "pseudo_label"},
             config=_training(config),
             chosen=(*network, *losses, *light),
@@ -94,7 +94,7 @@ def steps_for(config: RunConfig, manifest: Manifest, base: Path | None = None) -
         ),
         Step(
             name="baselines",
-            version=9,  # 8: committees of one modality; 9: labels judge without the shift of classes
+            version=9,  # 8: committees of one modality; 9: without the shift of classes
             inputs={"features": "encode", "pseudo": "pseudo_label"},
             config=_training(config),
             chosen=_unique(*network, ("fusion", "concat"), *losses, *light),
