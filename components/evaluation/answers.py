@@ -249,7 +249,8 @@ def _calibrated(
     encoded: Encoded, held_out: HeldOut, at: Rows, subset: tuple[str, ...], temperature: float
 ) -> SubsetAnswers:
     logits = encoded.infer(at, subset).logits
-    probabilities = held_out.features.target.probabilities(logits, temperature).astype(np.float32)
+    tempered = encoded.model.tempered(logits, temperature)
+    probabilities = held_out.features.target.probabilities(tempered).astype(np.float32)
     return SubsetAnswers(subset=subset, at=at, temperature=temperature, probabilities=probabilities)
 
 

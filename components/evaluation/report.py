@@ -127,8 +127,8 @@ def write_report(
         f"chosen {_MINUS} best single": gains.fused_minus_best_single,
         "the same, complete records": gains.fused_minus_best_single_complete,
         f"chosen {_MINUS} plain concat": gains.fused_minus_concat,
-        f"chosen {_MINUS} committee on labels alone": gains.chosen_minus_committee,
-        f"student with {_MINUS} without pseudo-labels": gains.student_minus_supervised_only,
+        f"chosen {_MINUS} committee": gains.chosen_minus_committee,
+        f"student: with {_MINUS} without": gains.student_minus_supervised_only,
     }
     subsets = {key: value.figure(metrics.primary) for key, value in metrics.by_subset.items()}
     cells = features.target.cells(probabilities[rows], labels)
@@ -213,7 +213,7 @@ def model_rows(metrics: Metrics) -> list[Row]:
         best = metrics.best_single is not None and metrics.best_single.name == name
         present = getattr(single, f"{metrics.primary}_where_present")
         where = "" if present is None else f"{present:.1%} of the {single.n:,} with it"
-        note = "; ".join(filter(None, ["best single on validation" if best else "", where]))
+        note = "; ".join(filter(None, ["best single on held-out records" if best else "", where]))
         rows.append(_row(metrics, single, f"Only {name}", note))
     majority = Classification.model_validate(metrics.majority.model_dump())
     name = "Majority class" if metrics.primary == "accuracy" else "Shares of the classes"

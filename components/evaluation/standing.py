@@ -82,7 +82,7 @@ def calibrated(
     known = {key: float(str(value)) for key, value in read.items()}
     keys = patterns(held_out.present[:, columns], model.names)
     temperatures = np.array([[temperature(known, key)] for key in keys])
-    return model.target.probabilities(found.logits / temperatures)
+    return model.target.probabilities(model.tempered(found.logits, temperatures))
 
 
 def searched(

@@ -108,6 +108,11 @@ class SparseView(nn.Module):
 class CommitteeHead(nn.Module):
     """The sum of the views that a record has, and a constant.
 
+    Attributes:
+        constant: ``(width,)``.
+        shift: the part of the constant ``(width,)`` that tells how common classes are among all
+            records; no temperature touches it.
+
     Args:
         dims: view name to the length of what light heads read.
         sparse: names of the sparse views.
@@ -115,6 +120,7 @@ class CommitteeHead(nn.Module):
     """
 
     constant: Tensor
+    shift: Tensor
 
     def __init__(self, dims: Mapping[str, int], sparse: Iterable[str], width: int) -> None:
         super().__init__()
@@ -125,3 +131,4 @@ class CommitteeHead(nn.Module):
             }
         )
         self.register_buffer("constant", torch.zeros(width))
+        self.register_buffer("shift", torch.zeros(width))

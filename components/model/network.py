@@ -5,7 +5,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -160,6 +162,17 @@ class Model(nn.Module):
             embeddings=embeddings,
             fused=F.normalize(fused.float(), dim=1),
         )
+
+    def tempered(
+        self, logits: NDArray[np.floating], temperature: NDArray[np.floating] | float
+    ) -> NDArray[np.float64]:
+        """Logits ``(n, classes)`` at a temperature, which leaves alone what classes are expected.
+
+        Fewer modalities say less, but how common a class is stays as it is.
+        """
+        shift = self.mix.committee * self.committee.shift.double().numpy()
+        found: NDArray[np.float64] = (logits - shift) / temperature + shift
+        return found
 
     def augment(self, inputs: Inputs) -> Inputs:
         """Vary every training input ``(batch, *shape)``, by view name."""
@@ -345,6 +358,7 @@ def load(folder: Path) -> Model:
     if description["format"] < FORMAT:  # without a committee: it keeps its zeros
         own = model.state_dict()
         weights |= {name: own[name] for name in own if name.startswith("committee.")}
+    weights.setdefault("committee.shift", model.committee.shift)
     model.load_state_dict(weights)
     model.mix = Mix(**description.get("mix", {}))
     model.reference = Reference.load(folder)

@@ -74,7 +74,7 @@ def _changed(
 ) -> Tensor:
     """A tensor of the model with the new class in it, where it has classes at all."""
     if key.startswith("committee."):
-        if key.rsplit(".", 1)[1] not in ("weight", "bias", "constant"):
+        if key.rsplit(".", 1)[1] not in ("weight", "bias", "constant", "shift"):
             return values
         if not model.mix.committee:
             values = torch.zeros_like(values)

@@ -192,7 +192,7 @@ class Classifier:
 
     def _prediction(self, found: Inference, row: int, key: str, far: float) -> Prediction:
         target, warmth = self.target, temperature(self.temperatures, key)
-        p = target.probabilities(found.logits[row : row + 1], warmth)
+        p = target.probabilities(self.model.tempered(found.logits[row : row + 1], warmth))
         (decided,) = target.decode(target.decide(p))
         single = isinstance(decided, str)
         names = tuple(key.split("+"))

@@ -117,7 +117,7 @@ def _write_index(folder: Path, model: models.Model, data: Features, progress: Pr
             vectors[name][rows] = found.embeddings[name]
         vectors[FUSED][rows] = found.fused
         warmth = np.array([[temperature(temperatures, keys[row])] for row in rows])
-        predicted[rows] = target.decide(target.probabilities(found.logits / warmth))
+        predicted[rows] = target.decide(target.probabilities(model.tempered(found.logits, warmth)))
     progress("index", n, n)
     np.save(folder / PRESENT, present)
     label = data.target.decode(data.labels)

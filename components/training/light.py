@@ -159,8 +159,22 @@ def _weighted(counts: Rows, has: NDArray[np.bool_], way: Counted) -> NDArray[np.
     return found
 
 
-def put_into(model: Model, made: Mapping[str, Made], committee: Committee) -> None:
-    """Give a model the committee's last fit, which saw all labelled records."""
+def put_into(
+    model: Model,
+    made: Mapping[str, Made],
+    committee: Committee,
+    shift: NDArray[np.float64] | None = None,
+) -> None:
+    """Give a model the committee's last fit, which saw all labelled records.
+
+    Args:
+        model: takes it.
+        made: how the committee's views are made.
+        committee: with the shift in its constant.
+        shift: to the shares of the classes among all records ``(classes,)``; none by default.
+    """
+    if shift is not None:
+        model.committee.shift.copy_(torch.from_numpy(shift))
     model.committee.constant.copy_(torch.from_numpy(committee.constant[-1]))
     for view, linear in committee.maps.items():
         last = Linear(weight=linear.weight[-1:], bias=linear.bias[-1:])

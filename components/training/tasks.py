@@ -208,7 +208,7 @@ def train(trainer: Trainer, *, pseudo: Path | None, out: Path) -> None:
     found = taught.load(pseudo / COMMITTEE) if pseudo else None
     model = trainer.model("student", pseudo=labels, out=out / "student")
     if found is not None:
-        put_into(model, found.made, found.committee)
+        put_into(model, found.made, found.committee, found.shift)
         everything = held_out_by_folds(found, _views(trainer, found))(features.names)
         remember(model, features, found.labelled, everything)
     if by == "validation":

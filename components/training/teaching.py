@@ -112,7 +112,7 @@ def teach_committee(model: Model, data: Features, seed: int) -> Taught | str:
 
 def write(model: Model, found: Taught, out: Path, **figures: object) -> None:
     """Write a model folder that answers with a committee, and the committee beside it."""
-    put_into(model, found.made, found.committee)
+    put_into(model, found.made, found.committee, found.shift)
     model.mix = Mix(network=0.0, committee=1.0)
     models.save(model, out)
     taught.save(found, out, **figures)

@@ -63,7 +63,7 @@ def steps_for(config: RunConfig, manifest: Manifest, base: Path | None = None) -
         ),
         Step(
             name="teach",
-            version=8,  # 7: a model's folder has room for a committee; 8: it is the committee
+            version=9,  # 8: it is the committee; 9: a model tells the shift of classes
             inputs={"features": "encode"},
             config={
                 "model": config.model.model_dump(mode="json"),
@@ -75,7 +75,7 @@ def steps_for(config: RunConfig, manifest: Manifest, base: Path | None = None) -
         ),
         Step(
             name="pseudo_label",
-            version=5,  # 4: rounds of the committee; 5: of very many records a part
+            version=6,  # 5: of very many records a part; 6: a model tells the shift
             inputs={"features": "encode", "teacher": "teach"},
             config={"labeller": _labeller(config)},
             chosen=(*network, *light, *_labellers(config)),
@@ -84,7 +84,7 @@ def steps_for(config: RunConfig, manifest: Manifest, base: Path | None = None) -
         ),
         Step(
             name="train",
-            version=11,  # 10: folds choose; 11: labels judge without the shift of classes
+            version=12,  # 11: labels judge without the shift; 12: a model tells the shift
             inputs={"features": "encode", "pseudo": "pseudo_label"},
             config=_training(config),
             chosen=(*network, *losses, *light),
@@ -94,7 +94,7 @@ def steps_for(config: RunConfig, manifest: Manifest, base: Path | None = None) -
         ),
         Step(
             name="baselines",
-            version=9,  # 8: committees of one modality; 9: without the shift of classes
+            version=10,  # 9: without the shift of classes; 10: a model tells the shift
             inputs={"features": "encode", "pseudo": "pseudo_label"},
             config=_training(config),
             chosen=_unique(*network, ("fusion", "concat"), *losses, *light),
@@ -104,7 +104,7 @@ def steps_for(config: RunConfig, manifest: Manifest, base: Path | None = None) -
         ),
         Step(
             name="evaluate",
-            version=7,  # 6: held-out training records calibrate; 7: a subset is drawn towards all
+            version=8,  # 7: a subset is drawn towards all; 8: temperatures leave the shift alone
             inputs={
                 "accepted": "validate",
                 "features": "encode",
@@ -120,7 +120,7 @@ def steps_for(config: RunConfig, manifest: Manifest, base: Path | None = None) -
         ),
         Step(
             name="package",
-            version=9,  # 8: folds calibrate; 9: a subset is drawn towards all
+            version=10,  # 9: a subset is drawn towards all; 10: a model tells the shift
             inputs={"features": "encode", "train": "train", "evaluation": "evaluate"},
             config=_kept(config),
             chosen=(*views, *model),

@@ -141,3 +141,16 @@ def test_no_model_and_another_format_are_said_clearly(features, tmp_path):
     (tmp_path / "m" / "model.json").write_text(json.dumps(about))
     with pytest.raises(UserError, match="format 99"):
         models.load(tmp_path / "m")
+
+
+def test_a_temperature_leaves_alone_how_common_classes_are(tmp_path):
+    """Oracle: probabilities in proportion to ``exp(evidence / temperature) * prior``."""
+    features = write_features(tmp_path / "features", records(80))
+    model = models.build(ModelConfig(dim=16), classes=features.classes, specs=features.specs)
+    model.mix = models.Mix(network=0.0, committee=1.0)
+    prior = np.array([0.7, 0.1, 0.1, 0.1])
+    model.committee.shift.copy_(torch.from_numpy(np.log(prior)))
+    evidence = np.random.default_rng(0).normal(size=(5, 4))
+    found = model.target.probabilities(model.tempered(evidence + np.log(prior), 3.0))
+    wanted = np.exp(evidence / 3) * prior
+    assert np.allclose(found, wanted / wanted.sum(axis=1, keepdims=True), atol=1e-6)
