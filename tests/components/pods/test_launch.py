@@ -185,9 +185,16 @@ def test_a_node_that_dies_is_a_lost_peer_for_the_others(features, tmp_path):
 @pytest.mark.slow
 def test_an_elastic_training_goes_on_with_the_nodes_that_are_left(features, tmp_path):
     exchange = job(tmp_path, train_spec(features, training={"epochs": 150}))
-    processes = nodes(tmp_path, 2, shape="1:2")
-    first = speaker(processes)
-    other = next(p for p in processes if p is not first)
+    port = free_port()
+    # As in an Indexed Job: the first pod is where all meet, whoever of them becomes rank 0.
+    first, other = (
+        process
+        for index, token in enumerate("ab")
+        for process in nodes(
+            tmp_path, 1, shape="1:2", port=port, tokens=token, JOB_COMPLETION_INDEX=str(index)
+        )
+    )
+    speaker([first, other])
     other.send_signal(signal.SIGTERM)
     assert end(other)[0] == 75
     code, _, err = end(first, timeout=150)
