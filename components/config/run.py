@@ -174,7 +174,7 @@ class RunConfig(Strict):
     """
     model: ModelConfig = ModelConfig()
     losses: Annotated[dict[str, dict[str, Any]], AfterValidator(_weighted)] = Field(
-        default_factory=lambda: {"cross_entropy": {}, "info_nce": {"weight": 0.1}}
+        default_factory=lambda: {"cross_entropy": {}, "info_nce": {"weight": 1.0}}
     )
     """Loss name to its options; every loss takes ``weight``."""
     labeller: Part | None = Part(name="soft")

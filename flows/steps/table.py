@@ -84,7 +84,7 @@ def steps_for(config: RunConfig, manifest: Manifest, base: Path | None = None) -
         ),
         Step(
             name="train",
-            version=12,  # 11: labels judge without the shift; 12: a model tells the shift
+            version=13,  # 12: a model tells the shift; 13: InfoNCE weighs 1
             inputs={"features": "encode", "pseudo": "pseudo_label"},
             config=_training(config),
             chosen=(*network, *losses, *light),
@@ -94,7 +94,7 @@ def steps_for(config: RunConfig, manifest: Manifest, base: Path | None = None) -
         ),
         Step(
             name="baselines",
-            version=10,  # 9: without the shift of classes; 10: a model tells the shift
+            version=11,  # 10: a model tells the shift; 11: InfoNCE weighs 1
             inputs={"features": "encode", "pseudo": "pseudo_label"},
             config=_training(config),
             chosen=_unique(*network, ("fusion", "concat"), *losses, *light),
@@ -120,7 +120,7 @@ def steps_for(config: RunConfig, manifest: Manifest, base: Path | None = None) -
         ),
         Step(
             name="package",
-            version=10,  # 9: a subset is drawn towards all; 10: a model tells the shift
+            version=11,  # 10: a model tells the shift; 11: InfoNCE weighs 1
             inputs={"features": "encode", "train": "train", "evaluation": "evaluate"},
             config=_kept(config),
             chosen=(*views, *model),
