@@ -64,8 +64,9 @@ def pseudo_label(
     """Label the training records that have no visible label.
 
     Writes ``committee/`` (after the rounds), ``pseudo.parquet`` and ``rehearsal.parquet`` (one row
-    for each such record; in the latter also for records of the fold that judges the student, and
-    without anything that knows their labels) and ``summary.json``.
+    for each such record; in the latter also for records of the fold that judges the student, from
+    fits that have not seen their labels; what all fits share, such as their scale, has) and
+    ``summary.json``.
 
     Args:
         features: output of encode.

@@ -207,18 +207,21 @@ def train(trainer: Trainer, *, pseudo: Path | None, out: Path) -> None:
     labels = read_pseudo(pseudo) if pseudo else None
     found = taught.load(pseudo / COMMITTEE) if pseudo else None
     model = trainer.model("student", pseudo=labels, out=out / "student")
+    views = None
     if found is not None:
         put_into(model, found.made, found.committee, found.shift)
-        everything = held_out_by_folds(found, _views(trainer, found))(features.names)
+        views = light_views(model, features, found.made, found.labelled.rows)
+        everything = held_out_by_folds(found, views)(features.names)
         remember(model, features, found.labelled, everything)
     if by == "validation":
         trial = _by_validation(trainer, model, found)
     else:
-        trial = _by_fold(trainer, found, pseudo, out)
+        trial = _by_fold(trainer, found, views, pseudo, out)
     model.mix, selection = choose(trial, features)
     remember_mix(model, features)
-    if by == "folds" and found is not None and not model.mix.network:
-        trial = _by_all_folds(trainer, found)  # more records than the fold that chose
+    if by == "folds" and found is not None and views is not None and not model.mix.network:
+        # More records than the fold that chose.
+        trial = Trial(rows=found.labelled.rows, committee=held_out_by_folds(found, views))
     temperatures = calibration(trial, model.mix, features)
     write_json(out / "calibration.json", temperatures)
     if trial.answers(model.mix) and features.target.width:
@@ -242,14 +245,20 @@ def _by_validation(trainer: Trainer, model: Model, found: Taught | None) -> Tria
     return Trial(rows=rows, network=network, committee=committee)
 
 
-def _by_fold(trainer: Trainer, found: Taught | None, pseudo: Path | None, out: Path) -> Trial:
+def _by_fold(
+    trainer: Trainer,
+    found: Taught | None,
+    views: Views | None,
+    pseudo: Path | None,
+    out: Path,
+) -> Trial:
     """The first fold of the labelled records, and a student that rehearses without it."""
     features = trainer.features
     hidden = _hidden(trainer, found)
     committee = None
-    if found is not None:
+    if found is not None and views is not None:
         at = np.flatnonzero(found.labelled.folds == 0)
-        committee = held_out_by_folds(found, _views(trainer, found), at)
+        committee = held_out_by_folds(found, views, at)
     if len(hidden) < _LEAST:
         return Trial(rows=hidden, committee=committee)
     labels = features.labels.copy()
@@ -277,18 +286,6 @@ def _hidden(trainer: Trainer, found: Taught | None) -> NDArray[np.int64]:
         return rows[:0]
     folds = in_folds(features, rows, trainer.spec.training.seed)
     return rows[folds == 0] if folds.max() else rows[:0]
-
-
-def _by_all_folds(trainer: Trainer, found: Taught) -> Trial:
-    """All labelled records, each answered by the committee that was fitted without its fold."""
-    answers = held_out_by_folds(found, _views(trainer, found))
-    return Trial(rows=found.labelled.rows, committee=answers)
-
-
-def _views(trainer: Trainer, found: Taught) -> Views:
-    spec = trainer.spec
-    model = untrained(trainer.features, spec.model, spec.training, trainer.base)
-    return light_views(model, trainer.features, found.made, found.labelled.rows)
 
 
 def baselines(trainer: Trainer, *, pseudo: Path | None, out: Path) -> None:

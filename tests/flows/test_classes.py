@@ -46,6 +46,7 @@ def test_an_added_class_is_a_version_that_a_person_promotes(state, tmp_path):
         version="challenger",
     )
     assert answer.value["exemplars"] == 2
+    # MLflow's numbers go on where the ledger was put back; see ``kept`` in conftest.
     assert answer.value["version"] > before
     assert classes.list_(None, "challenger").value["classes"] == [*synthetic.CLASSES, "zebra"]
     assert "zebra" not in classes.list_(None, str(before)).value["classes"]
