@@ -52,7 +52,7 @@ def walked(config: RunConfig, last: str, title: str) -> Walked:
 
     job = Job.opened(config, base=CONF, home=writable(find()))
     outputs, seconds = {}, {}
-    for result in walk(needed(steps_for(config, job.manifest, job.base), last), job):
+    for result in walk(needed(steps_for(job.config, job.manifest, job.base), last), job):
         outputs[result.name] = result.ref.path
         if result.status != "skipped":
             seconds[result.name] = round(result.seconds, 1)

@@ -27,7 +27,7 @@ def figures(seed: int) -> dict[str, float]:
     training = config.training.model_copy(update={"seed": seed})
     config = config.model_copy(update={"training": training})
     job = Job.opened(config, base=CONFIG.parent, home=writable(find()))
-    table = needed(steps_for(config, job.manifest, job.base), "evaluate")
+    table = needed(steps_for(job.config, job.manifest, job.base), "evaluate")
     *_, evaluated = walk(table, job)
     found: dict[str, Any] = read_json(evaluated.ref.path / "metrics.json")
     gains = found["intervals"]

@@ -26,7 +26,8 @@ class Kind(Protocol):
     - ``VERSION``: raised when the same raw value decodes to another value; ``EARLIER``, if any, are
       the versions whose models are still answered for, as they got the same values or wrong ones,
     - ``LIBRARIES``: the distributions that decode,
-    - ``ENCODERS``: the default encoders of a modality,
+    - ``ENCODERS``: the default encoders of a modality; ``suited(values)``, if any, gives
+      ``(encoders, why)`` for a modality with such raw values among its training records, or None,
     - ``SUFFIXES`` and ``MEDIA_TYPES``: suffixes of its files, and the media type of each;
       ``UNREAD``, if any, are suffixes that it does not read, and what to do about each,
     - ``ACCEPTS``: a phrase for people that describes a value sent over HTTP,

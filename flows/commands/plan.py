@@ -13,6 +13,7 @@ from components.core.errors import UsageError
 from components.core.progress import Progress
 from components.core.refs import Ref
 from components.data.manifest import Manifest, load_manifest
+from components.features.suited import with_suited
 from flows import engines
 from flows.commands.answer import Answer
 from flows.commands.plan_text import LAWS, assumptions, head, size
@@ -61,6 +62,7 @@ def plan(
     configuration.check_parts(
         config, path, {name: m.kind for name, m in manifest.modalities.items()}
     )
+    config, choices = with_suited(config, manifest, base)
     from components.plan.engines import choose
     from components.plan.estimate import Planner
     from components.plan.sample import survey
@@ -75,12 +77,13 @@ def plan(
         "trainer": config.trainer.where,
         "profile": planner.profile.model_dump(mode="json"),
         "profile_from": str(profile) if profile else "measured now",
+        "choices": list(choices),
         "assumptions": assumptions(planner, surveyed),
         "laws": list(LAWS),
-        "plans": [{**asdict(e), "engines": [asdict(c) for c in choices]} for e, choices in plans],
+        "plans": [{**asdict(e), "engines": [asdict(c) for c in engine]} for e, engine in plans],
     }
-    opening = head(planner, surveyed, profile)
-    text = "\n\n".join([opening, *(size(e, choices) for e, choices in plans)])
+    opening = head(planner, surveyed, profile, choices)
+    text = "\n\n".join([opening, *(size(e, engine) for e, engine in plans)])
     if save_profile is None:
         return Answer(value=value, text=text, then=concord("run", path))
     then = concord("plan", path, profile=save_profile)
@@ -147,7 +150,7 @@ def profile_key(config: RunConfig, *, base: Path, home: Home) -> dict[str, Any]:
     """
     job = Job.opened(config, base=base, home=home)
     steps = {}
-    for step in table.steps_for(config, job.manifest, base):
+    for step in table.steps_for(job.config, job.manifest, base):
         unread = {name: Ref(uri="", digest="") for name in step.inputs}
         own = key(step, unread, base)
         steps[step.name] = {

@@ -50,7 +50,9 @@ def assumptions(planner: "Planner", surveyed: "Survey") -> dict[str, Any]:
     }
 
 
-def head(planner: "Planner", surveyed: "Survey", read_from: Path | None) -> str:
+def head(
+    planner: "Planner", surveyed: "Survey", read_from: Path | None, choices: Sequence[str]
+) -> str:
     """The part that holds for every size."""
     profile, given = planner.profile, assumptions(planner, surveyed)
     m, (small, large) = profile.machine, profile.samples
@@ -65,6 +67,7 @@ def head(planner: "Planner", surveyed: "Survey", read_from: Path | None) -> str:
         f"data set: {surveyed.records:,} records, {given['labelled_train_share']:.1%} labelled for "
         f"training; {given['record_bytes']:.0f} B of columns and {given['media_bytes']:.0f} B of "
         f"media by path each; records learned from: {learned}",
+        *choices,
         "laws:",
         *(f"  - {law}" for law in LAWS),
         *_cautions(planner, surveyed),

@@ -73,7 +73,7 @@ class Session:
                 pid=os.getpid(),
                 host=socket.gethostname(),
                 began=began(os.getpid()),
-                config=config.model_dump(mode="json"),
+                config=job.config.model_dump(mode="json"),
                 config_path=str(path.resolve()),
                 data_digest=job.data.digest,
                 data_revision=data_revision(Path(config.data.uri)),
@@ -87,6 +87,8 @@ class Session:
             )
             session = cls(job, record)
             session.update()
+            for choice in job.choices:
+                job.say(choice)
             try:
                 yield session
             except BaseException as error:

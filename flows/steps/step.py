@@ -13,6 +13,7 @@ from components.core.progress import Cleanup, Progress, Say, silent, unheard
 from components.core.refs import Ref
 from components.data.digest import data_digest
 from components.data.manifest import Manifest, load_manifest
+from components.features.suited import with_suited
 from components.parts import loading as parts
 from components.parts import own
 from flows.steps.store import StepKey, StepResult, StepStore
@@ -42,6 +43,7 @@ class Job:
         progress: called after every piece of work.
         run: id of the run; it labels what a step starts elsewhere.
         say: receives messages for the user.
+        choices: what was chosen by the data where the configuration is silent, in words.
     """
 
     config: RunConfig
@@ -52,10 +54,13 @@ class Job:
     progress: Progress = silent
     run: str = "bare"
     say: Say = unheard
+    choices: tuple[str, ...] = ()
 
     @classmethod
     def opened(cls, config: RunConfig, *, base: Path, home: Home) -> Self:
         """Read the manifest and digest the data set of a configuration.
+
+        The job's configuration names the encoders that suit the data, where it named none.
 
         Raises:
             UserError: the data set does not exist, or its manifest is wrong.
@@ -64,7 +69,10 @@ class Job:
         labels = config.data.labels.file if config.data.labels else None
         digest = data_digest(config.data.uri, manifest, cache=home.cache, labels=labels)
         data = Ref(uri=config.data.uri, digest=digest)
-        return cls(config=config, base=base, home=home, manifest=manifest, data=data)
+        config, choices = with_suited(config, manifest, base)
+        return cls(
+            config=config, base=base, home=home, manifest=manifest, data=data, choices=choices
+        )
 
     @property
     def store(self) -> StepStore:

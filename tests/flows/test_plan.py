@@ -52,6 +52,7 @@ def test_the_object_has_its_own_size_and_every_power_of_ten(planned):
         "trainer",
         "profile",
         "profile_from",
+        "choices",
         "assumptions",
         "laws",
         "plans",

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from components.core.errors import UserError
 from components.core.refs import digest_json
 from components.parts.contracts import Kind
 
@@ -67,6 +68,17 @@ class E5Encoder:
         from components.parts.network import CentredNetwork
 
         return CentredNetwork(self.shape[0], self._config.dropout)
+
+
+def missing() -> str | None:
+    """What this machine lacks to run the encoder; None where it runs."""
+    from components.parts.encoders import _e5
+
+    try:
+        _e5.folder()
+    except UserError as error:
+        return str(error)
+    return None
 
 
 def build(config: Config, *, kind: Kind) -> E5Encoder:  # noqa: ARG001

@@ -3,6 +3,7 @@
 Source: The Unicode Standard 15.0, 2022, section 3.9: UTF-8 cannot hold half a surrogate pair.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -27,6 +28,20 @@ _WORDS, _LETTERS = 2, 10
 def guess(column: Column) -> str | None:
     """``modality`` for cells of several words, or of long ones, in any script; never for codes."""
     return "modality" if column.words >= _WORDS or column.letters >= _LETTERS else None
+
+
+def suited(texts: Sequence[str]) -> tuple[tuple[str, ...], str] | None:
+    """The multilingual encoder, not the English one, for texts mostly not in Latin script."""
+    from components.parts.encoders import _scripts
+
+    if _scripts.mostly_latin(texts):
+        return None
+    from components.parts.encoders import e5
+
+    found = "texts are mostly not in Latin script"
+    if (missing := e5.missing()) is not None:
+        return ENCODERS, f"{found}, but {missing}"
+    return ("e5", "ngrams"), found
 
 
 def preview_type(preview: bytes | str) -> str:  # noqa: ARG001
