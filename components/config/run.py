@@ -186,6 +186,11 @@ class RunConfig(Strict):
     trainer: TrainerConfig = LocalTrainer()
     """Where training runs; another place changes no result and no step's key."""
 
+    @property
+    def reads_validation(self) -> bool:
+        """Whether validation records choose or decide, so that there must be some."""
+        return self.training.selection == "validation" or self.gate.split == "val"
+
 
 def load(path: Path, data_uri: str | None = None) -> RunConfig:
     """Read and check a run's YAML; relative places become absolute, seen from the file.

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from components.data.manifest import Split
 
 SPLITS = ("train", "val", "test")
+NEEDED = ("train", "test")
+"""Splits without which no run can learn and measure; validation records are needed by choice."""
 
 
 def assign(keys: Sequence[str], split: Split) -> list[str]:

@@ -41,7 +41,7 @@ from components.training.taught import Taught
 from components.training.teaching import in_folds, teach_committee, untrained, write
 
 _LEAST = 50
-"""Held-out records below which nobody rehearses: so few would not speak for the network."""
+"""Held-out records below which the network is not judged: so few would not speak for it."""
 
 
 @dataclass(kw_only=True)
@@ -242,7 +242,8 @@ def _by_validation(trainer: Trainer, model: Model, found: Taught | None) -> Tria
     if found is None:
         return Trial(rows=rows, network=network)
     committee = of_model(model, Mix(network=0.0, committee=1.0), features, rows)
-    return Trial(rows=rows, network=network, committee=committee)
+    few = len(rows) < _LEAST
+    return Trial(rows=rows, network=None if few else network, committee=committee)
 
 
 def _by_fold(

@@ -23,7 +23,7 @@ from components.data.importing.split_words import split_of
 from components.data.labels import each_class, visible_ids
 from components.data.manifest import RESERVED, Manifest, load_manifest
 from components.data.reader import Dataset
-from components.data.splits import SPLITS
+from components.data.splits import NEEDED, SPLITS
 from components.validation import rules
 from components.validation.examine import Check, Chunk, build_checks, joined, read
 from components.validation.rules import OCCURRENCE, PRESENT, Rule, Tally
@@ -52,6 +52,7 @@ def validate(
     modalities: Mapping[str, dict[str, Any]] | None = None,
     out: Path,
     base: Path | None = None,
+    needed: Sequence[str] = NEEDED,
     checks: Mapping[str, Check] | None = None,
     progress: Progress = silent,
 ) -> None:
@@ -68,6 +69,7 @@ def validate(
         modalities: options of each modality by name, among them the limits of its kind.
         out: an empty folder.
         base: folder that a user's own files are relative to.
+        needed: splits without which there is no run.
         checks: checks of some modalities that replace the default, which only decodes.
         progress: called after every batch.
 
@@ -97,7 +99,7 @@ def validate(
             _divide(chunk, bad, writers, outcome, seen)
     assert suite is not None
     progress("checking records", dataset.rows, dataset.rows)
-    stops = rules.stops(outcome.tally, manifest, outcome.quarantined)
+    stops = rules.stops(outcome.tally, manifest, outcome.quarantined, needed)
     if stops:
         raise _stop(data.uri, stops, outcome.examples)
     suite.write_docs(out / "data_docs")

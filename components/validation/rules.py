@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from components.core.values import texts
 from components.data.labels import Label, each_class
 from components.data.manifest import Manifest, Target
-from components.data.splits import SPLITS, assign
+from components.data.splits import NEEDED, SPLITS, assign
 
 Severity = Literal["stop", "quarantine", "warn"]
 
@@ -335,8 +335,16 @@ class Tally:
         return self.labels[split]
 
 
-def stops(tally: Tally, manifest: Manifest, quarantined: int) -> dict[str, str]:
+def stops(
+    tally: Tally, manifest: Manifest, quarantined: int, needed: Sequence[str] = NEEDED
+) -> dict[str, str]:
     """Broken rules of the whole set that prevent any run.
+
+    Args:
+        tally: of the accepted records.
+        manifest: meaning of the columns.
+        quarantined: number of records that are not accepted.
+        needed: splits without which there is no run.
 
     Returns:
         Name of each rule to a message: what is wrong, where, and the remedy.
@@ -352,7 +360,7 @@ def stops(tally: Tally, manifest: Manifest, quarantined: int) -> dict[str, str]:
             f"{quarantined} of {accepted + quarantined} records are bad, more than half: "
             "correct them or the manifest"
         )
-    if empty := [s for s in SPLITS if not tally.splits[s]]:
+    if empty := [s for s in needed if not tally.splits[s]]:
         how = (
             f"column {manifest.split.column!r}"
             if manifest.split.column
@@ -360,8 +368,9 @@ def stops(tally: Tally, manifest: Manifest, quarantined: int) -> dict[str, str]:
         )
         found["splits filled"] = (
             f"no record in split {', '.join(empty)} (by {how}); "
-            f"wanted some in each of {', '.join(SPLITS)}: "
+            f"wanted some in each of {', '.join(needed)}: "
             f"add records, or change `split` in the manifest{_few_groups(tally, manifest)}"
+            f"{_chosen(empty)}"
         )
     if absent := [
         m for m in sorted(manifest.modalities) if not any(tally.present[s, m] for s in SPLITS)
@@ -388,7 +397,14 @@ def stops(tally: Tally, manifest: Manifest, quarantined: int) -> dict[str, str]:
             f"correct column {manifest.split.column!r}, "
             "or remove `split.column` from the manifest and the split is made by group"
         )
-    return found | _label_stops(tally, manifest)
+    return found | _label_stops(tally, manifest, needed)
+
+
+def _chosen(splits: Sequence[str]) -> str:
+    """A remark where validation records are missing: a run needs none unless it says so."""
+    if "val" not in splits:
+        return ""
+    return "; by default, without `training.selection` and `gate.split`, a run needs none in val"
 
 
 def _few_groups(tally: Tally, manifest: Manifest) -> str:
@@ -420,7 +436,7 @@ _WITHOUT_LABELS = (
 )
 
 
-def _label_stops(tally: Tally, manifest: Manifest) -> dict[str, str]:
+def _label_stops(tally: Tally, manifest: Manifest, needed: Sequence[str]) -> dict[str, str]:
     column = manifest.target.column
     if column is None:
         return {}
@@ -453,10 +469,11 @@ def _label_stops(tally: Tally, manifest: Manifest) -> dict[str, str]:
             f"got the single class {classes[0]!r} in column {column!r}, wanted at least two: "
             f"label training records of another class; {_WITHOUT_LABELS}"
         )
-    if blind := [s for s in ("val", "test") if tally.splits[s] and not tally.in_split(s)]:
+    judging = [s for s in needed if s != "train"]
+    if blind := [s for s in judging if tally.splits[s] and not tally.in_split(s)]:
         found["labels to measure by"] = (
             f"no record of split {', '.join(blind)} has a label in column {column!r}: "
-            "label some there"
+            f"label some there{_chosen(blind)}"
         )
     return found
 

@@ -43,6 +43,7 @@ def steps_for(config: RunConfig, manifest: Manifest, base: Path | None = None) -
             config={
                 "labels": config.data.labels and config.data.labels.model_dump(),
                 "modalities": config.modalities,
+                "reads_validation": config.reads_validation,
             },
             chosen=kinds,
             libraries=_unique(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from components.config.trainer import LocalTrainer
 from components.core.progress import Cleanup
+from components.data.splits import NEEDED, SPLITS
 from flows.steps.step import Call
 from serving import bento
 
@@ -32,6 +33,7 @@ def validate(call: Call) -> None:
         modalities=job.config.modalities,
         out=call.out,
         base=job.base,
+        needed=SPLITS if job.config.reads_validation else NEEDED,
         checks=checks,
         progress=job.progress,
     )

@@ -289,7 +289,7 @@ CHANGES = {
     "seed": (options(training={"seed": 3}), group("teach", *TRAININGS, "package")),
     "what chooses": (
         options(training={"selection": "validation"}),
-        group(*TRAININGS, "package"),
+        group("validate", *TRAININGS, "package"),
     ),
     "labeller": (options(labeller=None), group("pseudo_label", "package")),
     "resamples": (options(evaluation={"resamples": 100}), group("evaluate")),

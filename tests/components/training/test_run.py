@@ -1,4 +1,7 @@
+import shutil
+
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -125,6 +128,22 @@ def test_validation_records_choose_where_the_run_says_so(places, tmp_path):
     data = Features.load(places / "features")
     assert found["by"] == "validation"
     assert 0 < found["records"] <= -(-len(data.rows("val", labelled=True)) // 2)
+
+
+def test_few_validation_records_do_not_speak_for_the_network(places, tmp_path):
+    """Of one record the standard error is 0, so that any gain would be more than chance."""
+    shutil.copytree(places / "features", tmp_path / "features")
+    splits = Features.load(places / "features").splits.copy()
+    splits[np.flatnonzero(splits == "val")[2:]] = "train"
+    table = pq.read_table(tmp_path / "features" / "records.parquet")
+    column = table.column_names.index("split")
+    table = table.set_column(column, "split", pa.array(splits.tolist()))
+    pq.write_table(table, tmp_path / "features" / "records.parquet")
+    out = learned.train(
+        tmp_path / "features", places / "pseudo", tmp_path / "train", selection="validation"
+    )
+    assert read_json(out / "selection.json")["kept"] == "committee"
+    assert models.load(out / "model").mix == Mix(network=0.0, committee=1.0)
 
 
 def test_without_a_labeller_the_committee_is_that_of_the_labels(places, tmp_path):

@@ -216,7 +216,7 @@ def _all(
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (_all("split", "train", lambda r: r["split"] == "val"), "no record in split val"),
+        (_all("split", "train", lambda r: r["split"] == "test"), "no record in split test"),
         (_all("label", None), "no training record has a visible label"),
         (_all("label", None, lambda r: r["split"] == "train" and r["label"] == "dog"), "'dog'"),
         (_all("image", None), "no record has modality image"),

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from components.core.yaml_file import parse_yaml
 from components.data.manifest import FILE, parse
+from components.data.splits import SPLITS
 from components.validation import rules
 from components.validation.rules import Tally
 from tests.datasets import COLUMNS, MANIFEST
@@ -53,9 +54,9 @@ def test_a_good_set_stops_nothing_and_warns_of_nothing():
             "'dog'",
         ),
         (
-            [(g, s, None if s == "val" else c) for g, s, c in GOOD],
+            [(g, s, None if s == "test" else c) for g, s, c in GOOD],
             "labels to measure by",
-            "split val",
+            "split test",
         ),
         ([(g, s, "cat") for g, s, c in GOOD], "two classes", "single class 'cat'"),
         ([*GOOD, ("traincat", "test", "cat")], "groups in one split", "'traincat' (test, train)"),
@@ -65,6 +66,21 @@ def test_a_broken_set_is_stopped_with_what_where_and_what_to_do(records, rule, s
     found = rules.stops(_tally(records), _manifest(), 0)
     assert list(found) == [rule]
     assert said in found[rule]
+
+
+@pytest.mark.parametrize(
+    ("records", "rule"),
+    [
+        ([r for r in GOOD if r[1] != "val"], "splits filled"),
+        ([(g, s, None if s == "val" else c) for g, s, c in GOOD], "labels to measure by"),
+    ],
+    ids=["no record", "no label"],
+)
+def test_validation_records_are_needed_only_where_they_choose(records, rule):
+    assert rules.stops(_tally(records), _manifest(), 0) == {}
+    found = rules.stops(_tally(records), _manifest(), 0, SPLITS)
+    assert list(found) == [rule]
+    assert "split val" in found[rule]
 
 
 @pytest.mark.parametrize(
