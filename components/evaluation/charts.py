@@ -1,18 +1,22 @@
-"""Small inline SVG drawings of the report.
+"""The charts of the report, as inline SVG.
 
-Colours come from the page's variables, so they follow light and dark. Every function returns markup
-in which names from the data are escaped.
+Every function returns markup in which names from the data are escaped.
 """
 
 from collections.abc import Sequence
 
 import numpy as np
-from markupsafe import Markup, escape
+from markupsafe import Markup
 from numpy.typing import NDArray
 
-from components.evaluation.metrics import IntervalFigures
+from components.evaluation import svg
+from components.evaluation.classification import wilson
+from components.evaluation.coverage import Coverage
+from components.evaluation.metrics import CoverageFigures, IntervalFigures
 from components.model.calibration import Reliability
 
+_FEW, _POINTS = 20, 200
+"""Answers that an accuracy is drawn of at least, and points of a curve at most."""
 MOST_CLASSES = 100
 """More classes than this are no longer readable in one picture; the rest are added up."""
 
@@ -21,11 +25,11 @@ def reliability_diagram(found: Reliability, ece: float | None) -> Markup:
     """Accuracy against confidence by bin, with the number of records in each bin below."""
     left, top, side, strip = 44, 12, 280, 56
     low = top + side
-    parts = [_frame(left, top, side, side)]
+    parts = [svg.frame(left, top, side, side)]
     for tick in (0, 0.25, 0.5, 0.75, 1):
-        parts.append(_text(left - 8, low - tick * side + 4, f"{tick:g}", anchor="end"))
-        parts.append(_text(left + tick * side, low + strip + 34, f"{tick:g}", anchor="middle"))
-        parts.append(_line(left, low - tick * side, left + side, low - tick * side, "grid"))
+        parts.append(svg.text(left - 8, low - tick * side + 4, f"{tick:g}", anchor="end"))
+        parts.append(svg.text(left + tick * side, low + strip + 34, f"{tick:g}", anchor="middle"))
+        parts.append(svg.line(left, low - tick * side, left + side, low - tick * side, "grid"))
     most = max(1, int(found.counts.max()))
     for start, end, count, accuracy, confidence in zip(
         found.edges[:-1],
@@ -39,15 +43,15 @@ def reliability_diagram(found: Reliability, ece: float | None) -> Markup:
             continue
         x, width = left + start * side + 1, (end - start) * side - 2
         tip = f"confidence {confidence:.3f}, accuracy {accuracy:.3f}, {count} records"
-        parts.append(_rect(x, low - accuracy * side, width, accuracy * side, "bar", tip))
+        parts.append(svg.rect(x, low - accuracy * side, width, accuracy * side, "bar", tip))
         # The hatched gap between confidence and accuracy: the model is too sure or not sure enough.
         high, bottom = max(accuracy, confidence), min(accuracy, confidence)
-        parts.append(_rect(x, low - high * side, width, (high - bottom) * side, "gap", tip))
+        parts.append(svg.rect(x, low - high * side, width, (high - bottom) * side, "gap", tip))
         height = strip * count / most
-        parts.append(_rect(x, low + 16 + strip - height, width, height, "count", tip))
-    parts.append(_line(left, low, left + side, top, "ideal"))
+        parts.append(svg.rect(x, low + 16 + strip - height, width, height, "count", tip))
+    parts.append(svg.line(left, low, left + side, top, "ideal"))
     parts.append(
-        _text(
+        svg.text(
             left + side / 2,
             low + strip + 52,
             "confidence (bars below: records in each bin)",
@@ -61,12 +65,56 @@ def reliability_diagram(found: Reliability, ece: float | None) -> Markup:
         ).format(top + side / 2)
     )
     said = "unknown" if ece is None else f"{ece:.3f}"
-    return _svg(
+    return svg.drawing(
         left + side + 16,
         low + strip + 60,
         f"Reliability diagram; expected calibration error {said}",
         parts,
     )
+
+
+def coverage_curve(found: Coverage, marked: CoverageFigures) -> Markup:
+    """Accuracy against the share of records that are answered, the surest first.
+
+    A band shows the 95% interval; the calibrated threshold is a point. The first few answers are
+    too few to draw.
+    """
+    left, top, width, height = 52, 14, 420, 280
+    drawn = _spread(np.flatnonzero(found.answered >= min(_FEW, found.answered[-1])))
+    bands = [wilson(int(found.right[i]), int(found.answered[i])) for i in drawn]
+    low = np.floor(max(0.0, min(b for b, _ in bands)) * 10) / 10
+
+    def at(share: float, accuracy: float) -> tuple[float, float]:
+        return left + share * width, top + (1 - accuracy) / max(1 - low, 0.1) * height
+
+    curve = [at(float(found.share[i]), float(found.accuracy[i])) for i in drawn]
+    edge = [at(float(found.share[i]), b) for i, (b, _) in zip(drawn, bands, strict=True)]
+    roof = [at(float(found.share[i]), b) for i, (_, b) in zip(drawn, bands, strict=True)]
+    parts = [svg.frame(left, top, width, height)]
+    for tick in np.linspace(low, 1, 5):
+        y = at(0, float(tick))[1]
+        parts.append(svg.line(left, y, left + width, y, "grid"))
+        parts.append(svg.text(left - 8, y + 4, f"{tick:.1%}", anchor="end"))
+    for share in (0, 0.25, 0.5, 0.75, 1):
+        x = left + share * width
+        parts.append(svg.text(x, top + height + 18, f"{share:.0%}", anchor="middle"))
+    parts += [svg.path([*edge, *roof[::-1]], "band"), svg.path(curve, "curve")]
+    if marked.accuracy_answered is not None:
+        x, y = at(marked.answered, marked.accuracy_answered)
+        tip = (
+            f"confidence from {marked.threshold:.3f}: {marked.answered:.1%} answered, "
+            f"{marked.accuracy_answered:.1%} of them right"
+        )
+        parts += [svg.line(x, y, x, top + height, "ideal"), svg.circle(x, y, "mark", tip)]
+    words = "share of records answered, the surest first"
+    parts.append(svg.text(left + width / 2, top + height + 38, words, anchor="middle"))
+    title = "Accuracy by share of answered records"
+    return svg.drawing(left + width + 24, top + height + 48, title, parts)
+
+
+def _spread(rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """At most so many of the rows as a picture shows, evenly spaced."""
+    return rows[np.linspace(0, len(rows) - 1, min(_POINTS, len(rows))).astype(np.int64)]
 
 
 def confusion_heat_map(counts: NDArray[np.int64], classes: Sequence[str]) -> Markup:
@@ -79,23 +127,23 @@ def confusion_heat_map(counts: NDArray[np.int64], classes: Sequence[str]) -> Mar
     font = 12 if cell >= 20 else 10 if cell >= 14 else 8
     longest = min(24, max((len(c) for c in classes), default=1))
     margin = int(longest * font * 0.58) + 14
-    parts = [_frame(margin, margin, n * cell, n * cell)]
+    parts = [svg.frame(margin, margin, n * cell, n * cell)]
     totals = np.maximum(counts.sum(axis=1), 1)
     for i, name in enumerate(classes):
         at = margin + (i + 0.5) * cell + font * 0.35
-        parts.append(_text(margin - 5, at, _short(name, 24), anchor="end", size=font))
+        parts.append(svg.text(margin - 5, at, svg.short(name, 24), anchor="end", size=font))
         parts.append(
             Markup(
                 '<text class="t" style="font-size:{}px"'
                 ' transform="translate({} {}) rotate(-60)">{}</text>'
-            ).format(font, round(at, 1), margin - 5, _short(name, 24))
+            ).format(font, round(at, 1), margin - 5, svg.short(name, 24))
         )
         if n > 12 and i % 5 == 0:
             parts.append(
-                _line(margin, margin + i * cell, margin + n * cell, margin + i * cell, "grid")
+                svg.line(margin, margin + i * cell, margin + n * cell, margin + i * cell, "grid")
             )
             parts.append(
-                _line(margin + i * cell, margin, margin + i * cell, margin + n * cell, "grid")
+                svg.line(margin + i * cell, margin, margin + i * cell, margin + n * cell, "grid")
             )
     for row, column in np.argwhere(counts > 0):
         count, share = int(counts[row, column]), counts[row, column] / totals[row]
@@ -106,7 +154,7 @@ def confusion_heat_map(counts: NDArray[np.int64], classes: Sequence[str]) -> Mar
         kind = "right" if row == column else "wrong"
         x, y = margin + column * cell, margin + row * cell
         parts.append(
-            _rect(
+            svg.rect(
                 x + 0.5, y + 0.5, cell - 1, cell - 1, kind, tip, opacity=0.12 + 0.88 * float(share)
             )
         )
@@ -118,7 +166,7 @@ def confusion_heat_map(counts: NDArray[np.int64], classes: Sequence[str]) -> Mar
                 )
             )
     side = margin + n * cell + 14
-    return _svg(
+    return svg.drawing(
         side + int(longest * font * 0.3),
         side,
         f"Confusion matrix of {n} classes: rows are true, columns are answers",
@@ -138,23 +186,22 @@ def interval_plot(rows: Sequence[tuple[str, IntervalFigures]]) -> Markup:
         return left + (value - low) / (high - low) * width
 
     bottom = step * len(rows) + 6
-    parts = [_line(x(0), 0, x(0), bottom, "zero"), _text(x(0), bottom + 16, "0", anchor="middle")]
+    parts = [
+        svg.line(x(0), 0, x(0), bottom, "zero"),
+        svg.text(x(0), bottom + 16, "0", anchor="middle"),
+    ]
     for i, (name, found) in enumerate(rows):
         y = step * i + step / 2
-        parts.append(_text(left - 14, y + 4, name, anchor="end", size=13))
+        parts.append(svg.text(left - 14, y + 4, name, anchor="end", size=13))
         if found.low is None or found.high is None or found.difference is None:
             continue
         a, b, d = found.low * 100, found.high * 100, found.difference * 100
         kind = "gain" if a > 0 else "loss" if b < 0 else "even"
-        parts.append(_line(x(a), y, x(b), y, kind))
+        parts.append(svg.line(x(a), y, x(b), y, kind))
         tip = f"{name}: {d:+.1f} points, 95% interval {a:+.1f} to {b:+.1f}"
-        parts.append(
-            Markup('<circle class="{}" cx="{}" cy="{}" r="6"><title>{}</title></circle>').format(
-                kind, round(x(d), 1), y, tip
-            )
-        )
-        parts.append(_text(left + width + 14, y + 4, f"{d:+.1f}  [{a:+.1f}, {b:+.1f}]", size=13))
-    return _svg(
+        parts.append(svg.circle(x(d), y, kind, tip))
+        parts.append(svg.text(left + width + 14, y + 4, f"{d:+.1f}  [{a:+.1f}, {b:+.1f}]", size=13))
+    return svg.drawing(
         left + width + 170,
         bottom + 24,
         "Differences of accuracy in points, with 95% paired bootstrap intervals",
@@ -174,49 +221,3 @@ def largest_classes(
     merged = np.zeros((most, most), dtype=np.int64)
     np.add.at(merged, (place[:, None], place[None, :]), counts)
     return merged, [*(classes[i] for i in kept), f"{len(classes) - most + 1} others"]
-
-
-def _svg(width: float, height: float, title: str, parts: Sequence[Markup]) -> Markup:
-    return Markup(
-        '<svg viewBox="0 0 {w} {h}" width="{w}" height="{h}" role="img" aria-label="{t}">'
-        "{body}</svg>"
-    ).format(w=round(width), h=round(height), t=title, body=Markup("").join(parts))
-
-
-def _rect(
-    x: float, y: float, width: float, height: float, kind: str, tip: str, opacity: float = 1.0
-) -> Markup:
-    shade = Markup("") if opacity >= 1 else Markup(' fill-opacity="{}"').format(round(opacity, 3))
-    return Markup(
-        '<rect class="{}" x="{}" y="{}" width="{}" height="{}"{}><title>{}</title></rect>'
-    ).format(
-        kind,
-        round(x, 1),
-        round(y, 1),
-        round(max(width, 0), 1),
-        round(max(height, 0), 1),
-        shade,
-        tip,
-    )
-
-
-def _frame(x: float, y: float, width: float, height: float) -> Markup:
-    return Markup('<rect class="frame" x="{}" y="{}" width="{}" height="{}"/>').format(
-        x, y, width, height
-    )
-
-
-def _line(x1: float, y1: float, x2: float, y2: float, kind: str) -> Markup:
-    return Markup('<line class="{}" x1="{}" y1="{}" x2="{}" y2="{}"/>').format(
-        kind, round(x1, 1), round(y1, 1), round(x2, 1), round(y2, 1)
-    )
-
-
-def _text(x: float, y: float, words: str, anchor: str = "start", size: int = 12) -> Markup:
-    return Markup(
-        '<text class="t" style="font-size:{}px" x="{}" y="{}" text-anchor="{}">{}</text>'
-    ).format(size, round(x, 1), round(y, 1), anchor, escape(words))
-
-
-def _short(name: str, most: int) -> str:
-    return name if len(name) <= most else name[: most - 1] + "…"

@@ -1,12 +1,11 @@
 """The step that measures a run: answers, figures, comparisons and the report."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
@@ -14,7 +13,7 @@ from components.config.run import EvaluationConfig
 from components.core.errors import UserError
 from components.core.files import read_json, write_json
 from components.core.progress import Progress, silent
-from components.evaluation import metrics as m
+from components.evaluation import coverage
 from components.evaluation.answers import (
     Encoded,
     HeldOut,
@@ -24,13 +23,13 @@ from components.evaluation.answers import (
     subset_answers,
     with_all_present,
 )
-from components.evaluation.comparison import Metric, paired_bootstrap
-from components.evaluation.per_class import per_class
-from components.evaluation.retrieval import every_pair
+from components.evaluation.figures import figures, mean, of_search
+from components.evaluation.metrics import Metrics
 from components.evaluation.standing import CALIBRATION, THRESHOLDS, searched
+from components.evaluation.tables import comparison_table, prediction_table
 from components.features.store import Features
 from components.model import network as models
-from components.model.calibration import expected_calibration_error
+from components.model.abstention import fitted_threshold
 from components.model.inference import Inference
 
 Classes = NDArray[Any]
@@ -71,67 +70,119 @@ def evaluate(
     from components.evaluation.report import write_report
 
     data = Features.load(features)
-    held_out = HeldOut.of(data)
     predicts = data.target.width > 0
-    if predicts and not held_out.scored.any():
-        raise UserError(
-            "no labelled record in the test split, so nothing can be measured;"
-            " add labelled test records"
-        )
     progress("every subset of modalities", 0, _STAGES)
-    chosen = Encoded.of(models.load(train / "model"), held_out)
-    temperatures = {key: float(str(t)) for key, t in read_json(train / CALIBRATION).items()}
-    answers = subset_answers(chosen, held_out, temperatures)
-    rest = rest_answers(chosen, held_out, answers, temperatures)
-    probabilities = with_all_present(answers, held_out, rest)
-    held_out = _with_thresholds(held_out, train)
+    found = _answered(data, train)
+    held_out = found.held_out
     progress("teacher, student and baselines", 1, _STAGES)
-    vectors = chosen.infer()
     compared = (
         _compared(
             held_out,
-            data.target.answers(probabilities),
+            data.target.answers(found.probabilities),
             teacher=teacher,
             train=train,
             baselines=baselines,
         )
         if predicts
-        else dict(zip(("chosen", "majority"), searched(held_out, vectors), strict=True))
+        else dict(zip(("chosen", "majority"), searched(held_out, found.vectors), strict=True))
     )
     progress("search", 2, _STAGES)
     test = np.flatnonzero(held_out.test)
-    vectors = vectors.of(test)
-    found_by_search = _retrieval(held_out, test, vectors, evaluation)
+    vectors = found.vectors.of(test)
+    search = of_search(held_out, test, vectors, evaluation)
     progress("intervals", 3, _STAGES)
-    found = _metrics(held_out, answers, probabilities, compared, evaluation)
-    selection = read_json(train / "selection.json")
-    found |= {
-        "retrieval": found_by_search,
-        "recall@10": _mean(r["recall@10"] for r in found_by_search.values()),
-        "label_budget": _label_budget(accepted, selection),
-        "selection": selection,
-        "pseudo": read_json(pseudo / "summary.json"),
-    }
-    metrics = m.Metrics.model_validate(found)
+    selection, curve = read_json(train / "selection.json"), _curve(found)
+    metrics = Metrics.model_validate(
+        figures(held_out, found.answers, found.probabilities, compared, evaluation)
+        | {
+            "retrieval": search,
+            "recall@10": mean(r["recall@10"] for r in search.values()),
+            "label_budget": _label_budget(accepted, selection),
+            "selection": selection,
+            "pseudo": read_json(pseudo / "summary.json"),
+            "coverage": curve and coverage.figures(curve, found.least_confidence),
+        }
+    )
     progress("tables", 4, _STAGES)
-    write_json(out / CALIBRATION, {a.key: a.temperature for a in answers})
-    if (thresholds := held_out.features.target.thresholds) is not None:
-        write_json(out / THRESHOLDS, dict(zip(data.classes, thresholds, strict=True)))
-    pq.write_table(_prediction_table(held_out, answers), out / "predictions.parquet")
-    pq.write_table(_comparison_table(held_out, compared), out / "comparisons.parquet")
-    write_json(out / "metrics.json", metrics.model_dump(mode="json"))
+    _write(out, found, compared, metrics)
     progress("report", 5, _STAGES)
     write_report(
         out / "report.html",
         metrics=metrics,
         held_out=held_out,
-        probabilities=probabilities,
+        probabilities=found.probabilities,
         test=test,
         vectors=vectors,
+        curve=curve,
         pseudo=pseudo,
         accepted=accepted,
     )
     progress("report", _STAGES, _STAGES)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answered:
+    """What the chosen model says of the held-out records.
+
+    Attributes:
+        held_out: the records, with the thresholds of classes.
+        answers: from each subset of modalities.
+        probabilities: ``(n, classes)`` from all that a record has, calibrated.
+        vectors: its outputs for all of them.
+        least_confidence: of an answer of one class that is not a guess.
+    """
+
+    held_out: HeldOut
+    answers: list[SubsetAnswers]
+    probabilities: NDArray[np.float32]
+    vectors: Inference
+    least_confidence: float
+
+
+def _answered(data: Features, train: Path) -> Answered:
+    """Run the chosen model.
+
+    Raises:
+        UserError: no labelled test record.
+    """
+    held_out = HeldOut.of(data)
+    if data.target.width > 0 and not held_out.scored.any():
+        raise UserError(
+            "no labelled record in the test split, so nothing can be measured;"
+            " add labelled test records"
+        )
+    model = models.load(train / "model")
+    chosen = Encoded.of(model, held_out)
+    temperatures = {key: float(str(t)) for key, t in read_json(train / CALIBRATION).items()}
+    answers = subset_answers(chosen, held_out, temperatures)
+    rest = rest_answers(chosen, held_out, answers, temperatures)
+    return Answered(
+        held_out=_with_thresholds(held_out, train),
+        answers=answers,
+        probabilities=with_all_present(answers, held_out, rest),
+        vectors=chosen.infer(),
+        least_confidence=fitted_threshold(model, temperatures),
+    )
+
+
+def _curve(found: Answered) -> coverage.Coverage | None:
+    """Accuracy by share of answered test records; None where a record has no class or a set."""
+    rows, target = found.held_out.scored, found.held_out.features.target
+    labels, p = found.held_out.labels[rows], found.probabilities[rows]
+    if labels.ndim > 1:
+        return None
+    return coverage.by_coverage(p.max(axis=1), target.decide(p) == labels)
+
+
+def _write(out: Path, found: Answered, compared: Mapping[str, Classes], metrics: Metrics) -> None:
+    """The files of the step, but for the report."""
+    target = found.held_out.features.target
+    write_json(out / CALIBRATION, {a.key: a.temperature for a in found.answers})
+    if target.thresholds is not None:
+        write_json(out / THRESHOLDS, dict(zip(target.classes, target.thresholds, strict=True)))
+    pq.write_table(prediction_table(found.held_out, found.answers), out / "predictions.parquet")
+    pq.write_table(comparison_table(found.held_out, compared), out / "comparisons.parquet")
+    write_json(out / "metrics.json", metrics.model_dump(mode="json"))
 
 
 def _with_thresholds(held_out: HeldOut, train: Path) -> HeldOut:
@@ -151,11 +202,6 @@ def _label_budget(accepted: Path, selection: Mapping[str, Any]) -> dict[str, Any
     if selection.get("by") != "validation":
         budget["val"] = 0
     return budget | {"total": budget["train"] + budget["val"]}
-
-
-def _mean(values: Iterable[float]) -> float:
-    known = [value for value in values if not np.isnan(value)]
-    return float(np.mean(known)) if known else float("nan")
 
 
 def _compared(
@@ -183,188 +229,3 @@ def _compared(
     if "concat" in folders:
         compared["concat"] = predictions.of(folders["concat"])
     return compared
-
-
-def _retrieval(
-    held_out: HeldOut, test: NDArray[np.int64], vectors: Inference, evaluation: EvaluationConfig
-) -> dict[str, dict[str, float]]:
-    """Figures of every ordered pair of modalities: search with some test records, among all."""
-    asked = np.ones(len(test), dtype=np.bool_)
-    if len(test) > evaluation.retrieval_queries:
-        rng = np.random.default_rng(evaluation.seed)
-        asked[:] = False
-        asked[rng.choice(len(test), evaluation.retrieval_queries, replace=False)] = True
-    names = held_out.features.names
-    found = every_pair(
-        {name: vectors.embeddings[name] for name in names},
-        {name: held_out.present[test, column] for column, name in enumerate(names)},
-        [held_out.features.groups[row] for row in held_out.rows[test]],
-        asked,
-    )
-    return {
-        pair: {
-            **{f"recall@{k}": value for k, value in r.recall.items()},
-            "mrr": r.mrr,
-            "n": r.n,
-            "gallery": r.gallery,
-        }
-        for pair, r in found.items()
-    }
-
-
-def _metrics(
-    held_out: HeldOut,
-    answers: list[SubsetAnswers],
-    probabilities: NDArray[np.float32],
-    compared: Mapping[str, Classes],
-    evaluation: EvaluationConfig,
-) -> dict[str, Any]:
-    """All figures except those of search and those read from earlier steps."""
-    target = held_out.features.target
-    metrics, primary = target.metrics, target.primary
-    rows = held_out.scored
-    labels = held_out.labels[rows]
-    single = next(
-        (n for n in compared if n.startswith("only-") and compared[n] is compared["best_single"]),
-        None,
-    )
-    singles = {
-        name.removeprefix("only-"): _single(held_out, name, compared[name])
-        for name in compared
-        if name.startswith("only-")
-    }
-    best = None if single is None else single.removeprefix("only-")
-
-    complete = rows & held_out.present.all(axis=1)
-
-    def interval(a: str, b: str, rows: NDArray[np.bool_] = rows) -> dict[str, float | int] | None:
-        if b not in compared or primary is None or not rows.any():
-            return None
-        found = asdict(
-            paired_bootstrap(
-                held_out.labels[rows],
-                compared[a][rows],
-                compared[b][rows],
-                metric=cast(Metric, primary),
-                resamples=evaluation.resamples,
-                seed=evaluation.seed,
-            )
-        )
-        return {**found, "n": int(rows.sum())}
-
-    def of(name: str) -> dict[str, float] | None:
-        return metrics(labels, compared[name][rows]) if name in compared else None
-
-    return {
-        "primary": primary,
-        **metrics(labels, compared["chosen"][rows]),
-        "ece": expected_calibration_error(*target.cells(probabilities[rows], labels)),
-        "n": len(labels),
-        "by_subset": {answer.key: _subset(held_out, answer) for answer in answers},
-        "committee": of("committee"),
-        "supervised_only": of("supervised_only") or {},
-        "student": of("student") or {},
-        "best_single": None if best is None else {"name": best, **singles[best]},
-        "singles": singles,
-        "concat": of("concat"),
-        "majority": {primary: (of("majority") or {})[primary]} if primary is not None else {},
-        "by_class": per_class(labels, probabilities[rows], target),
-        "intervals": {
-            "fused_minus_best_single": interval("chosen", "best_single"),
-            "fused_minus_best_single_complete": interval("chosen", "best_single", complete),
-            "fused_minus_concat": interval("chosen", "concat"),
-            "chosen_minus_committee": interval("chosen", "committee"),
-            "student_minus_supervised_only": interval("student", "supervised_only"),
-        },
-    }
-
-
-def _single(held_out: HeldOut, name: str, predicted: Classes) -> dict[str, Any]:
-    metrics, primary = held_out.features.target.metrics, held_out.features.target.primary
-    rows = held_out.scored
-    has = held_out.present[:, held_out.features.names.index(name.removeprefix("only-"))] & rows
-    return {
-        **metrics(held_out.labels[rows], predicted[rows]),
-        f"{primary}_where_present": metrics(held_out.labels[has], predicted[has])[str(primary)],
-        "n": int(has.sum()),
-    }
-
-
-def _subset(held_out: HeldOut, answer: SubsetAnswers) -> dict[str, Any]:
-    target = held_out.features.target
-    keep = held_out.scored[answer.at]
-    labels, p = held_out.labels[answer.at][keep], answer.probabilities[keep]
-    return {
-        **target.metrics(labels, target.answers(p)),
-        "ece": expected_calibration_error(*target.cells(p, labels)),
-        "n": len(labels),
-    }
-
-
-def _prediction_table(held_out: HeldOut, answers: list[SubsetAnswers]) -> pa.Table:
-    """One block of answers per subset.
-
-    Columns: ``id``, ``split``, ``subset``, ``label``, ``predicted``, ``confidence`` and
-    ``probabilities``.
-    """
-    blocks = []
-    for answer in answers:
-        n, k = answer.probabilities.shape
-        flat = pa.array(answer.probabilities.reshape(-1), pa.float32())
-        blocks.append(
-            pa.table(
-                {
-                    **_who(held_out, answer.at),
-                    "subset": pa.array([answer.key] * n, pa.string()),
-                    "predicted": _named(
-                        held_out, held_out.features.target.decide(answer.probabilities)
-                    ),
-                    "confidence": pa.array(
-                        answer.probabilities.max(axis=1) if n and k else [None] * n, pa.float32()
-                    ),
-                    "probabilities": pa.ListArray.from_arrays(
-                        np.arange(n + 1, dtype=np.int32) * k, flat
-                    ),
-                }
-            )
-        )
-    order = ["id", "split", "subset", "label", "predicted", "confidence", "probabilities"]
-    return pa.concat_tables(blocks).select(order).combine_chunks()
-
-
-def _comparison_table(held_out: HeldOut, compared: Mapping[str, Classes]) -> pa.Table:
-    """``id``, ``split``, ``label`` and each model's answers, for labelled held-out records.
-
-    Where nothing is predicted: for test records, the hits of their searches and those of chance.
-    """
-    target = held_out.features.target
-    at = np.flatnonzero(target.labelled(held_out.labels) if target.width else held_out.test)
-    return pa.table(
-        {
-            **_who(held_out, at),
-            **{name: _told(held_out, answers[at]) for name, answers in compared.items()},
-        }
-    )
-
-
-def _told(held_out: HeldOut, answers: NDArray[Any]) -> pa.Array:
-    """Predicted classes as names, probabilities and hits as numbers."""
-    if answers.ndim == 1:
-        return _named(held_out, answers)
-    return pa.array(answers.tolist(), pa.list_(pa.float32()))
-
-
-def _who(held_out: HeldOut, at: NDArray[np.int64]) -> dict[str, pa.Array]:
-    ids = held_out.features.ids
-    return {
-        "id": pa.array([ids[row] for row in held_out.rows[at]], pa.string()),
-        "split": pa.array(np.where(held_out.test[at], "test", "val").tolist(), pa.string()),
-        "label": _named(held_out, held_out.labels[at]),
-    }
-
-
-def _named(held_out: HeldOut, labels: NDArray[Any]) -> pa.Array:
-    """Labels as people read them; null without one."""
-    sets = labels.ndim > 1 and labels.shape[1] > 0
-    kind = pa.list_(pa.string()) if sets else pa.string()
-    return pa.array(held_out.features.target.decode(labels), kind)

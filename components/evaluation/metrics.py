@@ -94,6 +94,19 @@ class ClassFigures(_Figures):
     f1: Figure
 
 
+class CoverageFigures(_Figures):
+    """Answers when the model abstains where it is not sure; one class for each record."""
+
+    threshold: float = Field(
+        description="least confidence that is an answer, from held-out training records"
+    )
+    answered: float = Field(description="share of the records with at least that confidence")
+    accuracy_answered: Figure = Field(description="among those; null where there is none")
+    accuracy_at_50: Figure = Field(description="among the surest half of the records")
+    accuracy_at_80: Figure = None
+    accuracy_at_90: Figure = None
+
+
 class LabelBudget(_Figures):
     """All labels that the run could fit or select on."""
 
@@ -158,6 +171,9 @@ class Metrics(Classification):
     majority: Majority
     by_class: dict[str, ClassFigures] | None = Field(
         default=None, description="of a target with sets of classes"
+    )
+    coverage: CoverageFigures | None = Field(
+        default=None, description="null where a record has no class, or a set of them"
     )
     recall_10: Figure = Field(
         default=None, alias="recall@10", description="mean over all directions of search"

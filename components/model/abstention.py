@@ -4,8 +4,16 @@ Source: the optimum recognition error and reject tradeoff, Chow 1970 (doi:10.110
 with a right answer worth as much as a wrong one costs; no answer is worth nothing.
 """
 
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
+
+from components.model.subsets import patterns, temperature
+
+if TYPE_CHECKING:
+    from components.model.network import Model
 
 
 def least_confidence(confidences: NDArray[np.floating], right: NDArray[np.bool_]) -> float:
@@ -26,11 +34,30 @@ def least_confidence(confidences: NDArray[np.floating], right: NDArray[np.bool_]
     """
     if not len(confidences):
         return 0.0
-    levels = np.unique(confidences)[::-1]
-    worth = np.where(right, 1, -1)
-    gains = [int(worth[confidences >= level].sum()) for level in levels]
-    best = max(gains)
+    levels, at = np.unique(confidences, return_inverse=True)
+    worth = np.bincount(at, weights=np.where(right, 1.0, -1.0))
+    gains = np.cumsum(worth[::-1])  # of answering from each level on, the surest first
+    best = gains.max()
     if best < 0:
         return float(np.nextafter(1.0, 2.0))
-    chosen = len(gains) - 1 - gains[::-1].index(best)
-    return 0.0 if chosen == len(gains) - 1 else float(levels[chosen])
+    chosen = len(gains) - 1 - int(gains[::-1].argmax())
+    return 0.0 if chosen == len(gains) - 1 else float(levels[::-1][chosen])
+
+
+def fitted_threshold(model: "Model", temperatures: Mapping[str, float]) -> float:
+    """The least confidence of a model, from the labelled training records that it keeps.
+
+    It is 0 where none are kept, or a record has no class or a set of them.
+
+    Args:
+        model: with the records and the answers of fits that did not see them.
+        temperatures: by key of a subset of modalities.
+    """
+    kept = model.reference
+    if kept is None or model.target.activation != "softmax" or not kept.judged.any():
+        return 0.0
+    at = kept.judged
+    keys = patterns(kept.present[at], model.names)
+    warmth = np.array([[temperature(temperatures, key)] for key in keys])
+    found = model.target.probabilities(kept.logits[at] / warmth)
+    return least_confidence(found.max(axis=1), found.argmax(axis=1) == kept.labels[at])

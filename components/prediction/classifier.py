@@ -14,7 +14,7 @@ from components.core.names import FUSED
 from components.features.rows import Rows, placed
 from components.features.spec import Modality
 from components.model import network as models
-from components.model.abstention import least_confidence
+from components.model.abstention import fitted_threshold
 from components.model.inference import Inference, infer
 from components.model.reference import light_rows
 from components.model.subsets import patterns, temperature
@@ -97,18 +97,7 @@ class Classifier:
         self.temperatures = {
             key: float(str(value)) for key, value in read_json(package / CALIBRATION).items()
         }
-        self.least_confidence = self._least_confidence()
-
-    def _least_confidence(self) -> float:
-        """See `abstention`; 0 where no training records are kept, or a record has a set."""
-        kept = self.model.reference
-        if kept is None or self.model.target.activation != "softmax" or not kept.judged.any():
-            return 0.0
-        at = kept.judged
-        keys = patterns(kept.present[at], self.names)
-        warmth = np.array([[temperature(self.temperatures, key)] for key in keys])
-        found = self.target.probabilities(kept.logits[at] / warmth)
-        return least_confidence(found.max(axis=1), found.argmax(axis=1) == kept.labels[at])
+        self.least_confidence = fitted_threshold(self.model, self.temperatures)
 
     def predict(self, records: Sequence[Record]) -> list[Prediction]:
         """Classify records; each may have any non-empty subset of the modalities.

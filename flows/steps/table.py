@@ -105,7 +105,7 @@ def steps_for(config: RunConfig, manifest: Manifest, base: Path | None = None) -
         ),
         Step(
             name="evaluate",
-            version=8,  # 7: a subset is drawn towards all; 8: temperatures leave the shift alone
+            version=9,  # 8: temperatures leave the shift alone; 9: accuracy by coverage
             inputs={
                 "accepted": "validate",
                 "features": "encode",

@@ -11,7 +11,7 @@ import pytest
 
 from components.evaluation import charts
 from components.evaluation.metrics import IntervalFigures
-from components.evaluation.report import medium
+from components.evaluation.previews import medium
 from components.model.calibration import reliability
 from tests.evaluated import one_thread, prepare
 
@@ -99,6 +99,16 @@ def test_it_can_be_read_aloud(hostile):
         assert words in headings
     ids = {s.get("id") for s in page.all("section")}
     assert {a["href"].removeprefix("#") for a in page.all("a")} <= ids
+
+
+def test_it_says_what_reads_each_modality(hostile):
+    rows = re.findall(r'<tr><th scope="row">text</th><td>text</td><td>(.*?)</td>', hostile)
+    assert rows == ["hashing"]
+
+
+def test_accuracy_by_share_of_answered_records_is_drawn(hostile):
+    assert hostile.count('class="curve"') == 1
+    assert "always answers" in hostile  # no training records are kept, so no threshold is known
 
 
 def test_pictures_of_queries_hits_and_pseudo_labels_are_inside(hostile):

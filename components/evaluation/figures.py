@@ -1,0 +1,155 @@
+"""The figures of a run: of what answers, of what it is compared with, and of search."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from components.config.run import EvaluationConfig
+from components.evaluation.answers import HeldOut, SubsetAnswers
+from components.evaluation.comparison import Metric, paired_bootstrap
+from components.evaluation.per_class import per_class
+from components.evaluation.retrieval import every_pair
+from components.model.calibration import expected_calibration_error
+from components.model.inference import Inference
+
+Classes = NDArray[Any]
+
+
+def figures(
+    held_out: HeldOut,
+    answers: list[SubsetAnswers],
+    probabilities: NDArray[np.float32],
+    compared: Mapping[str, Classes],
+    evaluation: EvaluationConfig,
+) -> dict[str, Any]:
+    """All figures except those of search and those read from earlier steps.
+
+    Args:
+        held_out: validation and test records.
+        answers: of the chosen model, from each subset of modalities.
+        probabilities: ``(held out, classes)`` from all that a record has.
+        compared: each model's answers ``(held out, …)``.
+        evaluation: resamples and seed.
+    """
+    target = held_out.features.target
+    metrics, primary = target.metrics, target.primary
+    rows = held_out.scored
+    labels = held_out.labels[rows]
+    single = next(
+        (n for n in compared if n.startswith("only-") and compared[n] is compared["best_single"]),
+        None,
+    )
+    singles = {
+        name.removeprefix("only-"): _single(held_out, name, compared[name])
+        for name in compared
+        if name.startswith("only-")
+    }
+    best = None if single is None else single.removeprefix("only-")
+
+    complete = rows & held_out.present.all(axis=1)
+
+    def interval(a: str, b: str, rows: NDArray[np.bool_] = rows) -> dict[str, float | int] | None:
+        if b not in compared or primary is None or not rows.any():
+            return None
+        found = asdict(
+            paired_bootstrap(
+                held_out.labels[rows],
+                compared[a][rows],
+                compared[b][rows],
+                metric=cast(Metric, primary),
+                resamples=evaluation.resamples,
+                seed=evaluation.seed,
+            )
+        )
+        return {**found, "n": int(rows.sum())}
+
+    def of(name: str) -> dict[str, float] | None:
+        return metrics(labels, compared[name][rows]) if name in compared else None
+
+    return {
+        "primary": primary,
+        **metrics(labels, compared["chosen"][rows]),
+        "ece": expected_calibration_error(*target.cells(probabilities[rows], labels)),
+        "n": len(labels),
+        "by_subset": {answer.key: _subset(held_out, answer) for answer in answers},
+        "committee": of("committee"),
+        "supervised_only": of("supervised_only") or {},
+        "student": of("student") or {},
+        "best_single": None if best is None else {"name": best, **singles[best]},
+        "singles": singles,
+        "concat": of("concat"),
+        "majority": {primary: (of("majority") or {})[primary]} if primary is not None else {},
+        "by_class": per_class(labels, probabilities[rows], target),
+        "intervals": {
+            "fused_minus_best_single": interval("chosen", "best_single"),
+            "fused_minus_best_single_complete": interval("chosen", "best_single", complete),
+            "fused_minus_concat": interval("chosen", "concat"),
+            "chosen_minus_committee": interval("chosen", "committee"),
+            "student_minus_supervised_only": interval("student", "supervised_only"),
+        },
+    }
+
+
+def mean(values: Iterable[float]) -> float:
+    """The mean of what is known; NaN where nothing is."""
+    known = [value for value in values if not np.isnan(value)]
+    return float(np.mean(known)) if known else float("nan")
+
+
+def _single(held_out: HeldOut, name: str, predicted: Classes) -> dict[str, Any]:
+    metrics, primary = held_out.features.target.metrics, held_out.features.target.primary
+    rows = held_out.scored
+    has = held_out.present[:, held_out.features.names.index(name.removeprefix("only-"))] & rows
+    return {
+        **metrics(held_out.labels[rows], predicted[rows]),
+        f"{primary}_where_present": metrics(held_out.labels[has], predicted[has])[str(primary)],
+        "n": int(has.sum()),
+    }
+
+
+def _subset(held_out: HeldOut, answer: SubsetAnswers) -> dict[str, Any]:
+    target = held_out.features.target
+    keep = held_out.scored[answer.at]
+    labels, p = held_out.labels[answer.at][keep], answer.probabilities[keep]
+    return {
+        **target.metrics(labels, target.answers(p)),
+        "ece": expected_calibration_error(*target.cells(p, labels)),
+        "n": len(labels),
+    }
+
+
+def of_search(
+    held_out: HeldOut, test: NDArray[np.int64], vectors: Inference, evaluation: EvaluationConfig
+) -> dict[str, dict[str, float]]:
+    """Figures of every ordered pair of modalities: search with some test records, among all.
+
+    Args:
+        held_out: validation and test records.
+        test: ``(t,)`` positions of the test records among them.
+        vectors: the chosen model's outputs for the test records.
+        evaluation: how many queries, and their seed.
+    """
+    asked = np.ones(len(test), dtype=np.bool_)
+    if len(test) > evaluation.retrieval_queries:
+        rng = np.random.default_rng(evaluation.seed)
+        asked[:] = False
+        asked[rng.choice(len(test), evaluation.retrieval_queries, replace=False)] = True
+    names = held_out.features.names
+    found = every_pair(
+        {name: vectors.embeddings[name] for name in names},
+        {name: held_out.present[test, column] for column, name in enumerate(names)},
+        [held_out.features.groups[row] for row in held_out.rows[test]],
+        asked,
+    )
+    return {
+        pair: {
+            **{f"recall@{k}": value for k, value in r.recall.items()},
+            "mrr": r.mrr,
+            "n": r.n,
+            "gallery": r.gallery,
+        }
+        for pair, r in found.items()
+    }
