@@ -82,34 +82,42 @@ def coverage_curve(found: Coverage, marked: CoverageFigures) -> Markup:
     left, top, width, height = 52, 14, 420, 280
     drawn = _spread(np.flatnonzero(found.answered >= min(_FEW, found.answered[-1])))
     bands = [wilson(int(found.right[i]), int(found.answered[i])) for i in drawn]
-    low = np.floor(max(0.0, min(b for b, _ in bands)) * 10) / 10
+    least = min(b for b, _ in bands)
+    step = 0.1 if least >= 0.5 else 0.2
+    low = np.floor(least / step + 1e-9) * step
 
     def at(share: float, accuracy: float) -> tuple[float, float]:
-        return left + share * width, top + (1 - accuracy) / max(1 - low, 0.1) * height
+        return left + share * width, top + (1 - accuracy) / (1 - low) * height
 
-    curve = [at(float(found.share[i]), float(found.accuracy[i])) for i in drawn]
-    edge = [at(float(found.share[i]), b) for i, (b, _) in zip(drawn, bands, strict=True)]
-    roof = [at(float(found.share[i]), b) for i, (_, b) in zip(drawn, bands, strict=True)]
+    shares = [float(found.share[i]) for i in drawn]
+    curve = [at(share, float(found.accuracy[i])) for share, i in zip(shares, drawn, strict=True)]
+    floor, roof = (
+        [at(s, band[side]) for s, band in zip(shares, bands, strict=True)] for side in (0, 1)
+    )
     parts = [svg.frame(left, top, width, height)]
-    for tick in np.linspace(low, 1, 5):
+    for tick in np.arange(1, low - step / 2, -step):
         y = at(0, float(tick))[1]
         parts.append(svg.line(left, y, left + width, y, "grid"))
-        parts.append(svg.text(left - 8, y + 4, f"{tick:.1%}", anchor="end"))
+        parts.append(svg.text(left - 8, y + 4, f"{tick:.0%}", anchor="end"))
     for share in (0, 0.25, 0.5, 0.75, 1):
         x = left + share * width
         parts.append(svg.text(x, top + height + 18, f"{share:.0%}", anchor="middle"))
-    parts += [svg.path([*edge, *roof[::-1]], "band"), svg.path(curve, "curve")]
+    parts += [svg.path([*floor, *roof[::-1]], "band"), svg.path(curve, "curve")]
     if marked.accuracy_answered is not None:
         x, y = at(marked.answered, marked.accuracy_answered)
-        tip = (
-            f"confidence from {marked.threshold:.3f}: {marked.answered:.1%} answered, "
-            f"{marked.accuracy_answered:.1%} of them right"
-        )
-        parts += [svg.line(x, y, x, top + height, "ideal"), svg.circle(x, y, "mark", tip)]
+        parts.append(svg.line(x, y, x, top + height, "ideal"))
+        parts.append(svg.circle(x, y, "mark", _said(marked)))
     words = "share of records answered, the surest first"
     parts.append(svg.text(left + width / 2, top + height + 38, words, anchor="middle"))
     title = "Accuracy by share of answered records"
     return svg.drawing(left + width + 24, top + height + 48, title, parts)
+
+
+def _said(marked: CoverageFigures) -> str:
+    return (
+        f"confidence from {marked.threshold:.3f}: {marked.answered:.1%} answered, "
+        f"{marked.accuracy_answered or 0:.1%} of them right"
+    )
 
 
 def _spread(rows: NDArray[np.int64]) -> NDArray[np.int64]:

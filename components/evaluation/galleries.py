@@ -38,6 +38,8 @@ def galleries(
 ) -> list[Gallery]:
     """Search of test records among test records: between text and media, and among media.
 
+    Where all modalities are of one type, between the first two.
+
     Args:
         held_out: validation and test records.
         test: ``(t,)`` positions of the test records among the held-out ones.
@@ -50,6 +52,8 @@ def galleries(
         for raw in ("text", "bytes", "fields")
     }
     firsts = [names[0] for names in of_type.values() if names][:2]
+    if len(firsts) == 1:
+        firsts = features.names[:2]
     pairs = [(a, b) for a in firsts for b in firsts if a != b]
     last = (of_type["bytes"] or firsts)[0]
     return [_gallery(held_out, test, vectors, previews, a, b) for a, b in [*pairs, (last, last)]]

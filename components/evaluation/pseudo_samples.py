@@ -83,7 +83,8 @@ def _tiles(
     order = sorted(features.names, key=lambda name: kinds.index(features.specs[name].raw))
     tiles = []
     for record, label in zip(taken.to_pylist(), names, strict=True):
-        why = record["reason"] or ", ".join(record["sources"] or [])
+        sources = ", ".join(record["sources"] or [])
+        why = sources if record["accepted"] else record["reason"] or ""
         sure = "" if record["confidence"] is None else f"{record['confidence']:.2f} "
         tiles.append(
             Tile(

@@ -17,14 +17,14 @@ def features(tmp_path_factory):
 
 
 def shown(features, folder, confidence, accepted):
-    """Notes of the tiles by group and row; the reason of a record is its position."""
+    """Notes of the tiles by group and row; reason and source of a record are its position."""
     n = len(confidence)
     table = {
         "id": list(features.ids[:n]),
         "label": [0] * n,
         "confidence": pa.array(confidence, pa.float32()),
         "accepted": accepted,
-        "sources": [None] * n,
+        "sources": [[f"nr {i}"] for i in range(n)],
         "reason": [f"nr {i}" for i in range(n)],
     }
     pq.write_table(pa.table(table), folder / "pseudo.parquet")
