@@ -13,6 +13,8 @@ from components.parts import loading as parts
 
 NONE = "\u2013"
 """An en dash, where there is nothing to show."""
+_WHOLE = 1e6
+"""From here on a number is shown without decimals."""
 
 
 @dataclass(kw_only=True)
@@ -74,18 +76,21 @@ def _fields(value: str, most: int) -> Markup:
         found = value
     if not isinstance(found, dict):
         return Markup('<span class="words">{}</span>').format(cut(str(found), most))
-    filled = {
-        k: ", ".join(map(str, v)) if isinstance(v, list) else v
-        for k, v in found.items()
-        if v not in (None, "", [])
-    }
+    filled = {k: _said(v) for k, v in found.items() if v not in (None, "", [])}
     lines = [
-        Markup("<b>{}</b> {}").format(cut(str(k), 20), cut(str(v), 24))
+        Markup("<b>{}</b> {}").format(cut(str(k), 20), cut(v, 24))
         for k, v in list(filled.items())[:5]
     ]
     return Markup('<span class="words">{}</span>').format(
         Markup("<br>").join(lines) if lines else escape(NONE)
     )
+
+
+def _said(value: Any) -> str:  # noqa: ANN401
+    """A field's value; numbers with six digits at most, as far as they need them."""
+    if isinstance(value, float):
+        return f"{value:.6g}" if abs(value) < _WHOLE else f"{value:.0f}"
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def told(label: str | list[str] | None) -> str:
