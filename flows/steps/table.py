@@ -105,7 +105,7 @@ def steps_for(config: RunConfig, manifest: Manifest, base: Path | None = None) -
         ),
         Step(
             name="evaluate",
-            version=9,  # 8: temperatures leave the shift alone; 9: accuracy by coverage
+            version=10,  # 9: accuracy by coverage; 10: short numbers in the report
             inputs={
                 "accepted": "validate",
                 "features": "encode",
