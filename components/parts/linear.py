@@ -45,6 +45,10 @@ class Linear:
 class Head(Protocol):
     """A light head: a file in ``heads/`` exports ``Config`` and ``build(config) -> Head``."""
 
+    def affordable(self, records: int, dim: int, fits: int, classes: int, /) -> bool:
+        """Whether fits of this size take bearable work and memory."""
+        ...
+
     def path(
         self,
         features: NDArray[np.float32],
@@ -82,6 +86,23 @@ def activated(
     # log sigmoid(z) = -log(1 + exp(-z)), and log(1 - sigmoid(z)) = log sigmoid(z) - z
     log_p = -np.logaddexp(0, -logits)
     return np.exp(log_p), (log_p - (1 - targets) * logits).sum(axis=-1)
+
+
+def likelihood(
+    logits: NDArray[np.floating], targets: NDArray[np.floating], activation: Activation
+) -> NDArray[np.floating]:
+    """The log-likelihood alone of ``activated``, in half of the time and memory.
+
+    >>> likelihood(np.zeros((1, 2)), np.array([[1.0, 0.0]]), "softmax").round(3).tolist()
+    [-0.693]
+    """
+    if activation == "sigmoid":
+        return activated(logits, targets, activation)[1]
+    shifted = logits - logits.max(axis=-1, keepdims=True)
+    found: NDArray[np.floating] = (targets * shifted).sum(axis=-1)
+    total = np.exp(shifted, out=shifted).sum(axis=-1)
+    found -= targets.sum(axis=-1) * np.log(total)
+    return found
 
 
 def class_means(

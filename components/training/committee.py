@@ -8,24 +8,23 @@ Source: stacking, Wolpert 1992 (doi:10.1016/S0893-6080(05)80023-1), with non-neg
 Breiman 1996 (doi:10.1007/BF00117832); logarithmic pooling, Genest & Zidek 1986.
 """
 
-import os
-from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from components.parts.linear import Activation, Head, Linear, activated
+from components.parts.linear import Activation, Head, Linear, activated, likelihood
+from components.training.at_once import at_once
 
-T = TypeVar("T")
-R = TypeVar("R")
 SIDE_BY_SIDE = "all"
 """What members on all views are said to read."""
 _CELLS = 4_000_000
 """Most answers, records times classes, that judge: with thousands of classes some records do."""
+_AT_ONCE = 40_000_000
+"""Most such answers that members in the making have together; each takes some 50 bytes."""
 _PATIENCE = 2
 """Strengths in a row without a better loss before a path is left."""
 
@@ -106,12 +105,22 @@ class Labelled:
 
         It is 0 where none of them tells anything.
         """
+        judging, targets = self.judges(at)
+        return self.mean_loss(logits[judging], targets)
+
+    def judges(
+        self, at: NDArray[Any] | None = None
+    ) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+        """Which of all or some of the records judge, and their targets."""
         at = np.arange(len(self.rows)) if at is None else at
-        judging = self.judging[at]
-        if not judging.any():
+        judging: NDArray[np.bool_] = self.judging[at]
+        return judging, self.targets[at[judging]]
+
+    def mean_loss(self, logits: NDArray[np.floating], targets: NDArray[np.float64]) -> float:
+        """Mean negative log-likelihood, 0 without a record."""
+        if not len(targets):
             return 0.0
-        targets = self.targets[at][judging]
-        return -float(activated(logits[judging], targets, self.activation)[1].mean())
+        return -float(likelihood(logits, targets, self.activation).mean())
 
 
 def _at_most(chosen: NDArray[np.bool_], most: int) -> NDArray[np.bool_]:
@@ -147,11 +156,10 @@ class Member:
 
 @dataclass(frozen=True, kw_only=True)
 class _Found:
-    """A member as it was fitted: scaled held-out logits ``(k, classes)`` and its scaled map."""
+    """A member as it was fitted, with its scaled map."""
 
     head: str
     view: str
-    answers: NDArray[np.float64]
     loss: float
     linear: Linear
 
@@ -165,11 +173,13 @@ class Committee:
             record has the view.
         constant: ``(fits, classes)``.
         members: what it was made of.
+        left_out: heads and views that would have been too much work.
     """
 
     maps: Mapping[str, Linear]
     constant: NDArray[np.float32]
     members: tuple[Member, ...]
+    left_out: tuple[tuple[str, str], ...] = ()
 
     def logits(
         self, views: Views, fit: int = -1, rows: NDArray[np.int64] | slice = slice(None)
@@ -212,8 +222,8 @@ def crossfit(views: Views, labelled: Labelled, heads: Mapping[str, Head]) -> Com
         labelled: those to learn from; each has a view.
         heads: name to head.
     """
-    found = _members(views, labelled, heads)
-    answers = np.stack([each.answers for each in found])
+    tasks, left_out = _tasks(views, labelled, heads)
+    found, answers = _members(views, labelled, tasks, heads)
     weights = stacked(answers, labelled)
     scale = temper(np.tensordot(weights, answers, 1), labelled)
     members = tuple(
@@ -225,7 +235,8 @@ def crossfit(views: Views, labelled: Labelled, heads: Mapping[str, Head]) -> Com
         for each, weight in zip(found, weights, strict=True)
         if weight > 0
     ]
-    return joined(views, parts, labelled.targets.shape[1], labelled.fits, members)
+    committee = joined(views, parts, labelled.targets.shape[1], labelled.fits, members)
+    return replace(committee, left_out=left_out)
 
 
 def joined(
@@ -254,45 +265,55 @@ def joined(
     return Committee(maps=maps, constant=constant, members=members)
 
 
-def at_once(work: Callable[[T], R], tasks: Iterable[T]) -> list[R]:
-    """Do several tasks at a time: their products are too small to share among cores."""
-    from threadpoolctl import threadpool_limits
+def _members(
+    views: Views, labelled: Labelled, tasks: Sequence[tuple[str, str]], heads: Mapping[str, Head]
+) -> tuple[list[_Found], NDArray[np.float64]]:
+    """A member for each head and view, and scaled held-out logits ``(members, k, classes)``."""
+    answers = np.zeros((len(tasks), *labelled.targets.shape))
 
-    with threadpool_limits(1), ThreadPoolExecutor(os.cpu_count()) as pool:
-        return list(pool.map(work, tasks))
+    def one(number: int) -> _Found:
+        name, view = tasks[number]
+        at = _has(views, labelled, view)
+        held, linear, loss = _best(heads[name], _read(views, labelled, view, at), labelled, at)
+        answers[number, at] = held
+        return _Found(head=name, view=view, loss=loss, linear=linear)
 
-
-def _members(views: Views, labelled: Labelled, heads: Mapping[str, Head]) -> list[_Found]:
-    """Every member that can be judged."""
-    names = [*views.features, *([SIDE_BY_SIDE] if len(views.features) > 1 else [])]
-    tasks = [(view, name) for view in names for name in heads]
-
-    def one(task: tuple[str, str]) -> _Found | None:
-        view, name = task
-        return _member(views, labelled, view, name, heads[name])
-
-    return [found for found in at_once(one, tasks) if found is not None]
+    most = max(1, _AT_ONCE // labelled.targets.size)
+    return at_once(one, range(len(tasks)), most), answers
 
 
-def _member(views: Views, labelled: Labelled, view: str, name: str, head: Head) -> _Found | None:
-    at, x = _read(views, labelled, view)
-    if len(np.unique(labelled.folds[at])) < labelled.fits - 1:
-        return None  # a fit without a fold that none of these records is in would see them all
-    held, linear, loss = _best(head, x, labelled, at)
-    answers = np.zeros(labelled.targets.shape)
-    answers[at] = held
-    return _Found(head=name, view=view, answers=answers, loss=loss, linear=linear)
+def _tasks(
+    views: Views, labelled: Labelled, heads: Mapping[str, Head]
+) -> tuple[list[tuple[str, str]], tuple[tuple[str, str], ...]]:
+    """Heads and views that can be fitted and judged, and those that would be too much work."""
+    tasks: dict[tuple[str, str], bool] = {}
+    for view in [*views.features, *([SIDE_BY_SIDE] if len(views.features) > 1 else [])]:
+        at = _has(views, labelled, view)
+        if len(np.unique(labelled.folds[at])) < labelled.fits - 1:
+            continue  # a fit without a fold that none of these records is in would see them all
+        read = views.features if view == SIDE_BY_SIDE else [view]
+        dim = min(len(at), sum(views.features[each].shape[1] for each in read))
+        size = (len(at), dim, labelled.fits, labelled.targets.shape[1])
+        tasks |= {(name, view): head.affordable(*size) for name, head in heads.items()}
+    left_out = tuple(task for task, can in tasks.items() if not can)
+    return [task for task, can in tasks.items() if can], left_out
+
+
+def _has(views: Views, labelled: Labelled, view: str) -> NDArray[np.int64]:
+    """Which labelled records ``(m,)`` have a view."""
+    if view == SIDE_BY_SIDE:
+        return np.arange(len(labelled.rows))
+    return np.flatnonzero(views.present[view][labelled.rows])
 
 
 def _read(
-    views: Views, labelled: Labelled, view: str
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Which labelled records have a view, and their features."""
+    views: Views, labelled: Labelled, view: str, at: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    """Features ``(m, dim)`` of labelled records."""
+    rows = labelled.rows[at]
     if view == SIDE_BY_SIDE:
-        features = [x[labelled.rows] for x in views.features.values()]
-        return np.arange(len(labelled.rows)), np.hstack(features)
-    at = np.flatnonzero(views.present[view][labelled.rows])
-    return at, views.features[view][labelled.rows[at]]
+        return np.hstack([x[rows] for x in views.features.values()])
+    return views.features[view][rows]
 
 
 def _best(
@@ -302,15 +323,17 @@ def _best(
     basis = span(x)
     reduced = x if basis is None else x @ basis
     weights, folds = labelled.weights()[at], labelled.folds[at]
+    targets = labelled.targets if len(at) == len(labelled.rows) else labelled.targets[at]
     best: tuple[NDArray[np.float64], Linear, float] | None = None
     worse = 0
-    for linear in head.path(reduced, labelled.targets[at], weights, labelled.activation):
-        logits = np.stack([linear.logits(reduced, fit) for fit in range(labelled.fits - 1)])
-        held = logits[folds, np.arange(len(at))].astype(np.float64)
-        scale = temper(held, labelled, at)
-        loss = labelled.loss(held * scale, at)
+    for linear in head.path(reduced, targets, weights, labelled.activation):
+        held = np.empty((len(at), labelled.targets.shape[1]))
+        for fit in range(labelled.fits - 1):
+            held[folds == fit] = linear.logits(reduced, fit)[folds == fit]
+        held *= (scale := temper(held, labelled, at))
+        loss = labelled.loss(held, at)
         if best is None or loss < best[2]:
-            best, worse = (held * scale, linear.times(scale), loss), 0
+            best, worse = (held, linear.times(scale), loss), 0
         elif (worse := worse + 1) == _PATIENCE:
             break
     assert best is not None
@@ -339,9 +362,11 @@ def temper(
     from scipy.optimize import minimize_scalar
 
     count = len(logits)
+    judging, targets = labelled.judges(at)
+    told = logits[judging]
 
     def loss(exponent: float) -> float:
-        return labelled.loss(logits * np.exp(exponent), at) + exponent**2 / (2 * count)
+        return labelled.mean_loss(told * np.exp(exponent), targets) + exponent**2 / (2 * count)
 
     return float(np.exp(minimize_scalar(loss, bounds=(-5, 5), method="bounded").x))
 

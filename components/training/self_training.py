@@ -23,13 +23,13 @@ from numpy.typing import NDArray
 from components.core.progress import Progress, silent
 from components.parts.heads import logistic
 from components.parts.linear import Linear, activated
+from components.training.at_once import at_once
 from components.training.committee import (
     SIDE_BY_SIDE,
     Committee,
     Labelled,
     Member,
     Views,
-    at_once,
     joined,
     stacked,
     temper,

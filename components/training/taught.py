@@ -65,6 +65,7 @@ def save(taught: Taught | None, folder: Path, **figures: object) -> None:
         "activation": labelled.activation,
         "views": list(committee.maps),
         "members": [asdict(member) for member in committee.members],
+        "left_out": committee.left_out,
     }
     write_json(folder / DESCRIPTION, {**description, **figures})
 
@@ -90,6 +91,7 @@ def load(folder: Path) -> Taught | None:
             },
             constant=tensors["constant"],
             members=tuple(Member(**member) for member in about["members"]),
+            left_out=tuple((head, view) for head, view in about["left_out"]),
         ),
         made={view: _made(tensors, f"made/{view}") for view in views},
         shift=tensors["shift"],

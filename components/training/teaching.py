@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from components.config.run import ModelConfig, TrainingConfig
+from components.core.progress import Say, unheard
 from components.features.store import Features
 from components.model import network as models
 from components.model.network import Mix, Model
@@ -34,6 +35,7 @@ def teach(
     training: TrainingConfig,
     base: Path | None,
     out: Path,
+    say: Say = unheard,
 ) -> None:
     """Fit a committee to the visible labels.
 
@@ -47,6 +49,7 @@ def teach(
         training: its seed is that of the folds.
         base: folder that a user's own parts are relative to.
         out: an empty folder.
+        say: told of heads that were left out.
     """
     data = Features.load(features)
     fresh = untrained(data, model, training, base)
@@ -54,7 +57,22 @@ def teach(
     if isinstance(found, str):
         taught.save(None, out, reason=found)
         return
+    if found.committee.left_out:
+        say(_left_out(found))
     write(fresh, found, out)
+
+
+def _left_out(found: Taught) -> str:
+    """Which heads are left out for the size of the data, for people."""
+    heads: dict[str, list[str]] = {}
+    for head, view in found.committee.left_out:
+        heads.setdefault(head, []).append(view)
+    named = ", ".join(f"{head} on {' and '.join(views)}" for head, views in heads.items())
+    records, classes = found.labelled.targets.shape
+    return (
+        f"the committee does without {named}: {classes:,} classes in {records:,} labelled records "
+        "are too much work"
+    )
 
 
 def untrained(

@@ -105,6 +105,7 @@ def teach(call: Call) -> None:
         training=config.training,
         base=call.job.base,
         out=call.out,
+        say=call.job.say,
     )
 
 

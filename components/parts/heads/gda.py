@@ -33,13 +33,14 @@ class Config:
 
 @dataclass(frozen=True, kw_only=True)
 class _Moments:
-    """Means ``(classes, k)`` of classes and of all others, and the covariance within classes.
+    """Means ``(classes, k)`` of classes, and the covariance within classes.
 
-    The latter by its eigenvalues and eigenvectors; ``masses (classes,)`` counts the records.
+    The latter by its eigenvalues and eigenvectors; ``masses (classes,)`` counts the records. Where
+    each class is told from all other records ``others`` has the means of these.
     """
 
     means: NDArray[np.float64]
-    others: NDArray[np.float64]
+    others: NDArray[np.float64] | None
     masses: NDArray[np.float64]
     values: NDArray[np.float64]
     vectors: NDArray[np.float64]
@@ -50,6 +51,10 @@ class GdaHead:
 
     def __init__(self, config: Config) -> None:
         self._config = config
+
+    def affordable(self, *_size: int) -> bool:
+        """Always; see ``Head.affordable``."""
+        return True
 
     def path(
         self,
@@ -64,31 +69,34 @@ class GdaHead:
         """
         basis = _directions(features, self._config.directions)
         x = (features @ basis).astype(np.float64)
-        parts = [self._moments(x, targets, weights[:, fit]) for fit in range(weights.shape[1])]
+        parts = [_moments(x, targets, w, activation) for w in weights.T]
         for shrinkage in self._config.shrinkages:
-            fits = [_discriminant(part, shrinkage, activation) for part in parts]
+            fits = [_discriminant(part, shrinkage) for part in parts]
             yield Linear(
                 weight=np.stack([(basis @ w).astype(np.float32) for w, _ in fits]),
                 bias=np.stack([b.astype(np.float32) for _, b in fits]),
             )
 
-    @staticmethod
-    def _moments(
-        x: NDArray[np.float64], targets: NDArray[np.floating], weights: NDArray[np.floating]
-    ) -> "_Moments":
-        means, masses = class_means(x, targets, weights)
-        share = targets / np.maximum(targets.sum(axis=1, keepdims=True), 1.0)
-        spread = x - share @ means
-        covariance = (spread * weights[:, None]).T @ spread / max(float(weights.sum()), 1e-12)
-        values, vectors = np.linalg.eigh(covariance)
-        others, _ = class_means(x, 1.0 - targets, weights)
-        return _Moments(
-            means=means,
-            others=others,
-            masses=masses,
-            values=np.maximum(values, 0.0),
-            vectors=vectors,
-        )
+
+def _moments(
+    x: NDArray[np.float64],
+    targets: NDArray[np.floating],
+    weights: NDArray[np.floating],
+    activation: Activation,
+) -> _Moments:
+    means, masses = class_means(x, targets, weights)
+    share = targets / np.maximum(targets.sum(axis=1, keepdims=True), 1.0)
+    spread = x - share @ means
+    covariance = (spread * weights[:, None]).T @ spread / max(float(weights.sum()), 1e-12)
+    values, vectors = np.linalg.eigh(covariance)
+    others = class_means(x, 1.0 - targets, weights)[0] if activation == "sigmoid" else None
+    return _Moments(
+        means=means,
+        others=others,
+        masses=masses,
+        values=np.maximum(values, 0.0),
+        vectors=vectors,
+    )
 
 
 def _directions(features: NDArray[np.float32], most: int) -> NDArray[np.float32]:
@@ -100,7 +108,7 @@ def _directions(features: NDArray[np.float32], most: int) -> NDArray[np.float32]
 
 
 def _discriminant(
-    found: _Moments, shrinkage: float, activation: Activation
+    found: _Moments, shrinkage: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Weights ``(k, classes)`` and biases ``(classes,)`` of the log-odds of the classes."""
     # With one record of each class there is no spread within classes: that of the means remains.
@@ -110,7 +118,7 @@ def _discriminant(
     turn = found.vectors
     solved = turn @ (precision[:, None] * (turn.T @ found.means.T))
     bias = -0.5 * (found.means.T * solved).sum(axis=0)
-    if activation == "sigmoid":
+    if found.others is not None:
         against = turn @ (precision[:, None] * (turn.T @ found.others.T))
         bias += 0.5 * (found.others.T * against).sum(axis=0)
         share = found.masses / max(float(found.masses.max()), 1e-12) / 2

@@ -19,8 +19,10 @@ _WORK = 2e12
 """Most multiplications and additions of a path, about a minute of one core: thousands of classes on
 wide features would take hours. The strong penalties, which few records per class want, come first.
 """
-_FEWEST = 10
-"""Evaluations of the loss that a path has in any case."""
+_FEWEST = 30
+"""Evaluations of the loss without which not even the strongest penalty is fitted well."""
+_CELLS = 3e7
+"""Most logits, of all records in all fits, at once: about a gigabyte with what is made of them."""
 _MEMORY = 5e8
 """Bytes that L-BFGS may remember its last steps in."""
 
@@ -47,6 +49,11 @@ class LogisticHead:
     def __init__(self, config: Config) -> None:
         self._config = config
 
+    def affordable(self, records: int, dim: int, fits: int, classes: int, /) -> bool:
+        """Whether the strongest penalty at least can be fitted well; see ``Head.affordable``."""
+        enough = _evaluations(records, dim, fits, classes) >= _FEWEST
+        return enough and records * fits * classes <= _CELLS
+
     def path(
         self,
         features: NDArray[np.float32],
@@ -67,6 +74,11 @@ class LogisticHead:
                 return
 
 
+def _evaluations(records: int, dim: int, fits: int, classes: int) -> int:
+    """How often a path may evaluate its loss."""
+    return int(_WORK // max(4.0 * records * dim * fits * classes, 1.0))
+
+
 class _Problem:
     """The penalised negative log-likelihood of all fits, and its gradient."""
 
@@ -83,8 +95,7 @@ class _Problem:
         self._activation = activation
         self._totals = np.maximum(weights.sum(axis=0, dtype=np.float64), 1e-12)
         self._shape = (self._x.shape[1], weights.shape[1], targets.shape[1])
-        one = 4.0 * len(self._x) * float(np.prod(self._shape))
-        self.left = max(_FEWEST, int(_WORK // max(one, 1.0)))
+        self.left = max(_FEWEST, _evaluations(len(self._x), *self._shape))
         """Evaluations of the loss that are left to the path."""
 
     def start(self) -> NDArray[np.float64]:

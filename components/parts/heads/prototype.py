@@ -36,6 +36,10 @@ class PrototypeHead:
     def __init__(self, config: Config) -> None:
         self._config = config
 
+    def affordable(self, *_size: int) -> bool:
+        """Always; see ``Head.affordable``."""
+        return True
+
     def path(
         self,
         features: NDArray[np.float32],

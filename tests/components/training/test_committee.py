@@ -167,3 +167,15 @@ def test_with_very_many_classes_some_records_judge_for_all(monkeypatch):
         -float(np.mean(np.log((np.exp(logits) / np.exp(logits).sum(1, keepdims=True))[few]
                               [targets[few] == 1])))
     )  # fmt: skip
+
+
+def test_a_head_that_is_too_much_work_is_left_out_and_named(monkeypatch):
+    views, labels = problem()
+    labelled = labelled_of(labels, np.arange(90))
+    whole = crossfit(views, labelled, HEADS)
+    assert not whole.left_out
+    monkeypatch.setattr(logistic, "_CELLS", 1.0)
+    found = crossfit(views, labelled, HEADS)
+    assert found.left_out == tuple(("logistic", view) for view in ("good", "noise", SIDE_BY_SIDE))
+    rest = {name: head for name, head in HEADS.items() if name != "logistic"}
+    assert found.members == crossfit(views, labelled, rest).members

@@ -8,12 +8,12 @@ from components.model import network as models
 from components.model.inference import infer
 from components.model.network import Mix
 from components.model.subsets import subsets
-from components.parts.heads import prototype
+from components.parts.heads import logistic, prototype
 from components.training import taught
 from components.training.committee import Labelled, crossfit
 from components.training.light import light_views, put_into, ways
 from components.training.taught import Taught
-from components.training.teaching import teach_committee, untrained
+from components.training.teaching import teach, teach_committee, untrained
 from tests import learned
 from tests.learned import MODEL
 from tests.synthetic import OPTIONS, records, write_features
@@ -74,6 +74,26 @@ def test_one_labelled_record_makes_no_committee_and_says_so(data):
     model = untrained(data, MODEL, learned.spec(data.path, "train").training, None)
     data.labels[data.rows("train", labelled=True)[1:]] = -1
     assert "two folds" in str(teach_committee(model, data, 0))
+
+
+def test_a_head_that_is_left_out_for_size_is_told_and_kept(home, tmp_path, monkeypatch):
+    monkeypatch.setattr(logistic, "_CELLS", 1.0)
+    said: list[str] = []
+    teach(
+        features=home / "features",
+        model=MODEL,
+        training=learned.spec(home / "features", "train").training,
+        base=None,
+        out=tmp_path,
+        say=said.append,
+    )
+    (words,) = said
+    assert "without logistic on " in words
+    assert "4 classes" in words
+    found = taught.load(tmp_path)
+    assert found is not None
+    assert {head for head, _ in found.committee.left_out} == {"logistic"}
+    assert {member.head for member in found.committee.members} == {"gda"}
 
 
 def test_every_subset_is_answered_by_the_views_that_it_has(fitted, data):

@@ -77,3 +77,10 @@ def test_a_path_that_would_take_too_much_work_ends_early(monkeypatch):
     assert all(np.isfinite(found.weight).all() for found in short)
     right = short[-1].logits(x, 0).argmax(axis=1) == labels
     assert right.mean() > 0.7
+
+
+def test_thousands_of_classes_are_not_affordable_and_ordinary_sizes_are():
+    head = logistic.build(logistic.Config())
+    assert head.affordable(15_000, 768, 4, 50)
+    assert not head.affordable(6_000, 256, 4, 3_000)
+    assert not head.affordable(6_000, 20, 4, 3_000), "little work, but gigabytes"
