@@ -76,12 +76,14 @@ class Planner:
         )
 
     def _stage(self, rates: StageRates, records: int) -> StageEstimate:
-        batches = [self._batches(fit, records) for fit in rates.fits]
+        fits = [fit for fit in rates.fits if records >= fit.since]
+        batches = [self._batches(fit, records) for fit in fits]
         count = sum(self._checkpoints(*trained) for trained in batches)
         steps = sum(epochs * per_epoch for epochs, per_epoch in batches)
-        rows = sum(fit.epochs * fit.share * records for fit in rates.fits)
-        # Every model's checkpoint counts as the mean of the stage's models.
-        kept = round(count * rates.checkpoint_bytes / max(1, len(batches)))
+        rows = sum(fit.epochs * fit.share * records for fit in fits)
+        # Every model's checkpoint counts as the mean of those that the sample fitted.
+        measured = sum(fit.since == 0 for fit in rates.fits)
+        kept = round(count * rates.checkpoint_bytes / max(1, measured))
         return StageEstimate(
             name=rates.name,
             seconds=self._seconds(rates, records)
@@ -89,7 +91,7 @@ class Planner:
             + rows * rates.step_seconds.slope,
             read_bytes=round(sum(self._size(name, records) for name in rates.inputs)),
             written_bytes=round(rates.written_bytes.at(records)),
-            epochs=max((fit.epochs for fit in rates.fits), default=0),
+            epochs=max((fit.epochs for fit in fits), default=0),
             steps=steps,
             checkpoints=count,
             checkpoint_bytes=kept,

@@ -1,5 +1,6 @@
 """Measures rates: walks through the stages of a run on two small samples of its data set."""
 
+import math
 import os
 import tempfile
 import time
@@ -16,6 +17,8 @@ from components.plan.rates import Fit, Line, Profile, StageRates
 from components.plan.sample import Survey
 from components.plan.walk import Stage, Table, Taken, walk
 from components.training.loop import placed
+from components.training.pseudo_label import REHEARSAL
+from components.training.tasks import REHEARSED_SINCE, STUDENT
 
 SIZES = (250, 1000)
 """Records of the two samples."""
@@ -76,7 +79,12 @@ def measure(
             samples=(small, large),
             load=load,
             stages=tuple(
-                _rates(stage, (small, large), [walk[stage.name] for walk in walks])
+                _rates(
+                    stage,
+                    (small, large),
+                    [walk[stage.name] for walk in walks],
+                    _rehearsed_since(config, surveyed),
+                )
                 for stage in table(at_large)
             ),
             record_bytes=many.record_bytes / large,
@@ -112,7 +120,17 @@ def _on(cut: sample.Sample, config: RunConfig, **training: int) -> RunConfig:
     )
 
 
-def _rates(stage: Stage, sizes: tuple[int, int], walks: Sequence[Taken]) -> StageRates:
+def _rehearsed_since(config: RunConfig, surveyed: Survey) -> int | None:
+    """Records from which on the student rehearses, None for never."""
+    labelled = int(surveyed.learnable.sum())
+    if config.training.selection != "folds" or not labelled:
+        return None
+    return math.ceil(REHEARSED_SINCE * surveyed.seen / labelled)
+
+
+def _rates(
+    stage: Stage, sizes: tuple[int, int], walks: Sequence[Taken], rehearsed_since: int | None
+) -> StageRates:
     """Lines through the quickest of each sample's walks; the fixed part pays for the first walk."""
     (small, large), (first, *turns) = sizes, walks
     few, many = turns[::2], turns[1::2]
@@ -120,6 +138,12 @@ def _rates(stage: Stage, sizes: tuple[int, int], walks: Sequence[Taken]) -> Stag
         (small, min(t.seconds for t in few)), (large, min(t.seconds for t in many))
     )
     fixed = max(0.0, first.seconds - seconds.slope * small)
+    fits = [Fit(epochs=epochs, share=n / large) for epochs, n in many[0].fits]
+    models = many[0].models
+    if rehearsed_since and STUDENT in models and REHEARSAL not in models:
+        # The sample had too few labels for that; it is fitted as the student is.
+        student = fits[models.index(STUDENT)]
+        fits.append(student.model_copy(update={"since": rehearsed_since}))
     return StageRates(
         name=stage.name,
         inputs=stage.inputs,
@@ -127,7 +151,7 @@ def _rates(stage: Stage, sizes: tuple[int, int], walks: Sequence[Taken]) -> Stag
         divided=stage.divided,
         seconds=Line(fixed=fixed, slope=seconds.slope),
         written_bytes=Line.through((small, few[0].written), (large, many[0].written)),
-        fits=tuple(Fit(epochs=epochs, share=n / large) for epochs, n in many[0].fits),
+        fits=tuple(fits),
         step_seconds=Line.through(min(t.step for t in few), min(t.step for t in many)),
         checkpoint_bytes=many[0].checkpoints,
     )

@@ -53,6 +53,8 @@ class Fit(Strict):
     epochs: int
     share: float
     """Records of an epoch, as a share of those of the data set."""
+    since: int = Field(default=0, ge=0)
+    """Records of the data set from which on it is fitted; 0 where the sample fitted it."""
 
 
 class StageRates(Strict):

@@ -49,6 +49,7 @@ class Taken:
         checkpoints: bytes of the last checkpoint of every model that it fitted.
         fits: epochs, and records of an epoch, of these models.
         steps: of all these models.
+        models: their names.
     """
 
     seconds: float
@@ -57,6 +58,7 @@ class Taken:
     checkpoints: int
     fits: tuple[tuple[int, int], ...]
     steps: int
+    models: tuple[str, ...] = ()
 
     @property
     def step(self) -> tuple[float, float]:
@@ -96,6 +98,7 @@ def walk(stages: Sequence[Stage], data: str, folder: Path, now: Now) -> Iterator
                 checkpoints=_bytes(home.checkpoints) - kept,
                 fits=tuple((len(h["epochs"]), h["records"]) for h in histories),
                 steps=sum(h["steps"] for h in histories),
+                models=tuple(fitted),
             ),
         )
 

@@ -38,10 +38,14 @@ from components.training.selection import (
 )
 from components.training.spec import TrainSpec
 from components.training.taught import Taught
-from components.training.teaching import in_folds, teach_committee, untrained, write
+from components.training.teaching import FOLDS_OF_FEW, in_folds, teach_committee, untrained, write
 
 _LEAST = 50
 """Held-out records below which the network is not judged: so few would not speak for it."""
+REHEARSED_SINCE = _LEAST * FOLDS_OF_FEW
+"""Labelled records from which on a fold has so many, and a second network is fitted."""
+STUDENT = "student"
+"""Name of the network, and of its folder; those of the second one are ``REHEARSAL``."""
 
 
 @dataclass(kw_only=True)
@@ -206,7 +210,7 @@ def train(trainer: Trainer, *, pseudo: Path | None, out: Path) -> None:
     features, by = trainer.features, trainer.spec.training.selection
     labels = read_pseudo(pseudo) if pseudo else None
     found = taught.load(pseudo / COMMITTEE) if pseudo else None
-    model = trainer.model("student", pseudo=labels, out=out / "student")
+    model = trainer.model(STUDENT, pseudo=labels, out=out / STUDENT)
     views = None
     if found is not None:
         put_into(model, found.made, found.committee, found.shift)
@@ -265,9 +269,9 @@ def _by_fold(
     labels = features.labels.copy()
     labels[hidden] = features.target.unlabelled(len(hidden))
     rehearsal = trainer.model(
-        "rehearsal",
+        REHEARSAL,
         pseudo=read_pseudo(pseudo, REHEARSAL) if pseudo else None,
-        out=out / "rehearsal",
+        out=out / REHEARSAL,
         features=replace(features, labels=labels),
         weights=False,
     )

@@ -24,7 +24,7 @@ from components.training.light import light_views, put_into, ways
 from components.training.state import fit_encoders
 from components.training.taught import Taught
 
-_FEW, _FOLDS, _FOLDS_OF_FEW = 400, 3, 5
+_FEW, _FOLDS, FOLDS_OF_FEW = 400, 3, 5
 """With fewer labelled records there are more folds, so that each fit loses less."""
 
 
@@ -179,7 +179,7 @@ def in_folds(data: Features, rows: NDArray[np.int64], seed: int) -> NDArray[np.i
     first = np.unique(units, return_index=True)[1]
     # A record of several classes is spread by the rarest of them.
     rarity = np.where(targets[first] > 0.5, 1.0 / np.maximum(targets.sum(axis=0), 1), 0)
-    most = _FOLDS_OF_FEW if len(first) < _FEW else _FOLDS
+    most = FOLDS_OF_FEW if len(first) < _FEW else _FOLDS
     return folds_of(rarity.argmax(axis=1), most, seed)[units]
 
 

@@ -17,8 +17,8 @@ LAWS = (
     "what a process pays once (imports)",
     "training: epochs x steps x (fixed part + slope x rows of a batch), "
     "measured at two batch sizes",
-    "shares of labels and splits, bytes of a record, epochs, the share of records that each model "
-    "learns from and whether the student rehearses are those of the larger sample",
+    "shares of labels and splits, bytes of a record, epochs and the share of records that each "
+    "model learns from are those of the larger sample; the student rehearses where labels suffice",
 )
 _HEADER = (
     "stage",

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from components.config.trainer import KubernetesTrainer
 from components.plan.estimate import Planner
-from components.plan.rates import Line
+from components.plan.rates import Fit, Line
 from tests.components.plan.conftest import rates, stage
 
 STAGE_GROWING = (
@@ -64,6 +64,15 @@ def test_a_training_of_several_models_adds_up_their_steps(planner):
     fit = stages(planner)["fit_again"]
     assert fit.steps == 4 * 16 + 2 * 4  # 500 and 100 records in batches of 32
     assert fit.epochs == 4
+
+
+def test_a_model_counts_from_its_number_of_records_on(config):
+    fits = (Fit(epochs=4, share=0.5), Fit(epochs=4, share=0.5, since=N))
+    profile = rates(stages=(stage("fit", ("data",), fits[0]).model_copy(update={"fits": fits}),))
+    planner = Planner(config=config, profile=profile)
+    before, after = (stages(planner, n)["fit"] for n in (N - 1, N))
+    assert after.steps == 2 * before.steps == 2 * 4 * 16
+    assert after.checkpoint_bytes == 2 * before.checkpoint_bytes == 2 * 4 * 5000
 
 
 def test_a_model_without_records_still_has_a_step_an_epoch(planner):
