@@ -111,6 +111,43 @@ def run(
 
 
 @app.command()
+def sweep(
+    config: Config,
+    minutes: Annotated[
+        float,
+        typer.Option(
+            min=0.01,
+            max=100_000,
+            help="No trial starts after this time; the configuration itself is always tried.",
+        ),
+    ] = 10.0,
+    data: Data = None,
+    wait: Annotated[
+        bool,
+        typer.Option(
+            "--wait/--no-wait", help="Wait for another run on the same state, or fail at once."
+        ),
+    ] = True,
+    as_json: AsJson = False,
+) -> None:
+    """Look for a better configuration: other views, labeller, fusion, settings of the network.
+
+    Trials are judged by held-out visible labels of the training records alone. The best one is
+    written beside CONFIG as NAME.best.yaml, with how much better it is and whether that is noise.
+    Ctrl-C keeps what was found, and the same command goes on from there.
+
+    Example: concord sweep conf/demo.yaml --minutes 10
+    """
+
+    def work() -> Answer:
+        from flows.commands.sweep import sweep as command
+
+        return command(config, minutes=minutes, data=data, wait=wait)
+
+    _answer(work, as_json)
+
+
+@app.command()
 def explain(
     run: Annotated[str, typer.Argument(metavar="RUN", help="A run id, or `latest`.")],
     as_json: AsJson = False,

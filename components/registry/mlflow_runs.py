@@ -13,9 +13,27 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 _RUN_TAG = "concord.run_id"
+PARENT = "mlflow.parentRunId"
+"""Tag of a run below another one."""
 _PARAMS_AT_ONCE, _METRICS_AT_ONCE, _PARAM_LENGTH = 100, 1000, 6000  # limits of MLflow's log_batch
 _NAME_LENGTH = 250
 """Longest name of a figure that MLflow takes."""
+
+
+def open_run(store: Store, name: str, run_id: str, *, tags: Mapping[str, str]) -> str:
+    """Begin a run that others are to be below, and return MLflow's id of it.
+
+    ``record_run`` with the same ``run_id`` finishes it; a run is below it with the tag ``PARENT``.
+
+    Raises:
+        UserError: the store cannot be written.
+    """
+    store.prepare()
+    with store.writing():
+        client = store.client()
+        experiment = store.experiment(client, name)
+        run = client.create_run(experiment, run_name=run_id, tags={_RUN_TAG: run_id, **tags})
+        return str(run.info.run_id)
 
 
 def record_run(

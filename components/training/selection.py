@@ -120,7 +120,7 @@ def choose(trial: Trial, features: Features) -> tuple[Mix, dict[str, Any]]:
         "student": Mix(network=1.0 / own, committee=0.0),
     }
     losses = {
-        name: _losses(trial.logits(mix, names)[judge], features, trial.rows[judge])
+        name: losses_of(trial.logits(mix, names)[judge], features, trial.rows[judge])
         for name, mix in candidates.items()
     }
     kept = "committee"
@@ -170,7 +170,7 @@ def thresholds(target: Target, probabilities: NDArray[np.float64], labels: NDArr
     return None if found is None else dict(zip(target.classes, found, strict=True))
 
 
-def _losses(logits: Logits, features: Features, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+def losses_of(logits: Logits, features: Features, rows: NDArray[np.int64]) -> NDArray[np.float64]:
     """Negative log-likelihood ``(k,)`` of each record."""
     activation = features.target.activation
     assert activation is not None

@@ -22,6 +22,7 @@ from components.training import taught
 from components.training.checkpoint import Store
 from components.training.committee import Views
 from components.training.data import Pseudo, training_data
+from components.training.held_out import HELD_OUT, LEAST, held_out
 from components.training.light import light_views, put_into
 from components.training.loop import UNDISTURBED, Control, fit
 from components.training.objective import built
@@ -40,9 +41,7 @@ from components.training.spec import TrainSpec
 from components.training.taught import Taught
 from components.training.teaching import FOLDS_OF_FEW, in_folds, teach_committee, untrained, write
 
-_LEAST = 50
-"""Held-out records below which the network is not judged: so few would not speak for it."""
-REHEARSED_SINCE = _LEAST * FOLDS_OF_FEW
+REHEARSED_SINCE = LEAST * FOLDS_OF_FEW
 """Labelled records from which on a fold has so many, and a second network is fitted."""
 STUDENT = "student"
 """Name of the network, and of its folder; those of the second one are ``REHEARSAL``."""
@@ -197,9 +196,9 @@ def train(trainer: Trainer, *, pseudo: Path | None, out: Path) -> None:
     """Fit the student, and decide whether the committee, the student or both answer.
 
     Writes ``model/`` (what answers), ``student/`` (the network alone), ``rehearsal/history.json``
-    (where one is fitted), ``selection.json``, ``calibration.json`` and, where the target decides by
-    them, ``thresholds.json``. Nothing here reads validation labels unless ``training.selection``
-    says so.
+    (where one is fitted), ``selection.json``, ``held_out.json`` (how what answers did on held-out
+    records), ``calibration.json`` and, where the target decides by them, ``thresholds.json``.
+    Nothing here reads validation labels unless ``training.selection`` says so.
 
     Args:
         trainer: fits the student.
@@ -226,11 +225,12 @@ def train(trainer: Trainer, *, pseudo: Path | None, out: Path) -> None:
     if by == "folds" and found is not None and views is not None and not model.mix.network:
         # More records than the fold that chose.
         trial = Trial(rows=found.labelled.rows, committee=held_out_by_folds(found, views))
+    held_out(trial, model.mix, features).save(out / HELD_OUT)
     temperatures = calibration(trial, model.mix, features)
     write_json(out / "calibration.json", temperatures)
     if trial.answers(model.mix) and features.target.width:
-        held_out = calibrated(trial, model.mix, features, temperatures)
-        known = thresholds(features.target, held_out, features.labels[trial.rows])
+        answers = calibrated(trial, model.mix, features, temperatures)
+        known = thresholds(features.target, answers, features.labels[trial.rows])
         if known is not None:
             write_json(out / "thresholds.json", known)
     models.save(model, out / "model")
@@ -246,7 +246,7 @@ def _by_validation(trainer: Trainer, model: Model, found: Taught | None) -> Tria
     if found is None:
         return Trial(rows=rows, network=network)
     committee = of_model(model, Mix(network=0.0, committee=1.0), features, rows)
-    few = len(rows) < _LEAST
+    few = len(rows) < LEAST
     return Trial(rows=rows, network=None if few else network, committee=committee)
 
 
@@ -264,7 +264,7 @@ def _by_fold(
     if found is not None and views is not None:
         at = np.flatnonzero(found.labelled.folds == 0)
         committee = held_out_by_folds(found, views, at)
-    if len(hidden) < _LEAST:
+    if len(hidden) < LEAST:
         return Trial(rows=hidden, committee=committee)
     labels = features.labels.copy()
     labels[hidden] = features.target.unlabelled(len(hidden))

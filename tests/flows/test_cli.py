@@ -12,7 +12,7 @@ from flows.cli import app
 VERBS = [
     "classes add", "classes list", "classify", "data check", "data glyphs", "data import", "demo",
     "doctor", "evaluate", "explain", "ledger", "plan", "promote", "rollback", "run",
-    "runs cancel", "runs clean", "runs list", "search", "serve",
+    "runs cancel", "runs clean", "runs list", "search", "serve", "sweep",
 ]  # fmt: skip
 
 

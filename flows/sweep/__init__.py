@@ -1,0 +1,1 @@
+"""The search for a better configuration than the one at hand."""

@@ -1,0 +1,113 @@
+"""What a sweep found: trials, gains, and whether one of them is better beyond noise."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from components.training.held_out import HeldOut
+from flows.sweep.gain import Gain, gain, honest_gain
+from flows.sweep.space import Chosen, Setting, changes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """A configuration that was tried.
+
+    Attributes:
+        number: in the order of the trials; those that failed have one too.
+        chosen: the choice of each setting.
+        changes: choices that are not the configuration's own.
+        held_out: what held-out records say of it.
+        gain: how much better it is than the configuration itself.
+        seconds: that it took.
+    """
+
+    number: int
+    chosen: Chosen
+    changes: Chosen
+    held_out: HeldOut
+    gain: Gain
+    seconds: float
+
+
+class Trials:
+    """The finished trials of a sweep, each also in a file."""
+
+    def __init__(self, folder: Path, settings: tuple[Setting, ...], own: HeldOut) -> None:
+        """Take none up yet.
+
+        Args:
+            folder: for the files.
+            settings: what is searched.
+            own: what held-out records say of the configuration itself.
+        """
+        self._folder, self._settings, self._own = folder, settings, own
+        self.done: list[Trial] = []
+
+    def told(self, number: int, chosen: Chosen, held_out: HeldOut, seconds: float) -> Trial:
+        """Keep a trial."""
+        held_out.save(self._folder / f"{number}.json")
+        return self._add(number, chosen, held_out, round(seconds, 1))
+
+    def recall(self, earlier: list[tuple[int, Chosen, Mapping[str, Any]]]) -> None:
+        """Take up what an earlier sweep of the same configuration and data has found."""
+        for number, chosen, notes in earlier:
+            held_out = HeldOut.read(self._folder / f"{number}.json")
+            self._add(number, chosen, held_out, float(notes["seconds"]))
+
+    def _add(self, number: int, chosen: Chosen, held_out: HeldOut, seconds: float) -> Trial:
+        trial = Trial(
+            number=number,
+            chosen=chosen,
+            changes=changes(self._settings, chosen),
+            held_out=held_out,
+            gain=gain(self._own, held_out),
+            seconds=seconds,
+        )
+        self.done.append(trial)
+        return trial
+
+
+@dataclass(kw_only=True)
+class Sweep:
+    """What a sweep found.
+
+    Attributes:
+        settings: what was searched.
+        network: whether held-out records judged the network too.
+        trials: in their order; the first one is the configuration itself.
+        earlier: how many of them an earlier sweep had done.
+        failed: changes and reasons of trials that failed.
+        ended: why no further trial was started.
+    """
+
+    settings: tuple[Setting, ...]
+    network: bool
+    trials: list[Trial] = field(default_factory=list)
+    earlier: int = 0
+    failed: list[tuple[Chosen, str]] = field(default_factory=list)
+    ended: str = ""
+
+    @property
+    def best(self) -> Trial:
+        """The trial of the largest gain; of equal ones, the first."""
+        return max(self.trials, key=lambda trial: trial.gain.mean)
+
+    @property
+    def honest(self) -> Gain:
+        """The gain of choosing the best, by records that did not choose it."""
+        first, *others = self.trials
+        return honest_gain(first.held_out, [trial.held_out for trial in others])
+
+    @property
+    def better(self) -> bool:
+        """Whether another configuration is better by more than chance."""
+        best = self.best
+        return bool(best.changes) and best.gain.beyond_noise and self.honest.beyond_noise
+
+
+def described(chosen: Mapping[str, str]) -> str:
+    """The changes of a trial in one line."""
+    said = (f"{name.removeprefix('modalities.')}={value}" for name, value in chosen.items())
+    return ", ".join(said) or "the configuration itself"

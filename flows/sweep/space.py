@@ -1,0 +1,189 @@
+"""What a sweep may change in a configuration: views, labeller, fusion and the network's settings.
+
+The first choice of every setting is the configuration's own.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+from components.config.run import RunConfig
+from components.core.errors import UserError
+from components.data.manifest import Manifest, Modality
+from components.features.spec import build_modality
+from components.parts import loading as parts
+
+Chosen = dict[str, str]
+"""Name of each setting to the name of a choice."""
+
+_NUMBERS: dict[tuple[str, str], tuple[float, ...]] = {
+    ("model", "dim"): (64, 128, 256),
+    ("model", "dropout"): (0.0, 0.1, 0.3),
+    ("training", "epochs"): (5, 10, 20, 40),
+    ("training", "learning_rate"): (5e-4, 1e-3, 2e-3, 4e-3, 8e-3),
+    ("training", "modality_dropout"): (0.0, 0.2, 0.4),
+}
+"""Settings of the network, with values around the defaults of ``components.config.run``."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """One place in the YAML, and what may stand there.
+
+    Attributes:
+        path: keys from the root of the YAML.
+        choices: name of each choice to its value; the first one is the configuration's own.
+    """
+
+    path: tuple[str, ...]
+    choices: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """The path as messages show it."""
+        return ".".join(self.path)
+
+    @property
+    def own(self) -> str:
+        """Name of the configuration's own choice."""
+        return next(iter(self.choices))
+
+
+def space(
+    config: RunConfig, manifest: Manifest, base: Path, *, network: bool
+) -> tuple[Setting, ...]:
+    """Every setting that has at least two choices.
+
+    Args:
+        config: the configuration.
+        manifest: that of its data set.
+        base: folder that a user's own parts are relative to.
+        network: whether held-out records can judge the network; if not, what shapes it alone is
+            left out.
+    """
+    own = config.labeller
+    labellers = [own.name if own else None, *(parts.available("labellers") if network else [])]
+    labellers += [None if own else "soft"]
+    found = [
+        *(_views(n, m, config, base) for n, m in sorted(manifest.modalities.items())),
+        Setting(
+            path=("labeller",),
+            choices={name or "none": name for name in labellers},
+        ),
+    ]
+    if network and len(manifest.modalities) > 1:
+        fusions = [config.model.fusion.name, *parts.available("fusion")]
+        found.append(Setting(path=("model", "fusion"), choices={name: name for name in fusions}))
+    for (block, key), values in _NUMBERS.items() if network else ():
+        current = getattr(getattr(config, block), key)
+        choices = {f"{value:g}": value for value in (current, *values)}
+        found.append(Setting(path=(block, key), choices=choices))
+    return tuple(setting for setting in found if len(setting.choices) > 1)
+
+
+def default(settings: Sequence[Setting]) -> Chosen:
+    """The choices of the configuration itself."""
+    return {setting.name: setting.own for setting in settings}
+
+
+def changes(settings: Sequence[Setting], chosen: Mapping[str, str]) -> Chosen:
+    """The choices that are not the configuration's own."""
+    return {s.name: chosen[s.name] for s in settings if chosen[s.name] != s.own}
+
+
+def changed(
+    tree: Mapping[str, Any], settings: Sequence[Setting], chosen: Mapping[str, str]
+) -> dict[str, Any]:
+    """A configuration's YAML with other choices.
+
+    Args:
+        tree: the YAML; what is not chosen otherwise stays as it is.
+        settings: of the space.
+        chosen: a choice of each.
+    """
+    found = deepcopy(dict(tree))
+    for setting in settings:
+        choice = chosen[setting.name]
+        if choice == setting.own:
+            continue
+        place = found
+        for key in setting.path[:-1]:
+            place = place.setdefault(key, {})
+        place[setting.path[-1]] = setting.choices[choice]
+    return found
+
+
+def _views(name: str, modality: Modality, config: RunConfig, base: Path) -> Setting:
+    """Which fixed encoders read a modality; those that are trained stay as they are."""
+    options = config.modalities.get(name, {})
+    limits, own = parts.modality_options(modality.kind, options, base)
+    columns = modality.model_dump(mode="json", by_alias=True)
+    given = dict(own)
+    named = list(dict.fromkeys([*given, *_readers(modality.kind, base)]))
+    fixed = {
+        encoder: sparse
+        for encoder in named
+        if (sparse := _sparse(name, modality.kind, encoder, given, columns, base)) is not None
+    }
+    trained = [encoder for encoder in given if encoder not in fixed]
+    choices = {_joined(e for e in given if e in fixed) or "as it is": options}
+    for chosen in _subsets(list(fixed)):
+        if not trained and all(fixed[encoder] for encoder in chosen):
+            continue  # the network reads no sparse view
+        encoders = [_written(e, given.get(e, {})) for e in (*trained, *chosen)]
+        choices.setdefault(_joined(chosen), {**limits, "encoders": encoders})
+    return Setting(path=("modalities", name), choices=choices)
+
+
+def _readers(kind: str, base: Path) -> Iterator[str]:
+    """Encoders of the package that read a kind."""
+    for name in parts.available("encoders"):
+        try:
+            parts.modality_options(kind, {"encoders": name}, base)
+        except UserError:
+            continue
+        yield name
+
+
+def _sparse(
+    name: str,
+    kind: str,
+    encoder: str,
+    given: Mapping[str, dict[str, Any]],
+    columns: Mapping[str, Any],
+    base: Path,
+) -> bool | None:
+    """Whether the view of a fixed encoder is sparse; None of one that is trained or missing."""
+    dense = next((each for each in given if each != encoder), None)
+    try:
+        encoders = [_written(encoder, given.get(encoder, {}))]
+        try:
+            built = build_modality(name, kind, {"encoders": encoders}, columns, base)
+        except UserError:  # a sparse view does not stand alone
+            if dense is None:
+                raise
+            encoders.append(_written(dense, given[dense]))
+            built = build_modality(name, kind, {"encoders": encoders}, columns, base)
+    except UserError:
+        return None
+    view = built.spec.views[0]
+    if view.sparse:
+        return True
+    return False if built.encoders[f"{name}/{view.name}"].network().light_dim else None
+
+
+def _subsets(names: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    for size in range(1, len(names) + 1):
+        yield from combinations(names, size)
+
+
+def _joined(names: Iterator[str] | tuple[str, ...]) -> str:
+    return "+".join(sorted(names))
+
+
+def _written(name: str, options: Mapping[str, Any]) -> str | dict[str, Any]:
+    """An encoder as YAML has it."""
+    return {"name": name, **options} if options else name
