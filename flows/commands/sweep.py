@@ -12,8 +12,8 @@ from components.core.files import write_atomically
 from components.core.yaml_file import read_yaml
 from components.training.held_out import LEAST
 from flows.commands.answer import Answer, table
-from flows.sweep.found import Sweep, Trial, described
-from flows.sweep.gain import BEYOND_NOISE, Gain
+from flows.sweep.found import SELDOM, Sweep, Trial, described
+from flows.sweep.gain import Gain
 from flows.sweep.space import changed
 from flows.sweep.sweep import sweep as work
 
@@ -80,8 +80,8 @@ def screen(found: Sweep, place: Path) -> str:
     ]
     if best.changes:
         lines += [
-            f"The best of {len(found.trials)} looks better than it is. Chosen by other records"
-            f" than those that judge: {_shown(found.honest)}.",
+            f"Of {len(found.trials)} trials the best looks better than it is: chosen by other"
+            f" records than those that judge, {found.choosing:+.4f}.",
             _verdict(found),
             f"written: {place}",
         ]
@@ -122,24 +122,20 @@ def _best(best: Trial) -> str:
 
 
 def _verdict(found: Sweep) -> str:
-    if found.better:
-        return (
-            "It is better than the configuration by more than noise: both gains are above"
-            f" {BEYOND_NOISE} standard errors."
-        )
     if not found.best.changes:
         return "The default stands: no other trial was better."
-    return (
-        "The default stands: the gain is within noise (wanted: both gains above"
-        f" {BEYOND_NOISE} standard errors)."
-    )
+    seen = f"if no trial were better, the best would look as good in {found.chance:.1%} of cases"
+    if found.better:
+        return f"It is better than the configuration by more than noise: {seen}."
+    return f"The default stands: the gain is within noise ({seen}; wanted below {SELDOM:.0%})."
 
 
 def _value(found: Sweep, place: Path | None) -> dict[str, Any]:
     return {
         "better": found.better,
         "best": _trial(found.best),
-        "chosen_by_others": vars(found.honest),
+        "gain_of_choosing": found.choosing,
+        "chance": found.chance,
         "written": None if place is None else str(place),
         "network_judged": found.network,
         "searched": {s.name: list(s.choices) for s in found.settings},

@@ -6,8 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from components.training.held_out import HeldOut
-from flows.sweep.gain import Gain, gain, honest_gain
+from flows.sweep.gain import Gain, chance, gain, gain_of_choosing
 from flows.sweep.space import Chosen, Setting, changes
+
+SELDOM = 0.05
+"""What happens less often by chance counts as a gain."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,7 +18,7 @@ class Trial:
     """A configuration that was tried.
 
     Attributes:
-        number: in the order of the trials; those that failed have one too.
+        number: in the order of the trials; 0 is the configuration itself.
         chosen: the choice of each setting.
         changes: choices that are not the configuration's own.
         held_out: what held-out records say of it.
@@ -45,20 +48,20 @@ class Trials:
         self._folder, self._settings, self._own = folder, settings, own
         self.done: list[Trial] = []
 
-    def told(self, number: int, chosen: Chosen, held_out: HeldOut, seconds: float) -> Trial:
+    def told(self, chosen: Chosen, held_out: HeldOut, seconds: float) -> Trial:
         """Keep a trial."""
-        held_out.save(self._folder / f"{number}.json")
-        return self._add(number, chosen, held_out, round(seconds, 1))
+        held_out.save(self._folder / f"{len(self.done)}.json")
+        return self._add(chosen, held_out, round(seconds, 1))
 
-    def recall(self, earlier: list[tuple[int, Chosen, Mapping[str, Any]]]) -> None:
+    def recall(self, earlier: list[tuple[Chosen, Mapping[str, Any]]]) -> None:
         """Take up what an earlier sweep of the same configuration and data has found."""
-        for number, chosen, notes in earlier:
+        for number, (chosen, notes) in enumerate(earlier):
             held_out = HeldOut.read(self._folder / f"{number}.json")
-            self._add(number, chosen, held_out, float(notes["seconds"]))
+            self._add(chosen, held_out, float(notes["seconds"]))
 
-    def _add(self, number: int, chosen: Chosen, held_out: HeldOut, seconds: float) -> Trial:
+    def _add(self, chosen: Chosen, held_out: HeldOut, seconds: float) -> Trial:
         trial = Trial(
-            number=number,
+            number=len(self.done),
             chosen=chosen,
             changes=changes(self._settings, chosen),
             held_out=held_out,
@@ -95,16 +98,24 @@ class Sweep:
         return max(self.trials, key=lambda trial: trial.gain.mean)
 
     @property
-    def honest(self) -> Gain:
-        """The gain of choosing the best, by records that did not choose it."""
+    def choosing(self) -> float:
+        """What choosing the best gains, by records that did not choose it."""
         first, *others = self.trials
-        return honest_gain(first.held_out, [trial.held_out for trial in others])
+        return gain_of_choosing(first.held_out, [trial.held_out for trial in others])
+
+    @property
+    def chance(self) -> float:
+        """How often the best would look as good if none of the trials were better."""
+        first, *others = self.trials
+        if not self.best.changes:
+            return 1.0
+        evidence = [trial.held_out for trial in others]
+        return chance(first.held_out, evidence, others.index(self.best))
 
     @property
     def better(self) -> bool:
         """Whether another configuration is better by more than chance."""
-        best = self.best
-        return bool(best.changes) and best.gain.beyond_noise and self.honest.beyond_noise
+        return self.chance < SELDOM
 
 
 def described(chosen: Mapping[str, str]) -> str:

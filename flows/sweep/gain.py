@@ -1,11 +1,13 @@
 """By how much one configuration is better than another on the same held-out records.
 
-The best of many trials looks better on the records that chose it than it is. So the gain that
-decides is one of records that did not choose: for each part of the records the trial that is best
-on the others is taken, and its gain on this part counts.
+The best of many trials looks better on the records that chose it than it is. So two more things are
+told: how often chance alone makes the best of as many trials look as good, and what choosing gains
+on records that did not choose (for each part of them the trial that is best on the others).
 
-Source: nested cross-validation, Varma & Simon 2006 (doi:10.1186/1471-2105-7-91); standard errors of
-groups, Liang & Zeger 1986 (doi:10.1093/biomet/73.1.13).
+Source: White 2000, A reality check for data snooping (doi:10.1111/1468-0262.00152), in the
+studentised form of Romano & Wolf 2005 (doi:10.1111/j.1468-0262.2005.00615.x), with random signs;
+nested cross-validation, Varma & Simon 2006 (doi:10.1186/1471-2105-7-91); standard errors of groups,
+Liang & Zeger 1986 (doi:10.1093/biomet/73.1.13).
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,8 +19,7 @@ from numpy.typing import NDArray
 from components.core.refs import digest_bytes
 from components.training.held_out import HeldOut
 
-BEYOND_NOISE = 1.96
-"""Standard errors above which a gain is one: the two-sided 95% of a normal distribution."""
+_DRAWS = 1000
 _PARTS = 5
 _SALT = b"parts of held-out records"
 
@@ -37,11 +38,6 @@ class Gain:
     error: float
     records: int
 
-    @property
-    def beyond_noise(self) -> bool:
-        """Whether it is above 0 by more than chance."""
-        return self.records > 1 and self.mean > BEYOND_NOISE * self.error
-
 
 def gain(before: HeldOut, after: HeldOut) -> Gain:
     """What one model is better than another, on the records that both answered."""
@@ -50,7 +46,34 @@ def gain(before: HeldOut, after: HeldOut) -> Gain:
     return _gain(differences[at], [before.groups[i] for i in at])
 
 
-def honest_gain(before: HeldOut, trials: Sequence[HeldOut]) -> Gain:
+def chance(before: HeldOut, trials: Sequence[HeldOut], best: int) -> float:
+    """How often the best of the trials would look as good if none of them were better.
+
+    Gains without their means get random signs, one for each group and for all trials at once; the
+    largest of them, in standard errors, is compared with the gain of the best.
+
+    Args:
+        before: what all of them are compared with.
+        trials: all that were tried, since one of them was to be chosen.
+        best: number of the chosen one.
+    """
+    numbers = np.unique(np.array(before.groups, dtype=np.str_), return_inverse=True)[1]
+    sums, scores = [], []
+    for trial in trials:
+        found, differences = gain(before, trial), _differences(before, trial)
+        if found.error > 0:
+            away = np.nan_to_num(differences - found.mean)
+            each = np.bincount(numbers, weights=away, minlength=numbers.max() + 1)
+            sums.append(each / (found.records * found.error))
+        scores.append(found.mean / found.error if found.error > 0 else np.inf * found.mean)
+    if not sums or scores[best] == np.inf:
+        return 0.0 if scores[best] == np.inf else 1.0
+    signs = np.random.default_rng(0).choice([-1.0, 1.0], size=(numbers.max() + 1, _DRAWS))
+    largest = (np.stack(sums) @ signs).max(axis=0)
+    return float((largest >= scores[best]).mean())
+
+
+def gain_of_choosing(before: HeldOut, trials: Sequence[HeldOut]) -> float:
     """What the best trial is better, each part of the records judging the choice of the others.
 
     Where no trial is better than ``before`` on the others, ``before`` is chosen.
@@ -63,8 +86,7 @@ def honest_gain(before: HeldOut, trials: Sequence[HeldOut]) -> Gain:
         counts = (~np.isnan(others)).sum(axis=1)
         means = np.nansum(others, axis=1) / np.maximum(counts, 1)
         found[parts == part] = every[int(means.argmax()), parts == part]
-    at = np.flatnonzero(~np.isnan(found))
-    return _gain(found[at], [before.groups[i] for i in at])
+    return 0.0 if np.isnan(found).all() else float(np.nanmean(found))
 
 
 def _differences(before: HeldOut, after: HeldOut) -> NDArray[np.float64]:

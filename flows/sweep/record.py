@@ -35,9 +35,8 @@ class Record:
         metrics: dict[str, object] = {"trials": len(found.trials), "failed": len(found.failed)}
         params: dict[str, object] = {"config": self._job.config.model_dump(mode="json")}
         if found.trials:
-            honest = vars(found.honest)
-            metrics |= {"best": _figures(found.best), "chosen_by_others": honest}
-            metrics["better"] = int(found.better)
+            metrics |= {"best": _figures(found.best), "gain_of_choosing": found.choosing}
+            metrics |= {"chance": found.chance, "better": int(found.better)}
             params["best"] = found.best.changes
         self._write(self._id, params=params, metrics=metrics, tags={})
 

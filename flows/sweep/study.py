@@ -49,10 +49,10 @@ class Study:
         for left in self._study.get_trials(states=(self._state.RUNNING,)):  # it was killed
             self._study.tell(left.number, state=self._state.FAIL)
 
-    def finished(self) -> list[tuple[int, Chosen, Mapping[str, Any]]]:
-        """Number, choices and notes of every trial that has a gain, in order."""
+    def finished(self) -> list[tuple[Chosen, Mapping[str, Any]]]:
+        """Choices and notes of every trial that has a gain, in order."""
         found = self._study.get_trials(states=(self._state.COMPLETE,))
-        return [(t.number, dict(t.params), t.user_attrs) for t in found if t.user_attrs]
+        return [(dict(t.params), t.user_attrs) for t in found if t.user_attrs]
 
     def _tried(self) -> "dict[tuple[tuple[str, str], ...], optuna.trial.FrozenTrial]":
         """Trials that need not be done again; one that was stopped may be."""

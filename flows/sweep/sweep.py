@@ -11,6 +11,7 @@ from components.config.home import find, writable
 from components.config.run import RunConfig
 from components.core.errors import UserError
 from components.core.refs import Ref, digest_json
+from components.features.spec import build_target
 from components.training.held_out import HELD_OUT, HeldOut, of_committee
 from components.training.pseudo_label import COMMITTEE
 from flows import engines
@@ -61,6 +62,11 @@ def sweep(
         job = Job.opened(config, base=path.resolve().parent, home=home)
         kinds = {name: modality.kind for name, modality in job.manifest.modalities.items()}
         configuration.check_parts(config, path, kinds)
+        if build_target(job.manifest.target.kind, [], job.base).primary is None:
+            raise UserError(
+                f"the target of {config.data.uri} is {job.manifest.target.kind!r}: nothing is"
+                " predicted, so no label can tell which configuration is better; run it as it is"
+            )
         clock.show = display.show
         return _swept(replace(job, progress=clock), clock, most)
 
@@ -108,7 +114,7 @@ def _swept(job: Job, clock: _Clock, most: int) -> Sweep:
         if not found.trials:
             proposed = study.propose(default(settings))
             assert proposed is not None
-            trial = trials.told(proposed[0].number, proposed[1], own, time.monotonic() - start)
+            trial = trials.told(proposed[1], own, time.monotonic() - start)
             study.tell(proposed[0], trial.gain.mean, {"seconds": trial.seconds})
             record.trial(trial)
         clock.limited = True
@@ -173,7 +179,7 @@ def _others(
         except UserError as error:
             study.failed(handle, str(error))
             found.failed.append((told, str(error)))
-            console.print(f"trial {handle.number} failed: {error}", markup=False)
+            console.print(f"failed: {described(told)}: {error}", markup=False, soft_wrap=True)
             continue
         except _OutOfTime:
             study.failed(handle)
@@ -182,12 +188,13 @@ def _others(
             study.failed(handle)
             raise
         seconds = time.monotonic() - start
-        trial = trials.told(handle.number, chosen, held_out, seconds)
+        trial = trials.told(chosen, held_out, seconds)
         study.tell(handle, trial.gain.mean, {"seconds": trial.seconds})
         record.trial(trial)
         console.print(
             f"[bold]trial {trial.number}[/bold]: {trial.gain.mean:+.4f} ± {trial.gain.error:.4f}"
-            f"  ({seconds:.0f} s)  {described(trial.changes)}"
+            f"  ({seconds:.0f} s)  {described(trial.changes)}",
+            soft_wrap=True,
         )
     return "as many trials as wanted"
 
