@@ -18,7 +18,7 @@ from components.training.taught import Taught
 
 HELD_OUT = "held_out.json"
 LEAST = 50
-"""Held-out records below which nobody rehearses: so few would not speak for the network."""
+"""Held-out records below which the network is not judged: so few would not speak for it."""
 
 
 @dataclass(frozen=True, kw_only=True)

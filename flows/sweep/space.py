@@ -53,7 +53,12 @@ class Setting:
 
 
 def space(
-    config: RunConfig, manifest: Manifest, base: Path, *, network: bool
+    config: RunConfig,
+    manifest: Manifest,
+    base: Path,
+    *,
+    used: Mapping[str, Sequence[str]],
+    network: bool,
 ) -> tuple[Setting, ...]:
     """Every setting that has at least two choices.
 
@@ -61,6 +66,8 @@ def space(
         config: the configuration.
         manifest: that of its data set.
         base: folder that a user's own parts are relative to.
+        used: modality name to the encoders that read it now: where none is named, those that suit
+            its values.
         network: whether held-out records can judge the network; if not, what shapes it alone is
             left out.
     """
@@ -68,11 +75,11 @@ def space(
     labellers = [own.name if own else None, *(parts.available("labellers") if network else [])]
     labellers += [None if own else "soft"]
     found = [
-        *(_views(n, m, config, base) for n, m in sorted(manifest.modalities.items())),
-        Setting(
-            path=("labeller",),
-            choices={name or "none": name for name in labellers},
+        *(
+            _views(name, modality, config, used[name], base)
+            for name, modality in sorted(manifest.modalities.items())
         ),
+        Setting(path=("labeller",), choices={name or "none": name for name in labellers}),
     ]
     if network and len(manifest.modalities) > 1:
         fusions = [config.model.fusion.name, *parts.available("fusion")]
@@ -116,12 +123,14 @@ def changed(
     return found
 
 
-def _views(name: str, modality: Modality, config: RunConfig, base: Path) -> Setting:
+def _views(
+    name: str, modality: Modality, config: RunConfig, used: Sequence[str], base: Path
+) -> Setting:
     """Which fixed encoders read a modality; those that are trained stay as they are."""
     options = config.modalities.get(name, {})
     limits, own = parts.modality_options(modality.kind, options, base)
     columns = modality.model_dump(mode="json", by_alias=True)
-    given = dict(own)
+    given = {encoder: dict(own).get(encoder, {}) for encoder in used}
     named = list(dict.fromkeys([*given, *_readers(modality.kind, base)]))
     fixed = {
         encoder: sparse

@@ -12,6 +12,7 @@ from components.config.run import RunConfig
 from components.core.errors import UserError
 from components.core.refs import Ref, digest_json
 from components.features.spec import build_target
+from components.features.store import Features
 from components.training.held_out import HELD_OUT, HeldOut, of_committee
 from components.training.pseudo_label import COMMITTEE
 from flows import engines
@@ -95,13 +96,13 @@ class _Clock:
 def _swept(job: Job, clock: _Clock, most: int) -> Sweep:
     console.print("[bold]trial 0[/bold]: the configuration itself")
     start = time.monotonic()
-    own, network, key = _first(job)
+    own, network, key, used = _first(job)
     if len(own.ids) < 2:
         raise UserError(
             f"{len(own.ids)} labelled training records are held out, and none can tell which"
             " configuration is better; label more records, or run the configuration as it is"
         )
-    settings = space(job.config, job.manifest, job.base, network=network)
+    settings = space(job.config, job.manifest, job.base, used=used, network=network)
     tree = {s.name: list(s.choices) for s in settings}
     folder = job.home.root / "sweeps" / digest_json([_VERSION, key, tree])[:16]
     study = Study(folder / "trials.log", settings, job.config.training.seed)
@@ -128,14 +129,22 @@ def _swept(job: Job, clock: _Clock, most: int) -> Sweep:
     return found
 
 
-def _first(job: Job) -> tuple[HeldOut, bool, str]:
-    """The configuration itself, whether the network can be judged, and what its evidence is of."""
+def _first(job: Job) -> tuple[HeldOut, bool, str, dict[str, list[str]]]:
+    """The configuration itself.
+
+    Returns:
+        Its evidence, whether that judges the network too, the key of the step that it is of, and
+        the encoders of each modality.
+    """
     outputs, key = _walked(job, _COMMITTEE_ALONE)
-    found = of_committee(outputs["encode"].path, outputs["pseudo_label"].path / COMMITTEE)
+    features = outputs["encode"].path
+    specs = Features.load(features).specs
+    used = {name: [view.encoder for view in spec.views] for name, spec in specs.items()}
+    found = of_committee(features, outputs["pseudo_label"].path / COMMITTEE)
     if found is not None and not found[1]:
-        return found[0], False, key
+        return found[0], False, key, used
     outputs, key = _walked(job, _NETWORK_TOO)
-    return HeldOut.read(outputs["train"].path / HELD_OUT), True, key
+    return HeldOut.read(outputs["train"].path / HELD_OUT), True, key, used
 
 
 def _walked(job: Job, last: str) -> tuple[Mapping[str, Ref], str]:

@@ -20,8 +20,12 @@ def config(**more):
     return RunConfig.model_validate({"name": "tiny", "data": {"uri": "data"}, **more})
 
 
-def found(manifest, *, network=True, **more):
-    return {s.name: s for s in space(config(**more), manifest, Path(), network=network)}
+USED = {"image": ["cnn", "lite"], "text": ["minilm", "ngrams"], "facts": ["fields"]}
+
+
+def found(manifest, *, network=True, used=None, **more):
+    given = space(config(**more), manifest, Path(), used=USED | (used or {}), network=network)
+    return {s.name: s for s in given}
 
 
 def test_every_set_of_fixed_encoders_that_builds_is_a_choice(manifest):
@@ -35,11 +39,17 @@ def test_every_set_of_fixed_encoders_that_builds_is_a_choice(manifest):
 
 def test_a_trained_encoder_and_options_stay_as_they_are(manifest):
     own = {"encoders": [{"name": "cnn", "size": [8, 8]}], "max_bytes": 1000}
-    views = found(manifest, modalities={"image": own})["modalities.image"]
+    views = found(manifest, used={"image": ["cnn"]}, modalities={"image": own})["modalities.image"]
     assert views.choices == {
         "as it is": own,
         "lite": {"max_bytes": 1000, "encoders": [{"name": "cnn", "size": [8, 8]}, "lite"]},
     }
+
+
+def test_encoders_that_suit_the_values_are_the_configurations_own(manifest):
+    views = found(manifest, used={"text": ["e5", "ngrams"]})["modalities.text"]
+    assert views.own == "e5+ngrams"
+    assert views.choices["minilm+ngrams"] == {"encoders": ["ngrams", "minilm"]}
 
 
 def test_what_shapes_the_network_alone_is_searched_only_where_it_can_be_judged(manifest):
