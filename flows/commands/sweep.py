@@ -19,7 +19,7 @@ from flows.sweep.sweep import sweep as work
 
 _SHOWN = 12
 """Trials in the table for people; the JSON has all."""
-_MARK = "# Written by `concord sweep`"
+_MARK = "# Written by a sweep"
 
 
 def sweep(config: Path, *, minutes: float, data: str | None, wait: bool) -> Answer:

@@ -1,5 +1,9 @@
 """Which configuration is tried next, and what came of those before: Optuna's part of a sweep.
 
+The configuration itself comes first, then each change by itself in random order, since a good
+default lets few changes be better and hardly any combination of random ones; then what Optuna
+makes of these.
+
 Source: tree-structured Parzen estimators, Bergstra et al. 2011 (NeurIPS 24, 2546-2554).
 """
 
@@ -10,7 +14,7 @@ from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flows.sweep.space import Chosen, Setting
+from flows.sweep.space import Chosen, Setting, default
 
 if TYPE_CHECKING:
     import optuna
@@ -42,12 +46,18 @@ class Study:
         self._study = optuna.create_study(
             study_name="sweep",
             storage=JournalStorage(JournalFileBackend(str(place))),
-            sampler=optuna.samplers.TPESampler(seed=seed, n_startup_trials=8),
+            sampler=optuna.samplers.TPESampler(seed=seed),
             direction="maximize",
             load_if_exists=True,
         )
         for left in self._study.get_trials(states=(self._state.RUNNING,)):  # it was killed
             self._study.tell(left.number, state=self._state.FAIL)
+            self._study.enqueue_trial(left.params)
+        if not self._study.get_trials():
+            singles = [default(settings) | {s.name: c} for s in settings for c in s.choices]
+            self._random.shuffle(singles)
+            for chosen in (default(settings), *singles):
+                self._study.enqueue_trial(chosen, skip_if_exists=True)
 
     def finished(self) -> list[tuple[Chosen, Mapping[str, Any]]]:
         """Choices and notes of every trial that has a gain, in order."""
@@ -60,14 +70,8 @@ class Study:
         done = [t for t in found if t.state == self._state.COMPLETE or t.user_attrs]
         return {_key(t.params): t for t in done}
 
-    def propose(self, first: Chosen | None = None) -> "tuple[optuna.Trial, Chosen] | None":
-        """A trial to do next; None where everything was tried.
-
-        Args:
-            first: choices that it must have.
-        """
-        if first is not None:
-            self._study.enqueue_trial(first)
+    def propose(self) -> "tuple[optuna.Trial, Chosen] | None":
+        """A trial to do next; None where everything was tried."""
         for same in range(_SAME_IN_A_ROW + 1):
             tried = self._tried()
             if same == _SAME_IN_A_ROW:
@@ -106,6 +110,8 @@ class Study:
         if reason:
             trial.set_user_attr("failed", reason)
         self._study.tell(trial, state=self._state.FAIL)
+        if not reason:
+            self._study.enqueue_trial(dict(trial.params))
 
     def _untried(
         self, tried: set[tuple[tuple[str, str], ...]]

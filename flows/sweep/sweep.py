@@ -22,7 +22,7 @@ from flows.steps.step import DATA, Job, needed, walk
 from flows.steps.table import steps_for
 from flows.sweep.found import Sweep, Trials, described
 from flows.sweep.record import Record
-from flows.sweep.space import Chosen, changed, changes, default, space
+from flows.sweep.space import Chosen, Setting, changed, changes, default, space
 from flows.sweep.study import Study
 
 _COMMITTEE_ALONE, _NETWORK_TOO = "pseudo_label", "train"
@@ -105,7 +105,7 @@ def _swept(job: Job, clock: _Clock, most: int) -> Sweep:
     settings = space(job.config, job.manifest, job.base, used=used, network=network)
     tree = {s.name: list(s.choices) for s in settings}
     folder = job.home.root / "sweeps" / digest_json([_VERSION, key, tree])[:16]
-    study = Study(folder / "trials.log", settings, job.config.training.seed)
+    study = _opened(folder, settings, job)
     trials = Trials(folder, settings, own)
     trials.recall(study.finished())
     found = Sweep(settings=settings, network=network, trials=trials.done)
@@ -113,8 +113,9 @@ def _swept(job: Job, clock: _Clock, most: int) -> Sweep:
     record = Record(job)
     try:
         if not found.trials:
-            proposed = study.propose(default(settings))
+            proposed = study.propose()
             assert proposed is not None
+            assert proposed[1] == default(settings)
             trial = trials.told(proposed[1], own, time.monotonic() - start)
             study.tell(proposed[0], trial.gain.mean, {"seconds": trial.seconds})
             record.trial(trial)
@@ -127,6 +128,16 @@ def _swept(job: Job, clock: _Clock, most: int) -> Sweep:
     finally:
         record.finish(found)
     return found
+
+
+def _opened(folder: Path, settings: tuple[Setting, ...], job: Job) -> Study:
+    """The trials of before; where not even the first one has ended, a new beginning."""
+    log, seed = folder / "trials.log", job.config.training.seed
+    study = Study(log, settings, seed)
+    if study.finished():
+        return study
+    log.unlink()
+    return Study(log, settings, seed)
 
 
 def _first(job: Job) -> tuple[HeldOut, bool, str, dict[str, list[str]]]:
