@@ -73,12 +73,16 @@ class Labelled:
     def judging(self) -> NDArray[np.bool_]:
         """Which records ``(k,)`` judge when they are held out.
 
-        One whose class is in no other fold does not: the fit without it has never seen the class.
         Of very many times very many classes a part does, spread evenly.
         """
-        return _at_most(self._telling(), max(1, _CELLS // self.targets.shape[1]))
+        return _at_most(self.telling, max(1, _CELLS // self.targets.shape[1]))
 
-    def _telling(self) -> NDArray[np.bool_]:
+    @cached_property
+    def telling(self) -> NDArray[np.bool_]:
+        """Which records ``(k,)`` tell how good answers are when they are held out.
+
+        One whose class is in no other fold does not: the fit without it has never seen the class.
+        """
         if self.activation == "sigmoid":
             return np.ones(len(self.rows), dtype=np.bool_)
         codes = self.targets.argmax(axis=1)

@@ -223,8 +223,11 @@ def train(trainer: Trainer, *, pseudo: Path | None, out: Path) -> None:
     model.mix, selection = choose(trial, features)
     remember_mix(model, features)
     if by == "folds" and found is not None and views is not None and not model.mix.network:
-        # More records than the fold that chose.
-        trial = Trial(rows=found.labelled.rows, committee=held_out_by_folds(found, views))
+        # More records than the fold that chose; where none tells anything, doubt is all there is.
+        telling = found.labelled.telling
+        at = np.flatnonzero(telling if telling.any() else ~telling)
+        rows = found.labelled.rows[at]
+        trial = Trial(rows=rows, committee=held_out_by_folds(found, views, at))
     held_out(trial, model.mix, features).save(out / HELD_OUT)
     temperatures = calibration(trial, model.mix, features)
     write_json(out / "calibration.json", temperatures)
@@ -259,13 +262,13 @@ def _by_fold(
 ) -> Trial:
     """The first fold of the labelled records, and a student that rehearses without it."""
     features = trainer.features
-    hidden = _hidden(trainer, found)
+    rows = hidden = _hidden(trainer, found)
     committee = None
     if found is not None and views is not None:
-        at = np.flatnonzero(found.labelled.folds == 0)
-        committee = held_out_by_folds(found, views, at)
-    if len(hidden) < LEAST:
-        return Trial(rows=hidden, committee=committee)
+        at = np.flatnonzero((found.labelled.folds == 0) & found.labelled.telling)
+        rows, committee = found.labelled.rows[at], held_out_by_folds(found, views, at)
+    if len(rows) < LEAST:
+        return Trial(rows=rows, committee=committee)
     labels = features.labels.copy()
     labels[hidden] = features.target.unlabelled(len(hidden))
     rehearsal = trainer.model(
@@ -275,8 +278,8 @@ def _by_fold(
         features=replace(features, labels=labels),
         weights=False,
     )
-    network = of_model(rehearsal, Mix(), features, hidden)
-    return Trial(rows=hidden, committee=committee, network=network)
+    network = of_model(rehearsal, Mix(), features, rows)
+    return Trial(rows=rows, committee=committee, network=network)
 
 
 def _hidden(trainer: Trainer, found: Taught | None) -> NDArray[np.int64]:

@@ -85,7 +85,7 @@ def steps_for(config: RunConfig, manifest: Manifest, base: Path | None = None) -
         ),
         Step(
             name="train",
-            version=15,  # 14: few validation records choose nothing; 15: held-out losses are told
+            version=16,  # 15: held-out losses are told; 16: a class's only record tells none
             inputs={"features": "encode", "pseudo": "pseudo_label"},
             config=_training(config),
             chosen=(*network, *losses, *light),

@@ -120,6 +120,28 @@ def test_with_enough_labels_a_rehearsal_tells_how_good_the_network_is(tmp_path):
     assert found["losses"].keys() == {"committee", "mix", "student"}
 
 
+def test_the_only_record_of_a_class_neither_chooses_nor_calibrates(tmp_path):
+    """No fit without it has seen its class, so that nothing it says is about the answers."""
+    source = records(700, labelled=0.8, noise=0.0)
+    only, *others = [
+        row
+        for row, (split, label) in enumerate(zip(source.splits, source.label, strict=True))
+        if split == "train" and label == CLASSES[0]
+    ]
+    for row in others:
+        source.label[row] = None
+    found, home = {}, tmp_path / "without"
+    for name, label in (("with", CLASSES[0]), ("without", None)):
+        source.label[only], home = label, tmp_path / name
+        home.mkdir()
+        write_features(home / "features", source)
+        found[name] = learned.learn(home / "features", home) / "train"
+    kept = {name: read_json(place / "selection.json")["kept"] for name, place in found.items()}
+    assert kept["with"] == kept["without"]
+    warm = {name: read_json(place / "calibration.json")["*"] for name, place in found.items()}
+    assert warm["with"] == pytest.approx(warm["without"], rel=0.5)
+
+
 def test_validation_records_choose_where_the_run_says_so(places, tmp_path):
     out = learned.train(
         places / "features", places / "pseudo", tmp_path / "train", selection="validation"
