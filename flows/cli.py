@@ -421,25 +421,29 @@ def classes_list(
 def classes_add(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The new class.")],
     data: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--from",
             metavar="DATA",
             help="Data set with exemplars: its records with the label NAME, or all of them if it "
-            "has no labels.",
+            "has no labels. Without it the name alone tells, through a view that reads names: a "
+            "text view, or pictures through an image-text model.",
         ),
-    ],
+    ] = None,
     model: Model = None,
     version: Annotated[
         str, typer.Option(help="The version that gets the class; `challenger` adds another one.")
     ] = "champion",
     as_json: AsJson = False,
 ) -> None:
-    """Add a class from exemplars without training, as a new version for `concord promote`.
+    """Add a class without training, as a new version for `concord promote`.
 
-    The logits of the known classes stay as they are. One exemplar is enough, with any modality.
+    The logits of the known classes stay as they are. One exemplar is enough, with any modality; a
+    name alone is worth less, and known classes that are added in the same way tell how much.
 
     Example: concord classes add heron --from data/herons
+
+    Example: concord classes add heron
     """
 
     def work() -> Answer:

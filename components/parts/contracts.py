@@ -114,10 +114,11 @@ class Encoder(Protocol):
     ``KIND`` (the raw type or the name of the kind it reads, or several of them), ``LIBRARIES`` and
     ``VERSION``. It imports torch only in the functions that compute with it.
 
-    An encoder may have two more attributes. ``sparse = True`` means that ``encode`` returns a
+    An encoder may have three more attributes. ``sparse = True`` means that ``encode`` returns a
     ``scipy.sparse.csr_array`` of shape ``(len(values), shape[0])``, sorted and without duplicates;
     the network does not read such a view, and ``network`` is not needed. ``at_once`` is the most
     values that ``encode`` should get in a call, where it is so slow that progress would stand.
+    ``reads_names = True`` means that ``encode`` also takes texts, into the space of its pictures.
     """
 
     shape: tuple[int, ...]
@@ -140,6 +141,13 @@ class Encoder(Protocol):
     def network(self) -> Any:  # noqa: ANN401 - a `components.parts.network.ViewNetwork`, which needs torch
         """A new trainable network that reads these inputs."""
         ...
+
+
+def reads_names(encoder: Encoder, raw: str) -> bool:
+    """Whether an encoder of raw values of this type encodes the name of a class too."""
+    return bool(getattr(encoder, "reads_names", False)) or (
+        raw == "text" and not is_sparse(encoder)
+    )
 
 
 def is_sparse(encoder: Encoder) -> bool:

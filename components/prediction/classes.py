@@ -19,6 +19,7 @@ from components.model.network import Model
 from components.model.reference import Reference, light_rows
 from components.model.widening import widened
 from components.parts.label_sets import DEFAULT_THRESHOLD
+from components.prediction import named
 from components.prediction.classifier import NO_CLASSIFIER, Classifier, Record
 from components.prediction.format import CARD, THRESHOLDS, digests
 from components.prediction.new_class import Found, fit, known_classes
@@ -38,7 +39,7 @@ class Added:
         recognised: share of held-out records of known classes that got their class when it was
             added in the same way; ``nan`` if there were none.
         lost: share of the other classes' records that got it then.
-        answered: share of the exemplars that the new model gives the class to.
+        answered: share of the exemplars that the new model gives the class to; None without any.
     """
 
     digest: str
@@ -46,7 +47,7 @@ class Added:
     modalities: tuple[str, ...]
     recognised: float
     lost: float
-    answered: float
+    answered: float | None
 
 
 def add_class(package: Path, name: str, records: Sequence[Record], out: Path) -> Added:
@@ -68,6 +69,75 @@ def add_class(package: Path, name: str, records: Sequence[Record], out: Path) ->
     """
     classifier = Classifier(package)
     model = classifier.model
+    reference, several = _kept(model, name)
+    places = [f"exemplar {i + 1}" for i in range(len(records))]
+    arrays, present = classifier.encode(records, places)
+    rows = light_rows(model, arrays, present)
+    found = fit(reference, model.columns, rows, present, several=several)
+    wide, known = _wide(model, name, found, reference, several)
+    logits = infer(wide, arrays, present).logits
+    wide.reference = _joined(reference, wide, name, rows, present, logits, found, known)
+    digest = _written(package, wide, name, found, f"{len(records):,} exemplars", out)
+    at = wide.classes.index(name)
+    decided = wide.target.decide(wide.target.probabilities(logits))
+    given = decided[:, at] == 1 if several else decided == at
+    return Added(
+        digest=digest,
+        exemplars=len(records),
+        modalities=tuple(n for i, n in enumerate(model.names) if present[:, i].any()),
+        recognised=found.recognised,
+        lost=found.lost,
+        answered=float(np.mean(given)),
+    )
+
+
+def add_class_by_name(package: Path, name: str, out: Path) -> Added:
+    """Write a package that also knows a new class, from its name alone.
+
+    As ``add_class``, with what the name says of the views that read names in place of exemplars.
+
+    Args:
+        package: the model, checked against its list.
+        name: of the new class, in words that the encoder knows.
+        out: the folder to write; it must not exist.
+
+    Raises:
+        UserError: as for ``add_class``, or no view reads names.
+    """
+    classifier = Classifier(package)
+    model = classifier.model
+    reference, several = _kept(model, name)
+    told = named.means(model, classifier.modalities, reference, name)
+    present = np.zeros((1, len(model.names)), np.bool_)
+    present[0, [model.columns[view] for view in told]] = True
+    found = fit(
+        reference,
+        {view: model.columns[view] for view in told},
+        {view: means[-1:] for view, means in told.items()},
+        present,
+        several=several,
+        expected={view: means[:-1] for view, means in told.items()},
+    )
+    wide, known = _wide(model, name, found, reference, several)
+    rows = {view: rows[:0] for view, rows in reference.views.items()}
+    nothing = np.zeros((0, len(wide.classes)), np.float32)
+    wide.reference = _joined(reference, wide, name, rows, present[:0], nothing, found, known)
+    return Added(
+        digest=_written(package, wide, name, found, "its name alone", out),
+        exemplars=0,
+        modalities=tuple(n for i, n in enumerate(model.names) if present[0, i]),
+        recognised=found.recognised,
+        lost=found.lost,
+        answered=None,
+    )
+
+
+def _kept(model: Model, name: str) -> tuple[Reference, bool]:
+    """The records that a model keeps, and whether a record has a set of classes.
+
+    Raises:
+        UserError: the class cannot be added to this model.
+    """
     if model.target.activation is None:
         raise UserError(NO_CLASSIFIER)
     check_name(name, model.classes)
@@ -76,31 +146,25 @@ def add_class(package: Path, name: str, records: Sequence[Record], out: Path) ->
             "this model keeps no training records to compare a new class with; `concord run CONFIG`"
             " registers a version that does"
         )
-    places = [f"exemplar {i + 1}" for i in range(len(records))]
-    arrays, present = classifier.encode(records, places)
-    several = model.target.activation == "sigmoid"
-    rows = light_rows(model, arrays, present)
-    found = fit(model.reference, model.columns, rows, present, several=several)
-    known = [] if several else known_classes(model.reference, several=several).tolist()
+    return model.reference, model.target.activation == "sigmoid"
+
+
+def _wide(
+    model: Model, name: str, found: Found, reference: Reference, several: bool
+) -> tuple[Model, list[int]]:
+    """The model with the class, and the classes whose mean logit is the new one's."""
+    known = [] if several else known_classes(reference, several=several).tolist()
     columns = {view: (each.weight, each.bias) for view, each in found.columns.items()}
-    wide = widened(model, name, columns, known)
-    logits = infer(wide, arrays, present).logits
-    wide.reference = _joined(model.reference, wide, name, rows, present, logits, found, known)
+    return widened(model, name, columns, known), known
+
+
+def _written(package: Path, wide: Model, name: str, found: Found, source: str, out: Path) -> str:
+    """Write the new package; returns its digest."""
     shutil.copytree(package, out)
     models.save(wide, out)
-    _tell(out, wide, name, found, len(records))
+    _tell(out, wide, name, found, source)
     write_json(out / FILES, {"files": digests(out)})
-    at = wide.classes.index(name)
-    decided = wide.target.decide(wide.target.probabilities(logits))
-    given = decided[:, at] == 1 if several else decided == at
-    return Added(
-        digest=digest_folder(out),
-        exemplars=len(records),
-        modalities=tuple(n for i, n in enumerate(model.names) if present[:, i].any()),
-        recognised=found.recognised,
-        lost=found.lost,
-        answered=float(np.mean(given)),
-    )
+    return digest_folder(out)
 
 
 def check_name(name: str, classes: Sequence[str]) -> None:
@@ -164,14 +228,14 @@ def _labels(
     return sets
 
 
-def _tell(out: Path, wide: Model, name: str, found: Found, exemplars: int) -> None:
+def _tell(out: Path, wide: Model, name: str, found: Found, source: str) -> None:
     """Write the new class into the card, and its threshold where classes have one."""
     if (out / THRESHOLDS).is_file():
         known = read_json(out / THRESHOLDS)
         order = {each: known.get(each, DEFAULT_THRESHOLD) for each in wide.classes}
         write_json(out / THRESHOLDS, order)
     said = (
-        f"\n## A class added without training\n\n`{name}` was added from {exemplars:,} exemplars."
+        f"\n## A class added without training\n\n`{name}` was added from {source}."
         f" Known classes that were added in the same way got {found.recognised:.0%} of their"
         f" held-out records, and {found.lost:.1%} of the others' records. All other figures are"
         " those of the model before.\n"

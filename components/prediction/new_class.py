@@ -14,7 +14,7 @@ shrunken covariance, Friedman 1989 (doi:10.1080/01621459.1989.10478752).
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,6 +72,8 @@ class _Metric:
         basis: orthonormal columns ``(dim, k)``.
         precision: inverse covariance within classes along them ``(k, k)``.
         products: ``x' A y`` of all pairs of records ``(n, n)``, for each ``A``.
+        expected: means of all classes ``(classes, dim)`` as their names tell them; None: exemplars
+            tell them.
     """
 
     rows: Rows
@@ -79,18 +81,22 @@ class _Metric:
     basis: NDArray[np.float32]
     precision: Floats
     products: tuple[NDArray[np.float32], NDArray[np.float32]]
+    expected: Floats | None = None
 
     def directions(self, difference: Floats) -> tuple[Floats, Floats]:
         """``A d`` of a difference ``d (dim,)``, for each ``A``."""
         return difference, self.basis @ (self.precision @ (self.basis.T @ difference))
 
-    def scores(self, shown: NDArray[np.int64], own: NDArray[np.bool_]) -> Floats:
+    def scores(self, shown: NDArray[np.int64], own: NDArray[np.bool_], number: int) -> Floats:
         """What the view says of all records if some of a class are its exemplars, ``(n, 3)``.
 
         Args:
             shown: numbers of the exemplars.
             own: ``(n,)`` all records of the class.
+            number: of the class.
         """
+        if self.expected is not None:
+            return self._by_name(self.expected[number], own)
         at = np.zeros(len(own))
         at[shown] = 1.0
         exemplars, rest = at * self.has, (self.has & ~own).astype(np.float64)
@@ -105,6 +111,16 @@ class _Metric:
         found[~self.has] = 0.0
         return found
 
+    def _by_name(self, mean: Floats, own: NDArray[np.bool_]) -> Floats:
+        """The same, from the mean that a name tells."""
+        found = np.zeros((len(own), 3))
+        centre = _mean(self.rows, self.has & ~own)
+        for column, way in enumerate(self.directions(mean - centre)):
+            found[:, column] = self.rows @ way - (mean + centre) @ way / 2
+        found[:, 2] = 1.0
+        found[~self.has] = 0.0
+        return found
+
 
 def fit(
     reference: Reference,
@@ -113,6 +129,7 @@ def fit(
     present: NDArray[np.bool_],
     *,
     several: bool,
+    expected: Mapping[str, Floats] | None = None,
 ) -> Found:
     """Find the column of a new class.
 
@@ -122,11 +139,13 @@ def fit(
         exemplars: view name to rows ``(e, dim)`` of the exemplars.
         present: ``(e, modalities)``.
         several: whether a record has a set of classes.
+        expected: view name to the means of the known classes ``(classes, dim)`` that their names
+            tell, where the exemplars are the one that the new name tells.
 
     Raises:
         UserError: no known class has two records to learn from.
     """
-    memberships = _memberships(reference, several)
+    memberships = memberships_of(reference, several)
     counts = memberships.sum(axis=0)
     eligible = np.flatnonzero(counts >= 2)
     if not len(eligible):
@@ -140,14 +159,18 @@ def fit(
         if view in reference.views and view in exemplars and present[:, column].any()
     }
     metrics = {
-        view: _metric(used.reference, reference.present[:, names[view]], memberships)
+        view: replace(
+            _metric(used.reference, reference.present[:, names[view]], memberships),
+            expected=None if expected is None else expected[view],
+        )
         for view, used in read.items()
     }
     if not metrics:
         raise UserError(
             "the exemplars have no view that light heads read; give another modality of them"
         )
-    episodes = _episodes(reference, memberships, eligible, len(present), metrics, several)
+    shown = len(present) if expected is None else 0
+    episodes = _episodes(reference, memberships, eligible, shown, metrics, several)
     weights = _weights(episodes)
     recognised, lost = _worth(episodes, weights)
     columns = {}
@@ -167,11 +190,11 @@ def fit(
 
 def known_classes(reference: Reference, *, several: bool) -> NDArray[np.int64]:
     """Numbers of the classes that a reference record with logits has."""
-    found: NDArray[np.int64] = np.flatnonzero(_memberships(reference, several).any(axis=0))
+    found: NDArray[np.int64] = np.flatnonzero(memberships_of(reference, several).any(axis=0))
     return found
 
 
-def _memberships(reference: Reference, several: bool) -> NDArray[np.bool_]:
+def memberships_of(reference: Reference, several: bool) -> NDArray[np.bool_]:
     """Which classes ``(n, classes)`` each record has; none where it is not judged."""
     if several:
         found: NDArray[np.bool_] = (reference.labels == 1) & reference.judged[:, None]
@@ -296,11 +319,11 @@ def _episodes(
         own = np.flatnonzero(memberships[:, c])
         others = np.flatnonzero(reference.judged & ~memberships[:, c])
         offsets, best = _offsets(reference.logits, known[known != c], several)
-        for _ in range(_DRAWS):
+        for _ in range(_DRAWS if exemplars else 1):
             shown = draw.permutation(own)[: min(exemplars, len(own) // 2)]
             asked = np.concatenate([np.setdiff1d(own, shown), others])
             right = np.arange(len(asked)) < len(own) - len(shown)
-            seen = [m.scores(shown, memberships[:, c])[asked] for m in metrics.values()]
+            seen = [m.scores(shown, memberships[:, c], c)[asked] for m in metrics.values()]
             # The records that were not shown stand for all of the class.
             counts = np.where(right, len(own) / max(1, right.sum()), 1.0)
             parts.append((np.hstack(seen), offsets[asked], best[asked], right, counts))

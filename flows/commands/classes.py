@@ -10,6 +10,7 @@ from components.core.commands import concord
 from components.core.files import read_json
 from components.core.user import user
 from components.data.manifest import load_manifest
+from components.parts.contracts import Raw
 from components.parts.own import OWN
 from components.registry.promotion import Promotion
 from components.registry.versions import RegisteredVersion
@@ -34,9 +35,9 @@ def list_(model: str | None, version: str) -> Answer:
     )
 
 
-def add(class_name: str, *, data: str, model: str | None, version: str) -> Answer:
-    """Register a version that also knows a class, from exemplars in a data set."""
-    from components.prediction.classes import MOST, add_class, check_name
+def add(class_name: str, *, data: str | None, model: str | None, version: str) -> Answer:
+    """Register a version that also knows a class, from exemplars in a data set or its name."""
+    from components.prediction.classes import MOST, add_class, add_class_by_name, check_name
     from components.prediction.exemplars import exemplars
     from components.prediction.predictor import Predictor
     from flows.engines import quiet
@@ -44,15 +45,22 @@ def add(class_name: str, *, data: str, model: str | None, version: str) -> Answe
     quiet()
     home = writable(find())
     _, promotion, chosen = _chosen(home, model, version)
-    package, uri = promotion.package_of(chosen), place_of(data)
+    package = promotion.package_of(chosen)
     predictor = Predictor.load(package, verify=False)
     check_name(class_name, predictor.classes)
-    records, left = exemplars(
-        uri, load_manifest(uri, None, package / OWN), predictor.modalities, class_name, MOST
-    )
+    records: list[dict[str, Raw]] = []
+    left: list[str] = []
+    if data is not None:
+        uri = place_of(data)
+        manifest = load_manifest(uri, None, package / OWN)
+        records, left = exemplars(uri, manifest, predictor.modalities, class_name, MOST)
     with tempfile.TemporaryDirectory(dir=home.root) as folder:
         out = Path(folder) / "package"
-        added = add_class(package, class_name, records, out)
+        added = (
+            add_class_by_name(package, class_name, out)
+            if data is None
+            else add_class(package, class_name, records, out)
+        )
         registered = promotion.register(
             out,
             package_digest=added.digest,
@@ -75,6 +83,7 @@ def _chosen(
 
 def _reason(class_name: str, added: "Added", before: RegisteredVersion) -> str:
     count = f"{added.exemplars} exemplar{'' if added.exemplars == 1 else 's'}"
+    count = count if added.exemplars else "its name alone"
     return f"the class {class_name!r} was added to version {before.version} from {count}"
 
 
@@ -90,7 +99,11 @@ def _answer(
         f" ({', '.join(added.modalities)})",
         f"  known classes added in the same way got {added.recognised:.0%} of their held-out"
         f" records, and {added.lost:.1%} of the others' records",
-        f"  of the exemplars themselves, {added.answered:.0%} now get it",
+        *(
+            []
+            if added.answered is None
+            else [f"  of the exemplars themselves, {added.answered:.0%} now get it"]
+        ),
         *(f"  left out: {reason}" for reason in left[:5]),
     ]
     return Answer(

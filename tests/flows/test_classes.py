@@ -57,6 +57,15 @@ def test_an_added_class_is_a_version_that_a_person_promotes(state, tmp_path):
     assert Promotion(state, "tiny").champion().version == answer.value["version"]
 
 
+def test_a_name_alone_makes_a_version_too(state):
+    answer = classes.add("zebra", data=None, model=None, version="challenger")
+    assert classes.list_(None, "challenger").value["classes"] == [*synthetic.CLASSES, "zebra"]
+    assert (answer.value["exemplars"], answer.value["modalities"]) == (0, ("text",))
+    assert "from its name alone (text)" in answer.text
+    (entry,) = Ledger(state.ledger).entries("tiny")[-1:]
+    assert "from its name alone" in entry.details["reason"]
+
+
 def test_records_without_labels_all_show_the_class(state, tmp_path):  # noqa: ARG001
     data = exemplars(tmp_path / "new", [None, None, None])
     answer = classes.add("zebra", data=data, model=None, version="challenger")

@@ -64,6 +64,7 @@ class PretrainedEncoder:
         self._model = model
         self.shape: tuple[int, ...] = (model.dim,)
         self.detail = model.side
+        self.reads_names = model.pooling == "projected" and "text" in model.kinds
 
     def digest(self) -> str:
         """SHA-256 of the folder's files and the options that shape a text."""

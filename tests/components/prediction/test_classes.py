@@ -12,7 +12,7 @@ from components.core.files import write_json
 from components.model import network as models
 from components.model.network import Mix
 from components.model.reference import REFERENCE
-from components.prediction.classes import add_class
+from components.prediction.classes import add_class, add_class_by_name
 from components.prediction.classifier import Classifier
 from components.prediction.package import package
 from components.prediction.predictor import Predictor
@@ -102,6 +102,24 @@ def test_known_classes_stay_in_proportion_to_each_other(kept, tmp_path, mix):
     shares = [
         np.array([[p.probabilities[c] for c in KNOWN] for p in Classifier(folder).predict(asked)])
         for folder in (tmp_path / "before", tmp_path / "after")
+    ]
+    shares[1] /= shares[1].sum(axis=1, keepdims=True)
+    assert np.allclose(*shares, atol=1e-4)
+
+
+def test_a_class_from_its_name_alone_leaves_the_others_in_proportion(kept, tmp_path):
+    added = add_class_by_name(kept.package, NEW, tmp_path / "after")
+    before, after = Predictor.load(kept.package), Predictor.load(tmp_path / "after")
+    assert (added.exemplars, added.modalities, added.answered) == (0, ("text",), None)
+    assert after.classes == synthetic.CLASSES
+    assert 0 <= added.recognised <= 1
+    kinds = [len(each.classifier.model.reference) for each in (before, after)]
+    assert kinds[0] == kinds[1]
+    assert "was added from its name alone" in (tmp_path / "after" / "card.md").read_text("utf-8")
+    asked = [record for record, _ in kept.known[:20]]
+    shares = [
+        np.array([[p.probabilities[c] for c in KNOWN] for p in each.predict(asked)])
+        for each in (before, after)
     ]
     shares[1] /= shares[1].sum(axis=1, keepdims=True)
     assert np.allclose(*shares, atol=1e-4)

@@ -112,6 +112,7 @@ def test_two_towers_put_texts_and_pictures_into_one_space(tmp_path):
     pretrained.saved("clip", tmp_path)
     encoder = build(tmp_path, "image")
     assert encoder.encode(["a red shoe"]).shape == encoder.encode(pictures()[:1]).shape == (1, 10)
+    assert encoder.reads_names
 
 
 def test_a_prompt_stands_before_each_text(tmp_path):
