@@ -214,7 +214,7 @@ class Split(Strict):
 
     column: str | None = None
     salt: str = "concord"
-    validation: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    validation: Annotated[float, Field(ge=0, lt=1)] = 0.1
     test: Annotated[float, Field(gt=0, lt=1)] = 0.2
 
     @model_validator(mode="after")

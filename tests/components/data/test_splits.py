@@ -48,3 +48,8 @@ def test_shares_are_near_the_wanted_ones():
 def test_another_salt_is_another_split():
     keys = [str(i) for i in range(200)]
     assert assign(keys, Split(salt="a")) != assign(keys, Split(salt="b"))
+
+
+def test_a_set_may_do_without_validation_records():
+    found = assign([str(i) for i in range(200)], Split(validation=0, test=0.2))
+    assert set(found) == {"train", "test"}
