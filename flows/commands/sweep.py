@@ -62,17 +62,19 @@ def screen(found: Sweep, place: Path) -> str:
     """The outcome on one screen."""
     best = found.best
     ranked = sorted(found.trials, key=lambda t: (-t.gain.mean, t.number))
-    shown = ranked[:_SHOWN]
-    shown += [t for t in ranked[_SHOWN:] if not t.changes]
-    header = ["trial", "gain", "loss", *best.held_out.figures, "records", "s", "changed"]
+    figures = list(best.held_out.figures)
+    rows = [_row(trial, figures) for trial in ranked[:_SHOWN]]
+    if left := ranked[_SHOWN:]:
+        rows.append(["..."] + [""] * (len(rows[0]) - 1))
+        rows += [_row(trial, figures) for trial in left if not trial.changes]
+    header = ["trial", "gain", "loss", *figures, "records", "s", "changed"]
     lines = [
         f"{len(found.trials)} trials ({found.earlier} of an earlier sweep,"
         f" {len(found.failed)} failed); the end: {found.ended}",
         "searched: " + ", ".join(f"{s.name} ({len(s.choices)})" for s in found.settings),
         *([] if found.network else [_unjudged()]),
         "",
-        table([_row(trial, list(best.held_out.figures)) for trial in shown], header),
-        *(["..."] if len(ranked) > len(shown) else []),
+        table(rows, header),
         *(f"failed: {described(chosen)}: {reason}" for chosen, reason in found.failed),
         "",
         "A gain is loss that held-out labelled records lose, ± its standard error.",
