@@ -12,6 +12,7 @@ from components.features.store import Features
 from components.model import network as models
 from components.model.network import Mix
 from components.training import taught
+from components.training.committee import Views
 from components.training.light import light_views
 from components.training.selection import Trial, held_out_by_folds, losses_of
 from components.training.taught import Taught
@@ -99,10 +100,17 @@ def of_committee(features: Path, committee: Path) -> tuple[HeldOut, bool] | None
         return None
     data = Features.load(features)
     views = light_views(models.load(committee), data, found.made, found.labelled.rows)
-    trial = Trial(rows=found.labelled.rows, committee=held_out_by_folds(found, views))
+    trial = everything_held_out(found, views)
     return held_out(trial, Mix(network=0.0, committee=1.0), data), judges(found)
 
 
 def judges(found: Taught) -> bool:
     """Whether the first fold of a committee's records is large enough to judge a network."""
-    return int((found.labelled.folds == 0).sum()) >= LEAST
+    return int(((found.labelled.folds == 0) & found.labelled.telling).sum()) >= LEAST
+
+
+def everything_held_out(found: Taught, views: Views) -> Trial:
+    """All records that tell how good a committee is; where none does, doubt is all there is."""
+    telling = found.labelled.telling
+    at = np.flatnonzero(telling if telling.any() else ~telling)
+    return Trial(rows=found.labelled.rows[at], committee=held_out_by_folds(found, views, at))

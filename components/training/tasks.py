@@ -22,7 +22,7 @@ from components.training import taught
 from components.training.checkpoint import Store
 from components.training.committee import Views
 from components.training.data import Pseudo, training_data
-from components.training.held_out import HELD_OUT, LEAST, held_out
+from components.training.held_out import HELD_OUT, LEAST, everything_held_out, held_out
 from components.training.light import light_views, put_into
 from components.training.loop import UNDISTURBED, Control, fit
 from components.training.objective import built
@@ -223,11 +223,7 @@ def train(trainer: Trainer, *, pseudo: Path | None, out: Path) -> None:
     model.mix, selection = choose(trial, features)
     remember_mix(model, features)
     if by == "folds" and found is not None and views is not None and not model.mix.network:
-        # More records than the fold that chose; where none tells anything, doubt is all there is.
-        telling = found.labelled.telling
-        at = np.flatnonzero(telling if telling.any() else ~telling)
-        rows = found.labelled.rows[at]
-        trial = Trial(rows=rows, committee=held_out_by_folds(found, views, at))
+        trial = everything_held_out(found, views)  # more records than the fold that chose
     held_out(trial, model.mix, features).save(out / HELD_OUT)
     temperatures = calibration(trial, model.mix, features)
     write_json(out / "calibration.json", temperatures)
