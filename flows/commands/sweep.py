@@ -69,7 +69,7 @@ def screen(found: Sweep, place: Path) -> str:
         rows += [_row(trial, figures) for trial in left if not trial.changes]
     header = ["trial", "gain", "loss", *figures, "records", "s", "changed"]
     lines = [
-        f"{len(found.trials)} trials ({found.earlier} of an earlier sweep,"
+        f"{len(found.trials)} trial{'s' * (len(found.trials) != 1)} ({found.earlier} of an earlier sweep,"
         f" {len(found.failed)} failed); the end: {found.ended}",
         "searched: " + ", ".join(f"{s.name} ({len(s.choices)})" for s in found.settings),
         *([] if found.network else [_unjudged()]),
@@ -77,7 +77,8 @@ def screen(found: Sweep, place: Path) -> str:
         table(rows, header),
         *(f"failed: {described(chosen)}: {reason}" for chosen, reason in found.failed),
         "",
-        "A gain is loss that held-out labelled records lose, ± its standard error.",
+        "A gain is loss that held-out labelled records lose, ± its standard error; the loss is of"
+        " the records that both the trial and the configuration itself answered held out.",
         _best(best),
     ]
     if best.changes:
@@ -100,14 +101,14 @@ def _unjudged() -> str:
 
 
 def _row(trial: Trial, figures: list[str]) -> list[str]:
-    told = trial.held_out
-    loss = "-" if told.loss is None else f"{told.loss:.4f}"
+    told, shared = trial.held_out.figures, trial.gain.records
+    same = len(trial.held_out.ids) == shared  # a figure of other records compares with nothing
     return [
         str(trial.number),
         _shown(trial.gain) if trial.changes else "-",
-        loss,
-        *(f"{told.figures[name]:.3f}" if name in told.figures else "-" for name in figures),
-        f"{trial.gain.records:,}",
+        "-" if trial.gain.loss is None else f"{trial.gain.loss:.4f}",
+        *(f"{told[name]:.3f}" if same and name in told else "-" for name in figures),
+        f"{shared:,}",
         f"{trial.seconds:.0f}",
         described(trial.changes),
     ]
@@ -124,6 +125,8 @@ def _best(best: Trial) -> str:
 
 
 def _verdict(found: Sweep) -> str:
+    if len(found.trials) == 1:
+        return "The default stands: nothing else was tried."
     if not found.best.changes:
         return "The default stands: no other trial was better."
     seen = f"if no trial were better, the best would look as good in {found.chance:.1%} of cases"

@@ -32,18 +32,21 @@ class Gain:
         mean: over the records.
         error: its standard error; records of one group count together.
         records: how many there were.
+        loss: what is left of the loss on them, on average; None without any.
     """
 
     mean: float
     error: float
     records: int
+    loss: float | None
 
 
 def gain(before: HeldOut, after: HeldOut) -> Gain:
     """What one model is better than another, on the records that both answered."""
     differences = _differences(before, after)
     at = np.flatnonzero(~np.isnan(differences))
-    return _gain(differences[at], [before.groups[i] for i in at])
+    groups = [before.groups[i] for i in at]
+    return _gain(differences[at], groups, before.losses[at] - differences[at])
 
 
 def chance(before: HeldOut, trials: Sequence[HeldOut], best: int) -> float:
@@ -95,14 +98,17 @@ def _differences(before: HeldOut, after: HeldOut) -> NDArray[np.float64]:
     return before.losses - np.array([known.get(i, np.nan) for i in before.ids], np.float64)
 
 
-def _gain(differences: NDArray[np.float64], groups: Sequence[str]) -> Gain:
+def _gain(
+    differences: NDArray[np.float64], groups: Sequence[str], losses: NDArray[np.float64]
+) -> Gain:
     count = len(differences)
     if not count:
-        return Gain(mean=0.0, error=0.0, records=0)
+        return Gain(mean=0.0, error=0.0, records=0, loss=None)
     mean = float(differences.mean())
     numbers = np.unique(np.array(groups, dtype=np.str_), return_inverse=True)[1]
     sums = np.bincount(numbers, weights=differences - mean)
-    return Gain(mean=mean, error=float(np.sqrt((sums**2).sum()) / count), records=count)
+    error = float(np.sqrt((sums**2).sum()) / count)
+    return Gain(mean=mean, error=error, records=count, loss=float(losses.mean()))
 
 
 def _part(group: str) -> int:

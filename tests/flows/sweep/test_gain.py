@@ -25,6 +25,7 @@ def test_a_gain_is_the_mean_difference_and_its_standard_error():
 def test_records_are_paired_by_id_and_only_shared_ones_count():
     found = gain(told([1, 2, 3]), told([0, 5], ids=["2", "0"]))
     assert (found.mean, found.records) == (pytest.approx(((3 - 0) + (1 - 5)) / 2), 2)
+    assert found.loss == (0 + 5) / 2
 
 
 def test_copies_in_a_group_make_no_gain_surer():
