@@ -69,8 +69,9 @@ def screen(found: Sweep, place: Path) -> str:
         rows += [_row(trial, figures) for trial in left if not trial.changes]
     header = ["trial", "gain", "loss", *figures, "records", "s", "changed"]
     lines = [
-        f"{len(found.trials)} trial{'s' * (len(found.trials) != 1)} ({found.earlier} of an earlier sweep,"
-        f" {len(found.failed)} failed); the end: {found.ended}",
+        f"{len(found.trials)} trial{'s' * (len(found.trials) != 1)}"
+        f" ({found.earlier} of an earlier sweep, {len(found.failed)} failed);"
+        f" the end: {found.ended}",
         "searched: " + ", ".join(f"{s.name} ({len(s.choices)})" for s in found.settings),
         *([] if found.network else [_unjudged()]),
         "",
