@@ -1,4 +1,7 @@
-"""The committee in the model: a linear map of what light heads read of each view."""
+"""The committee in the model: linear maps of what light heads read of each view, one for each seat.
+
+A seat answers for records that have just its modalities; the last one answers for all others.
+"""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -11,16 +14,37 @@ from torch import Tensor, nn
 
 from components.features.rows import Rows
 from components.features.tfidf import Reduction, weighted
-from components.parts.linear import Linear
 
 CLIP = 5.0
 """Standardised numbers are cut off here."""
 
 
-class LinearView(nn.Module):
+class _Fitted(nn.Module):
+    """Buffers that get their sizes when they are fitted, or loaded."""
+
+    def _load_from_state_dict(
+        self,
+        state_dict: dict[str, Any],
+        prefix: str,
+        *rest: Any,  # noqa: ANN401
+    ) -> None:
+        """Make room first: how many seats and buckets there are is known then."""
+        for name in dict(self.named_buffers(recurse=False)):
+            if f"{prefix}{name}" in state_dict:
+                setattr(self, name, torch.empty_like(state_dict[f"{prefix}{name}"]))
+        super()._load_from_state_dict(state_dict, prefix, *rest)
+
+
+class LinearView(_Fitted):
     """Logits of one view: its numbers standardised, cut off, and mapped.
 
     Nothing of it is trained by gradients; ``components.training.light`` fits it.
+
+    Attributes:
+        mean: ``(dim,)``.
+        scale: ``(dim,)``.
+        weight: ``(dim, seats, width)``.
+        bias: ``(seats, width)``.
     """
 
     mean: Tensor
@@ -32,15 +56,20 @@ class LinearView(nn.Module):
         super().__init__()
         self.register_buffer("mean", torch.zeros(dim))
         self.register_buffer("scale", torch.ones(dim))
-        self.register_buffer("weight", torch.zeros(dim, width))
-        self.register_buffer("bias", torch.zeros(width))
+        self.register_buffer("weight", torch.zeros(dim, 1, width))
+        self.register_buffer("bias", torch.zeros(1, width))
 
-    def put(self, mean: NDArray[np.float32], scale: NDArray[np.float32], linear: Linear) -> None:
-        """Set the map to one of standardised numbers; ``linear`` has one fit."""
+    def put(
+        self,
+        mean: NDArray[np.float32],
+        scale: NDArray[np.float32],
+        weight: NDArray[np.float32],
+        bias: NDArray[np.float32],
+    ) -> None:
+        """Set the maps of standardised numbers."""
         self.mean.copy_(torch.from_numpy(mean))
         self.scale.copy_(torch.from_numpy(scale))
-        self.weight.copy_(torch.from_numpy(linear.weight[0]))
-        self.bias.copy_(torch.from_numpy(linear.bias[0]))
+        self.weight, self.bias = torch.from_numpy(weight), torch.from_numpy(bias)
 
     def standardised(self, light: Tensor) -> Tensor:
         """Rows ``(batch, dim)`` of about unit length."""
@@ -48,19 +77,19 @@ class LinearView(nn.Module):
         return standard / math.sqrt(light.shape[1])
 
     def forward(self, light: Tensor) -> Tensor:
-        """``(batch, dim)`` to ``(batch, width)``."""
-        logits: Tensor = self.standardised(light.float()) @ self.weight + self.bias
-        return logits
+        """``(batch, dim)`` to ``(batch, seats * width)``."""
+        logits: Tensor = self.standardised(light.float()) @ self.weight.flatten(1)
+        return logits + self.bias.flatten()
 
 
-class SparseView(nn.Module):
+class SparseView(_Fitted):
     """Logits of a sparse view: its counts weighted by TF-IDF, and mapped.
 
     Attributes:
         idf: weight of each bucket ``(buckets,)``.
         buckets: ``(k,)`` those that are read.
-        weight: ``(k, width)``.
-        bias: ``(width,)``.
+        weight: ``(k, seats, width)``.
+        bias: ``(seats, width)``.
     """
 
     idf: Tensor
@@ -72,57 +101,57 @@ class SparseView(nn.Module):
         super().__init__()
         self.register_buffer("idf", torch.zeros(0))
         self.register_buffer("buckets", torch.zeros(0, dtype=torch.int64))
-        self.register_buffer("weight", torch.zeros(0, width))
-        self.register_buffer("bias", torch.zeros(width))
+        self.register_buffer("weight", torch.zeros(0, 1, width))
+        self.register_buffer("bias", torch.zeros(1, width))
 
-    def put(self, idf: NDArray[np.float32], found: Reduction, linear: Linear) -> None:
-        """Set the map to one of rows that were weighted and reduced; ``linear`` has one fit."""
+    def put(
+        self,
+        idf: NDArray[np.float32],
+        found: Reduction,
+        weight: NDArray[np.float32],
+        bias: NDArray[np.float32],
+    ) -> None:
+        """Set the maps of rows that were weighted and reduced."""
         self.idf = torch.from_numpy(idf)
         self.buckets = torch.from_numpy(found.buckets)
-        self.weight = torch.from_numpy(found.components.T @ linear.weight[0])
-        self.bias = torch.from_numpy(linear.bias[0])
+        self.weight = torch.from_numpy(np.tensordot(found.components.T, weight, 1))
+        self.bias = torch.from_numpy(bias)
 
     def logits(self, counts: Rows) -> NDArray[np.float32]:
-        """``(n, width)`` of counts ``(n, buckets)``."""
+        """``(n, seats * width)`` of counts ``(n, buckets)``."""
         rows = weighted(counts, self.idf.numpy())[:, self.buckets.numpy()]
-        found: NDArray[np.float32] = rows @ self.weight.numpy() + self.bias.numpy()
-        return found.astype(np.float32)
+        found = rows @ self.weight.flatten(1).numpy() + self.bias.flatten().numpy()
+        return np.asarray(found, dtype=np.float32)
 
     def forward(self, logits: Tensor) -> Tensor:
         """What ``logits`` gave is read as it is."""
         return logits
 
-    def _load_from_state_dict(
-        self,
-        state_dict: dict[str, Any],
-        prefix: str,
-        *rest: Any,  # noqa: ANN401
-    ) -> None:
-        """Make room first: there is nothing before the view is fitted."""
-        for name in ("idf", "buckets", "weight"):
-            if f"{prefix}{name}" in state_dict:
-                setattr(self, name, torch.empty_like(state_dict[f"{prefix}{name}"]))
-        super()._load_from_state_dict(state_dict, prefix, *rest)
 
-
-class CommitteeHead(nn.Module):
-    """The sum of the views that a record has, and a constant.
+class CommitteeHead(_Fitted):
+    """For each record, the sum of the views that it has and a constant, in the seat that it takes.
 
     Attributes:
-        constant: ``(width,)``.
+        patterns: which modalities each seat has ``(seats, modalities)``; the last one has all that
+            are read, and answers where no other has just those of a record.
+        constant: ``(seats, width)``.
         shift: the part of the constant ``(width,)`` that tells how common classes are among all
             records; no temperature touches it.
 
     Args:
         dims: view name to the length of what light heads read.
         sparse: names of the sparse views.
+        modalities: number of modalities.
         width: number of logits.
     """
 
+    patterns: Tensor
     constant: Tensor
     shift: Tensor
 
-    def __init__(self, dims: Mapping[str, int], sparse: Iterable[str], width: int) -> None:
+    def __init__(
+        self, dims: Mapping[str, int], sparse: Iterable[str], modalities: int, width: int
+    ) -> None:
         super().__init__()
         self.views = nn.ModuleDict(
             {
@@ -130,5 +159,29 @@ class CommitteeHead(nn.Module):
                 **{view: SparseView(width) for view in sparse},
             }
         )
-        self.register_buffer("constant", torch.zeros(width))
+        self.register_buffer("patterns", torch.ones(1, modalities, dtype=torch.bool))
+        self.register_buffer("constant", torch.zeros(1, width))
         self.register_buffer("shift", torch.zeros(width))
+
+    def put(
+        self,
+        patterns: NDArray[np.bool_],
+        constant: NDArray[np.float32],
+        shift: NDArray[np.float64],
+    ) -> None:
+        """Set the seats."""
+        self.patterns, self.constant = torch.from_numpy(patterns), torch.from_numpy(constant)
+        self.shift.copy_(torch.from_numpy(shift))
+
+    def forward(self, parts: Tensor, present: Tensor) -> Tensor:
+        """Logits ``(batch, width)``, each of the seat that a record takes.
+
+        Args:
+            parts: sum of what the views gave ``(batch, seats * width)``.
+            present: ``(batch, modalities)`` bool.
+        """
+        every = parts.view(-1, *self.constant.shape) + self.constant
+        same = ((present & self.patterns[-1])[:, None] == self.patterns).all(dim=2)
+        seat = torch.where(same.any(dim=1), same.int().argmax(dim=1), len(self.constant) - 1)
+        found: Tensor = every.gather(1, seat[:, None, None].expand(-1, 1, every.shape[2]))[:, 0]
+        return found

@@ -18,6 +18,7 @@ from components.core.files import read_json, write_json
 from components.features.format_1 import upgraded_weights
 from components.features.spec import ModalitySpec, build_target, carry_own
 from components.model.committee import CommitteeHead
+from components.model.format_3 import seated_weights
 from components.model.listing import check_code
 from components.model.reference import Reference
 from components.parts import loading as parts
@@ -25,8 +26,8 @@ from components.parts.contracts import Target, is_sparse
 from components.parts.network import Inputs, ModelOutput, ViewNetwork
 from components.parts.own import OWN
 
-FORMAT = 3
-"""2: a modality has views, each with an encoder; 3: a committee. Older ones are still read."""
+FORMAT = 4
+"""2: a modality has views, each with an encoder; 3: a committee; 4: seats. Older ones are read."""
 WEIGHTS, DESCRIPTION = "weights.safetensors", "model.json"
 
 
@@ -96,6 +97,7 @@ class Model(nn.Module):
         self.committee = CommitteeHead(
             {view: dim for view, dim in lights.items() if dim},
             [view for name in self.names for view in self.sparse[name]],
+            len(self.names),
             target.width,
         )
         self.mix = Mix()
@@ -120,7 +122,7 @@ class Model(nn.Module):
 
         Args:
             inputs: view name to cached inputs ``(batch, *shape)``; absent rows are never read. Of
-                a sparse view, what the committee makes of it, ``(batch, width)``.
+                a sparse view, what the committee makes of it, ``(batch, seats * width)``.
             present: ``(batch, modalities)`` bool, modalities sorted by name.
             hidden: ``(batch, modalities)`` bool: present, but hidden from the fusion (modality
                 dropout).
@@ -150,11 +152,12 @@ class Model(nn.Module):
         fused = self.fusion(seen, visible) if self.target.width else _mean(embeddings, visible)
         logits = self.head(fused)
         if self.mix.committee:
-            constant = self.committee.constant
-            logits = self._mixed(logits, constant + sum(linear.values()))
+            total = torch.stack(list(linear.values())).sum(dim=0)
+            logits = self._mixed(logits, self.committee(total, present))
+            alone = torch.eye(len(self.names), dtype=torch.bool, device=present.device)
             modality_logits = {
-                name: self._mixed(own, constant + linear[name])
-                for name, own in modality_logits.items()
+                name: self._mixed(own, self.committee(linear[name], present & only))
+                for (name, own), only in zip(modality_logits.items(), alone, strict=True)
             }
         return ModelOutput(
             logits=logits,
@@ -185,15 +188,14 @@ class Model(nn.Module):
         return self.mix.network * network.float() + self.mix.committee * committee
 
     def _linear(self, name: str, read: Inputs) -> Tensor:
-        """What the committee reads of one modality: ``(batch, width)``."""
+        """What the committee reads of one modality: ``(batch, seats * width)``."""
         parts = [
             self.committee.views[view](cast(ViewNetwork, self.encoders[view]).light(read[view]))
             for view in self.views[name]
             if view in self.committee.views
         ]
         parts += [self.committee.views[view](read[view]) for view in self.sparse[name]]
-        zeros = self.committee.constant.new_zeros(1, self.target.width)
-        return sum(parts, start=zeros)
+        return sum(parts, start=torch.zeros_like(self.committee.constant).flatten()[None])
 
     def _one(self, name: str, inputs: Inputs, present: Tensor) -> tuple[Tensor, ...]:
         """Projection ``(batch, dim)``, unit embedding, own logits and the committee's part.
@@ -208,7 +210,8 @@ class Model(nn.Module):
         if not len(rows):
             zeros = self.absent[name].new_zeros(len(present), self.dim)
             none = self.head.weight.new_zeros(len(present), self.target.width)
-            return zeros, zeros.float(), none, none
+            seats = none.new_zeros(len(present), self.committee.constant.numel())
+            return zeros, zeros.float(), none, seats
         if len(rows) == len(present):
             return self._read(name, {v: inputs[v] for v in views})
         chosen = self._read(name, {v: inputs[v][rows] for v in views})
@@ -223,7 +226,7 @@ class Model(nn.Module):
             part,
             F.normalize(part.float(), dim=1),
             logits,
-            self._linear(name, own).expand_as(logits) if self.mix.committee else logits,
+            self._linear(name, own).expand(len(logits), -1) if self.mix.committee else logits,
         )
 
 
@@ -355,10 +358,12 @@ def load(folder: Path) -> Model:
         )
     if description["format"] == 1:
         weights = upgraded_weights(weights, specs)
-    if description["format"] < FORMAT:  # without a committee: it keeps its zeros
+    if description["format"] < 3:  # without a committee: it keeps its zeros
         own = model.state_dict()
         weights |= {name: own[name] for name in own if name.startswith("committee.")}
     weights.setdefault("committee.shift", model.committee.shift)
+    if description["format"] == 3:
+        weights = seated_weights(weights, len(specs))
     model.load_state_dict(weights)
     model.mix = Mix(**description.get("mix", {}))
     model.reference = Reference.load(folder)

@@ -58,8 +58,8 @@ def widened(
         if isinstance(model.committee.views[view], SparseView):
             _make_room(state, stem, weight)
             read = weight[state[f"{stem}.buckets"].numpy()]
-        state[f"{stem}.weight"][:, at] += torch.from_numpy(read) / share
-        state[f"{stem}.bias"][at] += bias / share
+        state[f"{stem}.weight"][..., at] += torch.from_numpy(read)[:, None] / share
+        state[f"{stem}.bias"][..., at] += bias / share
     wide.load_state_dict(state)
     wide.mix = Mix(network=model.mix.network, committee=share)
     return wide.eval()
@@ -89,6 +89,6 @@ def _make_room(state: dict[str, Tensor], stem: str, weight: NDArray[np.float32])
     """Let a sparse view also read the buckets that speak for the new class."""
     before, old = state[f"{stem}.buckets"], state[f"{stem}.weight"]
     buckets = torch.from_numpy(np.union1d(before.numpy(), np.flatnonzero(weight > 0)))
-    room = torch.zeros(len(buckets), old.shape[1])
+    room = torch.zeros(len(buckets), *old.shape[1:])
     room[torch.searchsorted(buckets, before)] = old
     state[f"{stem}.buckets"], state[f"{stem}.weight"] = buckets, room

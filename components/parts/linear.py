@@ -119,14 +119,19 @@ def class_means(
     return shares.T @ features / np.maximum(masses, 1e-12)[:, None], masses
 
 
-def never_without(masses: NDArray[np.float64], bias: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Biases ``(classes,)`` with which a class without a record is never the answer.
+def without_evidence(
+    weight: NDArray[np.float64], bias: NDArray[np.float64], masses: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Weights ``(dim, classes)`` and biases ``(classes,)`` that say nothing of unseen classes.
 
-    >>> never_without(np.array([2.0, 0.0]), np.array([-3.0, 0.0])).tolist()
-    [-3.0, -1000003.0]
+    A class without a record is as likely as one that a record has nothing to do with: its logit is
+    the mean bias of the others. A record's other views may still tell that class.
+
+    >>> weight, bias = np.array([[1.0, 7.0, 2.0]]), np.array([-3.0, 0.0, -1.0])
+    >>> [x.tolist() for x in without_evidence(weight, bias, np.array([2.0, 0.0, 1.0]))]
+    [[[1.0, 0.0, 2.0]], [-3.0, -2.0, -1.0]]
     """
     has = masses > 0
     if not has.any():
-        return bias
-    found: NDArray[np.float64] = np.where(has, bias, bias[has].min() - 1e6)
-    return found
+        return weight, bias
+    return np.where(has, weight, 0.0), np.where(has, bias, bias[has].mean())

@@ -1,14 +1,16 @@
-"""The committee: light heads on every view and on all of them side by side, weighted by evidence.
+"""The committee: for each subset of modalities, the weighted sum of light heads.
 
+The members of a seat are heads on every view of its modalities, and on all of these side by side.
 Each member is fitted once for each fold of the labelled records, without that fold, and once with
-all of them. Its strength, its weight and the scale of the whole come from the answers for records
-that were held out. All members are linear, so the committee is one linear map for each view.
+all of them. Its strength, its weight and the scale of the sum come from the answers for records
+that were held out. All members are linear, so a seat is one linear map for each view. A record is
+answered by the seat of the modalities that it has.
 
 Source: stacking, Wolpert 1992 (doi:10.1016/S0893-6080(05)80023-1), with non-negative weights as in
 Breiman 1996 (doi:10.1007/BF00117832); logarithmic pooling, Genest & Zidek 1986.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -16,17 +18,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from components.parts.linear import Activation, Head, Linear, activated, likelihood
-from components.training.at_once import at_once
+from components.model.subsets import REST, patterns, subset_key, subsets
+from components.parts.linear import Activation, Linear, likelihood
 
-SIDE_BY_SIDE = "all"
-"""What members on all views are said to read."""
-_CELLS = 4_000_000
+_CELLS = 1_000_000
 """Most answers, records times classes, that judge: with thousands of classes some records do."""
-_AT_ONCE = 40_000_000
-"""Most such answers that members in the making have together; each takes some 50 bytes."""
-_PATIENCE = 2
-"""Strengths in a row without a better loss before a path is left."""
+_EVERY = 3
+"""Modalities up to which each subset of them has seats of its own."""
+
+
+def modality_of(view: str) -> str:
+    """The modality of a view.
+
+    >>> modality_of("text/minilm")
+    'text'
+    """
+    return view.partition("/")[0]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +53,25 @@ class Views:
         """Which records ``(n,)`` have a view at all."""
         found: NDArray[np.bool_] = np.any(list(self.present.values()), axis=0)
         return found
+
+    @property
+    def modalities(self) -> list[str]:
+        """Those that have a view, sorted."""
+        return sorted({modality_of(view) for view in self.features})
+
+    def of(self, names: Collection[str]) -> "Views":
+        """The same records with only some of their modalities."""
+        present = {view: has & (modality_of(view) in names) for view, has in self.present.items()}
+        return replace(self, present=present)
+
+    def keys(self, rows: NDArray[np.int64] | slice) -> list[str]:
+        """Key of the subset of modalities that each of some records has; empty without any."""
+        names = self.modalities
+        columns = [
+            np.any([has[rows] for v, has in self.present.items() if modality_of(v) == name], axis=0)
+            for name in names
+        ]
+        return patterns(np.stack(columns, axis=1), names)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,22 +135,18 @@ class Labelled:
 
         It is 0 where none of them tells anything.
         """
-        judging, targets = self.judges(at)
-        return self.mean_loss(logits[judging], targets)
+        losses = self._losses(logits, np.arange(len(self.rows)) if at is None else at)
+        return float(losses.mean()) if len(losses) else 0.0
 
-    def judges(
-        self, at: NDArray[Any] | None = None
-    ) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
-        """Which of all or some of the records judge, and their targets."""
-        at = np.arange(len(self.rows)) if at is None else at
-        judging: NDArray[np.bool_] = self.judging[at]
-        return judging, self.targets[at[judging]]
+    def better(self, logits: NDArray[np.floating], before: NDArray[np.floating]) -> bool:
+        """Whether held-out logits are better than others by more than one standard error."""
+        every = np.arange(len(self.rows))
+        gains = self._losses(before, every) - self._losses(logits, every)
+        return len(gains) > 1 and bool(gains.mean() > gains.std(ddof=1) / np.sqrt(len(gains)))
 
-    def mean_loss(self, logits: NDArray[np.floating], targets: NDArray[np.float64]) -> float:
-        """Mean negative log-likelihood, 0 without a record."""
-        if not len(targets):
-            return 0.0
-        return -float(likelihood(logits, targets, self.activation).mean())
+    def _losses(self, logits: NDArray[np.floating], at: NDArray[Any]) -> NDArray[np.floating]:
+        judging = self.judging[at]
+        return -likelihood(logits[judging], self.targets[at[judging]], self.activation)
 
 
 def _at_most(chosen: NDArray[np.bool_], most: int) -> NDArray[np.bool_]:
@@ -142,14 +164,78 @@ def _at_most(chosen: NDArray[np.bool_], most: int) -> NDArray[np.bool_]:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Maps:
+    """A sum of linear maps, ``fits`` times.
+
+    Attributes:
+        of: view name to weights ``(fits, dim, classes)`` and biases, which count only where a
+            record has the view.
+        constant: ``(fits, classes)``.
+    """
+
+    of: Mapping[str, Linear]
+    constant: NDArray[np.float32]
+
+    @classmethod
+    def side_by_side(cls, linear: Linear, dims: Mapping[str, int]) -> "Maps":
+        """The map of several views in one row; of one view alone its bias goes with the view."""
+        if len(dims) == 1:
+            return cls(of=dict.fromkeys(dims, linear), constant=np.zeros_like(linear.bias))
+        ends = np.cumsum(list(dims.values()))
+        parts = np.split(linear.weight, ends[:-1], axis=1)
+        none = np.zeros_like(linear.bias)
+        found = {v: Linear(weight=w, bias=none) for v, w in zip(dims, parts, strict=True)}
+        return cls(of=found, constant=linear.bias)
+
+    def logits(
+        self, views: Views, fit: int, rows: NDArray[np.int64] | slice = slice(None)
+    ) -> NDArray[np.float32]:
+        """``(n, classes)`` of one of the fits."""
+        parts = [
+            linear.logits(views.features[view][rows], fit) * views.present[view][rows, None]
+            for view, linear in self.of.items()
+        ]
+        found: NDArray[np.float32] = np.sum([self.constant[fit] + parts[0], *parts[1:]], axis=0)
+        return found
+
+    def held_out(self, views: Views, labelled: Labelled) -> NDArray[np.float64]:
+        """Logits ``(k, classes)`` of labelled records, each by the fit without it."""
+        found = np.zeros(labelled.targets.shape)
+        for fit in range(labelled.fits - 1):
+            at = labelled.folds == fit
+            found[at] = self.logits(views, fit, labelled.rows[at])
+        return found
+
+    def times(self, factor: float) -> "Maps":
+        """The same with all logits multiplied."""
+        of = {view: linear.times(factor) for view, linear in self.of.items()}
+        return Maps(of=of, constant=self.constant * np.float32(factor))
+
+    @staticmethod
+    def weighted(parts: Sequence["Maps"], weights: NDArray[np.float64]) -> "Maps":
+        """The sum of several, each times its weights ``(parts, fits)``."""
+        factors = weights.astype(np.float32)
+        views = dict.fromkeys(view for part in parts for view in part.of)
+        of = {}
+        for view in views:
+            counted = [(p.of[view], w) for p, w in zip(parts, factors, strict=True) if view in p.of]
+            of[view] = Linear(
+                weight=np.sum([linear.weight * w[:, None, None] for linear, w in counted], axis=0),
+                bias=np.sum([linear.bias * w[:, None] for linear, w in counted], axis=0),
+            )
+        constants = [p.constant * w[:, None] for p, w in zip(parts, factors, strict=True)]
+        return Maps(of=of, constant=np.sum(constants, axis=0))
+
+
+@dataclass(frozen=True, kw_only=True)
 class Member:
-    """One head on one view.
+    """One head on one view, or on all views of a seat side by side.
 
     Attributes:
         head: name of the head.
         view: what it reads.
-        loss: of held-out records that have the view.
-        weight: its share in the committee.
+        loss: of held-out records that have one of the seat's modalities.
+        weight: its share in the seat.
     """
 
     head: str
@@ -159,46 +245,88 @@ class Member:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Found:
-    """A member as it was fitted, with its scaled map."""
+class Seat:
+    """What answers for records that have just some modalities.
 
-    head: str
-    view: str
-    loss: float
-    linear: Linear
+    Attributes:
+        maps: the weighted sum of its members.
+        members: what it was made of.
+    """
+
+    maps: Maps
+    members: tuple[Member, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Committee:
-    """A sum of linear maps, ``fits`` times.
+    """Seats for subsets of modalities.
 
     Attributes:
-        maps: view name to weights ``(fits, dim, classes)`` and biases, which count only where a
-            record has the view.
-        constant: ``(fits, classes)``.
-        members: what it was made of.
+        seats: the key of a subset to its seat; ``*`` has all views and answers for every other
+            subset.
         left_out: heads and views that would have been too much work.
     """
 
-    maps: Mapping[str, Linear]
-    constant: NDArray[np.float32]
-    members: tuple[Member, ...]
+    seats: Mapping[str, Seat]
     left_out: tuple[tuple[str, str], ...] = ()
 
+    @property
+    def widest(self) -> Seat:
+        """The seat of records that have everything."""
+        rest = self.seats[REST]
+        return self.seats.get(
+            subset_key(sorted({modality_of(view) for view in rest.maps.of})), rest
+        )
+
     def logits(
-        self, views: Views, fit: int = -1, rows: NDArray[np.int64] | slice = slice(None)
+        self, views: Views, fit: int = -1, rows: NDArray[np.int64] | None = None
     ) -> NDArray[np.float32]:
         """``(n, classes)`` of one of the fits; the last one saw all labelled records."""
-        parts = [
-            linear.logits(views.features[view][rows], fit) * views.present[view][rows, None]
-            for view, linear in self.maps.items()
-        ]
-        found: NDArray[np.float32] = np.sum([self.constant[fit] + parts[0], *parts[1:]], axis=0)
+        rows = np.arange(len(views.anything)) if rows is None else rows
+        keys = np.array(views.keys(rows), dtype=object)
+        rest = self.seats[REST].maps
+        found = np.zeros((len(rows), rest.constant.shape[1]), np.float32)
+        for key in dict.fromkeys(keys):
+            at = np.flatnonzero(keys == key)
+            maps = self.seats[key].maps if key in self.seats else rest
+            found[at] = maps.logits(views, fit, rows[at])
         return found
 
     def every(self, views: Views, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """Logits ``(fits, n, classes)`` of all fits."""
-        return np.stack([self.logits(views, fit, rows) for fit in range(len(self.constant))])
+        fits = len(self.seats[REST].maps.constant)
+        return np.stack([self.logits(views, fit, rows) for fit in range(fits)])
+
+    def shifted(self, shift: NDArray[np.float64]) -> "Committee":
+        """The same with ``(classes,)`` added to all logits."""
+        seats = {}
+        for key, seat in self.seats.items():
+            constant = seat.maps.constant + shift.astype(np.float32)
+            seats[key] = replace(seat, maps=replace(seat.maps, constant=constant))
+        return replace(self, seats=seats)
+
+
+def seats_of(names: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Key of each seat to its modalities.
+
+    Every subset has a seat; of more than three modalities each alone, all but one, and all.
+
+    >>> list(seats_of(["image", "text"])), list(seats_of("abcd"))[3:]
+    (['image', 'text', '*'], ['d', 'a+b+c', 'a+b+d', 'a+c+d', 'b+c+d', 'a+b+c+d', '*'])
+    """
+    chosen = subsets(names)[:-1] if few(names) else _outer(names)
+    return {**{subset_key(subset): subset for subset in chosen}, REST: tuple(sorted(names))}
+
+
+def few(names: Sequence[str]) -> bool:
+    """Whether every subset has a seat, so that the rest is the one of all modalities."""
+    return len(names) <= _EVERY
+
+
+def _outer(names: Sequence[str]) -> list[tuple[str, ...]]:
+    ordered = tuple(sorted(names))
+    but_one = [tuple(n for n in ordered if n != name) for name in reversed(ordered)]
+    return [*((name,) for name in ordered), *but_one, ordered]
 
 
 def folds_of(codes: NDArray[np.int64], most: int, seed: int) -> NDArray[np.int64]:
@@ -216,190 +344,3 @@ def folds_of(codes: NDArray[np.int64], most: int, seed: int) -> NDArray[np.int64
         folds[at] = (np.arange(len(at)) + rng.integers(most)) % most
     # A fold number that nobody got would be a fit on nothing less than all records.
     return np.unique(folds, return_inverse=True)[1].astype(np.int64)
-
-
-def crossfit(views: Views, labelled: Labelled, heads: Mapping[str, Head]) -> Committee:
-    """Fit a committee.
-
-    Args:
-        views: of all records.
-        labelled: those to learn from; each has a view.
-        heads: name to head.
-    """
-    tasks, left_out = _tasks(views, labelled, heads)
-    found, answers = _members(views, labelled, tasks, heads)
-    weights = stacked(answers, labelled)
-    scale = temper(np.tensordot(weights, answers, 1), labelled)
-    members = tuple(
-        Member(head=each.head, view=each.view, loss=each.loss, weight=round(float(weight), 4))
-        for each, weight in zip(found, weights, strict=True)
-    )
-    parts = [
-        (each.view, each.linear, weight * scale)
-        for each, weight in zip(found, weights, strict=True)
-        if weight > 0
-    ]
-    committee = joined(views, parts, labelled.targets.shape[1], labelled.fits, members)
-    return replace(committee, left_out=left_out)
-
-
-def joined(
-    views: Views,
-    parts: list[tuple[str, Linear, float]],
-    classes: int,
-    fits: int,
-    members: tuple[Member, ...],
-) -> Committee:
-    """The weighted sum of linear maps of views, or of all of them side by side."""
-    dims = {view: x.shape[1] for view, x in views.features.items()}
-    weight = {v: np.zeros((fits, dim, classes), np.float32) for v, dim in dims.items()}
-    bias = {view: np.zeros((fits, classes), np.float32) for view in dims}
-    constant = np.zeros((fits, classes), np.float32)
-    for view, linear, factor in parts:
-        if view != SIDE_BY_SIDE:
-            weight[view] += factor * linear.weight
-            bias[view] += factor * linear.bias
-            continue
-        start = 0
-        for each, dim in dims.items():
-            weight[each] += factor * linear.weight[:, start : start + dim]
-            start += dim
-        constant += factor * linear.bias
-    maps = {view: Linear(weight=weight[view], bias=bias[view]) for view in dims}
-    return Committee(maps=maps, constant=constant, members=members)
-
-
-def _members(
-    views: Views, labelled: Labelled, tasks: Sequence[tuple[str, str]], heads: Mapping[str, Head]
-) -> tuple[list[_Found], NDArray[np.float64]]:
-    """A member for each head and view, and scaled held-out logits ``(members, k, classes)``."""
-    answers = np.zeros((len(tasks), *labelled.targets.shape))
-
-    def one(number: int) -> _Found:
-        name, view = tasks[number]
-        at = _has(views, labelled, view)
-        held, linear, loss = _best(heads[name], _read(views, labelled, view, at), labelled, at)
-        answers[number, at] = held
-        return _Found(head=name, view=view, loss=loss, linear=linear)
-
-    most = max(1, _AT_ONCE // labelled.targets.size)
-    return at_once(one, range(len(tasks)), most), answers
-
-
-def _tasks(
-    views: Views, labelled: Labelled, heads: Mapping[str, Head]
-) -> tuple[list[tuple[str, str]], tuple[tuple[str, str], ...]]:
-    """Heads and views that can be fitted and judged, and those that would be too much work."""
-    tasks: dict[tuple[str, str], bool] = {}
-    for view in [*views.features, *([SIDE_BY_SIDE] if len(views.features) > 1 else [])]:
-        at = _has(views, labelled, view)
-        if len(np.unique(labelled.folds[at])) < labelled.fits - 1:
-            continue  # a fit without a fold that none of these records is in would see them all
-        read = views.features if view == SIDE_BY_SIDE else [view]
-        dim = min(len(at), sum(views.features[each].shape[1] for each in read))
-        size = (len(at), dim, labelled.fits, labelled.targets.shape[1])
-        tasks |= {(name, view): head.affordable(*size) for name, head in heads.items()}
-    left_out = tuple(task for task, can in tasks.items() if not can)
-    return [task for task, can in tasks.items() if can], left_out
-
-
-def _has(views: Views, labelled: Labelled, view: str) -> NDArray[np.int64]:
-    """Which labelled records ``(m,)`` have a view."""
-    if view == SIDE_BY_SIDE:
-        return np.arange(len(labelled.rows))
-    return np.flatnonzero(views.present[view][labelled.rows])
-
-
-def _read(
-    views: Views, labelled: Labelled, view: str, at: NDArray[np.int64]
-) -> NDArray[np.float32]:
-    """Features ``(m, dim)`` of labelled records."""
-    rows = labelled.rows[at]
-    if view == SIDE_BY_SIDE:
-        return np.hstack([x[rows] for x in views.features.values()])
-    return views.features[view][rows]
-
-
-def _best(
-    head: Head, x: NDArray[np.float32], labelled: Labelled, at: NDArray[np.int64]
-) -> tuple[NDArray[np.float64], Linear, float]:
-    """The point of a head's path with the least loss on held-out records."""
-    basis = span(x)
-    reduced = x if basis is None else x @ basis
-    weights, folds = labelled.weights()[at], labelled.folds[at]
-    targets = labelled.targets if len(at) == len(labelled.rows) else labelled.targets[at]
-    best: tuple[NDArray[np.float64], Linear, float] | None = None
-    worse = 0
-    for linear in head.path(reduced, targets, weights, labelled.activation):
-        held = np.empty((len(at), labelled.targets.shape[1]))
-        for fit in range(labelled.fits - 1):
-            held[folds == fit] = linear.logits(reduced, fit)[folds == fit]
-        held *= (scale := temper(held, labelled, at))
-        loss = labelled.loss(held, at)
-        if best is None or loss < best[2]:
-            best, worse = (held, linear.times(scale), loss), 0
-        elif (worse := worse + 1) == _PATIENCE:
-            break
-    assert best is not None
-    held, linear, loss = best
-    return held, linear if basis is None else linear.within(basis), loss
-
-
-def span(x: NDArray[np.float32]) -> NDArray[np.float32] | None:
-    """Orthonormal columns that span the rows ``(n, dim)``, if they are fewer than the columns.
-
-    A penalised linear fit lies in the span of its records, so nothing is lost.
-    """
-    if len(x) >= x.shape[1]:
-        return None
-    found: NDArray[np.float32] = np.linalg.qr(x.T)[0]
-    return found
-
-
-def temper(
-    logits: NDArray[np.floating], labelled: Labelled, at: NDArray[Any] | None = None
-) -> float:
-    """The factor that makes the labels most likely under logits ``(k, classes)``.
-
-    It is drawn towards 1 by as much as one record says.
-    """
-    from scipy.optimize import minimize_scalar
-
-    count = len(logits)
-    judging, targets = labelled.judges(at)
-    told = logits[judging]
-
-    def loss(exponent: float) -> float:
-        return labelled.mean_loss(told * np.exp(exponent), targets) + exponent**2 / (2 * count)
-
-    return float(np.exp(minimize_scalar(loss, bounds=(-5, 5), method="bounded").x))
-
-
-def stacked(answers: NDArray[np.float64], labelled: Labelled) -> NDArray[np.float64]:
-    """Weights ``(members,)``, none negative, that make the labels most likely.
-
-    They are drawn towards equal ones by as much as one record says.
-
-    Args:
-        answers: scaled held-out logits ``(members, k, classes)``.
-        labelled: the records.
-    """
-    from scipy.optimize import minimize
-
-    members = len(answers)
-    even = np.full(members, 1.0 / members)
-    told, targets = answers[:, labelled.judging], labelled.targets[labelled.judging]
-    if not (count := len(targets)):
-        return even
-
-    def loss(weights: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        p, likelihood = activated(np.tensordot(weights, told, 1), targets, labelled.activation)
-        mass = targets.sum(axis=1, keepdims=True)
-        error = (p * mass if labelled.activation == "softmax" else p) - targets
-        away = weights - even
-        value = -likelihood.mean() + away @ away / (2 * count)
-        return float(value), np.tensordot(told, error, 2) / count + away / count
-
-    found = minimize(loss, even, jac=True, method="L-BFGS-B", bounds=[(0, None)] * members)
-    result: NDArray[np.float64] = found.x
-    return result

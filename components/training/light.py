@@ -14,9 +14,9 @@ from components.features.store import Features
 from components.features.tfidf import Reduction
 from components.model.committee import LinearView, SparseView
 from components.model.network import Model
-from components.parts.linear import Linear
+from components.model.subsets import REST
 from components.parts.network import ViewNetwork
-from components.training.committee import Committee, Views
+from components.training.committee import Committee, Views, modality_of
 
 DIRECTIONS = 256
 """Directions of greatest variance that are kept of a view; more changed little and cost time."""
@@ -173,16 +173,27 @@ def put_into(
         committee: with the shift in its constant.
         shift: to the shares of the classes among all records ``(classes,)``; none by default.
     """
-    if shift is not None:
-        model.committee.shift.copy_(torch.from_numpy(shift))
-    model.committee.constant.copy_(torch.from_numpy(committee.constant[-1]))
-    for view, linear in committee.maps.items():
-        last = Linear(weight=linear.weight[-1:], bias=linear.bias[-1:])
-        way, place = made[view], model.committee.views[view]
+    head, seats = model.committee, committee.seats
+    read = {modality_of(view) for view in seats[REST].maps.of}
+    taken = [read if key == REST else key.split("+") for key in seats]
+    head.put(
+        np.array([[name in own for name in model.names] for own in taken]),
+        np.stack([seat.maps.constant[-1] for seat in seats.values()]),
+        np.zeros(model.target.width) if shift is None else shift,
+    )
+    for view, way in made.items():
+        dim = committee.seats[REST].maps.of[view].weight.shape[1]
+        weight = np.zeros((dim, len(seats), model.target.width), np.float32)
+        bias = np.zeros(weight.shape[1:], np.float32)
+        for number, seat in enumerate(seats.values()):
+            if view in seat.maps.of:
+                linear = seat.maps.of[view]
+                weight[:, number], bias[number] = linear.weight[-1], linear.bias[-1]
         if isinstance(way, Counted):
-            cast(SparseView, place).put(way.idf, way.reduction, last)
+            cast(SparseView, head.views[view]).put(way.idf, way.reduction, weight, bias)
         else:
-            cast(LinearView, place).put(way.mean, way.scale, last.within(way.basis))
+            whole = np.tensordot(way.basis, weight, 1)
+            cast(LinearView, head.views[view]).put(way.mean, way.scale, whole, bias)
 
 
 def _light(encoder: ViewNetwork, inputs: NDArray[Any]) -> NDArray[np.float32]:

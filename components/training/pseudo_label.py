@@ -26,7 +26,7 @@ from components.training.data import Pseudo
 from components.training.light import light_views
 from components.training.self_training import SelfTraining, self_train
 from components.training.taught import Taught
-from components.training.teaching import of_subset, write
+from components.training.teaching import write
 
 COMMITTEE = "committee"
 """Folder of the committee as it is after the rounds."""
@@ -238,7 +238,7 @@ class _Pool:
         )
 
     def _singles(self) -> list[tuple[str, Views]]:
-        return [(name, of_subset(self._views, [name])) for name in self._data.names]
+        return [(name, self._views.of([name])) for name in self._data.names]
 
 
 def _probabilities(

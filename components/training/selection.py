@@ -22,7 +22,7 @@ from components.parts.contracts import Target
 from components.parts.linear import activated
 from components.training.committee import Views
 from components.training.taught import Taught
-from components.training.teaching import of_subset, soft
+from components.training.teaching import soft
 
 _DRAWN = 10
 """Records that the temperature of all records counts for, beside those of a subset."""
@@ -77,7 +77,7 @@ def held_out_by_folds(taught: Taught, views: Views, at: NDArray[np.int64] | None
     at = np.arange(len(labelled.rows)) if at is None else at
 
     def answers(names: Sequence[str]) -> Logits:
-        every = taught.committee.every(of_subset(views, names), labelled.rows)
+        every = taught.committee.every(views.of(names), labelled.rows)
         return (labelled.held_out(every) - taught.shift)[at]
 
     return answers

@@ -14,28 +14,28 @@ Source: self-training with soft labels, Xie et al. 2020 (arXiv:1911.04252); prop
 ``components.training.graph``.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from components.core.progress import Progress, silent
+from components.model.subsets import REST
 from components.parts.heads import logistic
 from components.parts.linear import Linear, activated
 from components.training.at_once import at_once
-from components.training.committee import (
-    SIDE_BY_SIDE,
-    Committee,
-    Labelled,
-    Member,
-    Views,
-    joined,
-    stacked,
-    temper,
-)
+from components.training.committee import Committee, Labelled, Maps, Views, modality_of
 from components.training.graph import neighbour_graph, propagated
+from components.training.members import (
+    SIDE_BY_SIDE,
+    Candidate,
+    candidate,
+    having,
+    seated,
+    side_by_side,
+)
 from components.training.shares import class_shift
+from components.training.stacking import temper
 
 _SHARES = (0.0, 0.5, 0.8, 0.95)
 _SURE = 0.5
@@ -53,7 +53,7 @@ class Round:
     Attributes:
         share: how far records listened to their neighbours, 0 for not at all.
         loss: of held-out records before and after it.
-        kept: whether it was better than before.
+        kept: whether it was better than before, by more than chance.
         accepted: number of pseudo-labels.
     """
 
@@ -106,12 +106,13 @@ def self_train(
     found: list[Round] = []
     shift = _shift(views, labelled, committee, pool, at)
     for number in range(rounds):
-        before = labelled.loss(labelled.held_out(committee.every(views, labelled.rows)))
+        before = _held_out(views, labelled, committee)
         share, spread = _spread(graph, committee.every(views, pool), labelled, at, shift)
         again, accepted = _refitted(views, labelled, committee, pool, at, spread)
-        after = labelled.loss(labelled.held_out(again.every(views, labelled.rows)))
-        kept = after < before
-        found.append(Round(share=share, loss=(before, after), kept=kept, accepted=accepted))
+        after = _held_out(views, labelled, again)
+        losses = (labelled.loss(before), labelled.loss(after))
+        kept = labelled.better(after, before)
+        found.append(Round(share=share, loss=losses, kept=kept, accepted=accepted))
         progress("self-training", number + 1, rounds)
         if not kept:
             break
@@ -119,11 +120,8 @@ def self_train(
         shift = _shift(views, labelled, committee, pool, at)
     else:
         _, spread = _spread(graph, committee.every(views, pool), labelled, at, shift)
-    if shift.any():
-        constant = committee.constant + shift.astype(np.float32)
-        committee = replace(committee, constant=constant)
     return SelfTraining(
-        committee=committee,
+        committee=committee.shifted(shift),
         shift=shift,
         distributions=spread,
         rounds=tuple(found),
@@ -138,15 +136,20 @@ def _shift(
     at: NDArray[np.int64],
 ) -> NDArray[np.float64]:
     """How the shares of the classes among all records shift the committee's logits."""
-    held = labelled.held_out(committee.every(views, labelled.rows))
-    return class_shift(committee.logits(views, rows=np.delete(pool, at)), held, labelled)
+    held = _held_out(views, labelled, committee)
+    return class_shift(committee.every(views, np.delete(pool, at)), held, labelled)
+
+
+def _held_out(views: Views, labelled: Labelled, committee: Committee) -> NDArray[np.float64]:
+    return labelled.held_out(committee.every(views, labelled.rows))
 
 
 def _shares(committee: Committee) -> dict[str, float]:
     """A view counts in the graph by what its members weigh; none is left out entirely."""
-    views = list(committee.maps)
+    seat = committee.widest
+    views = list(seat.maps.of)
     weight = {view: 0.02 for view in views}
-    for member in committee.members:
+    for member in seat.members:
         if member.view == SIDE_BY_SIDE:
             for view in views:
                 weight[view] += member.weight / len(views)
@@ -227,81 +230,71 @@ def _refitted(
     at: NDArray[np.int64],
     distributions: NDArray[np.float32],
 ) -> tuple[Committee, int]:
-    """A committee of new members on the pseudo-labels and of the old committee as one member."""
+    """A committee of new members on the pseudo-labels, and of the old seats as members."""
     weights = np.stack([pseudo_weights(each, labelled) for each in distributions])
     for fit in range(labelled.fits):
         weights[fit, at[labelled.folds != fit]] = 1.0
-    names = [*views.features, *([SIDE_BY_SIDE] if len(views.features) > 1 else [])]
-    maps = _fit_all(views, names, pool, distributions, weights, labelled)
-    every = [
-        _every(views, name, linear, labelled.rows) for name, linear in zip(names, maps, strict=True)
-    ]
-    held = np.stack([labelled.held_out(each) for each in every])
-    scales = [temper(each, labelled) for each in held]
-    old = labelled.held_out(committee.every(views, labelled.rows))
-    answers = np.concatenate([held * np.array(scales)[:, None, None], old[None]])
-    mix = stacked(answers, labelled)
-    scale = temper(np.tensordot(mix, answers, 1), labelled)
-    members = tuple(
-        Member(head="self-trained", view=name, loss=labelled.loss(a), weight=round(float(w), 4))
-        for name, a, w in zip([*names, _PREVIOUS], answers, mix, strict=True)
-    )
-    parts = [
-        (name, linear, float(w * s * scale))
-        for name, linear, w, s in zip(names, maps, mix, scales, strict=False)
-    ]
-    parts += [(view, linear, float(mix[-1] * scale)) for view, linear in committee.maps.items()]
-    found = joined(views, parts, labelled.targets.shape[1], labelled.fits, members)
-    constant = found.constant + np.float32(mix[-1] * scale) * committee.constant
+    found = _fit_all(views, pool, distributions, weights, labelled)
+    before = {
+        key: Candidate(
+            head=_PREVIOUS,
+            view=_PREVIOUS,
+            maps=seat.maps,
+            answers=seat.maps.held_out(_seen_by(views, key), labelled)[labelled.judging],
+        )
+        for key, seat in committee.seats.items()
+    }
     accepted = int((weights[-1] > 0).sum()) - len(at)
-    return Committee(maps=found.maps, constant=constant, members=members), accepted
+    return seated(views, labelled, found, before), accepted
 
 
-def _every(views: Views, name: str, linear: Linear, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Logits ``(fits, n, classes)`` of one member; zeros where its view is absent."""
-    x = _features(views, name, rows)
-    has = np.ones(len(rows)) if name == SIDE_BY_SIDE else views.present[name][rows]
-    fits = range(len(linear.bias))
-    return np.stack([linear.logits(x, fit) * has[:, None] for fit in fits]).astype(np.float32)
-
-
-def _features(views: Views, name: str, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-    if name == SIDE_BY_SIDE:
-        return np.hstack([x[rows] for x in views.features.values()])
-    return views.features[name][rows]
+def _seen_by(views: Views, key: str) -> Views:
+    return views if key == REST else views.of(key.split("+"))
 
 
 def _fit_all(
     views: Views,
-    names: Sequence[str],
     pool: NDArray[np.int64],
     distributions: NDArray[np.float32],
     weights: NDArray[np.float64],
     labelled: Labelled,
-) -> list[Linear]:
-    """One linear map for each name, each fit on its own pseudo-labels."""
+) -> dict[tuple[str, ...], list[Candidate]]:
+    """A candidate for all that members read, each fit on its own pseudo-labels."""
     head = logistic.build(logistic.Config(strengths=(_STRENGTH,), iterations=40))
 
-    def one(task: tuple[str, int]) -> Linear:
-        name, fit = task
-        has = weights[fit] > 0
-        if name != SIDE_BY_SIDE:
-            has &= views.present[name][pool]
-        x = _features(views, name, pool[has])
-        targets, counts = distributions[fit, has], weights[fit, has]
+    def one(task: tuple[tuple[str, ...], int]) -> Linear:
+        read, fit = task
+        sure = np.flatnonzero(weights[fit] > 0)
+        sure = sure[having(views, read, pool[sure])]
+        x, targets = side_by_side(views, read, pool[sure]), distributions[fit, sure]
+        counts = weights[fit, sure]
         (linear,) = head.path(x, targets, counts[:, None], labelled.activation)
         return _neutral(linear, counts @ targets, labelled)
 
-    tasks = [(name, fit) for name in names for fit in range(labelled.fits)]
-    found = at_once(one, tasks)
-    grouped = [found[i : i + labelled.fits] for i in range(0, len(found), labelled.fits)]
-    return [
-        Linear(
-            weight=np.concatenate([each.weight for each in group]),
-            bias=np.concatenate([each.bias for each in group]),
+    # Side by side costs most: the seats of fewer modalities keep what they have of it.
+    reads: list[tuple[str, ...]] = [(view,) for view in views.features]
+    if len(views.features) > 1:
+        reads.append(tuple(views.features))
+    fitted = at_once(one, [(read, fit) for read in reads for fit in range(labelled.fits)])
+    found = {}
+    for number, read in enumerate(reads):
+        own = fitted[number * labelled.fits : (number + 1) * labelled.fits]
+        linear = Linear(
+            weight=np.concatenate([each.weight for each in own]),
+            bias=np.concatenate([each.bias for each in own]),
         )
-        for group in grouped
-    ]
+        found[read] = [_candidate(views, labelled, read, linear)]
+    return found
+
+
+def _candidate(
+    views: Views, labelled: Labelled, read: tuple[str, ...], linear: Linear
+) -> Candidate:
+    maps = Maps.side_by_side(linear, {view: views.features[view].shape[1] for view in read})
+    held = maps.held_out(views.of({modality_of(view) for view in read}), labelled)
+    has = having(views, read, labelled.rows)
+    scale = temper(held[has], labelled, has)
+    return candidate(views, labelled, "self-trained", read, linear.times(scale), held * scale)
 
 
 def _neutral(linear: Linear, masses: NDArray[np.floating], labelled: Labelled) -> Linear:

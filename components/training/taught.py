@@ -12,7 +12,7 @@ from safetensors.numpy import load_file, save_file
 from components.core.files import read_json, write_json
 from components.features.tfidf import Reduction
 from components.parts.linear import Linear
-from components.training.committee import Committee, Labelled, Member
+from components.training.committee import Committee, Labelled, Maps, Member, Seat
 from components.training.light import Counted, Fixed, Made
 
 TENSORS, DESCRIPTION = "committee.safetensors", "committee.json"
@@ -52,19 +52,27 @@ def save(taught: Taught | None, folder: Path, **figures: object) -> None:
         "labelled/rows": labelled.rows,
         "labelled/targets": labelled.targets,
         "labelled/folds": labelled.folds,
-        "constant": committee.constant,
         "shift": taught.shift,
     }
-    for view, linear in committee.maps.items():
-        tensors |= {f"map/{view}/weight": linear.weight, f"map/{view}/bias": linear.bias}
-        numbers = _numbers(taught.made[view])
-        tensors |= {f"made/{view}/{name}": array for name, array in numbers.items()}
+    for key, seat in committee.seats.items():
+        tensors[f"seat/{key}/constant"] = seat.maps.constant
+        for view, linear in seat.maps.of.items():
+            stem = f"seat/{key}/{view}"
+            tensors |= {f"{stem}/weight": linear.weight, f"{stem}/bias": linear.bias}
+    for view, made in taught.made.items():
+        tensors |= {f"made/{view}/{name}": array for name, array in _numbers(made).items()}
     save_file({name: np.ascontiguousarray(x) for name, x in tensors.items()}, folder / TENSORS)
     description = {
         "fitted": True,
         "activation": labelled.activation,
-        "views": list(committee.maps),
-        "members": [asdict(member) for member in committee.members],
+        "views": list(taught.made),
+        "seats": {
+            key: {
+                "views": list(seat.maps.of),
+                "members": [asdict(member) for member in seat.members],
+            }
+            for key, seat in committee.seats.items()
+        },
         "left_out": committee.left_out,
     }
     write_json(folder / DESCRIPTION, {**description, **figures})
@@ -76,7 +84,7 @@ def load(folder: Path) -> Taught | None:
     if not about["fitted"]:
         return None
     tensors = load_file(folder / TENSORS)
-    views = about["views"]
+    seats = {key: _seat(tensors, f"seat/{key}", one) for key, one in about["seats"].items()}
     return Taught(
         labelled=Labelled(
             rows=tensors["labelled/rows"],
@@ -85,16 +93,21 @@ def load(folder: Path) -> Taught | None:
             activation=about["activation"],
         ),
         committee=Committee(
-            maps={
-                view: Linear(weight=tensors[f"map/{view}/weight"], bias=tensors[f"map/{view}/bias"])
-                for view in views
-            },
-            constant=tensors["constant"],
-            members=tuple(Member(**member) for member in about["members"]),
-            left_out=tuple((head, view) for head, view in about["left_out"]),
+            seats=seats, left_out=tuple((head, view) for head, view in about["left_out"])
         ),
-        made={view: _made(tensors, f"made/{view}") for view in views},
+        made={view: _made(tensors, f"made/{view}") for view in about["views"]},
         shift=tensors["shift"],
+    )
+
+
+def _seat(tensors: Mapping[str, NDArray[Any]], stem: str, about: Mapping[str, Any]) -> Seat:
+    of = {
+        view: Linear(weight=tensors[f"{stem}/{view}/weight"], bias=tensors[f"{stem}/{view}/bias"])
+        for view in about["views"]
+    }
+    return Seat(
+        maps=Maps(of=of, constant=tensors[f"{stem}/constant"]),
+        members=tuple(Member(**member) for member in about["members"]),
     )
 
 

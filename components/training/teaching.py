@@ -1,7 +1,6 @@
 """The teach step: a committee of light heads on the visible labels of the training records."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +17,10 @@ from components.parts import loading as parts
 from components.parts.linear import HEADS, Head
 from components.parts.own import OWN
 from components.training import taught
-from components.training.committee import Labelled, Views, crossfit, folds_of
+from components.training.committee import Labelled, Views, folds_of
 from components.training.data import training_data
 from components.training.light import light_views, put_into, ways
+from components.training.members import crossfit
 from components.training.state import fit_encoders
 from components.training.taught import Taught
 
@@ -141,16 +141,6 @@ def heads() -> dict[str, Head]:
     return {
         name: parts.load("heads", name).build(parts.configure("heads", name, {})) for name in HEADS
     }
-
-
-def of_subset(views: Views, names: Sequence[str]) -> Views:
-    """The same records with only some of their modalities."""
-    return replace(
-        views,
-        present={
-            view: has & (view.partition("/")[0] in names) for view, has in views.present.items()
-        },
-    )
 
 
 def soft(data: Features, rows: NDArray[np.int64]) -> NDArray[np.float64]:

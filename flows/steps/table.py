@@ -64,7 +64,7 @@ def steps_for(config: RunConfig, manifest: Manifest, base: Path | None = None) -
         ),
         Step(
             name="teach",
-            version=10,  # 9: a model tells the shift of classes; 10: heads are left out for size
+            version=11,  # 10: heads are left out for size; 11: a seat for each subset of modalities
             inputs={"features": "encode"},
             config={
                 "model": config.model.model_dump(mode="json"),
@@ -76,7 +76,7 @@ def steps_for(config: RunConfig, manifest: Manifest, base: Path | None = None) -
         ),
         Step(
             name="pseudo_label",
-            version=7,  # 6: a model tells the shift; 7: heads are left out for size
+            version=8,  # 7: heads are left out for size; 8: seats, rounds kept beyond chance
             inputs={"features": "encode", "teacher": "teach"},
             config={"labeller": _labeller(config)},
             chosen=(*network, *light, *_labellers(config)),
@@ -95,7 +95,7 @@ def steps_for(config: RunConfig, manifest: Manifest, base: Path | None = None) -
         ),
         Step(
             name="baselines",
-            version=11,  # 10: a model tells the shift; 11: InfoNCE weighs 1
+            version=12,  # 11: InfoNCE weighs 1; 12: a model has seats
             inputs={"features": "encode", "pseudo": "pseudo_label"},
             config=_training(config),
             chosen=_unique(*network, ("fusion", "concat"), *losses, *light),
@@ -121,7 +121,7 @@ def steps_for(config: RunConfig, manifest: Manifest, base: Path | None = None) -
         ),
         Step(
             name="package",
-            version=11,  # 10: a model tells the shift; 11: InfoNCE weighs 1
+            version=12,  # 11: InfoNCE weighs 1; 12: a model has seats
             inputs={"features": "encode", "train": "train", "evaluation": "evaluate"},
             config=_kept(config),
             chosen=(*views, *model),

@@ -42,8 +42,8 @@ STOPS = {
         "weigth",
     ),
     "an empty split": (
-        lambda folder: edit(folder, lambda rows: [r for r in rows if r["split"] != "val"]),
-        "val",
+        lambda folder: edit(folder, lambda rows: [r for r in rows if r["split"] != "test"]),
+        "test",
     ),
     "a class without labelled record": (
         lambda folder: edit(

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from components.parts.linear import Activation, Linear, class_means, never_without
+from components.parts.linear import Activation, Linear, class_means, without_evidence
 
 LIBRARIES = ("numpy",)
 
@@ -47,7 +47,7 @@ class _Moments:
 
 
 class GdaHead:
-    """Closed form; a class without a record is never the answer."""
+    """Closed form."""
 
     def __init__(self, config: Config) -> None:
         self._config = config
@@ -124,7 +124,7 @@ def _discriminant(
         share = found.masses / max(float(found.masses.max()), 1e-12) / 2
         bias += np.log(np.maximum(share, 1e-6) / (1 - np.minimum(share, 0.5)))
         solved = solved - against
-    return solved, never_without(found.masses, bias)
+    return without_evidence(solved, bias, found.masses)
 
 
 def build(config: Config) -> GdaHead:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from components.parts.linear import Activation, Linear, class_means, never_without
+from components.parts.linear import Activation, Linear, class_means, without_evidence
 
 LIBRARIES = ("numpy",)
 
@@ -31,7 +31,7 @@ class Config:
 
 
 class PrototypeHead:
-    """Closed form; a class without a record is never the answer."""
+    """Closed form."""
 
     def __init__(self, config: Config) -> None:
         self._config = config
@@ -80,7 +80,7 @@ def _nearest(
     if activation == "sigmoid":
         bias += 0.5 * float(centre @ centre)
         weight = weight - centre[:, None]
-    return weight, never_without(masses, bias)
+    return without_evidence(weight, bias, masses)
 
 
 def build(config: Config) -> PrototypeHead:

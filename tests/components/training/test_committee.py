@@ -5,16 +5,9 @@ import pytest
 
 from components.parts.heads import gda, logistic, prototype
 from components.parts.linear import Linear
-from components.training.committee import (
-    SIDE_BY_SIDE,
-    Labelled,
-    Views,
-    crossfit,
-    folds_of,
-    joined,
-    stacked,
-    temper,
-)
+from components.training.committee import Labelled, Maps, Views, folds_of, seats_of
+from components.training.members import crossfit
+from components.training.stacking import stacked, temper, weighed
 
 HEADS = {"logistic": logistic.build(logistic.Config()), "gda": gda.build(gda.Config())}
 HEADS["prototype"] = prototype.build(prototype.Config())
@@ -106,7 +99,8 @@ def test_it_answers_better_than_its_worst_view_and_weighs_noise_little():
     right = found.logits(views).argmax(axis=1) == labels
     has = views.present["good"]
     assert right[150:][has[150:]].mean() > 0.8
-    said = {view: linear.logits(views.features[view], -1) for view, linear in found.maps.items()}
+    of = found.widest.maps.of
+    said = {view: linear.logits(views.features[view], -1) for view, linear in of.items()}
     assert said["noise"].std() < 0.3 * said["good"][has].std()
 
 
@@ -121,12 +115,88 @@ def test_a_sum_of_maps_is_the_sum_of_what_its_members_say():
         )
 
     one, both = random_map(4), random_map(204)
-    found = joined(views, [("good", one, 0.5), (SIDE_BY_SIDE, both, 2.0)], CLASSES, 2, ())
+    found = Maps.weighted(
+        [
+            Maps.side_by_side(one, {"good": 4}),
+            Maps.side_by_side(both, {"good": 4, "noise": 200}),
+        ],
+        np.array([[0.5, 0.5], [2.0, 2.0]]),
+    )
     side = np.hstack(list(views.features.values()))
     for fit in range(2):
         wanted = 0.5 * one.logits(views.features["good"], fit) * views.present["good"][:, None]
         wanted = wanted + 2.0 * both.logits(side, fit)
         assert np.allclose(found.logits(views, fit), wanted, atol=1e-4)
+
+
+@pytest.mark.parametrize("lacking", ["good", "noise"])
+def test_records_without_a_modality_are_answered_by_a_committee_of_the_others(lacking):
+    views, labels = problem(count=300)
+    labelled = labelled_of(labels, np.flatnonzero(views.present["good"])[:100])
+    found = crossfit(views, labelled, HEADS)
+    (left,) = views.features.keys() - {lacking}
+    alone = Views(features={left: views.features[left]}, present={left: views.present[left]})
+    wanted = crossfit(alone, labelled, HEADS)
+    has = np.flatnonzero(views.present[left])
+    shown = found.logits(views.of([left]), rows=has)
+    assert np.allclose(shown, wanted.logits(alone, rows=has), atol=1e-5)
+
+
+def test_a_record_takes_the_seat_of_just_the_modalities_that_it_has():
+    rng = np.random.default_rng(0)
+    present = {f"{name}/x": rng.random(200) > 0.4 for name in "abcd"}
+    labels = rng.integers(CLASSES, size=200)
+    features = {
+        view: (np.eye(CLASSES)[labels] + rng.normal(size=(200, CLASSES))).astype(np.float32)
+        for view in present
+    }
+    views = Views(features=features, present=present)
+    rows = np.flatnonzero(views.anything)
+    found = crossfit(views, labelled_of(labels, rows[:120]), HEADS)
+    assert list(found.seats) == list(seats_of("abcd"))
+    logits = found.logits(views, rows=rows)
+    for at, key in enumerate(views.keys(rows)):
+        seat = found.seats.get(key, found.seats["*"])
+        own = rows[at : at + 1]
+        assert np.allclose(logits[at], seat.maps.logits(views, -1, own)[0], atol=1e-5)
+
+
+def test_weights_of_a_fit_do_not_change_with_the_labels_of_its_fold():
+    rng = np.random.default_rng(1)
+    labels, folds = np.arange(90) % CLASSES, np.arange(90) // CLASSES % 3
+    answers = np.stack([np.eye(CLASSES)[labels] * k + rng.normal(size=(90, 3)) for k in (1, 3)])
+    garbage = np.where(folds == 1, (labels + 1) % CLASSES, labels)
+    one, other = (
+        weighed(answers, labelled_of(y, np.arange(90), folds), np.arange(90))
+        for y in (labels, garbage)
+    )
+    assert np.array_equal(one[:, 1], other[:, 1])
+    assert not np.allclose(one[:, 0], other[:, 0])
+    assert not np.allclose(one[:, -1], other[:, -1])
+
+
+@pytest.mark.parametrize("name", ["gda", "prototype"])
+def test_a_head_says_nothing_of_a_class_that_it_never_saw(name):
+    """Another view may tell that class, so that it must not be ruled out."""
+    labels = np.arange(60) % 2
+    x = (np.eye(4)[labels] + np.random.default_rng(2).normal(size=(60, 4))).astype(np.float32)
+    data = labelled_of(labels, np.arange(60))
+    for linear in HEADS[name].path(x, data.targets, data.weights(), "softmax"):
+        for fit in range(data.fits):
+            seen = linear.bias[fit, :2].mean()
+            assert np.allclose(linear.logits(x, fit)[:, 2], seen, atol=1e-5)
+
+
+def test_a_round_is_better_only_beyond_chance():
+    labels = np.arange(60) % CLASSES
+    labelled = labelled_of(labels, np.arange(60))
+    before = np.eye(CLASSES)[labels] * 1.0
+    rng = np.random.default_rng(3)
+    noisy = before + 0.3 * (rng.random((60, 1)) - 0.5) * np.eye(CLASSES)[labels]
+    assert labelled.better(before * 1.5, before)
+    assert not labelled.better(before, before)
+    gains = labelled.loss(before) - labelled.loss(noisy)
+    assert labelled.better(noisy, before) == (gains > 0.05)
 
 
 def test_a_temperature_is_that_of_a_search_over_a_grid():
@@ -176,6 +246,8 @@ def test_a_head_that_is_too_much_work_is_left_out_and_named(monkeypatch):
     assert not whole.left_out
     monkeypatch.setattr(logistic, "_CELLS", 1.0)
     found = crossfit(views, labelled, HEADS)
-    assert found.left_out == tuple(("logistic", view) for view in ("good", "noise", SIDE_BY_SIDE))
+    assert found.left_out == tuple(("logistic", view) for view in ("good", "noise", "good+noise"))
     rest = {name: head for name, head in HEADS.items() if name != "logistic"}
-    assert found.members == crossfit(views, labelled, rest).members
+    again = crossfit(views, labelled, rest)
+    for key, seat in found.seats.items():
+        assert seat.members == again.seats[key].members

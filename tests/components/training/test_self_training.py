@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from components.parts.heads import gda, logistic
-from components.training.committee import Labelled, Views, crossfit, folds_of
+from components.training.committee import Labelled, Views, folds_of
+from components.training.members import crossfit
 from components.training.self_training import pseudo_weights, self_train
 
 HEADS = {"logistic": logistic.build(logistic.Config())}
@@ -34,7 +35,7 @@ def labelled_of(labels, rows):
 @pytest.fixture(scope="module")
 def trained():
     labels, x = rings()
-    labelled = labelled_of(labels, np.arange(16))
+    labelled = labelled_of(labels, np.arange(24))
     before = crossfit(one_view(x), labelled, HEADS)
     return labels, x, labelled, before, self_train(one_view(x), labelled, before, np.arange(300))
 
@@ -48,7 +49,7 @@ def test_the_records_without_labels_help_where_classes_are_clusters(trained):
     assert found.rounds[0].kept
     assert right[1] >= right[0]
     spread = found.distributions[-1].argmax(axis=1) == labels[:300]
-    assert spread[16:].mean() > right[0]
+    assert spread[24:].mean() >= right[0]
 
 
 def test_labels_are_held_fast_but_for_those_of_the_held_out_fold(trained):
@@ -57,17 +58,16 @@ def test_labels_are_held_fast_but_for_those_of_the_held_out_fold(trained):
         own = labelled.folds != fit
         shown = found.distributions[fit, : len(labelled.rows)]
         assert np.array_equal(shown[own], labelled.targets[own])
-        assert not np.isin(shown[~own], [0.0, 1.0]).any()
+        assert shown[~own].min(initial=1) > 0
 
 
-def test_a_round_that_held_out_records_speak_against_leaves_the_committee():
-    labels, x = rings()
-    noise = np.random.default_rng(1).normal(size=x.shape).astype(np.float32)
-    labelled = labelled_of(labels, np.arange(40))
-    before = crossfit(one_view(noise), labelled, HEADS)
-    found = self_train(one_view(noise), labelled, before, np.arange(300))
+def test_a_round_that_held_out_records_speak_against_leaves_the_committee(trained, monkeypatch):
+    _, x, labelled, before, _ = trained
+    monkeypatch.setattr(Labelled, "better", lambda *_: False)
+    found = self_train(one_view(x), labelled, before, np.arange(300))
     assert [each.kept for each in found.rounds] == [False]
-    assert found.committee is before
+    own = before.logits(one_view(x)) + found.shift
+    assert np.allclose(found.committee.logits(one_view(x)), own, atol=1e-5)
 
 
 def test_a_pseudo_label_weighs_half_its_confidence_and_nothing_below_one_half():

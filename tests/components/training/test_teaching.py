@@ -1,7 +1,10 @@
 """What a committee is fitted to, and what it answers from."""
 
+import json
+
 import numpy as np
 import pytest
+from safetensors.torch import load_file, save_file
 
 from components.features.store import Features
 from components.model import network as models
@@ -10,8 +13,9 @@ from components.model.network import Mix
 from components.model.subsets import subsets
 from components.parts.heads import logistic, prototype
 from components.training import taught
-from components.training.committee import Labelled, crossfit
+from components.training.committee import Labelled
 from components.training.light import light_views, put_into, ways
+from components.training.members import crossfit
 from components.training.taught import Taught
 from components.training.teaching import teach, teach_committee, untrained
 from tests import learned
@@ -41,9 +45,10 @@ def constants(data):
     model = untrained(data, MODEL, learned.spec(data.path, "train").training, None)
     found = teach_committee(model, data, 0)
     assert isinstance(found, Taught)
+    parts = [seat.maps for seat in found.committee.seats.values()]
     return np.concatenate(
-        [found.committee.constant.ravel()]
-        + [linear.weight.ravel() for linear in found.committee.maps.values()]
+        [maps.constant.ravel() for maps in parts]
+        + [linear.weight.ravel() for maps in parts for linear in maps.of.values()]
     )
 
 
@@ -63,11 +68,14 @@ def test_a_committee_on_disk_is_the_same(home, tmp_path):
     found = taught.load(learned.teach(home / "features", home / "again"))
     taught.save(found, tmp_path)
     again = taught.load(tmp_path)
-    assert again.committee.members == found.committee.members
     assert np.array_equal(again.labelled.folds, found.labelled.folds)
-    for view, linear in found.committee.maps.items():
-        assert np.array_equal(again.committee.maps[view].weight, linear.weight)
-        assert vars(again.made[view]).keys() == vars(found.made[view]).keys()
+    assert list(again.committee.seats) == list(found.committee.seats)
+    for key, seat in found.committee.seats.items():
+        assert again.committee.seats[key].members == seat.members
+        for view, linear in seat.maps.of.items():
+            assert np.array_equal(again.committee.seats[key].maps.of[view].weight, linear.weight)
+    for view, made in found.made.items():
+        assert vars(again.made[view]).keys() == vars(made).keys()
 
 
 def test_one_labelled_record_makes_no_committee_and_says_so(data):
@@ -93,19 +101,52 @@ def test_a_head_that_is_left_out_for_size_is_told_and_kept(home, tmp_path, monke
     found = taught.load(tmp_path)
     assert found is not None
     assert {head for head, _ in found.committee.left_out} == {"logistic"}
-    assert {member.head for member in found.committee.members} == {"gda"}
+    heads = {m.head for seat in found.committee.seats.values() for m in seat.members}
+    assert heads == {"gda"}
 
 
-def test_every_subset_is_answered_by_the_views_that_it_has(fitted, data):
-    rows = np.flatnonzero(data.present.all(axis=1))[:20]
-    answers = {
-        subset: infer(fitted, data.views(), data.present, rows, subset).logits
-        for subset in subsets(data.names)
+def test_every_subset_is_answered_as_by_the_committee_that_was_fitted(home, fitted, data):
+    found = taught.load(learned.teach(home / "features", home / "seats"))
+    views = light_views(fitted, data, found.made)
+    rows = np.flatnonzero(data.present.any(axis=1))
+    for subset in subsets(data.names):
+        wanted = found.committee.logits(views.of(subset), rows=rows)
+        answers = infer(fitted, data.views(), data.present, rows, subset)
+        has = ~np.isnan(answers.logits).any(axis=1)
+        assert has.any()
+        assert np.allclose(answers.logits[has], wanted[has], atol=1e-4)
+        if len(subset) == 1:
+            assert np.allclose(answers.modality_logits[subset[0]][has], wanted[has], atol=1e-4)
+
+
+def test_a_model_without_seats_is_read_as_one_that_has_a_single_one(home, data, tmp_path):
+    """Format 3 had one sum for all records."""
+    features = learned.teach(home / "features", home / "single")
+    model = models.load(features)
+    for part in (model.committee, *model.committee.views.values()):
+        for name in ("patterns", "constant", "weight", "bias"):
+            if (values := getattr(part, name, None)) is not None:
+                axis = 1 if name == "weight" else 0
+                setattr(part, name, values.narrow(axis, values.shape[axis] - 1, 1).clone())
+    wanted = infer(model, data.views(), data.present).logits
+    models.save(model, tmp_path)
+    weights = load_file(tmp_path / "weights.safetensors")
+    old = {
+        name: values.squeeze(1 if name.endswith("weight") else 0)
+        if name.startswith("committee.")
+        and name.rsplit(".", 1)[1] in ("weight", "bias", "constant")
+        else values
+        for name, values in weights.items()
+        if name != "committee.patterns"
     }
-    constant = fitted.committee.constant.numpy()
-    facts, text = answers[("facts",)], answers[("text",)]
-    assert np.allclose(facts + text - constant, answers[("facts", "text")], atol=1e-4)
-    assert np.isfinite(np.concatenate(list(answers.values()))).all()
+    save_file(
+        {name: values.contiguous() for name, values in old.items()},
+        tmp_path / "weights.safetensors",
+    )
+    about = json.loads((tmp_path / "model.json").read_text()) | {"format": 3}
+    (tmp_path / "model.json").write_text(json.dumps(about))
+    again = infer(models.load(tmp_path), data.views(), data.present).logits
+    assert np.array_equal(again, wanted, equal_nan=True)
 
 
 def test_a_saved_model_answers_as_before(fitted, data, tmp_path):
@@ -138,4 +179,4 @@ def test_a_sparse_view_is_answered_by_what_was_fitted_to_its_reduction(tmp_path,
     for each in (model, models.load(tmp_path / "saved")):
         found = infer(each, data.arrays, data.present, has).logits
         assert np.allclose(found, committee.logits(views, rows=has), atol=1e-3)
-    assert np.abs(committee.maps["text/ngrams"].weight).max() > 0
+    assert np.abs(committee.widest.maps.of["text/ngrams"].weight).max() > 0

@@ -1,0 +1,85 @@
+"""What members of the committee weigh, and the scale of their sum, by held-out records."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from components.parts.linear import activated
+from components.training.committee import Labelled
+
+
+def weighed(
+    answers: NDArray[np.float64], labelled: Labelled, at: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Weights times scale ``(members, fits)`` of each fit.
+
+    A fit without a fold is weighed without the answers for that fold too, so that the whole of it
+    was made without those records; they judge it without favour.
+
+    Args:
+        answers: scaled held-out logits ``(members, n, classes)``.
+        labelled: the labelled records.
+        at: ``(n,)`` which of them answered.
+    """
+    found = np.zeros((len(answers), labelled.fits))
+    for fit in range(labelled.fits):
+        others = labelled.folds[at] != fit
+        told = answers[:, others]
+        weights = stacked(told, labelled, at[others])
+        scale = temper(np.tensordot(weights, told, 1), labelled, at[others])
+        found[:, fit] = weights * scale
+    return found
+
+
+def temper(
+    logits: NDArray[np.floating], labelled: Labelled, at: NDArray[Any] | None = None
+) -> float:
+    """The factor that makes the labels most likely under logits ``(k, classes)``.
+
+    It is drawn towards 1 by as much as one record says.
+    """
+    from scipy.optimize import minimize_scalar
+
+    at = np.arange(len(labelled.rows)) if at is None else at
+    count, judging = len(logits), labelled.judging[at]
+    told, own = logits[judging], at[judging]
+
+    def loss(exponent: float) -> float:
+        return labelled.loss(told * np.exp(exponent), own) + exponent**2 / (2 * count)
+
+    return float(np.exp(minimize_scalar(loss, bounds=(-5, 5), method="bounded").x))
+
+
+def stacked(
+    answers: NDArray[np.float64], labelled: Labelled, at: NDArray[Any] | None = None
+) -> NDArray[np.float64]:
+    """Weights ``(members,)``, none negative, that make the labels most likely.
+
+    They are drawn towards equal ones by as much as one record says.
+
+    Args:
+        answers: scaled held-out logits ``(members, n, classes)``.
+        labelled: the labelled records.
+        at: ``(n,)`` which of them answered, all by default.
+    """
+    from scipy.optimize import minimize
+
+    at = np.arange(len(labelled.rows)) if at is None else at
+    members, judging = len(answers), labelled.judging[at]
+    even = np.full(members, 1.0 / members)
+    told, targets = answers[:, judging], labelled.targets[at[judging]]
+    if not (count := len(targets)):
+        return even
+
+    def loss(weights: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        p, likelihood = activated(np.tensordot(weights, told, 1), targets, labelled.activation)
+        mass = targets.sum(axis=1, keepdims=True)
+        error = (p * mass if labelled.activation == "softmax" else p) - targets
+        away = weights - even
+        value = -likelihood.mean() + away @ away / (2 * count)
+        return float(value), np.tensordot(told, error, 2) / count + away / count
+
+    found = minimize(loss, even, jac=True, method="L-BFGS-B", bounds=[(0, None)] * members)
+    result: NDArray[np.float64] = found.x
+    return result
