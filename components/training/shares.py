@@ -26,8 +26,8 @@ def class_shift(
 ) -> NDArray[np.float64]:
     """What to add to logits ``(classes,)`` so that they expect the classes as records come.
 
-    It is zero where mistakes are as large as the change, where nothing is unlabelled, and for a
-    sigmoid.
+    It is zero where mistakes are as large as the change, where nothing is unlabelled, for a class
+    without a label here (the records of a modality may lack one), and for a sigmoid.
 
     Args:
         unlabelled: calibrated logits ``(fits, n, classes)`` of the records without a label.
@@ -38,20 +38,22 @@ def class_shift(
     nothing = np.zeros(labelled.targets.shape[1])
     if labelled.activation == "sigmoid" or not unlabelled.shape[1] or not judging.any():
         return nothing
-    counts = labelled.targets.sum(axis=0)
-    prior = np.maximum(counts / counts.sum(), 1e-9)
+    seen = labelled.targets.any(axis=0)
+    counts = labelled.targets[:, seen].sum(axis=0)
+    prior = counts / counts.sum()
     count, total = unlabelled.shape[1], unlabelled.shape[1] + counts.sum()
     *without, found = (
-        (count * shares(_softmax(each), prior) + counts) / total for each in unlabelled
+        (count * shares(_softmax(each[:, seen]), prior) + counts) / total for each in unlabelled
     )
-    targets = labelled.targets[judging]
+    targets = labelled.targets[judging][:, seen]
     own = targets.sum(axis=0) / targets.sum()
     change = _divergence(found, prior)
-    mistaken = _divergence(own, shares(_softmax(held[judging]), prior))
+    mistaken = _divergence(own, shares(_softmax(held[judging][:, seen]), prior))
     middle = np.mean(without, axis=0)
     disagreed = (len(without) - 1) * float(np.mean([_divergence(s, middle) for s in without]))
     trust = max(0.0, 1.0 - (mistaken + disagreed) / max(change, 1e-12))
-    shift: NDArray[np.float64] = trust * np.log(found / prior)
+    shift = nothing
+    shift[seen] = trust * np.log(found / prior)
     return shift
 
 

@@ -76,7 +76,7 @@ def steps_for(config: RunConfig, manifest: Manifest, base: Path | None = None) -
         ),
         Step(
             name="pseudo_label",
-            version=8,  # 7: heads are left out for size; 8: seats, rounds kept beyond chance
+            version=9,  # 8: seats, rounds kept beyond chance; 9: no shift without a label
             inputs={"features": "encode", "teacher": "teach"},
             config={"labeller": _labeller(config)},
             chosen=(*network, *light, *_labellers(config)),
@@ -95,7 +95,7 @@ def steps_for(config: RunConfig, manifest: Manifest, base: Path | None = None) -
         ),
         Step(
             name="baselines",
-            version=12,  # 11: InfoNCE weighs 1; 12: a model has seats
+            version=13,  # 12: a model has seats; 13: no shift without a label
             inputs={"features": "encode", "pseudo": "pseudo_label"},
             config=_training(config),
             chosen=_unique(*network, ("fusion", "concat"), *losses, *light),

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -71,3 +73,17 @@ def test_fits_that_disagree_on_the_shares_shift_nothing(drawn):
     logits, held = answers(drawn, 1.5, 1), answers(np.arange(90) % 3, 1.5, 2)
     apart = np.stack([logits + 4 * np.eye(3)[k] for k in range(3)] + [logits])
     assert not class_shift(apart, held, even()).any()
+
+
+def test_a_class_without_a_label_is_shifted_by_nothing_and_changes_no_other_shift(drawn):
+    logits, held = answers(drawn, 1.5, 1), answers(np.arange(90) % 3, 1.5, 2)
+    known = even()
+    shift = class_shift(fits(logits), held, known)
+
+    def wider(x):  # a fourth class, which light heads put far below the others, but not at nothing
+        return np.concatenate([x, np.full((*x.shape[:-1], 1), -12.0)], axis=-1)
+
+    unseen = replace(known, targets=np.pad(known.targets, ((0, 0), (0, 1))))
+    again = class_shift(wider(fits(logits)), wider(held), unseen)
+    assert shift.any()
+    assert again == pytest.approx([*shift, 0.0])
