@@ -184,6 +184,16 @@ class Metrics(Classification):
     pseudo: dict[str, Any]
 
     @property
+    def students(self) -> list[tuple[Classification, str]]:
+        """The network, and what it learned from; only once where there are no pseudo-labels."""
+        if not self.pseudo.get("accepted"):
+            return [(self.student, "visible labels alone")]
+        return [
+            (self.student, "with pseudo-labels"),
+            (self.supervised_only, "without pseudo-labels"),
+        ]
+
+    @property
     def answering(self) -> str:
         """What gives the answers: the committee, the network, or both."""
         kept = str(self.selection.get("kept", "model"))

@@ -94,8 +94,9 @@ def _intervals(metrics: Metrics) -> Markup | None:
         "the same, complete records": gains.fused_minus_best_single_complete,
         f"chosen {_MINUS} plain concat": gains.fused_minus_concat,
         f"chosen {_MINUS} committee": gains.chosen_minus_committee,
-        f"student: with {_MINUS} without": gains.student_minus_supervised_only,
     }
+    if len(metrics.students) > 1:
+        found[f"student: with {_MINUS} without"] = gains.student_minus_supervised_only
     shown = [(name, interval) for name, interval in found.items() if interval is not None]
     return charts.interval_plot(shown) if shown else None
 

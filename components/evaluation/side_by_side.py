@@ -30,8 +30,7 @@ def model_rows(metrics: Metrics) -> list[Row]:
             if metrics.committee
             else []
         ),
-        _row(metrics, metrics.student, "Student", "with pseudo-labels"),
-        _row(metrics, metrics.supervised_only, "Student", "without pseudo-labels"),
+        *(_row(metrics, student, "Student", note) for student, note in metrics.students),
     ]
     if metrics.concat:
         rows.append(_row(metrics, metrics.concat, "Plain concat"))

@@ -265,17 +265,22 @@ def _by_fold(
         rows, committee = found.labelled.rows[at], held_out_by_folds(found, views, at)
     if len(rows) < LEAST:
         return Trial(rows=rows, committee=committee)
-    labels = features.labels.copy()
-    labels[hidden] = features.target.unlabelled(len(hidden))
     rehearsal = trainer.model(
         REHEARSAL,
         pseudo=read_pseudo(pseudo, REHEARSAL) if pseudo else None,
         out=out / REHEARSAL,
-        features=replace(features, labels=labels),
+        features=_without(features, hidden),
         weights=False,
     )
     network = of_model(rehearsal, Mix(), features, rows)
     return Trial(rows=rows, committee=committee, network=network)
+
+
+def _without(features: Features, rows: NDArray[np.int64]) -> Features:
+    """The same records, without the labels of some."""
+    labels = features.labels.copy()
+    labels[rows] = features.target.unlabelled(len(rows))
+    return replace(features, labels=labels)
 
 
 def _hidden(trainer: Trainer, found: Taught | None) -> NDArray[np.int64]:
@@ -304,7 +309,7 @@ def baselines(trainer: Trainer, *, pseudo: Path | None, out: Path) -> None:
     labels = read_pseudo(pseudo) if pseudo else None
     found: dict[str, dict[str, object]] = {}
     for name in features.names if len(features.names) > 1 and features.target.width else []:
-        found[f"only-{name}"] = _alone(trainer, name, labels, out / f"only-{name}")
+        found[f"only-{name}"] = _alone(trainer, name, pseudo, out / f"only-{name}")
     if labels is not None:
         trainer.model("supervised", pseudo=None, out=out / "supervised")
         found["supervised"] = {}
@@ -317,21 +322,42 @@ def baselines(trainer: Trainer, *, pseudo: Path | None, out: Path) -> None:
     write_json(out / "baselines.json", {"models": found})
 
 
-def _alone(trainer: Trainer, name: str, labels: Pseudo | None, out: Path) -> dict[str, object]:
+def _alone(trainer: Trainer, name: str, pseudo: Path | None, out: Path) -> dict[str, object]:
     """The model of one modality, and its figure on held-out records."""
-    features, spec, target = trainer.features, trainer.spec, trainer.features.target
+    features, spec = trainer.features, trainer.spec
+    labels = read_pseudo(pseudo) if pseudo else None
     model = untrained(features, spec.model, spec.training, trainer.base, [name])
     found = teach_committee(model, features, spec.training.seed)
     if isinstance(found, str):
         if not trainer.trainable(name, labels):
             return {"skipped": f"no training record has both a target and {name}"}
         trainer.model(f"only-{name}", pseudo=labels, alone=name, out=out)
-        return {}
+        return _alone_without(trainer, name, pseudo)
     if labels is not None:
         done = rounds(model, features, found)
         found = found if isinstance(done, str) else done.taught
     write(model, found, out)
     rows = found.labelled.rows
     views = light_views(model, features, found.made, rows)
-    answers = target.answers(target.probabilities(held_out_by_folds(found, views)([name])))
+    return _figure(features, rows, held_out_by_folds(found, views)([name]))
+
+
+def _alone_without(trainer: Trainer, name: str, pseudo: Path | None) -> dict[str, object]:
+    """The figure of a network of one modality, fitted again without the first fold, on that."""
+    features = trainer.features
+    hidden = _hidden(trainer, taught.load(pseudo / COMMITTEE) if pseudo else None)
+    less, labels = _without(features, hidden), read_pseudo(pseudo, REHEARSAL) if pseudo else None
+    rows = hidden[features.present[hidden, features.names.index(name)]]
+    if not len(rows) or not len(training_data(less, names=(name,), pseudo=labels).supervised):
+        return {}
+    model = trainer.model(f"{REHEARSAL}-{name}", pseudo=labels, features=less, alone=name)
+    return _figure(features, rows, of_model(model, Mix(), features, rows)([name]))
+
+
+def _figure(
+    features: Features, rows: NDArray[np.int64], logits: NDArray[np.floating]
+) -> dict[str, object]:
+    """The primary figure of answers for held-out records."""
+    target = features.target
+    answers = target.answers(target.probabilities(logits))
     return {"held_out": target.metrics(features.labels[rows], answers)[str(target.primary)]}

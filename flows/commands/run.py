@@ -61,8 +61,7 @@ def _figures(m: Metrics) -> list[str]:
     rows = [
         ("fused", m, "   ".join([*others, f"ECE {_number(m.ece)}", f"({m.answering})"])),
         *([("committee", m.committee, "(labels alone)")] if m.committee else []),
-        ("student", m.student, "(network with pseudo-labels)"),
-        ("student", m.supervised_only, "(without pseudo-labels)"),
+        *(("student", one, f"(network, {note})") for one, note in m.students),
         *((f"{name} alone", one, "") for name, one in sorted(m.singles.items())),
     ]
     return [

@@ -161,7 +161,8 @@ def _flat(value: object, prefix: str = "") -> dict[str, object]:
 def _changes(before: dict[str, object], now: dict[str, object]) -> list[str]:
     def show(name: str) -> str:
         if name.startswith(("inputs.", "sources.")):
-            return f"{name.replace('.', ' ', 1)} changed"
+            how = "added" if name not in before else "changed" if name in now else "left out"
+            return f"{name.replace('.', ' ', 1)} {how}"
         return f"{name.replace('.', ' ', 1)}: {before.get(name)!r} -> {now.get(name)!r}"
 
     return [

@@ -10,7 +10,8 @@ from sklearn.metrics import accuracy_score, f1_score
 
 from components.core.errors import UserError
 from components.core.refs import digest_folder
-from components.evaluation.metrics import schema
+from components.evaluation.metrics import Metrics, schema
+from components.evaluation.side_by_side import model_rows
 from components.model import network as models
 from components.model.inference import infer
 from components.parts.classification import softmax
@@ -105,6 +106,17 @@ def test_a_subset_has_exactly_the_records_with_all_its_modalities(run, out):
         assert [r["id"] for r in _table(out, "predictions", subset=key)] == [
             run.features.ids[r] for r in np.flatnonzero(keep)
         ]
+
+
+def test_without_pseudo_labels_no_student_is_said_to_have_learned_from_them(metrics):
+    read = Metrics.model_validate(metrics)
+    assert [row.note for row in model_rows(read) if row.name == "Student"] == [
+        "with pseudo-labels",
+        "without pseudo-labels",
+    ]
+    none = read.model_copy(update={"pseudo": {"accepted": 0}})
+    rows = [row for row in model_rows(none) if row.name == "Student"]
+    assert [row.note for row in rows] == ["visible labels alone"]
 
 
 def test_headline_figures_are_those_of_the_compared_answers(out, metrics):

@@ -197,6 +197,8 @@ def test_a_modality_alone_is_a_network_where_no_view_of_it_is_fixed(places, tmp_
     )
     mixes = {name: models.load(out / f"only-{name}").mix for name in ("image", "text")}
     assert mixes == {"image": Mix(), "text": Mix(network=0.0, committee=1.0)}
+    # It is judged too, or it could never be the best single one.
+    assert 0 < read_json(out / "baselines.json")["models"]["only-image"]["held_out"] <= 1
 
 
 def test_refused_pseudo_labels_leave_a_student_of_the_labels(places, tmp_path):

@@ -62,6 +62,10 @@ def test_output_without_its_record_is_made_again(tmp_path):
         ({"inputs": {"encode": "b"}}, "inputs encode changed"),
         ({"version": 2}, "version: 1 -> 2"),
         ({"sources": {"fusion gated": "t"}}, "sources fusion gated changed"),
+        (
+            {"sources": {"fusion concat": "s"}},
+            "sources fusion concat added; sources fusion gated left out",
+        ),
     ],
 )
 def test_the_reason_names_what_changed(tmp_path, change, said):
