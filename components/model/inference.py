@@ -55,13 +55,14 @@ def infer(
         model: the model; its device is used, and its mode is restored.
         arrays: view name to cached inputs ``(records, *shape)``, in memory or memory-mapped;
             those of sparse views are read where the committee answers.
-        present: ``(records, modalities)`` with modalities sorted by name.
+        present: ``(records, modalities)`` with the model's modalities sorted by name.
         rows: which records, in this order; all by default.
         subset: only these modalities are used; all by default.
         batch: records in one forward pass.
     """
     rows = np.arange(len(present)) if rows is None else rows
     names = model.names
+    assert present.shape[1] == len(names), f"{present.shape[1]} columns for {names}"
     usable = present[rows].copy()
     if subset is not None:
         usable &= np.array([name in subset for name in names])

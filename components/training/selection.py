@@ -84,12 +84,16 @@ def held_out_by_folds(taught: Taught, views: Views, at: NDArray[np.int64] | None
 
 
 def of_model(model: Model, mix: Mix, features: Features, rows: NDArray[np.int64]) -> Answers:
-    """Answers of a model for records ``(k,)`` that it did not learn from."""
+    """Answers of a model for records ``(k,)`` that it did not learn from.
+
+    The model may know fewer modalities than the data set.
+    """
+    present = features.present[:, [features.names.index(name) for name in model.names]]
 
     def answers(names: Sequence[str]) -> Logits:
         before, model.mix = model.mix, mix
         try:
-            found = infer(model, features.arrays, features.present, rows, tuple(names)).logits
+            found = infer(model, features.arrays, present, rows, tuple(names)).logits
         finally:
             model.mix = before
         return np.nan_to_num(found)

@@ -95,7 +95,7 @@ def steps_for(config: RunConfig, manifest: Manifest, base: Path | None = None) -
         ),
         Step(
             name="baselines",
-            version=14,  # 13: no shift without a label; 14: a network alone is judged too
+            version=15,  # 13: no shift without a label; 14, 15: a network alone is judged too
             inputs={"features": "encode", "pseudo": "pseudo_label"},
             config=_training(config),
             chosen=_unique(*network, ("fusion", "concat"), *losses, *light),

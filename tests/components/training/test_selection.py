@@ -5,10 +5,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from components.config.run import ModelConfig, TrainingConfig
 from components.features.halves import halves
 from components.features.store import Features
+from components.model.inference import infer
 from components.model.network import Mix
-from components.training.selection import Trial, calibration, choose
+from components.training.selection import Trial, calibration, choose, of_model
+from components.training.teaching import untrained
 from tests.synthetic import records, write_features
 
 
@@ -100,3 +103,14 @@ def test_a_group_is_in_one_half_alone(data, rows):
     assert {*found.tune, *found.choose} == {*rows}
     groups = data.groups
     assert not {groups[r] for r in found.tune} & {groups[r] for r in found.choose}
+
+
+def test_a_model_that_knows_one_modality_reads_that_column(data):
+    model = untrained(data, ModelConfig(dim=8), TrainingConfig(), None, ["image"])
+    column = data.names.index("image")
+    rows = np.arange(len(data.ids))
+    wanted = infer(model, data.arrays, data.present[:, [column]], rows).logits
+    answers = of_model(model, Mix(), data, rows)(["image"])
+    assert column > 0
+    assert np.array_equal(answers, np.nan_to_num(wanted))
+    assert np.array_equal(answers.any(axis=1), data.present[:, column])
