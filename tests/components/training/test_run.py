@@ -201,6 +201,25 @@ def test_a_modality_alone_is_a_network_where_no_view_of_it_is_fixed(places, tmp_
     assert 0 < read_json(out / "baselines.json")["models"]["only-image"]["held_out"] <= 1
 
 
+def test_a_modality_that_few_records_have_is_not_judged_by_these_alone(places, tmp_path):
+    shutil.copytree(places / "features", tmp_path / "features")
+    present = np.load(tmp_path / "features" / "present.npy")
+    data = Features.load(places / "features")
+    text = data.names.index("text")
+    rare = np.flatnonzero(present[:, text] & (present.sum(axis=1) > 1))
+    present[rare[np.arange(len(rare)) % 4 > 0], text] = False
+    np.save(tmp_path / "features" / "present.npy", present)
+    out = learned.train(
+        tmp_path / "features", places / "pseudo", tmp_path / "baselines", task="baselines"
+    )
+    found = read_json(out / "baselines.json")["models"]["only-text"]["held_out"]
+    rows = data.rows("train", labelled=True)
+    codes, has = data.labels[rows], present[rows, text]
+    common = codes == np.bincount(codes).argmax()
+    assert has.mean() < 0.4
+    assert found <= (has | common).mean()
+
+
 def test_refused_pseudo_labels_leave_a_student_of_the_labels(places, tmp_path):
     strict = Part.model_validate({"name": "soft", "floor": 1.0})
     pseudo = learned.label(places / "features", places / "teacher", tmp_path / "pseudo", strict)
