@@ -235,7 +235,7 @@ class Member:
         head: name of the head.
         view: what it reads.
         loss: of held-out records that have one of the seat's modalities.
-        weight: its share in the seat.
+        weight: what its logits count times in the seat.
     """
 
     head: str

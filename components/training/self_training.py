@@ -14,7 +14,7 @@ Source: self-training with soft labels, Xie et al. 2020 (arXiv:1911.04252); prop
 ``components.training.graph``.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -245,7 +245,8 @@ def _refitted(
         for key, seat in committee.seats.items()
     }
     accepted = int((weights[-1] > 0).sum()) - len(at)
-    return seated(views, labelled, found, before), accepted
+    again = seated(views, labelled, found, before)
+    return replace(again, left_out=committee.left_out), accepted
 
 
 def _seen_by(views: Views, key: str) -> Views:
