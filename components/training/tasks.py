@@ -332,7 +332,7 @@ def _alone(trainer: Trainer, name: str, pseudo: Path | None, out: Path) -> dict[
         if not trainer.trainable(name, labels):
             return {"skipped": f"no training record has both a target and {name}"}
         trainer.model(f"only-{name}", pseudo=labels, alone=name, out=out)
-        return _alone_without(trainer, name, pseudo)
+        return _alone_without(trainer, name, pseudo, out.with_name(f"{REHEARSAL}-{name}"))
     if labels is not None:
         done = rounds(model, features, found)
         found = found if isinstance(done, str) else done.taught
@@ -343,7 +343,9 @@ def _alone(trainer: Trainer, name: str, pseudo: Path | None, out: Path) -> dict[
     return _figure(features, labelled, rows, held_out_by_folds(found, views)([name]))
 
 
-def _alone_without(trainer: Trainer, name: str, pseudo: Path | None) -> dict[str, object]:
+def _alone_without(
+    trainer: Trainer, name: str, pseudo: Path | None, out: Path
+) -> dict[str, object]:
     """The figure of a network of one modality, fitted again without the first fold, on that."""
     features = trainer.features
     hidden = _hidden(trainer, taught.load(pseudo / COMMITTEE) if pseudo else None)
@@ -351,7 +353,9 @@ def _alone_without(trainer: Trainer, name: str, pseudo: Path | None) -> dict[str
     rows = hidden[features.present[hidden, features.names.index(name)]]
     if not len(rows) or not len(training_data(less, names=(name,), pseudo=labels).supervised):
         return {}
-    model = trainer.model(f"{REHEARSAL}-{name}", pseudo=labels, features=less, alone=name)
+    model = trainer.model(
+        out.name, pseudo=labels, features=less, alone=name, out=out, weights=False
+    )
     return _figure(features, hidden, rows, of_model(model, Mix(), features, rows)([name]))
 
 

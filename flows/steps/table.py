@@ -95,7 +95,7 @@ def steps_for(config: RunConfig, manifest: Manifest, base: Path | None = None) -
         ),
         Step(
             name="baselines",
-            version=16,  # 15: a network alone is judged too; 16: singles are judged on all records
+            version=17,  # 16: singles are judged on all records; 17: histories of all networks
             inputs={"features": "encode", "pseudo": "pseudo_label"},
             config=_training(config),
             chosen=_unique(*network, ("fusion", "concat"), *losses, *light),

@@ -199,6 +199,7 @@ def test_a_modality_alone_is_a_network_where_no_view_of_it_is_fixed(places, tmp_
     assert mixes == {"image": Mix(), "text": Mix(network=0.0, committee=1.0)}
     # It is judged too, or it could never be the best single one.
     assert 0 < read_json(out / "baselines.json")["models"]["only-image"]["held_out"] <= 1
+    assert (out / "rehearsal-image" / "history.json").is_file()  # by this a plan counts it
 
 
 def test_a_modality_that_few_records_have_is_not_judged_by_these_alone(places, tmp_path):
