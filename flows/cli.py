@@ -36,6 +36,12 @@ app.add_typer(data_app, name="data")
 app.add_typer(classes_app, name="classes")
 app.add_typer(runs_app, name="runs")
 
+Wait = Annotated[
+    bool,
+    typer.Option(
+        "--wait/--no-wait", help="Wait for another run on the same state, or fail at once."
+    ),
+]
 AsJson = Annotated[
     bool,
     typer.Option(
@@ -89,12 +95,7 @@ def run(
     require: Annotated[
         str | None, typer.Option(help="Exit 1 unless the verdict is this, for example `promote`.")
     ] = None,
-    wait: Annotated[
-        bool,
-        typer.Option(
-            "--wait/--no-wait", help="Wait for another run on the same state, or fail at once."
-        ),
-    ] = True,
+    wait: Wait = True,
     as_json: AsJson = False,
 ) -> None:
     """Bring a configuration's model up to date: validate, train, evaluate, gate, promote.
@@ -122,12 +123,7 @@ def sweep(
         ),
     ] = 10.0,
     data: Data = None,
-    wait: Annotated[
-        bool,
-        typer.Option(
-            "--wait/--no-wait", help="Wait for another run on the same state, or fail at once."
-        ),
-    ] = True,
+    wait: Wait = True,
     as_json: AsJson = False,
 ) -> None:
     """Look for a better configuration: other views, labeller, fusion, settings of the network.

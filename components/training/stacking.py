@@ -14,8 +14,8 @@ def weighed(
 ) -> NDArray[np.float64]:
     """Weights times scale ``(members, fits)`` of each fit.
 
-    A fit without a fold is weighed without the answers for that fold too, so that the whole of it
-    was made without those records; they judge it without favour.
+    A fit without a fold is weighed without the answers for that fold too: weights found on a few
+    records flatter themselves there. The strength and the scale of each member are still of all.
 
     Args:
         answers: scaled held-out logits ``(members, n, classes)``.

@@ -195,8 +195,12 @@ def test_a_round_is_better_only_beyond_chance():
     noisy = before + 0.3 * (rng.random((60, 1)) - 0.5) * np.eye(CLASSES)[labels]
     assert labelled.better(before * 1.5, before)
     assert not labelled.better(before, before)
-    gains = labelled.loss(before) - labelled.loss(noisy)
-    assert labelled.better(noisy, before) == (gains > 0.05)
+    each = [
+        np.log(np.exp(x).sum(axis=1)) - x[np.arange(60), labels] for x in (before, noisy, -noisy)
+    ]
+    for logits, loss in ((noisy, each[1]), (-noisy, each[2])):
+        beyond = (each[0] - loss).mean() > np.std(each[0] - loss, ddof=1) / np.sqrt(60)
+        assert labelled.better(logits, before) == beyond
 
 
 def test_a_temperature_is_that_of_a_search_over_a_grid():
