@@ -1,19 +1,16 @@
 """The step table: every box left of the double line, in order; nothing else knows the order."""
 
-from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from components.config.run import RunConfig
 from components.data.manifest import Manifest
 from components.features.spec import ENCODING
-from components.parts import loading as parts
-from components.parts.linear import HEADS
 from flows.steps import work
+from flows.steps.chosen import Chosen, unique
 from flows.steps.step import Step
 from serving import bento
 
-T = TypeVar("T")
 _ARRAYS = ("numpy", "pyarrow")
 _TORCH = (*_ARRAYS, "safetensors", "torch")
 _LOCAL_TRAINING = ("device", "checkpoint_every")
@@ -28,149 +25,136 @@ def steps_for(config: RunConfig, manifest: Manifest, base: Path | None = None) -
         manifest: that of the data set; it names the kind of each modality.
         base: folder that a user's own files are relative to.
     """
-    kinds, model, losses = _kinds(manifest), _model(config), _losses(config)
-    encoders = _encoders(config, manifest, base)
-    target = ("targets", manifest.target.kind)
-    views = _unique(*kinds, *encoders, target)
-    # Fitting reads features and networks; a kind's own code shapes it through the features alone.
-    network = _unique(*encoders, *model, target)
-    light = tuple(("heads", name) for name in HEADS)
+    chosen = Chosen.of(config, manifest, base)
     return (
-        Step(
-            name="validate",
-            version=3,  # 2: the manifest names the type of raw values; 3: one rule reads values
-            inputs={"data": "data"},
-            config={
-                "labels": config.data.labels and config.data.labels.model_dump(),
-                "modalities": config.modalities,
-                "reads_validation": config.reads_validation,
-            },
-            chosen=kinds,
-            libraries=_unique(
-                "great-expectations", "numpy", "pandas", "pyarrow", *_libraries(kinds, base)
-            ),
-            work=work.validate,
-            volatile=("data_docs",),
-        ),
-        Step(
-            name="encode",
-            version=ENCODING,
-            inputs={"accepted": "validate", "data": "data"},
-            config={"modalities": config.modalities},
-            chosen=views,
-            libraries=_unique(*_ARRAYS, *_libraries(views, base)),
-            work=work.encode,
-            divided=True,
-        ),
-        Step(
-            name="teach",
-            version=11,  # 10: heads are left out for size; 11: a seat for each subset of modalities
-            inputs={"features": "encode"},
-            config={
-                "model": config.model.model_dump(mode="json"),
-                "seed": config.training.seed,
-            },
-            chosen=(*network, *light),
-            libraries=(*_TORCH, "scipy"),
-            work=work.teach,
-        ),
-        Step(
-            name="pseudo_label",
-            version=9,  # 8: seats, rounds kept beyond chance; 9: no shift without a label
-            inputs={"features": "encode", "teacher": "teach"},
-            config={"labeller": _labeller(config)},
-            chosen=(*network, *light, *_labellers(config)),
-            libraries=(*_TORCH, "scipy", "faiss-cpu"),
-            work=work.pseudo_label,
-        ),
-        Step(
-            name="train",
-            version=16,  # 15: held-out losses are told; 16: a class's only record tells none
-            inputs={"features": "encode", "pseudo": "pseudo_label"},
-            config=_training(config),
-            chosen=(*network, *losses, *light),
-            libraries=(*_TORCH, "scipy"),
-            work=work.train,
-            task="train",
-        ),
-        Step(
-            name="baselines",
-            version=17,  # 16: singles are judged on all records; 17: histories of all networks
-            inputs={"features": "encode", "pseudo": "pseudo_label"},
-            config=_training(config),
-            chosen=_unique(*network, ("fusion", "concat"), *losses, *light),
-            libraries=(*_TORCH, "scipy", "faiss-cpu"),
-            work=work.train,
-            task="baselines",
-        ),
-        Step(
-            name="evaluate",
-            version=11,  # 10: short numbers in the report; 11: one student without labeller
-            inputs={
-                "accepted": "validate",
-                "features": "encode",
-                "teacher": "teach",
-                "pseudo": "pseudo_label",
-                "train": "train",
-                "baselines": "baselines",
-            },
-            config={"evaluation": config.evaluation.model_dump()},
-            chosen=_unique(*views, *model, ("fusion", "concat")),
-            libraries=(*_TORCH, "scipy", "jinja2"),
-            work=work.evaluate,
-        ),
-        Step(
-            name="package",
-            version=12,  # 11: InfoNCE weighs 1; 12: a model has seats
-            inputs={"features": "encode", "train": "train", "evaluation": "evaluate"},
-            config=_kept(config),
-            chosen=(*views, *model),
-            libraries=_unique(*_TORCH, "bentoml", *bento.LIBRARIES, *_libraries(views, base)),
-            code=bento.code_digest(),
-            work=work.package,
-        ),
+        _validate(config, chosen),
+        _encode(config, chosen),
+        _teach(config, chosen),
+        _pseudo_label(config, chosen),
+        _train(config, chosen),
+        _baselines(config, chosen),
+        _evaluate(config, chosen),
+        _package(config, chosen),
     )
 
 
-def _kinds(manifest: Manifest) -> tuple[tuple[str, str], ...]:
-    return _unique(*(("kinds", m.kind) for _, m in sorted(manifest.modalities.items())))
-
-
-def _model(config: RunConfig) -> tuple[tuple[str, str], ...]:
-    return (("fusion", config.model.fusion.name),)
-
-
-def _losses(config: RunConfig) -> tuple[tuple[str, str], ...]:
-    return tuple(("losses", name) for name in sorted(config.losses))
-
-
-def _labellers(config: RunConfig) -> tuple[tuple[str, str], ...]:
-    return (("labellers", config.labeller.name),) if config.labeller else ()
-
-
-def _encoders(
-    config: RunConfig, manifest: Manifest, base: Path | None
-) -> tuple[tuple[str, str], ...]:
-    """The encoders of all views: those of the configuration, else those that a kind names."""
-    found = []
-    for name, modality in sorted(manifest.modalities.items()):
-        options = config.modalities.get(name, {})
-        _, chosen = parts.modality_options(modality.kind, options, base)
-        found += [("encoders", encoder) for encoder, _ in chosen]
-    return _unique(*found)
-
-
-def _libraries(chosen: Iterable[tuple[str, str]], base: Path | None) -> tuple[str, ...]:
-    """The distributions that kinds and encoders name."""
-    return tuple(
-        library
-        for family, name in chosen
-        for library in getattr(parts.load(family, name, base), "LIBRARIES", ())
+def _validate(config: RunConfig, chosen: Chosen) -> Step:
+    validator = ("great-expectations", "numpy", "pandas", "pyarrow")
+    return Step(
+        name="validate",
+        version=3,  # 2: the manifest names the type of raw values; 3: one rule reads values
+        inputs={"data": "data"},
+        config={
+            "labels": config.data.labels and config.data.labels.model_dump(),
+            "modalities": config.modalities,
+            "reads_validation": config.reads_validation,
+        },
+        chosen=chosen.kinds,
+        libraries=unique((*validator, *chosen.libraries(chosen.kinds))),
+        work=work.validate,
+        volatile=("data_docs",),
     )
 
 
-def _unique(*chosen: T) -> tuple[T, ...]:
-    return tuple(dict.fromkeys(chosen))
+def _encode(config: RunConfig, chosen: Chosen) -> Step:
+    return Step(
+        name="encode",
+        version=ENCODING,
+        inputs={"accepted": "validate", "data": "data"},
+        config={"modalities": config.modalities},
+        chosen=chosen.views,
+        libraries=unique((*_ARRAYS, *chosen.libraries(chosen.views))),
+        work=work.encode,
+        divided=True,
+    )
+
+
+def _teach(config: RunConfig, chosen: Chosen) -> Step:
+    return Step(
+        name="teach",
+        version=11,  # 10: heads are left out for size; 11: a seat for each subset of modalities
+        inputs={"features": "encode"},
+        config={
+            "model": config.model.model_dump(mode="json"),
+            "seed": config.training.seed,
+        },
+        chosen=(*chosen.network, *chosen.heads),
+        libraries=(*_TORCH, "scipy"),
+        work=work.teach,
+    )
+
+
+def _pseudo_label(config: RunConfig, chosen: Chosen) -> Step:
+    return Step(
+        name="pseudo_label",
+        version=9,  # 8: seats, rounds kept beyond chance; 9: no shift without a label
+        inputs={"features": "encode", "teacher": "teach"},
+        config={"labeller": _labeller(config)},
+        chosen=(*chosen.network, *chosen.heads, *chosen.labellers),
+        libraries=(*_TORCH, "scipy", "faiss-cpu"),
+        work=work.pseudo_label,
+    )
+
+
+def _train(config: RunConfig, chosen: Chosen) -> Step:
+    return Step(
+        name="train",
+        version=16,  # 15: held-out losses are told; 16: a class's only record tells none
+        inputs={"features": "encode", "pseudo": "pseudo_label"},
+        config=_training(config),
+        chosen=(*chosen.network, *chosen.losses, *chosen.heads),
+        libraries=(*_TORCH, "scipy"),
+        work=work.train,
+        task="train",
+    )
+
+
+def _baselines(config: RunConfig, chosen: Chosen) -> Step:
+    return Step(
+        name="baselines",
+        version=17,  # 16: singles are judged on all records; 17: histories of all networks
+        inputs={"features": "encode", "pseudo": "pseudo_label"},
+        config=_training(config),
+        chosen=unique(
+            (*chosen.network, ("fusion", "concat"), *chosen.losses, *chosen.heads),
+        ),
+        libraries=(*_TORCH, "scipy", "faiss-cpu"),
+        work=work.train,
+        task="baselines",
+    )
+
+
+def _evaluate(config: RunConfig, chosen: Chosen) -> Step:
+    return Step(
+        name="evaluate",
+        version=11,  # 10: short numbers in the report; 11: one student without labeller
+        inputs={
+            "accepted": "validate",
+            "features": "encode",
+            "teacher": "teach",
+            "pseudo": "pseudo_label",
+            "train": "train",
+            "baselines": "baselines",
+        },
+        config={"evaluation": config.evaluation.model_dump()},
+        chosen=unique((*chosen.views, *chosen.fusion, ("fusion", "concat"))),
+        libraries=(*_TORCH, "scipy", "jinja2"),
+        work=work.evaluate,
+    )
+
+
+def _package(config: RunConfig, chosen: Chosen) -> Step:
+    carried = (*bento.LIBRARIES, *chosen.libraries(chosen.views))
+    return Step(
+        name="package",
+        version=12,  # 11: InfoNCE weighs 1; 12: a model has seats
+        inputs={"features": "encode", "train": "train", "evaluation": "evaluate"},
+        config=_kept(config),
+        chosen=(*chosen.views, *chosen.fusion),
+        libraries=unique((*_TORCH, "bentoml", *carried)),
+        code=bento.code_digest(),
+        work=work.package,
+    )
 
 
 def _labeller(config: RunConfig) -> dict[str, Any] | None:

@@ -1,0 +1,88 @@
+"""The parts that a configuration and its data set choose by name: what shapes each step's key."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self, TypeVar
+
+from components.config.run import RunConfig
+from components.data.manifest import Manifest
+from components.parts import loading
+from components.parts.linear import HEADS
+
+T = TypeVar("T")
+Part = tuple[str, str]
+"""Family and name of a part."""
+Parts = tuple[Part, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chosen:
+    """The chosen parts of each family.
+
+    Attributes:
+        base: folder that parts given by path are relative to.
+        kinds: of all modalities.
+        encoders: of all views: those of the configuration, else those that a kind names.
+        target: what is predicted.
+        fusion: of the network.
+        losses: by which the network learns.
+        heads: of the committee.
+        labellers: at most one.
+    """
+
+    base: Path | None
+    kinds: Parts
+    encoders: Parts
+    target: Part
+    fusion: Parts
+    losses: Parts
+    heads: Parts
+    labellers: Parts
+
+    @classmethod
+    def of(cls, config: RunConfig, manifest: Manifest, base: Path | None) -> Self:
+        """What a configuration chooses for a data set."""
+        modalities = [manifest.modalities[name] for name in sorted(manifest.modalities)]
+        return cls(
+            base=base,
+            kinds=unique(("kinds", modality.kind) for modality in modalities),
+            encoders=_encoders(config, manifest, base),
+            target=("targets", manifest.target.kind),
+            fusion=(("fusion", config.model.fusion.name),),
+            losses=tuple(("losses", name) for name in sorted(config.losses)),
+            heads=tuple(("heads", name) for name in HEADS),
+            labellers=(("labellers", config.labeller.name),) if config.labeller else (),
+        )
+
+    @property
+    def views(self) -> Parts:
+        """What shapes the features and their labels."""
+        return unique((*self.kinds, *self.encoders, self.target))
+
+    @property
+    def network(self) -> Parts:
+        """What shapes a network; a kind's own code shapes it through the features alone."""
+        return unique((*self.encoders, *self.fusion, self.target))
+
+    def libraries(self, parts: Parts) -> tuple[str, ...]:
+        """The distributions that some of the parts name."""
+        return tuple(
+            library
+            for family, name in parts
+            for library in getattr(loading.load(family, name, self.base), "LIBRARIES", ())
+        )
+
+
+def _encoders(config: RunConfig, manifest: Manifest, base: Path | None) -> Parts:
+    found = []
+    for name, modality in sorted(manifest.modalities.items()):
+        options = config.modalities.get(name, {})
+        _, chosen = loading.modality_options(modality.kind, options, base)
+        found += [("encoders", encoder) for encoder, _ in chosen]
+    return unique(found)
+
+
+def unique(given: Iterable[T]) -> tuple[T, ...]:
+    """Each once, in the order in which it first comes."""
+    return tuple(dict.fromkeys(given))
