@@ -15,7 +15,7 @@ from components.data.manifest import Manifest
 from components.data.reader import Dataset, Fault, raws
 from components.parts import loading as parts
 from components.parts.contracts import Raw
-from components.validation.rules import splits_of
+from components.validation.roles import splits_of
 
 _LOOKED_AT = 5_000
 """Records, evenly spaced, that are looked at; of larger sets up to twice as many."""

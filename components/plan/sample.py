@@ -17,7 +17,7 @@ from components.data.manifest import FILE, Manifest
 from components.data.media import Media
 from components.data.packed import PackedMedia
 from components.data.reader import Dataset
-from components.validation import rules
+from components.validation.roles import splits_of, visible_labels
 
 MOST_RECORDS = 200_000
 """Samples are drawn from at most this many records, the first ones."""
@@ -66,8 +66,8 @@ def survey(data: DataConfig, manifest: Manifest) -> Survey:
     for batch in dataset.batches(columns=[*dict.fromkeys(r for r in roles if r is not None)]):
         ids = texts(batch.column(manifest.id).to_pylist())
         given = given_labels(batch, manifest.target)
-        own = rules.splits_of(batch, manifest)
-        labels += [_told(label) for label in rules.visible_labels(given, own, ids, seen)]
+        own = splits_of(batch, manifest)
+        labels += [_told(label) for label in visible_labels(given, own, ids, seen)]
         splits += [split or "" for split in own]
         if len(splits) >= MOST_RECORDS:
             break

@@ -26,7 +26,7 @@ from components.parts.contracts import Raw, Target
 from components.prediction.block import BLOCK
 from components.prediction.classifier import NO_CLASSIFIER, Prediction
 from components.prediction.predictor import Predictor
-from components.validation.rules import schema_problems
+from components.validation.stored_types import schema_problems
 
 PROBABILITY = "probability_"
 _TYPES = {

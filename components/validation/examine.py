@@ -19,6 +19,7 @@ from components.data.reader import ROWS, Dataset, Fault, raws
 from components.parts import loading as parts
 from components.parts.contracts import Findings, Kind, Noticing, Raw, decoded
 from components.validation import rules
+from components.validation.roles import occurrences, splits_of, visible_labels
 
 _FRAME_ROWS = 50_000
 _FRAME_BYTES = 256 << 20
@@ -106,9 +107,9 @@ def read(
     with ThreadPoolExecutor() as pool:
         for batch in dataset.batches(ROWS):
             ids = texts(batch.column(manifest.id).to_pylist())
-            splits = rules.splits_of(batch, manifest)
+            splits = splits_of(batch, manifest)
             given = given_labels(batch, manifest.target)
-            labels = rules.visible_labels(given, splits, ids, seen)
+            labels = visible_labels(given, splits, ids, seen)
             readable, noticed = _checked(batch, manifest, media, checks, pool)
             yield Chunk(
                 first=first,
@@ -117,7 +118,7 @@ def read(
                 groups=texts(batch.column(manifest.group or manifest.id).to_pylist()),
                 splits=splits,
                 labels=labels,
-                occurrence=rules.occurrences(ids, before),
+                occurrence=occurrences(ids, before),
                 readable=readable,
                 noticed=noticed,
             )

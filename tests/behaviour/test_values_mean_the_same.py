@@ -30,7 +30,7 @@ from components.parts.reading import Reading
 from components.prediction import batch
 from components.prediction.predictor import Predictor
 from components.registry.mlflow_pyfunc import PyfuncModel
-from components.validation.rules import schema_problems
+from components.validation.stored_types import schema_problems
 from flows.cli import app as command_line
 from serving.answers import Answers
 from serving.app import build

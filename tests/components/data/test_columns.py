@@ -13,7 +13,7 @@ from components.core.values import texts
 from components.data.columns import plain_type
 from components.data.manifest import parse
 from components.data.reader import Dataset
-from components.validation.rules import schema_problems
+from components.validation.stored_types import schema_problems
 
 KEY = uuid.UUID("12345678-1234-5678-1234-567812345678")
 MANIFEST = {

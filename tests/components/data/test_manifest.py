@@ -115,3 +115,8 @@ def test_reading_a_manifest_needs_nothing_heavy():
         ).returncode
         == 0
     )
+
+
+def test_declared_classes_may_be_whole_numbers_and_truth_values():
+    target = {"column": "label", "classes": [1, True, "x"]}
+    assert parse(_tree() | {"target": target}).target.classes == ["1", "true", "x"]
