@@ -9,14 +9,14 @@ from components.core.errors import UsageError
 from components.core.refs import Ref, digest_json
 from components.core.strict import Strict
 
-Task = Literal["train", "baselines"]
+Task = Literal["train", "judge", "baselines"]
 
 
 class TrainSpec(Strict):
     """One training task.
 
-    ``train`` fits the student and decides what answers. ``baselines`` fits the models that the kept
-    one is compared with.
+    ``train`` fits the student and decides what answers. ``judge`` fits what held-out records judge
+    alone, for a trial of a sweep. ``baselines`` fits the models that the kept one is compared with.
     """
 
     task: Task

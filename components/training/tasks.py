@@ -189,7 +189,8 @@ def perform(trainer: Trainer, place: Callable[[str], Path], out: Path) -> None:
         out: an empty folder.
     """
     pseudo = place("pseudo") if trainer.spec.pseudo else None
-    (train if trainer.spec.task == "train" else baselines)(trainer, pseudo=pseudo, out=out)
+    tasks = {"train": train, "judge": judge, "baselines": baselines}
+    tasks[trainer.spec.task](trainer, pseudo=pseudo, out=out)
 
 
 def train(trainer: Trainer, *, pseudo: Path | None, out: Path) -> None:
@@ -234,6 +235,31 @@ def train(trainer: Trainer, *, pseudo: Path | None, out: Path) -> None:
             write_json(out / "thresholds.json", known)
     models.save(model, out / "model")
     write_json(out / "selection.json", {**selection, "by": by})
+
+
+def judge(trainer: Trainer, *, pseudo: Path | None, out: Path) -> None:
+    """Tell how the run's answers do on held-out labelled records, without the student.
+
+    Writes ``held_out.json`` and ``selection.json`` as ``train`` does by folds, and
+    ``rehearsal/history.json``.
+
+    Args:
+        trainer: fits the network that is judged.
+        pseudo: output of pseudo-label.
+        out: an empty folder.
+    """
+    features = trainer.features
+    found = taught.load(pseudo / COMMITTEE) if pseudo else None
+    views = None
+    if found is not None and pseudo is not None:
+        model = models.load(pseudo / COMMITTEE)
+        views = light_views(model, features, found.made, found.labelled.rows)
+    trial = _by_fold(trainer, found, views, pseudo, out)
+    mix, selection = choose(trial, features)
+    if found is not None and views is not None and not mix.network:
+        trial = everything_held_out(found, views)  # more records than the fold that chose
+    held_out(trial, mix, features).save(out / HELD_OUT)
+    write_json(out / "selection.json", {**selection, "by": "folds"})
 
 
 def _by_validation(trainer: Trainer, model: Model, found: Taught | None) -> Trial:

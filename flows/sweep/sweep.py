@@ -18,16 +18,16 @@ from components.training.pseudo_label import COMMITTEE
 from flows import engines
 from flows.display import Display, console
 from flows.runs import records as runs
-from flows.steps.step import DATA, Job, needed, walk
+from flows.steps.step import DATA, Job, Step, named, needed, walk
 from flows.steps.table import steps_for
 from flows.sweep.found import Sweep, Trials, described
 from flows.sweep.record import Record
 from flows.sweep.space import Chosen, Setting, changed, changes, default, space
 from flows.sweep.study import Study
 
-_COMMITTEE_ALONE, _NETWORK_TOO = "pseudo_label", "train"
+_COMMITTEE_ALONE, _NETWORK_TOO = "pseudo_label", "judge"
 """The last step of a trial, by what held-out records can judge."""
-_VERSION = 1
+_VERSION = 2  # the network is judged without the student
 """Raise it when trials of before are not to be gone on with."""
 
 
@@ -155,21 +155,26 @@ def _first(job: Job) -> tuple[HeldOut, bool, str, dict[str, list[str]]]:
     if found is not None and not found[1]:
         return found[0], False, key, used
     outputs, key = _walked(job, _NETWORK_TOO)
-    return HeldOut.read(outputs["train"].path / HELD_OUT), True, key, used
+    return HeldOut.read(outputs[_NETWORK_TOO].path / HELD_OUT), True, key, used
 
 
 def _walked(job: Job, last: str) -> tuple[Mapping[str, Ref], str]:
     """Outputs of the steps up to the last one, and the key of that."""
-    rows = needed(steps_for(job.config, job.manifest, job.base), last)
-    results = list(walk(rows, job))
+    results = list(walk(needed(_steps(job), last), job))
     return {DATA: job.data} | {r.name: r.ref for r in results}, results[-1].key
+
+
+def _steps(job: Job) -> tuple[Step, ...]:
+    """Those of a run, and what judges the network of a trial without fitting the student."""
+    rows = steps_for(job.config, job.manifest, job.base)
+    return (*rows, replace(named(rows, "train"), name=_NETWORK_TOO, task="judge"))
 
 
 def _evidence(job: Job, network: bool) -> HeldOut:
     """What held-out records say of a trial."""
     outputs, _ = _walked(job, _NETWORK_TOO if network else _COMMITTEE_ALONE)
     if network:
-        return HeldOut.read(outputs["train"].path / HELD_OUT)
+        return HeldOut.read(outputs[_NETWORK_TOO].path / HELD_OUT)
     found = of_committee(outputs["encode"].path, outputs["pseudo_label"].path / COMMITTEE)
     if found is None:
         raise UserError("no view is fixed, so no committee can be judged")

@@ -13,6 +13,7 @@ from components.features.store import Features
 from components.model import network as models
 from components.model.inference import infer
 from components.model.network import Mix
+from components.training.held_out import HELD_OUT
 from components.training.run import run
 from components.training.spec import TrainSpec
 from tests import learned
@@ -113,11 +114,21 @@ def test_few_labels_do_not_speak_for_the_network(places):
     assert models.load(places / "train" / "student").mix == Mix()
 
 
-def test_with_enough_labels_a_rehearsal_tells_how_good_the_network_is(tmp_path):
+def test_with_enough_labels_a_rehearsal_tells_how_good_the_network_is_and_needs_no_student(
+    tmp_path,
+):
     write_features(tmp_path / "features", records(700, labelled=0.8))
     found = read_json(learned.learn(tmp_path / "features", tmp_path) / "train" / "selection.json")
     assert found["records"] > 25
     assert found["losses"].keys() == {"committee", "mix", "student"}
+    out = learned.train(tmp_path / "features", tmp_path / "pseudo", tmp_path / "judge", "judge")
+    for name in (HELD_OUT, "selection.json", "rehearsal/history.json"):
+        assert (out / name).read_bytes() == (tmp_path / "train" / name).read_bytes()
+    assert sorted(path.name for path in out.iterdir()) == [
+        HELD_OUT,
+        "rehearsal",
+        "selection.json",
+    ]
 
 
 def test_the_only_record_of_a_class_neither_chooses_nor_calibrates(tmp_path):
