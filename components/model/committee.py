@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from components.features.rows import Rows
-from components.features.tfidf import Reduction, weighted
+from components.features.tfidf import weighted
 
 CLIP = 5.0
 """Standardised numbers are cut off here."""
@@ -35,7 +35,56 @@ class _Fitted(nn.Module):
         super()._load_from_state_dict(state_dict, prefix, *rest)
 
 
-class LinearView(_Fitted):
+class _SeatMaps(_Fitted):
+    """A linear map for each seat that reads a view; the others have none, and cost nothing.
+
+    Attributes:
+        seats: numbers of the seats that have a map ``(own,)``, rising.
+        basis: ``(dim, k)``, what shortens rows first; empty where that would save nothing.
+        weight: ``(dim or k, own, width)``.
+        bias: of all seats ``(seats, width)``.
+    """
+
+    seats: Tensor
+    basis: Tensor
+    weight: Tensor
+    bias: Tensor
+
+    def __init__(self, dim: int, width: int) -> None:
+        super().__init__()
+        self.register_buffer("seats", torch.zeros(1, dtype=torch.int64))
+        self.register_buffer("basis", torch.zeros(0, 0))
+        self.register_buffer("weight", torch.zeros(dim, 1, width))
+        self.register_buffer("bias", torch.zeros(1, width))
+
+    def put_maps(
+        self, basis: NDArray[np.float32], weight: NDArray[np.float32], bias: NDArray[np.float32]
+    ) -> None:
+        """Set the maps.
+
+        Args:
+            basis: ``(dim, k)``.
+            weight: of rows that the basis has shortened ``(k, seats, width)``.
+            bias: ``(seats, width)``.
+        """
+        seats = np.flatnonzero(weight.any(axis=(0, 2)))
+        own = weight[:, seats]
+        if basis.size + own.size < len(basis) * own.shape[1] * own.shape[2]:
+            self.basis, self.weight = torch.from_numpy(basis), torch.from_numpy(own)
+        else:
+            self.basis = torch.zeros(0, 0)
+            self.weight = torch.from_numpy(np.tensordot(basis, own, 1))
+        self.seats, self.bias = torch.from_numpy(seats), torch.from_numpy(bias)
+
+    def in_seats(self, own: Tensor) -> Tensor:
+        """Logits ``(batch, own * width)`` to those of all seats ``(batch, seats * width)``."""
+        seats, width = self.bias.shape
+        every = own.new_zeros(len(own), seats, width)
+        parts = own.reshape(len(own), len(self.seats), width)
+        return (every.index_copy(1, self.seats, parts) + self.bias).flatten(1)
+
+
+class LinearView(_SeatMaps):
     """Logits of one view: its numbers standardised, cut off, and mapped.
 
     Nothing of it is trained by gradients; ``components.training.light`` fits it.
@@ -43,33 +92,20 @@ class LinearView(_Fitted):
     Attributes:
         mean: ``(dim,)``.
         scale: ``(dim,)``.
-        weight: ``(dim, seats, width)``.
-        bias: ``(seats, width)``.
     """
 
     mean: Tensor
     scale: Tensor
-    weight: Tensor
-    bias: Tensor
 
     def __init__(self, dim: int, width: int) -> None:
-        super().__init__()
+        super().__init__(dim, width)
         self.register_buffer("mean", torch.zeros(dim))
         self.register_buffer("scale", torch.ones(dim))
-        self.register_buffer("weight", torch.zeros(dim, 1, width))
-        self.register_buffer("bias", torch.zeros(1, width))
 
-    def put(
-        self,
-        mean: NDArray[np.float32],
-        scale: NDArray[np.float32],
-        weight: NDArray[np.float32],
-        bias: NDArray[np.float32],
-    ) -> None:
-        """Set the maps of standardised numbers."""
+    def put(self, mean: NDArray[np.float32], scale: NDArray[np.float32]) -> None:
+        """Set how numbers are standardised."""
         self.mean.copy_(torch.from_numpy(mean))
         self.scale.copy_(torch.from_numpy(scale))
-        self.weight, self.bias = torch.from_numpy(weight), torch.from_numpy(bias)
 
     def standardised(self, light: Tensor) -> Tensor:
         """Rows ``(batch, dim)`` of about unit length."""
@@ -78,50 +114,38 @@ class LinearView(_Fitted):
 
     def forward(self, light: Tensor) -> Tensor:
         """``(batch, dim)`` to ``(batch, seats * width)``."""
-        logits: Tensor = self.standardised(light.float()) @ self.weight.flatten(1)
-        return logits + self.bias.flatten()
+        rows = self.standardised(light.float())
+        rows = rows @ self.basis if self.basis.numel() else rows
+        return self.in_seats(rows @ self.weight.flatten(1))
 
 
-class SparseView(_Fitted):
+class SparseView(_SeatMaps):
     """Logits of a sparse view: its counts weighted by TF-IDF, and mapped.
 
     Attributes:
         idf: weight of each bucket ``(buckets,)``.
-        buckets: ``(k,)`` those that are read.
-        weight: ``(k, seats, width)``.
-        bias: ``(seats, width)``.
+        buckets: ``(dim,)`` those that are read.
     """
 
     idf: Tensor
     buckets: Tensor
-    weight: Tensor
-    bias: Tensor
 
     def __init__(self, width: int) -> None:
-        super().__init__()
+        super().__init__(0, width)
         self.register_buffer("idf", torch.zeros(0))
         self.register_buffer("buckets", torch.zeros(0, dtype=torch.int64))
-        self.register_buffer("weight", torch.zeros(0, 1, width))
-        self.register_buffer("bias", torch.zeros(1, width))
 
-    def put(
-        self,
-        idf: NDArray[np.float32],
-        found: Reduction,
-        weight: NDArray[np.float32],
-        bias: NDArray[np.float32],
-    ) -> None:
-        """Set the maps of rows that were weighted and reduced."""
-        self.idf = torch.from_numpy(idf)
-        self.buckets = torch.from_numpy(found.buckets)
-        self.weight = torch.from_numpy(np.tensordot(found.components.T, weight, 1))
-        self.bias = torch.from_numpy(bias)
+    def put(self, idf: NDArray[np.float32], buckets: NDArray[np.int64]) -> None:
+        """Set how counts are weighted, and which are read."""
+        self.idf, self.buckets = torch.from_numpy(idf), torch.from_numpy(buckets)
 
     def logits(self, counts: Rows) -> NDArray[np.float32]:
         """``(n, seats * width)`` of counts ``(n, buckets)``."""
         rows = weighted(counts, self.idf.numpy())[:, self.buckets.numpy()]
-        found = rows @ self.weight.flatten(1).numpy() + self.bias.flatten().numpy()
-        return np.asarray(found, dtype=np.float32)
+        if self.basis.numel():
+            rows = rows @ self.basis.numpy()
+        own = torch.from_numpy(np.asarray(rows @ self.weight.flatten(1).numpy(), np.float32))
+        return self.in_seats(own).numpy()
 
     def forward(self, logits: Tensor) -> Tensor:
         """What ``logits`` gave is read as it is."""

@@ -19,6 +19,7 @@ from components.features.format_1 import upgraded_weights
 from components.features.spec import ModalitySpec, build_target, carry_own
 from components.model.committee import CommitteeHead
 from components.model.format_3 import seated_weights
+from components.model.format_4 import with_seats
 from components.model.listing import check_code
 from components.model.reference import Reference
 from components.parts import loading as parts
@@ -26,8 +27,9 @@ from components.parts.contracts import Target, is_sparse
 from components.parts.network import Inputs, ModelOutput, ViewNetwork
 from components.parts.own import OWN
 
-FORMAT = 4
-"""2: a modality has views, each with an encoder; 3: a committee; 4: seats. Older ones are read."""
+FORMAT = 5
+"""2: a modality has views, each with an encoder; 3: a committee; 4: seats; 5: views have maps for
+those that read them alone. Older ones are read."""
 WEIGHTS, DESCRIPTION = "weights.safetensors", "model.json"
 
 
@@ -364,6 +366,8 @@ def load(folder: Path) -> Model:
     weights.setdefault("committee.shift", model.committee.shift)
     if description["format"] == 3:
         weights = seated_weights(weights, len(specs))
+    if description["format"] in (3, 4):
+        weights = with_seats(weights)
     model.load_state_dict(weights)
     model.mix = Mix(**description.get("mix", {}))
     model.reference = Reference.load(folder)

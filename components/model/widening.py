@@ -55,6 +55,7 @@ def widened(
     for view, (weight, bias) in columns.items():
         stem = f"committee.views.{view}"
         read = weight
+        _everywhere(state, stem)
         if isinstance(model.committee.views[view], SparseView):
             _make_room(state, stem, weight)
             read = weight[state[f"{stem}.buckets"].numpy()]
@@ -83,6 +84,16 @@ def _changed(
         turned = more(values.movedim(0, -1))[..., order]
         return turned.movedim(-1, 0).contiguous()
     return values
+
+
+def _everywhere(state: dict[str, Tensor], stem: str) -> None:
+    """Let a view speak in all seats, from all its numbers: the new class is told by these."""
+    own, basis = state[f"{stem}.weight"], state[f"{stem}.basis"]
+    own = torch.tensordot(basis, own, 1) if basis.numel() else own
+    count = len(state[f"{stem}.bias"])
+    every = torch.zeros(len(own), count, own.shape[2])
+    state[f"{stem}.weight"] = every.index_copy(1, state[f"{stem}.seats"], own)
+    state[f"{stem}.seats"], state[f"{stem}.basis"] = torch.arange(count), torch.zeros(0, 0)
 
 
 def _make_room(state: dict[str, Tensor], stem: str, weight: NDArray[np.float32]) -> None:

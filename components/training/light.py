@@ -187,13 +187,16 @@ def put_into(
         bias = np.zeros(weight.shape[1:], np.float32)
         for number, seat in enumerate(seats.values()):
             if view in seat.maps.of:
-                linear = seat.maps.of[view]
-                weight[:, number], bias[number] = linear.weight[-1], linear.bias[-1]
+                found = seat.maps.of[view]
+                weight[:, number], bias[number] = found.weight[-1], found.bias[-1]
         if isinstance(way, Counted):
-            cast(SparseView, head.views[view]).put(way.idf, way.reduction, weight, bias)
+            sparse, reduction = cast(SparseView, head.views[view]), way.reduction
+            sparse.put(way.idf, reduction.buckets)
+            sparse.put_maps(np.ascontiguousarray(reduction.components.T), weight, bias)
         else:
-            whole = np.tensordot(way.basis, weight, 1)
-            cast(LinearView, head.views[view]).put(way.mean, way.scale, whole, bias)
+            linear = cast(LinearView, head.views[view])
+            linear.put(way.mean, way.scale)
+            linear.put_maps(way.basis, weight, bias)
 
 
 def _light(encoder: ViewNetwork, inputs: NDArray[Any]) -> NDArray[np.float32]:

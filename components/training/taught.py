@@ -50,15 +50,17 @@ def save(taught: Taught | None, folder: Path, **figures: object) -> None:
     labelled, committee = taught.labelled, taught.committee
     tensors: dict[str, NDArray[Any]] = {
         "labelled/rows": labelled.rows,
-        "labelled/targets": labelled.targets,
         "labelled/folds": labelled.folds,
+        **_stored(labelled.targets),
         "shift": taught.shift,
     }
     for key, seat in committee.seats.items():
         tensors[f"seat/{key}/constant"] = seat.maps.constant
         for view, linear in seat.maps.of.items():
             stem = f"seat/{key}/{view}"
-            tensors |= {f"{stem}/weight": linear.weight, f"{stem}/bias": linear.bias}
+            tensors[f"{stem}/bias"] = linear.bias
+            if linear.weight.any():  # members without weight leave nothing
+                tensors[f"{stem}/weight"] = linear.weight
     for view, made in taught.made.items():
         tensors |= {f"made/{view}/{name}": array for name, array in _numbers(made).items()}
     save_file({name: np.ascontiguousarray(x) for name, x in tensors.items()}, folder / TENSORS)
@@ -88,7 +90,7 @@ def load(folder: Path) -> Taught | None:
     return Taught(
         labelled=Labelled(
             rows=tensors["labelled/rows"],
-            targets=tensors["labelled/targets"],
+            targets=_targets(tensors, tensors["shift"].shape[0]),
             folds=tensors["labelled/folds"],
             activation=about["activation"],
         ),
@@ -101,14 +103,43 @@ def load(folder: Path) -> Taught | None:
 
 
 def _seat(tensors: Mapping[str, NDArray[Any]], stem: str, about: Mapping[str, Any]) -> Seat:
-    of = {
-        view: Linear(weight=tensors[f"{stem}/{view}/weight"], bias=tensors[f"{stem}/{view}/bias"])
-        for view in about["views"]
-    }
+    of = {view: _linear(tensors, view, f"{stem}/{view}") for view in about["views"]}
     return Seat(
         maps=Maps(of=of, constant=tensors[f"{stem}/constant"]),
         members=tuple(Member(**member) for member in about["members"]),
     )
+
+
+def _linear(tensors: Mapping[str, NDArray[Any]], view: str, stem: str) -> Linear:
+    bias, weight = tensors[f"{stem}/bias"], tensors.get(f"{stem}/weight")
+    if weight is None:
+        weight = np.zeros((len(bias), _dim(tensors, f"made/{view}"), bias.shape[1]), np.float32)
+    return Linear(weight=weight, bias=bias)
+
+
+def _dim(tensors: Mapping[str, NDArray[Any]], place: str) -> int:
+    """How many numbers maps read of a view."""
+    if f"{place}/basis" in tensors:
+        return int(tensors[f"{place}/basis"].shape[1])
+    return len(tensors[f"{place}/components"])
+
+
+def _stored(targets: NDArray[np.float64]) -> dict[str, NDArray[Any]]:
+    """Targets ``(k, classes)`` in few bytes: numbers of classes where each record has just one."""
+    codes = targets.argmax(axis=1).astype(np.int32)
+    if (targets.sum(axis=1) == 1).all() and (targets.max(axis=1) == 1).all():
+        return {"labelled/codes": codes}
+    short = targets.astype(np.float32)
+    return {"labelled/targets": short if (short == targets).all() else targets}
+
+
+def _targets(tensors: Mapping[str, NDArray[Any]], classes: int) -> NDArray[np.float64]:
+    if "labelled/codes" not in tensors:
+        return tensors["labelled/targets"].astype(np.float64)
+    codes = tensors["labelled/codes"]
+    found = np.zeros((len(codes), classes))
+    found[np.arange(len(codes)), codes] = 1
+    return found
 
 
 def _numbers(made: Made) -> dict[str, NDArray[Any]]:

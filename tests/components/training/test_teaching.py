@@ -1,9 +1,11 @@
 """What a committee is fitted to, and what it answers from."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from safetensors.torch import load_file, save_file
 
 from components.features.store import Features
@@ -78,6 +80,24 @@ def test_a_committee_on_disk_is_the_same(home, tmp_path):
         assert vars(again.made[view]).keys() == vars(made).keys()
 
 
+def test_a_committee_on_disk_has_class_numbers_and_no_maps_without_weight(home, tmp_path):
+    found = taught.load(learned.teach(home / "features", home / "short"))
+    maps = found.committee.seats["*"].maps
+    linear = maps.of["facts/fields"]
+    linear.weight[:] = linear.bias[:] = 0
+    taught.save(found, tmp_path)
+    stored, again = load_file(tmp_path / taught.TENSORS), taught.load(tmp_path)
+    assert stored["labelled/codes"].numel() == len(found.labelled.rows)
+    assert "seat/*/text/hashing/weight" in stored
+    assert "seat/*/facts/fields/weight" not in stored
+    assert np.array_equal(again.labelled.targets, found.labelled.targets)
+    read = again.committee.seats["*"].maps.of["facts/fields"]
+    assert np.array_equal(read.weight, linear.weight)
+    several = replace(found.labelled, targets=found.labelled.targets * 0.5)
+    taught.save(replace(found, labelled=several), tmp_path)
+    assert np.array_equal(taught.load(tmp_path).labelled.targets, several.targets)
+
+
 def test_one_labelled_record_makes_no_committee_and_says_so(data):
     model = untrained(data, MODEL, learned.spec(data.path, "train").training, None)
     data.labels[data.rows("train", labelled=True)[1:]] = -1
@@ -128,6 +148,8 @@ def test_a_model_without_seats_is_read_as_one_that_has_a_single_one(home, data, 
             if (values := getattr(part, name, None)) is not None:
                 axis = 1 if name == "weight" else 0
                 setattr(part, name, values.narrow(axis, values.shape[axis] - 1, 1).clone())
+    for view in model.committee.views.values():
+        view.seats = torch.zeros(1, dtype=torch.int64)
     wanted = infer(model, data.views(), data.present).logits
     models.save(model, tmp_path)
     weights = load_file(tmp_path / "weights.safetensors")
@@ -137,7 +159,7 @@ def test_a_model_without_seats_is_read_as_one_that_has_a_single_one(home, data, 
         and name.rsplit(".", 1)[1] in ("weight", "bias", "constant")
         else values
         for name, values in weights.items()
-        if name != "committee.patterns"
+        if name != "committee.patterns" and not name.endswith((".seats", ".basis"))
     }
     save_file(
         {name: values.contiguous() for name, values in old.items()},
@@ -147,6 +169,24 @@ def test_a_model_without_seats_is_read_as_one_that_has_a_single_one(home, data, 
     (tmp_path / "model.json").write_text(json.dumps(about))
     again = infer(models.load(tmp_path), data.views(), data.present).logits
     assert np.array_equal(again, wanted, equal_nan=True)
+
+
+def test_a_model_with_a_map_for_every_seat_is_read(fitted, data, tmp_path):
+    """Format 4 had zeros where a seat does not read a view."""
+    models.save(fitted, tmp_path)
+    weights = load_file(tmp_path / "weights.safetensors")
+    for stem in [name.removesuffix(".seats") for name in weights if name.endswith(".seats")]:
+        own, seats = weights.pop(f"{stem}.weight"), weights.pop(f"{stem}.seats")
+        assert not weights.pop(f"{stem}.basis").numel()
+        every = torch.zeros(len(own), len(weights[f"{stem}.bias"]), own.shape[2])
+        every[:, seats] = own
+        assert own.numel() < every.numel()
+        weights[f"{stem}.weight"] = every
+    save_file(weights, tmp_path / "weights.safetensors")
+    about = json.loads((tmp_path / "model.json").read_text()) | {"format": 4}
+    (tmp_path / "model.json").write_text(json.dumps(about))
+    both = [infer(m, data.views(), data.present).logits for m in (fitted, models.load(tmp_path))]
+    assert np.allclose(*both, atol=1e-5, equal_nan=True)
 
 
 def test_a_saved_model_answers_as_before(fitted, data, tmp_path):
