@@ -1,7 +1,7 @@
 """What light heads read of a data set: every view that is fixed, standardised and shortened."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import numpy as np
@@ -31,7 +31,7 @@ class Fixed:
     Attributes:
         mean: ``(dim,)``.
         scale: ``(dim,)``.
-        basis: orthonormal columns ``(dim, k)`` that shorten it.
+        basis: columns ``(dim, k)``, orthonormal but for rounding, that shorten it.
     """
 
     mean: NDArray[np.float32]
@@ -120,7 +120,7 @@ def _fixed(encoder: ViewNetwork, inputs: Rows, known: NDArray[np.int64]) -> Fixe
     mean, deviation = light.mean(axis=0), light.std(axis=0)
     scale = np.where(deviation > 1e-6, deviation, 1.0).astype(np.float32)
     standard = _standardised(_linear(mean, scale), light)
-    return Fixed(mean=mean, scale=scale, basis=_directions(standard))
+    return Fixed(mean=mean, scale=scale, basis=_halved(_directions(standard)))
 
 
 def _shortened(
@@ -148,7 +148,8 @@ def _counted(counts: Rows, known: NDArray[np.int64]) -> Counted | None:
     if not seen.nnz:
         return None
     idf = tfidf.idf(seen)
-    return Counted(idf=idf, reduction=tfidf.reduction(tfidf.weighted(seen, idf), DIRECTIONS))
+    found = tfidf.reduction(tfidf.weighted(seen, idf), DIRECTIONS)
+    return Counted(idf=idf, reduction=replace(found, components=_halved(found.components)))
 
 
 def _weighted(counts: Rows, has: NDArray[np.bool_], way: Counted) -> NDArray[np.float32]:
@@ -213,6 +214,11 @@ def _standardised(linear: LinearView, light: NDArray[np.float32]) -> NDArray[np.
     with torch.inference_mode():
         found: NDArray[np.float32] = linear.standardised(torch.from_numpy(light)).numpy()
     return found
+
+
+def _halved(directions: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Directions that half the bytes hold on disk: what is fitted after this reads just these."""
+    return directions.astype(np.float16).astype(np.float32)
 
 
 def _directions(x: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -72,7 +72,7 @@ def _encode(config: RunConfig, chosen: Chosen) -> Step:
 def _teach(config: RunConfig, chosen: Chosen) -> Step:
     return Step(
         name="teach",
-        version=11,  # 10: heads are left out for size; 11: a seat for each subset of modalities
+        version=12,  # 11: a seat for each subset of modalities; 12: no maps without weight
         inputs={"features": "encode"},
         config={
             "model": config.model.model_dump(mode="json"),
@@ -87,7 +87,7 @@ def _teach(config: RunConfig, chosen: Chosen) -> Step:
 def _pseudo_label(config: RunConfig, chosen: Chosen) -> Step:
     return Step(
         name="pseudo_label",
-        version=9,  # 8: seats, rounds kept beyond chance; 9: no shift without a label
+        version=10,  # 9: no shift without a label; 10: no maps without weight
         inputs={"features": "encode", "teacher": "teach"},
         config={"labeller": _labeller(config)},
         chosen=(*chosen.network, *chosen.heads, *chosen.labellers),
@@ -99,7 +99,7 @@ def _pseudo_label(config: RunConfig, chosen: Chosen) -> Step:
 def _train(config: RunConfig, chosen: Chosen) -> Step:
     return Step(
         name="train",
-        version=16,  # 15: held-out losses are told; 16: a class's only record tells none
+        version=17,  # 16: a class's only record tells nothing; 17: no maps without weight
         inputs={"features": "encode", "pseudo": "pseudo_label"},
         config=_training(config),
         chosen=(*chosen.network, *chosen.losses, *chosen.heads),
@@ -112,7 +112,7 @@ def _train(config: RunConfig, chosen: Chosen) -> Step:
 def _baselines(config: RunConfig, chosen: Chosen) -> Step:
     return Step(
         name="baselines",
-        version=17,  # 16: singles are judged on all records; 17: histories of all networks
+        version=18,  # 17: histories of all networks; 18: no maps without weight
         inputs={"features": "encode", "pseudo": "pseudo_label"},
         config=_training(config),
         chosen=unique(
@@ -147,7 +147,7 @@ def _package(config: RunConfig, chosen: Chosen) -> Step:
     carried = (*bento.LIBRARIES, *chosen.libraries(chosen.views))
     return Step(
         name="package",
-        version=12,  # 11: InfoNCE weighs 1; 12: a model has seats
+        version=13,  # 12: a model has seats; 13: no maps without weight
         inputs={"features": "encode", "train": "train", "evaluation": "evaluate"},
         config=_kept(config),
         chosen=(*chosen.views, *chosen.fusion),

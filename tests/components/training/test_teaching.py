@@ -16,7 +16,7 @@ from components.model.subsets import subsets
 from components.parts.heads import logistic, prototype
 from components.training import taught
 from components.training.committee import Labelled
-from components.training.light import light_views, put_into, ways
+from components.training.light import Fixed, light_views, put_into, ways
 from components.training.members import crossfit
 from components.training.taught import Taught
 from components.training.teaching import teach, teach_committee, untrained
@@ -77,7 +77,11 @@ def test_a_committee_on_disk_is_the_same(home, tmp_path):
         for view, linear in seat.maps.of.items():
             assert np.array_equal(again.committee.seats[key].maps.of[view].weight, linear.weight)
     for view, made in found.made.items():
-        assert vars(again.made[view]).keys() == vars(made).keys()
+        read = again.made[view]
+        assert isinstance(made, Fixed)
+        assert isinstance(read, Fixed)
+        for name, wanted in vars(made).items():
+            assert np.array_equal(vars(read)[name], wanted)
 
 
 def test_a_committee_on_disk_has_class_numbers_and_no_maps_without_weight(home, tmp_path):
