@@ -34,6 +34,8 @@ SERVED = (
     "components/core/*.py",
     "components/data/__init__.py",
     "components/data/manifest.py",
+    "components/data/modality.py",
+    "components/data/target.py",
     "components/features/__init__.py",
     "components/features/format_1.py",
     "components/features/rows.py",

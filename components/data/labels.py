@@ -13,7 +13,7 @@ from components.config.run import Labels
 from components.core.errors import UserError, unknown_name
 from components.core.places import opened
 from components.core.values import as_text, is_empty, texts
-from components.data.manifest import Target
+from components.data.target import Target
 
 Label = str | list[str]
 """A class, or the set of classes as the cell lists them."""

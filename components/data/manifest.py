@@ -2,207 +2,23 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import (
-    AfterValidator,
-    BeforeValidator,
-    Field,
-    PlainValidator,
-    ValidationError,
-    model_validator,
-)
+from pydantic import Field, ValidationError, model_validator
 
-from components.core.errors import UsageError, unknown_name
+from components.core.errors import UsageError
 from components.core.places import local, opened
 from components.core.refs import digest_json
 from components.core.strict import Mistakes, Strict, all_at_once, explain
-from components.core.values import as_text, is_empty
 from components.core.yaml_file import Document, parse_yaml, read_yaml
+from components.data.modality import Modality
+from components.data.target import Target
 from components.parts import loading as parts
-from components.parts.contracts import RawType
 from components.parts.own import is_own
-from components.parts.reading import LARGEST, Reading
 
 FILE = "dataset.yaml"
 RESERVED = ("id", "group", "split", "label")
 """Names of the four roles in accepted records, whatever the columns were called before."""
-_DEFAULTS = {
-    "number": "a finite number",
-    "category": "text or a number",
-    "set": "text, or a list of texts or numbers",
-}
-"""What the default of a column may be, by the column's type."""
-
-
-def _null(value: object) -> object:
-    """Accept ``missing`` or ``{default: value}`` as the meaning of an empty cell."""
-    if value == "missing" or (isinstance(value, dict) and list(value) == ["default"]):
-        return value
-    raise ValueError(
-        f"got {value!r}, wanted `missing` or `{{default: VALUE}}`: what an empty cell means"
-    )
-
-
-def _is_default(kind: str, value: object) -> bool:
-    """Whether a value may be the default of a column of this type."""
-    if kind == "number":
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        return number and abs(value) <= LARGEST  # type: ignore[arg-type]
-    if kind == "set" and isinstance(value, list):
-        return all(isinstance(member, str | int | float) for member in value)
-    blank = kind == "category" and is_empty(value)
-    return isinstance(value, str | int | float) and not blank
-
-
-def _offered_kind(kind: str) -> str:
-    """Accept a kind that is offered, or a user's own file."""
-    offered = parts.available("kinds")
-    if is_own(kind) or kind in offered:
-        return kind
-    raise ValueError(unknown_name("modality kind", kind, offered))
-
-
-def _offered_target(kind: str) -> str:
-    offered = parts.available("targets")
-    if is_own(kind) or kind in offered:
-        return kind
-    raise ValueError(unknown_name("target", kind, offered))
-
-
-def _class(name: object) -> object:
-    """The name of a class as its column shows it; 1.50 has lost its text and stays a mistake."""
-    return as_text(name) if isinstance(name, int) else name
-
-
-def _each_once(classes: list[str]) -> list[str]:
-    if len(set(classes)) < len(classes):
-        raise ValueError("a class is named twice")
-    if any(is_empty(name) for name in classes):
-        raise ValueError("a class has no name; records without a label need no class")
-    return classes
-
-
-class Column(Strict):
-    """One column of a tabular modality."""
-
-    type: Literal["number", "category", "set"]
-    unit: str | None = None
-    """Unit of a number, for reports."""
-    separator: Annotated[str, Field(min_length=1)] | None = None
-    """Separates the members of a set stored as text; a set stored as a list needs none."""
-    null: Annotated[Any, PlainValidator(_null)] = "missing"
-    """What an empty cell means: ``missing``, or ``{default: value}``."""
-
-    @model_validator(mode="after")
-    def _fits_its_type(self) -> "Column":
-        found = [
-            (key, f"only a column of type {owner} has a {key}; this one is {self.type}")
-            for key, owner in (("separator", "set"), ("unit", "number"))
-            if getattr(self, key) is not None and self.type != owner
-        ]
-        if isinstance(self.null, dict) and not _is_default(self.type, self.null["default"]):
-            got = repr(self.null["default"])
-            what = f"got {got}, wanted {_DEFAULTS[self.type]}, or `null: missing`"
-            found.append(("null.default", what))
-        if found:
-            raise Mistakes(found)
-        return self
-
-
-class Modality(Strict):
-    """One modality: its kind and its column, or several columns with their types (tabular)."""
-
-    kind: Annotated[str, AfterValidator(_offered_kind)]
-    """A kind that is offered, or a user's own file relative to the run's configuration."""
-    column: str | None = None
-    columns: Annotated[dict[str, Column], Field(min_length=1)] | None = None
-
-    raw: RawType = "text"
-    """What its raw values are, as the kind declares; ``bytes`` (media) may be named by path."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _as_the_kind_declares(cls, tree: object) -> object:
-        if isinstance(tree, dict) and tree.get("kind") in parts.available("kinds"):
-            return {**tree, "raw": parts.load("kinds", tree["kind"]).RAW}
-        return tree
-
-    @model_validator(mode="after")
-    def _column_or_columns(self) -> "Modality":
-        if (self.column is None) == (self.columns is None):
-            raise ValueError("wanted either `column` or `columns` with their types, exactly one")
-        if self.raw == "fields" and self.columns is None:
-            raise ValueError(
-                f"a {self.kind} modality wants `columns: {{NAME: {{type: number}}}}`, not `column`"
-            )
-        if self.raw != "fields" and self.column is None:
-            raise ValueError(
-                f"a modality of kind {self.kind} lies in one `column`, not in `columns`"
-            )
-        return self
-
-    def reading(self, name: str) -> Reading:
-        """What reads its values, for a modality of this name."""
-        columns = {column: spec.model_dump() for column, spec in (self.columns or {}).items()}
-        return Reading(name, self.raw, columns)
-
-    @property
-    def used(self) -> list[str]:
-        """Names of the columns that this modality reads."""
-        return list(self.columns) if self.columns else [str(self.column)]
-
-
-class Target(Strict):
-    """What is predicted; an empty cell is an unlabelled record."""
-
-    column: str | None = None
-    """The column of labels; a target without labels (``none``) has none."""
-    kind: Annotated[str, AfterValidator(_offered_target)] = "single"
-    """A target that is offered, or a user's own file relative to the run's configuration."""
-    separator: Annotated[str, Field(min_length=1)] | None = None
-    """Separates the classes of a set stored as text; a set stored as a list needs none.
-
-    An empty list is a label, "none of the classes"; an empty text, like null, is no label."""
-    classes: (
-        Annotated[
-            list[Annotated[str, BeforeValidator(_class)]],
-            Field(min_length=2),
-            AfterValidator(_each_once),
-        ]
-        | None
-    ) = None
-    """All classes; by default the classes of the visible labels."""
-
-    cells: Literal["one", "set", "none"] = "one"
-    """What a cell of the column holds, as the target declares: a class, or a set of them."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _as_the_kind_declares(cls, tree: object) -> object:
-        if isinstance(tree, dict) and tree.get("kind") in parts.available("targets"):
-            return {**tree, "cells": parts.load("targets", tree["kind"]).CELLS}
-        return tree
-
-    @model_validator(mode="after")
-    def _fits_its_kind(self) -> "Target":
-        found = []
-        if self.cells == "none":
-            found = [
-                (key, f"a target of kind {self.kind} has no labels, so no {key}; drop it")
-                for key in ("column", "separator", "classes")
-                if getattr(self, key) is not None
-            ]
-        elif self.column is None:
-            found = [
-                ("column", "wanted the column of labels; without any labels write `kind: none`")
-            ]
-        elif self.separator is not None and self.cells != "set":
-            what = f"only a target of kind multi has a separator; this one is {self.kind}"
-            found = [("separator", what)]
-        if found:
-            raise Mistakes(found)
-        return self
 
 
 class Split(Strict):
@@ -396,7 +212,6 @@ def load_manifest(
 
 
 def _read_remote(uri: str) -> Document:
-
     filesystem, inner = opened(uri)
     if not filesystem.exists(inner):
         raise UsageError(

@@ -11,8 +11,9 @@ from components.core.errors import BadInput, UserError, unknown_name
 from components.core.places import files_in, opened
 from components.core.values import is_empty
 from components.data.columns import plain_batch, plain_schema
-from components.data.manifest import Manifest, Modality
+from components.data.manifest import Manifest
 from components.data.media import Media
+from components.data.modality import Modality
 from components.parts.contracts import Raw
 from components.parts.reading import Reading
 

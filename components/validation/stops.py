@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
-from components.data.manifest import Manifest, Target
+from components.data.manifest import Manifest
 from components.data.splits import NEEDED, SPLITS
+from components.data.target import Target
 from components.validation.quantity import quantity
 from components.validation.rules import MOST_NAMED
 from components.validation.tally import Tally

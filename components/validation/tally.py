@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from components.data.labels import Label, each_class
-from components.data.manifest import Target
 from components.data.splits import SPLITS
+from components.data.target import Target
 
 
 @dataclass(kw_only=True)

@@ -12,7 +12,8 @@ from typing import Any
 
 from components.config.run import RunConfig
 from components.core.errors import UserError
-from components.data.manifest import Manifest, Modality
+from components.data.manifest import Manifest
+from components.data.modality import Modality
 from components.features.spec import build_modality
 from components.parts import loading as parts
 
