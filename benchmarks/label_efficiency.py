@@ -104,7 +104,7 @@ def cell(name: str, draw: str, config: RunConfig, bar: Path | None) -> dict[str,
 
 def with_rounds(features: Features, folder: Path) -> float:
     """The figure of a model that answers with its committee alone, after the graph's rounds."""
-    from components.evaluation.answers import HeldOut, infer_rows
+    from components.evaluation.held_out import HeldOut, infer_rows
     from components.model import network as models
 
     model, held_out, target = models.load(folder), HeldOut.of(features), features.target

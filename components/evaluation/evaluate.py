@@ -15,15 +15,15 @@ from components.core.files import read_json, write_json
 from components.core.progress import Progress, silent
 from components.evaluation import coverage
 from components.evaluation.answers import (
-    Encoded,
-    HeldOut,
-    Predictions,
     SubsetAnswers,
     rest_answers,
     subset_answers,
     with_all_present,
 )
+from components.evaluation.compared import Classes, compared
+from components.evaluation.encoded import Encoded
 from components.evaluation.figures import figures, mean, of_search
+from components.evaluation.held_out import HeldOut
 from components.evaluation.metrics import Metrics
 from components.evaluation.standing import CALIBRATION, THRESHOLDS, searched
 from components.evaluation.tables import comparison_table, prediction_table
@@ -32,7 +32,6 @@ from components.model import network as models
 from components.model.abstention import fitted_threshold
 from components.model.inference import Inference
 
-Classes = NDArray[Any]
 _STAGES = 6
 
 
@@ -69,31 +68,18 @@ def evaluate(
     """
     from components.evaluation.report import write_report
 
-    data = Features.load(features)
-    predicts = data.target.width > 0
     progress("every subset of modalities", 0, _STAGES)
-    found = _answered(data, train)
-    held_out = found.held_out
+    found = _answered(Features.load(features), train)
     progress("teacher, student and baselines", 1, _STAGES)
-    compared = (
-        _compared(
-            held_out,
-            data.target.answers(found.probabilities),
-            teacher=teacher,
-            train=train,
-            baselines=baselines,
-        )
-        if predicts
-        else dict(zip(("chosen", "majority"), searched(held_out, found.vectors), strict=True))
-    )
+    by_model = _of_models(found, teacher=teacher, train=train, baselines=baselines)
     progress("search", 2, _STAGES)
-    test = np.flatnonzero(held_out.test)
+    test = np.flatnonzero(found.held_out.test)
     vectors = found.vectors.of(test)
-    search = of_search(held_out, test, vectors, evaluation)
+    search = of_search(found.held_out, test, vectors, evaluation)
     progress("intervals", 3, _STAGES)
     selection, curve = read_json(train / "selection.json"), _curve(found)
     metrics = Metrics.model_validate(
-        figures(held_out, found.answers, found.probabilities, compared, evaluation)
+        figures(found.held_out, found.answers, found.probabilities, by_model, evaluation)
         | {
             "retrieval": search,
             "recall@10": mean(r["recall@10"] for r in search.values()),
@@ -104,12 +90,12 @@ def evaluate(
         }
     )
     progress("tables", 4, _STAGES)
-    _write(out, found, compared, metrics)
+    _write(out, found, by_model, metrics)
     progress("report", 5, _STAGES)
     write_report(
         out / "report.html",
         metrics=metrics,
-        held_out=held_out,
+        held_out=found.held_out,
         probabilities=found.probabilities,
         test=test,
         vectors=vectors,
@@ -165,6 +151,18 @@ def _answered(data: Features, train: Path) -> Answered:
     )
 
 
+def _of_models(
+    found: Answered, *, teacher: Path, train: Path, baselines: Path
+) -> dict[str, Classes]:
+    """Answers of all models; where nothing is predicted, hits of searches and those of chance."""
+    held_out = found.held_out
+    target = held_out.features.target
+    if target.width == 0:
+        return dict(zip(("chosen", "majority"), searched(held_out, found.vectors), strict=True))
+    chosen = target.answers(found.probabilities)
+    return compared(held_out, chosen, teacher=teacher, train=train, baselines=baselines)
+
+
 def _curve(found: Answered) -> coverage.Coverage | None:
     """Accuracy by share of answered test records; None where a record has no class or a set."""
     rows, target = found.held_out.scored, found.held_out.features.target
@@ -174,14 +172,14 @@ def _curve(found: Answered) -> coverage.Coverage | None:
     return coverage.by_coverage(p.max(axis=1), target.decide(p) == labels)
 
 
-def _write(out: Path, found: Answered, compared: Mapping[str, Classes], metrics: Metrics) -> None:
+def _write(out: Path, found: Answered, by_model: Mapping[str, Classes], metrics: Metrics) -> None:
     """The files of the step, but for the report."""
     target = found.held_out.features.target
     write_json(out / CALIBRATION, {a.key: a.temperature for a in found.answers})
     if target.thresholds is not None:
         write_json(out / THRESHOLDS, dict(zip(target.classes, target.thresholds, strict=True)))
     pq.write_table(prediction_table(found.held_out, found.answers), out / "predictions.parquet")
-    pq.write_table(comparison_table(found.held_out, compared), out / "comparisons.parquet")
+    pq.write_table(comparison_table(found.held_out, by_model), out / "comparisons.parquet")
     write_json(out / "metrics.json", metrics.model_dump(mode="json"))
 
 
@@ -202,30 +200,3 @@ def _label_budget(accepted: Path, selection: Mapping[str, Any]) -> dict[str, Any
     if selection.get("by") != "validation":
         budget["val"] = 0
     return budget | {"total": budget["train"] + budget["val"]}
-
-
-def _compared(
-    held_out: HeldOut, chosen: Classes, *, teacher: Path, train: Path, baselines: Path
-) -> dict[str, Classes]:
-    """Each model's answers ``(n,)`` on held-out records, by column of ``comparisons.parquet``."""
-    predictions = Predictions(held_out, {train / "model": chosen})
-    folders = {f.name: f for f in sorted(baselines.iterdir()) if (f / "model.json").is_file()}
-    student = train / "student"
-    compared = {
-        "chosen": chosen,
-        "student": predictions.of(student),
-        "supervised_only": predictions.of(folders.get("supervised", student)),
-        "majority": held_out.majority,
-    }
-    if (teacher / "model.json").is_file():
-        compared["committee"] = predictions.of(teacher)
-    singles = {
-        name: predictions.of(folder) for name, folder in folders.items() if name.startswith("only-")
-    }
-    if singles:
-        judged = cast(dict[str, dict[str, Any]], read_json(baselines / "baselines.json")["models"])
-        best = max(singles, key=lambda name: judged[name].get("held_out", 0.0))
-        compared |= {"best_single": singles[best], **singles}
-    if "concat" in folders:
-        compared["concat"] = predictions.of(folders["concat"])
-    return compared

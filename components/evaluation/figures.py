@@ -8,14 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from components.config.run import EvaluationConfig
-from components.evaluation.answers import HeldOut, SubsetAnswers
+from components.evaluation.answers import SubsetAnswers
+from components.evaluation.compared import SINGLE, Classes
 from components.evaluation.comparison import Metric, paired_bootstrap
+from components.evaluation.held_out import HeldOut
 from components.evaluation.per_class import per_class
 from components.evaluation.retrieval import every_pair
 from components.model.calibration import expected_calibration_error
 from components.model.inference import Inference
-
-Classes = NDArray[Any]
 
 
 def figures(
@@ -38,37 +38,16 @@ def figures(
     metrics, primary = target.metrics, target.primary
     rows = held_out.scored
     labels = held_out.labels[rows]
-    single = next(
-        (n for n in compared if n.startswith("only-") and compared[n] is compared["best_single"]),
-        None,
-    )
-    singles = {
-        name.removeprefix("only-"): _single(held_out, name, compared[name])
-        for name in compared
-        if name.startswith("only-")
-    }
-    best = None if single is None else single.removeprefix("only-")
-
-    complete = rows & held_out.present.all(axis=1)
-
-    def interval(a: str, b: str, rows: NDArray[np.bool_] = rows) -> dict[str, float | int] | None:
-        if b not in compared or primary is None or not rows.any():
-            return None
-        found = asdict(
-            paired_bootstrap(
-                held_out.labels[rows],
-                compared[a][rows],
-                compared[b][rows],
-                metric=cast(Metric, primary),
-                resamples=evaluation.resamples,
-                seed=evaluation.seed,
-            )
-        )
-        return {**found, "n": int(rows.sum())}
 
     def of(name: str) -> dict[str, float] | None:
         return metrics(labels, compared[name][rows]) if name in compared else None
 
+    singles = {
+        name.removeprefix(SINGLE): _single(held_out, name, compared[name])
+        for name in compared
+        if name.startswith(SINGLE)
+    }
+    best = _name_of_best_single(compared)
     return {
         "primary": primary,
         **metrics(labels, compared["chosen"][rows]),
@@ -83,13 +62,7 @@ def figures(
         "concat": of("concat"),
         "majority": {primary: (of("majority") or {})[primary]} if primary is not None else {},
         "by_class": per_class(labels, probabilities[rows], target),
-        "intervals": {
-            "fused_minus_best_single": interval("chosen", "best_single"),
-            "fused_minus_best_single_complete": interval("chosen", "best_single", complete),
-            "fused_minus_concat": interval("chosen", "concat"),
-            "chosen_minus_committee": interval("chosen", "committee"),
-            "student_minus_supervised_only": interval("student", "supervised_only"),
-        },
+        "intervals": _intervals(held_out, compared, evaluation),
     }
 
 
@@ -99,10 +72,50 @@ def mean(values: Iterable[float]) -> float:
     return float(np.mean(known)) if known else float("nan")
 
 
+def _name_of_best_single(compared: Mapping[str, Classes]) -> str | None:
+    """The modality whose model is the best single one."""
+    for name, given in compared.items():
+        if name.startswith(SINGLE) and given is compared["best_single"]:
+            return name.removeprefix(SINGLE)
+    return None
+
+
+def _intervals(
+    held_out: HeldOut, compared: Mapping[str, Classes], evaluation: EvaluationConfig
+) -> dict[str, dict[str, float | int] | None]:
+    """Gains of one model over another with their intervals; None where one is missing."""
+    primary = held_out.features.target.primary
+
+    def interval(a: str, b: str, rows: NDArray[np.bool_]) -> dict[str, float | int] | None:
+        if b not in compared or primary is None or not rows.any():
+            return None
+        found = asdict(
+            paired_bootstrap(
+                held_out.labels[rows],
+                compared[a][rows],
+                compared[b][rows],
+                metric=cast(Metric, primary),
+                resamples=evaluation.resamples,
+                seed=evaluation.seed,
+            )
+        )
+        return {**found, "n": int(rows.sum())}
+
+    scored = held_out.scored
+    complete = scored & held_out.present.all(axis=1)
+    return {
+        "fused_minus_best_single": interval("chosen", "best_single", scored),
+        "fused_minus_best_single_complete": interval("chosen", "best_single", complete),
+        "fused_minus_concat": interval("chosen", "concat", scored),
+        "chosen_minus_committee": interval("chosen", "committee", scored),
+        "student_minus_supervised_only": interval("student", "supervised_only", scored),
+    }
+
+
 def _single(held_out: HeldOut, name: str, predicted: Classes) -> dict[str, Any]:
     metrics, primary = held_out.features.target.metrics, held_out.features.target.primary
     rows = held_out.scored
-    has = held_out.present[:, held_out.features.names.index(name.removeprefix("only-"))] & rows
+    has = held_out.present[:, held_out.features.names.index(name.removeprefix(SINGLE))] & rows
     return {
         **metrics(held_out.labels[rows], predicted[rows]),
         f"{primary}_where_present": metrics(held_out.labels[has], predicted[has])[str(primary)],

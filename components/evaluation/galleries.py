@@ -6,7 +6,7 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from components.evaluation.answers import HeldOut
+from components.evaluation.held_out import HeldOut
 from components.evaluation.previews import Previews, cut, told
 from components.features.store import Features
 from components.model.inference import Inference

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from components.core.files import read_json, write_atomically
 from components.evaluation import charts
-from components.evaluation.answers import HeldOut
 from components.evaluation.coverage import Coverage
 from components.evaluation.galleries import galleries
+from components.evaluation.held_out import HeldOut
 from components.evaluation.inputs import inputs
 from components.evaluation.metrics import FIGURES, Metrics, figure_names
 from components.evaluation.mistakes import mistakes

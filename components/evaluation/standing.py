@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from components.core.errors import UserError
 from components.core.files import read_json
-from components.evaluation.answers import HeldOut, infer_rows
+from components.evaluation.held_out import HeldOut, infer_rows
 from components.evaluation.retrieval import hits
 from components.features.spec import other_target
 from components.features.store import Features

@@ -7,7 +7,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from components.evaluation.answers import HeldOut, SubsetAnswers
+from components.evaluation.answers import SubsetAnswers
+from components.evaluation.held_out import HeldOut
 
 
 def prediction_table(held_out: HeldOut, answers: list[SubsetAnswers]) -> pa.Table:

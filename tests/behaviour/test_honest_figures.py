@@ -9,8 +9,9 @@ import torch
 from scipy.special import logsumexp
 
 from components.config.run import EvaluationConfig
-from components.evaluation.answers import Encoded, HeldOut
+from components.evaluation.encoded import Encoded
 from components.evaluation.evaluate import evaluate
+from components.evaluation.held_out import HeldOut
 from components.model import network as models
 from components.parts.losses.info_nce import Config as InfoNCEConfig
 from components.parts.losses.info_nce import build
