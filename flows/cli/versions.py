@@ -1,0 +1,82 @@
+"""Commands about registered versions: measure, promote, roll back."""
+
+from typing import Annotated
+
+import typer
+
+from flows.cli.options import AsJson, Config, Data, Model, Reason, answer
+from flows.commands.answer import Answer
+
+
+def evaluate(
+    config: Config,
+    version: Annotated[
+        str, typer.Option(help="A registered version, or `champion` or `challenger`.")
+    ] = "champion",
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure a registered version on the test records of a configuration's data set as it is now.
+
+    Example: concord evaluate conf/demo.yaml --version champion
+    """
+
+    def work() -> Answer:
+        from flows.commands.registry import evaluate as command
+
+        return command(config, version=version, data=data)
+
+    answer(work, as_json)
+
+
+def promote(
+    version: Annotated[
+        str,
+        typer.Argument(
+            help="The registered version, or the first characters of its package's digest.",
+            metavar="VERSION",
+        ),
+    ],
+    reason: Reason = "by hand",
+    model: Model = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a version champion by hand; the ledger records who did it and why.
+
+    Example: concord promote 3 --reason "checked by eye"
+    """
+
+    def work() -> Answer:
+        from flows.commands.registry import promote as command
+
+        return command(model, version, reason)
+
+    answer(work, as_json)
+
+
+def rollback(reason: Reason = "by hand", model: Model = None, as_json: AsJson = False) -> None:
+    """Restore the previous champion; the rolled-back version is not promoted again by itself.
+
+    Example: concord rollback --reason "complaints about search"
+    """
+
+    def work() -> Answer:
+        from flows.commands.registry import rollback as command
+
+        return command(model, reason)
+
+    answer(work, as_json)
+
+
+def ledger(model: Model = None, as_json: AsJson = False) -> None:
+    """Show every look, registration, promotion, refusal and rollback.
+
+    Example: concord ledger
+    """
+
+    def work() -> Answer:
+        from flows.commands.registry import ledger as command
+
+        return command(model)
+
+    answer(work, as_json)
