@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from components.core.errors import BadInput, one_of
 from components.parts.contracts import cost
-from serving import schemas
+from serving import responses
 from serving.defaults import MAX_HITS
-from serving.schemas import Limits
+from serving.limits import Limits
 
 # Importing torch takes seconds; neither the build of a Bento nor BentoML's own process needs it.
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Answers:
         self, predictor: "Predictor", *, limits: Limits, name: str, version: int | None
     ) -> None:
         self._predictor, self._limits = predictor, limits
-        self.ref = schemas.ModelRef(name=name, version=version, package_digest=predictor.digest)
+        self.ref = responses.ModelRef(name=name, version=version, package_digest=predictor.digest)
 
     @classmethod
     def load(
@@ -81,7 +81,7 @@ class Answers:
 
     def classify(
         self, records: "Sequence[Record]"
-    ) -> list[schemas.Answer] | list[schemas.SetAnswer]:
+    ) -> list[responses.Answer] | list[responses.SetAnswer]:
         """The class, or the set of classes, of each record.
 
         Raises:
@@ -91,7 +91,7 @@ class Answers:
         found = self._predictor.predict(records)
         if any(p.label is None for p in found):
             return [
-                schemas.SetAnswer(
+                responses.SetAnswer(
                     labels={name: p.probabilities[name] for name in p.labels},
                     probabilities=p.probabilities,
                     ood_score=p.ood_score,
@@ -100,7 +100,7 @@ class Answers:
                 for p in found
             ]
         return [
-            schemas.Answer(
+            responses.Answer(
                 label=str(p.label),
                 confidence=float(p.confidence or 0.0),
                 probabilities=p.probabilities,
@@ -149,15 +149,15 @@ class Answers:
         content = found if isinstance(found, bytes) else found.encode()
         return content, known[modality].preview_type(found)
 
-    def info(self) -> schemas.ModelInfo:
+    def info(self) -> responses.ModelInfo:
         """The answer to ``GET /v1/model``."""
         limits = self._limits
-        return schemas.ModelInfo(
+        return responses.ModelInfo(
             **self.ref.model_dump(),
             classes=limits.classes,
             target=limits.target,
             modalities=limits.described(),
-            targets=schemas.targets(limits),
+            targets=limits.targets,
             max_batch=limits.serving.max_batch,
             max_value_mb=limits.serving.max_value_mb,
             max_request_mb=limits.serving.max_request_mb,

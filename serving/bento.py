@@ -59,8 +59,12 @@ SERVED = (
     "serving/app.py",
     "serving/budget.py",
     "serving/defaults.py",
-    "serving/schemas.py",
+    "serving/limits.py",
+    "serving/refusals.py",
+    "serving/requests.py",
+    "serving/responses.py",
     "serving/service.py",
+    "serving/values.py",
 )
 """The code that a Bento contains: whole folders, or the modules that it needs of one.
 

@@ -20,7 +20,7 @@ from components.core.process import is_alive
 from components.prediction.format import check_package
 from serving.answers import Answers
 from serving.app import build
-from serving.schemas import Limits
+from serving.limits import Limits
 
 PACKAGE, DIGEST = "CONCORD_PACKAGE", "CONCORD_PACKAGE_DIGEST"
 """Environment variables: another place of the package, and the digest that it must have."""

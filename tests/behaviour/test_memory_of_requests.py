@@ -24,8 +24,8 @@ from serving.app import build
 from serving.bento import build as build_bento
 from serving.budget import Budget, Busy, TooMuch
 from serving.client import Client
+from serving.limits import Limits
 from serving.process import start, stop
-from serving.schemas import Limits
 from tests.packaged import MAX_BATCH, packed
 from tests.serving.conftest import free_port
 

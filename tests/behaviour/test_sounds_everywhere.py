@@ -18,7 +18,7 @@ from flows.steps.step import Job, walk
 from serving import bento
 from serving.answers import Answers
 from serving.app import build
-from serving.schemas import Limits
+from serving.limits import Limits
 from tests.sounds import encoded, wave
 
 CONTAINERS = {"wav": "WAV", "flac": "FLAC", "ogg": "OGG", "mp3": "MP3"}

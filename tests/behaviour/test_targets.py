@@ -24,7 +24,7 @@ from flows.steps import table
 from flows.steps.step import Job, walk
 from serving.answers import Answers
 from serving.app import build
-from serving.schemas import Limits
+from serving.limits import Limits
 from tests import tiny, tiny_multi
 
 SHORT = {"epochs: 8": "epochs: 4"}

@@ -35,7 +35,7 @@ from flows.cli import app as command_line
 from serving.answers import Answers
 from serving.app import build
 from serving.client import Client
-from serving.schemas import Limits
+from serving.limits import Limits
 from tests import synthetic
 from tests.packaged import packed
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from components.prediction.predictor import Predictor
 from serving.answers import Answers
 from serving.app import build
-from serving.schemas import Limits
+from serving.limits import Limits
 from tests.packaged import MAX_BATCH, METRICS, packed
 from tests.synthetic import CLASSES
 

@@ -1,0 +1,149 @@
+"""Responses over HTTP."""
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class ModelRef(_Strict):
+    """Which model gave an answer."""
+
+    name: str
+    version: int | None
+    """Version in the registry; null where the Bento runs without one."""
+    package_digest: str
+
+
+class Answer(_Strict):
+    """The class of one record."""
+
+    label: str
+    confidence: float
+    """Calibrated probability of ``label``."""
+    probabilities: dict[str, float]
+    """Calibrated, of every class."""
+    abstained: bool
+    """Whether answers of so little confidence are more often wrong than right, as held-out training
+    records tell: ``label`` is then a guess."""
+    ood_score: float | None
+    """How far the record is from what the model learned from, by the modalities that it has.
+
+    0.99: farther than 99 of 100 training records; null where the model keeps none to compare."""
+    modalities: list[str]
+    """Those of the record, which the answer rests on."""
+
+
+class SetAnswer(_Strict):
+    """The classes of one record, where a record has a set of them."""
+
+    labels: dict[str, float]
+    """Each class that is given, to its calibrated probability; perhaps none.
+
+    A class is given where its probability reaches its threshold."""
+    probabilities: dict[str, float]
+    """Calibrated, of every class by itself: they do not add up to 1."""
+    ood_score: float | None
+    """How far the record is from what the model learned from, by the modalities that it has.
+
+    0.99: farther than 99 of 100 training records; null where the model keeps none to compare."""
+    modalities: list[str]
+    """Those of the record, which the answer rests on."""
+
+
+class ClassifyResponse(_Strict):
+    """Answers in the order of the records."""
+
+    model: ModelRef
+    answers: list[Answer] | list[SetAnswer]
+
+
+class HitOut(_Strict):
+    """One record that was found."""
+
+    id: str
+    score: float
+    """Cosine of query and record, or the sum of reciprocal ranks.
+
+    The latter is used when several modalities search in one modality's space.
+    """
+    label: str | list[str] | None
+    """Its label, if known: a class, or a list where a record has a set of them."""
+    predicted: str | list[str] | None
+    """The model's own answer for it; null without a classifier."""
+    media: dict[str, str]
+    """Modality to the address of its preview."""
+
+
+class SearchResponse(_Strict):
+    """Hits, best first."""
+
+    model: ModelRef
+    target: str
+    hits: list[HitOut]
+
+
+class FieldInfo(_Strict):
+    """One field of a modality of fields."""
+
+    name: str
+    type: str
+    """``number``, ``category`` or ``set``."""
+    unit: str | None
+    separator: str | None
+    """Separates the members of a set that is sent as text."""
+    default: Any
+    """What a field that is left out, null or blank stands for; null if it is missing then."""
+
+
+class ModalityInfo(_Strict):
+    """One modality and its limits."""
+
+    name: str
+    kind: str
+    raw: str
+    """``bytes`` (base64 over HTTP), ``text`` or ``fields``."""
+    accepts: str
+    columns: list[str] | None = None
+    fields: list[FieldInfo] | None = None
+    limits: dict[str, Any]
+
+
+class ModelInfo(ModelRef):
+    """The model that is served."""
+
+    classes: list[str]
+    """Empty where the model has no classifier: it finds records, and refuses to classify."""
+    target: str
+    """``single``: one class for each record; ``multi``: a set of them; ``none``: no classifier."""
+    modalities: list[ModalityInfo]
+    targets: list[str]
+    max_batch: int
+    max_request_bytes: int
+    max_value_mb: int
+    """Memory that decoding one value may take."""
+    max_request_mb: int
+    """Memory that decoding all values of one request may take."""
+    max_hits: int
+    records: int
+    """Number of records in the index."""
+    metrics: dict[str, Any]
+    """As evaluated before it was packaged."""
+
+
+class Problem(_Strict):
+    """One thing that is wrong with a request."""
+
+    field: str
+    got: str
+    wanted: str
+
+
+class Refusal(_Strict):
+    """Why a request was refused."""
+
+    message: str
+    problems: list[Problem]
