@@ -41,14 +41,7 @@ def supervise(
         UserError: no such model, no champion, or its Bento does not start.
     """
     promotion = Promotion(home, model)
-    version = promotion.champion()
-    if version is None:
-        known = models(home)
-        if model not in known and known:
-            raise UserError(
-                f"{unknown_name('model', model, known)}; `concord run CONFIG` registers one"
-            )
-        raise UserError(no_champion(model))
+    version = _champion(promotion, home, model)
     check_port(resolve(host), port)
     stopping = threading.Event()
     before = {
@@ -83,6 +76,23 @@ def supervise(
         for number, handler in before.items():
             signal.signal(number, handler)
     told("stopped")
+
+
+def _champion(promotion: Promotion, home: Home, model: str) -> RegisteredVersion:
+    """The version to begin with.
+
+    Raises:
+        UserError: no such model, or no champion.
+    """
+    version = promotion.champion()
+    if version is not None:
+        return version
+    known = models(home)
+    if known and model not in known:
+        raise UserError(
+            f"{unknown_name('model', model, known)}; `concord run CONFIG` registers one"
+        )
+    raise UserError(no_champion(model))
 
 
 class _Stopped(Exception):

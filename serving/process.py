@@ -76,35 +76,13 @@ def start(
     check_port(address, port)
     log.parent.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix="concord-serve-"))
-    environment = {
-        **os.environ,
-        "BENTOML_HOME": str(scratch),
-        "BENTOML_DO_NOT_TRACK": "True",
-        "CONCORD_LAUNCHER": str(os.getpid()),
-        "CONCORD_LAUNCHER_BEGAN": began(os.getpid()),
-        "CONCORD_MODEL_VERSION": "" if version is None else str(version),
-        "CONCORD_PACKAGE_DIGEST": digest or "",
-        "PYTHONDONTWRITEBYTECODE": "1",  # the Bento is the output of a step and must not change
-    }
-    for variable in ("PYTHONPATH", "CONCORD_PACKAGE"):
-        environment.pop(variable, None)
-    command = [
-        sys.executable,
-        "-m",
-        "bentoml",
-        "serve",
-        str(bento.resolve()),
-        "--host",
-        address,
-        "--port",
-        str(port),
-    ]
+    program = [sys.executable, "-m", "bentoml", "serve", str(bento.resolve())]
     with log.open("ab") as output:
         begin = output.tell()
         process = subprocess.Popen(
-            command,
+            [*program, "--host", address, "--port", str(port)],
             cwd=bento.resolve(),
-            env=environment,
+            env=_environment(scratch, version, digest),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
@@ -130,6 +108,23 @@ def stop(endpoint: Endpoint) -> None:
         os.killpg(process.pid, signal.SIGKILL)  # workers that outlived their parent
     process.wait()
     shutil.rmtree(endpoint.scratch, ignore_errors=True)
+
+
+def _environment(scratch: Path, version: int | None, digest: str | None) -> dict[str, str]:
+    """What the service reads, and nothing that would lead it to other code."""
+    environment = {
+        **os.environ,
+        "BENTOML_HOME": str(scratch),
+        "BENTOML_DO_NOT_TRACK": "True",
+        "CONCORD_LAUNCHER": str(os.getpid()),
+        "CONCORD_LAUNCHER_BEGAN": began(os.getpid()),
+        "CONCORD_MODEL_VERSION": "" if version is None else str(version),
+        "CONCORD_PACKAGE_DIGEST": digest or "",
+        "PYTHONDONTWRITEBYTECODE": "1",  # the Bento is the output of a step and must not change
+    }
+    for variable in ("PYTHONPATH", "CONCORD_PACKAGE"):
+        environment.pop(variable, None)
+    return environment
 
 
 def _wait_until_ready(endpoint: Endpoint, seconds: float, begin: int) -> None:

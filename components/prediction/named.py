@@ -24,7 +24,8 @@ from components.model.network import Model
 from components.model.reference import Reference
 from components.parts.contracts import reads_names
 from components.parts.network import ViewNetwork
-from components.prediction.new_class import Floats, memberships_of
+from components.prediction.new_class import memberships_of
+from components.prediction.view_metric import Floats
 
 _LEAST = 3
 """Known classes with records: fewer tell nothing of how names and records belong together."""

@@ -5,6 +5,7 @@ import os
 import shlex
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from components.config import run as configuration
 from components.config.home import find, writable
@@ -14,9 +15,13 @@ from components.core.places import expanded, in_utf8, is_url
 from components.data.manifest import load_manifest
 from components.parts.own import OWN
 from components.registry.promotion import Promotion
+from components.registry.versions import RegisteredVersion
 from flows.commands.answer import Answer
 from flows.commands.registry import only_model
 from flows.display import Display, console
+
+if TYPE_CHECKING:
+    from components.prediction.batch import Counts
 
 
 def one_of_both(data: str | None, *, one: bool, all_: bool) -> bool:
@@ -91,27 +96,27 @@ def classify_all(
             progress=display.show,
             say=lambda words: console.print(f"  {words}", markup=False, style="dim"),
         )
+    return _told(chosen, counts, out)
+
+
+def _told(version: RegisteredVersion, counts: "Counts", out: Path) -> Answer:
+    """The answer of the command: how many records were answered, and how to see them."""
     left = counts.records - counts.answered
     text = (
-        f"{name} version {chosen.version} answered {counts.answered} of {counts.records} records "
-        f"in {out}"
+        f"{version.model} version {version.version} answered {counts.answered} of "
+        f"{counts.records} records in {out}"
     )
     if left:
         text += f"\n{left} have no usable modality: their label is null and `reason` says why"
+    show = f"import pandas; print(pandas.read_parquet({json.dumps(str(out))}))"
     value = {
-        "model": name,
-        "version": chosen.version,
+        "model": version.model,
+        "version": version.version,
         "records": counts.records,
         "answered": counts.answered,
     }
     return Answer(
         value={**value, "out": str(out)},
         text=text,
-        then=shlex.join(
-            [
-                sys.executable,
-                "-c",
-                f"import pandas; print(pandas.read_parquet({json.dumps(str(out))}))",
-            ]
-        ),
+        then=shlex.join([sys.executable, "-c", show]),
     )
