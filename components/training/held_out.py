@@ -110,7 +110,6 @@ def judges(found: Taught) -> bool:
 
 
 def everything_held_out(found: Taught, views: Views) -> Trial:
-    """All records that tell how good a committee is; where none does, doubt is all there is."""
-    telling = found.labelled.telling
-    at = np.flatnonzero(telling if telling.any() else ~telling)
+    """All records that tell how good a committee is; none where each is alone in its class."""
+    at = np.flatnonzero(found.labelled.telling)
     return Trial(rows=found.labelled.rows[at], committee=held_out_by_folds(found, views, at))

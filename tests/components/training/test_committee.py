@@ -213,6 +213,16 @@ def test_a_temperature_is_that_of_a_search_over_a_grid():
     assert temper(logits, labelled) == pytest.approx(best, rel=0.02)
 
 
+@pytest.mark.parametrize("strength", [0.01, 1000.0])
+def test_where_no_record_can_judge_logits_get_the_usual_spread(strength):
+    """With one label for each class, held-out records say nothing of a scale."""
+    logits = strength * np.random.default_rng(0).normal(size=(CLASSES, CLASSES))
+    alone = labelled_of(np.arange(CLASSES), np.arange(CLASSES))
+    scaled = temper(logits, alone) * logits
+    assert scaled.std(axis=1).mean() == pytest.approx(3.0)
+    assert temper(logits[:0], alone, np.arange(0)) == 1.0
+
+
 def test_no_weight_is_negative_and_a_useless_member_gets_nearly_none():
     rng = np.random.default_rng(6)
     labels = rng.integers(CLASSES, size=400)

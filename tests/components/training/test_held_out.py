@@ -1,5 +1,7 @@
 """What the train step tells of held-out records, beside what the committee's folder tells."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.special import log_softmax
@@ -7,10 +9,16 @@ from scipy.special import log_softmax
 from components.core.files import read_json
 from components.features.store import Features
 from components.model import network as models
+from components.model.network import Mix
 from components.training import taught
-from components.training.held_out import HELD_OUT, HeldOut, of_committee
+from components.training.held_out import (
+    HELD_OUT,
+    HeldOut,
+    everything_held_out,
+    of_committee,
+)
 from components.training.light import light_views
-from components.training.selection import held_out_by_folds
+from components.training.selection import calibration, held_out_by_folds
 from tests import learned
 from tests.synthetic import records, write_features
 
@@ -40,6 +48,22 @@ def test_the_committees_folder_tells_the_same_where_the_committee_is_kept(places
     told, judges = of_committee(places / "features", places / "pseudo" / "committee")
     assert np.array_equal(told.losses, HeldOut.read(places / "train" / HELD_OUT).losses)
     assert not judges
+
+
+def test_records_that_are_alone_in_their_class_tell_nothing(places):
+    data, folder = Features.load(places / "features"), places / "pseudo" / "committee"
+    found = taught.load(folder)
+    first = np.unique(found.labelled.targets.argmax(axis=1), return_index=True)[1]
+    labelled = replace(
+        found.labelled,
+        rows=found.labelled.rows[first],
+        targets=found.labelled.targets[first],
+        folds=np.arange(len(first)) % 2,
+    )
+    views = light_views(models.load(folder), data, found.made, labelled.rows)
+    trial = everything_held_out(replace(found, labelled=labelled), views)
+    assert not len(trial.rows)
+    assert calibration(trial, Mix(network=0.0, committee=1.0), data) == {}
 
 
 def test_where_the_network_answers_the_half_that_chose_is_told(tmp_path):
