@@ -72,7 +72,7 @@ def _encode(config: RunConfig, chosen: Chosen) -> Step:
 def _teach(config: RunConfig, chosen: Chosen) -> Step:
     return Step(
         name="teach",
-        version=12,  # 11: a seat for each subset of modalities; 12: no maps without weight
+        version=13,  # 12: no maps without weight; 13: the usual spread where nothing judges
         inputs={"features": "encode"},
         config={
             "model": config.model.model_dump(mode="json"),
@@ -87,7 +87,7 @@ def _teach(config: RunConfig, chosen: Chosen) -> Step:
 def _pseudo_label(config: RunConfig, chosen: Chosen) -> Step:
     return Step(
         name="pseudo_label",
-        version=10,  # 9: no shift without a label; 10: no maps without weight
+        version=11,  # 10: no maps without weight; 11: the usual spread
         inputs={"features": "encode", "teacher": "teach"},
         config={"labeller": _labeller(config)},
         chosen=(*chosen.network, *chosen.heads, *chosen.labellers),
@@ -99,7 +99,7 @@ def _pseudo_label(config: RunConfig, chosen: Chosen) -> Step:
 def _train(config: RunConfig, chosen: Chosen) -> Step:
     return Step(
         name="train",
-        version=17,  # 16: a class's only record tells nothing; 17: no maps without weight
+        version=18,  # 17: no maps without weight; 18: the usual spread
         inputs={"features": "encode", "pseudo": "pseudo_label"},
         config=_training(config),
         chosen=(*chosen.network, *chosen.losses, *chosen.heads),
@@ -112,7 +112,7 @@ def _train(config: RunConfig, chosen: Chosen) -> Step:
 def _baselines(config: RunConfig, chosen: Chosen) -> Step:
     return Step(
         name="baselines",
-        version=18,  # 17: histories of all networks; 18: no maps without weight
+        version=19,  # 18: no maps without weight; 19: the usual spread
         inputs={"features": "encode", "pseudo": "pseudo_label"},
         config=_training(config),
         chosen=unique(
