@@ -1,37 +1,28 @@
-"""The built-in data set: pictures, names and facts of Unicode characters, made locally.
-
-Source: Python's ``unicodedata`` (names, properties), fontTools (blocks), the DejaVu fonts that
-Matplotlib contains.
-"""
+"""The built-in data set: drawn characters, disturbed by a recipe, written as a data set."""
 
 import argparse
 import io
 import sys
-import unicodedata
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from PIL import Image, ImageDraw, ImageFont
-from pydantic import TypeAdapter, ValidationError
-from pydantic_core import to_json
+from PIL import Image
 
-from components.core.errors import UsageError, UserError, unknown_name
+from components.core.errors import UserError
 from components.core.failures import ended
 from components.core.files import written_aside
 from components.core.progress import Progress, silent
-from components.core.strict import all_at_once, explain
-from components.core.yaml_file import parse_yaml, read_yaml
+from components.core.yaml_file import parse_yaml
 from components.data.manifest import FILE, parse
 from components.data.packed import PackedMedia
 from components.data.splits import assign
 from components.glyphs.card import describe, write_accuracies
+from components.glyphs.drawing import FACES, Glyph, draw_faces
 from components.glyphs.recipe import (
     Recipe,
     draw_labels,
@@ -39,28 +30,10 @@ from components.glyphs.recipe import (
     masked,
     noisy,
     nulled,
+    read_recipe,
     telling_words,
 )
 
-SIZE = 32
-"""Side of a picture in pixels."""
-_EM = 24
-"""Font size at which the tallest accented letters still fit."""
-_CANVAS = 96
-"""Side of the canvas in pixels, before cutting out: room for the widest character."""
-FACES = {
-    "regular": ("DejaVuSans",),
-    "all": (
-        *("DejaVuSans", "DejaVuSans-Bold", "DejaVuSans-BoldOblique", "DejaVuSans-Oblique"),
-        *(
-            "DejaVuSansMono",
-            "DejaVuSansMono-Bold",
-            "DejaVuSansMono-BoldOblique",
-            "DejaVuSansMono-Oblique",
-        ),
-        *("DejaVuSerif", "DejaVuSerif-Bold", "DejaVuSerif-BoldItalic", "DejaVuSerif-Italic"),
-    ),
-}
 _MANIFEST = """\
 # Pictures, names and facts of Unicode characters; what each column means.
 id: id
@@ -105,21 +78,6 @@ _FACTS: dict[str, pa.DataType] = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class Glyph:
-    """One character in one face, before the recipe.
-
-    The picture has ``(SIZE, SIZE)`` grey levels; ink is 255.
-    """
-
-    code: int
-    face: str
-    name: str
-    family: str
-    picture: np.ndarray[Any, np.dtype[np.uint8]]
-    facts: dict[str, Any]
-
-
 def make_glyphs(target: Path, recipe: Recipe | None = None, progress: Progress = silent) -> None:
     """Make the glyph set in a folder that does not exist yet.
 
@@ -158,94 +116,6 @@ def make_glyphs(target: Path, recipe: Recipe | None = None, progress: Progress =
         pq.write_table(pa.table(drawn), folder / "labelled.parquet")
         (folder / "dataset.yaml").write_text(_MANIFEST, encoding="utf-8")
         (folder / "card.md").write_text(describe(rows, splits, drawn, recipe), encoding="utf-8")
-
-
-def draw_faces(faces: str = "regular", progress: Progress = silent) -> list[Glyph]:
-    """Render and describe every named character of the faces, in the order of code points.
-
-    Raises:
-        UsageError: unknown choice of faces.
-        UserError: Matplotlib's fonts are not installed.
-    """
-    if faces not in FACES:
-        raise UsageError(unknown_name("choice of faces", faces, FACES))
-    from fontTools.ttLib import TTFont
-
-    glyphs = []
-    for face in FACES[faces]:
-        file = _fonts() / f"{face}.ttf"
-        with TTFont(file, lazy=True) as font:
-            codes = sorted(c for c in font.getBestCmap() if unicodedata.name(chr(c), None))
-        brush = ImageFont.truetype(str(file), _EM, layout_engine=ImageFont.Layout.BASIC)
-        for done, code in enumerate(codes):
-            character = chr(code)
-            picture, measures = _draw(character, brush)
-            glyphs.append(
-                Glyph(
-                    code=code,
-                    face=face,
-                    name=unicodedata.name(character),
-                    family=_family(character),
-                    picture=picture,
-                    facts={**_facts(character), **measures},
-                )
-            )
-            if done % 1000 == 0:
-                progress(f"drawing {face}", done, len(codes))
-        progress(f"drawing {face}", len(codes), len(codes))
-    return glyphs
-
-
-def _family(character: str) -> str:
-    """The character's script, or its Unicode block if many scripts share it (such as arrows)."""
-    from fontTools import unicodedata as tables
-
-    script: str = tables.script_name(tables.script(character))
-    block: str = tables.block(character)
-    return block if script in ("Common", "Inherited") else script
-
-
-def _fonts() -> Path:
-    """Matplotlib's folder of fonts, without importing Matplotlib."""
-    spec = find_spec("matplotlib")
-    if spec is None or spec.origin is None:
-        raise UserError(
-            "the glyph set is drawn with the fonts that Matplotlib carries; "
-            "install the extra: pip install 'concord[study]'"
-        )
-    return Path(spec.origin).parent / "mpl-data" / "fonts" / "ttf"
-
-
-def _draw(
-    character: str, brush: ImageFont.FreeTypeFont
-) -> tuple[np.ndarray[Any, np.dtype[np.uint8]], dict[str, float]]:
-    """A picture with the character's ink in the middle, and its measures in em."""
-    canvas = Image.new("L", (_CANVAS, _CANVAS))
-    brush_at = (_CANVAS // 3, _CANVAS * 2 // 3)
-    ImageDraw.Draw(canvas).text(brush_at, character, fill=255, font=brush, anchor="ls")
-    left, top, right, bottom = canvas.getbbox() or (*brush_at, *brush_at)  # a space has no ink
-    x, y = (left + right - SIZE) // 2, (top + bottom - SIZE) // 2
-    measures = {
-        "advance": brush.getlength(character),
-        "ink_left": left - brush_at[0],
-        "ink_bottom": brush_at[1] - bottom,
-        "ink_width": right - left,
-        "ink_height": bottom - top,
-    }
-    picture = np.asarray(canvas.crop((x, y, x + SIZE, y + SIZE)))
-    return picture, {name: round(float(size) / _EM, 3) for name, size in measures.items()}
-
-
-def _facts(character: str) -> dict[str, Any]:
-    """Properties of a character, without its code point and decomposition."""
-    return {
-        "category": unicodedata.category(character),
-        "bidirectional": unicodedata.bidirectional(character) or None,
-        "width_class": unicodedata.east_asian_width(character),
-        "mirrored": float(unicodedata.mirrored(character)),
-        "combining": float(unicodedata.combining(character)),
-        "numeric": unicodedata.numeric(character, None),
-    }
 
 
 def _records(
@@ -296,31 +166,6 @@ def _png(picture: np.ndarray[Any, np.dtype[np.uint8]]) -> bytes:
 def _schema() -> pa.Schema:
     texts = ("id", "group", "label", "face", "image", "text")
     return pa.schema([*((name, pa.string()) for name in texts), *_FACTS.items()])
-
-
-def read_recipe(path: Path) -> Recipe:
-    """The recipe under ``glyphs`` in a parameter file.
-
-    Raises:
-        UsageError: the file cannot be read, or has options that the recipe lacks.
-    """
-    document = read_yaml(path, f"no parameters at {path}; wanted a YAML file with `glyphs:`")
-    options = document.tree.get("glyphs", {})
-    if not isinstance(options, dict):
-        options, document.mistakes[:] = {}, [f"glyphs: got {options!r}, wanted a mapping"]
-    known = {f.name for f in fields(Recipe)}
-    problems = document.mistakes + [
-        f"glyphs.{unknown_name('option', k, known)}" for k in options if k not in known
-    ]
-    given = {k: v for k, v in options.items() if k in known}
-    try:
-        # JSON knows lists only, so that strict checks accept them for tuples.
-        recipe = TypeAdapter(Recipe).validate_json(to_json(given), strict=True)
-    except ValidationError as error:
-        raise all_at_once(path, explain(error, Recipe, "glyphs") + problems) from error
-    if problems:
-        raise all_at_once(path, problems)
-    return recipe
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

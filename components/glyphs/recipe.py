@@ -2,12 +2,18 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, TypeAdapter, ValidationError
+from pydantic_core import to_json
+
+from components.core.errors import unknown_name
+from components.core.strict import all_at_once, explain
+from components.core.yaml_file import read_yaml
 
 MODALITIES = ("image", "text", "facts")
 _Chance = Annotated[float, Field(ge=0, le=1)]
@@ -44,6 +50,31 @@ class Recipe:
     def generator(self, *key: int) -> np.random.Generator:
         """A generator that depends only on the seed and the key."""
         return np.random.default_rng([self.seed, *key])
+
+
+def read_recipe(path: Path) -> Recipe:
+    """The recipe under ``glyphs`` in a parameter file.
+
+    Raises:
+        UsageError: the file cannot be read, or has options that the recipe lacks.
+    """
+    document = read_yaml(path, f"no parameters at {path}; wanted a YAML file with `glyphs:`")
+    options = document.tree.get("glyphs", {})
+    if not isinstance(options, dict):
+        options, document.mistakes[:] = {}, [f"glyphs: got {options!r}, wanted a mapping"]
+    known = {f.name for f in fields(Recipe)}
+    problems = document.mistakes + [
+        f"glyphs.{unknown_name('option', k, known)}" for k in options if k not in known
+    ]
+    given = {k: v for k, v in options.items() if k in known}
+    try:
+        # JSON knows lists only, so that strict checks accept them for tuples.
+        recipe = TypeAdapter(Recipe).validate_json(to_json(given), strict=True)
+    except ValidationError as error:
+        raise all_at_once(path, explain(error, Recipe, "glyphs") + problems) from error
+    if problems:
+        raise all_at_once(path, problems)
+    return recipe
 
 
 def dropped(recipe: Recipe, random: np.random.Generator) -> frozenset[str]:

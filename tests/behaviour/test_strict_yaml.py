@@ -13,7 +13,7 @@ from components.config.run import load
 from components.core.errors import UsageError
 from components.core.yaml_file import parse_yaml, read_yaml, written_yaml
 from components.data.manifest import load_manifest
-from components.glyphs.glyphs import read_recipe
+from components.glyphs.recipe import read_recipe
 from components.parts.reading import Reading
 
 RUN = "name: t\ndata: {uri: ds}\n"

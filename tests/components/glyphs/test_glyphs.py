@@ -13,8 +13,9 @@ from components.data.manifest import load_manifest
 from components.data.reader import Dataset, raws
 from components.data.splits import assign
 from components.glyphs.card import write_accuracies
-from components.glyphs.glyphs import FACES, main, make_glyphs, read_recipe
-from components.glyphs.recipe import Recipe, draw_labels, masked, telling_words
+from components.glyphs.drawing import FACES, draw_faces
+from components.glyphs.glyphs import main, make_glyphs
+from components.glyphs.recipe import Recipe, draw_labels, masked, read_recipe, telling_words
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +99,7 @@ def test_the_same_recipe_gives_the_same_bytes_and_another_seed_others(
 ):
     from components.glyphs import glyphs as module
 
-    few = module.draw_faces()[::20]
+    few = draw_faces()[::20]
     monkeypatch.setattr(module, "draw_faces", lambda *_: few)
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
         make_glyphs(tmp_path / name, Recipe(seed=seed, rare=2))
@@ -110,7 +111,7 @@ def test_all_faces_of_a_character_are_one_group(tmp_path: Path, monkeypatch: pyt
     from components.glyphs import glyphs as module
 
     monkeypatch.setitem(FACES, "all", FACES["all"][6:8])
-    both = [g for g in module.draw_faces("all") if g.code < 0x180]
+    both = [g for g in draw_faces("all") if g.code < 0x180]
     monkeypatch.setattr(module, "draw_faces", lambda *_: both)
     make_glyphs(tmp_path / "set", Recipe(faces="all", rare=2))
     table = pq.read_table(tmp_path / "set" / "records.parquet")
