@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from components.config import run as configuration
+from components.config.chosen_parts import check_parts
 from components.config.home import find, writable
 from flows import engines
 from flows.display import console
@@ -63,7 +64,7 @@ def retrain_with(running: engines.Engines, path: Path, job: Job, *, data: str | 
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
     start = time.monotonic()
     kinds = {name: modality.kind for name, modality in job.manifest.modalities.items()}
-    configuration.check_parts(job.config, path, kinds)
+    check_parts(job.config, path, kinds)
     warm()
     warmed = time.monotonic() - start
     running.wait_for_prefect()

@@ -29,6 +29,7 @@ _ROOT = Path(__file__).parents[1]
 SERVED = (
     "components/__init__.py",
     "components/config/__init__.py",
+    "components/config/chosen_parts.py",
     "components/config/run.py",
     "components/config/trainer.py",
     "components/core/*.py",

@@ -1,9 +1,8 @@
 """The run configuration: one YAML file, parsed strictly, all mistakes reported at once."""
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -14,12 +13,11 @@ from pydantic import (
     model_validator,
 )
 
+from components.config.chosen_parts import unknown_parts
 from components.config.trainer import KubernetesTrainer, LocalTrainer, TrainerConfig
-from components.core.errors import UsageError, UserError, unknown_name
 from components.core.places import expanded, in_utf8, is_url
 from components.core.strict import Mistakes, Strict, all_at_once, explain
 from components.core.yaml_file import read_yaml
-from components.parts import loading as parts
 
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 """A seed that numpy, scikit-learn and torch all take."""
@@ -207,7 +205,7 @@ def load(path: Path, data_uri: str | None = None) -> RunConfig:
         path, f"no configuration at {path}; give the path of a run's YAML (README.md shows one)"
     )
     tree = document.tree
-    problems = [*document.mistakes, *_part_names(tree, path.parent)]
+    problems = [*document.mistakes, *unknown_parts(tree, path.parent)]
     try:
         config = RunConfig.model_validate(tree)
     except ValidationError as error:
@@ -215,59 +213,6 @@ def load(path: Path, data_uri: str | None = None) -> RunConfig:
     if problems:
         raise all_at_once(path, problems)
     return _absolute(config, path.resolve().parent, data_uri)
-
-
-def check_parts(config: RunConfig, path: Path, kinds: Mapping[str, str]) -> None:
-    """Import the chosen parts and check their options (this imports torch).
-
-    Args:
-        config: the run.
-        path: its file; parts given by path are relative to the folder.
-        kinds: modality name to kind, from the data set's manifest.
-
-    Raises:
-        UsageError: every wrong option, one line each.
-    """
-    base, chosen = path.resolve().parent, chosen_parts(config.model_dump())
-    problems: list[str] = [
-        f"modalities: {unknown_name('modality', name, kinds)} (those of the data set's manifest)"
-        for name in config.modalities
-        if name not in kinds
-    ]
-    for name, kind in kinds.items():
-        where = f"modalities.{name}"
-        try:
-            chosen += _of_modality(where, kind, config.modalities.get(name, {}), base)
-        except UserError as error:
-            problems.append(f"{where}: {error}")
-    for part in chosen:
-        try:
-            parts.load(part.family, part.name, base)
-        except UserError as error:
-            problems.append(f"{part.where}: {error}")
-            continue
-        try:
-            parts.configure(part.family, part.name, part.options, base, part.where)
-        except UserError as error:
-            problems += str(error).splitlines()
-    if problems:
-        raise all_at_once(path, problems)
-
-
-def _of_modality(
-    where: str, kind: str, options: Mapping[str, Any], base: Path
-) -> list["ChosenPart"]:
-    """The kind and the encoders of a modality.
-
-    Raises:
-        UsageError: the kind or an encoder cannot be loaded, or an encoder has no name.
-    """
-    limits, encoders = parts.modality_options(kind, options, base)
-    place = f"{where}.encoders" if "encoders" in options else where
-    return [
-        ChosenPart(where, "kinds", kind, limits),
-        *(ChosenPart(place, "encoders", name, given) for name, given in encoders),
-    ]
 
 
 def _absolute(config: RunConfig, base: Path, data_uri: str | None) -> RunConfig:
@@ -291,48 +236,3 @@ def _absolute_trainer(
         return trainer
     uri = os.path.normpath(base / expanded(trainer.exchange.uri))
     return trainer.model_copy(update={"exchange": trainer.exchange.model_copy(update={"uri": uri})})
-
-
-class ChosenPart(NamedTuple):
-    """A part that a run's YAML names."""
-
-    where: str
-    """Path of the part in the YAML."""
-    family: str
-    name: str
-    options: dict[str, Any]
-
-
-def chosen_parts(tree: Mapping[str, Any]) -> list[ChosenPart]:
-    """All parts that a run's YAML names; kinds are named by the data set's manifest.
-
-    Args:
-        tree: the YAML, or some of its sections. It may be unchecked: sections of a wrong shape are
-            passed over.
-    """
-    model, losses = tree.get("model"), tree.get("losses")
-    single = {
-        ("model.fusion", "fusion"): model.get("fusion") if isinstance(model, dict) else None,
-        ("labeller", "labellers"): tree.get("labeller"),
-    }
-    found = []
-    for (where, family), part in single.items():
-        options = dict(part) if isinstance(part, dict) else {"name": part}
-        if isinstance(name := options.pop("name", None), str):
-            found.append(ChosenPart(where, family, name, options))
-    for name, given in losses.items() if isinstance(losses, dict) else ():
-        options = dict(given) if isinstance(given, dict) else {}
-        options.pop("weight", None)
-        found.append(ChosenPart(f"losses.{name}", "losses", str(name), options))
-    return found
-
-
-def _part_names(tree: Mapping[str, Any], base: Path) -> list[str]:
-    """Unknown part names, found without importing any part."""
-    problems = []
-    for part in chosen_parts(tree):
-        try:
-            parts.source(part.family, part.name, base)
-        except UsageError as error:
-            problems.append(f"{part.where}: {error}")
-    return problems

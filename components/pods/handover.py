@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from components.config.run import chosen_parts
+from components.config.chosen_parts import chosen_parts
 from components.core.errors import UsageError
 from components.core.refs import Ref, digest_file, digest_folder, digest_json
 from components.exchange.errors import Incomplete

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from components.config import run as configuration
+from components.config.chosen_parts import check_parts
 from components.config.home import Home, find, writable
 from components.config.run import RunConfig
 from components.core.commands import concord
@@ -59,9 +60,7 @@ def plan(
     config = configuration.load(path, data)
     base = path.resolve().parent
     manifest = load_manifest(config.data.uri, config.data.manifest, base)
-    configuration.check_parts(
-        config, path, {name: m.kind for name, m in manifest.modalities.items()}
-    )
+    check_parts(config, path, {name: m.kind for name, m in manifest.modalities.items()})
     config, choices = with_suited(config, manifest, base)
     from components.plan.engines import choose
     from components.plan.estimate import Planner

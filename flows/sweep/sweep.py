@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from components.config import run as configuration
+from components.config.chosen_parts import check_parts
 from components.config.home import find, writable
 from components.config.run import RunConfig
 from components.core.errors import UserError
@@ -62,7 +63,7 @@ def sweep(
     ):
         job = Job.opened(config, base=path.resolve().parent, home=home)
         kinds = {name: modality.kind for name, modality in job.manifest.modalities.items()}
-        configuration.check_parts(config, path, kinds)
+        check_parts(config, path, kinds)
         if build_target(job.manifest.target.kind, [], job.base).primary is None:
             raise UserError(
                 f"the target of {config.data.uri} is {job.manifest.target.kind!r}: nothing is"

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from components.config import run as configuration
+from components.config.chosen_parts import check_parts
 from components.config.home import Home
 from components.core.errors import UserError
 from components.core.files import read_json, write_json
@@ -23,7 +24,7 @@ def steps(path, last=None):
     config = configuration.load(path)
     job = Job.opened(config, base=path.parent, home=Home(root=path.parent.parent / "home"))
     kinds = {name: m.kind for name, m in job.manifest.modalities.items()}
-    configuration.check_parts(config, path, kinds)
+    check_parts(config, path, kinds)
     rows = table.steps_for(config, job.manifest, job.base)
     rows = needed(rows, last) if last else rows
     return {result.name: result for result in walk(rows, job)}
