@@ -4,7 +4,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from components.config.trainer import KubernetesTrainer, Toleration, Volume
+from components.config.pods import Toleration, Volume
+from components.config.trainer import KubernetesTrainer
 
 Manifest = dict[str, Any]
 

@@ -30,6 +30,7 @@ SERVED = (
     "components/__init__.py",
     "components/config/__init__.py",
     "components/config/chosen_parts.py",
+    "components/config/pods.py",
     "components/config/run.py",
     "components/config/trainer.py",
     "components/core/*.py",
