@@ -15,11 +15,9 @@ from torch.nn import functional as F
 from components.config.run import ModelConfig, Part
 from components.core.errors import BadInput, UserError
 from components.core.files import read_json, write_json
-from components.features.format_1 import upgraded_weights
 from components.features.spec import ModalitySpec, build_target, carry_own
 from components.model.committee import CommitteeHead
-from components.model.format_3 import seated_weights
-from components.model.format_4 import with_seats
+from components.model.formats import todays_weights
 from components.model.listing import check_code
 from components.model.reference import Reference
 from components.parts import loading as parts
@@ -358,16 +356,7 @@ def load(folder: Path) -> Model:
             target_base=base,
             base=base,
         )
-    if description["format"] == 1:
-        weights = upgraded_weights(weights, specs)
-    if description["format"] < 3:  # without a committee: it keeps its zeros
-        own = model.state_dict()
-        weights |= {name: own[name] for name in own if name.startswith("committee.")}
-    weights.setdefault("committee.shift", model.committee.shift)
-    if description["format"] == 3:
-        weights = seated_weights(weights, len(specs))
-    if description["format"] in (3, 4):
-        weights = with_seats(weights)
+    weights = todays_weights(weights, description["format"], specs, model.state_dict())
     model.load_state_dict(weights)
     model.mix = Mix(**description.get("mix", {}))
     model.reference = Reference.load(folder)
