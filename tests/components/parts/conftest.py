@@ -1,0 +1,9 @@
+"""Set-up for the tests of parts."""
+
+import pytest
+import torch
+
+
+@pytest.fixture(autouse=True)
+def _seed():
+    torch.manual_seed(0)

@@ -1,0 +1,112 @@
+"""The contract of every loss; new files are picked up automatically."""
+
+import functools
+
+import pytest
+import torch
+from safetensors.torch import load, save
+from torch import nn
+
+from components.parts import loading as parts
+from components.parts.network import ModelOutput
+from tests.components.parts.batches import DIM, NAMES, SUBSETS, B, K, present_with
+
+
+def output():
+    unit = functools.partial(nn.functional.normalize, dim=1)
+    leaves = [torch.randn(B, size, requires_grad=True) for size in (K, K, K, K, DIM, DIM, DIM)]
+    return leaves, ModelOutput(
+        logits=leaves[0],
+        modality_logits=dict(zip(NAMES, leaves[1:4], strict=True)),
+        embeddings={n: unit(x) for n, x in zip(NAMES, leaves[4:], strict=True)},
+        fused=unit(torch.randn(B, DIM)),
+    )
+
+
+def loss(name):
+    return parts.load("losses", name).build(parts.configure("losses", name, {}))
+
+
+def targets():
+    return torch.randn(B, K).softmax(1), torch.rand(B).clamp_min(0.1)
+
+
+@pytest.mark.parametrize("name", parts.available("losses"))
+class TestLoss:
+    @pytest.mark.parametrize("subset", SUBSETS)
+    def test_any_subset_gives_a_finite_number_with_gradients(self, name, subset):
+        leaves, out = output()
+        value = loss(name)(out, *targets(), present_with(subset))
+        assert value.shape == ()
+        assert torch.isfinite(value)
+        assert value >= 0
+        value.backward()
+        assert all(x.grad is None or torch.isfinite(x.grad).all() for x in leaves)
+
+    def test_absent_rows_change_neither_value_nor_gradient(self, name):
+        _, out = output()
+        present = torch.rand(B, 3) > 0.4
+        present[:, 0] = True
+        want, made = targets(), loss(name)
+        value = made(out, *want, present)
+        garbage = ModelOutput(
+            logits=out.logits,
+            modality_logits={
+                n: x + ~present[:, i, None] * 99.0
+                for i, (n, x) in enumerate(out.modality_logits.items())
+            },
+            embeddings={
+                n: x + ~present[:, i, None] * 99.0
+                for i, (n, x) in enumerate(out.embeddings.items())
+            },
+            fused=out.fused,
+        )
+        assert torch.allclose(made(garbage, *want, present), value)
+
+    def test_rows_without_weight_may_have_any_target(self, name):
+        _, out = output()
+        want, weights = targets()
+        weights[:5] = 0
+        other = want.clone()
+        other[:5] = torch.randn(5, K).softmax(1)
+        made = loss(name)
+        assert torch.equal(
+            made(out, want, weights, present_with((0, 1))),
+            made(out, other, weights, present_with((0, 1))),
+        )
+
+    def test_no_labels_and_no_pairs_give_zero_that_can_be_stepped(self, name):
+        _, out = output()
+        made = loss(name)
+        value = made(out, targets()[0], torch.zeros(B), present_with((1,)))
+        assert value.item() == 0
+        value.backward()
+
+    def test_the_slope_is_that_of_the_value(self, name):
+        made, (_, out), want, present = loss(name), output(), targets(), present_with((0, 1, 2))
+        towards = torch.randn_like(out.embeddings["text"])
+        moved_logits = torch.randn_like(out.logits)
+
+        def at(step):
+            shown = {"modality_logits": out.modality_logits, "fused": out.fused}
+            vectors = out.embeddings | {"text": out.embeddings["text"] + step * towards}
+            return made(
+                ModelOutput(logits=out.logits + step * moved_logits, embeddings=vectors, **shown),
+                *want,
+                present,
+            )
+
+        step = torch.tensor(0.0, requires_grad=True)
+        (slope,) = torch.autograd.grad(at(step), step)
+        assert slope.item() == pytest.approx(
+            (at(1e-3) - at(-1e-3)).item() / 2e-3, rel=2e-2, abs=2e-3
+        )
+
+    def test_parameters_survive_bytes(self, name):
+        made = loss(name)
+        if isinstance(made, nn.Module):
+            (_, out), want, other = output(), targets(), loss(name)
+            other.load_state_dict(load(save(made.state_dict())))
+            assert torch.equal(
+                other(out, *want, present_with((0, 1))), made(out, *want, present_with((0, 1)))
+            )
