@@ -8,7 +8,7 @@ from typing import Any
 
 from components.config.trainer import KubernetesTrainer
 from components.core.finding import Finding
-from infra.pending import quantity
+from infra.fitting import quantity
 from infra.transport import ApiError, Transport
 
 Json = dict[str, Any]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from components.core.errors import UsageError, UserError, unknown_name
 from components.core.strict import all_at_once
 from components.parts import loading as parts
+from components.parts.modality_options import modality_options
 
 if TYPE_CHECKING:
     from components.config.run import RunConfig
@@ -100,7 +101,7 @@ def _of_modality(where: str, kind: str, options: Mapping[str, Any], base: Path) 
     Raises:
         UsageError: the kind or an encoder cannot be loaded, or an encoder has no name.
     """
-    limits, encoders = parts.modality_options(kind, options, base)
+    limits, encoders = modality_options(kind, options, base)
     place = f"{where}.encoders" if "encoders" in options else where
     return [
         ChosenPart(where, "kinds", kind, limits),

@@ -12,6 +12,7 @@ from components.core.refs import digest_json
 from components.data.manifest import Manifest
 from components.parts import loading as parts
 from components.parts.contracts import Encoder, Kind, Target, is_sparse
+from components.parts.modality_options import modality_options
 from components.parts.own import OWN, is_own
 from components.parts.reading import Reading
 
@@ -180,14 +181,14 @@ def build_modality(
     Args:
         name: name of the modality.
         kind: name of the part that decodes.
-        options: see ``loading.modality_options``.
+        options: see ``parts.modality_options``.
         columns: the manifest's description of the modality.
         base: folder that a user's own files are relative to.
 
     Raises:
         UsageError: an unknown kind or encoder, an encoder of another kind, or wrong options.
     """
-    own, chosen = parts.modality_options(kind, options, base)
+    own, chosen = modality_options(kind, options, base)
     module = parts.load("kinds", kind, base)
     config = parts.configure("kinds", kind, own, base)
     built: Kind = module.build(config, name=name, columns=dict(columns))

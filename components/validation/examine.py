@@ -18,6 +18,7 @@ from components.data.media import Media
 from components.data.reader import ROWS, Dataset, Fault, raws
 from components.parts import loading as parts
 from components.parts.contracts import Findings, Kind, Noticing, Raw, decoded
+from components.parts.modality_options import modality_options
 from components.validation import rules
 from components.validation.roles import occurrences, splits_of, visible_labels
 
@@ -87,7 +88,7 @@ def build_checks(
     checks: dict[str, Check] = {}
     limits = {}
     for name, spec in sorted(manifest.modalities.items()):
-        own, _ = parts.modality_options(spec.kind, options.get(name, {}), base)
+        own, _ = modality_options(spec.kind, options.get(name, {}), base)
         config = parts.configure("kinds", spec.kind, own, base)
         kind = parts.load("kinds", spec.kind, base)
         columns = spec.model_dump(mode="json")

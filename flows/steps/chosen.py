@@ -9,6 +9,7 @@ from components.config.run import RunConfig
 from components.data.manifest import Manifest
 from components.parts import loading
 from components.parts.linear import HEADS
+from components.parts.modality_options import modality_options
 
 T = TypeVar("T")
 Part = tuple[str, str]
@@ -78,7 +79,7 @@ def _encoders(config: RunConfig, manifest: Manifest, base: Path | None) -> Parts
     found = []
     for name, modality in sorted(manifest.modalities.items()):
         options = config.modalities.get(name, {})
-        _, chosen = loading.modality_options(modality.kind, options, base)
+        _, chosen = modality_options(modality.kind, options, base)
         found += [("encoders", encoder) for encoder, _ in chosen]
     return unique(found)
 

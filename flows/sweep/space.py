@@ -16,6 +16,7 @@ from components.data.manifest import Manifest
 from components.data.modality import Modality
 from components.features.spec import build_modality
 from components.parts import loading as parts
+from components.parts.modality_options import modality_options
 
 Chosen = dict[str, str]
 """Name of each setting to the name of a choice."""
@@ -129,7 +130,7 @@ def _views(
 ) -> Setting:
     """Which fixed encoders read a modality; those that are trained stay as they are."""
     options = config.modalities.get(name, {})
-    limits, own = parts.modality_options(modality.kind, options, base)
+    limits, own = modality_options(modality.kind, options, base)
     columns = modality.model_dump(mode="json", by_alias=True)
     given = {encoder: dict(own).get(encoder, {}) for encoder in used}
     named = list(dict.fromkeys([*given, *_readers(modality.kind, base)]))
@@ -152,7 +153,7 @@ def _readers(kind: str, base: Path) -> Iterator[str]:
     """Encoders of the package that read a kind."""
     for name in parts.available("encoders"):
         try:
-            parts.modality_options(kind, {"encoders": name}, base)
+            modality_options(kind, {"encoders": name}, base)
         except UserError:
             continue
         yield name

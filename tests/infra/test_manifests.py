@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from components.config.trainer import KubernetesTrainer
 from components.pods import exit_codes
+from infra.fitting import quantity
 from infra.manifests import Work, job, job_name, service
-from infra.pending import quantity
 
 VERSIONS = ("1.31", "1.35")
 WORK = Work(

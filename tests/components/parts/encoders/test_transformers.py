@@ -11,6 +11,7 @@ from components.core.errors import UsageError, UserError
 from components.parts import loading as parts
 from components.parts.encoders import _pretrained
 from components.parts.kinds.audio import Sound
+from components.parts.modality_options import modality_options
 from tests import pretrained
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
@@ -193,4 +194,4 @@ def test_a_model_that_is_not_here_is_refused_and_not_downloaded(model, monkeypat
 
 def test_an_encoder_of_several_kinds_is_refused_for_any_other():
     with pytest.raises(UsageError, match="reads 'image' or 'text' or 'audio', wanted one that"):
-        parts.modality_options("tabular", {"encoders": "transformers"})
+        modality_options("tabular", {"encoders": "transformers"})
