@@ -5,44 +5,24 @@ may compute the last bits of a row differently beside other rows, so data must b
 of ``BLOCK`` to get the same numbers.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from components.core.errors import BadInput, UserError
-from components.core.files import file_aside
 from components.core.progress import Progress, silent
 from components.core.values import texts
 from components.data.manifest import Manifest
 from components.data.media import Media
 from components.data.reader import ROWS, Dataset, Fault, raws
 from components.features.spec import Modality
-from components.parts.contracts import Raw, Target
+from components.parts.contracts import Raw
+from components.prediction.answers_file import Counts, answer_row, regrouped, schema, write
 from components.prediction.block import BLOCK
 from components.prediction.classifier import NO_CLASSIFIER, Prediction
 from components.prediction.predictor import Predictor
 from components.validation.stored_types import schema_problems
-
-PROBABILITY = "probability_"
-_TYPES = {
-    "string": pa.string(),
-    "float64": pa.float64(),
-    "list<string>": pa.list_(pa.string()),
-}
-"""Types of a target's columns, by their names."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Counts:
-    """How many records there were, and how many of them got an answer."""
-
-    records: int
-    answered: int
 
 
 class Answers:
@@ -89,7 +69,7 @@ class Answers:
         for row, record in enumerate(texts(block[self.manifest.id].to_pylist())):
             answer = found.get(row)
             why = reasons[row] if answer else [*reasons[row], wanted]
-            rows.append(_row(record, answer, why, self._predictor.target))
+            rows.append(answer_row(record, answer, why, self._predictor.target))
         return pa.Table.from_pylist(rows, schema=self.schema)
 
     def _predict(self, records: list[dict[str, Raw]]) -> dict[int, Prediction]:
@@ -179,29 +159,6 @@ def opened(data_uri: str, manifest: Manifest) -> Dataset:
     return dataset
 
 
-def schema(target: Target) -> pa.Schema:
-    """The columns of answers.
-
-    Those of the target (``label`` and ``confidence``, or ``labels``) and numbers are null where a
-    record has no usable modality, and ``reason`` gives the cause. ``ood_score`` tells how far it is
-    from training records, see ``Prediction``. ``modalities`` are those that the
-    answer is based on; ``reason`` also names values that had to be left out of an answer.
-    """
-    columns = [pa.field(name, _TYPES[kind]) for name, kind in target.columns()]
-    numbers = [field for field in columns if field.name.startswith(PROBABILITY)]
-    return pa.schema(
-        [
-            pa.field("id", pa.string()),
-            *(field for field in columns if field not in numbers),
-            pa.field("ood_score", pa.float64()),
-            pa.field("abstained", pa.bool_()),
-            pa.field("modalities", pa.list_(pa.string())),
-            pa.field("reason", pa.string()),
-            *numbers,
-        ]
-    )
-
-
 def predict(
     *,
     predictor: Predictor,
@@ -229,46 +186,3 @@ def predict(
     return write(
         (answers.table(table) for table in tables), answers.schema, out, dataset.rows, progress
     )
-
-
-def write(
-    tables: Iterable[pa.Table],
-    columns: pa.Schema,
-    out: Path,
-    count: int,
-    progress: Progress = silent,
-) -> Counts:
-    """Write answers into a file: the same bytes however the tables are cut."""
-    done = answered = 0
-    with file_aside(out) as aside, pq.ParquetWriter(aside, columns) as writer:
-        for table in regrouped(tables, ROWS):
-            writer.write_table(table, row_group_size=ROWS)
-            done += len(table)
-            answered += len(table) - table[columns.names[1]].null_count
-            progress("predict", done, count)
-    return Counts(records=done, answered=answered)
-
-
-def regrouped(tables: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:
-    """The same rows in tables of ``rows`` rows each, the last one shorter."""
-    held, count = [], 0
-    for table in tables:
-        held.append(table)
-        count += len(table)
-        while count >= rows:
-            joined = pa.concat_tables(held, promote_options="permissive")
-            yield joined.slice(0, rows).combine_chunks()
-            held, count = [joined.slice(rows)], count - rows
-    if count:
-        yield pa.concat_tables(held, promote_options="permissive").combine_chunks()
-
-
-def _row(
-    record: str | None, answer: Prediction | None, reasons: list[str], target: Target
-) -> dict[str, Any]:
-    row: dict[str, Any] = {"id": record, "modalities": [], "reason": "; ".join(reasons) or None}
-    if answer is None:
-        return row
-    probabilities = np.array([answer.probabilities[name] for name in target.classes])
-    told = {"ood_score": answer.ood_score, "abstained": answer.abstained}
-    return row | target.row(probabilities) | told | {"modalities": list(answer.modalities)}

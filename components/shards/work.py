@@ -21,7 +21,8 @@ from components.exchange.exchange import OBJECTS, Exchange
 from components.exchange.store import store_errors
 from components.features.encode import Accepted, BatchEncoder
 from components.parts.own import OWN
-from components.prediction.batch import Answers, regrouped
+from components.prediction.answers_file import regrouped
+from components.prediction.batch import Answers
 from components.prediction.predictor import Predictor
 from components.shards.spec import Part, ShardSpec
 

@@ -21,7 +21,7 @@ from flows.commands.registry import only_model
 from flows.display import Display, console
 
 if TYPE_CHECKING:
-    from components.prediction.batch import Counts
+    from components.prediction.answers_file import Counts
 
 
 def one_of_both(data: str | None, *, one: bool, all_: bool) -> bool:

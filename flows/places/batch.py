@@ -9,7 +9,7 @@ from components.core.progress import Progress, Say
 from components.core.refs import Ref
 from components.data.digest import data_digest
 from components.data.manifest import Manifest
-from components.prediction.batch import Counts
+from components.prediction.answers_file import Counts
 from flows.runs.records import new_id
 
 

@@ -9,7 +9,7 @@ from components.core.files import read_json, write_json
 from components.core.progress import Cleanup, Progress, Say
 from components.exchange.errors import Incomplete
 from components.exchange.exchange import JOBS, OBJECTS, SPEC, Exchange
-from components.shards.join import accounted, folders, results
+from components.shards.accounting import accounted, folders, results
 from components.shards.plan import Plan
 from components.shards.spec import ShardSpec
 from components.shards.work import Chunk

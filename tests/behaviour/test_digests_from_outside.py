@@ -25,7 +25,7 @@ from components.prediction.predictor import Predictor
 from components.registry.mlflow_pyfunc import PyfuncModel
 from components.registry.promotion import Promotion
 from components.registry.versions import RegisteredVersion
-from components.shards.join import folders
+from components.shards.accounting import folders
 from components.shards.spec import Part, ShardSpec
 from components.shards.work import Chunk, chunk_job
 from components.training.spec import TrainSpec

@@ -22,7 +22,8 @@ from components.features.store import Features
 from components.model import network as models
 from components.model.inference import infer
 from components.prediction.block import BLOCK
-from components.shards.join import accounted, folders, join_features, results
+from components.shards.accounting import accounted, folders, results
+from components.shards.join import join_features
 from components.shards.plan import EncodePlan
 from components.shards.work import run_index
 from tests import synthetic

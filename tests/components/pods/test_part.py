@@ -14,7 +14,8 @@ from components.core.refs import Ref, digest_folder
 from components.exchange.exchange import Exchange
 from components.pods.entry import main
 from components.prediction.block import BLOCK
-from components.shards.join import accounted, folders, join_features, results
+from components.shards.accounting import accounted, folders, results
+from components.shards.join import join_features
 from components.shards.plan import EncodePlan
 from components.shards.work import chunk_job
 from tests import synthetic

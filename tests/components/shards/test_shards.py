@@ -21,8 +21,9 @@ from components.prediction.block import BLOCK
 from components.prediction.format import check_package
 from components.prediction.predictor import Predictor
 from components.shards import work
+from components.shards.accounting import accounted, folders, results
 from components.shards.cut import media_in_store
-from components.shards.join import accounted, folders, join_answers, join_features, results
+from components.shards.join import join_answers, join_features
 from components.shards.plan import EncodePlan, PredictPlan
 from components.shards.spec import ShardSpec, bounds
 from components.shards.work import run_index
