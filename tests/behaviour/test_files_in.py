@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from components.core.errors import UserError
 from components.data.importing.dataset import import_dataset
 from components.data.importing.report import Report
-from components.data.importing.roles import NAMES
+from components.data.importing.role_columns import NAMES
 from components.data.manifest import load_manifest
 from components.data.media import Media
 from tests.datasets import png
