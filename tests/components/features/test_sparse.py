@@ -28,7 +28,7 @@ from components.shards.plan import EncodePlan
 from components.shards.work import run_index
 from tests import synthetic
 from tests.components.features.test_features import write_accepted
-from tests.components.shards.test_shards import ref
+from tests.components.shards.in_parts import ref
 
 COLUMNS = 1_024
 VIEW = "text/ngrams"
