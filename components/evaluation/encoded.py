@@ -60,7 +60,8 @@ class Encoded:
         shell.encoders = nn.ModuleDict(fronts)
         shell.committee = copy.copy(model.committee)
         shell.committee.__dict__["_modules"] = {
-            "views": nn.ModuleDict({view: nn.Identity() for view in model.committee.views})
+            "views": nn.ModuleDict({view: nn.Identity() for view in model.committee.views}),
+            "neighbours": model.committee.neighbours,
         }
         return cls(model=shell, arrays=arrays, present=present)
 

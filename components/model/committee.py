@@ -5,46 +5,37 @@ A seat answers for records that have just its modalities; the last one answers f
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from components.features.rows import Rows
 from components.features.tfidf import weighted
+from components.model.fitted import Fitted
+from components.model.neighbours import Neighbours
 
 CLIP = 5.0
 """Standardised numbers are cut off here."""
 
 
-class _Fitted(nn.Module):
-    """Buffers that get their sizes when they are fitted, or loaded."""
-
-    def _load_from_state_dict(
-        self,
-        state_dict: dict[str, Any],
-        prefix: str,
-        *rest: Any,  # noqa: ANN401
-    ) -> None:
-        """Make room first: how many seats and buckets there are is known then."""
-        for name in dict(self.named_buffers(recurse=False)):
-            if f"{prefix}{name}" in state_dict:
-                setattr(self, name, torch.empty_like(state_dict[f"{prefix}{name}"]))
-        super()._load_from_state_dict(state_dict, prefix, *rest)
-
-
-class _SeatMaps(_Fitted):
+class _SeatMaps(Fitted):
     """A linear map for each seat that reads a view; the others have none, and cost nothing.
 
     Attributes:
         seats: numbers of the seats that have a map ``(own,)``, rising.
-        basis: ``(dim, k)``, what shortens rows first; empty where that would save nothing.
+        basis: ``(dim, k)``, what shortens rows first; empty where nothing asks for it.
         weight: ``(dim or k, own, width)``.
         bias: of all seats ``(seats, width)``.
+        place: where the view's part begins in the vector that neighbours are found by, and how many
+            numbers that has: 0 without neighbours.
+        share: length of that part; 0 where it is not compared.
     """
 
+    place: Tensor
+    share: Tensor
     seats: Tensor
     basis: Tensor
     weight: Tensor
@@ -56,6 +47,12 @@ class _SeatMaps(_Fitted):
         self.register_buffer("basis", torch.zeros(0, 0))
         self.register_buffer("weight", torch.zeros(dim, 1, width))
         self.register_buffer("bias", torch.zeros(1, width))
+        self.register_buffer("place", torch.zeros(2, dtype=torch.int64))
+        self.register_buffer("share", torch.zeros(()))
+
+    def put_place(self, start: int, dims: int, share: float) -> None:
+        """Set the view's part of the vector that neighbours are found by, before the maps."""
+        self.place, self.share = torch.tensor([start, dims]), torch.tensor(share)
 
     def put_maps(
         self, basis: NDArray[np.float32], weight: NDArray[np.float32], bias: NDArray[np.float32]
@@ -69,19 +66,32 @@ class _SeatMaps(_Fitted):
         """
         seats = np.flatnonzero(weight.any(axis=(0, 2)))
         own = weight[:, seats]
-        if basis.size + own.size < len(basis) * own.shape[1] * own.shape[2]:
+        if self.share > 0 or basis.size + own.size < len(basis) * own.shape[1] * own.shape[2]:
             self.basis, self.weight = torch.from_numpy(basis), torch.from_numpy(own)
         else:
             self.basis = torch.zeros(0, 0)
             self.weight = torch.from_numpy(np.tensordot(basis, own, 1))
         self.seats, self.bias = torch.from_numpy(seats), torch.from_numpy(bias)
 
-    def in_seats(self, own: Tensor) -> Tensor:
-        """Logits ``(batch, own * width)`` to those of all seats ``(batch, seats * width)``."""
+    def in_seats(self, own: Tensor, rows: Tensor | None = None) -> Tensor:
+        """What the committee reads ``(batch, seats * width + dims)``.
+
+        Args:
+            own: logits of the seats that have a map ``(batch, own * width)``.
+            rows: shortened rows ``(batch, k)``, where the view is compared.
+        """
         seats, width = self.bias.shape
         every = own.new_zeros(len(own), seats, width)
         parts = own.reshape(len(own), len(self.seats), width)
-        return (every.index_copy(1, self.seats, parts) + self.bias).flatten(1)
+        logits = (every.index_copy(1, self.seats, parts) + self.bias).flatten(1)
+        start, dims = self.place.tolist()
+        if not dims:
+            return logits
+        vector = logits.new_zeros(len(own), dims)
+        if rows is not None and self.share > 0:
+            unit = F.normalize(rows.float(), dim=1) * self.share
+            vector[:, start : start + rows.shape[1]] = unit
+        return torch.cat([logits, vector], dim=1)
 
 
 class LinearView(_SeatMaps):
@@ -113,10 +123,10 @@ class LinearView(_SeatMaps):
         return standard / math.sqrt(light.shape[1])
 
     def forward(self, light: Tensor) -> Tensor:
-        """``(batch, dim)`` to ``(batch, seats * width)``."""
+        """``(batch, dim)`` to what the committee reads."""
         rows = self.standardised(light.float())
         rows = rows @ self.basis if self.basis.numel() else rows
-        return self.in_seats(rows @ self.weight.flatten(1))
+        return self.in_seats(rows @ self.weight.flatten(1), rows)
 
 
 class SparseView(_SeatMaps):
@@ -140,7 +150,7 @@ class SparseView(_SeatMaps):
         self.idf, self.buckets = torch.from_numpy(idf), torch.from_numpy(buckets)
 
     def logits(self, counts: Rows) -> NDArray[np.float32]:
-        """``(n, seats * width)`` of counts ``(n, buckets)``."""
+        """What the committee reads ``(n, seats * width + dims)`` of counts ``(n, buckets)``."""
         rows = weighted(counts, self.idf.numpy())[:, self.buckets.numpy()]
         if self.basis.numel():
             rows = rows @ self.basis.numpy()
@@ -152,7 +162,7 @@ class SparseView(_SeatMaps):
         return logits
 
 
-class CommitteeHead(_Fitted):
+class CommitteeHead(Fitted):
     """For each record, the sum of the views that it has and a constant, in the seat that it takes.
 
     Attributes:
@@ -161,12 +171,14 @@ class CommitteeHead(_Fitted):
         constant: ``(seats, width)``.
         shift: the part of the constant ``(width,)`` that tells how common classes are among all
             records; no temperature touches it.
+        neighbours: the member that compares a record with training records.
 
     Args:
         dims: view name to the length of what light heads read.
         sparse: names of the sparse views.
         modalities: number of modalities.
         width: number of logits.
+        sigmoid: whether a record has any number of classes.
     """
 
     patterns: Tensor
@@ -174,7 +186,13 @@ class CommitteeHead(_Fitted):
     shift: Tensor
 
     def __init__(
-        self, dims: Mapping[str, int], sparse: Iterable[str], modalities: int, width: int
+        self,
+        dims: Mapping[str, int],
+        sparse: Iterable[str],
+        modalities: int,
+        width: int,
+        *,
+        sigmoid: bool = False,
     ) -> None:
         super().__init__()
         self.views = nn.ModuleDict(
@@ -183,6 +201,7 @@ class CommitteeHead(_Fitted):
                 **{view: SparseView(width) for view in sparse},
             }
         )
+        self.neighbours = Neighbours(width, sigmoid=sigmoid)
         self.register_buffer("patterns", torch.ones(1, modalities, dtype=torch.bool))
         self.register_buffer("constant", torch.zeros(1, width))
         self.register_buffer("shift", torch.zeros(width))
@@ -197,15 +216,21 @@ class CommitteeHead(_Fitted):
         self.patterns, self.constant = torch.from_numpy(patterns), torch.from_numpy(constant)
         self.shift.copy_(torch.from_numpy(shift))
 
+    @property
+    def reads(self) -> int:
+        """How many numbers it reads of each modality."""
+        return self.constant.numel() + self.neighbours.dims
+
     def forward(self, parts: Tensor, present: Tensor) -> Tensor:
         """Logits ``(batch, width)``, each of the seat that a record takes.
 
         Args:
-            parts: sum of what the views gave ``(batch, seats * width)``.
+            parts: sum of what the views gave ``(batch, seats * width + dims)``.
             present: ``(batch, modalities)`` bool.
         """
-        every = parts.view(-1, *self.constant.shape) + self.constant
+        logits, vectors = parts[:, : self.constant.numel()], parts[:, self.constant.numel() :]
+        every = logits.reshape(-1, *self.constant.shape) + self.constant
         same = ((present & self.patterns[-1])[:, None] == self.patterns).all(dim=2)
         seat = torch.where(same.any(dim=1), same.int().argmax(dim=1), len(self.constant) - 1)
         found: Tensor = every.gather(1, seat[:, None, None].expand(-1, 1, every.shape[2]))[:, 0]
-        return found
+        return found + self.neighbours(vectors) if self.neighbours.dims else found

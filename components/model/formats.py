@@ -27,11 +27,9 @@ def todays_weights(
     found = dict(weights)
     if made == 1:
         found = upgraded_weights(found, specs)
-    if made < 3:
-        found |= {name: own for name, own in fresh.items() if name.startswith("committee.")}
-    found.setdefault("committee.shift", fresh["committee.shift"])
     if made == 3:
         found = seated_weights(found, len(specs))
     if made in (3, 4):
         found = with_seats(found)
-    return found
+    # What a committee lacked, or the whole of it, answers nothing.
+    return {name: own for name, own in fresh.items() if name.startswith("committee.")} | found

@@ -25,9 +25,9 @@ from components.parts.contracts import Target, is_sparse
 from components.parts.network import Inputs, ModelOutput, ViewNetwork
 from components.parts.own import OWN
 
-FORMAT = 5
+FORMAT = 6
 """2: a modality has views, each with an encoder; 3: a committee; 4: seats; 5: views have maps for
-those that read them alone. Older ones are read."""
+the seats that read them alone; 6: there may be neighbours. Older ones are read."""
 WEIGHTS, DESCRIPTION = "weights.safetensors", "model.json"
 
 
@@ -99,6 +99,7 @@ class Model(nn.Module):
             [view for name in self.names for view in self.sparse[name]],
             len(self.names),
             target.width,
+            sigmoid=target.activation == "sigmoid",
         )
         self.mix = Mix()
         self.reference: Reference | None = None
@@ -122,7 +123,7 @@ class Model(nn.Module):
 
         Args:
             inputs: view name to cached inputs ``(batch, *shape)``; absent rows are never read. Of
-                a sparse view, what the committee makes of it, ``(batch, seats * width)``.
+                a sparse view, what the committee makes of it.
             present: ``(batch, modalities)`` bool, modalities sorted by name.
             hidden: ``(batch, modalities)`` bool: present, but hidden from the fusion (modality
                 dropout).
@@ -188,14 +189,14 @@ class Model(nn.Module):
         return self.mix.network * network.float() + self.mix.committee * committee
 
     def _linear(self, name: str, read: Inputs) -> Tensor:
-        """What the committee reads of one modality: ``(batch, seats * width)``."""
+        """What the committee reads of one modality: ``(batch, seats * width + dims)``."""
         parts = [
             self.committee.views[view](cast(ViewNetwork, self.encoders[view]).light(read[view]))
             for view in self.views[name]
             if view in self.committee.views
         ]
         parts += [self.committee.views[view](read[view]) for view in self.sparse[name]]
-        return sum(parts, start=torch.zeros_like(self.committee.constant).flatten()[None])
+        return sum(parts, start=self.committee.constant.new_zeros(1, self.committee.reads))
 
     def _one(self, name: str, inputs: Inputs, present: Tensor) -> tuple[Tensor, ...]:
         """Projection ``(batch, dim)``, unit embedding, own logits and the committee's part.
@@ -210,7 +211,7 @@ class Model(nn.Module):
         if not len(rows):
             zeros = self.absent[name].new_zeros(len(present), self.dim)
             none = self.head.weight.new_zeros(len(present), self.target.width)
-            seats = none.new_zeros(len(present), self.committee.constant.numel())
+            seats = none.new_zeros(len(present), self.committee.reads)
             return zeros, zeros.float(), none, seats
         if len(rows) == len(present):
             return self._read(name, {v: inputs[v] for v in views})

@@ -74,6 +74,10 @@ def _changed(
     order: list[int],
 ) -> Tensor:
     """A tensor of the model with the new class in it, where it has classes at all."""
+    if key == "committee.neighbours.known":
+        return torch.tensor([order.index(code) for code in values.tolist()])
+    if key == "committee.neighbours.factor" and not model.mix.committee:
+        return torch.zeros_like(values)
     if key.startswith("committee."):
         if key.rsplit(".", 1)[1] not in ("weight", "bias", "constant", "shift"):
             return values

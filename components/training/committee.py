@@ -13,13 +13,16 @@ Breiman 1996 (doi:10.1007/BF00117832); logarithmic pooling, Genest & Zidek 1986.
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from components.model.subsets import REST, patterns, subset_key, subsets
 from components.parts.linear import Activation, Linear, likelihood
+
+if TYPE_CHECKING:
+    from components.training.neighbours import Neighbours
 
 _CELLS = 1_000_000
 """Most answers, records times classes, that judge: with thousands of classes some records do."""
@@ -265,10 +268,12 @@ class Committee:
         seats: the key of a subset to its seat; ``*`` has all views and answers for every other
             subset.
         left_out: heads and views that would have been too much work.
+        neighbours: a member beside all seats, which compares records with training records.
     """
 
     seats: Mapping[str, Seat]
     left_out: tuple[tuple[str, str], ...] = ()
+    neighbours: "Neighbours | None" = None
 
     @property
     def widest(self) -> Seat:
@@ -283,6 +288,14 @@ class Committee:
     ) -> NDArray[np.float32]:
         """``(n, classes)`` of one of the fits; the last one saw all labelled records."""
         rows = np.arange(len(views.anything)) if rows is None else rows
+        found = self._of_seats(views, fit, rows)
+        return (
+            found
+            if self.neighbours is None
+            else found + self.neighbours.logits(views, rows, [fit])[0]
+        )
+
+    def _of_seats(self, views: Views, fit: int, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         keys = np.array(views.keys(rows), dtype=object)
         rest = self.seats[REST].maps
         found = np.zeros((len(rows), rest.constant.shape[1]), np.float32)
@@ -295,7 +308,10 @@ class Committee:
     def every(self, views: Views, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """Logits ``(fits, n, classes)`` of all fits."""
         fits = len(self.seats[REST].maps.constant)
-        return np.stack([self.logits(views, fit, rows) for fit in range(fits)])
+        found = np.stack([self._of_seats(views, fit, rows) for fit in range(fits)])
+        if self.neighbours is not None:
+            found += self.neighbours.logits(views, rows, range(fits))
+        return found
 
     def shifted(self, shift: NDArray[np.float64]) -> "Committee":
         """The same with ``(classes,)`` added to all logits."""

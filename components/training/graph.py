@@ -57,6 +57,8 @@ def side_by_side(
     """Unit vectors of the views ``(k, all dims)``, each as long as the root of its weight."""
     parts = []
     for view, x in views.features.items():
+        if view not in weights:
+            continue
         lengths = np.linalg.norm(x[rows], axis=1, keepdims=True)
         unit = x[rows] / np.maximum(lengths, 1e-12)
         parts.append(unit * np.float32(np.sqrt(weights[view])) * views.present[view][rows, None])

@@ -182,7 +182,16 @@ def put_into(
         np.stack([seat.maps.constant[-1] for seat in seats.values()]),
         np.zeros(model.target.width) if shift is None else shift,
     )
+    near, start = committee.neighbours, 0
+    if near is not None:
+        head.neighbours.put(
+            near.vectors, near.distributions[-1], near.offset, float(near.factors[-1])
+        )
     for view, way in made.items():
+        if near is not None:
+            share, dims = near.shares.get(view, 0.0), near.vectors.shape[1]
+            cast(LinearView | SparseView, head.views[view]).put_place(start, dims, share**0.5)
+            start += committee.seats[REST].maps.of[view].weight.shape[1] if share else 0
         dim = committee.seats[REST].maps.of[view].weight.shape[1]
         weight = np.zeros((dim, len(seats), model.target.width), np.float32)
         bias = np.zeros(weight.shape[1:], np.float32)

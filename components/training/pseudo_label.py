@@ -23,8 +23,9 @@ from components.training import taught
 from components.training.audit import audit
 from components.training.committee import Labelled, Views
 from components.training.data import Pseudo
-from components.training.light import light_views
-from components.training.self_training import SelfTraining, self_train
+from components.training.light import Fixed, light_views
+from components.training.neighbours import with_neighbours
+from components.training.self_training import SelfTraining, self_train, view_shares
 from components.training.taught import Taught
 from components.training.teaching import write
 
@@ -162,7 +163,18 @@ def rounds(
     unlabelled = unlabelled[:: -(-len(unlabelled) // room)]
     pool = np.sort(np.concatenate([found.labelled.rows, unlabelled]))
     done = self_train(views, found.labelled, found.committee, pool, progress=progress)
-    after = replace(found, committee=done.committee, shift=done.shift)
+    dense = [view for view, way in found.made.items() if isinstance(way, Fixed)]
+    shares = {v: share for v, share in view_shares(done.committee).items() if v in dense}
+    committee = with_neighbours(
+        views,
+        found.labelled,
+        done.committee,
+        shares=shares,
+        pool=pool,
+        distributions=done.distributions,
+        shift=done.shift,
+    )
+    after = replace(found, committee=committee, shift=done.shift)
     return Rounds(taught=after, found=done, views=views, pool=pool)
 
 

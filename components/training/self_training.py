@@ -101,7 +101,7 @@ def self_train(
         rounds: at most this many.
         progress: called after each round.
     """
-    graph = neighbour_graph(views, _shares(committee), pool)
+    graph = neighbour_graph(views, view_shares(committee), pool)
     at = np.searchsorted(pool, labelled.rows)
     found: list[Round] = []
     shift = _shift(views, labelled, committee, pool, at)
@@ -144,7 +144,7 @@ def _held_out(views: Views, labelled: Labelled, committee: Committee) -> NDArray
     return labelled.held_out(committee.every(views, labelled.rows))
 
 
-def _shares(committee: Committee) -> dict[str, float]:
+def view_shares(committee: Committee) -> dict[str, float]:
     """A view counts in the graph by what its members weigh; none is left out entirely."""
     seat = committee.widest
     views = list(seat.maps.of)

@@ -14,6 +14,7 @@ from components.features.tfidf import Reduction
 from components.parts.linear import Linear
 from components.training.committee import Committee, Labelled, Maps, Member, Seat
 from components.training.light import Counted, Fixed, Made
+from components.training.neighbours import Neighbours
 
 TENSORS, DESCRIPTION = "committee.safetensors", "committee.json"
 
@@ -63,6 +64,14 @@ def save(taught: Taught | None, folder: Path, **figures: object) -> None:
                 tensors[f"{stem}/weight"] = linear.weight
     for view, made in taught.made.items():
         tensors |= {f"made/{view}/{name}": array for name, array in _numbers(made).items()}
+    if (near := committee.neighbours) is not None:
+        tensors |= {
+            "near/rows": near.rows,
+            "near/vectors": _half(near.vectors),
+            "near/distributions": _half(near.distributions),
+            "near/offset": near.offset,
+            "near/factors": near.factors,
+        }
     save_file({name: np.ascontiguousarray(x) for name, x in tensors.items()}, folder / TENSORS)
     description = {
         "fitted": True,
@@ -76,6 +85,7 @@ def save(taught: Taught | None, folder: Path, **figures: object) -> None:
             for key, seat in committee.seats.items()
         },
         "left_out": committee.left_out,
+        "neighbours": None if near is None else near.shares,
     }
     write_json(folder / DESCRIPTION, {**description, **figures})
 
@@ -95,10 +105,26 @@ def load(folder: Path) -> Taught | None:
             activation=about["activation"],
         ),
         committee=Committee(
-            seats=seats, left_out=tuple((head, view) for head, view in about["left_out"])
+            seats=seats,
+            left_out=tuple((head, view) for head, view in about["left_out"]),
+            neighbours=_near(tensors, about),
         ),
         made={view: _made(tensors, f"made/{view}") for view in about["views"]},
         shift=tensors["shift"],
+    )
+
+
+def _near(tensors: Mapping[str, NDArray[Any]], about: Mapping[str, Any]) -> Neighbours | None:
+    if not about.get("neighbours"):
+        return None
+    return Neighbours(
+        shares=about["neighbours"],
+        rows=tensors["near/rows"],
+        vectors=tensors["near/vectors"].astype(np.float32),
+        distributions=tensors["near/distributions"].astype(np.float32),
+        offset=tensors["near/offset"],
+        factors=tensors["near/factors"],
+        sigmoid=about["activation"] == "sigmoid",
     )
 
 
