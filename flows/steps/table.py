@@ -72,7 +72,7 @@ def _encode(config: RunConfig, chosen: Chosen) -> Step:
 def _teach(config: RunConfig, chosen: Chosen) -> Step:
     return Step(
         name="teach",
-        version=13,  # 12: no maps without weight; 13: the usual spread where nothing judges
+        version=14,  # 13: the usual spread where nothing judges; 14: room for neighbours
         inputs={"features": "encode"},
         config={
             "model": config.model.model_dump(mode="json"),
@@ -87,7 +87,7 @@ def _teach(config: RunConfig, chosen: Chosen) -> Step:
 def _pseudo_label(config: RunConfig, chosen: Chosen) -> Step:
     return Step(
         name="pseudo_label",
-        version=11,  # 10: no maps without weight; 11: the usual spread
+        version=12,  # 11: the usual spread; 12: neighbours are a member
         inputs={"features": "encode", "teacher": "teach"},
         config={"labeller": _labeller(config)},
         chosen=(*chosen.network, *chosen.heads, *chosen.labellers),
@@ -99,7 +99,7 @@ def _pseudo_label(config: RunConfig, chosen: Chosen) -> Step:
 def _train(config: RunConfig, chosen: Chosen) -> Step:
     return Step(
         name="train",
-        version=18,  # 17: no maps without weight; 18: the usual spread
+        version=19,  # 18: the usual spread; 19: neighbours are a member
         inputs={"features": "encode", "pseudo": "pseudo_label"},
         config=_training(config),
         chosen=(*chosen.network, *chosen.losses, *chosen.heads),
@@ -112,7 +112,7 @@ def _train(config: RunConfig, chosen: Chosen) -> Step:
 def _baselines(config: RunConfig, chosen: Chosen) -> Step:
     return Step(
         name="baselines",
-        version=19,  # 18: no maps without weight; 19: the usual spread
+        version=20,  # 19: the usual spread; 20: neighbours are a member
         inputs={"features": "encode", "pseudo": "pseudo_label"},
         config=_training(config),
         chosen=unique(
@@ -147,7 +147,7 @@ def _package(config: RunConfig, chosen: Chosen) -> Step:
     carried = (*bento.LIBRARIES, *chosen.libraries(chosen.views))
     return Step(
         name="package",
-        version=13,  # 12: a model has seats; 13: no maps without weight
+        version=14,  # 13: no maps without weight; 14: neighbours are a member
         inputs={"features": "encode", "train": "train", "evaluation": "evaluate"},
         config=_kept(config),
         chosen=(*chosen.views, *chosen.fusion),
