@@ -72,6 +72,7 @@ class Neighbours(Fitted):
     def __init__(self, width: int, *, sigmoid: bool) -> None:
         super().__init__()
         self.width, self.sigmoid = width, sigmoid
+        self._read: tuple[Tensor, Tensor, Tensor] | None = None
         self.register_buffer("vectors", torch.zeros(0, 0, dtype=torch.float16))
         self.register_buffer("distributions", torch.zeros(0, width, dtype=torch.float16))
         self.register_buffer("known", torch.arange(width))
@@ -98,9 +99,16 @@ class Neighbours(Fitted):
 
     def forward(self, vectors: Tensor) -> Tensor:
         """``(batch, dims)`` to logits ``(batch, width)``."""
-        weights, numbers = nearest(vectors.float(), self.vectors.float())
-        logits = told(weights, numbers, self.distributions.float(), sigmoid=self.sigmoid)
+        among, distributions = self._single_precision()
+        weights, numbers = nearest(vectors.float(), among)
+        logits = told(weights, numbers, distributions, sigmoid=self.sigmoid)
         logits = torch.where(weights.sum(1, keepdim=True) > 0, logits - self.offset, logits)
         logits = self.factor * logits
         every = logits.mean(dim=1, keepdim=True).repeat(1, self.width)
         return every.index_copy(1, self.known, logits)
+
+    def _single_precision(self) -> tuple[Tensor, Tensor]:
+        """Vectors and distributions, made once: for one request that would be most of the work."""
+        if self._read is None or self._read[0] is not self.vectors:
+            self._read = (self.vectors, self.vectors.float(), self.distributions.float())
+        return self._read[1:]
