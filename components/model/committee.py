@@ -26,7 +26,8 @@ class _SeatMaps(Fitted):
 
     Attributes:
         seats: numbers of the seats that have a map ``(own,)``, rising.
-        basis: ``(dim, k)``, what shortens rows first; empty where nothing asks for it.
+        basis: ``(dim, k)``, what shortens rows first, in half precision, which holds just these
+            numbers; empty where nothing asks for it.
         weight: ``(dim or k, own, width)``.
         bias: of all seats ``(seats, width)``.
         place: where the view's part begins in the vector that neighbours are found by, and how many
@@ -44,7 +45,8 @@ class _SeatMaps(Fitted):
     def __init__(self, dim: int, width: int) -> None:
         super().__init__()
         self.register_buffer("seats", torch.zeros(1, dtype=torch.int64))
-        self.register_buffer("basis", torch.zeros(0, 0))
+        self._read: tuple[Tensor, Tensor] | None = None
+        self.register_buffer("basis", torch.zeros(0, 0, dtype=torch.float16))
         self.register_buffer("weight", torch.zeros(dim, 1, width))
         self.register_buffer("bias", torch.zeros(1, width))
         self.register_buffer("place", torch.zeros(2, dtype=torch.int64))
@@ -67,11 +69,18 @@ class _SeatMaps(Fitted):
         seats = np.flatnonzero(weight.any(axis=(0, 2)))
         own = weight[:, seats]
         if self.share > 0 or basis.size + own.size < len(basis) * own.shape[1] * own.shape[2]:
-            self.basis, self.weight = torch.from_numpy(basis), torch.from_numpy(own)
+            self.basis = torch.from_numpy(basis.astype(np.float16))
+            self.weight = torch.from_numpy(own)
         else:
-            self.basis = torch.zeros(0, 0)
+            self.basis = torch.zeros(0, 0, dtype=torch.float16)
             self.weight = torch.from_numpy(np.tensordot(basis, own, 1))
         self.seats, self.bias = torch.from_numpy(seats), torch.from_numpy(bias)
+
+    def directions(self) -> Tensor:
+        """The basis in single precision, made once."""
+        if self._read is None or self._read[0] is not self.basis:
+            self._read = (self.basis, self.basis.float())
+        return self._read[1]
 
     def in_seats(self, own: Tensor, rows: Tensor | None = None) -> Tensor:
         """What the committee reads ``(batch, seats * width + dims)``.
@@ -125,7 +134,7 @@ class LinearView(_SeatMaps):
     def forward(self, light: Tensor) -> Tensor:
         """``(batch, dim)`` to what the committee reads."""
         rows = self.standardised(light.float())
-        rows = rows @ self.basis if self.basis.numel() else rows
+        rows = rows @ self.directions() if self.basis.numel() else rows
         return self.in_seats(rows @ self.weight.flatten(1), rows)
 
 
@@ -153,9 +162,10 @@ class SparseView(_SeatMaps):
         """What the committee reads ``(n, seats * width + dims)`` of counts ``(n, buckets)``."""
         rows = weighted(counts, self.idf.numpy())[:, self.buckets.numpy()]
         if self.basis.numel():
-            rows = rows @ self.basis.numpy()
+            rows = rows @ self.directions().numpy()
         own = torch.from_numpy(np.asarray(rows @ self.weight.flatten(1).numpy(), np.float32))
-        return self.in_seats(own).numpy()
+        short = torch.from_numpy(rows) if self.basis.numel() else None
+        return self.in_seats(own, short).numpy()
 
     def forward(self, logits: Tensor) -> Tensor:
         """What ``logits`` gave is read as it is."""

@@ -93,7 +93,7 @@ def _changed(
 def _everywhere(state: dict[str, Tensor], stem: str) -> None:
     """Let a view speak in all seats, from all its numbers: the new class is told by these."""
     own, basis = state[f"{stem}.weight"], state[f"{stem}.basis"]
-    own = torch.tensordot(basis, own, 1) if basis.numel() else own
+    own = torch.tensordot(basis.float(), own, 1) if basis.numel() else own
     count = len(state[f"{stem}.bias"])
     every = torch.zeros(len(own), count, own.shape[2])
     state[f"{stem}.weight"] = every.index_copy(1, state[f"{stem}.seats"], own)

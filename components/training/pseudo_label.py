@@ -23,7 +23,7 @@ from components.training import taught
 from components.training.audit import audit
 from components.training.committee import Labelled, Views
 from components.training.data import Pseudo
-from components.training.light import Fixed, light_views
+from components.training.light import light_views
 from components.training.neighbours import with_neighbours
 from components.training.self_training import SelfTraining, self_train, view_shares
 from components.training.taught import Taught
@@ -163,13 +163,11 @@ def rounds(
     unlabelled = unlabelled[:: -(-len(unlabelled) // room)]
     pool = np.sort(np.concatenate([found.labelled.rows, unlabelled]))
     done = self_train(views, found.labelled, found.committee, pool, progress=progress)
-    dense = [view for view, way in found.made.items() if isinstance(way, Fixed)]
-    shares = {v: share for v, share in view_shares(done.committee).items() if v in dense}
     committee = with_neighbours(
         views,
         found.labelled,
         done.committee,
-        shares=shares,
+        shares=view_shares(done.committee),
         pool=pool,
         distributions=done.distributions,
         shift=done.shift,

@@ -18,7 +18,7 @@ from components.training.light import light_views, put_into
 from components.training.members import crossfit
 from components.training.neighbours import Neighbours, with_neighbours
 from tests import learned
-from tests.synthetic import records, write_features
+from tests.synthetic import OPTIONS, records, write_features
 
 N, KNOWN = 300, 60
 
@@ -99,7 +99,9 @@ def test_a_record_is_no_neighbour_of_itself():
 def places(tmp_path_factory):
     """A teacher with a member put beside its seats, as a model and as a committee on disk."""
     home = tmp_path_factory.mktemp("neighbours")
-    write_features(home / "features", records(300, labelled=0.3))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(OPTIONS["text"], "encoders", ["hashing", "ngrams"])
+        write_features(home / "features", records(300, labelled=0.3))
     data = Features.load(home / "features")
     model = models.load(learned.teach(home / "features", home / "teacher"))
     found = taught.load(home / "teacher")
@@ -141,7 +143,7 @@ def test_a_model_answers_as_its_committee_from_every_subset(places):
     rows = np.flatnonzero(data.present.any(axis=1) & (data.splits != "train"))
     for subset in subsets(data.names):
         wanted = found.committee.logits(views.of(subset), rows=rows)
-        answers = infer(model, data.views(), data.present, rows, subset)
+        answers = infer(model, data.arrays, data.present, rows, subset)
         has = ~np.isnan(answers.logits).any(axis=1)
         assert np.allclose(answers.logits[has], wanted[has], atol=2e-3)
         if len(subset) == 1:
@@ -161,9 +163,9 @@ def test_all_fits_at_once_are_each_by_itself(places):
 def test_a_class_more_leaves_what_is_said_of_the_others(places):
     """The mean of the others is what a member without exemplars of the class says of it."""
     data, model = Features.load(places / "features"), models.load(places / "model")
-    before = infer(model, data.views(), data.present).logits
+    before = infer(model, data.arrays, data.present).logits
     wide = widened(model, "crown", {}, known=range(4))
-    after = infer(wide, data.views(), data.present).logits
+    after = infer(wide, data.arrays, data.present).logits
     at = wide.classes.index("crown")
     assert np.allclose(np.delete(after, at, axis=1), before, atol=1e-4, equal_nan=True)
     assert np.allclose(after[:, at], before.mean(axis=1), atol=1e-4, equal_nan=True)
