@@ -1,13 +1,15 @@
 """How common each class is among all records, where labels were not drawn as records come.
 
 With so many labels for each class, rare classes are as common among the labels as frequent ones.
-The answers for unlabelled records tell how common they really are. How far to believe that is told
-by two mistakes: what is found to differ among held-out labelled records, whose shares are known,
-and how much fits without one fold each disagree on the shares of the same records. The change that
-is found shrinks by both, as an estimate shrinks by its noise (James & Stein 1961).
+The mean answer for unlabelled records is a mixture of the mean answers for records of each class,
+and those are known from held-out labelled records: the shares are the mixture that fits. With few
+labels the mean answer of a class is uncertain, and one fit would take it for fact. So it is drawn
+many times, and what fits on average is expected. The change shrinks by its noise: how much the
+draws differ, and how much the fits without one fold each.
 
-Source: expectation maximisation, Saerens et al. 2002 (doi:10.1162/089976602753284446), with a
-Dirichlet prior at the shares of the labels; the jackknife, Efron & Stein 1981.
+Source: label shift from the answers for each class, Lipton et al. 2018 (arXiv:1802.03916); the
+mixture by expectation maximisation, Dempster et al. 1977; the Bayesian bootstrap, Rubin 1981
+(doi:10.1214/aos/1176345338); the jackknife, Efron & Stein 1981.
 """
 
 import numpy as np
@@ -16,9 +18,10 @@ from numpy.typing import NDArray
 from components.parts.linear import activated
 from components.training.committee import Labelled
 
-_PRIOR = 0.1
-"""What the shares of the labels count for, beside those that the answers tell."""
+_DRAWS, _ENTRIES = 30, 2_000_000
+"""Draws of the mean answers, and the most entries in all: many hundred classes are drawn less."""
 _STEPS = 100
+_GRID = 1000
 
 
 def class_shift(
@@ -26,54 +29,98 @@ def class_shift(
 ) -> NDArray[np.float64]:
     """What to add to logits ``(classes,)`` so that they expect the classes as records come.
 
-    It is zero where mistakes are as large as the change, where nothing is unlabelled, for a class
-    without a label here (the records of a modality may lack one), and for a sigmoid.
+    It is zero where nothing is unlabelled, for a class without a label here (the records of a
+    modality may lack one), and for a sigmoid.
 
     Args:
         unlabelled: calibrated logits ``(fits, n, classes)`` of the records without a label.
         held: the same of the labelled records, held out ``(k, classes)``.
         labelled: the labelled records.
     """
-    judging = labelled.judging
-    nothing = np.zeros(labelled.targets.shape[1])
-    if labelled.activation == "sigmoid" or not unlabelled.shape[1] or not judging.any():
-        return nothing
+    judging, count = labelled.judging, unlabelled.shape[1]
+    shift = np.zeros(labelled.targets.shape[1])
     seen = labelled.targets.any(axis=0)
+    if labelled.activation == "sigmoid" or not count or not judging.any() or seen.sum() < 2:
+        return shift
     counts = labelled.targets[:, seen].sum(axis=0)
     prior = counts / counts.sum()
-    count, total = unlabelled.shape[1], unlabelled.shape[1] + counts.sum()
-    *without, found = (
-        (count * shares(_softmax(each[:, seen]), prior) + counts) / total for each in unlabelled
-    )
-    targets = labelled.targets[judging][:, seen]
-    own = targets.sum(axis=0) / targets.sum()
-    change = _divergence(found, prior)
-    mistaken = _divergence(own, shares(_softmax(held[judging][:, seen]), prior))
-    middle = np.mean(without, axis=0)
-    disagreed = (len(without) - 1) * float(np.mean([_divergence(s, middle) for s in without]))
-    trust = max(0.0, 1.0 - (mistaken + disagreed) / max(change, 1e-12))
-    shift = nothing
-    shift[seen] = trust * np.log(found / prior)
+    # Held-out answers are those of fits without a fold, and are compared with the same.
+    without = np.stack([_softmax(each[:, seen]).mean(axis=0) for each in unlabelled[:-1]])
+    means = np.concatenate([without.mean(axis=0, keepdims=True), without])
+    answers, targets = _softmax(held[judging][:, seen]), labelled.targets[judging][:, seen]
+    draws = mean_answers(answers, targets, max(2, min(_DRAWS, _ENTRIES // len(prior) ** 2)))
+    found = np.stack([shares(means, drawn, prior) for drawn in draws])
+    expected, *others = found.mean(axis=0)
+    change = float(((expected - prior) ** 2 / prior).sum())
+    noise = _spread(found[:, 0], prior) + (len(others) - 1) * _spread(np.stack(others), prior)
+    among_all = (count * expected + counts) / (count + counts.sum())
+    shift[seen] = believed(change, noise, len(prior) - 1) * np.log(among_all / prior)
     return shift
 
 
-def shares(probabilities: NDArray[np.float64], prior: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The most likely shares of the classes ``(classes,)`` among records.
+def mean_answers(
+    answers: NDArray[np.float64], targets: NDArray[np.float64], draws: int
+) -> list[NDArray[np.float64]]:
+    """Draws of what records of each class are answered on average ``(classes, classes)``.
+
+    Records count as a Bayesian bootstrap draws them. Beside those of a class counts one answer that
+    is right as often as all are, and otherwise like any: a class with few records, or none, is
+    taken to be like the others.
 
     Args:
-        probabilities: ``(n, classes)``, right where classes are shared like ``prior``.
-        prior: shares ``(classes,)``, positive.
+        answers: ``(n, classes)``, held out.
+        targets: the same, what is true.
+        draws: number of them.
     """
-    total = len(probabilities)
-    found = prior
-    for _ in range(_STEPS):
-        likely = probabilities * (found / prior)
-        likely /= np.maximum(likely.sum(axis=1, keepdims=True), 1e-300)
-        before = found
-        found = (likely.sum(axis=0) + _PRIOR * total * prior) / (total * (1 + _PRIOR))
-        if np.abs(found - before).sum() < 1e-6:
-            break
+    rng = np.random.default_rng(0)
+    count, classes = targets.shape
+    middle = answers.mean(axis=0)
+    right, chance = (targets * answers).sum() / count, (targets @ middle).mean()
+    skill = max(0.0, (right - chance) / (1 - chance))
+    usual = skill * np.eye(classes) + (1 - skill) * middle
+    found = []
+    for _ in range(draws):
+        weights = rng.exponential(size=(count, 1)) * targets
+        beside = rng.exponential(size=(classes, 1))
+        total = weights.sum(axis=0)[:, None] + beside
+        found.append((weights.T @ answers + beside * usual) / total)
     return found
+
+
+def shares(
+    means: NDArray[np.float64], each: NDArray[np.float64], prior: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """The shares of the classes ``(m, classes)`` whose mixtures of mean answers fit means best.
+
+    Args:
+        means: answers ``(m, classes)``, each of records that are shared as is to be found.
+        each: mean answers of the records of each class ``(classes, classes)``.
+        prior: shares ``(classes,)`` to start from, positive.
+    """
+    found: NDArray[np.float64] = np.broadcast_to(prior, means.shape)
+    for _ in range(_STEPS):
+        found = found * ((means / np.maximum(found @ each, 1e-300)) @ each.T)
+    found /= found.sum(axis=1, keepdims=True)
+    return found
+
+
+def believed(change: float, noise: float, freedom: int) -> float:
+    """How much of a change to believe, from 0 to 1.
+
+    The noise makes up some part of what changes of this kind are made of, and any part is as likely
+    beforehand; this is one less what is expected of it.
+
+    Source: Strawderman 1971 (doi:10.1214/aoms/1177693528).
+
+    Args:
+        change: the squared length of what was found.
+        noise: what is expected of it where nothing changed.
+        freedom: numbers that may change.
+    """
+    part = (np.arange(_GRID) + 0.5) / _GRID
+    likely = freedom / 2 * (np.log(part) - part * change / max(noise, 1e-12))
+    weights = np.exp(likely - likely.max())
+    return float(1 - weights @ part / weights.sum())
 
 
 def _softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -81,5 +128,7 @@ def _softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:
     return activated(z, np.zeros_like(z), "softmax")[0].astype(np.float64)
 
 
-def _divergence(p: NDArray[np.float64], q: NDArray[np.float64]) -> float:
-    return float((p * np.log(np.maximum(p, 1e-12) / np.maximum(q, 1e-12))).sum())
+def _spread(found: NDArray[np.float64], prior: NDArray[np.float64]) -> float:
+    """How far shares ``(m, classes)`` lie from their mean on average."""
+    away = found - found.mean(axis=0)
+    return float((away**2 / prior).sum(axis=1).mean())

@@ -87,7 +87,7 @@ def _teach(config: RunConfig, chosen: Chosen) -> Step:
 def _pseudo_label(config: RunConfig, chosen: Chosen) -> Step:
     return Step(
         name="pseudo_label",
-        version=12,  # 11: the usual spread; 12: neighbours are a member
+        version=13,  # 12: neighbours are a member; 13: shares of classes by mean answers
         inputs={"features": "encode", "teacher": "teach"},
         config={"labeller": _labeller(config)},
         chosen=(*chosen.network, *chosen.heads, *chosen.labellers),
