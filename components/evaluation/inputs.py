@@ -1,5 +1,6 @@
 """What a model reads of each modality, as a table of the report."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from components.evaluation.galleries import evenly
@@ -20,6 +21,7 @@ class Input:
         name: of the modality.
         kind: that decodes it.
         encoders: that read it.
+        left_out: those that held-out records did not ask for, which read nothing.
         present: share of the records that have it.
         why: what speaks for encoders other than the kind's default ones; empty if nothing does.
     """
@@ -27,17 +29,26 @@ class Input:
     name: str
     kind: str
     encoders: list[str]
+    left_out: list[str]
     present: float
     why: str
 
 
-def inputs(features: Features, previews: Previews) -> list[Input]:
-    """All modalities, by name."""
+def inputs(features: Features, previews: Previews, left_out: Collection[str]) -> list[Input]:
+    """All modalities, by name.
+
+    Args:
+        features: the data set with all views.
+        previews: of its records.
+        left_out: views that the model does without.
+    """
+    kept = features.without(left_out).specs
     return [
         Input(
             name=name,
             kind=features.specs[name].kind,
-            encoders=[view.name for view in features.specs[name].views],
+            encoders=[view.name for view in kept[name].views],
+            left_out=[v.name for v in features.specs[name].views if v not in kept[name].views],
             present=float(features.present[:, column].mean()),
             why=_why(name, features.specs[name], features, previews),
         )

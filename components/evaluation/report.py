@@ -64,7 +64,7 @@ def write_report(
             figures=figure_names(metrics),
             names=features.names,
             kinds={name: spec.kind for name, spec in features.specs.items()},
-            inputs=inputs(features, previews),
+            inputs=inputs(features, previews, metrics.selection.get("left_out", ())),
             classes=len(features.classes),
             full=subset_key(features.names),
             models=model_rows(metrics),

@@ -1,7 +1,7 @@
 """Inputs of all records: a memory-mapped array per view, for training, evaluation and packaging."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +110,17 @@ class Features:
         """
         wanted = self.names if names is None else names
         return {view: self.arrays[view] for name in wanted for view in self.specs[name].dense(name)}
+
+    def without(self, views: Collection[str]) -> "Features":
+        """The same records without some views."""
+        specs = {
+            name: replace(
+                spec, views=tuple(v for v in spec.views if f"{name}/{v.name}" not in views)
+            )
+            for name, spec in self.specs.items()
+        }
+        arrays = {view: rows for view, rows in self.arrays.items() if view not in views}
+        return replace(self, specs=specs, arrays=arrays)
 
     def sparse(self) -> dict[str, Rows]:
         """Name of each sparse view to its ``csr_array (n, columns)``."""

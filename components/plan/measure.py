@@ -18,7 +18,7 @@ from components.plan.sample import Survey
 from components.plan.walk import Stage, Table, Taken, walk
 from components.training.loop import placed
 from components.training.pseudo_label import REHEARSAL
-from components.training.tasks import REHEARSED_SINCE, STUDENT
+from components.training.student import REHEARSED_SINCE, STUDENT
 
 SIZES = (250, 1000)
 """Records of the two samples."""

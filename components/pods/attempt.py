@@ -19,6 +19,7 @@ from components.training import tasks
 from components.training.distributed import Shared, World, joined
 from components.training.loop import Control, placed
 from components.training.spec import TrainSpec
+from components.training.trainer import Trainer
 
 
 def attempt(spec: TrainSpec, exchange: Exchange, job: str, pod: Pod, stop: Stop) -> None:
@@ -69,11 +70,9 @@ def _local(spec: TrainSpec, pod: Pod, exchange: Exchange) -> TrainSpec:
     return spec.model_copy(update=updates)
 
 
-def _trainer(
-    spec: TrainSpec, checkpoints: Shared, pod: Pod, stop: Stop, world: World
-) -> tasks.Trainer:
+def _trainer(spec: TrainSpec, checkpoints: Shared, pod: Pod, stop: Stop, world: World) -> Trainer:
     lines = Lines(quiet=world.rank > 0)
-    return tasks.Trainer(
+    return Trainer(
         spec=spec,
         features=Features.load(spec.features.path),
         checkpoints=checkpoints,
@@ -83,7 +82,7 @@ def _trainer(
     )
 
 
-def _figures(trainer: tasks.Trainer, world: World) -> dict[str, Any]:
+def _figures(trainer: Trainer, world: World) -> dict[str, Any]:
     return {
         "steps": trainer.steps,
         "resumed_from": trainer.resumed,

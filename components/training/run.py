@@ -20,7 +20,7 @@ def run(
 
     Args:
         spec: the task and its inputs.
-        out: an empty folder; ``components.training.tasks`` lists what is written there.
+        out: an empty folder; ``student`` and ``baselines`` list what is written there.
         checkpoints: a folder of this task alone, which survives a kill; the task resumes from it.
         log: receives the figures of each epoch.
         progress: called after every step.
@@ -35,8 +35,9 @@ def run(
     from components.features.store import Features
     from components.training import tasks
     from components.training.checkpoint import Folder
+    from components.training.trainer import Trainer
 
-    trainer = tasks.Trainer(
+    trainer = Trainer(
         spec=spec,
         features=Features.load(verified("features", spec.features)),
         checkpoints=Folder(checkpoints) if checkpoints else None,

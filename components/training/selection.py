@@ -110,30 +110,53 @@ def choose(trial: Trial, features: Features) -> tuple[Mix, dict[str, Any]]:
     committee = Mix(network=0.0, committee=1.0)
     if trial.committee is None:
         return Mix(), {"kept": "student", "records": 0, "losses": {}}
-    if trial.network is None:
+    judging = _judging(trial, features)
+    if judging is None:
         return committee, {"kept": "committee", "records": 0, "losses": {}}
-    half = halves(features, trial.rows)
-    tune, judge = (np.isin(trial.rows, rows) for rows in (half.tune, half.choose))
-    if not tune.any() or not judge.any():
-        return committee, {"kept": "committee", "records": 0, "losses": {}}
-    names, labels = features.names, features.labels[trial.rows]
-    own = features.target.calibrate(trial.logits(Mix(), names)[tune], labels[tune])
+    own, judge = judging
     candidates = {
         "committee": committee,
         "mix": Mix(network=0.5 / own, committee=0.5),
         "student": Mix(network=1.0 / own, committee=0.0),
     }
-    losses = {
-        name: losses_of(trial.logits(mix, names)[judge], features, trial.rows[judge])
-        for name, mix in candidates.items()
-    }
+    losses = {name: _losses(trial, mix, features)[judge] for name, mix in candidates.items()}
     kept = "committee"
     for name, loss in losses.items():
-        gain = losses[kept] - loss
-        if gain.mean() > gain.std() / np.sqrt(len(gain)):
+        if _beyond_chance(losses[kept] - loss):
             kept = name
     means = {name: float(found.mean()) for name, found in losses.items()}
     return candidates[kept], {"kept": kept, "records": int(judge.sum()), "losses": means}
+
+
+def beats(trial: Trial, other: Trial, features: Features) -> bool:
+    """Whether one network is better than another on the same records, by more than chance."""
+    mine, theirs = _judging(trial, features), _judging(other, features)
+    if mine is None or theirs is None:
+        return False
+    gains = _losses(other, Mix(network=1.0 / theirs[0]), features)
+    gains -= _losses(trial, Mix(network=1.0 / mine[0]), features)
+    return _beyond_chance(gains[mine[1]])
+
+
+def _judging(trial: Trial, features: Features) -> tuple[float, NDArray[np.bool_]] | None:
+    """Temperature of the network by one half of the records, and the half that judges ``(k,)``."""
+    if trial.network is None:
+        return None
+    half = halves(features, trial.rows)
+    tune, judge = (np.isin(trial.rows, rows) for rows in (half.tune, half.choose))
+    if not tune.any() or not judge.any():
+        return None
+    logits = trial.logits(Mix(), features.names)[tune]
+    return features.target.calibrate(logits, features.labels[trial.rows][tune]), judge
+
+
+def _losses(trial: Trial, mix: Mix, features: Features) -> NDArray[np.float64]:
+    return losses_of(trial.logits(mix, features.names), features, trial.rows)
+
+
+def _beyond_chance(gains: NDArray[np.float64]) -> bool:
+    """Whether a mean ``(k,)`` is above zero by more than its standard error."""
+    return bool(gains.mean() > gains.std() / np.sqrt(len(gains)))
 
 
 def calibration(trial: Trial, mix: Mix, features: Features) -> dict[str, float]:

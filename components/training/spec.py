@@ -26,6 +26,8 @@ class TrainSpec(Strict):
     """Output of encode."""
     pseudo: Ref | None = None
     """Output of pseudo-label; without it there are visible labels alone, and no committee."""
+    trained: Ref | None = None
+    """Output of train, for ``baselines``: which views the student reads."""
     model: ModelConfig = ModelConfig()
     losses: dict[str, dict[str, Any]] = Field(min_length=1)
     training: TrainingConfig = TrainingConfig()

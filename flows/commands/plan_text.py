@@ -18,7 +18,8 @@ LAWS = (
     "training: epochs x steps x (fixed part + slope x rows of a batch), "
     "measured at two batch sizes",
     "shares of labels and splits, bytes of a record, epochs and the share of records that each "
-    "model learns from are those of the larger sample; the student rehearses where labels suffice",
+    "model learns from are those of the larger sample; the student rehearses where labels suffice, "
+    "with encoders that the run trains only if the larger sample had so many labels",
 )
 _HEADER = (
     "stage",

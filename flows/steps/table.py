@@ -99,7 +99,7 @@ def _pseudo_label(config: RunConfig, chosen: Chosen) -> Step:
 def _train(config: RunConfig, chosen: Chosen) -> Step:
     return Step(
         name="train",
-        version=19,  # 18: the usual spread; 19: neighbours are a member
+        version=20,  # 19: neighbours are a member; 20: views are left out by evidence
         inputs={"features": "encode", "pseudo": "pseudo_label"},
         config=_training(config),
         chosen=(*chosen.network, *chosen.losses, *chosen.heads),
@@ -112,8 +112,8 @@ def _train(config: RunConfig, chosen: Chosen) -> Step:
 def _baselines(config: RunConfig, chosen: Chosen) -> Step:
     return Step(
         name="baselines",
-        version=20,  # 19: the usual spread; 20: neighbours are a member
-        inputs={"features": "encode", "pseudo": "pseudo_label"},
+        version=21,  # 20: neighbours are a member; 21: the views of the student
+        inputs={"features": "encode", "pseudo": "pseudo_label", "trained": "train"},
         config=_training(config),
         chosen=unique(
             (*chosen.network, ("fusion", "concat"), *chosen.losses, *chosen.heads),
@@ -127,7 +127,7 @@ def _baselines(config: RunConfig, chosen: Chosen) -> Step:
 def _evaluate(config: RunConfig, chosen: Chosen) -> Step:
     return Step(
         name="evaluate",
-        version=11,  # 10: short numbers in the report; 11: one student without labeller
+        version=12,  # 11: one student without labeller; 12: encoders that are left out
         inputs={
             "accepted": "validate",
             "features": "encode",

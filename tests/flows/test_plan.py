@@ -87,7 +87,7 @@ def test_steps_and_bytes_at_the_size_of_the_sample_are_those_of_a_run(planned, r
 def own_histories(name, out):
     """Histories of the models that a step fitted; ``train`` also passes the kept one on."""
     places = {
-        "train": ["student", "rehearsal"],
+        "train": ["student", "rehearsal", "rehearsal-learned"],
         "baselines": ["*"],
     }
     return [p for place in places.get(name, []) for p in out.glob(f"{place}/history.json")]

@@ -45,5 +45,11 @@ def test_the_reason_is_told_where_the_data_speak_for_what_reads_them(
     features, previews, encoders, why
 ):
     read = read_by(features, encoders)
-    (found,) = inputs(read, previews(features=read))
+    (found,) = inputs(read, previews(features=read), ())
     assert (found.encoders, found.why) == (list(encoders), why)
+
+
+def test_an_encoder_that_the_model_does_without_is_told_apart(features):
+    read = read_by(features, ("hashing", "other"))
+    (found,) = inputs(read, Previews(features=read), ["text/other"])
+    assert (found.encoders, found.left_out) == (["hashing"], ["other"])

@@ -109,6 +109,7 @@ def test_few_labels_do_not_speak_for_the_network(places):
         "records": 0,
         "losses": {},
         "by": "folds",
+        "left_out": [],
     }
     assert models.load(places / "train" / "model").mix == Mix(network=0.0, committee=1.0)
     assert models.load(places / "train" / "student").mix == Mix()

@@ -1,0 +1,189 @@
+"""The student, and what answers: the network, the committee or both."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+
+from components.core.files import read_json, write_json
+from components.features.store import Features
+from components.model import network as models
+from components.model.network import Mix
+from components.training import taught
+from components.training.committee import Views
+from components.training.held_out import HELD_OUT, LEAST, everything_held_out, held_out
+from components.training.light import light_views, put_into
+from components.training.pseudo_label import COMMITTEE, PSEUDO, REHEARSAL, read_pseudo
+from components.training.rehearsal import hidden_rows, learned_views, without_labels
+from components.training.remember import remember, remember_mix
+from components.training.selection import (
+    Answers,
+    Trial,
+    beats,
+    calibrated,
+    calibration,
+    choose,
+    held_out_by_folds,
+    of_model,
+    thresholds,
+)
+from components.training.taught import Taught
+from components.training.teaching import FOLDS_OF_FEW
+from components.training.trainer import Trainer
+
+REHEARSED_SINCE = LEAST * FOLDS_OF_FEW
+"""Labelled records from which on a fold has so many, and networks rehearse."""
+STUDENT, LEARNED = "student", "rehearsal-learned"
+"""Names of networks, and of their folders; ``REHEARSAL`` is another."""
+_SELECTION = "selection.json"
+
+
+def train(trainer: Trainer, *, pseudo: Path | None, out: Path) -> None:
+    """Fit the student, and decide whether the committee, the student or both answer.
+
+    Writes ``model/`` (what answers), ``student/`` (the network alone), ``rehearsal/history.json``
+    and ``rehearsal-learned/history.json`` (where they are fitted), ``selection.json``,
+    ``held_out.json`` (how what answers did on held-out records), ``calibration.json`` and, where
+    the target decides by them, ``thresholds.json``. Nothing here reads validation labels unless
+    ``training.selection`` says so.
+
+    Args:
+        trainer: fits the networks.
+        pseudo: output of pseudo-label; without it there is no committee, and the student learns
+            from visible labels alone.
+        out: an empty folder.
+    """
+    features, by = trainer.features, trainer.spec.training.selection
+    found, views = _taught(features, pseudo)
+    trial = _judging(trainer, found, views)
+    seen, network = _rehearsed(trainer, trial, found, pseudo, out)
+    labels = read_pseudo(pseudo) if pseudo else None
+    model = trainer.model(STUDENT, pseudo=labels, features=seen, out=out / STUDENT)
+    if found is not None and views is not None:
+        put_into(model, found.made, found.committee, found.shift)
+        everything = held_out_by_folds(found, views)(seen.names)
+        remember(model, seen, found.labelled, everything)
+    if by == "validation":
+        committee = of_model(model, Mix(network=0.0, committee=1.0), seen, trial.rows)
+        trial = replace(trial, committee=committee if found else None)
+        network = of_model(model, Mix(), seen, trial.rows)
+    if found is None or len(trial.rows) >= LEAST:
+        trial = replace(trial, network=network)
+    model.mix, selection = choose(trial, seen)
+    remember_mix(model, seen)
+    if by == "folds" and found is not None and views is not None and not model.mix.network:
+        trial = everything_held_out(found, views)  # more records than the fold that chose
+    held_out(trial, model.mix, seen).save(out / HELD_OUT)
+    temperatures = calibration(trial, model.mix, seen)
+    write_json(out / "calibration.json", temperatures)
+    if trial.answers(model.mix) and seen.target.width:
+        answers = calibrated(trial, model.mix, seen, temperatures)
+        known = thresholds(seen.target, answers, seen.labels[trial.rows])
+        if known is not None:
+            write_json(out / "thresholds.json", known)
+    models.save(model, out / "model")
+    _write(selection, by, features, seen, out)
+
+
+def judge(trainer: Trainer, *, pseudo: Path | None, out: Path) -> None:
+    """Tell how the run's answers do on held-out labelled records, without the student.
+
+    Writes ``held_out.json``, ``selection.json`` and the rehearsals' histories as ``train`` does.
+
+    Args:
+        trainer: fits the networks that are judged; its selection is by folds.
+        pseudo: output of pseudo-label.
+        out: an empty folder.
+    """
+    features = trainer.features
+    found, views = _taught(features, pseudo)
+    trial = _judging(trainer, found, views)
+    seen, network = _rehearsed(trainer, trial, found, pseudo, out)
+    trial = replace(trial, network=network)
+    mix, selection = choose(trial, seen)
+    if found is not None and views is not None and not mix.network:
+        trial = everything_held_out(found, views)  # more records than the fold that chose
+    held_out(trial, mix, seen).save(out / HELD_OUT)
+    _write(selection, "folds", features, seen, out)
+
+
+def seen_by_student(features: Features, trained: Path) -> Features:
+    """The data set with the views that the student of a run reads.
+
+    Args:
+        features: the data set with all views.
+        trained: output of train.
+    """
+    left_out = cast(list[str], read_json(trained / _SELECTION)["left_out"])
+    return features.without(left_out)
+
+
+def _write(
+    selection: dict[str, object], by: str, features: Features, seen: Features, out: Path
+) -> None:
+    """Write what was chosen, and which views the network does without."""
+    left_out = sorted(set(features.views()) - set(seen.views()))
+    write_json(out / _SELECTION, {**selection, "by": by, "left_out": left_out})
+
+
+def _taught(features: Features, pseudo: Path | None) -> tuple[Taught | None, Views | None]:
+    """The committee after the rounds, and what it reads of its labelled records."""
+    found = taught.load(pseudo / COMMITTEE) if pseudo else None
+    if found is None or pseudo is None:
+        return None, None
+    teacher = models.load(pseudo / COMMITTEE)
+    return found, light_views(teacher, features, found.made, found.labelled.rows)
+
+
+def _judging(trainer: Trainer, found: Taught | None, views: Views | None) -> Trial:
+    """The records that judge: validation records, or the first fold of the labelled ones."""
+    features = trainer.features
+    if trainer.spec.training.selection == "validation":
+        rows = features.rows("val", labelled=True)
+        return Trial(rows=rows[features.present[rows].any(axis=1)])
+    if found is None or views is None:
+        return Trial(rows=hidden_rows(features, None, trainer.spec.training.seed))
+    at = np.flatnonzero((found.labelled.folds == 0) & found.labelled.telling)
+    return Trial(rows=found.labelled.rows[at], committee=held_out_by_folds(found, views, at))
+
+
+def _rehearsed(
+    trainer: Trainer, trial: Trial, found: Taught | None, pseudo: Path | None, out: Path
+) -> tuple[Features, Answers | None]:
+    """The data set with the views that the student is to read, and what a rehearsal answers.
+
+    Encoders that are trained in the run are asked for by evidence alone: the network answers the
+    records that judge better with them than without, by more than chance. Without classes there is
+    no such evidence, and they stay.
+    """
+    features, by = trainer.features, trainer.spec.training.selection
+    if not features.target.width:
+        return features, None
+    learned = learned_views(features)
+    fixed = features.without(learned)
+    # Validation records judge the student itself; they need a rehearsal for its encoders alone.
+    if len(trial.rows) < LEAST or (by == "validation" and not learned):
+        return fixed, None
+    labelled = found.labelled if found else None
+    folds = by == "folds"
+    hidden = hidden_rows(features, labelled, trainer.spec.training.seed)[: None if folds else 0]
+    labels = read_pseudo(pseudo, REHEARSAL if folds else PSEUDO) if pseudo else None
+
+    def rehearsal(name: str, seen: Features) -> Answers:
+        network = trainer.model(
+            name,
+            pseudo=labels,
+            out=out / name,
+            features=without_labels(seen, hidden),
+            weights=False,
+        )
+        return of_model(network, Mix(), seen, trial.rows)
+
+    without = rehearsal(REHEARSAL, fixed)
+    if not learned:
+        return fixed, without
+    whole = rehearsal(LEARNED, features)
+    if beats(replace(trial, network=whole), replace(trial, network=without), features):
+        return features, whole
+    return fixed, without

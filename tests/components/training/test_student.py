@@ -1,0 +1,57 @@
+"""Encoders that are trained in the run are kept where held-out records ask for them."""
+
+import numpy as np
+import pytest
+
+from components.core.files import read_json
+from components.features.store import Features
+from components.model import network as models
+from components.training.rehearsal import learned_views
+from components.training.student import seen_by_student
+from tests import learned, synthetic
+from tests.synthetic import records, write_features
+
+BOTH = {"encoders": [*synthetic.OPTIONS["image"]["encoders"], {"name": "lite"}]}
+
+
+def pictures(root, monkeypatch, count, *, blind=False):
+    """Pictures through a trained and a frozen encoder; a blind frozen one sees nothing."""
+    monkeypatch.setitem(synthetic.OPTIONS, "image", BOTH)
+    source = records(count, labelled=0.9, noise=0.0, missing=0.0)
+    features = write_features(root / "features", source, names=("image",))
+    if blind:
+        fixed = np.lib.format.open_memmap(next((root / "features/image").glob("lite*")), "r+")
+        fixed[:] = 0
+        fixed.flush()
+    return features
+
+
+@pytest.mark.parametrize("by", ["folds", "validation"])
+def test_a_trained_encoder_is_kept_where_it_tells_more(tmp_path, monkeypatch, by):
+    pictures(tmp_path, monkeypatch, 520, blind=True)
+    root = learned.learn(tmp_path / "features", tmp_path, epochs=8, selection=by)
+    assert read_json(root / "train" / "selection.json")["left_out"] == []
+    assert models.load(root / "train" / "model").views == {"image": ["image/cnn", "image/lite"]}
+
+
+def test_a_trained_encoder_is_left_out_where_it_tells_no_more(tmp_path, monkeypatch):
+    features = pictures(tmp_path, monkeypatch, 500)
+    assert learned_views(features) == ["image/cnn"]
+    root = learned.learn(tmp_path / "features", tmp_path, epochs=1, learning_rate=1e-6)
+    assert read_json(root / "train" / "selection.json")["left_out"] == ["image/cnn"]
+    for name in ("model", "student"):
+        assert models.load(root / "train" / name).views == {"image": ["image/lite"]}
+    seen = seen_by_student(Features.load(tmp_path / "features"), root / "train")
+    assert list(seen.arrays) == ["image/lite"]
+
+
+def test_few_labels_do_not_ask_for_a_trained_encoder(tmp_path, monkeypatch):
+    pictures(tmp_path, monkeypatch, 100, blind=True)
+    root = learned.learn(tmp_path / "features", tmp_path)
+    assert read_json(root / "train" / "selection.json")["left_out"] == ["image/cnn"]
+    assert not (root / "train" / "rehearsal").exists()
+
+
+def test_a_modality_without_another_encoder_keeps_the_trained_one(tmp_path):
+    features = write_features(tmp_path / "features", records(40), names=("image",))
+    assert learned_views(features) == []
