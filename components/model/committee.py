@@ -30,12 +30,14 @@ class _SeatMaps(Fitted):
             numbers; empty where nothing asks for it.
         weight: ``(dim or k, own, width)``.
         bias: of all seats ``(seats, width)``.
-        place: where the view's part begins in the vector that neighbours are found by, and how many
-            numbers that has: 0 without neighbours.
-        share: length of that part; 0 where it is not compared.
+        columns: of the view's part in the vector that neighbours are found by ``(k,)``; empty where
+            it is not compared.
+        blank: that vector, of zeros ``(dims,)``; empty without neighbours.
+        share: length of the part.
     """
 
-    place: Tensor
+    columns: Tensor
+    blank: Tensor
     share: Tensor
     seats: Tensor
     basis: Tensor
@@ -49,12 +51,20 @@ class _SeatMaps(Fitted):
         self.register_buffer("basis", torch.zeros(0, 0, dtype=torch.float16))
         self.register_buffer("weight", torch.zeros(dim, 1, width))
         self.register_buffer("bias", torch.zeros(1, width))
-        self.register_buffer("place", torch.zeros(2, dtype=torch.int64))
+        self.register_buffer("columns", torch.zeros(0, dtype=torch.int64))
+        self.register_buffer("blank", torch.zeros(0))
         self.register_buffer("share", torch.zeros(()))
 
-    def put_place(self, start: int, dims: int, share: float) -> None:
-        """Set the view's part of the vector that neighbours are found by, before the maps."""
-        self.place, self.share = torch.tensor([start, dims]), torch.tensor(share)
+    def put_place(self, columns: range, dims: int, share: float) -> None:
+        """Set the view's part of the vector that neighbours are found by, before the maps.
+
+        Args:
+            columns: where the part is.
+            dims: of the whole vector.
+            share: length of the part.
+        """
+        self.columns, self.share = torch.tensor(columns, dtype=torch.int64), torch.tensor(share)
+        self.blank = torch.zeros(dims)
 
     def put_maps(
         self, basis: NDArray[np.float32], weight: NDArray[np.float32], bias: NDArray[np.float32]
@@ -68,7 +78,7 @@ class _SeatMaps(Fitted):
         """
         seats = np.flatnonzero(weight.any(axis=(0, 2)))
         own = weight[:, seats]
-        if self.share > 0 or basis.size + own.size < len(basis) * own.shape[1] * own.shape[2]:
+        if len(self.columns) or basis.size + own.size < len(basis) * own.shape[1] * own.shape[2]:
             self.basis = torch.from_numpy(basis.astype(np.float16))
             self.weight = torch.from_numpy(own)
         else:
@@ -93,13 +103,10 @@ class _SeatMaps(Fitted):
         every = own.new_zeros(len(own), seats, width)
         parts = own.reshape(len(own), len(self.seats), width)
         logits = (every.index_copy(1, self.seats, parts) + self.bias).flatten(1)
-        start, dims = self.place.tolist()
-        if not dims:
-            return logits
-        vector = logits.new_zeros(len(own), dims)
-        if rows is not None and self.share > 0:
+        vector = self.blank.expand(len(own), -1)
+        if rows is not None and len(self.columns):
             unit = F.normalize(rows.float(), dim=1) * self.share
-            vector[:, start : start + rows.shape[1]] = unit
+            vector = vector.index_copy(1, self.columns, unit)
         return torch.cat([logits, vector], dim=1)
 
 

@@ -44,6 +44,9 @@ class Mix:
     committee: float = 0.0
 
 
+BY_COMMITTEE, BY_BOTH = Mix(network=0.0, committee=1.0), Mix(network=0.5, committee=0.5)
+
+
 class Model(nn.Module):
     """Answers for any non-empty subset of modalities; no statistics across records of a batch.
 

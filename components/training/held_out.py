@@ -10,7 +10,7 @@ from components.core.files import read_json, write_json
 from components.features.halves import halves
 from components.features.store import Features
 from components.model import network as models
-from components.model.network import Mix
+from components.model.network import BY_COMMITTEE, Mix
 from components.training import taught
 from components.training.committee import Views
 from components.training.light import light_views
@@ -101,7 +101,7 @@ def of_committee(features: Path, committee: Path) -> tuple[HeldOut, bool] | None
     data = Features.load(features)
     views = light_views(models.load(committee), data, found.made, found.labelled.rows)
     trial = everything_held_out(found, views)
-    return held_out(trial, Mix(network=0.0, committee=1.0), data), judges(found)
+    return held_out(trial, BY_COMMITTEE, data), judges(found)
 
 
 def judges(found: Taught) -> bool:

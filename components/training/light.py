@@ -188,11 +188,13 @@ def put_into(
             near.vectors, near.distributions[-1], near.offset, float(near.factors[-1])
         )
     for view, way in made.items():
-        if near is not None:
-            share, dims = near.shares.get(view, 0.0), near.vectors.shape[1]
-            cast(LinearView | SparseView, head.views[view]).put_place(start, dims, share**0.5)
-            start += committee.seats[REST].maps.of[view].weight.shape[1] if share else 0
         dim = committee.seats[REST].maps.of[view].weight.shape[1]
+        if near is not None:
+            share = near.shares.get(view, 0.0)
+            columns = range(start, start + (dim if share else 0))
+            seen = cast(LinearView | SparseView, head.views[view])
+            seen.put_place(columns, near.vectors.shape[1], share**0.5)
+            start = columns.stop
         weight = np.zeros((dim, len(seats), model.target.width), np.float32)
         bias = np.zeros(weight.shape[1:], np.float32)
         for number, seat in enumerate(seats.values()):

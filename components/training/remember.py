@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from components.features.store import Features
 from components.model.inference import infer
-from components.model.network import Mix, Model
+from components.model.network import BY_COMMITTEE, Mix, Model
 from components.model.reference import Reference, light_rows
 from components.training.committee import Labelled
 
@@ -53,7 +53,7 @@ def remember(
 def remember_mix(model: Model, features: Features) -> None:
     """Make the kept logits those of the model's mix, after it is chosen."""
     kept = model.reference
-    if kept is None or kept.rows is None or model.mix == Mix(network=0.0, committee=1.0):
+    if kept is None or kept.rows is None or model.mix == BY_COMMITTEE:
         return
     mix, model.mix = model.mix, Mix()
     try:

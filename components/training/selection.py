@@ -2,8 +2,9 @@
 
 Records that judge were held out of everything that answers for them: labelled training records,
 each answered by fits without its fold; or the validation records, where a run says so. One half of
-them tunes the network's temperature, the other half chooses. The network takes the committee's
-place, or a share, only where it is better by more than chance.
+them tunes the network's temperature, the other half chooses. The mean of both answers, unless one
+alone is better by more than chance. Too few records judge no network; it has its share all the
+same if it learned from the committee's answers, and then the committee's temperature is the mean's.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from components.features.halves import halves
 from components.features.store import Features
 from components.model.inference import infer
-from components.model.network import Mix, Model
+from components.model.network import BY_COMMITTEE, Mix, Model
 from components.model.subsets import REST, measured, patterns, subset_key, temperature
 from components.parts.contracts import Target
 from components.parts.linear import activated
@@ -101,26 +102,33 @@ def of_model(model: Model, mix: Mix, features: Features, rows: NDArray[np.int64]
     return answers
 
 
-def choose(trial: Trial, features: Features) -> tuple[Mix, dict[str, Any]]:
-    """What answers: the committee, unless the records of a trial speak for the network.
+def choose(
+    trial: Trial, features: Features, unjudged: Mix = BY_COMMITTEE
+) -> tuple[Mix, dict[str, Any]]:
+    """What answers: committee and network together, unless the records speak for one of them.
+
+    Args:
+        trial: the records that judge.
+        features: the data set.
+        unjudged: what answers where no record judges the network.
 
     Returns:
         The mix, and figures of the choice.
     """
-    committee = Mix(network=0.0, committee=1.0)
     if trial.committee is None:
         return Mix(), {"kept": "student", "records": 0, "losses": {}}
     judging = _judging(trial, features)
     if judging is None:
-        return committee, {"kept": "committee", "records": 0, "losses": {}}
+        kept = "mix" if unjudged.network else "committee"
+        return unjudged, {"kept": kept, "records": 0, "losses": {}}
     own, judge = judging
     candidates = {
-        "committee": committee,
         "mix": Mix(network=0.5 / own, committee=0.5),
+        "committee": BY_COMMITTEE,
         "student": Mix(network=1.0 / own, committee=0.0),
     }
     losses = {name: _losses(trial, mix, features)[judge] for name, mix in candidates.items()}
-    kept = "committee"
+    kept = "mix"
     for name, loss in losses.items():
         if _beyond_chance(losses[kept] - loss):
             kept = name

@@ -9,7 +9,7 @@ import numpy as np
 from components.core.files import read_json, write_json
 from components.features.store import Features
 from components.model import network as models
-from components.model.network import Mix
+from components.model.network import BY_BOTH, BY_COMMITTEE, Mix
 from components.training import taught
 from components.training.committee import Views
 from components.training.held_out import HELD_OUT, LEAST, everything_held_out, held_out
@@ -65,20 +65,21 @@ def train(trainer: Trainer, *, pseudo: Path | None, out: Path) -> None:
         everything = held_out_by_folds(found, views)(seen.names)
         remember(model, seen, found.labelled, everything)
     if by == "validation":
-        committee = of_model(model, Mix(network=0.0, committee=1.0), seen, trial.rows)
+        committee = of_model(model, BY_COMMITTEE, seen, trial.rows)
         trial = replace(trial, committee=committee if found else None)
         network = of_model(model, Mix(), seen, trial.rows)
     if found is None or len(trial.rows) >= LEAST:
         trial = replace(trial, network=network)
-    model.mix, selection = choose(trial, seen)
+    # A network that learned the committee's calibrated answers is as sure as the committee is.
+    learned = labels is not None and len(labels.ids) > 0
+    model.mix, selection = choose(trial, seen, BY_BOTH if learned else BY_COMMITTEE)
     remember_mix(model, seen)
-    if by == "folds" and found is not None and views is not None and not model.mix.network:
-        trial = everything_held_out(found, views)  # more records than the fold that chose
-    held_out(trial, model.mix, seen).save(out / HELD_OUT)
-    temperatures = calibration(trial, model.mix, seen)
+    trial, mix = _telling(trial, model.mix, by, found, views)
+    held_out(trial, mix, seen).save(out / HELD_OUT)
+    temperatures = calibration(trial, mix, seen)
     write_json(out / "calibration.json", temperatures)
-    if trial.answers(model.mix) and seen.target.width:
-        answers = calibrated(trial, model.mix, seen, temperatures)
+    if trial.answers(mix) and seen.target.width:
+        answers = calibrated(trial, mix, seen, temperatures)
         known = thresholds(seen.target, answers, seen.labels[trial.rows])
         if known is not None:
             write_json(out / "thresholds.json", known)
@@ -102,8 +103,7 @@ def judge(trainer: Trainer, *, pseudo: Path | None, out: Path) -> None:
     seen, network = _rehearsed(trainer, trial, found, pseudo, out)
     trial = replace(trial, network=network)
     mix, selection = choose(trial, seen)
-    if found is not None and views is not None and not mix.network:
-        trial = everything_held_out(found, views)  # more records than the fold that chose
+    trial, mix = _telling(trial, mix, "folds", found, views)
     held_out(trial, mix, seen).save(out / HELD_OUT)
     _write(selection, "folds", features, seen, out)
 
@@ -117,6 +117,19 @@ def seen_by_student(features: Features, trained: Path) -> Features:
     """
     left_out = cast(list[str], read_json(trained / _SELECTION)["left_out"])
     return features.without(left_out)
+
+
+def _telling(
+    trial: Trial, mix: Mix, by: str, found: Taught | None, views: Views | None
+) -> tuple[Trial, Mix]:
+    """The records that tell how sure answers may be, and what answers them.
+
+    Where nothing judged the network they are answered by the committee, and by folds more of them
+    can be than chose.
+    """
+    if found is None or views is None or (mix.network and trial.network is not None):
+        return trial, mix
+    return (everything_held_out(found, views) if by == "folds" else trial), BY_COMMITTEE
 
 
 def _write(

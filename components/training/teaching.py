@@ -12,7 +12,7 @@ from components.config.run import ModelConfig, TrainingConfig
 from components.core.progress import Say, unheard
 from components.features.store import Features
 from components.model import network as models
-from components.model.network import Mix, Model
+from components.model.network import BY_COMMITTEE, Model
 from components.parts import loading as parts
 from components.parts.linear import HEADS, Head
 from components.parts.own import OWN
@@ -131,7 +131,7 @@ def teach_committee(model: Model, data: Features, seed: int) -> Taught | str:
 def write(model: Model, found: Taught, out: Path, **figures: object) -> None:
     """Write a model folder that answers with a committee, and the committee beside it."""
     put_into(model, found.made, found.committee, found.shift)
-    model.mix = Mix(network=0.0, committee=1.0)
+    model.mix = BY_COMMITTEE
     models.save(model, out)
     taught.save(found, out, **figures)
 

@@ -43,8 +43,8 @@ def test_losses_are_those_of_fits_that_did_not_see_the_record(places):
     assert told.figures["accuracy"] == pytest.approx(np.mean(logits.argmax(axis=1) == codes))
 
 
-def test_the_committees_folder_tells_the_same_where_the_committee_is_kept(places):
-    assert read_json(places / "train" / "selection.json")["kept"] == "committee"
+def test_the_committees_folder_tells_the_same_where_no_network_is_judged(places):
+    assert read_json(places / "train" / "selection.json")["losses"] == {}
     told, judges = of_committee(places / "features", places / "pseudo" / "committee")
     assert np.array_equal(told.losses, HeldOut.read(places / "train" / HELD_OUT).losses)
     assert not judges

@@ -13,7 +13,7 @@ from components.features.store import Features
 from components.model import network as models
 from components.model.inference import infer
 from components.model.network import Mix
-from components.training.held_out import HELD_OUT
+from components.training.held_out import HELD_OUT, HeldOut
 from components.training.run import run
 from components.training.spec import TrainSpec
 from tests import learned
@@ -103,16 +103,19 @@ def test_a_rehearsal_knows_no_label_of_the_fold_that_judges_it(places):
     assert hidden < known
 
 
-def test_few_labels_do_not_speak_for_the_network(places):
+def test_few_labels_judge_no_network_which_answers_with_the_committee_it_learned_from(places):
     assert read_json(places / "train" / "selection.json") == {
-        "kept": "committee",
+        "kept": "mix",
         "records": 0,
         "losses": {},
         "by": "folds",
         "left_out": [],
     }
-    assert models.load(places / "train" / "model").mix == Mix(network=0.0, committee=1.0)
+    assert models.load(places / "train" / "model").mix == Mix(network=0.5, committee=0.5)
     assert models.load(places / "train" / "student").mix == Mix()
+    # The committee's held-out answers, of all folds, tell how sure both may be.
+    assert read_json(places / "train" / "calibration.json")
+    assert len(HeldOut.read(places / "train" / "held_out.json").ids) > 30
 
 
 def test_with_enough_labels_a_rehearsal_tells_how_good_the_network_is_and_needs_no_student(
@@ -164,7 +167,7 @@ def test_validation_records_choose_where_the_run_says_so(places, tmp_path):
     assert 0 < found["records"] <= -(-len(data.rows("val", labelled=True)) // 2)
 
 
-def test_few_validation_records_do_not_speak_for_the_network(places, tmp_path):
+def test_few_validation_records_judge_no_network(places, tmp_path):
     """Of one record the standard error is 0, so that any gain would be more than chance."""
     shutil.copytree(places / "features", tmp_path / "features")
     splits = Features.load(places / "features").splits.copy()
@@ -176,8 +179,9 @@ def test_few_validation_records_do_not_speak_for_the_network(places, tmp_path):
     out = learned.train(
         tmp_path / "features", places / "pseudo", tmp_path / "train", selection="validation"
     )
-    assert read_json(out / "selection.json")["kept"] == "committee"
-    assert models.load(out / "model").mix == Mix(network=0.0, committee=1.0)
+    found = read_json(out / "selection.json")
+    assert (found["kept"], found["losses"]) == ("mix", {})
+    assert models.load(out / "model").mix == Mix(network=0.5, committee=0.5)
 
 
 def test_without_a_labeller_the_committee_is_that_of_the_labels(places, tmp_path):

@@ -9,7 +9,7 @@ from components.config.run import ModelConfig, TrainingConfig
 from components.features.halves import halves
 from components.features.store import Features
 from components.model.inference import infer
-from components.model.network import Mix
+from components.model.network import BY_BOTH, BY_COMMITTEE, Mix
 from components.training.selection import Trial, calibration, choose, of_model
 from components.training.teaching import untrained
 from tests.synthetic import records, write_features
@@ -45,11 +45,18 @@ def test_the_better_of_two_answers(data, rows):
     assert mix.network > 0
 
 
-def test_a_tie_keeps_the_committee(data, rows):
+def test_a_network_that_no_record_judges_has_the_share_that_was_asked_for(data, rows):
+    trial = Trial(rows=rows, committee=sure(data, rows, 1.0))
+    assert choose(trial, data)[0] == BY_COMMITTEE
+    mix, found = choose(trial, data, BY_BOTH)
+    assert (mix, found["kept"], found["records"]) == (BY_BOTH, "mix", 0)
+
+
+def test_a_tie_keeps_both(data, rows):
     one = sure(data, rows, 1.0)
     zero = lambda names: 0 * one(names)  # noqa: E731
     _, found = choose(Trial(rows=rows, committee=zero, network=zero), data)
-    assert found["kept"] == "committee"
+    assert found["kept"] == "mix"
 
 
 def test_records_that_tune_a_temperature_do_not_choose(data, rows):
