@@ -113,11 +113,15 @@ def with_neighbours(
 
 
 def _kept(pool: NDArray[np.int64], labelled: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Places in the pool ``(m,)``: all with a label, and others at even distances."""
+    """Places in the pool ``(m,)``: those with a label before others, each at even distances."""
     known = np.isin(pool, labelled)
-    others = np.flatnonzero(~known)
-    room = max(_MOST - int(known.sum()), 1)
-    return np.sort(np.concatenate([np.flatnonzero(known), others[:: -(-len(others) // room) or 1]]))
+    first = _evenly(np.flatnonzero(known), _MOST)
+    return np.sort(np.append(first, _evenly(np.flatnonzero(~known), _MOST - len(first))))
+
+
+def _evenly(places: NDArray[np.int64], most: int) -> NDArray[np.int64]:
+    """At most so many of them ``(m,)``, at even distances."""
+    return places[:: -(-len(places) // most) or 1] if most else places[:0]
 
 
 def _halved(numbers: NDArray[np.floating]) -> NDArray[np.float32]:

@@ -55,6 +55,14 @@ def joined(views, labelled, codes):
     )
 
 
+@pytest.mark.parametrize(("most", "labelled"), [(20, 20), (100, KNOWN)])
+def test_no_more_records_are_kept_than_a_model_carries(monkeypatch, most, labelled):
+    monkeypatch.setattr("components.training.neighbours._MOST", most)
+    found = joined(*made(bent=True))[1].neighbours
+    assert (found.rows < KNOWN).sum() == labelled
+    assert len(found.rows) == len(found.vectors) <= most
+
+
 def test_it_is_kept_where_held_out_records_speak_for_it():
     views, labelled, codes = made(bent=True)
     before, after = joined(views, labelled, codes)
