@@ -97,7 +97,8 @@ class _SeatMaps(Fitted):
 
         Args:
             own: logits of the seats that have a map ``(batch, own * width)``.
-            rows: shortened rows ``(batch, k)``, where the view is compared.
+            rows: shortened rows ``(batch, k)``, where the view is compared; what a class that came
+                later reads beside them comes last.
         """
         seats, width = self.bias.shape
         every = own.new_zeros(len(own), seats, width)
@@ -105,7 +106,8 @@ class _SeatMaps(Fitted):
         logits = (every.index_copy(1, self.seats, parts) + self.bias).flatten(1)
         vector = self.blank.expand(len(own), -1)
         if rows is not None and len(self.columns):
-            unit = F.normalize(rows.float(), dim=1) * self.share
+            compared = rows[:, : len(self.columns)].float()
+            unit = F.normalize(compared, dim=1) * self.share
             vector = vector.index_copy(1, self.columns, unit)
         return torch.cat([logits, vector], dim=1)
 

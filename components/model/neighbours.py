@@ -57,7 +57,7 @@ class Neighbours(Fitted):
         vectors: of training records ``(m, dims)``, in half precision.
         distributions: ``(m, known)``, in half precision.
         known: numbers of the classes that they are of ``(known,)``; what is said of any other class
-            is the mean.
+            is the mean, and nothing where a record has any number of classes.
         offset: logits ``(known,)`` that are taken away: the distributions are of classes as they
             are shared among all records, the committee's members of those among labels.
         factor: what the logits count.
@@ -104,7 +104,9 @@ class Neighbours(Fitted):
         logits = told(weights, numbers, distributions, sigmoid=self.sigmoid)
         logits = torch.where(weights.sum(1, keepdim=True) > 0, logits - self.offset, logits)
         logits = self.factor * logits
-        every = logits.mean(dim=1, keepdim=True).repeat(1, self.width)
+        # A class that came later takes the place of the others, or stands for itself.
+        other = logits.new_zeros(len(logits), 1) if self.sigmoid else logits.mean(1, keepdim=True)
+        every = other.repeat(1, self.width)
         return every.index_copy(1, self.known, logits)
 
     def _single_precision(self) -> tuple[Tensor, Tensor]:

@@ -59,7 +59,7 @@ def widened(
         if isinstance(model.committee.views[view], SparseView):
             _make_room(state, stem, weight)
             read = weight[state[f"{stem}.buckets"].numpy()]
-        state[f"{stem}.weight"][..., at] += torch.from_numpy(read)[:, None] / share
+        _add(state, stem, torch.from_numpy(read) / share, at)
         state[f"{stem}.bias"][..., at] += bias / share
     wide.load_state_dict(state)
     wide.mix = Mix(network=model.mix.network, committee=share)
@@ -91,19 +91,36 @@ def _changed(
 
 
 def _everywhere(state: dict[str, Tensor], stem: str) -> None:
-    """Let a view speak in all seats, from all its numbers: the new class is told by these."""
-    own, basis = state[f"{stem}.weight"], state[f"{stem}.basis"]
-    own = torch.tensordot(basis.float(), own, 1) if basis.numel() else own
-    count = len(state[f"{stem}.bias"])
+    """Let a view speak in all seats: the new class is told by these."""
+    own, count = state[f"{stem}.weight"], len(state[f"{stem}.bias"])
     every = torch.zeros(len(own), count, own.shape[2])
     state[f"{stem}.weight"] = every.index_copy(1, state[f"{stem}.seats"], own)
-    state[f"{stem}.seats"], state[f"{stem}.basis"] = torch.arange(count), torch.zeros(0, 0)
+    state[f"{stem}.seats"] = torch.arange(count)
 
 
 def _make_room(state: dict[str, Tensor], stem: str, weight: NDArray[np.float32]) -> None:
     """Let a sparse view also read the buckets that speak for the new class."""
-    before, old = state[f"{stem}.buckets"], state[f"{stem}.weight"]
+    first = f"{stem}.basis" if state[f"{stem}.basis"].numel() else f"{stem}.weight"
+    before, old = state[f"{stem}.buckets"], state[first]
     buckets = torch.from_numpy(np.union1d(before.numpy(), np.flatnonzero(weight > 0)))
-    room = torch.zeros(len(buckets), *old.shape[1:])
+    room = torch.zeros(len(buckets), *old.shape[1:], dtype=old.dtype)
     room[torch.searchsorted(buckets, before)] = old
-    state[f"{stem}.buckets"], state[f"{stem}.weight"] = buckets, room
+    state[f"{stem}.buckets"], state[first] = buckets, room
+
+
+def _add(state: dict[str, Tensor], stem: str, column: Tensor, at: int) -> None:
+    """Add weights ``(dim,)`` to those of a class; shortened rows get one number more for them.
+
+    What neighbours are found by comes before it, and stays as it is.
+    """
+    basis, own = state[f"{stem}.basis"], state[f"{stem}.weight"]
+    if not basis.numel():
+        own[..., at] += column[:, None]
+        return
+    # At unit length half precision holds its numbers.
+    length = column.norm().clamp_min(1e-12)
+    unit = (column / length)[:, None].to(basis.dtype)
+    more = torch.zeros(1, *own.shape[1:])
+    more[..., at] = length
+    state[f"{stem}.basis"] = torch.cat([basis, unit], dim=1)
+    state[f"{stem}.weight"] = torch.cat([own, more])

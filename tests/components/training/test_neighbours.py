@@ -4,10 +4,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from components.features.store import Features
 from components.model import network as models
+from components.model.committee import LinearView
 from components.model.inference import infer
+from components.model.neighbours import Neighbours as Member
 from components.model.network import Mix
 from components.model.subsets import subsets
 from components.model.widening import widened
@@ -177,3 +180,32 @@ def test_a_class_more_leaves_what_is_said_of_the_others(places):
     at = wide.classes.index("crown")
     assert np.allclose(np.delete(after, at, axis=1), before, atol=1e-4, equal_nan=True)
     assert np.allclose(after[:, at], before.mean(axis=1), atol=1e-4, equal_nan=True)
+
+
+def test_exemplars_of_a_class_leave_what_is_said_of_the_others(places):
+    """The views that tell the new class still find the same neighbours."""
+    data, model = Features.load(places / "features"), models.load(places / "model")
+    before = infer(model, data.arrays, data.present).logits
+    dims = {
+        view: len(own.mean) if isinstance(own, LinearView) else len(own.idf)
+        for view, own in model.committee.views.items()
+    }
+    columns = {view: (np.full(dim, 0.01, np.float32), -1.0) for view, dim in dims.items()}
+    wide = widened(model, "crown", columns, known=range(4))
+    after = infer(wide, data.arrays, data.present).logits
+    at = wide.classes.index("crown")
+    assert np.allclose(np.delete(after, at, axis=1), before, atol=1e-3, equal_nan=True)
+    told = data.present.any(axis=1)
+    assert (after[told, at] != before[told].mean(axis=1)).any()
+
+
+@pytest.mark.parametrize("sigmoid", [False, True])
+def test_of_a_class_that_came_later_the_mean_is_said_or_nothing(sigmoid):
+    """Where a record has any number of classes, what is said of others tells nothing of it."""
+    member = Member(3, sigmoid=sigmoid)
+    member.put(np.eye(2, dtype=np.float32), np.full((2, 3), 0.2, np.float32), np.zeros(3), 1.0)
+    member.known, member.width = torch.tensor([0, 1, 3]), 4
+    found = member(torch.eye(2))
+    wanted = torch.zeros(2) if sigmoid else found[:, [0, 1, 3]].mean(dim=1)
+    assert torch.allclose(found[:, 2], wanted)
+    assert (found[:, [0, 1, 3]] < -1).all()
