@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from components.features.store import Features
-from components.model.inference import infer
-from components.model.network import BY_COMMITTEE, Mix, Model
+from components.model.network import Model
 from components.model.reference import Reference, light_rows
 from components.training.committee import Labelled
+from components.training.selection import Trial
 
 MOST = 2000
 """Records that are kept: a few megabytes, read once for each answer."""
@@ -50,17 +50,24 @@ def remember(
     )
 
 
-def remember_mix(model: Model, features: Features) -> None:
-    """Make the kept logits those of the model's mix, after it is chosen."""
+def remember_mix(model: Model, trial: Trial) -> None:
+    """Make the kept logits those of the model's mix where they can be, after it is chosen.
+
+    The student has learned from all labels, so only the records that judged a network have answers
+    of one that did not see them. The others keep the committee's, which are as sure as the mix is.
+
+    Args:
+        model: with its mix.
+        trial: the records that chose it, sorted.
+    """
     kept = model.reference
-    if kept is None or kept.rows is None or model.mix == BY_COMMITTEE:
+    if kept is None or kept.rows is None or not trial.answers(model.mix):
         return
-    mix, model.mix = model.mix, Mix()
-    try:
-        network = infer(model, features.arrays, features.present, kept.rows).logits
-    finally:
-        model.mix = mix
-    model.reference = kept.with_logits(mix.network * network + mix.committee * kept.logits)
+    at = np.flatnonzero(np.isin(kept.rows, trial.rows) & kept.judged)
+    logits = kept.logits.copy()
+    of = np.searchsorted(trial.rows, kept.rows[at])
+    logits[at] = trial.logits(model.mix, model.names)[of]
+    model.reference = kept.with_logits(logits)
 
 
 def _evenly(codes: NDArray[np.int64]) -> NDArray[np.int64]:

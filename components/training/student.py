@@ -73,7 +73,7 @@ def train(trainer: Trainer, *, pseudo: Path | None, out: Path) -> None:
     # A network that learned the committee's calibrated answers is as sure as the committee is.
     learned = labels is not None and len(labels.ids) > 0
     model.mix, selection = choose(trial, seen, BY_BOTH if learned else BY_COMMITTEE)
-    remember_mix(model, seen)
+    remember_mix(model, trial)
     trial, mix = _telling(trial, model.mix, by, found, views)
     held_out(trial, mix, seen).save(out / HELD_OUT)
     temperatures = calibration(trial, mix, seen)

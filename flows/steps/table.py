@@ -99,7 +99,7 @@ def _pseudo_label(config: RunConfig, chosen: Chosen) -> Step:
 def _train(config: RunConfig, chosen: Chosen) -> Step:
     return Step(
         name="train",
-        version=20,  # 19: neighbours are a member; 20: views are left out by evidence
+        version=21,  # 20: views are left out by evidence; 21: kept answers are held out
         inputs={"features": "encode", "pseudo": "pseudo_label"},
         config=_training(config),
         chosen=(*chosen.network, *chosen.losses, *chosen.heads),

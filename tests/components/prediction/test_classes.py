@@ -16,7 +16,6 @@ from components.prediction.classes import add_class, add_class_by_name
 from components.prediction.classifier import Classifier
 from components.prediction.package import package
 from components.prediction.predictor import Predictor
-from components.training.remember import remember_mix
 from tests import evaluated, synthetic
 from tests.learned import with_committee
 from tests.packaged import METRICS
@@ -53,7 +52,6 @@ def made(root, mix):
     model = evaluated.fit(features, NAMES, seed=0, steps=25)
     with_committee(model, features)
     model.mix = mix
-    remember_mix(model, features)
     models.save(model, root / "train" / "model")
     (root / "evaluation").mkdir()
     write_json(root / "evaluation" / "calibration.json", {})
