@@ -278,10 +278,8 @@ class Committee:
     @property
     def widest(self) -> Seat:
         """The seat of records that have everything."""
-        rest = self.seats[REST]
-        return self.seats.get(
-            subset_key(sorted({modality_of(view) for view in rest.maps.of})), rest
-        )
+        read = {modality_of(view) for seat in self.seats.values() for view in seat.maps.of}
+        return self.seats.get(subset_key(sorted(read)), self.seats[REST])
 
     def logits(
         self, views: Views, fit: int = -1, rows: NDArray[np.int64] | None = None

@@ -175,7 +175,7 @@ def put_into(
         shift: to the shares of the classes among all records ``(classes,)``; none by default.
     """
     head, seats = model.committee, committee.seats
-    read = {modality_of(view) for view in seats[REST].maps.of}
+    read = {modality_of(view) for seat in seats.values() for view in seat.maps.of}
     taken = [read if key == REST else key.split("+") for key in seats]
     head.put(
         np.array([[name in own for name in model.names] for own in taken]),
@@ -188,7 +188,7 @@ def put_into(
             near.vectors, near.distributions[-1], near.offset, float(near.factors[-1])
         )
     for view, way in made.items():
-        dim = committee.seats[REST].maps.of[view].weight.shape[1]
+        dim = _dim(way)
         if near is not None:
             share = near.shares.get(view, 0.0)
             columns = range(start, start + (dim if share else 0))
@@ -209,6 +209,11 @@ def put_into(
             linear = cast(LinearView, head.views[view])
             linear.put(way.mean, way.scale)
             linear.put_maps(way.basis, weight, bias)
+
+
+def _dim(way: Made) -> int:
+    """How many numbers maps read of a view."""
+    return way.basis.shape[1] if isinstance(way, Fixed) else len(way.reduction.components)
 
 
 def _light(encoder: ViewNetwork, inputs: NDArray[Any]) -> NDArray[np.float32]:

@@ -308,7 +308,7 @@ def _neutral(linear: Linear, masses: NDArray[np.floating], labelled: Labelled) -
         masses: of the classes among them ``(classes,)``.
         labelled: the labels.
     """
-    if labelled.activation == "sigmoid":
+    if labelled.activation == "sigmoid" or not masses.any():
         return linear
     wanted = labelled.targets.mean(axis=0)
     ratio = np.maximum(masses / masses.sum(), 1e-6) / np.maximum(wanted, 1e-6)

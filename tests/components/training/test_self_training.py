@@ -70,6 +70,16 @@ def test_a_round_that_held_out_records_speak_against_leaves_the_committee(traine
     assert np.allclose(found.committee.logits(one_view(x)), own, atol=1e-5)
 
 
+def test_a_view_that_no_sure_record_has_leaves_the_rounds_as_they_are(trained):
+    """It says nothing, and so do the members that read it."""
+    _, x, labelled, before, _ = trained
+    nobody = np.zeros(len(x), bool)
+    views = Views(features={"x": x, "y": np.zeros_like(x)}, present={"x": ~nobody, "y": nobody})
+    found = self_train(views, labelled, before, np.arange(300), rounds=1)
+    assert found.rounds[0].kept
+    assert np.isfinite(found.committee.every(views, np.arange(300))).all()
+
+
 def test_a_pseudo_label_weighs_half_its_confidence_and_nothing_below_one_half():
     labelled = labelled_of(np.array([0, 1, 0, 1]), np.arange(4))
     shown = np.array([[0.9, 0.1], [0.5, 0.5], [0.3, 0.7]])

@@ -224,3 +224,24 @@ def test_a_sparse_view_is_answered_by_what_was_fitted_to_its_reduction(tmp_path,
         found = infer(each, data.arrays, data.present, has).logits
         assert np.allclose(found, committee.logits(views, rows=has), atol=1e-3)
     assert np.abs(committee.widest.maps.of["text/ngrams"].weight).max() > 0
+
+
+def test_a_modality_that_few_labelled_records_have_is_read_in_the_seats_that_can(
+    tmp_path, monkeypatch
+):
+    """Of many modalities the seat of the rest does without it: one view alone is in no two fits."""
+    monkeypatch.setattr("components.training.committee._EVERY", 1)
+    source = records(150, labelled=0.6)
+    labelled = [i for i, label in enumerate(source.label) if label and source.splits[i] == "train"]
+    for row in labelled[1:]:
+        source.raws["text"][row] = None
+    data = write_features(tmp_path / "features", source, names=("facts", "text"))
+    model = untrained(data, MODEL, learned.spec(data.path, "train").training, None)
+    found = teach_committee(model, data, 0)
+    assert "text/hashing" not in found.committee.seats["*"].maps.of
+    put_into(model, found.made, found.committee)
+    model.mix = Mix(network=0.0, committee=1.0)
+    views = light_views(model, data, found.made)
+    has = np.flatnonzero(data.present.any(axis=1))
+    told = infer(model, data.arrays, data.present, has).logits
+    assert np.allclose(told, found.committee.logits(views, rows=has), atol=1e-3)
