@@ -3,8 +3,8 @@
 Records that judge were held out of everything that answers for them: labelled training records,
 each answered by fits without its fold; or the validation records, where a run says so. One half of
 them tunes the network's temperature, the other half chooses. The mean of both answers, unless one
-alone is better by more than chance. Too few records judge no network; it has its share all the
-same if it learned from the committee's answers, and then the committee's temperature is the mean's.
+alone is better by more than chance. Too few records judge no network; it has its share all the same
+if it learned from the committee's soft answers, and then the mean has the committee's temperature.
 """
 
 from collections.abc import Callable, Sequence

@@ -70,8 +70,9 @@ def train(trainer: Trainer, *, pseudo: Path | None, out: Path) -> None:
         network = of_model(model, Mix(), seen, trial.rows)
     if found is None or len(trial.rows) >= LEAST:
         trial = replace(trial, network=network)
-    # A network that learned the committee's calibrated answers is as sure as the committee is.
-    learned = labels is not None and len(labels.ids) > 0
+    # A network that learned the committee's calibrated answers is as sure as the committee is; one
+    # that learned classes as facts is not.
+    learned = labels is not None and labels.likeliest is not None
     model.mix, selection = choose(trial, seen, BY_BOTH if learned else BY_COMMITTEE)
     remember_mix(model, trial)
     trial, mix = _telling(trial, model.mix, by, found, views)

@@ -99,7 +99,7 @@ def _pseudo_label(config: RunConfig, chosen: Chosen) -> Step:
 def _train(config: RunConfig, chosen: Chosen) -> Step:
     return Step(
         name="train",
-        version=21,  # 20: views are left out by evidence; 21: kept answers are held out
+        version=22,  # 21: kept answers are held out; 22: hard pseudo-labels ask for judges
         inputs={"features": "encode", "pseudo": "pseudo_label"},
         config=_training(config),
         chosen=(*chosen.network, *chosen.losses, *chosen.heads),

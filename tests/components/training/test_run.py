@@ -118,6 +118,16 @@ def test_few_labels_judge_no_network_which_answers_with_the_committee_it_learned
     assert len(HeldOut.read(places / "train" / "held_out.json").ids) > 30
 
 
+def test_a_network_that_learned_classes_as_facts_does_not_answer_unjudged(places, tmp_path):
+    """It is surer than the committee, whose temperature is all that is known."""
+    pseudo = learned.label(
+        places / "features", places / "teacher", tmp_path / "pseudo", Part(name="fixed")
+    )
+    assert read_json(pseudo / "summary.json")["accepted"] > 0
+    out = learned.train(places / "features", pseudo, tmp_path / "train")
+    assert read_json(out / "selection.json")["kept"] == "committee"
+
+
 def test_with_enough_labels_a_rehearsal_tells_how_good_the_network_is_and_needs_no_student(
     tmp_path,
 ):
