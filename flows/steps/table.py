@@ -127,7 +127,7 @@ def _baselines(config: RunConfig, chosen: Chosen) -> Step:
 def _evaluate(config: RunConfig, chosen: Chosen) -> Step:
     return Step(
         name="evaluate",
-        version=12,  # 11: one student without labeller; 12: encoders that are left out
+        version=13,  # 12: encoders that are left out; 13: what is said of them
         inputs={
             "accepted": "validate",
             "features": "encode",
