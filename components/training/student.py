@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from components.core.files import read_json, write_json
 from components.features.store import Features
@@ -46,7 +47,7 @@ def train(trainer: Trainer, *, pseudo: Path | None, out: Path) -> None:
     and ``rehearsal-learned/history.json`` (where they are fitted), ``selection.json``,
     ``held_out.json`` (how what answers did on held-out records), ``calibration.json`` and, where
     the target decides by them, ``thresholds.json``. Nothing here reads validation labels unless
-    ``training.selection`` says so.
+    ``training.selection`` says so and they are enough.
 
     Args:
         trainer: fits the networks.
@@ -54,10 +55,10 @@ def train(trainer: Trainer, *, pseudo: Path | None, out: Path) -> None:
             from visible labels alone.
         out: an empty folder.
     """
-    features, by = trainer.features, trainer.spec.training.selection
+    features, by = trainer.features, _judges(trainer)
     found, views = _taught(features, pseudo)
-    trial = _judging(trainer, found, views)
-    seen, network = _rehearsed(trainer, trial, found, pseudo, out)
+    trial = _judging(trainer, by, found, views)
+    seen, network = _rehearsed(trainer, trial, by, found, pseudo, out)
     labels = read_pseudo(pseudo) if pseudo else None
     model = trainer.model(STUDENT, pseudo=labels, features=seen, out=out / STUDENT)
     if found is not None and views is not None:
@@ -100,8 +101,8 @@ def judge(trainer: Trainer, *, pseudo: Path | None, out: Path) -> None:
     """
     features = trainer.features
     found, views = _taught(features, pseudo)
-    trial = _judging(trainer, found, views)
-    seen, network = _rehearsed(trainer, trial, found, pseudo, out)
+    trial = _judging(trainer, "folds", found, views)
+    seen, network = _rehearsed(trainer, trial, "folds", found, pseudo, out)
     trial = replace(trial, network=network)
     mix, selection = choose(trial, seen)
     trial, mix = _telling(trial, mix, "folds", found, views)
@@ -150,12 +151,24 @@ def _taught(features: Features, pseudo: Path | None) -> tuple[Taught | None, Vie
     return found, light_views(teacher, features, found.made, found.labelled.rows)
 
 
-def _judging(trainer: Trainer, found: Taught | None, views: Views | None) -> Trial:
+def _judges(trainer: Trainer) -> str:
+    """What judges: validation records where the run asks for them and they suffice, or folds."""
+    asked = trainer.spec.training.selection == "validation"
+    return "validation" if asked and len(_validation(trainer.features)) >= LEAST else "folds"
+
+
+def _validation(features: Features) -> NDArray[np.int64]:
+    """The validation records that can judge ``(k,)``."""
+    rows = features.rows("val", labelled=True)
+    found: NDArray[np.int64] = rows[features.present[rows].any(axis=1)]
+    return found
+
+
+def _judging(trainer: Trainer, by: str, found: Taught | None, views: Views | None) -> Trial:
     """The records that judge: validation records, or the first fold of the labelled ones."""
     features = trainer.features
-    if trainer.spec.training.selection == "validation":
-        rows = features.rows("val", labelled=True)
-        return Trial(rows=rows[features.present[rows].any(axis=1)])
+    if by == "validation":
+        return Trial(rows=_validation(features))
     if found is None or views is None:
         return Trial(rows=hidden_rows(features, None, trainer.spec.training.seed))
     at = np.flatnonzero((found.labelled.folds == 0) & found.labelled.telling)
@@ -163,7 +176,12 @@ def _judging(trainer: Trainer, found: Taught | None, views: Views | None) -> Tri
 
 
 def _rehearsed(
-    trainer: Trainer, trial: Trial, found: Taught | None, pseudo: Path | None, out: Path
+    trainer: Trainer,
+    trial: Trial,
+    by: str,
+    found: Taught | None,
+    pseudo: Path | None,
+    out: Path,
 ) -> tuple[Features, Answers | None]:
     """The data set with the views that the student is to read, and what a rehearsal answers.
 
@@ -171,7 +189,7 @@ def _rehearsed(
     records that judge better with them than without, by more than chance. Without classes there is
     no such evidence, and they stay.
     """
-    features, by = trainer.features, trainer.spec.training.selection
+    features = trainer.features
     if not features.target.width:
         return features, None
     learned = learned_views(features)

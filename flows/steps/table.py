@@ -99,7 +99,7 @@ def _pseudo_label(config: RunConfig, chosen: Chosen) -> Step:
 def _train(config: RunConfig, chosen: Chosen) -> Step:
     return Step(
         name="train",
-        version=22,  # 21: kept answers are held out; 22: hard pseudo-labels ask for judges
+        version=23,  # 22: hard pseudo-labels ask for judges; 23: few validation records are none
         inputs={"features": "encode", "pseudo": "pseudo_label"},
         config=_training(config),
         chosen=(*chosen.network, *chosen.losses, *chosen.heads),

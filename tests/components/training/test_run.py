@@ -190,8 +190,11 @@ def test_few_validation_records_judge_no_network(places, tmp_path):
         tmp_path / "features", places / "pseudo", tmp_path / "train", selection="validation"
     )
     found = read_json(out / "selection.json")
-    assert (found["kept"], found["losses"]) == ("mix", {})
+    assert (found["kept"], found["losses"], found["by"]) == ("mix", {}, "folds")
     assert models.load(out / "model").mix == Mix(network=0.5, committee=0.5)
+    # Nor do two records say how sure answers may be: those of the folds do.
+    by_folds = read_json(places / "train" / "calibration.json")
+    assert read_json(out / "calibration.json") == pytest.approx(by_folds)
 
 
 def test_without_a_labeller_the_committee_is_that_of_the_labels(places, tmp_path):
