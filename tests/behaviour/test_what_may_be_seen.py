@@ -60,7 +60,11 @@ def test_nothing_that_learns_or_chooses_sees_what_is_held_out(
     assert digests(learned.learn(other, tmp_path)) == digests(root)
 
 
-def test_validation_labels_choose_where_the_run_says_so_and_do_not_teach(features, root, tmp_path):
+def test_validation_labels_choose_where_the_run_says_so_and_do_not_teach(tmp_path):
+    root = tmp_path / "root"
+    features = write_features(root / "features", records(300))
+    assert len(features.rows("val", labelled=True)) >= 50, "fewer choose nothing"
+    learned.label(root / "features", learned.teach(root / "features", root / "t"), root / "pseudo")
     other = changed(features, tmp_path / "features", "val", labels=True)
     found = [
         learned.train(place, root / "pseudo", tmp_path / name, selection="validation")
