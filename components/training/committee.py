@@ -10,160 +10,20 @@ Source: stacking, Wolpert 1992 (doi:10.1016/S0893-6080(05)80023-1), with non-neg
 Breiman 1996 (doi:10.1007/BF00117832); logarithmic pooling, Genest & Zidek 1986.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from components.model.subsets import REST, patterns, subset_key, subsets
-from components.parts.linear import Activation, Linear, likelihood
+from components.model.subsets import REST, subset_key, subsets
+from components.parts.linear import Linear
+from components.training.labelled import Labelled
+from components.training.neighbours import Neighbours
+from components.training.views import Views, modality_of
 
-if TYPE_CHECKING:
-    from components.training.neighbours import Neighbours
-
-_CELLS = 1_000_000
-"""Most answers, records times classes, that judge: with thousands of classes some records do."""
 _EVERY = 3
 """Modalities up to which each subset of them has seats of its own."""
-
-
-def modality_of(view: str) -> str:
-    """The modality of a view.
-
-    >>> modality_of("text/minilm")
-    'text'
-    """
-    return view.partition("/")[0]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Views:
-    """What light heads read, of ``n`` records.
-
-    Attributes:
-        features: view name to ``(n, dim)``, rows of about unit length; zeros where it is absent.
-        present: view name to ``(n,)`` bool.
-    """
-
-    features: Mapping[str, NDArray[np.float32]]
-    present: Mapping[str, NDArray[np.bool_]]
-
-    @property
-    def anything(self) -> NDArray[np.bool_]:
-        """Which records ``(n,)`` have a view at all."""
-        found: NDArray[np.bool_] = np.any(list(self.present.values()), axis=0)
-        return found
-
-    @property
-    def modalities(self) -> list[str]:
-        """Those that have a view, sorted."""
-        return sorted({modality_of(view) for view in self.features})
-
-    def of(self, names: Collection[str]) -> "Views":
-        """The same records with only some of their modalities."""
-        present = {view: has & (modality_of(view) in names) for view, has in self.present.items()}
-        return replace(self, present=present)
-
-    def keys(self, rows: NDArray[np.int64] | slice) -> list[str]:
-        """Key of the subset of modalities that each of some records has; empty without any."""
-        names = self.modalities
-        columns = [
-            np.any([has[rows] for v, has in self.present.items() if modality_of(v) == name], axis=0)
-            for name in names
-        ]
-        return patterns(np.stack(columns, axis=1), names)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Labelled:
-    """The records that the committee learns from.
-
-    Attributes:
-        rows: ``(k,)`` their numbers among the records of the views.
-        targets: ``(k, classes)``, each between 0 and 1.
-        folds: ``(k,)`` the fold of each.
-        activation: of the logits.
-    """
-
-    rows: NDArray[np.int64]
-    targets: NDArray[np.float64]
-    folds: NDArray[np.int64]
-    activation: Activation
-
-    @property
-    def fits(self) -> int:
-        """One for each fold, and one with all records."""
-        return int(self.folds.max()) + 2
-
-    @cached_property
-    def judging(self) -> NDArray[np.bool_]:
-        """Which records ``(k,)`` judge when they are held out.
-
-        Of very many times very many classes a part does, spread evenly.
-        """
-        return _at_most(self.telling, max(1, _CELLS // self.targets.shape[1]))
-
-    @cached_property
-    def telling(self) -> NDArray[np.bool_]:
-        """Which records ``(k,)`` tell how good answers are when they are held out.
-
-        One whose class is in no other fold does not: the fit without it has never seen the class.
-        """
-        if self.activation == "sigmoid":
-            return np.ones(len(self.rows), dtype=np.bool_)
-        codes = self.targets.argmax(axis=1)
-        pairs = np.unique(np.stack([codes, self.folds], axis=1), axis=0)
-        found: NDArray[np.bool_] = np.bincount(pairs[:, 0])[codes] > 1
-        return found
-
-    def weights(self) -> NDArray[np.float64]:
-        """How much each record counts in each fit ``(k, fits)``."""
-        held = self.folds[:, None] == np.arange(self.fits)
-        found: NDArray[np.float64] = 1.0 - held
-        return found
-
-    def held_out(self, answers: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Answers ``(k, classes)`` of the fits without each record.
-
-        Args:
-            answers: ``(fits, k, classes)``.
-        """
-        return answers[self.folds, np.arange(len(self.folds))].astype(np.float64)
-
-    def loss(self, logits: NDArray[np.floating], at: NDArray[Any] | None = None) -> float:
-        """Mean negative log-likelihood of held-out logits, of all or some of the records.
-
-        It is 0 where none of them tells anything.
-        """
-        losses = self._losses(logits, np.arange(len(self.rows)) if at is None else at)
-        return float(losses.mean()) if len(losses) else 0.0
-
-    def better(self, logits: NDArray[np.floating], before: NDArray[np.floating]) -> bool:
-        """Whether held-out logits are better than others by more than one standard error."""
-        every = np.arange(len(self.rows))
-        gains = self._losses(before, every) - self._losses(logits, every)
-        return len(gains) > 1 and bool(gains.mean() > gains.std(ddof=1) / np.sqrt(len(gains)))
-
-    def _losses(self, logits: NDArray[np.floating], at: NDArray[Any]) -> NDArray[np.floating]:
-        judging = self.judging[at]
-        return -likelihood(logits[judging], self.targets[at[judging]], self.activation)
-
-
-def _at_most(chosen: NDArray[np.bool_], most: int) -> NDArray[np.bool_]:
-    """The same choice, or ``most`` of it at even distances.
-
-    >>> _at_most(np.array([True, True, False, True, True]), 2).tolist()
-    [True, False, False, False, True]
-    """
-    at = np.flatnonzero(chosen)
-    if len(at) <= most:
-        return chosen
-    found = np.zeros(len(chosen), dtype=np.bool_)
-    found[at[np.linspace(0, len(at) - 1, most).astype(np.int64)]] = True
-    return found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -273,7 +133,7 @@ class Committee:
 
     seats: Mapping[str, Seat]
     left_out: tuple[tuple[str, str], ...] = ()
-    neighbours: "Neighbours | None" = None
+    neighbours: Neighbours | None = None
 
     @property
     def widest(self) -> Seat:
@@ -341,20 +201,3 @@ def _outer(names: Sequence[str]) -> list[tuple[str, ...]]:
     ordered = tuple(sorted(names))
     but_one = [tuple(n for n in ordered if n != name) for name in reversed(ordered)]
     return [*((name,) for name in ordered), *but_one, ordered]
-
-
-def folds_of(codes: NDArray[np.int64], most: int, seed: int) -> NDArray[np.int64]:
-    """Fold ``(k,)`` of each record: the records of a class are spread evenly.
-
-    Args:
-        codes: ``(k,)`` class of each record.
-        most: number of folds.
-        seed: of the shuffles.
-    """
-    rng = np.random.default_rng(seed)
-    folds = np.zeros(len(codes), np.int64)
-    for code in np.unique(codes):
-        at = rng.permutation(np.flatnonzero(codes == code))
-        folds[at] = (np.arange(len(at)) + rng.integers(most)) % most
-    # A fold number that nobody got would be a fit on nothing less than all records.
-    return np.unique(folds, return_inverse=True)[1].astype(np.int64)

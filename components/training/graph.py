@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from components.training.committee import Views
+from components.training.views import Views
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array

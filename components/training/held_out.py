@@ -12,10 +12,10 @@ from components.features.store import Features
 from components.model import network as models
 from components.model.network import BY_COMMITTEE, Mix
 from components.training import taught
-from components.training.committee import Views
 from components.training.light import light_views
 from components.training.selection import Trial, held_out_by_folds, losses_of
 from components.training.taught import Taught
+from components.training.views import Views
 
 HELD_OUT = "held_out.json"
 LEAST = 50

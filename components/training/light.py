@@ -16,7 +16,8 @@ from components.model.committee import LinearView, SparseView
 from components.model.network import Model
 from components.model.subsets import REST
 from components.parts.network import ViewNetwork
-from components.training.committee import Committee, Views, modality_of
+from components.training.committee import Committee
+from components.training.views import Views, modality_of
 
 DIRECTIONS = 256
 """Directions of greatest variance that are kept of a view; more changed little and cost time."""

@@ -9,18 +9,10 @@ from numpy.typing import NDArray
 from components.model.subsets import REST
 from components.parts.linear import Head, Linear
 from components.training.at_once import at_once
-from components.training.committee import (
-    Committee,
-    Labelled,
-    Maps,
-    Member,
-    Seat,
-    Views,
-    few,
-    modality_of,
-    seats_of,
-)
+from components.training.committee import Committee, Maps, Member, Seat, few, seats_of
+from components.training.labelled import Labelled
 from components.training.stacking import temper, weighed
+from components.training.views import Views, modality_of
 
 SIDE_BY_SIDE = "all"
 """What members on all views of a seat are said to read."""

@@ -21,13 +21,14 @@ from components.parts.labelling import Evidence, Labeller, PseudoLabels
 from components.parts.linear import Activation, activated
 from components.training import taught
 from components.training.audit import audit
-from components.training.committee import Labelled, Views
 from components.training.data import Pseudo
+from components.training.joining import with_neighbours
+from components.training.labelled import Labelled
 from components.training.light import light_views
-from components.training.neighbours import with_neighbours
 from components.training.self_training import SelfTraining, self_train, view_shares
 from components.training.taught import Taught
 from components.training.teaching import write
+from components.training.views import Views
 
 COMMITTEE = "committee"
 """Folder of the committee as it is after the rounds."""

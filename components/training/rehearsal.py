@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from components.features.store import Features
-from components.training.committee import Labelled
+from components.training.labelled import Labelled
 from components.training.teaching import in_folds
 
 

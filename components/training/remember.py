@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from components.features.store import Features
 from components.model.network import Model
 from components.model.reference import Reference, light_rows
-from components.training.committee import Labelled
+from components.training.labelled import Labelled
 from components.training.selection import Trial
 
 MOST = 2000

@@ -21,9 +21,9 @@ from components.model.network import BY_COMMITTEE, Mix, Model
 from components.model.subsets import REST, measured, patterns, subset_key, temperature
 from components.parts.contracts import Target
 from components.parts.linear import activated
-from components.training.committee import Views
 from components.training.taught import Taught
 from components.training.teaching import soft
+from components.training.views import Views
 
 _DRAWN = 10
 """Records that the temperature of all records counts for, beside those of a subset."""

@@ -24,8 +24,9 @@ from components.model.subsets import REST
 from components.parts.heads import logistic
 from components.parts.linear import Linear, activated
 from components.training.at_once import at_once
-from components.training.committee import Committee, Labelled, Maps, Views, modality_of
+from components.training.committee import Committee, Maps
 from components.training.graph import neighbour_graph, propagated
+from components.training.labelled import Labelled
 from components.training.members import (
     SIDE_BY_SIDE,
     Candidate,
@@ -36,6 +37,7 @@ from components.training.members import (
 )
 from components.training.shares import class_shift
 from components.training.stacking import temper
+from components.training.views import Views, modality_of
 
 _SHARES = (0.0, 0.5, 0.8, 0.95)
 _SURE = 0.5

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from components.parts.linear import activated
-from components.training.committee import Labelled
+from components.training.labelled import Labelled
 
 _DRAWS, _ENTRIES = 30, 2_000_000
 """Draws of the mean answers, and the most entries in all: many hundred classes are drawn less."""

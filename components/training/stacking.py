@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from components.parts.linear import activated
-from components.training.committee import Labelled
+from components.training.labelled import Labelled
 
 _SPREAD = 3.0
 """Standard deviation of a record's logits where no record can judge them. With one label for each

@@ -12,7 +12,6 @@ from components.features.store import Features
 from components.model import network as models
 from components.model.network import BY_BOTH, BY_COMMITTEE, Mix
 from components.training import taught
-from components.training.committee import Views
 from components.training.held_out import HELD_OUT, LEAST, everything_held_out, held_out
 from components.training.light import light_views, put_into
 from components.training.pseudo_label import COMMITTEE, PSEUDO, REHEARSAL, read_pseudo
@@ -32,6 +31,7 @@ from components.training.selection import (
 from components.training.taught import Taught
 from components.training.teaching import FOLDS_OF_FEW
 from components.training.trainer import Trainer
+from components.training.views import Views
 
 REHEARSED_SINCE = LEAST * FOLDS_OF_FEW
 """Labelled records from which on a fold has so many, and networks rehearse."""

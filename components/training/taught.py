@@ -12,7 +12,8 @@ from safetensors.numpy import load_file, save_file
 from components.core.files import read_json, write_json
 from components.features.tfidf import Reduction
 from components.parts.linear import Linear
-from components.training.committee import Committee, Labelled, Maps, Member, Seat
+from components.training.committee import Committee, Maps, Member, Seat
+from components.training.labelled import Labelled
 from components.training.light import Counted, Fixed, Made
 from components.training.neighbours import Neighbours
 

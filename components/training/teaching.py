@@ -17,12 +17,13 @@ from components.parts import loading as parts
 from components.parts.linear import HEADS, Head
 from components.parts.own import OWN
 from components.training import taught
-from components.training.committee import Labelled, Views, folds_of
 from components.training.data import training_data
+from components.training.labelled import Labelled, folds_of
 from components.training.light import light_views, put_into, ways
 from components.training.members import crossfit
 from components.training.state import fit_encoders
 from components.training.taught import Taught
+from components.training.views import Views
 
 _FEW, _FOLDS, FOLDS_OF_FEW = 400, 3, 5
 """With fewer labelled records there are more folds, so that each fit loses less."""

@@ -5,9 +5,11 @@ import pytest
 
 from components.parts.heads import gda, logistic, prototype
 from components.parts.linear import Linear
-from components.training.committee import Labelled, Maps, Views, folds_of, seats_of
+from components.training.committee import Maps, seats_of
+from components.training.labelled import Labelled, folds_of
 from components.training.members import crossfit
 from components.training.stacking import stacked, temper, weighed
+from components.training.views import Views
 
 HEADS = {"logistic": logistic.build(logistic.Config()), "gda": gda.build(gda.Config())}
 HEADS["prototype"] = prototype.build(prototype.Config())
@@ -244,7 +246,7 @@ def test_with_very_many_classes_some_records_judge_for_all(monkeypatch):
 
     assert labelled().judging.all()
     logits = np.random.default_rng(0).normal(size=(80, 4))
-    monkeypatch.setattr("components.training.committee._CELLS", 80)
+    monkeypatch.setattr("components.training.labelled._CELLS", 80)
     few = labelled().judging
     assert few.sum() == 20
     assert labelled().loss(logits) == pytest.approx(

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from components.training.committee import Views
 from components.training.graph import NEIGHBOURS, neighbour_graph, propagated
+from components.training.views import Views
 
 
 @pytest.fixture(scope="module")

@@ -16,10 +16,12 @@ from components.model.subsets import subsets
 from components.model.widening import widened
 from components.parts.heads import gda
 from components.training import taught
-from components.training.committee import Labelled, Views
+from components.training.joining import with_neighbours
+from components.training.labelled import Labelled
 from components.training.light import light_views, put_into
 from components.training.members import crossfit
-from components.training.neighbours import Neighbours, with_neighbours
+from components.training.neighbours import Neighbours
+from components.training.views import Views
 from tests import learned
 from tests.synthetic import OPTIONS, records, write_features
 
@@ -60,7 +62,7 @@ def joined(views, labelled, codes):
 
 @pytest.mark.parametrize(("most", "labelled"), [(20, 20), (100, KNOWN)])
 def test_no_more_records_are_kept_than_a_model_carries(monkeypatch, most, labelled):
-    monkeypatch.setattr("components.training.neighbours._MOST", most)
+    monkeypatch.setattr("components.training.joining._MOST", most)
     found = joined(*made(bent=True))[1].neighbours
     assert (found.rows < KNOWN).sum() == labelled
     assert len(found.rows) == len(found.vectors) <= most

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from components.parts.heads import gda, logistic
-from components.training.committee import Labelled, Views, folds_of
+from components.training.labelled import Labelled, folds_of
 from components.training.members import crossfit
 from components.training.self_training import pseudo_weights, self_train
+from components.training.views import Views
 
 HEADS = {"logistic": logistic.build(logistic.Config())}
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.special import gammainc
 
-from components.training.committee import Labelled
+from components.training.labelled import Labelled
 from components.training.shares import believed, class_shift, mean_answers, shares
 
 TRUE = np.array([0.7, 0.2, 0.1])

@@ -15,7 +15,7 @@ from components.model.network import Mix
 from components.model.subsets import subsets
 from components.parts.heads import logistic, prototype
 from components.training import taught
-from components.training.committee import Labelled
+from components.training.labelled import Labelled
 from components.training.light import Fixed, light_views, put_into, ways
 from components.training.members import crossfit
 from components.training.taught import Taught
