@@ -57,16 +57,10 @@ SERVED = (
     "components/prediction/predictor.py",
     "components/prediction/searcher.py",
     "serving/__init__.py",
-    "serving/answers.py",
-    "serving/app.py",
-    "serving/budget.py",
     "serving/defaults.py",
-    "serving/limits.py",
-    "serving/refusals.py",
-    "serving/requests.py",
-    "serving/responses.py",
+    "serving/http/*.py",
+    "serving/live/*.py",
     "serving/service.py",
-    "serving/values.py",
 )
 """The code that a Bento contains: whole folders, or the modules that it needs of one.
 

@@ -18,9 +18,9 @@ from bentoml._internal import server as _bentoml_server
 from components.core.errors import UserError
 from components.core.process import is_alive
 from components.prediction.format import check_package
-from serving.answers import Answers
-from serving.app import build
-from serving.limits import Limits
+from serving.http.app import build
+from serving.http.limits import Limits
+from serving.live.answers import Answers
 
 PACKAGE, DIGEST = "CONCORD_PACKAGE", "CONCORD_PACKAGE_DIGEST"
 """Environment variables: another place of the package, and the digest that it must have."""

@@ -22,7 +22,7 @@ COPY serving /app/serving
 ARG CODE
 LABEL concord.code=${CODE}
 # The label tells the truth, and the bytecode of what is imported at start is written while files can be written.
-RUN test "$(python -m components.pods.code)" = "${CODE}" && python -c 'import bentoml, serving.app, components.prediction.predictor'
+RUN test "$(python -m components.pods.code)" = "${CODE}" && python -c 'import bentoml, serving.http.app, components.prediction.predictor'
 ENV PYTHONDONTWRITEBYTECODE=1
 USER 65532:65532
 EXPOSE 3000

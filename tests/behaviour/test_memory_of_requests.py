@@ -19,12 +19,12 @@ from components.core.errors import UserError
 from components.parts.contracts import cost
 from components.parts.kinds import image
 from components.prediction.predictor import Predictor
-from serving.answers import Answers
-from serving.app import build
 from serving.bento import build as build_bento
-from serving.budget import Budget, Busy, TooMuch
 from serving.client import Client
-from serving.limits import Limits
+from serving.http.app import build
+from serving.http.limits import Limits
+from serving.live.answers import Answers
+from serving.live.budget import Budget, Busy, TooMuch
 from serving.process import start, stop
 from tests.packaged import MAX_BATCH, packed
 from tests.serving.conftest import free_port

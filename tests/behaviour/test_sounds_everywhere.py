@@ -16,9 +16,9 @@ from components.registry.mlflow_pyfunc import PyfuncModel
 from flows.steps import table
 from flows.steps.step import Job, walk
 from serving import bento
-from serving.answers import Answers
-from serving.app import build
-from serving.limits import Limits
+from serving.http.app import build
+from serving.http.limits import Limits
+from serving.live.answers import Answers
 from tests.sounds import encoded, wave
 
 CONTAINERS = {"wav": "WAV", "flac": "FLAC", "ogg": "OGG", "mp3": "MP3"}

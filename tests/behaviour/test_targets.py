@@ -22,9 +22,9 @@ from components.registry.gate import Rows, decide, terms
 from components.registry.mlflow_pyfunc import PyfuncModel, _signature
 from flows.steps import table
 from flows.steps.step import Job, walk
-from serving.answers import Answers
-from serving.app import build
-from serving.limits import Limits
+from serving.http.app import build
+from serving.http.limits import Limits
+from serving.live.answers import Answers
 from tests import tiny, tiny_multi
 
 SHORT = {"epochs: 8": "epochs: 4"}

@@ -32,10 +32,10 @@ from components.prediction.predictor import Predictor
 from components.registry.mlflow_pyfunc import PyfuncModel
 from components.validation.stored_types import schema_problems
 from flows.cli import app as command_line
-from serving.answers import Answers
-from serving.app import build
 from serving.client import Client
-from serving.limits import Limits
+from serving.http.app import build
+from serving.http.limits import Limits
+from serving.live.answers import Answers
 from tests import synthetic
 from tests.packaged import packed
 

@@ -216,7 +216,7 @@ print(json.dumps(dict(sizes=sizes, present=present, user=os.getuid(), root=root)
     assert code.strip() == images.code
     imports = {
         "train": "components.training.tasks",
-        "serve": "serving.app, components.prediction.predictor",
+        "serve": "serving.http.app, components.prediction.predictor",
         "flow": "flows.retrain",
     }[image]
     command = ["python", "-c", f"import {imports}"]

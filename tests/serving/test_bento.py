@@ -29,7 +29,7 @@ def test_a_bento_is_named_by_its_package_and_carries_it(bento):
 @pytest.mark.parametrize(
     ("edited", "counts"),
     [
-        ("serving/app.py", True),
+        ("serving/http/app.py", True),
         ("components/model/network.py", True),
         ("components/training/loop.py", False),
         ("serving/process.py", False),

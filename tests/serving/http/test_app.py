@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from components.prediction.predictor import Predictor
-from serving.answers import Answers
-from serving.app import build
-from serving.limits import Limits
+from serving.http.app import build
+from serving.http.limits import Limits
+from serving.live.answers import Answers
 from tests.packaged import MAX_BATCH, METRICS, packed
 from tests.synthetic import CLASSES
 

@@ -7,7 +7,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSche
 from components.core.names import FUSED
 from components.core.values import as_text
 from serving.defaults import HITS, MAX_HITS
-from serving.limits import Limits
+from serving.http.limits import Limits
 
 
 def record_type(limits: Limits) -> type[BaseModel]:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from components.core.errors import BadInput, one_of
 from components.parts.contracts import cost
-from serving import responses
 from serving.defaults import MAX_HITS
-from serving.limits import Limits
+from serving.http import responses
+from serving.http.limits import Limits
 
 # Importing torch takes seconds; neither the build of a Bento nor BentoML's own process needs it.
 if TYPE_CHECKING:

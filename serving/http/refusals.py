@@ -11,9 +11,9 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from components.core.errors import BadInput, UserError
-from serving.answers import NotThere
-from serving.budget import RETRY_SECONDS, Busy, TooMuch
-from serving.values import shown
+from serving.http.values import shown
+from serving.live.answers import NotThere
+from serving.live.budget import RETRY_SECONDS, Busy, TooMuch
 
 
 def refuse_in_words(app: FastAPI, most_bytes: int) -> None:

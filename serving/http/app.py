@@ -16,12 +16,12 @@ from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 
-from serving import requests, responses
-from serving.answers import Answers
-from serving.budget import Budget
-from serving.limits import Limits
-from serving.refusals import refuse_in_words
-from serving.values import values_of
+from serving.http import requests, responses
+from serving.http.limits import Limits
+from serving.http.refusals import refuse_in_words
+from serving.http.values import values_of
+from serving.live.answers import Answers
+from serving.live.budget import Budget
 
 T = TypeVar("T")
 _COMPUTING = 2  # model calls at once; torch spreads each of them over the cores
