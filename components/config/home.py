@@ -60,6 +60,11 @@ class Home:
         return self.database or self.root / "ledger.sqlite"
 
     @property
+    def store(self) -> Path | str:
+        """What the service keeps: a file, or the URL of a team's database."""
+        return self.database or self.root / "store.sqlite"
+
+    @property
     def packages(self) -> Path:
         """Packages of registered versions, by digest."""
         return self.root / "packages"

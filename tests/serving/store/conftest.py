@@ -1,0 +1,17 @@
+"""A store of either database, opened as often as a test wants, closed at its end."""
+
+from contextlib import ExitStack
+
+import pytest
+
+from serving.store.database import Database
+from tests.postgres import postgres
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def opened(request, tmp_path):
+    """A function that opens the one store of the test once more."""
+    sqlite = request.param == "sqlite"
+    place = tmp_path / "home" / "store.sqlite" if sqlite else postgres().schema()
+    with ExitStack() as stack:
+        yield lambda: stack.enter_context(Database(place))
