@@ -42,6 +42,7 @@ class Prediction:
         abstained: whether records of so little confidence are more often answered wrong than right,
             as held-out training records tell; None where a record has a set of classes.
         embeddings: modality, and ``fused``, to unit vector ``(dim,)``.
+        modality_logits: modality to its own logits ``(classes,)``; see `Classifier.contributions`.
     """
 
     label: str | None
@@ -52,6 +53,24 @@ class Prediction:
     ood_score: float | None
     abstained: bool | None
     embeddings: dict[str, Vector]
+    modality_logits: dict[str, Vector]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contribution:
+    """What one modality of a record says by itself.
+
+    Attributes:
+        label: its most probable class; None where a record has a set of classes.
+        labels: the classes that it gives.
+        confidence: the calibrated probability of ``label``; None without one.
+        probabilities: class to calibrated probability.
+    """
+
+    label: str | None
+    labels: tuple[str, ...]
+    confidence: float | None
+    probabilities: dict[str, float]
 
 
 NO_CLASSIFIER = (
@@ -112,7 +131,7 @@ class Classifier:
         """
         if not self.classes:
             raise UserError(NO_CLASSIFIER)
-        return self._answers(records, [f"records.{i}" for i in range(len(records))])
+        return self.answers(records, [f"records.{i}" for i in range(len(records))])
 
     def embed(self, query: Record) -> dict[str, Vector]:
         """The unit vectors ``(dim,)`` of one record: one for each modality that it has, and fused.
@@ -120,8 +139,25 @@ class Classifier:
         Raises:
             BadInput: as for `predict`.
         """
-        (answer,) = self._answers([query], ["query"])
+        (answer,) = self.answers([query], ["query"])
         return answer.embeddings
+
+    def contributions(self, answer: Prediction) -> dict[str, Contribution]:
+        """What each modality of an answered record says by itself, calibrated as if it were alone.
+
+        Together they need not add up to the answer, which also weighs how modalities agree.
+        """
+        found = {}
+        for name, logits in answer.modality_logits.items():
+            p, decided = self._decided(logits[None], temperature(self.temperatures, name))
+            single = isinstance(decided, str)
+            found[name] = Contribution(
+                label=decided if single else None,
+                labels=(decided,) if single else tuple(decided or ()),
+                confidence=float(p.max()) if single else None,
+                probabilities=dict(zip(self.classes, p.tolist(), strict=True)),
+            )
+        return found
 
     def read(self, record: Record, place: str) -> dict[str, Raw]:
         """The raw values of the modalities that a record has.
@@ -162,7 +198,12 @@ class Classifier:
             arrays |= self._encode(name, records, present[:, column], places)
         return arrays, present
 
-    def _answers(self, given: Sequence[Record], places: Sequence[str]) -> list[Prediction]:
+    def answers(self, given: Sequence[Record], places: Sequence[str]) -> list[Prediction]:
+        """What the model says of records, also where it has no classifier.
+
+        Raises:
+            BadInput: as for `predict`; ``places`` name the records.
+        """
         if not given:
             return []
         arrays, present = self.encode(given, places)
@@ -180,9 +221,7 @@ class Classifier:
         return self._familiarity.scores(light_rows(self.model, arrays, present), present)
 
     def _prediction(self, found: Inference, row: int, key: str, far: float) -> Prediction:
-        target, warmth = self.target, temperature(self.temperatures, key)
-        p = target.probabilities(self.model.tempered(found.logits[row : row + 1], warmth))
-        (decided,) = target.decode(target.decide(p))
+        p, decided = self._decided(found.logits[row : row + 1], temperature(self.temperatures, key))
         single = isinstance(decided, str)
         names = tuple(key.split("+"))
         vectors = {name: found.embeddings[name][row] for name in names}
@@ -190,12 +229,21 @@ class Classifier:
             label=decided if single else None,
             confidence=float(p.max()) if single else None,
             labels=(decided,) if single else tuple(decided or ()),
-            probabilities=dict(zip(self.classes, p[0].tolist(), strict=True)),
+            probabilities=dict(zip(self.classes, p.tolist(), strict=True)),
             modalities=names,
             ood_score=None if np.isnan(far) else float(far),
             abstained=bool(p.max() < self.least_confidence) if single else None,
             embeddings={**vectors, FUSED: found.fused[row]},
+            modality_logits={name: found.modality_logits[name][row] for name in names},
         )
+
+    def _decided(
+        self, logits: NDArray[np.float32], warmth: float
+    ) -> tuple[NDArray[np.float64], Any]:
+        """Calibrated probabilities ``(classes,)`` of logits ``(1, classes)``, and the decision."""
+        p = self.target.probabilities(self.model.tempered(logits, warmth))
+        (decided,) = self.target.decode(self.target.decide(p))
+        return p[0], decided
 
     def _encode(
         self,

@@ -78,6 +78,21 @@ def test_a_record_is_answered_alike_alone_and_among_others(packaged, predictor):
             assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-4)
 
 
+def test_what_one_modality_says_is_the_softmax_of_its_logits_at_its_own_temperature(
+    packaged, predictor
+):
+    (answer,) = predictor.predict([packaged[0].source.raw(0)])
+    found = predictor.classifier.contributions(answer)
+    assert tuple(found) == answer.modalities
+    for name, said in found.items():
+        logits = answer.modality_logits[name].astype(float)
+        heat = predictor.classifier.temperatures.get(name, 1.0)
+        wanted = np.exp(logits / heat) / np.exp(logits / heat).sum()
+        assert list(said.probabilities.values()) == pytest.approx(wanted.tolist(), abs=1e-6)
+        assert said.label == predictor.classes[int(np.argmax(wanted))]
+        assert said.confidence == pytest.approx(float(wanted.max()))
+
+
 def test_no_records_no_answers(predictor):
     assert predictor.predict([]) == []
 
