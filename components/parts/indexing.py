@@ -4,7 +4,7 @@ A part file in ``index/`` exports a frozen ``Config``, ``build(config, *, dim, a
 returns an empty index, and ``open(place)``, which reads a saved one.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -12,17 +12,16 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from components.core.errors import BadInput
+from components.parts.columns import Attributes, Value
+from components.parts.filters import Declared, Filter
+
+__all__ = ["DEFAULT", "Attributes", "Declared", "Found", "Index", "Value", "best", "checked"]
+
 DEFAULT = "exact"
 """The index that a package gets."""
 
-Value = str | Sequence[str] | None
-"""A value, or the list of those that a record has; null where it has none."""
-Attributes = Mapping[str, Sequence[Value]]
-"""Attribute name to one value for each record of a call."""
-
-Where = Mapping[str, Collection[str]]
-"""Attribute name to its allowed values; a record must match all attributes; null matches none,
-and a list where one of its members is allowed."""
+_AT_A_TIME = 4096
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +38,16 @@ class Found:
 
 
 class Index(Protocol):
-    """A searchable set of vectors; each record id occurs once."""
+    """A searchable set of vectors; each record id occurs once.
+
+    Several threads may use one index: searches run side by side, and every search sees a change
+    either whole or not at all. A record that `upsert` took is found by the next search.
+    """
+
+    @property
+    def attributes(self) -> Declared:
+        """The attributes that a filter may name beside ``id``, with their types."""
+        ...
 
     def __len__(self) -> int:
         """Number of records."""
@@ -54,8 +62,8 @@ class Index(Protocol):
             attrs: ``n`` values for each declared attribute.
 
         Raises:
-            ValueError: lengths or dimensions differ, an id occurs twice, or the attributes are not
-                the declared ones.
+            ValueError: lengths or dimensions differ, an id occurs twice, a vector has a number that
+                is not finite, or the attributes are not the declared ones; nothing is changed.
         """
         ...
 
@@ -64,7 +72,7 @@ class Index(Protocol):
         ...
 
     def search(
-        self, vectors: NDArray[np.float32], k: int, where: Where | None = None
+        self, vectors: NDArray[np.float32], k: int, where: Filter | None = None
     ) -> list[Found]:
         """Find the best ``k`` records for each query; fewer where fewer satisfy ``where``.
 
@@ -74,10 +82,70 @@ class Index(Protocol):
             where: restricts the records before they are scored; all records by default.
 
         Raises:
-            ValueError: an attribute that was not declared.
+            BadInput: an attribute that was not declared, or a condition that its type does not
+                know.
+            ValueError: queries of another dimension or with a number that is not finite, or no
+                ``k``.
+        """
+        ...
+
+    def vectors_of(self, ids: Sequence[str]) -> NDArray[np.float32]:
+        """The vectors ``(n, dim)`` of some records.
+
+        Raises:
+            BadInput: an id that does not exist.
         """
         ...
 
     def save(self, place: Path) -> None:
-        """Write the index into an empty or missing folder, from where ``open`` reads it."""
+        """Write the index into a folder, from where ``open`` reads it.
+
+        An index that the folder holds is replaced as a whole: at no moment can half a one be read.
+        """
         ...
+
+
+def checked(vectors: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:
+    """Vectors as an index takes them.
+
+    Raises:
+        ValueError: another shape, or a number that is not finite.
+    """
+    if vectors.shape != shape:
+        raise ValueError(f"got vectors of shape {vectors.shape}, wanted {shape}")
+    given = np.asarray(vectors, dtype=np.float32)
+    for start in range(0, len(given), _AT_A_TIME):
+        if not np.isfinite(given[start : start + _AT_A_TIME]).all():
+            raise ValueError("got a vector with a number that is not finite")
+    return given
+
+
+def best(
+    query: NDArray[np.float32], ids: Sequence[str], vectors: NDArray[np.float32], k: int
+) -> Found:
+    """The best ``k`` of some records, scored so that every family of indexes gives the same answer.
+
+    Sums are in double precision: a float32 product differs in its last bits between one query and
+    several, and the order of near records with it.
+
+    Args:
+        query: ``(dim,)``.
+        ids: record ids ``(n,)``.
+        vectors: ``(n, dim)``.
+        k: records wanted.
+    """
+    wide = query.astype(np.float64)
+    scores = np.empty(len(ids), dtype=np.float32)
+    for start in range(0, len(ids), _AT_A_TIME):
+        part = slice(start, start + _AT_A_TIME)
+        scores[part] = vectors[part].astype(np.float64) @ wide
+    ranked = sorted(zip((-scores).tolist(), ids, strict=True))[:k]
+    return Found(
+        ids=[record for _, record in ranked],
+        scores=np.array([-score for score, _ in ranked], dtype=np.float32),
+    )
+
+
+def unknown_id(record: str) -> BadInput:
+    """The refusal of an id that does not exist."""
+    return BadInput("id", repr(record), "the id of a record of this index")

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from components.core.files import read_json, write_json
 from components.core.names import FUSED
 from components.parts import loading as parts
-from components.parts.indexing import DEFAULT, Index, Value
+from components.parts.indexing import DEFAULT, Declared, Index, Value
 
 LABEL = "label"
 """The attribute that a search may filter by."""
@@ -33,7 +33,9 @@ def build_index(
     """
     module = parts.load("index", DEFAULT)
     config = parts.configure("index", DEFAULT, {})
-    index: Index = module.build(config, dim=vectors.shape[1], attributes=[LABEL])
+    several = any(isinstance(label, list) for label in labels)
+    declared: Declared = {LABEL: "texts" if several else "text"}
+    index: Index = module.build(config, dim=vectors.shape[1], attributes=declared)
     if has.all():
         index.upsert(ids, vectors, {LABEL: labels})
         return index

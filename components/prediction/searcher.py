@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from components.core.errors import BadInput, one_of
 from components.core.names import FUSED
-from components.parts.indexing import Where
+from components.parts.filters import In
 from components.prediction.format import INDEX, PRESENT, PREVIEW_ROWS, PREVIEWS, RECORDS
 from components.prediction.indexes import LABEL, open_indexes
 
@@ -103,7 +103,7 @@ class Searcher:
             BadInput: an unknown target or label, or fewer than one hit.
         """
         self.check(target, k, labels)
-        where: Where | None = None if labels is None else {LABEL: labels}
+        where = None if labels is None else In(LABEL, tuple(labels))
         index = self._indexes[target]
         if len(vectors) == 1:
             (vector,) = vectors.values()

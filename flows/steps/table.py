@@ -147,7 +147,7 @@ def _package(config: RunConfig, chosen: Chosen) -> Step:
     carried = (*bento.LIBRARIES, *chosen.libraries(chosen.views))
     return Step(
         name="package",
-        version=14,  # 13: no maps without weight; 14: neighbours are a member
+        version=15,  # 14: neighbours are a member; 15: indexes with types, in generations
         inputs={"features": "encode", "train": "train", "evaluation": "evaluate"},
         config=_kept(config),
         chosen=(*chosen.views, *chosen.fusion),

@@ -13,6 +13,7 @@ from components.config.run import DataConfig, RunConfig
 from components.core.errors import BadInput, UserError
 from components.core.files import read_json
 from components.core.refs import digest_folder
+from components.parts import loading as parts
 from components.prediction.package import package
 from components.prediction.predictor import Predictor
 from tests.evaluated import one_thread, prepare
@@ -114,8 +115,9 @@ def test_a_record_finds_itself_by_each_modality_and_fused(packaged, predictor):
 
 def _stored(folder, target):
     """The vectors of an index, by record id."""
-    ids = pq.read_table(folder / "index" / target / "rows.parquet")["id"].to_pylist()
-    return dict(zip(ids, np.load(folder / "index" / target / "vectors.npy"), strict=True))
+    index = parts.load("index", "exact").open(folder / "index" / target)
+    (found,) = index.search(np.eye(1, 16, dtype=np.float32), len(index))
+    return dict(zip(found.ids, index.vectors_of(found.ids), strict=True))
 
 
 def test_search_is_the_full_sort_of_cosines(packaged, predictor):

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.parts import loading as parts
+from components.parts.filters import And, In
 from tests.stores import ROOT
 
 LABELS = ("ring", "line", None)
@@ -20,7 +21,8 @@ def _unit(n, dim, seed):
 
 def _empty(name, dim, attributes=()):
     module = parts.load("index", name)
-    return module.build(parts.configure("index", name, {}), dim=dim, attributes=attributes)
+    declared = dict.fromkeys(attributes, "text")
+    return module.build(parts.configure("index", name, {}), dim=dim, attributes=declared)
 
 
 def _filled(name, vectors, **attributes):
@@ -56,14 +58,16 @@ def test_only_records_that_satisfy_every_filter_are_found(name):
     vectors = _unit(60, 8, 1)
     label, split = [LABELS[i % 3] for i in range(60)], ["ab"[i % 2] for i in range(60)]
     index = _filled(name, vectors, label=label, split=split)
-    (found,) = index.search(vectors[:1], 60, {"label": ["ring", "line"], "split": {"a"}})
+    (found,) = index.search(
+        vectors[:1], 60, And((In("label", ("ring", "line")), In("split", ("a",))))
+    )
     wanted = {i for i in range(60) if label[i] is not None and split[i] == "a"}
     assert {int(i[1:]) for i in found.ids} == wanted
-    for nothing in ({"label": []}, {"label": ["square"]}):
+    for nothing in (In("label", ()), In("label", ("square",))):
         (found,) = index.search(vectors[:1], 3, nothing)
         assert (found.ids, len(found.scores)) == ([], 0)
     with pytest.raises(ValueError, match="colour"):
-        index.search(vectors[:1], 3, {"colour": ["red"]})
+        index.search(vectors[:1], 3, In("colour", ("red",)))
 
 
 def test_the_same_query_gives_the_same_answer_alone_and_among_others(name):
@@ -83,7 +87,7 @@ def test_a_saved_index_answers_and_changes_like_the_one_that_was_saved(name, tmp
             for each in (index, opened):
                 each.upsert(["r001", "new"], -vectors[:2], {"label": ["line", "line"]})
                 each.delete(["r000"])
-        for where in (None, {"label": ["ring", "line"]}):
+        for where in (None, In("label", ("ring", "line"))):
             for a, b in zip(
                 index.search(vectors, 9, where), opened.search(vectors, 9, where), strict=True
             ):
@@ -146,7 +150,7 @@ def test_exact_search_is_a_full_sort_after_any_changes_with_ties_by_id(calls, se
             index.upsert(ids, vectors, {"label": names})
             stored |= {i: (v, n) for i, v, n in zip(ids, vectors.tolist(), names, strict=True)}
     query = np.random.default_rng(seed).integers(-2, 3, 3).astype(np.float32)
-    where = None if labels is None else {"label": labels}
+    where = None if labels is None else In("label", labels)
     (found,) = index.search(query[None], k, where)
     scores = {
         i: sum(a * b for a, b in zip(vector, query.tolist(), strict=True))
