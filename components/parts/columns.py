@@ -67,12 +67,12 @@ class Column:
     def fill(self, values: pa.Array) -> None:
         """Take stored values as the only rows."""
         if self._kind in _NUMERIC:
-            numbers = values.cast(pa.float64()) if self._kind != "bool" else values.cast(pa.int8())
-            self._rows = numbers.cast(pa.float64()).fill_null(np.nan).to_numpy().copy()
+            numbers = values.cast(pa.int8()) if self._kind == "bool" else values
+            self._rows = _numbers(numbers, np.nan).astype(np.float64)
         elif self._kind == "text":
             coded = values.dictionary_encode()
             self._codes = {text: i for i, text in enumerate(coded.dictionary.to_pylist())}
-            self._rows = coded.indices.fill_null(-1).to_numpy().copy()
+            self._rows = _numbers(coded.indices, -1).astype(np.int32)
         else:
             self._rows = np.asarray(self.coded(values.to_pylist()))
         self._n = len(values)
@@ -219,6 +219,12 @@ class Columns:
         for column in self._columns.values():
             column.keep(rows)
         self._n = len(rows)
+
+
+def _numbers(values: pa.Array, null: float) -> NDArray[np.generic]:
+    """An array of numbers, null replaced; arrow's own `fill_null` would import pandas."""
+    numbers = values.to_numpy(zero_copy_only=False)
+    return np.where(np.isnan(numbers), null, numbers) if values.null_count else numbers
 
 
 def stored(kind: Type, values: Sequence[Value]) -> pa.Array:

@@ -50,7 +50,7 @@ class Rows:
         self.dim = dim
         self.columns = Columns(declared, self.find)
         self.base: Vectors = np.zeros((0, dim), np.float32)
-        self._ids = _Texts(pa.array([], pa.string()))
+        self._ids = _Texts(pa.nulls(0, pa.string()))
         self._later: Vectors = np.zeros((0, dim), np.float32)
         self._later_ids: list[str] = []
         self._row_of: dict[str, int] = {}
@@ -157,11 +157,11 @@ class Rows:
     def start(self, ids: pa.StringArray, vectors: Vectors, attrs: Mapping[str, pa.Array]) -> None:
         """Make the base of an empty index from checked records."""
         self.columns.fill(len(ids), attrs)
-        order = pc.sort_indices(ids).to_numpy()
         # Vectors in order are kept as they are, so that a memory-mapped array is not read.
-        if (np.diff(order.astype(np.int64)) != 1).any():
-            ids, vectors = ids.take(pa.array(order)), vectors[order]
-            self.columns.keep(order)
+        if not pc.all(pc.less(ids.slice(0, max(0, len(ids) - 1)), ids.slice(1))).as_py():
+            order = pc.sort_indices(ids)
+            ids, vectors = ids.take(order), vectors[order.to_numpy()]
+            self.columns.keep(order.to_numpy())
         self._ids, self.base = _Texts(ids), vectors
         self._alive = np.ones(len(ids), dtype=bool)
         self.living = len(ids)
