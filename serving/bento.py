@@ -61,6 +61,7 @@ SERVED = (
     "serving/http/*.py",
     "serving/live/*.py",
     "serving/service.py",
+    "serving/store/*.py",
 )
 """The code that a Bento contains: whole folders, or the modules that it needs of one.
 

@@ -110,6 +110,18 @@ def _rooted(root: Path) -> Path:
     return place.resolve()
 
 
+def store() -> Path | str:
+    """What the service keeps, as `Home.store`; it needs no registry, also in a cluster.
+
+    Raises:
+        UsageError: the address of the team's database is not one.
+    """
+    database = os.environ.get(DATABASE)
+    _check_form(database)
+    root = Path(os.environ.get("CONCORD_HOME") or _default())
+    return Home(root=_rooted(root), database=database or None).store
+
+
 def in_cluster() -> bool:
     """Whether this process is in a pod of Kubernetes."""
     return "KUBERNETES_SERVICE_HOST" in os.environ
@@ -134,10 +146,7 @@ def _check(database: str | None, server: str | None) -> None:
         raise UsageError(
             missing_in_pod(*(n for n in (DATABASE, REGISTRY, PREFECT) if not os.environ.get(n)))
         )
-    if database and not database.startswith(("postgresql://", "postgres://")):
-        raise UsageError(
-            f"{DATABASE}: got {database.partition(':')[0][:20]!r}://..., wanted {_DATABASE_FORM}"
-        )
+    _check_form(database)
     at_server = bool(server) and str(server).startswith(("http://", "https://"))
     if bool(database) == at_server:
         return
@@ -148,6 +157,13 @@ def _check(database: str | None, server: str | None) -> None:
         f"{known} names a server and {other} does not: the ledger refers to versions of the "
         f"registry, so a team shares both; set {other} to {form}, or unset {known}"
     )
+
+
+def _check_form(database: str | None) -> None:
+    if database and not database.startswith(("postgresql://", "postgres://")):
+        raise UsageError(
+            f"{DATABASE}: got {database.partition(':')[0][:20]!r}://..., wanted {_DATABASE_FORM}"
+        )
 
 
 def writable(home: Home) -> Home:

@@ -2,7 +2,7 @@
 
 import typer
 
-from flows.cli import classes, data, endpoint, learning, machine, runs, versions
+from flows.cli import classes, data, endpoint, learning, machine, runs, tokens, versions
 from flows.commands.streams import prepare
 
 app = typer.Typer(
@@ -32,6 +32,7 @@ for command in (
 app.add_typer(data.app, name="data")
 app.add_typer(classes.app, name="classes")
 app.add_typer(runs.app, name="runs")
+app.add_typer(tokens.app, name="token")
 
 
 def main() -> None:

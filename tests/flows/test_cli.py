@@ -13,6 +13,7 @@ VERBS = [
     "classes add", "classes list", "classify", "data check", "data glyphs", "data import", "demo",
     "doctor", "evaluate", "explain", "ledger", "plan", "promote", "rollback", "run",
     "runs cancel", "runs clean", "runs list", "search", "serve", "sweep",
+    "token list", "token new", "token revoke",
 ]  # fmt: skip
 
 
