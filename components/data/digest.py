@@ -84,6 +84,21 @@ def data_digest(uri: str, manifest: Manifest, *, cache: Path, labels: str | None
     return result
 
 
+def data_state(uri: str) -> str:
+    """Changes whenever a file of the data set is written, replaced or removed; nothing is read.
+
+    A store without marks tells only names and sizes. Descriptions beside the records do not count.
+
+    Raises:
+        UserError: the data set has no records.
+    """
+    filesystem, root = opened(uri)
+    records = record_files(filesystem, root, uri)
+    files = _files(uri, filesystem, root, None)
+    kept = [f for f in files if f.place in records or not _is_doubtful(f.name)]
+    return digest_json([astuple(file) for file in kept])
+
+
 def _files(uri: str, filesystem: Any, root: str, labels: str | None) -> list[FileState]:  # noqa: ANN401
     """Every file below the data set, and the label file, which may be elsewhere."""
     folder = local(uri)

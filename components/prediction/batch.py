@@ -1,28 +1,51 @@
-"""Answers for all records of a data set, batch by batch: the same code as serving, bounded memory.
+"""Answers for all records of a data set or a file, batch by batch: the same code as serving, bounded memory.
 
 Records are answered in blocks of ``BLOCK`` rows counted from the first record. Numeric libraries
 may compute the last bits of a row differently beside other rows, so data must be cut at multiples
 of ``BLOCK`` to get the same numbers.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
 from components.core.errors import BadInput, UserError
 from components.core.progress import Progress, silent
+from components.core.refs import digest_json
 from components.core.values import texts
+from components.data.digest import data_state
 from components.data.manifest import Manifest
 from components.data.media import Media
 from components.data.reader import ROWS, Dataset, Fault, raws
 from components.features.spec import Modality
 from components.parts.contracts import Raw
-from components.prediction.answers_file import Counts, answer_row, regrouped, schema, write
+from components.prediction.answers_file import Counts, answer_row, regrouped, schema
 from components.prediction.block import BLOCK
 from components.prediction.classifier import NO_CLASSIFIER, Prediction
+from components.prediction.form import Form
 from components.prediction.predictor import Predictor
+from components.prediction.records_file import RecordsFile
+from components.prediction.resumable import write_in_parts
 from components.validation.stored_types import schema_problems
+
+
+def classes(predictor: Predictor) -> Form[Prediction]:
+    """What is written of each record: its class or classes, and their probabilities.
+
+    Raises:
+        UserError: the model has no classifier.
+    """
+    if not predictor.classes:
+        raise UserError(NO_CLASSIFIER)
+    target = predictor.target
+    return Form(
+        schema=schema(target),
+        ask=predictor.predict,
+        row=lambda record, answer, why: answer_row(record, answer, why, target),
+    )
 
 
 class Answers:
@@ -33,6 +56,7 @@ class Answers:
         manifest: what the columns mean.
         data_uri: where the media are.
         media: opens the media.
+        form: what is written of each record; by default its classes.
 
     Raises:
         UserError: the data set has none of the model's modalities, or one of another kind; or the
@@ -45,13 +69,13 @@ class Answers:
         manifest: Manifest,
         data_uri: str,
         media: Callable[[str], Media] = Media,
+        form: Form[Any] | None = None,
     ) -> None:
         self._predictor = predictor
         self.manifest = usable(manifest, predictor.kinds)
         self._media = media(data_uri) if self.manifest.media else None
-        if not predictor.classes:
-            raise UserError(NO_CLASSIFIER)
-        self.schema = schema(predictor.target)
+        self._form = form or classes(predictor)
+        self.schema = self._form.schema
 
     def table(self, records: pa.Table) -> pa.Table:
         """One row for each record, in order; ``records`` begins at a multiple of ``BLOCK``."""
@@ -62,20 +86,20 @@ class Answers:
 
     def _block(self, block: pa.Table) -> pa.Table:
         records, reasons = readable(block, self.manifest, self._media, self._predictor.modalities)
-        found = self._predict(records)
+        found = self._answered(records)
         known = ", ".join(self.manifest.modalities)
         wanted = f"none of its modalities can be used, wanted at least one of {known}"
         rows = []
         for row, record in enumerate(texts(block[self.manifest.id].to_pylist())):
             answer = found.get(row)
             why = reasons[row] if answer else [*reasons[row], wanted]
-            rows.append(answer_row(record, answer, why, self._predictor.target))
+            rows.append(self._form.row(record, answer, why))
         return pa.Table.from_pylist(rows, schema=self.schema)
 
-    def _predict(self, records: list[dict[str, Raw]]) -> dict[int, Prediction]:
+    def _answered(self, records: list[dict[str, Raw]]) -> dict[int, Any]:
         """Row to answer, of the records that have a value."""
         rows = [row for row, record in enumerate(records) if record]
-        return dict(zip(rows, self._predictor.predict([records[row] for row in rows]), strict=True))
+        return dict(zip(rows, self._form.ask([records[row] for row in rows]), strict=True))
 
 
 def readable(
@@ -155,8 +179,13 @@ def opened(data_uri: str, manifest: Manifest) -> Dataset:
     columns = read_columns(manifest)
     dataset = Dataset(data_uri, manifest, columns)
     if problems := schema_problems(dataset.schema, manifest, columns):
-        raise UserError("\n".join([f"{data_uri} cannot be read:", *(f"  - {p}" for p in problems)]))
+        raise unreadable(data_uri, problems)
     return dataset
+
+
+def unreadable(place: str, problems: Sequence[str]) -> UserError:
+    """The error that lists why records cannot be read."""
+    return UserError("\n".join([f"{place} cannot be read:", *(f"  - {p}" for p in problems)]))
 
 
 def predict(
@@ -165,24 +194,39 @@ def predict(
     data_uri: str,
     manifest: Manifest,
     out: Path,
+    file: RecordsFile | None = None,
+    form: Form[Any] | None = None,
     progress: Progress = silent,
 ) -> Counts:
-    """Answer all records of a data set into one Parquet file.
+    """Answer all records of a data set, or of a file, into one Parquet file.
+
+    A run that was killed goes on where it was, as long as model and records are the same.
 
     Args:
         predictor: the model.
-        data_uri: the data set.
+        data_uri: the data set, or where the file's media are.
         manifest: what its columns mean.
         out: the file; it appears when all records are answered.
+        file: the records, unless they are those of the data set.
+        form: what is written of each record; by default its classes.
         progress: called after every batch.
 
     Raises:
         UserError: no records, or none of the model's modalities.
     """
-    answers = Answers(predictor, manifest, data_uri)
+    answers = Answers(predictor, manifest, data_uri, form=form)
     columns = read_columns(answers.manifest)
-    dataset = opened(data_uri, answers.manifest)
-    tables = regrouped((pa.Table.from_batches([b]) for b in dataset.batches(ROWS, columns)), ROWS)
-    return write(
-        (answers.table(table) for table in tables), answers.schema, out, dataset.rows, progress
+    records = file or opened(data_uri, answers.manifest)
+    if problems := schema_problems(records.schema, answers.manifest, columns):
+        raise unreadable(str(file.path if file else data_uri), problems)
+    state = file.state if file else data_state(data_uri)
+    made_of = [predictor.digest, answers.manifest.digest(), state, answers.schema.to_string()]
+
+    def tables(finished: int) -> Iterator[pa.Table]:
+        held = (pa.Table.from_batches([b]) for b in records.batches(ROWS, columns))
+        for part in islice(regrouped(held, ROWS), finished, None):
+            yield answers.table(part)
+
+    return write_in_parts(
+        tables, answers.schema, out, records.rows, key=digest_json(made_of), progress=progress
     )
