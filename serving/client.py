@@ -140,7 +140,11 @@ class Client:
         return self._read(self._send("GET", "/v1/review", params={"k": k}))
 
     def feedback(
-        self, answer_id: str | None = None, *, record_id: str | None = None, **judgement: Any  # noqa: ANN401
+        self,
+        answer_id: str | None = None,
+        *,
+        record_id: str | None = None,
+        **judgement: Any,  # noqa: ANN401
     ) -> dict[str, Any]:
         """Judge an earlier answer, or label a record of the index.
 

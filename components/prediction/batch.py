@@ -1,4 +1,4 @@
-"""Answers for all records of a data set or a file, batch by batch: the same code as serving, bounded memory.
+"""Answers for all records of a data set or a file, by the same code as serving, in little memory.
 
 Records are answered in blocks of ``BLOCK`` rows counted from the first record. Numeric libraries
 may compute the last bits of a row differently beside other rows, so data must be cut at multiples
@@ -216,9 +216,9 @@ def predict(
     """
     answers = Answers(predictor, manifest, data_uri, form=form)
     columns = read_columns(answers.manifest)
+    if file and (problems := schema_problems(file.schema, answers.manifest, columns)):
+        raise unreadable(str(file.path), problems)
     records = file or opened(data_uri, answers.manifest)
-    if problems := schema_problems(records.schema, answers.manifest, columns):
-        raise unreadable(str(file.path if file else data_uri), problems)
     state = file.state if file else data_state(data_uri)
     made_of = [predictor.digest, answers.manifest.digest(), state, answers.schema.to_string()]
 

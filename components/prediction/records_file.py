@@ -41,21 +41,16 @@ class RecordsFile:
 
     def __init__(self, path: Path, modalities: Mapping[str, Modality], package: Path) -> None:
         self.path, self.uri = path, str(path.resolve().parent)
-        self._parquet = _parquet(path)
-        read = None if self._parquet else read_table(path, None, Report())
-        self._table = None if read is None else read.table
-        found = self._parquet.schema_arrow if self._parquet else self._table.schema
-        self.manifest = _manifest(path, found.names, modalities, package)
+        held, is_text, comma = _read(path)
+        names = _schema(held).names
+        self.manifest = _manifest(path, names, modalities, package)
         wanted = [_ID, *self.manifest.feature_columns]
-        self._missing = [name for name in wanted if name not in found.names]
-        if read is not None and read.is_text:
-            self._table = _typed(path, read.table, self.manifest, read.decimal_comma)
-        held = plain_schema(self._parquet.schema_arrow if self._parquet else self._table.schema)
-        kinds = {name: pa.string() if name == _ID else pa.null() for name in self._missing}
-        self.schema = pa.schema(
-            [(n, kinds[n] if n in kinds else held.field(n).type) for n in wanted]
-        )
-        self.rows = self._parquet.metadata.num_rows if self._parquet else len(self._table)
+        self._missing = [name for name in wanted if name not in names]
+        self._held = _typed(path, held, self.manifest, comma) if is_text else held
+        kinds = plain_schema(_schema(self._held))
+        absent = {n: pa.string() if n == _ID else pa.null() for n in self._missing}
+        self.schema = pa.schema([(n, absent.get(n) or kinds.field(n).type) for n in wanted])
+        self.rows = len(held) if isinstance(held, pa.Table) else held.metadata.num_rows
 
     @property
     def state(self) -> str:
@@ -69,16 +64,16 @@ class RecordsFile:
         """Records in order, at most ``rows`` at a time."""
         names = [n for n in (columns or self.schema.names) if n not in self._missing]
         start = 0
-        for batch in self._held(rows, names):
+        for batch in self._batches(rows, names):
             yield self._completed(plain_batch(batch), start, columns or self.schema.names)
             start += len(batch)
 
-    def _held(self, rows: int, names: list[str]) -> Iterator[pa.RecordBatch]:
-        if self._table is not None:
-            yield from self._table.select(names).to_batches(max_chunksize=rows)
+    def _batches(self, rows: int, names: list[str]) -> Iterator[pa.RecordBatch]:
+        if isinstance(self._held, pa.Table):
+            yield from self._held.select(names).to_batches(max_chunksize=rows)
             return
         try:
-            for batch in self._parquet.iter_batches(rows, columns=names):
+            for batch in self._held.iter_batches(rows, columns=names):
                 yield batch.select(names)
         except (pa.ArrowException, OSError) as error:
             raise UserError(f"{self.path} is not readable Parquet ({error})") from error
@@ -94,13 +89,19 @@ class RecordsFile:
         return pa.RecordBatch.from_arrays(given, names=list(columns))
 
 
-def _parquet(path: Path) -> pq.ParquetFile | None:
+def _read(path: Path) -> tuple[pq.ParquetFile | pa.Table, bool, bool]:
+    """The file, whether all its cells are text, and whether numbers may have a comma."""
     if path.suffix.lower() not in (".parquet", ".pq"):
-        return None
+        read = read_table(path, None, Report())
+        return read.table, read.is_text, read.decimal_comma
     try:
-        return pq.ParquetFile(path)
+        return pq.ParquetFile(path), False, False
     except (pa.ArrowException, OSError) as error:
         raise UserError(f"{path} is not readable Parquet ({error})") from error
+
+
+def _schema(held: pq.ParquetFile | pa.Table) -> pa.Schema:
+    return held.schema if isinstance(held, pa.Table) else held.schema_arrow
 
 
 def _manifest(

@@ -36,8 +36,6 @@ def vectors(predictor: Predictor) -> Form[dict[str, Vector]]:
     return Form(schema=schema, ask=ask, row=_row)
 
 
-def _row(
-    record: str | None, found: dict[str, Vector] | None, reasons: list[str]
-) -> dict[str, Any]:
+def _row(record: str | None, found: dict[str, Vector] | None, reasons: list[str]) -> dict[str, Any]:
     told = {"id": record, "reason": "; ".join(reasons) or None}
     return {**told, "modalities": sorted({*(found or {})} - {FUSED}), **(found or {})}

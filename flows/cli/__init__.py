@@ -24,6 +24,7 @@ for command in (
     versions.ledger,
     endpoint.serve,
     endpoint.classify,
+    endpoint.embed,
     endpoint.search,
     learning.plan,
     machine.doctor,

@@ -1,14 +1,18 @@
 """Commands that serve the champion and ask it."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from components.core.errors import UsageError
 from components.core.names import FUSED
 from flows.cli.options import AsJson, Fields, Image, Model, Text, Url, answer
 from flows.commands.answer import Answer
 from serving.defaults import HITS, HOST, MAX_HITS, PORT
+
+if TYPE_CHECKING:
+    from flows.commands.batch import Batch
 
 
 def serve(
@@ -30,51 +34,98 @@ def serve(
     answer(work, as_json)
 
 
+Source = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[FILE|DATASET]",
+        help="Instead of one record: a Parquet, CSV or JSON Lines file whose columns are named as "
+        "the modalities, or a data set; the answers go to --out.",
+    ),
+]
+Out = Annotated[
+    Path | None, typer.Option("--out", help="For FILE or DATASET: the Parquet file to write.")
+]
+LoadedModel = Annotated[
+    str | None,
+    typer.Option("--model", help="Load this registered model here, instead of an endpoint."),
+]
+Version = Annotated[
+    str | None,
+    typer.Option("--version", help="Load this version here, or `champion` or `challenger`."),
+]
+Trainer = Annotated[
+    Path | None,
+    typer.Option(
+        "--config", help="For DATASET: a run's YAML; where the work is done, and the manifest."
+    ),
+]
+
+
 def classify(
+    source: Source = None,
     media: Image = None,
     text: Text = None,
     fields: Fields = None,
     url: Url = None,
-    data: Annotated[
-        str | None,
-        typer.Option("--data", help="Answer all records of this data set instead, into --out."),
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option("--out", help="With --data: the Parquet file to write.")
-    ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            "--model", help="With --data: registered model name; required if there are several."
-        ),
-    ] = None,
-    version: Annotated[
-        str, typer.Option(help="With --data: a version, or `champion` or `challenger`.")
-    ] = "champion",
-    config: Annotated[
-        Path | None,
-        typer.Option(
-            "--config", help="With --data: a run's YAML; where the work is done, and the manifest."
-        ),
-    ] = None,
+    out: Out = None,
+    model: LoadedModel = None,
+    version: Version = None,
+    config: Trainer = None,
     as_json: AsJson = False,
 ) -> None:
-    """Classify one record from any subset of its modalities, or all records of a data set.
+    """Classify one record from any subset of its modalities, or all records of a file or data set.
+
+    One record is answered by the running endpoint; where none runs, by the champion, loaded here.
+    A batch that was interrupted goes on where it was with the same command.
 
     Example: concord classify --media image=arrow.png --text "text=LEFTWARDS ARROW"
 
-    Example: concord classify --data data/new --out answers.parquet
+    Example: concord classify data/new --out answers.parquet
     """
 
     def work() -> Answer:
-        from flows.commands.batch import classify_all, one_of_both
-        from flows.commands.serving import classify as command
+        given = (media or [], text or [], fields or [])
+        if is_batch(source, any(given), url=url, out=out, config=config):
+            from flows.commands.batch import classify_all
 
-        if one_of_both(
-            data, one=bool(media or text or fields or url), all_=bool(out or model or config)
-        ):
-            return classify_all(data or "", out=out, model=model, version=version, config=config)
-        return command(media or [], text or [], fields or [], url)
+            return classify_all(_batch(source, out, model, version, config))
+        from flows.commands.asking import classify as command
+
+        return command(given, url, model, version)
+
+    answer(work, as_json)
+
+
+def embed(
+    source: Source = None,
+    media: Image = None,
+    text: Text = None,
+    fields: Fields = None,
+    url: Url = None,
+    out: Out = None,
+    model: LoadedModel = None,
+    version: Version = None,
+    config: Trainer = None,
+    as_json: AsJson = False,
+) -> None:
+    """Give the vectors of one record, or of all records of a file or data set.
+
+    There is one of unit length for each modality that a record has, and `fused` for all of them.
+
+    Example: concord embed --text "text=LEFTWARDS ARROW" --json
+
+    Example: concord embed data/new --out vectors.parquet
+    """
+
+    def work() -> Answer:
+        given = (media or [], text or [], fields or [])
+        if is_batch(source, any(given), url=url, out=out, config=config):
+            from flows.commands.batch import embed_all
+
+            return embed_all(_batch(source, out, model, version, config))
+        from flows.commands.asking import embed as command
+
+        return command(given, url, model, version)
 
     answer(work, as_json)
 
@@ -88,16 +139,64 @@ def search(
         int, typer.Option("-k", min=1, max=MAX_HITS, help="How many records to return.")
     ] = HITS,
     url: Url = None,
+    model: LoadedModel = None,
+    version: Version = None,
     as_json: AsJson = False,
 ) -> None:
-    """Ask the endpoint for the nearest records, from any modality to any.
+    """Find the nearest records, from any modality to any.
+
+    The running endpoint answers; where none runs, the champion's own index, loaded here.
 
     Example: concord search --text "text=white chess queen" --target image -k 5
     """
 
     def work() -> Answer:
-        from flows.commands.serving import search as command
+        from flows.commands.asking import search as command
 
-        return command(media or [], text or [], fields or [], target=target, k=k, url=url)
+        given = (media or [], text or [], fields or [])
+        return command(given, target=target, k=k, url=url, model=model, version=version)
 
     answer(work, as_json)
+
+
+def is_batch(
+    source: str | None, one: bool, *, url: str | None, out: Path | None, config: Path | None
+) -> bool:
+    """Whether a file or a data set is meant, not one record.
+
+    Args:
+        source: the file or data set, if one is given.
+        one: whether a record is given.
+        url: of an endpoint.
+        out: the file to write.
+        config: a run's YAML.
+
+    Raises:
+        UsageError: both are given, or an option of the one without it.
+    """
+    if source is not None and (one or url):
+        raise UsageError(
+            f"{source} is a batch; --media, --text, --fields and --url are for one record: "
+            "give either"
+        )
+    if source is None and (out or config):
+        raise UsageError(
+            "--out and --config belong to FILE or DATASET, the records to answer; give that too"
+        )
+    if source is not None and out is None:
+        raise UsageError(f"{source} wants --out FILE.parquet, where the answers go")
+    return source is not None
+
+
+def _batch(
+    source: str | None,
+    out: Path | None,
+    model: str | None,
+    version: str | None,
+    config: Path | None,
+) -> "Batch":
+    from flows.commands.batch import Batch
+
+    assert source is not None
+    assert out is not None
+    return Batch(source=source, out=out, model=model, version=version or "champion", config=config)

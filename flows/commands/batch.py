@@ -1,18 +1,19 @@
-"""``concord classify --data DIR``: answer all records of a data set."""
+"""``concord classify`` and ``concord embed`` of all records of a file or a data set."""
 
 import json
 import os
 import shlex
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from components.config import run as configuration
-from components.config.home import find, writable
+from components.config.home import Home, find, writable
 from components.config.trainer import LocalTrainer
 from components.core.errors import UsageError
 from components.core.places import expanded, in_utf8, is_url
-from components.data.manifest import load_manifest
+from components.data.manifest import Manifest, load_manifest
 from components.parts.own import OWN
 from components.registry.promotion import Promotion
 from components.registry.versions import RegisteredVersion
@@ -21,31 +22,26 @@ from flows.commands.registry import only_model
 from flows.display import Display, console
 
 if TYPE_CHECKING:
+    from components.config.run import RunConfig
     from components.prediction.answers_file import Counts
+    from components.prediction.predictor import Predictor
+    from components.prediction.records_file import RecordsFile
 
 
-def one_of_both(data: str | None, *, one: bool, all_: bool) -> bool:
-    """Whether a whole data set is meant, not one record.
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """What is to be answered: a file or a data set, by which version, into which file."""
 
-    Args:
-        data: the data set, if one is given.
-        one: whether an option for one record is given.
-        all_: whether an option for a whole data set is given.
+    source: str
+    """A file of records, or a data set."""
+    out: Path
+    model: str | None = None
+    """The registered name, else the configuration's, else the only one."""
+    version: str = "champion"
+    config: Path | None = None
+    """A run's YAML: its manifest describes the data, and its trainer block says where to run.
 
-    Raises:
-        UsageError: both are given, or an option for a data set without a data set.
-    """
-    if data is not None and one:
-        raise UsageError(
-            "--data answers all records of a data set; "
-            "--media, --text, --fields and --url are for one: give either"
-        )
-    if data is None and all_:
-        raise UsageError(
-            "--out, --model and --config belong to --data DIR, "
-            "the data set to answer; give that too"
-        )
-    return data is not None
+    Without it, own kinds come from the package."""
 
 
 def place_of(data: str) -> str:
@@ -53,53 +49,87 @@ def place_of(data: str) -> str:
     return data if is_url(data) else in_utf8(os.path.normpath(Path.cwd() / expanded(data)))
 
 
-def classify_all(
-    data: str, *, out: Path | None, model: str | None, version: str, config: Path | None
-) -> Answer:
-    """Answer every record with a registered version and write one Parquet file.
-
-    Args:
-        data: the data set.
-        out: the file to write.
-        model: its registered name, else the configuration's, else the only one.
-        version: a number, ``champion`` or ``challenger``.
-        config: a run's YAML; its manifest describes the data, and its trainer block says where to
-            run. Without it, own kinds come from the package.
-    """
-    if out is None:
-        raise UsageError("--data wants --out FILE.parquet, where the answers go")
-    if out.is_dir():
-        raise UsageError(f"--out: {out} is a folder, wanted a file")
-    from flows.engines import quiet
+def classify_all(batch: Batch) -> Answer:
+    """Classify every record with a registered version and write one Parquet file."""
     from flows.places.batch import answer
 
-    quiet()
-    run = configuration.load(config, data) if config else None
-    uri = run.data.uri if run else place_of(data)
-    home = writable(find())
-    name = only_model(home, model or (run.name if run else None))
-    promotion = Promotion(home, name)
-    chosen = promotion.versions().named(version)
-    package = promotion.package_of(chosen)
+    home, run, chosen, predictor = _opened(batch)
     with Display() as display:
-        counts = answer(
-            package=package,
-            data_uri=uri,
-            manifest=load_manifest(
-                uri,
-                run.data.manifest if run else None,
-                config.resolve().parent if config else package / OWN,
-            ),
-            out=out,
-            home=home,
-            trainer=run.trainer if run else LocalTrainer(),
-            progress=display.show,
-            say=lambda words: console.print(f"  {words}", markup=False, style="dim"),
-        )
-    return _told(chosen, counts, out)
+        if file := _file(batch, predictor):
+            from components.prediction.batch import predict
+
+            counts = predict(
+                predictor=predictor, data_uri=file.uri, manifest=file.manifest, out=batch.out,
+                file=file, progress=display.show,
+            )  # fmt: skip
+        else:
+            uri, manifest = _data_set(batch, run, predictor)
+            counts = answer(
+                predictor=predictor,
+                data_uri=uri,
+                manifest=manifest,
+                out=batch.out,
+                home=home,
+                trainer=run.trainer if run else LocalTrainer(),
+                progress=display.show,
+                say=lambda words: console.print(f"  {words}", markup=False, style="dim"),
+            )
+    return _told(chosen, counts, batch.out, "their label is null")
 
 
-def _told(version: RegisteredVersion, counts: "Counts", out: Path) -> Answer:
+def embed_all(batch: Batch) -> Answer:
+    """Write the vectors of every record into one Parquet file."""
+    from components.prediction.batch import predict
+    from components.prediction.vectors_file import vectors
+
+    _, run, chosen, predictor = _opened(batch)
+    file = _file(batch, predictor)
+    uri, manifest = (file.uri, file.manifest) if file else _data_set(batch, run, predictor)
+    with Display() as display:
+        counts = predict(
+            predictor=predictor, data_uri=uri, manifest=manifest, out=batch.out, file=file,
+            form=vectors(predictor), progress=display.show,
+        )  # fmt: skip
+    return _told(chosen, counts, batch.out, "their vectors are null")
+
+
+def _opened(batch: Batch) -> "tuple[Home, RunConfig | None, RegisteredVersion, Predictor]":
+    """Everything but the records, checked before the model is loaded."""
+    if batch.out.is_dir():
+        raise UsageError(f"--out: {batch.out} is a folder, wanted a file")
+    from components.prediction.predictor import Predictor
+    from flows.engines import quiet
+
+    quiet()
+    run = configuration.load(batch.config, batch.source) if batch.config else None
+    home = writable(find())
+    name = only_model(home, batch.model or (run.name if run else None))
+    promotion = Promotion(home, name)
+    chosen = promotion.versions().named(batch.version)
+    return home, run, chosen, Predictor.load(promotion.package_of(chosen))
+
+
+def _file(batch: Batch, predictor: "Predictor") -> "RecordsFile | None":
+    """The records, where the source is a file."""
+    if is_url(batch.source) or not (path := Path(place_of(batch.source))).is_file():
+        return None
+    if batch.config is not None:
+        raise UsageError(f"--config is for a data set; {path} is a file with columns of its own")
+    from components.prediction.records_file import RecordsFile
+
+    return RecordsFile(path, predictor.modalities, predictor.path)
+
+
+def _data_set(
+    batch: Batch, run: "RunConfig | None", predictor: "Predictor"
+) -> tuple[str, Manifest]:
+    """Where a data set is, and what its columns mean."""
+    uri = run.data.uri if run else place_of(batch.source)
+    base = batch.config.resolve().parent if batch.config else predictor.path / OWN
+    return uri, load_manifest(uri, run.data.manifest if run else None, base)
+
+
+def _told(version: RegisteredVersion, counts: "Counts", out: Path, without: str) -> Answer:
     """The answer of the command: how many records were answered, and how to see them."""
     left = counts.records - counts.answered
     text = (
@@ -107,7 +137,7 @@ def _told(version: RegisteredVersion, counts: "Counts", out: Path) -> Answer:
         f"{counts.records} records in {out}"
     )
     if left:
-        text += f"\n{left} have no usable modality: their label is null and `reason` says why"
+        text += f"\n{left} have no usable modality: {without} and `reason` says why"
     show = f"import pandas; print(pandas.read_parquet({json.dumps(str(out))}))"
     value = {
         "model": version.model,

@@ -1,6 +1,7 @@
 """Where all records of a data set are answered: in this process, or as the indexes of a Job."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from components.config.home import Home
 from components.config.trainer import KubernetesTrainer, LocalTrainer
@@ -12,10 +13,13 @@ from components.data.manifest import Manifest
 from components.prediction.answers_file import Counts
 from flows.runs.records import new_id
 
+if TYPE_CHECKING:
+    from components.prediction.predictor import Predictor
+
 
 def answer(
     *,
-    package: Path,
+    predictor: "Predictor",
     data_uri: str,
     manifest: Manifest,
     out: Path,
@@ -27,7 +31,7 @@ def answer(
     """Answer all records into one Parquet file, the same wherever and in however many parts.
 
     Args:
-        package: the model package.
+        predictor: the loaded package.
         data_uri: the data set.
         manifest: what its columns mean.
         out: the file; it appears once it is complete.
@@ -41,9 +45,7 @@ def answer(
     """
     from components.prediction.batch import predict
     from components.prediction.classifier import NO_CLASSIFIER
-    from components.prediction.predictor import Predictor
 
-    predictor = Predictor.load(package)
     if not predictor.classes:
         raise UserError(NO_CLASSIFIER)
     if isinstance(trainer, LocalTrainer):
@@ -55,7 +57,7 @@ def answer(
     from flows.places import shards
 
     plan = PredictPlan(
-        package=Ref(uri=str(package), digest=predictor.digest),
+        package=Ref(uri=str(predictor.path), digest=predictor.digest),
         kinds=predictor.kinds,
         data=Ref(uri=data_uri, digest=data_digest(data_uri, manifest, cache=home.cache)),
         manifest=manifest,

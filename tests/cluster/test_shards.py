@@ -124,7 +124,7 @@ def test_three_indexes_answer_what_one_process_answers(data, trainer, tmp_path):
         out=tmp_path / "here.parquet",
     )
     figures = answer(
-        package=package,
+        predictor=Predictor.load(package),
         data_uri=str(place),
         manifest=manifest,
         out=tmp_path / "there.parquet",

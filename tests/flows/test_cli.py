@@ -11,7 +11,7 @@ from flows.cli import app
 
 VERBS = [
     "classes add", "classes list", "classify", "data check", "data glyphs", "data import", "demo",
-    "doctor", "evaluate", "explain", "ledger", "plan", "promote", "rollback", "run",
+    "doctor", "embed", "evaluate", "explain", "ledger", "plan", "promote", "rollback", "run",
     "runs cancel", "runs clean", "runs list", "search", "serve", "sweep",
     "token list", "token new", "token revoke",
 ]  # fmt: skip
@@ -50,6 +50,13 @@ def test_every_command_takes_json_and_shows_an_example(name, command):
 def test_help_imports_nothing_heavy():
     heavy = ("torch", "prefect", "mlflow", "pydantic", "pyarrow")
     code = f"import sys, flows.cli; print([m for m in {heavy} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_asking_an_endpoint_imports_nothing_heavy():
+    heavy = ("torch", "numpy", "sqlalchemy", "pyarrow", "yaml", "components.config.home")
+    code = f"import sys, flows.commands.asking; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 

@@ -1,5 +1,7 @@
-"""``concord classify --data``: the champion predicts all records of a data set into one file."""
+"""``concord classify`` and ``embed``: the champion answers one record, a file or a data set."""
 
+import httpx
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -7,7 +9,10 @@ from components.config.home import Home
 from components.core.errors import UsageError
 from components.prediction.predictor import Predictor
 from components.registry.promotion import Promotion
-from flows.commands.batch import classify_all, one_of_both
+from flows.cli.endpoint import is_batch
+from flows.commands import asking
+from flows.commands.batch import Batch, classify_all, embed_all
+from serving.client import Client, NoEndpoint
 from tests import synthetic
 
 
@@ -17,11 +22,14 @@ def home(first, monkeypatch):
     return Home(root=first[1])
 
 
-def test_the_champion_answers_every_record(first, home, tmp_path):
+@pytest.fixture
+def predictor(home):
+    return Predictor.load(Promotion(home, "tiny").champion().package)
+
+
+def test_the_champion_answers_every_record(first, predictor, tmp_path):
     out = tmp_path / "answers.parquet"
-    said = classify_all(
-        str(first[0].parent / "data"), out=out, model=None, version="champion", config=None
-    )
+    said = classify_all(Batch(source=str(first[0].parent / "data"), out=out))
     assert said.value == {
         "model": "tiny",
         "version": 1,
@@ -32,32 +40,82 @@ def test_the_champion_answers_every_record(first, home, tmp_path):
     found = pq.read_table(out).to_pylist()
     source = synthetic.records()
     assert [row["id"] for row in found] == source.ids[:240]
-    champion = Promotion(home, "tiny").champion()
-    (wanted,) = Predictor.load(champion.package).predict([source.raw(7)])
+    (wanted,) = predictor.predict([source.raw(7)])
     assert found[7]["label"] == wanted.label
     assert found[7]["confidence"] == pytest.approx(wanted.confidence, abs=1e-6)
 
 
+def test_a_file_of_records_is_answered_and_embedded(home, predictor, tmp_path):  # noqa: ARG001
+    pq.write_table(pa.table({"text": ["ring", None]}), tmp_path / "records.parquet")
+    batch = Batch(source=str(tmp_path / "records.parquet"), out=tmp_path / "out.parquet")
+    assert classify_all(batch).value["answered"] == 1
+    assert embed_all(batch).value["answered"] == 1
+    vectors = pq.read_table(batch.out).to_pylist()
+    wanted = predictor.classifier.embed({"text": "ring"})["fused"]
+    assert vectors[0]["fused"] == pytest.approx(wanted.tolist(), abs=1e-5)
+    assert vectors[1]["fused"] is None
+
+
 def test_a_configuration_names_model_manifest_and_place(first, home, tmp_path):  # noqa: ARG001
-    out = tmp_path / "answers.parquet"
     data = str(first[0].parent / "data")
-    assert (
-        classify_all(data, out=out, model=None, version="1", config=first[0]).value["records"]
-        == 240
+    batch = Batch(source=data, out=tmp_path / "answers.parquet", version="1", config=first[0])
+    assert classify_all(batch).value["records"] == 240
+
+
+def test_an_unknown_version_is_told_with_those_that_are(home, tmp_path):  # noqa: ARG001
+    with pytest.raises(ValueError, match="there are: 1, challenger, champion"):
+        classify_all(Batch(source=str(tmp_path), out=tmp_path / "a", version="9"))
+
+
+def test_one_record_and_a_batch_are_two_uses(tmp_path):
+    nothing = {"url": None, "out": None, "config": None}
+    out = tmp_path / "a.parquet"
+    assert is_batch("data", one=False, **{**nothing, "out": out})
+    assert not is_batch(None, one=True, **nothing)
+    with pytest.raises(UsageError, match="give either"):
+        is_batch("data", one=True, **{**nothing, "out": out})
+    with pytest.raises(UsageError, match="belong to FILE or DATASET"):
+        is_batch(None, one=True, **{**nothing, "out": out})
+    with pytest.raises(UsageError, match="wants --out"):
+        is_batch("data", one=False, **nothing)
+
+
+RING = ([], ["text=ring"], [])
+"""The options of one record."""
+
+
+@pytest.fixture
+def nobody(monkeypatch):
+    """No endpoint on the usual port."""
+    monkeypatch.setattr(asking, "URL", "http://127.0.0.1:9")
+
+
+def test_where_no_endpoint_runs_the_champion_answers_here(home, predictor, nobody):  # noqa: ARG001
+    said = asking.classify(RING, None, None, None)
+    (wanted,) = predictor.predict([{"text": "ring"}])
+    assert said.value["answers"][0]["probabilities"] == pytest.approx(wanted.probabilities)
+    assert said.value["model"]["version"] == 1
+    assert "tiny version 1, loaded here" in said.text
+    found = asking.search(RING, target="image", k=3, url=None, model=None, version="champion")
+    hits = predictor.search({"text": "ring"}, target="image", k=3)
+    assert [hit["id"] for hit in found.value["hits"]] == [hit.id for hit in hits]
+    assert len(asking.embed(RING, None, "tiny", None).value["embeddings"][0]["fused"]) == len(
+        predictor.classifier.embed({"text": "ring"})["fused"]
     )
 
 
-def test_an_unknown_version_is_told_with_those_that_are(first, home, tmp_path):  # noqa: ARG001
-    with pytest.raises(ValueError, match="there are: 1, challenger, champion"):
-        classify_all(str(tmp_path), out=tmp_path / "a", model=None, version="9", config=None)
+def test_an_endpoint_that_is_named_must_answer(home, nobody, tmp_path, monkeypatch):  # noqa: ARG001
+    with pytest.raises(NoEndpoint):
+        asking.classify(RING, "http://127.0.0.1:9", None, None)
+    with pytest.raises(UsageError, match="give one"):
+        asking.classify(RING, "http://127.0.0.1:9", "tiny", None)
+    monkeypatch.setenv("CONCORD_HOME", str(tmp_path / "none"))
+    with pytest.raises(NoEndpoint):
+        asking.classify(RING, None, None, None)
 
 
-def test_one_record_and_a_whole_data_set_are_two_uses():
-    assert one_of_both("data", one=False, all_=True)
-    assert not one_of_both(None, one=True, all_=False)
-    with pytest.raises(UsageError, match="give either"):
-        one_of_both("data", one=True, all_=False)
-    with pytest.raises(UsageError, match="belong to --data"):
-        one_of_both(None, one=True, all_=True)
-    with pytest.raises(UsageError, match="wants --out"):
-        classify_all("data", out=None, model=None, version="champion", config=None)
+def test_an_endpoint_that_answers_is_asked(home, monkeypatch):  # noqa: ARG001
+    body = {"answers": [{"probabilities": {"cross": 1.0}, "label": "cross"}]}
+    there = httpx.MockTransport(lambda _: httpx.Response(200, json=body))
+    monkeypatch.setattr(asking, "Client", lambda url: Client(url, transport=there))
+    assert "answered by http://127.0.0.1:3000" in asking.classify(RING, None, None, None).text
