@@ -14,8 +14,8 @@ from components.data.importing.numbers import amounts
 from components.registry.promotion import Promotion
 from flows.cli import app
 from flows.commands.data import check
+from flows.commands.record import check_files
 from flows.commands.run import _onwards
-from flows.commands.serving import _check_files
 from tests.behaviour.imports import csv, imported
 from tests.datasets import png
 
@@ -132,12 +132,11 @@ def test_a_file_for_a_modality_of_text_is_not_sent():
         {"name": "photo", "raw": "bytes", "accepts": "a picture"},
         {"name": "old"},
     ]
-    client = SimpleNamespace(model=lambda: {"modalities": modalities})
-    _check_files(client, {"photo": b"1", "old": b"1", "title": "words", "nobody": b"1"})
+    check_files({"photo": b"1", "old": b"1", "title": "words", "nobody": b"1"}, modalities)
     with pytest.raises(UsageError, match=r"--media title: got a file, wanted text; .*--text"):
-        _check_files(client, {"title": b"1"})
+        check_files({"title": b"1"}, modalities)
     with pytest.raises(UsageError, match=r"--media facts: .*--fields"):
-        _check_files(client, {"facts": b"1"})
+        check_files({"facts": b"1"}, modalities)
 
 
 @pytest.mark.parametrize("command", ["classify", "search"])
