@@ -24,12 +24,14 @@ from components.features.spec import ModalitySpec
 from components.model.listing import check_code
 from components.parts import loading as parts
 from components.parts.own import OWN
+from serving.http.limits import Limits
 
 _ROOT = Path(__file__).parents[1]
 SERVED = (
     "components/__init__.py",
     "components/config/__init__.py",
     "components/config/chosen_parts.py",
+    "components/config/home.py",
     "components/config/pods.py",
     "components/config/run.py",
     "components/config/trainer.py",
@@ -56,6 +58,16 @@ SERVED = (
     "components/prediction/indexes.py",
     "components/prediction/predictor.py",
     "components/prediction/searcher.py",
+    "components/registry/__init__.py",
+    "components/registry/database.py",
+    "components/registry/history.py",
+    "components/registry/ledger.py",
+    "components/registry/ledger_entry.py",
+    "components/registry/packages.py",
+    "components/registry/postgres_server.py",
+    "components/registry/postgres_url.py",
+    "components/registry/sqlite_file.py",
+    "components/registry/versions.py",
     "serving/__init__.py",
     "serving/defaults.py",
     "serving/http/*.py",
@@ -67,7 +79,17 @@ SERVED = (
 
 A change elsewhere does not make a new Bento.
 """
-LIBRARIES = ("fastapi", "numpy", "pyarrow", "pydantic", "pyyaml", "safetensors", "torch")
+LIBRARIES = (
+    "fastapi",
+    "numpy",
+    "prometheus-client",
+    "pyarrow",
+    "pydantic",
+    "pyyaml",
+    "safetensors",
+    "sqlalchemy",
+    "torch",
+)
 """Distributions that every service needs besides BentoML; a Bento pins their versions.
 
 Those of the kinds and encoders of its model come on top, as these declare them.
@@ -93,11 +115,18 @@ def build(package: Path, out: Path) -> Path:
     Its tag is the model's name and the first 12 characters of the package's digest.
 
     Raises:
-        UserError: BentoML refused; the message ends with its output.
+        UserError: the package is incomplete, or BentoML refused; the message ends with its output.
         MachineError: BentoML was killed.
     """
     name = yaml.safe_load((package / "config.yaml").read_text(encoding="utf-8"))["name"]
     version = digest_folder(package)[:12]
+    try:
+        Limits.read(package)
+    except KeyError as error:
+        raise UserError(
+            f"could not build {name}:{version}: model.json in {package} has no {error};"
+            " package the model again"
+        ) from error
     out.mkdir(parents=True, exist_ok=True)
     # Beside the result: files are linked and not copied, and no other disk needs the room.
     with tempfile.TemporaryDirectory(prefix=".bento-", dir=out) as aside:

@@ -1,8 +1,15 @@
-"""Serves the champion and follows the registry: promotions and rollbacks apply within seconds."""
+"""Serves the champion; the service itself follows promotions and rollbacks, within seconds.
+
+This process starts the service, tells what it serves, and ends it. It also brings packages that are
+in MLflow alone, which the service does not know.
+"""
 
 import signal
 import threading
 from collections.abc import Callable
+from contextlib import suppress
+
+import httpx
 
 from components.config.home import Home
 from components.core.errors import UserError, unknown_name
@@ -24,10 +31,9 @@ def supervise(
     told: Callable[[str], None],
     poll_seconds: float = _POLL_SECONDS,
 ) -> None:
-    """Serve the champion until SIGINT or SIGTERM, and follow promotions and rollbacks.
+    """Serve the champion until SIGINT or SIGTERM.
 
-    The next Bento is built before the running server is stopped. The port does not answer while the
-    new server loads (about ten seconds). If it does not start, the earlier one is served again.
+    A server that ends by itself is started again, with the champion of then.
 
     Args:
         home: the state folder.
@@ -52,20 +58,20 @@ def supervise(
     try:
         endpoint = _serve(home, version, host, port)
         told(f"serving {model} version {version.version} at {endpoint.url}")
-        refused: RegisteredVersion | None = None
+        serves = _Told(model, version.version, told)
         while not stopping.wait(poll_seconds):
-            wanted = promotion.champion()
+            wanted = promotion.champion() or version
             if (code := endpoint.process.poll()) is not None:
                 told(
                     f"the server ended by itself (exit code {code}); starting it again,"
                     f" log: {endpoint.log}"
                 )
-            elif wanted is None or wanted in (version, refused):
-                continue
-            following = version if wanted is None or wanted == refused else wanted
-            endpoint, served = _swap(home, endpoint, version, following, host, port, told)
-            refused = following if served != following else None
-            version = served
+                stop(endpoint)
+                endpoint = _serve(home, wanted, host, port)
+            if wanted.version != serves.version and not wanted.package.is_dir():
+                with suppress(UserError):  # the service tells that it is missing
+                    promotion.package_of(wanted)
+            serves.look(endpoint)
     except _Stopped:
         pass
     finally:
@@ -76,6 +82,37 @@ def supervise(
         for number, handler in before.items():
             signal.signal(number, handler)
     told("stopped")
+
+
+class _Told:
+    """Tells what the service serves, whenever it changes.
+
+    Args:
+        model: registered name.
+        version: what it begins with.
+        told: receives one line for each change.
+    """
+
+    def __init__(self, model: str, version: int, told: Callable[[str], None]) -> None:
+        self._model, self.version, self._say = model, version, told
+        self._refused: int | None = None
+
+    def look(self, endpoint: Endpoint) -> None:
+        """Ask the service."""
+        try:
+            found = httpx.get(f"{endpoint.url}/readyz", trust_env=False, timeout=5).json()
+        except (httpx.HTTPError, ValueError):
+            return
+        version, refused = found.get("version"), found.get("refused")
+        if version is not None and version != self.version:
+            self.version = version
+            self._say(f"serving {self._model} version {version} at {endpoint.url}")
+        if refused is not None and refused != self._refused:
+            self._say(
+                f"version {refused} cannot be served, version {self.version} goes on;"
+                f" why: {endpoint.log}"
+            )
+        self._refused = refused
 
 
 def _champion(promotion: Promotion, home: Home, model: str) -> RegisteredVersion:
@@ -105,46 +142,12 @@ def _interrupt(stopping: threading.Event) -> None:
 
 
 def _serve(home: Home, version: RegisteredVersion, host: str, port: int) -> Endpoint:
-    log = home.engines / f"serve-{version.model}-{port}.log"
     return start(
         bento_of(home, version),
         host=host,
         port=port,
         version=version.version,
-        log=log,
+        log=home.engines / f"serve-{version.model}-{port}.log",
         digest=version.package_digest,
+        follow=(home.root, version.model),
     )
-
-
-def _swap(
-    home: Home,
-    endpoint: Endpoint,
-    now: RegisteredVersion,
-    wanted: RegisteredVersion,
-    host: str,
-    port: int,
-    told: Callable[[str], None],
-) -> tuple[Endpoint, RegisteredVersion]:
-    """Serve ``wanted`` instead of ``now``; if it does not start, serve ``now`` again."""
-    try:
-        bento_of(home, wanted)
-    except UserError as error:
-        told(
-            f"still serving version {now.version};"
-            f" version {wanted.version} cannot be built: {error}"
-        )
-        if endpoint.process.poll() is None:
-            return endpoint, now
-        raise
-    stop(endpoint)
-    try:
-        endpoint = _serve(home, wanted, host, port)
-    except UserError as error:
-        if wanted == now:
-            raise
-        told(
-            f"version {wanted.version} does not start, serving version {now.version} again: {error}"
-        )
-        return _serve(home, now, host, port), now
-    told(f"serving {wanted.model} version {wanted.version} at {endpoint.url}")
-    return endpoint, wanted

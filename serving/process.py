@@ -52,6 +52,7 @@ def start(
     version: int | None,
     log: Path,
     digest: str | None = None,
+    follow: tuple[Path, str] | None = None,
     ready_seconds: float = _READY_SECONDS,
 ) -> Endpoint:
     """Serve a Bento and return when it is ready.
@@ -63,6 +64,7 @@ def start(
         version: version in the registry, part of every answer.
         log: receives the output of the server; earlier output is kept.
         digest: the digest that the model package must have; None accepts any.
+        follow: the state folder and the registered model whose champion is served from then on.
         ready_seconds: how long to wait.
 
     Raises:
@@ -82,7 +84,7 @@ def start(
         process = subprocess.Popen(
             [*program, "--host", address, "--port", str(port)],
             cwd=bento.resolve(),
-            env=_environment(scratch, version, digest),
+            env=_environment(scratch, version, digest, follow),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
@@ -110,7 +112,9 @@ def stop(endpoint: Endpoint) -> None:
     shutil.rmtree(endpoint.scratch, ignore_errors=True)
 
 
-def _environment(scratch: Path, version: int | None, digest: str | None) -> dict[str, str]:
+def _environment(
+    scratch: Path, version: int | None, digest: str | None, follow: tuple[Path, str] | None
+) -> dict[str, str]:
     """What the service reads, and nothing that would lead it to other code."""
     environment = {
         **os.environ,
@@ -122,8 +126,10 @@ def _environment(scratch: Path, version: int | None, digest: str | None) -> dict
         "CONCORD_PACKAGE_DIGEST": digest or "",
         "PYTHONDONTWRITEBYTECODE": "1",  # the Bento is the output of a step and must not change
     }
-    for variable in ("PYTHONPATH", "CONCORD_PACKAGE"):
+    for variable in ("PYTHONPATH", "CONCORD_PACKAGE", "CONCORD_FOLLOW"):
         environment.pop(variable, None)
+    if follow is not None:
+        environment |= {"CONCORD_HOME": str(follow[0]), "CONCORD_FOLLOW": follow[1]}
     return environment
 
 

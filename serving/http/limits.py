@@ -17,6 +17,7 @@ from components.parts.own import OWN
 from serving.http.responses import FieldInfo, ModalityInfo
 
 _MEBIBYTE = 1 << 20
+_MEMBERS = 256  # of a set, in one field
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +67,8 @@ class Limits:
     target: str
     serving: ServingConfig
     max_request_bytes: int
+    max_values: int
+    """Values that a request may hold: fields, members of sets, and what names them."""
 
     @classmethod
     def read(cls, package: Path) -> "Limits":
@@ -82,13 +85,15 @@ class Limits:
             for name, spec in sorted(description["modalities"].items())
         }
         media = max(int(m.options.get("max_bytes", 0)) for m in modalities.values())
+        serving = ServingConfig.model_validate(config["serving"])
         return cls(
             modalities=modalities,
             classes=[str(c) for c in description["classes"]],
             target=str(description.get("target", "single")),
-            serving=ServingConfig.model_validate(config["serving"]),
+            serving=serving,
             # One largest picture in base64 with line breaks always passes; many small ones share
             # the rest.
+            max_values=serving.max_batch * sum(map(_values, modalities.values())) + _MEBIBYTE // 64,
             max_request_bytes=max(32 * _MEBIBYTE, media * 3 // 2 + _MEBIBYTE),
         )
 
@@ -119,6 +124,12 @@ class Limits:
             )
             for name, modality in self.modalities.items()
         ]
+
+
+def _values(modality: ServedModality) -> int:
+    """Values that one record may have in a modality."""
+    fields = modality.fields or []
+    return 2 + sum(_MEMBERS if f.type == "set" else 1 for f in fields)
 
 
 def _fields(columns: Mapping[str, Mapping[str, Any]]) -> list[FieldInfo]:

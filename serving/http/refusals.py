@@ -8,22 +8,53 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from components.core.errors import BadInput, UserError
+from serving.http.reading import TooLarge, TooSlow
+from serving.http.responses import Refusal
 from serving.http.values import shown
-from serving.live.answers import NotThere
+from serving.live.answers import NotLive, NotThere
+from serving.live.batching import Full
 from serving.live.budget import RETRY_SECONDS, Busy, TooMuch
 
+_REFUSALS: dict[int | str, dict[str, Any]] = {
+    400: {"model": Refusal, "description": "The body is not JSON."},
+    408: {"model": Refusal, "description": "The body did not come in time."},
+    413: {
+        "model": Refusal,
+        "description": "The body is too large, or what it carries takes too much memory to decode.",
+    },
+    422: {
+        "model": Refusal,
+        "description": "A field is wrong: which one, what was there, what was wanted.",
+    },
+    429: {
+        "model": Refusal,
+        "description": "More requests than can be answered soon; `Retry-After` says when to ask.",
+    },
+    503: {
+        "model": Refusal,
+        "description": "Other requests take all the memory; `Retry-After` says when to ask again.",
+    },
+    504: {"model": Refusal, "description": "There was no answer before the deadline."},
+}
+ANSWERS = _REFUSALS
+"""What a question may be answered with besides an answer."""
+MISSING: dict[int | str, dict[str, Any]] = {
+    404: {"model": Refusal, "description": "No such record or preview."},
+    "default": {"model": Refusal, "description": "A refusal in words."},
+}
+_SHOWN = 20  # problems of a request that are told
 
-def refuse_in_words(app: FastAPI, most_bytes: int) -> None:
-    """Let an application answer every error with a ``Refusal``; larger bodies are not read."""
-    app.add_middleware(_BodyLimit, most=most_bytes)
+
+def refuse_in_words(app: FastAPI) -> None:
+    """Let an application answer every error with a ``Refusal``."""
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(BadInput, _bad_input)
     app.add_exception_handler(TooMuch, _too_much)
     app.add_exception_handler(Busy, _busy)
+    app.add_exception_handler(Full, _full)
     app.add_exception_handler(NotThere, _not_found)
     app.add_exception_handler(UserError, _unusable)
 
@@ -35,13 +66,30 @@ class _Ascii(JSONResponse):
         return json.dumps(content, separators=(",", ":")).encode("ascii")
 
 
-def _refusal(
-    status: int, problems: Sequence[Mapping[str, str]], message: str | None = None
+def refusal(
+    status: int,
+    problems: Sequence[Mapping[str, str]],
+    message: str | None = None,
+    headers: Mapping[str, str] | None = None,
 ) -> Response:
+    """A refusal: its problems, told in a sentence as well.
+
+    Args:
+        status: of HTTP.
+        problems: field, got and wanted; the first of them are told.
+        message: another sentence.
+        headers: more headers.
+    """
+    if len(problems) > _SHOWN:
+        more = f"{len(problems) - _SHOWN} more problems"
+        rest = {"field": "body", "got": more, "wanted": "none; mend those that are told first"}
+        problems = [*problems[:_SHOWN], rest]
     text = message or "; ".join(
         f"{p['field']}: got {p['got']}, wanted {p['wanted']}" for p in problems
     )
-    return _Ascii({"message": text, "problems": [dict(p) for p in problems]}, status)
+    return _Ascii(
+        {"message": text, "problems": [dict(p) for p in problems]}, status, headers=headers
+    )
 
 
 async def _invalid(_: Request, error: Exception) -> Response:
@@ -55,13 +103,13 @@ async def _invalid(_: Request, error: Exception) -> Response:
                 "got": f"no JSON: {item['ctx']['error']} at character {at}",
                 "wanted": "a JSON object",
             }
-            return _refusal(400, [problem])
+            return refusal(400, [problem])
         where = ".".join(shown(str(p)).strip("'\"") for p in item["loc"] if p != "body") or "body"
         got = "nothing" if item["type"] == "missing" else shown(item.get("input"))
         problems.append({"field": where, "got": got, "wanted": _wanted(item)})
     # A field that may be one of several types fails each of them: one line says enough.
     unique = {p["field"]: p for p in reversed(problems)}
-    return _refusal(422, list(reversed(unique.values())))
+    return refusal(422, list(reversed(unique.values())))
 
 
 def _wanted(item: Mapping[str, Any]) -> str:
@@ -85,71 +133,68 @@ async def _http(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     # The body is not JSON, for a reason without a position in it.
     if error.status_code == 400:
-        return _refusal(
+        return refusal(
             400,
             [{"field": "body", "got": "what cannot be parsed", "wanted": "a JSON object in UTF-8"}],
         )
-    return _refusal(error.status_code, [], str(error.detail))
+    return refusal(error.status_code, [], str(error.detail))
 
 
 async def _bad_input(_: Request, error: Exception) -> Response:
     assert isinstance(error, BadInput)
-    return _refusal(422, [{"field": error.field, "got": error.got, "wanted": error.wanted}])
+    return refusal(422, [{"field": error.field, "got": error.got, "wanted": error.wanted}])
 
 
 async def _too_much(_: Request, error: Exception) -> Response:
     assert isinstance(error, TooMuch)
-    return _refusal(413, [{"field": error.field, "got": error.got, "wanted": error.wanted}])
+    return refusal(413, [{"field": error.field, "got": error.got, "wanted": error.wanted}])
 
 
 async def _busy(_: Request, __: Exception) -> Response:
-    got = "no memory to decode it, which other requests take"
-    wanted = f"another try in {RETRY_SECONDS} seconds"
-    response = _refusal(503, [{"field": "body", "got": got, "wanted": wanted}])
-    response.headers["Retry-After"] = str(RETRY_SECONDS)
-    return response
+    return busy("no memory to decode it, which other requests take")
+
+
+def busy(got: str, status: int = 503) -> Response:
+    """A refusal that says when to ask again."""
+    problem = {"field": "body", "got": got, "wanted": f"another try in {RETRY_SECONDS} seconds"}
+    return refusal(status, [problem], headers={"Retry-After": str(RETRY_SECONDS)})
+
+
+def full() -> Response:
+    """The refusal above saturation."""
+    return busy("more requests than can be answered soon", 429)
+
+
+async def _full(_: Request, __: Exception) -> Response:
+    return full()
+
+
+def late() -> Response:
+    """The refusal at the deadline."""
+    got, wanted = "no answer before the deadline", "fewer records, or a later deadline"
+    return refusal(504, [{"field": "body", "got": got, "wanted": wanted}])
+
+
+def of(error: Exception) -> Response:
+    """The refusal of what the front refuses."""
+    match error:
+        case TooLarge():
+            status = 413
+        case NotLive():
+            status = 404 if error.field == "X-Concord-Version" else 503
+        case TooSlow():
+            words = {"field": "body", "got": "a body that did not come in time", "wanted": "all"}
+            return refusal(408, [words], headers={"Connection": "close"})
+        case _:
+            return busy("no memory to read it, which other requests take")
+    assert isinstance(error, BadInput)
+    return refusal(status, [{"field": error.field, "got": error.got, "wanted": error.wanted}])
 
 
 async def _not_found(_: Request, error: Exception) -> Response:
     assert isinstance(error, NotThere)
-    return _refusal(404, [{"field": error.field, "got": error.got, "wanted": error.wanted}])
+    return refusal(404, [{"field": error.field, "got": error.got, "wanted": error.wanted}])
 
 
 async def _unusable(_: Request, error: Exception) -> Response:
-    return _refusal(422, [], str(error))
-
-
-class _BodyLimit:
-    """Refuses a body by its declared length, or as soon as it exceeds the limit."""
-
-    def __init__(self, app: ASGIApp, most: int) -> None:
-        self._app, self._most = app, most
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        declared = dict(scope["headers"]).get(b"content-length", b"0")
-        if not declared.isdigit() or int(declared) > self._most:
-            await self._too_large(f"{declared.decode('ascii', 'replace')} bytes")(
-                scope, receive, send
-            )
-            return
-        come = 0
-
-        async def counted() -> Message:
-            nonlocal come
-            message = await receive()
-            come += len(message.get("body", b""))
-            if come > self._most:
-                raise HTTPException(
-                    413, f"body: got more than {self._most:,} bytes, wanted at most {self._most:,}"
-                )
-            return message
-
-        await self._app(scope, counted, send)
-
-    def _too_large(self, got: str) -> Response:
-        return _refusal(
-            413, [{"field": "body", "got": got, "wanted": f"at most {self._most:,} bytes"}]
-        )
+    return refusal(422, [], str(error))

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from components.core.errors import BadInput, one_of
+from components.core.errors import BadInput, UserError, one_of
+from components.core.names import FUSED
 from components.parts.contracts import cost
 from serving.defaults import MAX_HITS
 from serving.http import responses
@@ -12,9 +13,13 @@ from serving.http.limits import Limits
 
 # Importing torch takes seconds; neither the build of a Bento nor BentoML's own process needs it.
 if TYPE_CHECKING:
-    from components.prediction.classifier import Record
+    from components.prediction.classifier import Prediction, Record
     from components.prediction.predictor import Predictor
     from components.prediction.searcher import Hit
+
+
+class NotLive(BadInput):
+    """A version that was asked for and does not serve."""
 
 
 class NotThere(BadInput):
@@ -34,7 +39,7 @@ class Answers:
     def __init__(
         self, predictor: "Predictor", *, limits: Limits, name: str, version: int | None
     ) -> None:
-        self._predictor, self._limits = predictor, limits
+        self.predictor, self.limits = predictor, limits
         self.ref = responses.ModelRef(name=name, version=version, package_digest=predictor.digest)
 
     @classmethod
@@ -71,24 +76,29 @@ class Answers:
         """
         found = {}
         for place, record in records.items():
-            for name, raw in self._predictor.classifier.read(record, place).items():
-                modality = self._predictor.modalities[name]
+            for name, raw in self.predictor.classifier.read(record, place).items():
+                modality = self.predictor.modalities[name]
                 try:
                     found[f"{place}.{name}"] = cost(modality.kind, raw, modality.detail)
                 except BadInput as error:
                     raise BadInput(f"{place}.{error.field}", error.got, error.wanted) from error
         return found
 
-    def classify(
-        self, records: "Sequence[Record]"
-    ) -> list[responses.Answer] | list[responses.SetAnswer]:
-        """The class, or the set of classes, of each record.
+    def check_classifier(self) -> None:
+        """Check that there are classes.
 
         Raises:
-            BadInput: a value that breaks a limit; it names record and field.
             UserError: the model has no classifier.
         """
-        found = self._predictor.predict(records)
+        if not self.limits.classes:
+            from components.prediction.classifier import NO_CLASSIFIER
+
+            raise UserError(NO_CLASSIFIER)
+
+    def told(
+        self, found: "Sequence[Prediction]"
+    ) -> list[responses.Answer] | list[responses.SetAnswer]:
+        """Predictions as answers: the class, or the set of classes, of each record."""
         if any(p.label is None for p in found):
             return [
                 responses.SetAnswer(
@@ -111,26 +121,31 @@ class Answers:
             for p in found
         ]
 
-    def search(
-        self,
-        query: "Record",
-        *,
-        by: str | None,
-        target: str,
-        k: int,
-        labels: list[str] | None,
-    ) -> "list[Hit]":
-        """The records nearest to a query.
+    def check_search(
+        self, query: "Record", *, by: str | None, target: str, k: int, labels: list[str] | None
+    ) -> None:
+        """Check what a search asks for, before anything is computed.
 
         Raises:
-            BadInput: an unknown target, label or modality, or a value that breaks a limit.
+            BadInput: an unknown target, label or modality.
         """
         try:
-            return self._predictor.search(query, by=by, target=target, k=k, labels=labels)
+            self.predictor.searcher.check(target, k, labels)
         except BadInput as error:
             if error.field != "labels":
                 raise
             raise BadInput("filter.labels", error.got, error.wanted) from error
+        if by is not None and by not in query:
+            has = ", ".join(sorted(query)) or "it has none"
+            raise BadInput("by", repr(by), f"a modality of the query: {has}")
+
+    def search(
+        self, query: "Prediction", *, target: str, k: int, labels: list[str] | None
+    ) -> "list[Hit]":
+        """The records nearest to a query that was embedded."""
+        chosen = [FUSED] if target == FUSED else query.modalities
+        vectors = {name: query.embeddings[name] for name in chosen}
+        return self.predictor.searcher.search(vectors, target=target, k=k, labels=labels)
 
     def preview(self, record: str, modality: str) -> tuple[bytes, str]:
         """The small form of one modality of an indexed record, and its media type.
@@ -138,10 +153,10 @@ class Answers:
         Raises:
             NotThere: no such record, or it lacks this modality.
         """
-        known = self._limits.modalities
+        known = self.limits.modalities
         if modality not in known:
             raise NotThere("modality", repr(modality), one_of(modality, known))
-        found = self._predictor.preview(record, modality)
+        found = self.predictor.preview(record, modality)
         if found is None:
             raise NotThere(
                 "id", repr(record), f"a record of the index that has the modality {modality!r}"
@@ -151,7 +166,7 @@ class Answers:
 
     def info(self) -> responses.ModelInfo:
         """The answer to ``GET /v1/model``."""
-        limits = self._limits
+        limits = self.limits
         return responses.ModelInfo(
             **self.ref.model_dump(),
             classes=limits.classes,
@@ -163,6 +178,6 @@ class Answers:
             max_request_mb=limits.serving.max_request_mb,
             max_request_bytes=limits.max_request_bytes,
             max_hits=MAX_HITS,
-            records=len(self._predictor),
-            metrics=self._predictor.metrics,
+            records=len(self.predictor),
+            metrics=self.predictor.metrics,
         )

@@ -11,7 +11,6 @@ import anyio
 import numpy as np
 import psutil
 import pytest
-from fastapi.testclient import TestClient
 from PIL import Image, ImageFile
 
 from components.config.run import ServingConfig
@@ -21,11 +20,11 @@ from components.parts.kinds import image
 from components.prediction.predictor import Predictor
 from serving.bento import build as build_bento
 from serving.client import Client
-from serving.http.app import build
 from serving.http.limits import Limits
 from serving.live.answers import Answers
 from serving.live.budget import Budget, Busy, TooMuch
 from serving.process import start, stop
+from tests import served
 from tests.packaged import MAX_BATCH, packed
 from tests.serving.conftest import free_port
 
@@ -50,11 +49,11 @@ def asked(raws):
 
 
 @pytest.fixture(scope="module")
-def served():
+def client():
     limits = replace(Limits.read(packed().package), serving=ServingConfig())
     answers = Answers(Predictor.load(packed().package), limits=limits, name="tiny", version=1)
-    with TestClient(build(limits, lambda: answers)) as client:
-        yield client
+    with served.client(answers) as made:
+        yield made
 
 
 @pytest.fixture
@@ -70,8 +69,8 @@ def decoded(monkeypatch):
     return sizes
 
 
-def test_64_bombs_are_refused_before_one_is_decoded(served, decoded):
-    response = served.post("/v1/classify", json=asked([bomb()] * 64))
+def test_64_bombs_are_refused_before_one_is_decoded(client, decoded):
+    response = client.post("/v1/classify", json=asked([bomb()] * 64))
     assert response.status_code == 413
     (problem,) = response.json()["problems"]
     assert problem["field"] == "records.0.image"
@@ -80,8 +79,8 @@ def test_64_bombs_are_refused_before_one_is_decoded(served, decoded):
     assert decoded == []
 
 
-def test_many_values_that_are_allowed_alone_are_refused_together(served, decoded):
-    response = served.post("/v1/classify", json=asked([bomb(2000, 1000)] * 13))
+def test_many_values_that_are_allowed_alone_are_refused_together(client, decoded):
+    response = client.post("/v1/classify", json=asked([bomb(2000, 1000)] * 13))
     assert response.status_code == 413
     (problem,) = response.json()["problems"]
     assert (problem["field"], problem["got"]) == (
@@ -89,27 +88,27 @@ def test_many_values_that_are_allowed_alone_are_refused_together(served, decoded
         "13 values that take 260 MB to decode",
     )
     assert decoded == []
-    assert served.post("/v1/classify", json=asked([bomb(2000, 1000)] * 2)).status_code == 200
+    assert client.post("/v1/classify", json=asked([bomb(2000, 1000)] * 2)).status_code == 200
     query = {"query": asked([bomb()])["records"][0], "target": "fused"}
-    response = served.post("/v1/search", json=query)
+    response = client.post("/v1/search", json=query)
     assert (response.status_code, response.json()["problems"][0]["field"]) == (413, "query.image")
 
 
-def test_a_photo_of_50_megapixels_is_answered_since_its_draft_is_small(served):
+def test_a_photo_of_50_megapixels_is_answered_since_its_draft_is_small(client):
     photo = saved(Image.new("RGB", (8160, 6120), "red"), "JPEG")
-    assert served.post("/v1/classify", json=asked([photo] * 3)).status_code == 200
+    assert client.post("/v1/classify", json=asked([photo] * 3)).status_code == 200
 
 
-def test_a_header_that_breaks_a_limit_is_refused_with_its_field(served):
-    response = served.post("/v1/classify", json=asked([bomb(10, 10), b"not a picture"]))
+def test_a_header_that_breaks_a_limit_is_refused_with_its_field(client):
+    response = client.post("/v1/classify", json=asked([bomb(10, 10), b"not a picture"]))
     assert response.status_code == 422
     assert response.json()["problems"][0]["field"] == "records.1.image"
 
 
-def test_the_limits_are_told(served):
-    info = served.get("/v1/model").json()
+def test_the_limits_are_told(client):
+    info = client.get("/v1/model").json()
     assert (info["max_value_mb"], info["max_request_mb"]) == (128, 256)
-    answers = served.get("/openapi.json").json()["paths"]["/v1/classify"]["post"]["responses"]
+    answers = client.get("/openapi.json").json()["paths"]["/v1/classify"]["post"]["responses"]
     assert {"413", "422", "503"} <= set(answers)
 
 
@@ -168,9 +167,9 @@ def test_who_waits_too_long_is_refused_and_takes_nothing():
     assert anyio.run(crowded)
 
 
-def test_busy_is_told_with_the_time_to_ask_again(monkeypatch, served):
+def test_busy_is_told_with_the_time_to_ask_again(monkeypatch, client):
     monkeypatch.setattr(Budget, "hold", lambda *_: _Refuses())
-    response = served.post("/v1/classify", json=asked([bomb(10, 10)]))
+    response = client.post("/v1/classify", json=asked([bomb(10, 10)]))
     assert response.status_code == 503
     assert int(response.headers["retry-after"]) > 0
 

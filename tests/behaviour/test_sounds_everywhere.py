@@ -5,7 +5,6 @@ import base64
 import numpy as np
 import pandas as pd
 import pytest
-from fastapi.testclient import TestClient
 
 from components.config import run as configuration
 from components.config.home import Home
@@ -16,9 +15,9 @@ from components.registry.mlflow_pyfunc import PyfuncModel
 from flows.steps import table
 from flows.steps.step import Job, walk
 from serving import bento
-from serving.http.app import build
 from serving.http.limits import Limits
 from serving.live.answers import Answers
+from tests import served
 from tests.sounds import encoded, wave
 
 CONTAINERS = {"wav": "WAV", "flac": "FLAC", "ogg": "OGG", "mp3": "MP3"}
@@ -74,7 +73,7 @@ def test_a_package_answers_over_http_and_to_mlflow_as_it_does_here(done):
     assert wanted[0] < wanted[1]
     answers = Answers(predictor, limits=limits, name="tones", version=1)
     bodies = [{"audio": base64.b64encode(r["audio"]).decode()} for r in records]
-    with TestClient(build(limits, lambda: answers)) as client:
+    with served.client(answers) as client:
         body = client.post("/v1/classify", json={"records": bodies}).json()
         assert [a["probabilities"]["high"] for a in body["answers"]] == pytest.approx(wanted)
         query = {"query": bodies[0], "target": "audio", "k": 1}

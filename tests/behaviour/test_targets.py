@@ -7,7 +7,6 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from sklearn.metrics import average_precision_score
-from starlette.testclient import TestClient
 
 from components.config import run as configuration
 from components.config.home import Home
@@ -22,10 +21,9 @@ from components.registry.gate import Rows, decide, terms
 from components.registry.mlflow_pyfunc import PyfuncModel, _signature
 from flows.steps import table
 from flows.steps.step import Job, walk
-from serving.http.app import build
 from serving.http.limits import Limits
 from serving.live.answers import Answers
-from tests import tiny, tiny_multi
+from tests import served, tiny, tiny_multi
 
 SHORT = {"epochs: 8": "epochs: 4"}
 NO_LABELS = {"  labels: {file: labelled.parquet, column: visible}\n": ""}
@@ -54,7 +52,7 @@ class Ran:
         """A client of the service."""
         limits = Limits.read(self.package)
         answers = Answers(Predictor.load(self.package), limits=limits, name="tiny", version=1)
-        return TestClient(build(limits, lambda: answers), raise_server_exceptions=False)
+        return served.client(answers, raise_server_exceptions=False)
 
 
 @pytest.fixture(scope="module")

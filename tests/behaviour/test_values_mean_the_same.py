@@ -18,7 +18,6 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from fastapi.testclient import TestClient
 from typer.testing import CliRunner
 
 import serving.client
@@ -33,10 +32,9 @@ from components.registry.mlflow_pyfunc import PyfuncModel
 from components.validation.stored_types import schema_problems
 from flows.cli import app as command_line
 from serving.client import Client
-from serving.http.app import build
 from serving.http.limits import Limits
 from serving.live.answers import Answers
-from tests import synthetic
+from tests import served, synthetic
 from tests.packaged import packed
 
 COLUMNS = {
@@ -108,7 +106,7 @@ def predictor(seen):
 def http(predictor):
     limits = Limits.read(packed().package)
     answers = Answers(predictor, limits=limits, name="tiny", version=1)
-    with TestClient(build(limits, lambda: answers), raise_server_exceptions=False) as client:
+    with served.client(answers, raise_server_exceptions=False) as client:
         yield client
 
 

@@ -1,0 +1,100 @@
+"""Follows the registry: what the ledger names as champion is loaded beside, and then swapped in.
+
+The unit that serves goes on until the next one is verified, loaded, warm and tried, so that no
+request is lost. A version that cannot be served is reported and left alone; the one that serves
+stays. It is tried again where the machine and not the version may be at fault.
+"""
+
+import logging
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from components.config.home import Home
+from components.core.errors import MachineError
+from components.registry import packages
+from components.registry.ledger import Ledger
+from components.registry.versions import RegisteredVersion, Versions
+from serving.live.live import Live
+from serving.live.unit import Unit
+
+POLL_SECONDS = 2.0
+"""Time between two looks at the ledger."""
+_log = logging.getLogger("concord.serving")
+Load = Callable[[Path, int | None, str | None], Unit]
+
+
+class Missing(MachineError):
+    """A version whose package is not here yet."""
+
+
+class Follower:
+    """Swaps in each new champion of a model.
+
+    Args:
+        home: the state folder, with the ledger.
+        model: the registered name.
+        live: what serves.
+        load: makes the unit of a package, a version and its digest.
+        poll_seconds: time between two looks.
+    """
+
+    def __init__(
+        self, home: Home, model: str, live: Live, load: Load, poll_seconds: float = POLL_SECONDS
+    ) -> None:
+        self._home, self._model, self._live, self._load = home, model, live, load
+        self._ledger, self._poll = Ledger(home.ledger), poll_seconds
+        self._refused: str | None = None
+        self._stop = threading.Event()
+
+    def start(self) -> None:
+        """Look at the ledger from time to time, in a thread."""
+        threading.Thread(target=self._run, name="concord-follow", daemon=True).start()
+
+    def stop(self) -> None:
+        """End it after the look that it is at."""
+        self._stop.set()
+
+    def look(self) -> None:
+        """Load and swap in the champion, if it is another one."""
+        version = Versions(self._home, self._ledger.history(self._model)).champion()
+        serving = self._live.current
+        if version is None or version.package_digest == self._refused:
+            return
+        if serving is not None and serving.ref.package_digest == version.package_digest:
+            return
+        try:
+            unit = self._load(self._package(version), version.version, version.package_digest)
+        except MachineError as error:
+            self._report(version, error)
+            return
+        except Exception as error:  # whatever it is, the version that serves goes on
+            self._refused = version.package_digest
+            self._report(version, error)
+            return
+        self._refused, self._live.refused = None, None
+        self._live.swap_from_thread(unit)
+        _log.warning("serving %s version %s", self._model, version.version)
+
+    def _report(self, version: RegisteredVersion, error: Exception) -> None:
+        if self._live.refused != version.version:
+            self._live.refused = version.version
+            _log.error("version %s cannot be served: %s", version.version, error, exc_info=error)
+
+    def _run(self) -> None:
+        while not self._stop.wait(self._poll):
+            try:
+                self.look()
+            except Exception:  # the ledger is away for a while
+                _log.exception("cannot read the ledger; the version that serves goes on")
+
+    def _package(self, version: RegisteredVersion) -> Path:
+        """The folder of a version's package.
+
+        Raises:
+            Missing: it is not here.
+        """
+        for folder in (packages.place(self._home, version.package_digest), version.package):
+            if folder.is_dir():
+                return folder
+        raise Missing(f"the package of version {version.version} is not at {version.package}")

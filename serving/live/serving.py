@@ -1,0 +1,84 @@
+"""The service of one process: its front, the unit it begins with, and what it follows."""
+
+import os
+from functools import cached_property
+from pathlib import Path
+
+import yaml
+
+from components.config.home import find
+from components.core.errors import UserError
+from components.prediction.format import check_package
+from serving.http.front import Front
+from serving.http.limits import Limits
+from serving.live.answers import Answers
+from serving.live.follow import Follower
+from serving.live.live import Live
+from serving.live.shared import Shared
+from serving.live.unit import Unit
+
+PACKAGE, DIGEST = "CONCORD_PACKAGE", "CONCORD_PACKAGE_DIGEST"
+"""Environment variables: another place of the package, and the digest that it must have."""
+VERSION = "CONCORD_MODEL_VERSION"
+"""Environment variable: the registry's version of the package."""
+FOLLOW = "CONCORD_FOLLOW"
+"""Environment variable: the registered model whose champion is served from then on."""
+
+
+class Serving:
+    """What a process serves; nothing is read before it is asked for.
+
+    Args:
+        own: folder of the package in the Bento.
+        assets: folder of the OpenAPI page's own scripts.
+    """
+
+    def __init__(self, *, own: Path, assets: Path | None = None) -> None:
+        self._own, self._assets = own, assets
+        self.live = Live()
+
+    @cached_property
+    def front(self) -> Front:
+        """The ASGI application."""
+        return Front(self.live, self._shared)
+
+    def begin(self) -> None:
+        """Load the first unit, and follow the champion from then on where that is wanted.
+
+        Raises:
+            UserError: no package, a damaged one, or one that answers golden requests wrongly.
+        """
+        given = os.environ.get(VERSION, "")
+        unit = self.load(self._package(), int(given) if given else None, os.environ.get(DIGEST))
+        self.live.put(unit)
+        if model := os.environ.get(FOLLOW):
+            Follower(find(), model, self.live, self.load).start()
+
+    def load(self, package: Path, version: int | None, digest: str | None) -> Unit:
+        """Load a package beside what serves; verify it, warm it and try it.
+
+        Raises:
+            UserError: it is damaged, not the one of the digest, or answers wrongly.
+        """
+        # Before any of its code is imported; its other files are read when it is loaded.
+        check_package(package, verify=False, wanted=digest or None)
+        limits = Limits.read(package)
+        name = yaml.safe_load((package / "config.yaml").read_text(encoding="utf-8"))["name"]
+        answers = Answers.load(
+            package, limits=limits, name=name, version=version, digest=digest or None
+        )
+        unit = Unit(answers, self._shared, self._assets)
+        unit.check()
+        return unit
+
+    @cached_property
+    def _shared(self) -> Shared:
+        return Shared.of(Limits.read(self._package()).serving)
+
+    def _package(self) -> Path:
+        folder = Path(os.environ.get(PACKAGE) or self._own)
+        if not (folder / "model.json").is_file():
+            raise UserError(
+                f"no model package in {folder}: serve a Bento that a run built, or set {PACKAGE}"
+            )
+        return folder

@@ -1,0 +1,39 @@
+"""What all units share: memory, threads, and what is counted."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from components.config.run import ServingConfig
+from serving.live.budget import Budget
+from serving.live.metrics import Metrics
+
+_COMPUTING = 1
+"""Batches that are computed at a time: each of them uses all cores."""
+_READING = 2
+"""Threads that read requests and search, beside those that compute."""
+
+
+def _pool(name: str, threads: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(threads, thread_name_prefix=f"concord-{name}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shared:
+    """One for a process.
+
+    Attributes:
+        budget: memory that requests take to be decoded.
+        computing: threads that run models.
+        reading: threads that read requests, search and fetch records.
+        metrics: what is counted.
+    """
+
+    budget: Budget
+    computing: ThreadPoolExecutor = field(default_factory=lambda: _pool("compute", _COMPUTING))
+    reading: ThreadPoolExecutor = field(default_factory=lambda: _pool("read", _READING))
+    metrics: Metrics = field(default_factory=Metrics)
+
+    @classmethod
+    def of(cls, limits: ServingConfig) -> "Shared":
+        """What a service with these limits shares."""
+        return cls(budget=Budget(limits))

@@ -1,0 +1,104 @@
+"""A unit: one model version with its index, and the application that answers for both."""
+
+import asyncio
+import base64
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from components.core.errors import UserError
+from components.core.names import FUSED
+from serving.http.app import build
+from serving.live.answers import Answers
+from serving.live.batching import Batcher
+from serving.live.shared import Shared
+
+if TYPE_CHECKING:
+    from components.prediction.classifier import Prediction, Record
+
+T = TypeVar("T")
+_BATCH = 64
+"""Records in a batch of several requests."""
+_TOLERANCE = 1e-3  # of a sum of probabilities in single precision
+
+
+class Unit:
+    """Answers requests with one model version and its index.
+
+    Args:
+        answers: the loaded package.
+        shared: what it shares with other units.
+        assets: folder of the OpenAPI page's own scripts.
+
+    Attributes:
+        app: answers HTTP requests.
+        requests: those that it answers right now.
+    """
+
+    def __init__(self, answers: Answers, shared: Shared, assets: Path | None = None) -> None:
+        self.answers, self.limits, self.ref = answers, answers.limits, answers.ref
+        self.shared, self.requests = shared, 0
+        self._batches: Batcher[tuple[Record, str], Prediction] = Batcher(
+            self._compute,
+            shared.computing,
+            most=_BATCH,
+            waiting=2 * max(_BATCH, self.limits.serving.max_batch),
+            seen=shared.metrics.batch,
+        )
+        self.app = build(self, assets)
+
+    @property
+    def full(self) -> bool:
+        """Whether a question that comes now would be answered late."""
+        return self._batches.full
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """Do what takes more than a moment in a thread of the pool."""
+        return await asyncio.get_running_loop().run_in_executor(self.shared.reading, work)
+
+    async def predict(self, records: "Mapping[str, Record]", request: str) -> "list[Prediction]":
+        """Answers and vectors of records, computed together with those of other requests.
+
+        Args:
+            records: path of each record in the request to its values.
+            request: the path of all of them.
+
+        Raises:
+            BadInput: a value that breaks a limit; it names the field.
+            Busy: no memory in time.
+            Full: so many wait that an answer would be late.
+        """
+        costs = await self.run(lambda: self.answers.costs(records))
+        async with self.shared.budget.hold(self.shared.budget.checked(costs, request)):
+            found = await self._batches.answer([(r, place) for place, r in records.items()])
+        for prediction in found:
+            self.shared.metrics.record(prediction.modalities, bool(prediction.abstained))
+        return found
+
+    def _compute(self, rows: "list[tuple[Record, str]]") -> "list[Prediction]":
+        records, places = [record for record, _ in rows], [place for _, place in rows]
+        return self.answers.predictor.classifier.answers(records, places)
+
+    def check(self) -> None:
+        """Answer golden requests: the example of each modality alone, and of all together.
+
+        Raises:
+            UserError: an answer is not a number, probabilities do not add up, or nothing is found.
+        """
+        example = {
+            name: base64.b64decode(value) if self.limits.modalities[name].raw == "bytes" else value
+            for name, value in self.limits.example().items()
+        }
+        records = [*({name: value} for name, value in example.items()), example]
+        found = self._compute([(record, "golden") for record in records])
+        for record, prediction in zip(records, found, strict=True):
+            what = "+".join(sorted(record))
+            total, single = sum(prediction.probabilities.values()), prediction.label is not None
+            if math.isnan(total) or (single and abs(total - 1.0) > _TOLERANCE):
+                raise UserError(f"a golden request ({what}) got probabilities that sum to {total}")
+            if len(self.answers.predictor):
+                vectors = {FUSED: prediction.embeddings[FUSED]}
+                hits = self.answers.predictor.searcher.search(vectors, target=FUSED, k=1)
+                if not hits or math.isnan(hits[0].score):
+                    raise UserError(f"a golden request ({what}) found nothing")
