@@ -110,8 +110,8 @@ def _rooted(root: Path) -> Path:
     return place.resolve()
 
 
-def store() -> Path | str:
-    """What the service keeps, as `Home.store`; it needs no registry, also in a cluster.
+def served() -> Home:
+    """The state folder as the service needs it: without a registry, also in a cluster.
 
     Raises:
         UsageError: the address of the team's database is not one.
@@ -119,7 +119,7 @@ def store() -> Path | str:
     database = os.environ.get(DATABASE)
     _check_form(database)
     root = Path(os.environ.get("CONCORD_HOME") or _default())
-    return Home(root=_rooted(root), database=database or None).store
+    return Home(root=_rooted(root), database=database or None)
 
 
 def in_cluster() -> bool:

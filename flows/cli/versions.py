@@ -80,3 +80,35 @@ def ledger(model: Model = None, as_json: AsJson = False) -> None:
         return command(model)
 
     answer(work, as_json)
+
+
+def canary(
+    version: Annotated[
+        str | None,
+        typer.Argument(help="A version, its digest, or `challenger`; none: tell what is tried."),
+    ] = None,
+    share: Annotated[
+        float,
+        typer.Option(min=0.0, max=1.0, help="Share of the keys, or of the requests of a shadow."),
+    ] = 0.1,
+    shadow: Annotated[
+        bool,
+        typer.Option(help="It answers copies of requests, which nobody sees and which are kept."),
+    ] = False,
+    off: Annotated[bool, typer.Option(help="Try no version any more.")] = False,
+    model: Model = None,
+    as_json: AsJson = False,
+) -> None:
+    """Try a version beside the champion; running endpoints follow within seconds.
+
+    One key (the header X-Concord-Key, else the token, else the address) sees one version.
+
+    Example: concord canary challenger --share 0.1
+    """
+
+    def work() -> Answer:
+        from flows.commands.canary import canary as command
+
+        return command(model, version, share=share, shadow=shadow, off=off)
+
+    answer(work, as_json)

@@ -62,7 +62,7 @@ def revoke(name: str) -> Answer:
 
 @contextmanager
 def _tokens() -> Iterator[Tokens]:
-    with Database(home.store()) as database:
+    with Database(home.served().store) as database:
         yield Tokens(database)
 
 

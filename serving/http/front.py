@@ -16,8 +16,11 @@ from starlette.responses import JSONResponse, Response
 from serving.http import refusals
 from serving.http.reading import Bodies, Crowded, Gone, TooLarge, TooSlow, check_shape
 from serving.live.answers import NotLive
+from serving.live.batching import Full
 from serving.live.live import Live
+from serving.live.shadow import Record, Shadow
 from serving.live.shared import Shared
+from serving.live.unit import Unit
 
 if TYPE_CHECKING:
     from starlette.types import Message, Receive, Scope, Send
@@ -39,10 +42,18 @@ class Front:
         live: the units that answer.
         shared: what they share.
         guard: checks tokens.
+        record: keeps what a champion and a shadow answered.
     """
 
-    def __init__(self, live: Live, shared: Shared, guard: Guard | None = None) -> None:
+    def __init__(
+        self,
+        live: Live,
+        shared: Shared,
+        guard: Guard | None = None,
+        record: Record = lambda **_: None,
+    ) -> None:
         self.live, self.shared, self._guard = live, shared, guard
+        self._shadow = Shadow(record)
         self._bodies = Bodies(_BODIES)
 
     async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
@@ -78,21 +89,32 @@ class Front:
             return
         headers = dict(scope["headers"])
         try:
-            with self.live.lease(
-                _key(scope, headers), _text(headers, b"x-concord-version")
-            ) as unit:
-                if scope["path"] in _QUESTIONS and unit.full:
-                    await refusals.full()(scope, receive, send)
-                    return
-                length = headers.get(b"content-length", b"")
-                declared = int(length) if length.isdigit() else None
-                most = unit.limits.max_request_bytes
-                async with self._bodies.read(receive, declared, most) as body:
-                    if not headers.get(b"content-type", b"").startswith(b"multipart/"):
-                        check_shape(body, unit.limits.max_values)
-                    await self._within(unit.app, scope, body, receive, send)
-        except (TooLarge, TooSlow, Crowded, NotLive) as error:
+            unit = self.live.any()
+            if scope["path"] in _QUESTIONS and unit.full:
+                raise Full
+            length = headers.get(b"content-length", b"")
+            declared = int(length) if length.isdigit() else None
+            most = unit.limits.max_request_bytes
+            async with self._bodies.read(receive, declared, most) as body:
+                if not headers.get(b"content-type", b"").startswith(b"multipart/"):
+                    check_shape(body, unit.limits.max_values)
+                key, version = _key(scope, headers), _text(headers, b"x-concord-version")
+                with self.live.lease(key, version) as unit:
+                    await self._by(unit, scope, body, receive, send)
+        except (TooLarge, TooSlow, Crowded, Full, NotLive) as error:
             await refusals.of(error)(scope, receive, send)
+
+    async def _by(
+        self, unit: Unit, scope: "Scope", body: bytes, receive: "Receive", send: "Send"
+    ) -> None:
+        """Let a unit answer; a shadow perhaps answers the same request after it."""
+        copy = None
+        if (beside := self.live.shadow) is not None and scope["path"] in _QUESTIONS:
+            copy = self._shadow.copy(beside, scope, body)
+        hearing = send if copy is None else copy.hearing(send)
+        await self._within(unit.app, scope, body, receive, hearing)
+        if copy is not None and beside is not None:
+            self._shadow.ask(beside, unit.ref.package_digest, copy)
 
     async def _within(
         self, app: Callable[..., Awaitable[None]], scope: "Scope", body: bytes,

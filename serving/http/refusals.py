@@ -180,6 +180,8 @@ def of(error: Exception) -> Response:
     match error:
         case TooLarge():
             status = 413
+        case Full():
+            return full()
         case NotLive():
             status = 404 if error.field == "X-Concord-Version" else 503
         case TooSlow():

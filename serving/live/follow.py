@@ -8,6 +8,7 @@ stays. It is tried again where the machine and not the version may be at fault.
 import logging
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from components.config.home import Home
@@ -15,8 +16,10 @@ from components.core.errors import MachineError
 from components.registry import packages
 from components.registry.ledger import Ledger
 from components.registry.versions import RegisteredVersion, Versions
-from serving.live.live import Live
+from serving.live.live import Beside, Live
 from serving.live.unit import Unit
+from serving.store import beside
+from serving.store.database import Database
 
 POLL_SECONDS = 2.0
 """Time between two looks at the ledger."""
@@ -33,6 +36,7 @@ class Follower:
 
     Args:
         home: the state folder, with the ledger.
+        store: which versions are tried beside the champion.
         model: the registered name.
         live: what serves.
         load: makes the unit of a package, a version and its digest.
@@ -40,11 +44,19 @@ class Follower:
     """
 
     def __init__(
-        self, home: Home, model: str, live: Live, load: Load, poll_seconds: float = POLL_SECONDS
+        self,
+        home: Home,
+        store: Database,
+        model: str,
+        live: Live,
+        load: Load,
+        poll_seconds: float = POLL_SECONDS,
     ) -> None:
         self._home, self._model, self._live, self._load = home, model, live, load
+        self._store = store
         self._ledger, self._poll = Ledger(home.ledger), poll_seconds
         self._refused: str | None = None
+        self._failed: set[str] = set()
         self._stop = threading.Event()
 
     def start(self) -> None:
@@ -56,6 +68,37 @@ class Follower:
         self._stop.set()
 
     def look(self) -> None:
+        """Serve what the ledger and the store name, where it is something else."""
+        self._champion()
+        wanted = beside.read(self._store, self._model)
+        self._live.canary = self._beside(wanted.get("canary"), self._live.canary)
+        self._live.shadow = self._beside(wanted.get("shadow"), self._live.shadow)
+
+    def _beside(self, chosen: beside.Chosen | None, now: Beside | None) -> Beside | None:
+        """A version beside the champion, loaded if it is another one."""
+        if chosen is None:
+            return None
+        if now is not None and now.unit.ref.package_digest == chosen.package_digest:
+            return replace(now, share=chosen.share)
+        history = self._ledger.history(self._model)
+        version = Versions(self._home, history).of(chosen.package_digest)
+        if version is None or version.package_digest in self._failed:
+            return None
+        try:
+            return Beside(unit=self._made(version), share=chosen.share)
+        except Exception as error:  # the champion goes on
+            self._failed.add(version.package_digest)
+            self._report(version, error)
+            return None
+
+    def _made(self, version: RegisteredVersion) -> Unit:
+        """The unit of a version; one that is tried already is taken over."""
+        for tried in (self._live.canary, self._live.shadow):
+            if tried is not None and tried.unit.ref.package_digest == version.package_digest:
+                return tried.unit
+        return self._load(self._package(version), version.version, version.package_digest)
+
+    def _champion(self) -> None:
         """Load and swap in the champion, if it is another one."""
         version = Versions(self._home, self._ledger.history(self._model)).champion()
         serving = self._live.current
@@ -64,7 +107,7 @@ class Follower:
         if serving is not None and serving.ref.package_digest == version.package_digest:
             return
         try:
-            unit = self._load(self._package(version), version.version, version.package_digest)
+            unit = self._made(version)
         except MachineError as error:
             self._report(version, error)
             return

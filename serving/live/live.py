@@ -51,6 +51,16 @@ class Live:
         """The champion's unit; None before the first one is loaded."""
         return self._current
 
+    def any(self) -> Unit:
+        """The unit whose limits hold for a request that is read.
+
+        Raises:
+            NotLive: nothing serves yet.
+        """
+        if self._current is None:
+            raise NotLive("version", "no model yet", "one that is loaded; ask again in a moment")
+        return self._current
+
     def put(self, unit: Unit) -> None:
         """Let a unit answer from now on, at once."""
         self._current = unit
@@ -91,17 +101,15 @@ class Live:
         asyncio.run_coroutine_threadsafe(self.swap(unit), self._loop).result()
 
     def _chosen(self, key: str, version: str | None) -> Unit:
-        if self._current is None:
-            raise NotLive("version", "no model yet", "one that is loaded; ask again in a moment")
-        canary = self.canary
+        current, canary = self.any(), self.canary
         if version is not None:
-            for unit in (self._current, *([canary.unit] if canary else [])):
+            for unit in (current, *([canary.unit] if canary else [])):
                 if str(unit.ref.version) == version:
                     return unit
             raise NotLive("X-Concord-Version", version[:20], "a version that serves")
         if canary is not None and share_of(key, canary.unit.ref.package_digest) < canary.share:
             return canary.unit
-        return self._current
+        return current
 
 
 async def drained(unit: Unit | None) -> None:

@@ -42,6 +42,12 @@ class Metrics:
         self.version = Gauge(
             "concord_version", "Version that is served.", ["role"], registry=self.registry
         )
+        self.shadowed = Counter(
+            "concord_shadow_answers",
+            "Requests that a shadow answered too, by whether its answer is the same.",
+            ["same"],
+            registry=self.registry,
+        )
         self.swaps = Counter(
             "concord_swaps", "Versions that began to serve.", registry=self.registry
         )

@@ -1,12 +1,12 @@
 """The service of one process: its front, the unit it begins with, and what it follows."""
 
 import os
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import yaml
 
-from components.config.home import find
+from components.config.home import served
 from components.core.errors import UserError
 from components.prediction.format import check_package
 from serving.http.front import Front
@@ -16,6 +16,8 @@ from serving.live.follow import Follower
 from serving.live.live import Live
 from serving.live.shared import Shared
 from serving.live.unit import Unit
+from serving.store import beside
+from serving.store.database import Database
 
 PACKAGE, DIGEST = "CONCORD_PACKAGE", "CONCORD_PACKAGE_DIGEST"
 """Environment variables: another place of the package, and the digest that it must have."""
@@ -40,7 +42,7 @@ class Serving:
     @cached_property
     def front(self) -> Front:
         """The ASGI application."""
-        return Front(self.live, self._shared)
+        return Front(self.live, self._shared, record=partial(beside.record, self._store))
 
     def begin(self) -> None:
         """Load the first unit, and follow the champion from then on where that is wanted.
@@ -52,7 +54,7 @@ class Serving:
         unit = self.load(self._package(), int(given) if given else None, os.environ.get(DIGEST))
         self.live.put(unit)
         if model := os.environ.get(FOLLOW):
-            Follower(find(), model, self.live, self.load).start()
+            Follower(served(), self._store, model, self.live, self.load).start()
 
     def load(self, package: Path, version: int | None, digest: str | None) -> Unit:
         """Load a package beside what serves; verify it, warm it and try it.
@@ -70,6 +72,10 @@ class Serving:
         unit = Unit(answers, self._shared, self._assets)
         unit.check()
         return unit
+
+    @cached_property
+    def _store(self) -> Database:
+        return Database(served().store)
 
     @cached_property
     def _shared(self) -> Shared:
