@@ -1,6 +1,6 @@
 """The indexes of a package: one for each modality, over the records that have it, and one fused."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +10,17 @@ from numpy.typing import NDArray
 from components.core.files import read_json, write_json
 from components.core.names import FUSED
 from components.parts import loading as parts
-from components.parts.indexing import DEFAULT, Declared, Index, Value
+from components.parts.columns import Attributes
+from components.parts.filters import Declared
+from components.parts.indexing import DEFAULT, Index
 
-LABEL = "label"
-"""The attribute that a search may filter by."""
 _ABOUT = "index.json"
 
 
 def build_index(
     ids: Sequence[str],
-    labels: Sequence[Value],
+    attributes: Attributes,
+    declared: Declared,
     vectors: NDArray[np.float32],
     has: NDArray[np.bool_],
 ) -> Index:
@@ -27,20 +28,20 @@ def build_index(
 
     Args:
         ids: ids of all ``n`` records.
-        labels: known labels of all records.
+        attributes: of all records.
+        declared: their types.
         vectors: ``(n, dim)``; rows without the modality are not read.
         has: ``(n,)`` which records have a vector.
     """
     module = parts.load("index", DEFAULT)
     config = parts.configure("index", DEFAULT, {})
-    several = any(isinstance(label, list) for label in labels)
-    declared: Declared = {LABEL: "texts" if several else "text"}
     index: Index = module.build(config, dim=vectors.shape[1], attributes=declared)
     if has.all():
-        index.upsert(ids, vectors, {LABEL: labels})
+        index.upsert(ids, vectors, attributes)
         return index
     rows = np.flatnonzero(has).tolist()
-    index.upsert([ids[r] for r in rows], vectors[rows], {LABEL: [labels[r] for r in rows]})
+    chosen = {name: [values[r] for r in rows] for name, values in attributes.items()}
+    index.upsert([ids[r] for r in rows], vectors[rows], chosen)
     return index
 
 
@@ -61,8 +62,9 @@ def open_indexes(
     folder: Path,
     names: Sequence[str],
     ids: Sequence[str],
-    labels: Sequence[Value],
     present: NDArray[np.bool_],
+    declared: Declared,
+    attributes: Callable[[], Attributes],
 ) -> dict[str, Index]:
     """Open the index of each target.
 
@@ -70,14 +72,31 @@ def open_indexes(
         folder: ``index`` of a package.
         names: sorted modality names.
         ids: ids of all ``n`` records.
-        labels: known labels of all records.
         present: ``(n, modalities)``.
+        declared: the attributes that records have now.
+        attributes: makes their values, for packages of before they were declared.
     """
-    if (folder / _ABOUT).is_file():
-        module: Any = parts.load("index", str(read_json(folder / _ABOUT)["name"]), folder.parent)
-        return {target: module.open(folder / target) for target in (*names, FUSED)}
-    # Packages of model format 1 hold one array for each target.
+    has = indexed(names, present)
+    if not (folder / _ABOUT).is_file():
+        # Packages of model format 1 hold one array for each target.
+        given = attributes()
+        arrays = {target: np.load(folder / f"{target}.npy", mmap_mode="r") for target in has}
+        return {t: build_index(ids, given, declared, arrays[t], has[t]) for t in has}
+    module: Any = parts.load("index", str(read_json(folder / _ABOUT)["name"]), folder.parent)
+    opened: dict[str, Index] = {target: module.open(folder / target) for target in has}
+    if all(dict(index.attributes) == dict(declared) for index in opened.values()):
+        return opened
+    given = attributes()
     return {
-        target: build_index(ids, labels, np.load(folder / f"{target}.npy", mmap_mode="r"), has)
-        for target, has in indexed(names, present).items()
+        target: build_index(ids, given, declared, _spread(index, ids, has[target]), has[target])
+        for target, index in opened.items()
     }
+
+
+def _spread(index: Index, ids: Sequence[str], has: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """The vectors of an index as rows ``(n, dim)`` of all records."""
+    rows = np.flatnonzero(has)
+    found = index.vectors_of([ids[row] for row in rows.tolist()])
+    spread = np.zeros((len(ids), found.shape[1]), np.float32)
+    spread[rows] = found
+    return spread

@@ -1,26 +1,76 @@
-"""The records of a package: found by vectors, and shown by small previews."""
+"""Finds records of a collection: by one vector, by several, or by what is wanted and unwanted."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import numpy as np
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from components.core.errors import BadInput, one_of
 from components.core.names import FUSED
-from components.parts.filters import In
-from components.prediction.format import INDEX, PRESENT, PREVIEW_ROWS, PREVIEWS, RECORDS
-from components.prediction.indexes import LABEL, open_indexes
+from components.parts.filters import Filter, check
+from components.prediction.collection import Collection
+from components.prediction.composing import composed
+from components.prediction.cursor import Cursor, fingerprint
+from components.prediction.hubness import BANK, corrected
+from components.prediction.made import Known
 
 Vector = NDArray[np.float32]
+Ranked: TypeAlias = list[tuple[float, str]]
+"""Minus the score and the id of each record, best first: a list that sorts itself."""
 
 _RANK_OFFSET = 60
 """Source: Cormack et al. 2009, "Reciprocal Rank Fusion outperforms Condorcet and individual Rank
 Learning Methods"."""
-_JOINED = 1000
-"""Ranks that are joined; a record further down in every list cannot reach the top."""
+CANDIDATES = 1000
+"""Nearest records that are joined or corrected; one further down cannot reach the top."""
+DEEPEST = 10_000
+"""Hits on all pages of one search."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Example:
+    """A record that is wanted, or not: as its vectors, or by the id of one of the collection.
+
+    Attributes:
+        vectors: modality, and ``fused``, to unit vector ``(dim,)``; None if it is named by id.
+        id: of a record of the collection.
+        weight: beside the other examples, above 0.
+        place: path in the request, for errors.
+    """
+
+    vectors: Mapping[str, Vector] | None = None
+    id: str | None = None
+    weight: float = 1.0
+    place: str = "query"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ask:
+    """What to search for.
+
+    Attributes:
+        like: wanted examples, at least one.
+        unlike: unwanted ones.
+        by: only this modality of the examples counts.
+        target: what is searched: the vectors of a modality, or ``fused``.
+        k: hits wanted.
+        where: which records may be found.
+        after: ``next`` of the page before.
+        hubness: correct scores of records that are near to nearly every query.
+        explain: tell the cosine with each modality of a hit.
+    """
+
+    like: Sequence[Example]
+    unlike: Sequence[Example] = field(default=())
+    by: str | None = None
+    target: str = FUSED
+    k: int = 10
+    where: Filter | None = None
+    after: str | None = None
+    hubness: bool = False
+    explain: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +83,7 @@ class Hit:
         label: label of the record, if known: a class, or a list of classes.
         predicted: the model's own answer, a class or a list; None without a classifier.
         modalities: the record's modalities.
+        scores: modality to its cosine with the query, where that was asked for.
     """
 
     id: str
@@ -40,103 +91,218 @@ class Hit:
     label: str | list[str] | None
     predicted: str | list[str] | None
     modalities: tuple[str, ...]
+    scores: Mapping[str, float] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """Hits, best first.
+
+    Attributes:
+        hits: at most as many as were asked for.
+        next: where the next page begins; None on the last one.
+        applied: the number of the last write that the index had seen.
+        changed: whether records were written since the page before.
+    """
+
+    hits: list[Hit]
+    next: str | None
+    applied: int
+    changed: bool
 
 
 class Searcher:
-    """The searchable records of one package; may be used from several threads.
+    """Searches one collection; may be used from several threads.
 
     Args:
-        package: its folder.
-        names: sorted modality names.
-        classes: the classes that a filter may name.
+        collection: the records.
     """
 
-    def __init__(self, package: Path, names: Sequence[str], classes: Sequence[str]) -> None:
-        self._folder, self._names, self._classes = package / INDEX, list(names), list(classes)
-        # `read_table` would import pandas, where it is installed.
-        table = pq.ParquetFile(self._folder / RECORDS).read()
-        self._ids: list[str] = table["id"].to_pylist()
-        self._row_of = {record: row for row, record in enumerate(self._ids)}
-        self._labels: list[str | list[str] | None] = table["label"].to_pylist()
-        self._predicted: list[str | list[str] | None] = table["predicted"].to_pylist()
-        self._present: NDArray[np.bool_] = np.load(self._folder / PRESENT)
-        self._indexes = open_indexes(
-            self._folder, self._names, self._ids, self._labels, self._present
-        )
+    def __init__(self, collection: Collection) -> None:
+        self._collection = collection
 
-    def __len__(self) -> int:
-        """Number of records."""
-        return len(self._ids)
-
-    def check(self, target: str, k: int, labels: Sequence[str] | None) -> None:
+    def check(self, target: str, k: int) -> None:
         """Check what a search asks for.
 
         Raises:
-            BadInput: an unknown target or label, or fewer than one hit.
+            BadInput: an unknown target, or fewer than one hit.
         """
-        if target not in self._indexes:
-            raise BadInput("target", repr(target), one_of(target, self._indexes))
+        if target not in self._collection.indexes:
+            raise BadInput("target", repr(target), one_of(target, self._collection.indexes))
         if k < 1:
             raise BadInput("k", str(k), "at least 1")
-        for label in labels or ():
-            if label not in self._classes:
-                raise BadInput("labels", repr(label), one_of(label, self._classes))
 
-    def search(
-        self,
-        vectors: Mapping[str, Vector],
-        *,
-        target: str = FUSED,
-        k: int = 10,
-        labels: Sequence[str] | None = None,
-    ) -> list[Hit]:
-        """Find the records nearest to a query, best first.
+    def search(self, ask: Ask) -> Page:
+        """Find the records nearest to a query, best first; named records are not among them.
 
-        Args:
-            vectors: one or more unit vectors ``(dim,)`` by name; each of several searches by
-                itself, and the rankings are joined by reciprocal rank, ``sum 1 / (60 + rank)``.
-            target: what is searched: the vectors of a modality, or ``fused``.
-            k: hits wanted.
-            labels: only records with one of these known labels.
+        One example of several modalities searches the vectors of a modality by each of its own,
+        and the rankings are joined by reciprocal rank, ``sum 1 / (60 + rank)``. Several examples
+        are composed into one vector first (`composing`).
 
         Raises:
-            BadInput: an unknown target or label, or fewer than one hit.
+            BadInput: an unknown target, attribute or id, or a cursor of another search.
         """
-        self.check(target, k, labels)
-        where = None if labels is None else In(LABEL, tuple(labels))
-        index = self._indexes[target]
-        if len(vectors) == 1:
-            (vector,) = vectors.values()
-            (found,) = index.search(vector[None], k, where)
-            return [self._hit(i, s) for i, s in zip(found.ids, found.scores.tolist(), strict=True)]
+        self.check(ask.target, ask.k)
+        if ask.where is not None:
+            check(ask.where, self._collection.declared)
+        like = [self._vectors(example, ask.by) for example in ask.like]
+        unlike = [self._vectors(example, ask.by) for example in ask.unlike]
+        seeking = self._seeking(ask, like, unlike)
+        applied = self._collection.applied
+        same = fingerprint(
+            ask.target, ask.where, ask.hubness, *((n, v.tobytes()) for n, v in seeking.items())
+        )
+        after = Cursor.parse(ask.after) if ask.after is not None else None
+        if after:
+            after.check(self._collection.digest, same)
+        named = {e.id for e in (*ask.like, *ask.unlike) if e.id is not None}
+        found = self._after(self._ranking(ask, seeking), named, after, ask.k)
+        page, seen = found[: ask.k], (after.seen if after else 0) + min(ask.k, len(found))
+        following = None
+        if len(found) > ask.k and seen < DEEPEST:
+            following = Cursor(
+                package=self._collection.digest,
+                applied=applied,
+                search=same,
+                seen=seen,
+                score=page[-1][0],
+                id=page[-1][1],
+            )
+        shared = self._shared(ask, like, unlike) if ask.explain and page else None
+        known = [(-less, r, self._collection.known(r)) for less, r in page]
+        return Page(
+            hits=[self._hit(r, score, k, shared) for score, r, k in known if k],
+            next=following and str(following),
+            applied=applied,
+            changed=after is not None and after.applied != applied,
+        )
+
+    def _vectors(self, example: Example, by: str | None) -> dict[str, Vector]:
+        """The vectors of an example by name; of its modalities only ``by``, where it is given."""
+        if example.vectors is not None:
+            return dict(example.vectors)
+        record = str(example.id)
+        known = self._collection.known(record)
+        if known is None:
+            raise BadInput(example.place, repr(record)[:80], "the id of a record of the index")
+        names = known.modalities if by is None else (by,)
+        if by is not None and by not in known.modalities:
+            has = ", ".join(known.modalities)
+            raise BadInput("by", repr(by), f"a modality of the record {record!r}: {has}")
+        indexes = self._collection.indexes
+        found = {name: indexes[name].vectors_of([record])[0] for name in names}
+        if by is None:
+            found[FUSED] = indexes[FUSED].vectors_of([record])[0]
+        return found
+
+    def _seeking(
+        self, ask: Ask, like: Sequence[dict[str, Vector]], unlike: Sequence[dict[str, Vector]]
+    ) -> dict[str, Vector]:
+        """The vectors that search, by the modality that they come from, or ``fused``."""
+        if ask.target == FUSED and not all(FUSED in vectors for vectors in (*like, *unlike)):
+            wanted = "a modality as `target`: of a stored record, only its own vectors are known"
+            raise BadInput("by", repr(ask.by), wanted)
+        if len(like) == 1 and not unlike:
+            (only,) = like
+            names = [FUSED] if ask.target == FUSED else sorted(set(only) - {FUSED})
+            return {name: only[name] for name in names}
+        if ask.target == FUSED:
+            return {FUSED: self._composed(ask, like, unlike, lambda vectors: vectors[FUSED])}
+        # The space of all modalities is the same; a bank of queries is that of the first one.
+        first = min(set(like[0]) - {FUSED})
+        return {first: self._composed(ask, like, unlike, _mean)}
+
+    def _shared(
+        self, ask: Ask, like: Sequence[dict[str, Vector]], unlike: Sequence[dict[str, Vector]]
+    ) -> Vector:
+        """One vector of the whole query in the space of the modalities."""
+        return self._composed(ask, like, unlike, _mean)
+
+    def _composed(
+        self,
+        ask: Ask,
+        like: Sequence[dict[str, Vector]],
+        unlike: Sequence[dict[str, Vector]],
+        one: Callable[[Mapping[str, Vector]], Vector],
+    ) -> Vector:
+        return composed(
+            [(one(v), e.weight) for v, e in zip(like, ask.like, strict=True)],
+            [(one(v), e.weight) for v, e in zip(unlike, ask.unlike, strict=True)],
+        )
+
+    def _ranking(self, ask: Ask, seeking: Mapping[str, Vector]) -> Callable[[int], Ranked]:
+        """What gives the best records of a search; of some kinds of search all at once."""
+        if len(seeking) == 1 and not ask.hubness:
+            ((_, vector),) = seeking.items()
+            return lambda depth: self._nearest(ask, vector, depth)
+        lists = [self._candidates(ask, name, vector) for name, vector in sorted(seeking.items())]
+        if len(lists) == 1:
+            return lambda _: lists[0]
         joined: dict[str, float] = {}
-        for name in sorted(vectors):
-            (found,) = index.search(vectors[name][None], max(_JOINED, k), where)
-            for rank, record in enumerate(found.ids, start=1):
+        for ranked in lists:
+            for rank, (_, record) in enumerate(ranked, start=1):
                 joined[record] = joined.get(record, 0.0) + 1.0 / (_RANK_OFFSET + rank)
-        best = sorted(joined.items(), key=lambda item: (-item[1], item[0]))[:k]
-        return [self._hit(record, score) for record, score in best]
+        best = sorted((-score, record) for record, score in joined.items())
+        return lambda _: best
 
-    def preview(self, record: str, modality: str) -> bytes | str | None:
-        """The small form of one modality of a record; None if the record or modality is unknown.
+    def _nearest(self, ask: Ask, vector: Vector, depth: int) -> Ranked:
+        (found,) = self._collection.indexes[ask.target].search(vector[None], depth, ask.where)
+        return [(-s, r) for s, r in zip(found.scores.tolist(), found.ids, strict=True)]
 
-        A picture is bytes, a text is itself, fields are JSON.
-        """
-        row = self._row_of.get(record)
-        if row is None or modality not in self._names:
-            return None
-        file = pq.ParquetFile(self._folder / PREVIEWS)
-        group = file.read_row_group(row // PREVIEW_ROWS, columns=[modality])
-        value: bytes | str | None = group[modality][row % PREVIEW_ROWS].as_py()
-        return value
+    def _candidates(self, ask: Ask, name: str, vector: Vector) -> Ranked:
+        """The nearest records to one of several vectors, corrected for hubness where asked."""
+        near = self._nearest(ask, vector, CANDIDATES)
+        if not ask.hubness or not near:
+            return near
+        index = self._collection.indexes[ask.target]
+        gallery = index.vectors_of([record for _, record in near])
+        scores = np.array([-less for less, _ in near])
+        fair = corrected(scores, gallery, self._bank(name), self._bank(ask.target))
+        return sorted((-s, r) for s, (_, r) in zip(fair.tolist(), near, strict=True))
 
-    def _hit(self, record: str, score: float) -> Hit:
-        row = self._row_of[record]
-        has = zip(self._names, self._present[row], strict=True)
+    def _bank(self, name: str) -> Vector:
+        """Vectors ``(<= 256, dim)`` of records of the package, evenly spaced over it."""
+        packaged, index = self._collection.packaged, self._collection.indexes[name]
+        names = sorted(set(self._collection.indexes) - {FUSED})
+        has = packaged.present.any(1) if name == FUSED else packaged.present[:, names.index(name)]
+        rows = np.flatnonzero(has)
+        rows = rows[np.linspace(0, len(rows) - 1, min(BANK, len(rows))).astype(int)]
+        written = self._collection.written()
+        ids = [packaged.ids[row] for row in rows.tolist()]
+        return index.vectors_of([record for record in ids if record not in written])
+
+    def _after(
+        self, ranking: Callable[[int], Ranked], named: set[str], after: Cursor | None, k: int
+    ) -> Ranked:
+        """The hits after a cursor, one more than asked for where there are more."""
+        least = (after.score, after.id) if after else None
+        depth = min(after.seen if after else 0, DEEPEST) + k + 1 + len(named)
+        while True:
+            ranked = ranking(depth)
+            found = [r for r in ranked if r[1] not in named and (least is None or r > least)]
+            # Records may have come before the cursor since, so that more are needed.
+            if len(found) > k or len(ranked) < depth or depth >= 2 * DEEPEST:
+                return found[: k + 1]
+            depth *= 2
+
+    def _hit(self, record: str, score: float, known: Known, query: Vector | None) -> Hit:
+        scores = None
+        if query is not None:
+            indexes = self._collection.indexes
+            scores = {
+                name: float(indexes[name].vectors_of([record])[0] @ query)
+                for name in known.modalities
+            }
         return Hit(
             id=record,
             score=score,
-            label=self._labels[row],
-            predicted=self._predicted[row],
-            modalities=tuple(name for name, present in has if present),
+            label=known.label,
+            predicted=known.predicted,
+            modalities=known.modalities,
+            scores=scores,
         )
+
+
+def _mean(vectors: Mapping[str, Vector]) -> Vector:
+    """The direction of an example in the space of the modalities."""
+    return composed([(vector, 1.0) for name, vector in sorted(vectors.items()) if name != FUSED])

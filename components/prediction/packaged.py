@@ -1,0 +1,83 @@
+"""The records that a package came with: what its model says of them, and their previews."""
+
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from components.prediction.attributes import fields_of
+from components.prediction.format import INDEX, PRESENT, PREVIEW_ROWS, PREVIEWS, RECORDS
+from components.prediction.made import Known
+
+
+class Packaged:
+    """Immutable records, by row; may be used from several threads.
+
+    Args:
+        package: its folder.
+        names: sorted modality names.
+
+    Attributes:
+        ids: of all ``n`` records.
+        row_of: id to row.
+        present: ``(n, modalities)`` bool.
+    """
+
+    def __init__(self, package: Path, names: list[str]) -> None:
+        self._folder, self._names = package / INDEX, names
+        # `read_table` would import pandas, where it is installed.
+        table = pq.ParquetFile(self._folder / RECORDS).read()
+        self.ids: list[str] = table["id"].to_pylist()
+        self.row_of = {record: row for row, record in enumerate(self.ids)}
+        self.present: NDArray[np.bool_] = np.load(self._folder / PRESENT)
+        nothing: list[Any] = [None] * len(self.ids)
+        # Packages of before have no confidence and no votes.
+        self._columns = {
+            name: table[name].to_pylist() if name in table.column_names else nothing
+            for name in ("label", "predicted", "group", "confidence", "votes")
+        }
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def known(self, row: int) -> Known:
+        """What the model says of a record."""
+        cells = {name: column[row] for name, column in self._columns.items()}
+        has = zip(self._names, self.present[row], strict=True)
+        votes = {n: vote for n, vote in (cells["votes"] or {}).items() if vote is not None}
+        return Known(
+            label=cells["label"],
+            predicted=cells["predicted"],
+            group=self.ids[row] if cells["group"] is None else cells["group"],
+            confidence=cells["confidence"],
+            votes=votes,
+            modalities=tuple(name for name, present in has if present),
+        )
+
+    @cached_property
+    def confidence(self) -> NDArray[np.float64]:
+        """How sure the model is of each answer ``(n,)``; NaN where nobody has measured it."""
+        return np.array(self._columns["confidence"], dtype=np.float64)
+
+    @cached_property
+    def unlabelled(self) -> NDArray[np.bool_]:
+        """Which records ``(n,)`` have no label."""
+        return np.array([label is None for label in self._columns["label"]], dtype=bool)
+
+    def preview(self, row: int, modality: str) -> bytes | str | None:
+        """The small form of one modality of a record; None where it lacks it."""
+        file = pq.ParquetFile(self._folder / PREVIEWS)
+        group = file.read_row_group(row // PREVIEW_ROWS, columns=[modality])
+        value: bytes | str | None = group[modality][row % PREVIEW_ROWS].as_py()
+        return value
+
+    def fields(self, modalities: list[str]) -> list[dict[str, dict[str, Any]]]:
+        """Of each record, modality to its fields, for these modalities of fields."""
+        table = pq.ParquetFile(self._folder / PREVIEWS).read(columns=modalities)
+        columns = {name: [fields_of(p) for p in table[name].to_pylist()] for name in modalities}
+        return [
+            {name: cells[row] for name, cells in columns.items()} for row in range(len(self.ids))
+        ]
