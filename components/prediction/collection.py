@@ -6,10 +6,12 @@ model, and may do so beside another unit that does the same with another model.
 
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from components.core.errors import BadInput, one_of
 from components.core.names import FUSED
@@ -22,7 +24,7 @@ from components.prediction.format import INDEX
 from components.prediction.indexes import open_indexes
 from components.prediction.journal import Entry, Journal, Made, Write
 from components.prediction.made import Known, MadeRecord, make, make_each
-from components.prediction.packaged import Packaged
+from components.prediction.packaged import Packaged, packaged_attributes
 
 _AT_A_TIME = 1000
 """Writes that are read and applied together."""
@@ -62,7 +64,7 @@ class Collection:
             self.packaged.ids,
             self.packaged.present,
             self.declared,
-            self._packaged_attributes,
+            lambda: packaged_attributes(self.packaged, specs, self.declared),
         )
         self._written: dict[str, tuple[int, Known] | None] = {}
         self._writing = threading.RLock()
@@ -87,6 +89,18 @@ class Collection:
         """What users wrote, by id; None where they deleted a record."""
         # One step of the interpreter, beside a thread that writes.
         return {record: found and found[1] for record, found in self._written.copy().items()}
+
+    def vectors(self, target: str, records: Sequence[str]) -> dict[str, NDArray[np.float32]]:
+        """The vectors ``(dim,)`` of those records that a target's index has, by id."""
+        index = self.indexes[target]
+        try:
+            return dict(zip(records, index.vectors_of(records), strict=True))
+        except BadInput:  # one of them is not there, or is not any more
+            found = {}
+            for record in records:
+                with suppress(BadInput):
+                    found[record] = index.vectors_of([record])[0]
+            return found
 
     def preview(self, record: str, modality: str) -> bytes | str | None:
         """The small form of one modality of a record; None if the record or modality is unknown.
@@ -210,12 +224,6 @@ class Collection:
                 self._journal.keep(self.digest, good)
             found |= new
         return found
-
-    def _packaged_attributes(self) -> attributes.Attributes:
-        """The attributes of the package's records, for packages of before they were stored."""
-        packaged = self.packaged
-        known = [packaged.known(row) for row in range(len(packaged))]
-        return attributes.values(known, packaged.fields(self._of_fields), self.declared)
 
 
 def check_label(write: Write, place: str, target: Target) -> None:

@@ -19,6 +19,7 @@ from components.model import network as models
 from components.model.inference import infer
 from components.model.listing import FILES
 from components.model.subsets import patterns, temperature
+from components.prediction.attributes import declared as declared_attributes
 from components.prediction.card import write_card
 from components.prediction.classifier import with_thresholds
 from components.prediction.format import (
@@ -35,6 +36,8 @@ from components.prediction.format import (
     digests,
 )
 from components.prediction.indexes import build_index, indexed, write_indexes
+from components.prediction.made import sureness
+from components.prediction.packaged import Packaged, packaged_attributes
 
 _BATCH = 2048
 
@@ -107,7 +110,8 @@ def _write_index(folder: Path, model: models.Model, data: Features, progress: Pr
         _temperatures(folder.parent),
     )
     keys = patterns(present, model.names)
-    predicted = target.unlabelled(n)
+    predicted, confidence = target.unlabelled(n), np.full(n, np.nan)
+    votes = {name: target.unlabelled(n) for name in model.names}
     arrays = data.arrays
     for start in range(0, n, _BATCH):
         progress("index", start, n)
@@ -117,16 +121,25 @@ def _write_index(folder: Path, model: models.Model, data: Features, progress: Pr
             vectors[name][rows] = found.embeddings[name]
         vectors[FUSED][rows] = found.fused
         warmth = np.array([[temperature(temperatures, keys[row])] for row in rows])
-        predicted[rows] = target.decide(target.probabilities(model.tempered(found.logits, warmth)))
+        p = target.probabilities(model.tempered(found.logits, warmth))
+        predicted[rows], confidence[rows] = target.decide(p), sureness(p, target)
+        for name in model.names:
+            alone = model.tempered(found.modality_logits[name], temperature(temperatures, name))
+            votes[name][rows] = target.decide(target.probabilities(alone))
     progress("index", n, n)
     np.save(folder / PRESENT, present)
-    label = data.target.decode(data.labels)
+    said = {name: target.decode(codes) for name, codes in votes.items()}
+    _write_tables(folder, data, model.names, target.decode(predicted), confidence, said)
+    declared = declared_attributes(model.specs, sets=target.activation == "sigmoid")
+    values = packaged_attributes(Packaged(folder.parent, model.names), model.specs, declared)
     has = indexed(model.names, present)
     write_indexes(
         folder,
-        ((name, build_index(data.ids, label, vectors[name], has[name])) for name in vectors),
+        (
+            (name, build_index(data.ids, values, declared, vectors[name], has[name]))
+            for name in vectors
+        ),
     )
-    _write_tables(folder, data, label, model.names, predicted)
 
 
 def _temperatures(package: Path) -> dict[str, float]:
@@ -137,19 +150,23 @@ def _temperatures(package: Path) -> dict[str, float]:
 def _write_tables(
     folder: Path,
     data: Features,
-    labels: list[Any],
     names: list[str],
-    predicted: NDArray[Any],
+    predicted: list[Any],
+    confidence: NDArray[np.float64],
+    votes: dict[str, list[Any]],
 ) -> None:
     sets = data.labels.ndim > 1 and data.labels.shape[1] > 0
     kind = pa.list_(pa.string()) if sets else pa.string()
-    label = pa.array(labels, kind)
+    label = pa.array(data.target.decode(data.labels), kind)
+    cells = [pa.array(votes[name], kind) for name in names]
     ids = {
         "id": pa.array(data.ids, pa.string()),
         "group": pa.array(data.groups, pa.string()),
         "split": pa.array(data.splits.tolist(), pa.string()),
         "label": label,
-        "predicted": pa.array(data.target.decode(predicted), kind),
+        "predicted": pa.array(predicted, kind),
+        "confidence": pa.array(confidence, mask=np.isnan(confidence)),
+        "votes": pa.StructArray.from_arrays(cells, names=names),
     }
     pq.write_table(pa.table(ids), folder / RECORDS)
     shown = data.previews().select(["id", *names])

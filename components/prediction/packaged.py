@@ -1,5 +1,6 @@
 """The records that a package came with: what its model says of them, and their previews."""
 
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,10 @@ import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from components.prediction.attributes import fields_of
+from components.features.spec import ModalitySpec
+from components.parts.columns import Attributes
+from components.parts.filters import Declared
+from components.prediction.attributes import fields_of, values
 from components.prediction.format import INDEX, PRESENT, PREVIEW_ROWS, PREVIEWS, RECORDS
 from components.prediction.made import Known
 
@@ -81,3 +85,12 @@ class Packaged:
         return [
             {name: cells[row] for name, cells in columns.items()} for row in range(len(self.ids))
         ]
+
+
+def packaged_attributes(
+    packaged: Packaged, specs: Mapping[str, ModalitySpec], declared: Declared
+) -> Attributes:
+    """The attributes of the records of a package, from its tables and the previews of fields."""
+    known = [packaged.known(row) for row in range(len(packaged))]
+    of_fields = [name for name, spec in specs.items() if spec.raw == "fields"]
+    return values(known, packaged.fields(of_fields), declared)

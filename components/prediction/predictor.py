@@ -4,14 +4,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from components.core.errors import BadInput, UserError
+from components.core.errors import BadInput, UserError, one_of
 from components.core.files import read_json
 from components.core.names import FUSED
 from components.features.spec import Modality
-from components.parts.contracts import Target
+from components.parts.contracts import Raw, Target
+from components.parts.filters import In
+from components.prediction.asking import Ask, Example, Given, Hit
 from components.prediction.classifier import Classifier, Prediction, Record
+from components.prediction.collection import Collection
 from components.prediction.format import METRICS, check_package
-from components.prediction.searcher import Hit, Searcher
+from components.prediction.journal import Journal
+from components.prediction.review import Review
+from components.prediction.searcher import Searcher
 
 
 class Predictor:
@@ -21,22 +26,34 @@ class Predictor:
         path: the package.
         digest: SHA-256 of the package, as `refs.digest_folder` gives it.
         classifier: answers records.
-        searcher: finds records.
+        collection: the records that may be found.
+        searcher: finds them.
+        review: the records that a person should look at.
     """
 
-    def __init__(self, path: Path, digest: str) -> None:
+    def __init__(self, path: Path, digest: str, journal: Journal | None = None) -> None:
         self.path, self.digest = path, digest
         self.classifier = Classifier(path)
-        self.searcher = Searcher(path, self.classifier.names, self.classes)
+        self.collection = Collection(path, digest, self.classifier, journal)
+        self.searcher, self.review = Searcher(self.collection), Review(self.collection)
 
     @classmethod
-    def load(cls, package: Path, verify: bool = True, digest: str | None = None) -> "Predictor":
+    def load(
+        cls,
+        package: Path,
+        verify: bool = True,
+        digest: str | None = None,
+        journal: Journal | None = None,
+    ) -> "Predictor":
         """Load a package.
+
+        Writes of the journal are not applied yet; see `Collection.apply`.
 
         Args:
             package: its folder.
             verify: read every file and compare it with the package's list.
             digest: the digest that the package must have; None accepts any.
+            journal: the records that users write; None where nobody does.
 
         Raises:
             UserError: not a package, one of another digest, or a file that is missing or differs
@@ -44,7 +61,7 @@ class Predictor:
         """
         found = check_package(package, verify, digest)
         try:
-            return cls(package, found)
+            return cls(package, found, journal)
         except (OSError, KeyError) as error:
             raise UserError(
                 f"model package {package} is incomplete ({error}); build or fetch it again"
@@ -52,7 +69,7 @@ class Predictor:
 
     def __len__(self) -> int:
         """Number of records in the index."""
-        return len(self.searcher)
+        return len(self.collection)
 
     @property
     def classes(self) -> list[str]:
@@ -107,19 +124,50 @@ class Predictor:
             BadInput: as for `predict`, or an unknown target or label, or a ``by`` that the query
                 lacks.
         """
-        self.searcher.check(target, k, labels)
-        query = self.classifier.read(query, "query")
-        if by is not None:
-            if by not in query:
-                has = ", ".join(sorted(query)) or "it has none"
-                raise BadInput("by", repr(by), f"a modality of the query: {has}")
-            query = {by: query[by]}
-        vectors = self.classifier.embed(query)
-        chosen = [FUSED] if target == FUSED else sorted(query)
-        return self.searcher.search(
-            {name: vectors[name] for name in chosen}, target=target, k=k, labels=labels
-        )
+        self.searcher.check(target, k)
+        for label in labels or ():
+            if label not in self.classes:
+                raise BadInput("labels", repr(label), one_of(label, self.classes))
+        (example,) = self.examples([Given(record=query)], by)
+        where = None if labels is None else In("label", tuple(labels))
+        ask = Ask(like=[example], by=by, target=target, k=k, where=where)
+        return self.searcher.search(ask).hits
+
+    def examples(self, given: Sequence[Given], by: str | None = None) -> list[Example]:
+        """Embed the examples of a search that are records; those that are named stay so.
+
+        Args:
+            given: examples as a user gives them.
+            by: only this modality of the records counts.
+
+        Raises:
+            BadInput: as for `predict`, or a ``by`` that a record lacks.
+        """
+        records, places = [], []
+        for one in given:
+            if one.record is not None:
+                records.append(self._only(self.classifier.read(one.record, one.place), by))
+                places.append(one.place)
+        answers = iter(self.classifier.answers(records, places))
+        return [
+            Example(
+                vectors=None if one.record is None else next(answers).embeddings,
+                id=one.id,
+                weight=one.weight,
+                place=one.place,
+            )
+            for one in given
+        ]
+
+    def _only(self, record: dict[str, Raw], by: str | None) -> dict[str, Raw]:
+        """The modalities of a query that search."""
+        if by is None:
+            return record
+        if by not in record:
+            has = ", ".join(sorted(record)) or "it has none"
+            raise BadInput("by", repr(by), f"a modality of the query: {has}")
+        return {by: record[by]}
 
     def preview(self, record: str, modality: str) -> bytes | str | None:
-        """The small form of one modality of an indexed record; see `Searcher.preview`."""
-        return self.searcher.preview(record, modality)
+        """The small form of one modality of an indexed record; see `Collection.preview`."""
+        return self.collection.preview(record, modality)

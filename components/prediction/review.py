@@ -80,7 +80,7 @@ class Review:
             k: how many.
             without: ids of records that somebody has labelled since.
         """
-        packaged, written = self._collection.packaged, self._collection.written()
+        written = self._collection.written()
         if self._queue is None:
             self._queue = self._of_package()
         found = [

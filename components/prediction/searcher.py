@@ -1,7 +1,6 @@
 """Finds records of a collection: by one vector, by several, or by what is wanted and unwanted."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import numpy as np
@@ -9,10 +8,12 @@ from numpy.typing import NDArray
 
 from components.core.errors import BadInput, one_of
 from components.core.names import FUSED
-from components.parts.filters import Filter, check
+from components.core.refs import digest_json
+from components.parts.filters import check
+from components.prediction.asking import Ask, Example, Hit, Page
 from components.prediction.collection import Collection
 from components.prediction.composing import composed
-from components.prediction.cursor import Cursor, fingerprint
+from components.prediction.cursor import Cursor
 from components.prediction.hubness import BANK, corrected
 from components.prediction.made import Known
 
@@ -29,88 +30,6 @@ DEEPEST = 10_000
 """Hits on all pages of one search."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Example:
-    """A record that is wanted, or not: as its vectors, or by the id of one of the collection.
-
-    Attributes:
-        vectors: modality, and ``fused``, to unit vector ``(dim,)``; None if it is named by id.
-        id: of a record of the collection.
-        weight: beside the other examples, above 0.
-        place: path in the request, for errors.
-    """
-
-    vectors: Mapping[str, Vector] | None = None
-    id: str | None = None
-    weight: float = 1.0
-    place: str = "query"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Ask:
-    """What to search for.
-
-    Attributes:
-        like: wanted examples, at least one.
-        unlike: unwanted ones.
-        by: only this modality of the examples counts.
-        target: what is searched: the vectors of a modality, or ``fused``.
-        k: hits wanted.
-        where: which records may be found.
-        after: ``next`` of the page before.
-        hubness: correct scores of records that are near to nearly every query.
-        explain: tell the cosine with each modality of a hit.
-    """
-
-    like: Sequence[Example]
-    unlike: Sequence[Example] = field(default=())
-    by: str | None = None
-    target: str = FUSED
-    k: int = 10
-    where: Filter | None = None
-    after: str | None = None
-    hubness: bool = False
-    explain: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class Hit:
-    """A record that was found.
-
-    Attributes:
-        id: id of the record.
-        score: cosine with the query; for a query of several vectors, the sum of reciprocal ranks.
-        label: label of the record, if known: a class, or a list of classes.
-        predicted: the model's own answer, a class or a list; None without a classifier.
-        modalities: the record's modalities.
-        scores: modality to its cosine with the query, where that was asked for.
-    """
-
-    id: str
-    score: float
-    label: str | list[str] | None
-    predicted: str | list[str] | None
-    modalities: tuple[str, ...]
-    scores: Mapping[str, float] | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Page:
-    """Hits, best first.
-
-    Attributes:
-        hits: at most as many as were asked for.
-        next: where the next page begins; None on the last one.
-        applied: the number of the last write that the index had seen.
-        changed: whether records were written since the page before.
-    """
-
-    hits: list[Hit]
-    next: str | None
-    applied: int
-    changed: bool
-
-
 class Searcher:
     """Searches one collection; may be used from several threads.
 
@@ -120,6 +39,7 @@ class Searcher:
 
     def __init__(self, collection: Collection) -> None:
         self._collection = collection
+        self._banks: dict[str, tuple[int, Vector]] = {}
 
     def check(self, target: str, k: int) -> None:
         """Check what a search asks for.
@@ -147,14 +67,12 @@ class Searcher:
             check(ask.where, self._collection.declared)
         like = [self._vectors(example, ask.by) for example in ask.like]
         unlike = [self._vectors(example, ask.by) for example in ask.unlike]
-        seeking = self._seeking(ask, like, unlike)
-        applied = self._collection.applied
-        same = fingerprint(
-            ask.target, ask.where, ask.hubness, *((n, v.tobytes()) for n, v in seeking.items())
-        )
+        seeking: Mapping[str, Vector] = self._seeking(ask, like, unlike)
+        applied, search = self._collection.applied, digest_json([ask.asked, *_form(ask)])
         after = Cursor.parse(ask.after) if ask.after is not None else None
         if after:
-            after.check(self._collection.digest, same)
+            after.check(self._collection.digest, search, seeking)
+            seeking = after.vectors
         named = {e.id for e in (*ask.like, *ask.unlike) if e.id is not None}
         found = self._after(self._ranking(ask, seeking), named, after, ask.k)
         page, seen = found[: ask.k], (after.seen if after else 0) + min(ask.k, len(found))
@@ -163,16 +81,17 @@ class Searcher:
             following = Cursor(
                 package=self._collection.digest,
                 applied=applied,
-                search=same,
+                search=search,
                 seen=seen,
                 score=page[-1][0],
                 id=page[-1][1],
+                vectors=seeking,
             )
         shared = self._shared(ask, like, unlike) if ask.explain and page else None
         known = [(-less, r, self._collection.known(r)) for less, r in page]
         return Page(
             hits=[self._hit(r, score, k, shared) for score, r, k in known if k],
-            next=following and str(following),
+            next=str(following) if following else None,
             applied=applied,
             changed=after is not None and after.applied != applied,
         )
@@ -185,15 +104,12 @@ class Searcher:
         known = self._collection.known(record)
         if known is None:
             raise BadInput(example.place, repr(record)[:80], "the id of a record of the index")
-        names = known.modalities if by is None else (by,)
         if by is not None and by not in known.modalities:
             has = ", ".join(known.modalities)
             raise BadInput("by", repr(by), f"a modality of the record {record!r}: {has}")
-        indexes = self._collection.indexes
-        found = {name: indexes[name].vectors_of([record])[0] for name in names}
-        if by is None:
-            found[FUSED] = indexes[FUSED].vectors_of([record])[0]
-        return found
+        names = (*known.modalities, FUSED) if by is None else (by,)
+        found = {name: self._collection.vectors(name, [record]) for name in names}
+        return {name: stored[record] for name, stored in found.items() if record in stored}
 
     def _seeking(
         self, ask: Ask, like: Sequence[dict[str, Vector]], unlike: Sequence[dict[str, Vector]]
@@ -254,22 +170,30 @@ class Searcher:
         near = self._nearest(ask, vector, CANDIDATES)
         if not ask.hubness or not near:
             return near
-        index = self._collection.indexes[ask.target]
-        gallery = index.vectors_of([record for _, record in near])
-        scores = np.array([-less for less, _ in near])
+        stored = self._collection.vectors(ask.target, [record for _, record in near])
+        kept = [(-less, record) for less, record in near if record in stored]
+        gallery = np.stack([stored[record] for _, record in kept])
+        scores = np.array([score for score, _ in kept])
         fair = corrected(scores, gallery, self._bank(name), self._bank(ask.target))
-        return sorted((-s, r) for s, (_, r) in zip(fair.tolist(), near, strict=True))
+        return sorted((-s, r) for s, (_, r) in zip(fair.tolist(), kept, strict=True))
 
     def _bank(self, name: str) -> Vector:
         """Vectors ``(<= 256, dim)`` of records of the package, evenly spaced over it."""
-        packaged, index = self._collection.packaged, self._collection.indexes[name]
+        applied = self._collection.applied
+        if name not in self._banks or self._banks[name][0] != applied:
+            self._banks[name] = (applied, self._new_bank(name))
+        return self._banks[name][1]
+
+    def _new_bank(self, name: str) -> Vector:
+        packaged = self._collection.packaged
         names = sorted(set(self._collection.indexes) - {FUSED})
         has = packaged.present.any(1) if name == FUSED else packaged.present[:, names.index(name)]
         rows = np.flatnonzero(has)
         rows = rows[np.linspace(0, len(rows) - 1, min(BANK, len(rows))).astype(int)]
         written = self._collection.written()
         ids = [packaged.ids[row] for row in rows.tolist()]
-        return index.vectors_of([record for record in ids if record not in written])
+        stored = self._collection.vectors(name, [r for r in ids if r not in written])
+        return np.array(list(stored.values()), dtype=np.float32)
 
     def _after(
         self, ranking: Callable[[int], Ranked], named: set[str], after: Cursor | None, k: int
@@ -288,11 +212,8 @@ class Searcher:
     def _hit(self, record: str, score: float, known: Known, query: Vector | None) -> Hit:
         scores = None
         if query is not None:
-            indexes = self._collection.indexes
-            scores = {
-                name: float(indexes[name].vectors_of([record])[0] @ query)
-                for name in known.modalities
-            }
+            own = {name: self._collection.vectors(name, [record]) for name in known.modalities}
+            scores = {n: float(stored[record] @ query) for n, stored in own.items() if stored}
         return Hit(
             id=record,
             score=score,
@@ -306,3 +227,8 @@ class Searcher:
 def _mean(vectors: Mapping[str, Vector]) -> Vector:
     """The direction of an example in the space of the modalities."""
     return composed([(vector, 1.0) for name, vector in sorted(vectors.items()) if name != FUSED])
+
+
+def _form(ask: Ask) -> list[str]:
+    """What shapes the order of hits, beside the examples."""
+    return [repr(part) for part in (ask.by, ask.target, ask.where, ask.hubness)]

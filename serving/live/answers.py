@@ -15,7 +15,7 @@ from serving.http.limits import Limits
 if TYPE_CHECKING:
     from components.prediction.classifier import Prediction, Record
     from components.prediction.predictor import Predictor
-    from components.prediction.searcher import Hit
+    from components.prediction.asking import Hit
 
 
 class NotLive(BadInput):
