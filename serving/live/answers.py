@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from components.core.errors import BadInput, UserError, one_of
-from components.core.names import FUSED
 from components.parts.contracts import cost
 from serving.defaults import MAX_HITS
 from serving.http import responses
@@ -13,9 +12,9 @@ from serving.http.limits import Limits
 
 # Importing torch takes seconds; neither the build of a Bento nor BentoML's own process needs it.
 if TYPE_CHECKING:
+    from components.prediction.asking import Hit
     from components.prediction.classifier import Prediction, Record
     from components.prediction.predictor import Predictor
-    from components.prediction.asking import Hit
 
 
 class NotLive(BadInput):
@@ -129,12 +128,10 @@ class Answers:
         Raises:
             BadInput: an unknown target, label or modality.
         """
-        try:
-            self.predictor.searcher.check(target, k, labels)
-        except BadInput as error:
-            if error.field != "labels":
-                raise
-            raise BadInput("filter.labels", error.got, error.wanted) from error
+        self.predictor.searcher.check(target, k)
+        for label in labels or ():
+            if label not in self.limits.classes:
+                raise BadInput("filter.labels", repr(label), one_of(label, self.limits.classes))
         if by is not None and by not in query:
             has = ", ".join(sorted(query)) or "it has none"
             raise BadInput("by", repr(by), f"a modality of the query: {has}")
@@ -143,9 +140,12 @@ class Answers:
         self, query: "Prediction", *, target: str, k: int, labels: list[str] | None
     ) -> "list[Hit]":
         """The records nearest to a query that was embedded."""
-        chosen = [FUSED] if target == FUSED else query.modalities
-        vectors = {name: query.embeddings[name] for name in chosen}
-        return self.predictor.searcher.search(vectors, target=target, k=k, labels=labels)
+        from components.parts.filters import In
+        from components.prediction.asking import Ask, Example
+
+        where = None if labels is None else In("label", tuple(labels))
+        ask = Ask(like=[Example(vectors=query.embeddings)], target=target, k=k, where=where)
+        return self.predictor.searcher.search(ask).hits
 
     def preview(self, record: str, modality: str) -> tuple[bytes, str]:
         """The small form of one modality of an indexed record, and its media type.

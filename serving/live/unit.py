@@ -98,7 +98,6 @@ class Unit:
             if math.isnan(total) or (single and abs(total - 1.0) > _TOLERANCE):
                 raise UserError(f"a golden request ({what}) got probabilities that sum to {total}")
             if len(self.answers.predictor):
-                vectors = {FUSED: prediction.embeddings[FUSED]}
-                hits = self.answers.predictor.searcher.search(vectors, target=FUSED, k=1)
+                hits = self.answers.search(prediction, target=FUSED, k=1, labels=None)
                 if not hits or math.isnan(hits[0].score):
                     raise UserError(f"a golden request ({what}) found nothing")
