@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from starlette.responses import JSONResponse, Response
 
 from serving.http import refusals
-from serving.http.reading import Bodies, Crowded, Gone, TooLarge, TooSlow, check_shape
+from serving.http.reading import SMALL, Bodies, Crowded, Gone, TooLarge, TooSlow, check_shape
 from serving.live.answers import NotLive
 from serving.live.batching import Full
 from serving.live.live import Live
@@ -97,7 +97,7 @@ class Front:
             most = unit.limits.max_request_bytes
             async with self._bodies.read(receive, declared, most) as body:
                 if not headers.get(b"content-type", b"").startswith(b"multipart/"):
-                    check_shape(body, unit.limits.max_values)
+                    await _checked(body, unit.limits.max_parts)
                 key, version = _key(scope, headers), _text(headers, b"x-concord-version")
                 with self.live.lease(key, version) as unit:
                     await self._by(unit, scope, body, receive, send)
@@ -178,6 +178,18 @@ def _once(body: bytes) -> "Receive":
         return {"type": "http.request", "body": body, "more_body": False}
 
     return receive
+
+
+async def _checked(body: bytes, most: int) -> None:
+    """Check the shape of a body; of a large one in a thread.
+
+    Raises:
+        TooLarge: it has too many parts, or they nest too deeply.
+    """
+    if len(body) <= SMALL:
+        check_shape(body, most)
+    else:
+        await asyncio.to_thread(check_shape, body, most)
 
 
 def _seconds(headers: dict[bytes, bytes]) -> float:

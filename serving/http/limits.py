@@ -17,6 +17,7 @@ from components.parts.own import OWN
 from serving.http.responses import FieldInfo, ModalityInfo
 
 _MEBIBYTE = 1 << 20
+_PARTS = 1 << 15  # of what is no record
 _MEMBERS = 256  # of a set, in one field
 
 
@@ -67,8 +68,8 @@ class Limits:
     target: str
     serving: ServingConfig
     max_request_bytes: int
-    max_values: int
-    """Values that a request may hold: fields, members of sets, and what names them."""
+    max_parts: int
+    """Texts, brackets, commas and colons that a request may hold."""
 
     @classmethod
     def read(cls, package: Path) -> "Limits":
@@ -93,7 +94,7 @@ class Limits:
             serving=serving,
             # One largest picture in base64 with line breaks always passes; many small ones share
             # the rest.
-            max_values=serving.max_batch * sum(map(_values, modalities.values())) + _MEBIBYTE // 64,
+            max_parts=serving.max_batch * sum(map(_parts, modalities.values())) + _PARTS,
             max_request_bytes=max(32 * _MEBIBYTE, media * 3 // 2 + _MEBIBYTE),
         )
 
@@ -126,10 +127,10 @@ class Limits:
         ]
 
 
-def _values(modality: ServedModality) -> int:
-    """Values that one record may have in a modality."""
+def _parts(modality: ServedModality) -> int:
+    """Parts of JSON that one record may have in a modality: four for each value."""
     fields = modality.fields or []
-    return 2 + sum(_MEMBERS if f.type == "set" else 1 for f in fields)
+    return 4 * (2 + sum(_MEMBERS if f.type == "set" else 1 for f in fields))
 
 
 def _fields(columns: Mapping[str, Mapping[str, Any]]) -> list[FieldInfo]:
