@@ -52,6 +52,8 @@ QUIET = {
 Waiting threads do not spin, which is many times faster on busy cores.
 """
 
+ADDRESS = "prefect.json"
+"""File of the state folder with the address of the Prefect server that runs for it."""
 _PREFECT_TIMEOUT = 180.0
 """Seconds; a first start migrates its database (33 s on a busy pair of cores)."""
 
@@ -143,7 +145,7 @@ class Engines:
 
     @property
     def _address(self) -> Path:
-        return self.home.engines / "prefect.json"
+        return self.home.engines / ADDRESS
 
     def _log(self, name: str) -> Path:
         return self.home.engines / f"{name}.log"
@@ -169,9 +171,7 @@ class Engines:
         url = f"http://127.0.0.1:{port}/api"
         os.environ[PREFECT] = url
         pid = self._server.pid
-        about = {"url": url, "pid": pid, "services": self.services}
-        here = {"started": began(pid), "home": str(self.home.root)}
-        write_json(self._address, about | here)
+        tell(self.home, url, pid, services=self.services)
 
     def _running(self) -> str | None:
         """The address of a server that another process of this home started and that answers.
@@ -200,7 +200,7 @@ class Engines:
                 stdout=log,
                 stderr=log,
                 stdin=subprocess.DEVNULL,
-                preexec_fn=_die_with_parent,  # noqa: PLW1509
+                preexec_fn=die_with_parent,  # noqa: PLW1509
             )
 
 
@@ -224,6 +224,20 @@ def free_port() -> int:
         return port
 
 
+def tell(home: Home, url: str, pid: int, *, services: bool) -> None:
+    """Let runs of a state folder use a Prefect server that was started for it.
+
+    Args:
+        home: the state folder.
+        url: of its API.
+        pid: of its process.
+        services: whether it also schedules deployments.
+    """
+    about = {"url": url, "pid": pid, "services": services}
+    here = {"started": began(pid), "home": str(home.root)}
+    write_json(home.engines / ADDRESS, about | here)
+
+
 def _answers(url: str) -> bool:
     try:
         with urllib.request.urlopen(f"{url}/health", timeout=2) as response:  # noqa: S310
@@ -232,7 +246,7 @@ def _answers(url: str) -> bool:
         return False
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
     """Leave the terminal's process group, and ask Linux for SIGTERM when the parent dies.
 
     Runs in the child; see prctl(2).

@@ -24,8 +24,13 @@ def resolve(host: str) -> str:
         ) from error
 
 
-def check_port(host: str, port: int) -> None:
+def check_port(host: str, port: int, option: str = "--port") -> None:
     """Check that a port can be listened on.
+
+    Args:
+        host: an address of this machine.
+        port: its number.
+        option: what sets it, for the message.
 
     Raises:
         UsageError: another process has it, or it may not be used.
@@ -38,7 +43,7 @@ def check_port(host: str, port: int) -> None:
         except OSError as error:
             raise UsageError(
                 f"port {port} on {host} cannot be used ({error.strerror}){_holder(port)};"
-                " stop what uses it, or choose another with `--port`"
+                f" stop what uses it, or choose another with `{option}`"
             ) from error
 
 

@@ -29,6 +29,7 @@ for command in (
     endpoint.search,
     learning.plan,
     machine.doctor,
+    machine.up,
 ):
     app.command()(command)
 app.add_typer(data.app, name="data")
