@@ -10,10 +10,10 @@ from typer.main import get_command
 from flows.cli import app
 
 VERBS = [
-    "canary", "classes add", "classes list", "classify", "data check", "data glyphs", "data import",
-    "demo", "doctor", "embed", "evaluate", "explain", "ledger", "plan", "promote", "rollback",
-    "run", "runs cancel", "runs clean", "runs list", "search", "serve", "sweep",
-    "token list", "token new", "token revoke",
+    "canary", "classes add", "classes list", "classify", "data check", "data glyphs",
+    "data import", "demo", "doctor", "embed", "evaluate", "explain", "ledger", "plan",
+    "promote", "rollback", "run", "runs cancel", "runs clean", "runs list", "search", "serve",
+    "sweep", "token list", "token new", "token revoke", "up",
 ]  # fmt: skip
 
 
