@@ -68,8 +68,8 @@ class PostgresPlace:
                 user=server_user(),
             )
             if done.returncode:
-                words = done.stderr.strip()[-1000:]
-                raise UserError(f"PostgreSQL cannot make its files in {self.folder}: {words}")
+                said = done.stderr.strip()[-1000:]
+                raise UserError(f"PostgreSQL cannot make its files in {self.folder}: {said}")
 
     def answers(self) -> bool:
         """Whether it can be asked; makes the databases that are missing."""
