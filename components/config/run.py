@@ -126,6 +126,10 @@ class ServingConfig(Strict):
     """Memory to decode all values of one request."""
     max_total_mb: Annotated[int, Field(ge=1, le=1_000_000)] = 512
     """Memory to decode the values of all requests at once; further ones wait, then are refused."""
+    log_payloads: bool = False
+    """Whether the answer log keeps what was asked, so that feedback brings the values to learn."""
+    retention_days: Annotated[int, Field(ge=1, le=3650)] = 30
+    """How long the answer log keeps an answer."""
 
     @model_validator(mode="after")
     def _nested(self) -> "ServingConfig":

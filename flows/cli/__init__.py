@@ -2,7 +2,7 @@
 
 import typer
 
-from flows.cli import classes, data, endpoint, learning, machine, runs, tokens, versions
+from flows.cli import classes, data, endpoint, feedback, learning, machine, runs, tokens, versions
 from flows.commands.streams import prepare
 
 app = typer.Typer(
@@ -36,6 +36,7 @@ app.add_typer(data.app, name="data")
 app.add_typer(classes.app, name="classes")
 app.add_typer(runs.app, name="runs")
 app.add_typer(tokens.app, name="token")
+app.add_typer(feedback.app, name="feedback")
 
 
 def main() -> None:

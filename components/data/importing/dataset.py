@@ -26,6 +26,8 @@ from components.data.importing.uses import NUMBERING, Use, is_bytes, use_of
 from components.data.manifest import RESERVED
 
 _NONE: Mapping[str, str] = MappingProxyType({})
+ABOUT_THE_LABEL = {b"concord": b"about the label"}
+"""Metadata of a Parquet column that tells where a label is from, as feedback is exported with."""
 _LEFT_OUT = {
     name: f"the name is kept for the record's {name}, which another column gives"
     for name in RESERVED
@@ -77,6 +79,11 @@ def import_dataset(
     read, base = _read(source, encoding, report)
     if read.table.num_rows == 0:
         raise UserError(f"{source} has no records")
+    report.columns |= {
+        field.name: "it tells where the label is from"
+        for field in read.table.schema
+        if ABOUT_THE_LABEL.items() <= (field.metadata or {}).items()
+    }
     table, roles = with_roles(read.table, source, named, report, separator)
     table = plain(table, report)
     kept = {*roles.values(), *report.columns}
