@@ -4,7 +4,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
-from components.config import home
+from components.config.home import served
 from components.core.commands import concord
 from components.core.errors import UsageError, UserError
 from flows.commands.answer import Answer, table
@@ -61,7 +61,7 @@ def export(out: Path, since: datetime | None) -> Answer:
 
 def _given(since: datetime | None) -> list[Given]:
     begin = since.replace(tzinfo=UTC).timestamp() if since else 0.0
-    with Database(home.store()) as database:
+    with Database(served().store) as database:
         return Feedback(database).all(begin)
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 import pyarrow.parquet as pq
 import pytest
 
-from components.config import home
+from components.config.home import served
 from components.core.errors import UsageError, UserError
 from flows.commands import feedback as command
 from serving.store.database import Database
@@ -20,7 +20,7 @@ def said(tmp_path, monkeypatch):
     """A function that gives feedback at a time."""
     monkeypatch.setenv("CONCORD_HOME", str(tmp_path))
     monkeypatch.delenv("CONCORD_DATABASE_URL", raising=False)
-    with Database(home.store()) as database:
+    with Database(served().store) as database:
         yield lambda time, **what: Feedback(database, clock=lambda: time).give(
             Said(**what), ABOUT, "shop"
         )
