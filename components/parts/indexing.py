@@ -4,7 +4,7 @@ A part file in ``index/`` exports a frozen ``Config``, ``build(config, *, dim, a
 returns an empty index, and ``open(place)``, which reads a saved one.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -72,7 +72,12 @@ class Index(Protocol):
         ...
 
     def search(
-        self, vectors: NDArray[np.float32], k: int, where: Filter | None = None
+        self,
+        vectors: NDArray[np.float32],
+        k: int,
+        where: Filter | None = None,
+        *,
+        exact: bool = False,
     ) -> list[Found]:
         """Find the best ``k`` records for each query; fewer where fewer satisfy ``where``.
 
@@ -80,6 +85,7 @@ class Index(Protocol):
             vectors: queries ``(q, dim)``.
             k: records wanted, at least 1.
             where: restricts the records before they are scored; all records by default.
+            exact: compare every record, however long it takes: a check of the usual search.
 
         Raises:
             BadInput: an attribute that was not declared, or a condition that its type does not
@@ -121,7 +127,10 @@ def checked(vectors: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.
 
 
 def best(
-    query: NDArray[np.float32], ids: Sequence[str], vectors: NDArray[np.float32], k: int
+    query: NDArray[np.float32],
+    vectors: NDArray[np.float32],
+    k: int,
+    ids_of: Callable[[NDArray[np.int64]], list[str]],
 ) -> Found:
     """The best ``k`` of some records, scored so that every family of indexes gives the same answer.
 
@@ -130,16 +139,20 @@ def best(
 
     Args:
         query: ``(dim,)``.
-        ids: record ids ``(n,)``.
         vectors: ``(n, dim)``.
         k: records wanted.
+        ids_of: gives the ids at some places ``(m,)`` of the ``n``.
     """
-    wide = query.astype(np.float64)
-    scores = np.empty(len(ids), dtype=np.float32)
-    for start in range(0, len(ids), _AT_A_TIME):
+    wide, n = query.astype(np.float64), len(vectors)
+    scores = np.empty(n, dtype=np.float32)
+    for start in range(0, n, _AT_A_TIME):
         part = slice(start, start + _AT_A_TIME)
         scores[part] = vectors[part].astype(np.float64) @ wide
-    ranked = sorted(zip((-scores).tolist(), ids, strict=True))[:k]
+    # All that tie with the k-th stay in, so that ids and not places decide among them.
+    places = np.arange(n)
+    if k < n:
+        places = np.flatnonzero(scores >= np.partition(scores, n - k)[n - k])
+    ranked = sorted(zip((-scores[places]).tolist(), ids_of(places), strict=True))[:k]
     return Found(
         ids=[record for _, record in ranked],
         scores=np.array([-score for score, _ in ranked], dtype=np.float32),

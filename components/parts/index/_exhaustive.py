@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from components.parts.columns import Mask
 from components.parts.index._rows import RowNumbers, Rows, Vectors
-from components.parts.indexing import Found, best
+from components.parts.indexing import Found
 
 _MAX_SCORES = 8_000_000
 """Scores held at a time: 32 MB."""
@@ -43,7 +43,7 @@ def exhaustive(rows: Rows, queries: Vectors, k: int, allowed: Mask | None) -> li
                 scores[:, ~allowed] = -np.inf
         for query, row in zip(part, scores, strict=True):
             near = nearest(row, k)
-            found.append(_found(rows, query, near if some is None else some[near], k))
+            found.append(rows.best(query, near if some is None else some[near], k))
     return found
 
 
@@ -75,7 +75,3 @@ def nearest(scores: NDArray[np.float32], k: int) -> RowNumbers:
             slack = _ROUNDING * max(1.0, abs(float(threshold)))
             return np.flatnonzero(scores >= threshold - slack)
     return np.flatnonzero(np.isfinite(scores))
-
-
-def _found(rows: Rows, query: Vectors, near: RowNumbers, k: int) -> Found:
-    return best(query, rows.ids_of(near), rows.vectors_at(near), k)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from components.parts.columns import Attributes, Columns, Mask, stored
 from components.parts.filters import Declared, Filter, check
-from components.parts.indexing import checked, unknown_id
+from components.parts.indexing import Found, best, checked, unknown_id
 
 RowNumbers = NDArray[np.int64]
 Vectors = NDArray[np.float32]
@@ -94,11 +94,17 @@ class Rows:
     def vectors_at(self, rows: RowNumbers) -> Vectors:
         """Vectors of some rows."""
         base = len(self.base)
+        if not self._later_ids:
+            return self.base[rows]
         found = np.empty((len(rows), self.dim), np.float32)
         early = rows < base
         found[early] = self.base[rows[early]]
         found[~early] = self._later[rows[~early] - base]
         return found
+
+    def best(self, query: Vectors, rows: RowNumbers, k: int) -> Found:
+        """The best ``k`` of some rows for a query ``(dim,)``."""
+        return best(query, self.vectors_at(rows), k, lambda places: self.ids_of(rows[places]))
 
     def vectors_of(self, ids: Sequence[str]) -> Vectors:
         """Vectors of some records.
@@ -179,15 +185,22 @@ class Rows:
         dead = len(self._later_ids) - len(self._row_of)
         return dead > max(_FEW, len(self._row_of))
 
-    def drop_dead(self) -> None:
-        """Forget the dead rows behind the base; those after them get new numbers."""
-        base = len(self.base)
+    def drop_dead(self) -> RowNumbers:
+        """Forget the dead rows behind the base; those after them get new numbers.
+
+        Returns:
+            The new number of each row ``(n,)``, -1 for those that are gone.
+        """
+        base, new = len(self.base), np.full(len(self), -1, dtype=np.int64)
         kept = np.flatnonzero(self.alive[base:])
         self.columns.keep(np.concatenate([np.arange(base), base + kept]))
         self._later = self._later[kept]
         self._later_ids = [self._later_ids[row] for row in kept.tolist()]
         self._alive = np.concatenate([self._alive[:base], np.ones(len(kept), dtype=bool)])
         self._row_of = {record: base + i for i, record in enumerate(self._later_ids)}
+        new[:base] = np.arange(base)
+        new[base + kept] = base + np.arange(len(kept))
+        return new
 
     def in_order(self) -> tuple[RowNumbers, pa.StringArray]:
         """The living rows in the order of their ids, and these."""

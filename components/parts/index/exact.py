@@ -57,9 +57,15 @@ class ExactIndex:
             self._tidy()
 
     def search(
-        self, vectors: NDArray[np.float32], k: int, where: Filter | None = None
+        self,
+        vectors: NDArray[np.float32],
+        k: int,
+        where: Filter | None = None,
+        *,
+        exact: bool = False,
     ) -> list[Found]:
         """Find the best ``k`` records for each query ``(q, dim)``; see `Index.search`."""
+        del exact  # it always is
         queries = checked(vectors, (len(vectors), self._rows.dim))
         with self._gate.reading():
             return exhaustive(self._rows, queries, k, self._rows.allowed(where))

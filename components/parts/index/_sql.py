@@ -1,0 +1,302 @@
+"""One table of vectors in PostgreSQL: its statements, whose values are all parameters."""
+
+import struct
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+import numpy as np
+import sqlalchemy as sa
+from numpy.typing import NDArray
+from sqlalchemy.dialects import postgresql as pg
+
+from components.core.errors import MachineError, UsageError
+from components.parts.columns import Attributes, Value
+from components.parts.filters import ID, And, Declared, Filter, In, Not, Or, Type
+
+_GRAPHED = 20_000
+"""Records from which the table gets a graph; fewer are compared exactly."""
+_MOST_HALVES = 4000
+"""Numbers of a vector that pgvector's graph of half-precision vectors takes."""
+_WIDTH, _WIDEST = 200, 1000
+"""Candidates kept while searching (``hnsw.ef_search``): usual, and the most."""
+_VISITED = 200_000
+"""Records that an iterative scan looks at (``hnsw.max_scan_tuples``)."""
+_AT_A_TIME = 1000
+_TYPES: dict[Type, Any] = {
+    "text": sa.Text,
+    "texts": pg.ARRAY(sa.Text),
+    "number": sa.Double,
+    "time": sa.Double,
+    "bool": sa.Boolean,
+}
+
+
+@cache
+def engine(url: str) -> sa.Engine:
+    """The connections to a database, which all its tables share."""
+    address = sa.make_url(url).set(drivername="postgresql+psycopg")
+    return sa.create_engine(address, pool_pre_ping=True)
+
+
+class Table:
+    """A table, found by name in the database of a URL.
+
+    Args:
+        url: the database.
+        name: the table.
+        dim: numbers of a vector.
+        declared: the attributes and their types.
+    """
+
+    def __init__(self, url: str, name: str, dim: int, declared: Declared) -> None:
+        self.name, self.dim, self.declared = name, dim, dict(declared)
+        self._engine = engine(url)
+        # Attributes may have any name; columns are numbered.
+        self._fields = {field: f"a{i}" for i, field in enumerate(sorted(declared))}
+        columns = [sa.Column(self._fields[f], _TYPES[declared[f]]) for f in sorted(declared)]
+        self._table = sa.Table(
+            name,
+            sa.MetaData(),
+            sa.Column("id", sa.Text(collation="C"), primary_key=True),
+            sa.Column("v", _Vector(dim), nullable=False),
+            *columns,
+        )
+        for field, column in self._fields.items():
+            sa.Index(
+                f"{name}_{column}",
+                self._table.c[column],
+                postgresql_using="gin" if declared[field] == "texts" else "btree",
+            )
+
+    def create(self) -> None:
+        """Make the table.
+
+        Raises:
+            UsageError: the server has no pgvector, or does not let its user make tables.
+            MachineError: the server does not answer.
+        """
+        with self._connected() as connection:
+            try:
+                connection.execute(sa.text("CREATE EXTENSION IF NOT EXISTS vector"))
+            except sa.exc.DBAPIError as error:
+                raise UsageError(
+                    "the index family postgres needs a server with pgvector 0.8 or newer,"
+                    f" and a user who may add it: {_first_line(error)}"
+                ) from error
+            self._table.create(connection)
+
+    def find(self) -> None:
+        """Check that the table exists.
+
+        Raises:
+            UsageError: it does not.
+        """
+        with self._connected() as connection:
+            if not sa.inspect(connection).has_table(self.name):
+                raise UsageError(
+                    f"the database has no table {self.name}, which holds this index: got another"
+                    " database, or the table was dropped; package the model again"
+                )
+
+    def drop(self) -> None:
+        """Remove the table."""
+        with self._connected() as connection:
+            self._table.drop(connection)
+
+    def count(self, where: Filter | None, most: int | None = None) -> int:
+        """Number of records that satisfy a filter, counted up to ``most``."""
+        some = sa.select(sa.literal(1)).select_from(self._table)
+        if where is not None:
+            some = some.where(self._condition(where))
+        statement = sa.select(sa.func.count()).select_from(some.limit(most).subquery())
+        with self._connected() as connection:
+            return int(connection.execute(statement).scalar_one())
+
+    def upsert(self, ids: Sequence[str], vectors: NDArray[np.float32], attrs: Attributes) -> None:
+        """Write checked records in one transaction."""
+        if not len(ids):
+            return
+        for text in _texts(ids, attrs):
+            if "\0" in text:
+                raise ValueError("got a text with a zero character, which PostgreSQL cannot hold")
+        values = {self._fields[f]: [_plain(v, self.declared[f]) for v in attrs[f]] for f in attrs}
+        insert = pg.insert(self._table)
+        changed = {c.name: insert.excluded[c.name] for c in self._table.c if c.name != "id"}
+        insert = insert.on_conflict_do_update(index_elements=["id"], set_=changed)
+        with self._connected() as connection:
+            for start in range(0, len(ids), _AT_A_TIME):
+                rows = range(start, min(start + _AT_A_TIME, len(ids)))
+                records = [
+                    {"id": ids[r], "v": vectors[r], **{c: v[r] for c, v in values.items()}}
+                    for r in rows
+                ]
+                connection.execute(insert, records)
+        if self.dim <= _MOST_HALVES and self.count(None, _GRAPHED) == _GRAPHED:
+            self._add_graph()
+
+    def delete(self, ids: Sequence[str]) -> None:
+        """Remove records."""
+        with self._connected() as connection:
+            connection.execute(sa.delete(self._table).where(self._is_one_of(ids)))
+
+    def nearest(
+        self, query: NDArray[np.float32], count: int, where: Filter | None, *, exact: bool
+    ) -> tuple[list[str], NDArray[np.float32]]:
+        """Ids ``(n,)`` and vectors ``(n, dim)`` of the records nearest to a query.
+
+        Args:
+            query: ``(dim,)``.
+            count: records wanted.
+            where: which may be found.
+            exact: compare all of them, and not those that the graph leads to.
+        """
+        stored, given = self._table.c.v, sa.literal(query, _Vector(self.dim))
+        if exact or self.dim > _MOST_HALVES:
+            # Equal scores are ordered by id, so that those that are cut off are the last ones.
+            order: list[Any] = [stored.op("<#>")(given), self._table.c.id]
+        else:
+            half = _Half(self.dim)
+            order = [sa.cast(stored, half).op("<#>")(sa.cast(given, half))]
+        statement = sa.select(self._table.c.id, sa.func.vector_send(stored)).order_by(*order)
+        if where is not None:
+            statement = statement.where(self._condition(where))
+        with self._connected() as connection:
+            if not exact:
+                for name, value in (
+                    ("hnsw.ef_search", min(_WIDEST, max(_WIDTH, 2 * count))),
+                    ("hnsw.iterative_scan", "strict_order"),
+                    ("hnsw.max_scan_tuples", _VISITED),
+                ):
+                    connection.execute(sa.select(sa.func.set_config(name, str(value), True)))
+            rows = connection.execute(statement.limit(count)).all()
+        vectors = [_read(row[1]) for row in rows]
+        return [row[0] for row in rows], np.array(vectors, np.float32).reshape(-1, self.dim)
+
+    def vectors_of(self, ids: Sequence[str]) -> dict[str, NDArray[np.float32]]:
+        """Vectors by id, of those that exist."""
+        table = self._table.c
+        statement = sa.select(table.id, sa.func.vector_send(table.v)).where(self._is_one_of(ids))
+        with self._connected() as connection:
+            return {row[0]: _read(row[1]) for row in connection.execute(statement)}
+
+    def _add_graph(self) -> None:
+        expression = sa.cast(self._table.c.v, _Half(self.dim)).label("h")
+        index = sa.Index(
+            f"{self.name}_graph",
+            expression,
+            postgresql_using="hnsw",
+            postgresql_ops={"h": "halfvec_ip_ops"},
+        )
+        try:
+            with self._connected() as connection:
+                index.create(connection, checkfirst=True)
+        finally:
+            self._table.indexes.discard(index)
+
+    def _is_one_of(self, ids: Sequence[str]) -> sa.ColumnElement[bool]:
+        # PostgreSQL holds no text with a zero character, and refuses to be asked for one.
+        given = [record for record in ids if "\0" not in record]
+        return self._table.c.id == sa.any_(sa.literal(given, pg.ARRAY(sa.Text)))
+
+    def _condition(self, of: Filter) -> sa.ColumnElement[bool]:
+        """A filter as SQL; null counts as false, also below a `Not`."""
+        if isinstance(of, Not):
+            return self._condition(of.of).is_not(True)
+        if isinstance(of, And):
+            return sa.and_(sa.true(), *(self._condition(part) for part in of.of))
+        if isinstance(of, Or):
+            return sa.or_(sa.false(), *(self._condition(part) for part in of.of))
+        if isinstance(of, In):
+            return self._among(of)
+        column = self._table.c[self._fields[of.field]]
+        bounds = (
+            (of.at_least, column.__ge__),
+            (of.at_most, column.__le__),
+            (of.above, column.__gt__),
+            (of.below, column.__lt__),
+        )
+        return sa.and_(*(compare(bound) for bound, compare in bounds if bound is not None))
+
+    def _among(self, of: In) -> sa.ColumnElement[bool]:
+        if of.field == ID:
+            return self._is_one_of([str(value) for value in of.values])
+        column, kind = self._table.c[self._fields[of.field]], self.declared[of.field]
+        values = [v for v in of.values if not (isinstance(v, str) and "\0" in v)]
+        if kind == "texts":
+            return column.op("&&", return_type=sa.Boolean())(sa.literal(values, column.type))
+        return column == sa.any_(sa.literal(values, pg.ARRAY(column.type)))
+
+    @contextmanager
+    def _connected(self) -> Iterator[sa.Connection]:
+        """One transaction.
+
+        Raises:
+            MachineError: the server does not answer.
+        """
+        try:
+            with self._engine.begin() as connection:
+                yield connection
+        except sa.exc.OperationalError as error:
+            raise MachineError(
+                f"the database of the index does not answer: {_first_line(error)}"
+            ) from error
+
+
+class _Vector(sa.types.UserDefinedType[Any]):
+    """pgvector's type of float32 vectors."""
+
+    cache_ok = True
+
+    def __init__(self, dim: int) -> None:
+        self.dim = dim
+
+    def get_col_spec(self, **_: object) -> str:
+        return f"vector({self.dim})"
+
+    def bind_expression(self, bindvalue: Any) -> Any:  # noqa: ANN401
+        return sa.cast(bindvalue, self)
+
+    def bind_processor(self, dialect: object) -> Any:  # noqa: ANN401
+        del dialect
+        return lambda vector: "[" + ",".join(map(repr, vector.tolist())) + "]"
+
+
+class _Half(sa.types.UserDefinedType[Any]):
+    """pgvector's type of half-precision vectors."""
+
+    cache_ok = True
+
+    def __init__(self, dim: int) -> None:
+        self.dim = dim
+
+    def get_col_spec(self, **_: object) -> str:
+        return f"halfvec({self.dim})"
+
+
+def _read(sent: bytes) -> NDArray[np.float32]:
+    """A vector in pgvector's binary form: two lengths of 16 bits, then big-endian numbers."""
+    (dim,) = struct.unpack_from(">H", sent)
+    return np.frombuffer(sent, ">f4", dim, 4).astype(np.float32)
+
+
+def _plain(value: Value, kind: Type) -> object:
+    """A value as the column takes it: NaN and no texts at all are null."""
+    if kind == "texts":
+        return sorted(set(value)) if isinstance(value, Sequence) and value else None
+    return None if isinstance(value, float) and np.isnan(value) else value
+
+
+def _texts(ids: Sequence[str], attrs: Mapping[str, Sequence[Value]]) -> Iterator[str]:
+    yield from ids
+    for values in attrs.values():
+        for value in values:
+            if isinstance(value, str):
+                yield value
+            elif isinstance(value, Sequence):
+                yield from value
+
+
+def _first_line(error: sa.exc.DBAPIError) -> str:
+    return str(error.orig).strip().partition("\n")[0]
