@@ -40,6 +40,7 @@ SERVED = (
     "components/data/manifest.py",
     "components/data/modality.py",
     "components/data/target.py",
+    "components/exchange/*.py",
     "components/features/__init__.py",
     "components/features/format_1.py",
     "components/features/rows.py",
@@ -91,6 +92,8 @@ A change elsewhere does not make a new Bento.
 """
 LIBRARIES = (
     "fastapi",
+    "filelock",
+    "fsspec",
     "numpy",
     "prometheus-client",
     "pyarrow",

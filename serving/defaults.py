@@ -6,3 +6,10 @@ URL = f"http://{HOST}:{PORT}"
 
 MAX_HITS, HITS = 100, 10
 """Hits of one search: the limit and the default."""
+
+PACKAGE, DIGEST = "CONCORD_PACKAGE", "CONCORD_PACKAGE_DIGEST"
+"""Environment variables: another place of the package, and the digest that it must have."""
+VERSION = "CONCORD_MODEL_VERSION"
+"""Environment variable: the registry's version of the package."""
+FOLLOW = "CONCORD_FOLLOW"
+"""Environment variable: the registered model whose champion is served from then on."""

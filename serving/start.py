@@ -1,5 +1,7 @@
 """The main program of a serving pod: serves a model package from a folder or a URI.
 
+``CONCORD_FOLLOW`` names a registered model: its champion is served, and followed, as the ledger at
+``CONCORD_DATABASE_URL`` names it; ``CONCORD_PACKAGES`` is where its packages are put. Otherwise
 ``CONCORD_PACKAGE`` names the package or the Bento around it: a folder, or a URI that fsspec reads
 (``s3://bucket/prefix``, with the AWS variables of the environment). ``CONCORD_PACKAGE_DIGEST`` is
 the digest that the package must have, as ``concord ledger --json`` shows it. From a URI nothing is
@@ -11,13 +13,14 @@ import sys
 import tempfile
 from pathlib import Path
 
+from components.config.home import served
 from components.core.errors import UserError
 from components.core.failures import ended
 from components.core.refs import digest_folder
 from components.exchange.exchange import Exchange
-from serving.defaults import PORT
+from serving.defaults import DIGEST, FOLLOW, PACKAGE, PORT, VERSION
+from serving.live.follow import champion_of
 
-PACKAGE, DIGEST = "CONCORD_PACKAGE", "CONCORD_PACKAGE_DIGEST"
 _ABOUT = "model.json"
 
 
@@ -66,10 +69,13 @@ def package(place: str, digest: str | None, scratch: Path) -> Path:
 def main() -> None:
     """Replace this process with BentoML's server of the package."""
     port = os.environ.get("PORT", str(PORT))
-    place = os.environ.get(PACKAGE) or "/model"
-    folder = package(
-        place, os.environ.get(DIGEST), Path(tempfile.mkdtemp(prefix="concord-package-"))
-    )
+    if model := os.environ.get(FOLLOW):
+        version, folder = champion_of(served(), model)
+        os.environ |= {DIGEST: version.package_digest, VERSION: str(version.version)}
+    else:
+        scratch = Path(tempfile.mkdtemp(prefix="concord-package-"))
+        place = os.environ.get(PACKAGE) or "/model"
+        folder = package(place, os.environ.get(DIGEST), scratch)
     os.environ[PACKAGE] = str(folder)
     command = [
         sys.executable,

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from components.config.home import Home
 from components.core.errors import MachineError
+from components.exchange.errors import ExchangeError
 from components.registry import packages
 from components.registry.ledger import Ledger
 from components.registry.versions import RegisteredVersion, Versions
@@ -96,7 +97,7 @@ class Follower:
         for tried in (self._live.canary, self._live.shadow):
             if tried is not None and tried.unit.ref.package_digest == version.package_digest:
                 return tried.unit
-        return self._load(self._package(version), version.version, version.package_digest)
+        return self._load(package_of(self._home, version), version.version, version.package_digest)
 
     def _champion(self) -> None:
         """Load and swap in the champion, if it is another one."""
@@ -105,10 +106,11 @@ class Follower:
         if version is None or version.package_digest == self._refused:
             return
         if serving is not None and serving.ref.package_digest == version.package_digest:
+            self._refused, self._live.refused = None, None
             return
         try:
             unit = self._made(version)
-        except MachineError as error:
+        except (MachineError, ExchangeError) as error:
             self._report(version, error)
             return
         except Exception as error:  # whatever it is, the version that serves goes on
@@ -131,13 +133,31 @@ class Follower:
             except Exception:  # the ledger is away for a while
                 _log.exception("cannot read the ledger; the version that serves goes on")
 
-    def _package(self, version: RegisteredVersion) -> Path:
-        """The folder of a version's package.
 
-        Raises:
-            Missing: it is not here.
-        """
-        for folder in (packages.place(self._home, version.package_digest), version.package):
-            if folder.is_dir():
-                return folder
-        raise Missing(f"the package of version {version.version} is not at {version.package}")
+def champion_of(home: Home, model: str) -> tuple[RegisteredVersion, Path]:
+    """The champion of a model, and the folder of its package.
+
+    Raises:
+        Missing: there is none, or its package is not here.
+    """
+    version = Versions(home, Ledger(home.ledger).history(model)).champion()
+    if version is None:
+        raise Missing(f"no version of {model!r} is champion; `concord promote` makes one")
+    return version, package_of(home, version)
+
+
+def package_of(home: Home, version: RegisteredVersion) -> Path:
+    """The folder of a version's package.
+
+    Raises:
+        Missing: it is not here, nor where services find packages.
+    """
+    for folder in (packages.place(home, version.package_digest), version.package):
+        if folder.is_dir():
+            return folder
+    if (found := packages.fetched(home, version.package_digest)) is not None:
+        return found
+    raise Missing(
+        f"the package of version {version.version} is not at {version.package}; copy it there, or "
+        f"name in {packages.SHARED} where runs put packages for services"
+    )

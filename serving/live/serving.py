@@ -9,6 +9,7 @@ import yaml
 from components.config.home import served
 from components.core.errors import UserError
 from components.prediction.format import check_package
+from serving.defaults import DIGEST, FOLLOW, PACKAGE, VERSION
 from serving.http.front import Front
 from serving.http.limits import Limits
 from serving.live.answers import Answers
@@ -18,13 +19,6 @@ from serving.live.shared import Shared
 from serving.live.unit import Unit
 from serving.store import beside
 from serving.store.database import Database
-
-PACKAGE, DIGEST = "CONCORD_PACKAGE", "CONCORD_PACKAGE_DIGEST"
-"""Environment variables: another place of the package, and the digest that it must have."""
-VERSION = "CONCORD_MODEL_VERSION"
-"""Environment variable: the registry's version of the package."""
-FOLLOW = "CONCORD_FOLLOW"
-"""Environment variable: the registered model whose champion is served from then on."""
 
 
 class Serving:

@@ -65,8 +65,8 @@ def test_it_carries_the_listed_rooms_and_nothing_else(bento):
     assert carried == {file.as_posix() for file in module.served_files()}
     rooms = {name.split("/")[1] for name in carried if name.startswith("components/")}
     assert rooms == {
-        "__init__.py", "config", "core", "data", "features", "model", "parts", "prediction",
-        "registry",
+        "__init__.py", "config", "core", "data", "exchange", "features", "model", "parts",
+        "prediction", "registry",
     }  # fmt: skip
 
 
