@@ -85,6 +85,10 @@ SERVED = (
     "serving/live/*.py",
     "serving/service.py",
     "serving/store/*.py",
+    "serving/ui/*.css",
+    "serving/ui/*.html",
+    "serving/ui/*.js",
+    "serving/ui/*.svg",
 )
 """The code that a Bento contains: whole folders, or the modules that it needs of one.
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
 from fastapi.openapi.docs import get_swagger_ui_html
-from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi.responses import HTMLResponse
 from starlette.staticfiles import StaticFiles
 
-from serving.http import answer_routes, record_routes
+from serving.http import answer_routes, page, record_routes
 from serving.http.reading import ParsedAside
 from serving.http.refusals import refuse_in_words
 
@@ -45,12 +45,13 @@ def build(unit: "Unit", assets: Path | None = None) -> FastAPI:
     refuse_in_words(app)
     answer_routes.add(app, unit)
     record_routes.add(app, unit)
+    page.add(app)
     if assets is not None:
-        _page(app, assets)
+        _docs(app, assets)
     return app
 
 
-def _page(app: FastAPI, assets: Path) -> None:
+def _docs(app: FastAPI, assets: Path) -> None:
     app.mount("/docs/assets", StaticFiles(directory=assets), name="assets")
 
     @app.get("/docs", include_in_schema=False)
@@ -62,10 +63,6 @@ def _page(app: FastAPI, assets: Path) -> None:
             swagger_css_url="/docs/assets/swagger-ui.css",
             swagger_favicon_url="/docs/assets/favicon-light-32x32.png",
         )
-
-    @app.get("/", include_in_schema=False)
-    async def index() -> RedirectResponse:
-        return RedirectResponse("/docs")
 
 
 Responses = dict[int | str, dict[str, Any]]

@@ -1,0 +1,66 @@
+// Records of the index as people see them: picture, sound, text, fields.
+
+import { preview } from "./api.js";
+import { fill, h } from "./dom.js";
+import { figure } from "./words.js";
+
+const MOST_FIELDS = 8;
+const SOON = "300px";
+
+const watcher = new IntersectionObserver((entries) => {
+  for (const { isIntersecting, target } of entries) {
+    if (!isIntersecting) continue;
+    watcher.unobserve(target);
+    target.dispatchEvent(new Event("near"));
+  }
+}, { rootMargin: SOON });
+
+/** The previews of a record, fetched when they come into view: pictures first, then sounds. */
+export function previews(model, id, media, { large = false } = {}) {
+  const order = { image: 0, audio: 1, text: 2, tabular: 3 };
+  const known = model.modalities.filter((m) => media[m.name]);
+  known.sort((a, b) => (order[a.kind] ?? 4) - (order[b.kind] ?? 4));
+  const box = h("div", { class: large ? "previews large" : "previews" });
+  for (const modality of known) {
+    const several = known.filter((m) => m.kind === modality.kind).length > 1 || large;
+    const place = h("div", { class: `preview ${modality.kind}` });
+    const name = several ? h("p", { class: "name" }, modality.name) : null;
+    place.addEventListener("near", () => show(place, name, modality, id, media[modality.name]));
+    watcher.observe(place);
+    box.append(place);
+  }
+  return box;
+}
+
+async function show(place, name, modality, id, address) {
+  try {
+    const { type, url, text } = await preview(address);
+    const what = `${modality.name} of record ${id}`;
+    if (type.startsWith("image/")) fill(place, name, h("img", { src: url, alt: what }));
+    else if (type.startsWith("audio/")) {
+      fill(place, name, h("audio", { controls: true, src: url, "aria-label": what }));
+    } else if (type.startsWith("application/json")) fill(place, name, fieldsOf(text, modality));
+    else fill(place, name, h("p", { class: "words", dir: "auto" }, text));
+  } catch {
+    fill(place, name, h("p", { class: "quiet" }, `${modality.name} cannot be shown`));
+  }
+}
+
+function fieldsOf(text, modality) {
+  let found = {};
+  try {
+    found = JSON.parse(text);
+  } catch {
+    return h("p", { class: "words" }, text);
+  }
+  const units = Object.fromEntries((modality.fields ?? []).map((f) => [f.name, f.unit]));
+  const rows = Object.entries(found).slice(0, MOST_FIELDS);
+  return h("dl", {}, rows.map(([name, value]) =>
+    h("div", {}, h("dt", {}, name), h("dd", { dir: "auto" }, shown(value, units[name])))));
+}
+
+function shown(value, unit) {
+  if (typeof value === "number") return unit ? `${figure(value)} ${unit}` : figure(value);
+  if (Array.isArray(value)) return value.join(", ");
+  return typeof value === "object" ? JSON.stringify(value) : String(value);
+}
