@@ -67,6 +67,8 @@ class Limits:
     classes: list[str]
     target: str
     serving: ServingConfig
+    card: str | None
+    """The model card in Markdown; None where the package has none."""
     max_request_bytes: int
     max_parts: int
     """Texts, brackets, commas and colons that a request may hold."""
@@ -87,11 +89,13 @@ class Limits:
         }
         media = max(int(m.options.get("max_bytes", 0)) for m in modalities.values())
         serving = ServingConfig.model_validate(config["serving"])
+        card = package / "card.md"
         return cls(
             modalities=modalities,
             classes=[str(c) for c in description["classes"]],
             target=str(description.get("target", "single")),
             serving=serving,
+            card=card.read_text(encoding="utf-8") if card.is_file() else None,
             # One largest picture in base64 with line breaks always passes; many small ones share
             # the rest.
             max_parts=serving.max_batch * sum(map(_parts, modalities.values())) + _PARTS,

@@ -132,6 +132,8 @@ class ModelInfo(ModelRef):
     """Number of records in the index."""
     metrics: dict[str, Any]
     """As evaluated before it was packaged."""
+    card: str | None
+    """The model card in Markdown."""
 
 
 class Problem(_Strict):

@@ -180,4 +180,5 @@ class Answers:
             max_hits=MAX_HITS,
             records=len(self.predictor),
             metrics=self.predictor.metrics,
+            card=limits.card,
         )

@@ -13,6 +13,7 @@ export function recordForm(model, { changed = () => {} } = {}) {
   const texts = fields.filter((field) => field.raw === "text");
   const media = fields.filter((field) => field.raw === "bytes");
   const tables = fields.filter((field) => field.raw === "fields");
+  if (tables.length === fields.length) tables[0].open();
   const element = h("div", { class: "record" },
     texts.map((field) => field.element),
     media.length ? h("div", { class: "media" }, media.map((field) => field.element)) : null,
@@ -32,7 +33,7 @@ export function recordForm(model, { changed = () => {} } = {}) {
       for (const field of fields) field.clear();
     },
     focus() {
-      element.querySelector("textarea, input, button")?.focus();
+      element.querySelector("textarea, input, summary")?.focus();
     },
     /** Take a file that was dropped or pasted anywhere; false where no field is for it. */
     take(file) {

@@ -18,7 +18,7 @@ export function searchView(model) {
     if (asked) run();
   });
   const target = targetOf(model, () => asked && run());
-  const status = h("p", { class: "status", role: "status" });
+  const status = h("p", { class: "status", role: "status", tabindex: "-1" });
   const trouble = h("div");
   const chips = h("ul", { class: "chips", "aria-label": "Records that the search starts from" });
   const results = h("ul", { class: "hits", "aria-label": "Results" });
@@ -129,8 +129,9 @@ export function searchView(model) {
   function example(hit, wanted) {
     examples.set(hit.id, { wanted, name: named(hit.label) ?? named(hit.predicted) ?? hit.id });
     showChips();
-    ask.scrollIntoView({ block: "nearest" });
+    chips.scrollIntoView({ block: "nearest" });
     run();
+    status.focus({ preventScroll: true }); // the button that was pressed goes away
   }
 
   function showChips() {

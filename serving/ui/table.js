@@ -2,16 +2,33 @@
 
 import { h, labelled, newId } from "./dom.js";
 import { mistake } from "./errors.js";
-import { figure } from "./words.js";
+import { count, figure } from "./words.js";
+
+const FEW = 4; // fields that are always shown
 
 export function tableField(modality, changed) {
   const columns = modality.fields ?? [];
-  const cells = columns.map((column) => cell(column, changed));
+  const number = h("span", { class: "quiet" });
+  const cells = columns.map((column) => cell(column, () => {
+    tell();
+    changed();
+  }));
+  const grid = h("div", { class: "cells" }, cells.map((one) => one.element));
+
+  function tell() {
+    const filled = cells.filter((one) => !one.empty()).length;
+    number.textContent = filled ? ` ${count(filled, "field")} filled` : "";
+  }
+  // Many fields would push everything else away.
+  const element = columns.length > FEW
+    ? h("details", { class: "table" }, h("summary", {}, modality.name, number),
+      h("fieldset", {}, h("legend", { class: "unseen" }, modality.name), grid))
+    : h("fieldset", { class: "table" }, h("legend", {}, modality.name), grid);
   return {
     name: modality.name,
     raw: "fields",
-    element: h("fieldset", { class: "table" }, h("legend", {}, modality.name),
-      h("div", { class: "cells" }, cells.map((one) => one.element))),
+    element,
+    open: () => (element.open = true),
     async value() {
       const found = {};
       columns.forEach((column, i) => {
@@ -22,6 +39,7 @@ export function tableField(modality, changed) {
     },
     clear() {
       for (const one of cells) one.clear();
+      tell();
     },
   };
 }
@@ -56,6 +74,7 @@ function cell(column, changed) {
       if (column.type !== "set") return text;
       return text.split(column.separator ?? ",").map((word) => word.trim()).filter(Boolean);
     },
+    empty: () => !input.value.trim() && !input.validity.badInput,
     clear: () => (input.value = ""),
   };
 }
