@@ -7,6 +7,7 @@ const KEY = "concord-token";
 const TRIES = 3;
 const LONGEST_WAIT = 5;
 const MOST_PREVIEWS = 400;
+const STILL_SHOWN = 10_000; // milliseconds
 
 let askToken = async () => null;
 let asking = null;
@@ -115,8 +116,11 @@ function forget() {
 }
 
 function drop(address) {
-  previews.get(address).then(({ url }) => url && URL.revokeObjectURL(url), () => {});
+  const found = previews.get(address);
   previews.delete(address);
+  // What is on the screen may still be loading.
+  const later = ({ url }) => url && setTimeout(() => URL.revokeObjectURL(url), STILL_SHOWN);
+  found.then(later, () => {});
 }
 
 async function next() {

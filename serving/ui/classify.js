@@ -97,8 +97,8 @@ function said(found, model) {
       const same = JSON.stringify(Array.isArray(own) ? [...own].sort() : own) === whole;
       const sure = one.confidence ?? (same ? one.probability : null);
       return h("li", { class: same ? "agrees" : "differs" },
-        h("strong", {}, name), h("span", { dir: "auto" }, `says ${named(own)}`),
-        typeof sure === "number" ? h("span", { class: "quiet" }, percent(sure)) : null,
+        h("strong", {}, name), " ", h("span", { dir: "auto" }, `says ${named(own)}`),
+        typeof sure === "number" ? [" ", h("span", { class: "quiet" }, percent(sure))] : null, " ",
         h("span", { class: "mark" }, same ? "agrees" : "differs"));
     })),
     absent.length ? h("p", { class: "quiet" }, `Left empty: ${absent.join(", ")}.`) : null);

@@ -132,6 +132,6 @@ function reasons(item) {
       ? h("p", {}, `About ${percent(item.confidence)} of answers like this are right.`) : null,
     split ? h("p", {}, "Its parts do not agree:") : null,
     split ? h("ul", { class: "said" }, votes.map(([name, vote]) =>
-      h("li", {}, h("strong", {}, name), h("span", { dir: "auto" }, `says ${named(vote)}`)))) : null,
+      h("li", {}, h("strong", {}, name), " ", h("span", { dir: "auto" }, `says ${named(vote)}`)))) : null,
   ];
 }

@@ -86,7 +86,8 @@ def test_health_metrics_and_the_page_are_there(endpoint):
             http.get(p).status_code
             for p in ("/livez", "/readyz", "/docs", "/docs/assets/swagger-ui.css")
         ] == [200] * 4
-        assert http.get("/", follow_redirects=True).url.path == "/docs"
+        assert 'src="ui/app.js"' in http.get("/").text
+        assert http.get("/ui/app.js").headers["content-type"] == "text/javascript; charset=utf-8"
         http.get("/v1/model")
         metrics = http.get("/metrics").text
     assert re.search(r'concord_requests_total\{path="/v1/model",status="200"\} [1-9]', metrics)

@@ -1,0 +1,119 @@
+"""The page in a browser, as people use it: typing, dropping, clicking, keys."""
+
+import base64
+import json
+
+import pytest
+
+from tests.packaged import packed
+from tests.synthetic import CLASSES
+
+expect = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed").expect
+
+DROP = """([selector, name, type, content]) => {
+  const bytes = Uint8Array.from(atob(content), (c) => c.charCodeAt(0));
+  const moved = new DataTransfer();
+  moved.items.add(new File([bytes], name, { type }));
+  for (const event of ["dragenter", "dragover", "drop"]) {
+    document.querySelector(selector).dispatchEvent(
+      new DragEvent(event, { dataTransfer: moved, bubbles: true, cancelable: true }));
+  }
+}"""
+
+
+def go(page, name):
+    page.get_by_role("link", name=name, exact=True).click()
+    expect(page.get_by_role("heading", level=1)).to_be_focused()
+
+
+def whole():
+    return next(r for r in map(packed().source.raw, range(200)) if len(r) == 3)
+
+
+def drop(page, selector, content, name="shape.png", kind="image/png"):
+    page.evaluate(DROP, [selector, name, kind, base64.b64encode(content).decode()])
+
+
+def asked(page, path, act):
+    """The JSON that an action sends."""
+    with page.expect_request(f"**{path}") as sent:
+        act()
+    return json.loads(sent.value.post_data)
+
+
+def test_words_and_a_dropped_picture_find_records_and_a_result_leads_to_others(page):
+    page.get_by_role("textbox", name="text").fill("round ring")
+    drop(page, "main", whole()["image"])
+    expect(page.get_by_alt_text("Your picture: shape.png")).to_be_visible()
+    search = page.get_by_role("button", name="Search")
+    sent = asked(page, "/v1/search", search.click)
+    assert sent["query"]["text"] == "round ring"
+    assert base64.b64decode(sent["query"]["image"]) == whole()["image"]
+    hits = page.get_by_role("list", name="Results").locator("> li")
+    expect(hits).to_have_count(12)
+    expect(page.get_by_role("status").filter(has_text="nearest")).to_be_visible()
+    picture = hits.locator("img").first
+    expect(picture).to_have_js_property("naturalWidth", 8)  # it was fetched and shown
+
+    second = hits.nth(1).locator(".id").inner_text()
+    sent = asked(page, "/v1/search", hits.nth(1).get_by_role("button", name="More like").click)
+    assert sent["like"] == [{"id": second}]
+    expect(page.get_by_role("button", name="Remove like")).to_be_visible()
+    expect(hits).to_have_count(12)
+    third = hits.nth(2).locator(".id").inner_text()
+    sent = asked(page, "/v1/search", hits.nth(2).get_by_role("button", name="Less like").click)
+    assert (sent["like"], sent["unlike"]) == ([{"id": second}], [{"id": third}])
+
+    expect(hits).to_have_count(12)
+    page.get_by_role("button", name="Show more").click()
+    expect(hits).to_have_count(24)
+    expect(hits.nth(12).get_by_role("heading")).to_be_focused()
+
+
+def test_a_record_with_empty_fields_is_classified_and_each_part_says_its_own(page, predictor):
+    go(page, "Classify")
+    page.get_by_role("textbox", name="text").fill("plus crossing")
+    page.get_by_label("weight").fill("10")
+    sent = asked(page, "/v1/classify", page.get_by_role("button", name="Classify").click)
+    record = {"text": "plus crossing", "facts": {"weight": 10}}
+    assert sent == {"records": [record], "explain": True}
+    wanted, *each = predictor.predict([record, *({m: v} for m, v in record.items())])
+    answer = page.get_by_role("region", name="Answer")
+    label = answer.get_by_role("heading", level=2)
+    expect(label).to_have_text(wanted.label)
+    expect(answer).to_contain_text("of answers like this")
+    for name, alone in zip(record, each, strict=True):
+        said = answer.get_by_role("listitem").filter(has_text=f"{name} says {alone.label}")
+        expect(said).to_contain_text("agrees" if alone.label == wanted.label else "differs")
+    expect(answer).to_contain_text("Left empty: image.")
+
+    page.get_by_label("No, it is").fill("line")
+    page.get_by_role("button", name="Save").click()
+    expect(answer.get_by_role("status")).to_have_text("Saved: line. Thank you.")
+
+
+def test_the_review_queue_is_labelled_with_one_key_each_and_undone(page):
+    go(page, "Review")
+    record = page.get_by_role("region", name="Record to label")
+    expect(record).to_be_focused()
+    first = record.locator(".id").inner_text()
+    sent = asked(page, "/v1/feedback", lambda: page.keyboard.press("2"))
+    assert sent == {"record_id": first, "label": CLASSES[1]}
+    status = page.get_by_role("status").filter(has_text="so far")
+    expect(status).to_have_text(f"Saved {CLASSES[1]}. 1 label so far.")
+    expect(record.locator(".id")).not_to_have_text(first)
+    second = record.locator(".id").inner_text()
+
+    page.keyboard.press("ArrowRight")
+    expect(record.locator(".id")).not_to_have_text(second)
+    page.keyboard.press("ArrowLeft")
+    expect(record.locator(".id")).to_have_text(second)
+    page.keyboard.press("ArrowLeft")
+    expect(record.locator(".id")).to_have_text(first)
+    sent = asked(page, "/v1/feedback", lambda: page.keyboard.press("4"))
+    assert sent == {"record_id": first, "label": CLASSES[3]}
+
+    page.get_by_label("Label with keys").uncheck()
+    expect(record.locator(".id")).to_have_text(second)
+    page.keyboard.press("1")
+    expect(record.locator(".id")).to_have_text(second)
