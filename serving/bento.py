@@ -99,6 +99,7 @@ LIBRARIES = (
     "filelock",
     "fsspec",
     "numpy",
+    "onnxruntime",
     "prometheus-client",
     "pyarrow",
     "pydantic",

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from components.evaluation.held_out import HeldOut, Rows
 from components.model import network as models
 from components.model.committee import SparseView
-from components.model.inference import Inference, infer
+from components.model.inference import infer
+from components.model.outputs import Inference
 from components.parts.network import ViewNetwork
 
 _BATCH = 512

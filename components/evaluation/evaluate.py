@@ -30,7 +30,7 @@ from components.evaluation.tables import comparison_table, prediction_table
 from components.features.store import Features
 from components.model import network as models
 from components.model.abstention import fitted_threshold
-from components.model.inference import Inference
+from components.model.outputs import Inference
 
 _STAGES = 6
 

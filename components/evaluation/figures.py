@@ -15,7 +15,7 @@ from components.evaluation.held_out import HeldOut
 from components.evaluation.per_class import per_class
 from components.evaluation.retrieval import every_pair
 from components.model.calibration import expected_calibration_error
-from components.model.inference import Inference
+from components.model.outputs import Inference
 
 
 def figures(

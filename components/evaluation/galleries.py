@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from components.evaluation.held_out import HeldOut
 from components.evaluation.previews import Previews, cut, told
 from components.features.store import Features
-from components.model.inference import Inference
+from components.model.outputs import Inference
 
 _QUERIES, _RESULTS = 4, 6
 

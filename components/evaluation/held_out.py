@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from components.features.store import Features
 from components.model import network as models
-from components.model.inference import Inference, infer
+from components.model.inference import infer
+from components.model.outputs import Inference
 
 Rows = NDArray[np.int64]
 

@@ -19,7 +19,7 @@ from components.evaluation.previews import NONE, Previews
 from components.evaluation.pseudo_samples import samples
 from components.evaluation.side_by_side import model_rows
 from components.model.calibration import reliability
-from components.model.inference import Inference
+from components.model.outputs import Inference
 from components.model.subsets import ignored, left_out, subset_key
 
 _MINUS = "\u2212"

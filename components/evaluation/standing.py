@@ -14,7 +14,7 @@ from components.evaluation.retrieval import hits
 from components.features.spec import other_target
 from components.features.store import Features
 from components.model import network as models
-from components.model.inference import Inference
+from components.model.outputs import Inference
 from components.model.subsets import patterns, temperature
 from components.parts.contracts import Target
 from components.parts.label_sets import DEFAULT_THRESHOLD

@@ -11,7 +11,7 @@ from components.core.errors import UsageError, UserError, unknown_name
 from components.core.refs import digest_json
 from components.data.manifest import Manifest
 from components.parts import loading as parts
-from components.parts.contracts import Encoder, Kind, Target, is_sparse
+from components.parts.contracts import Carried, Encoder, Kind, Target, is_sparse
 from components.parts.modality_options import modality_options
 from components.parts.own import OWN, is_own
 from components.parts.reading import Reading
@@ -62,6 +62,7 @@ class ModalitySpec:
         columns: the manifest's description of the modality.
         views: one for each encoder, in the order in which the network joins them.
         base: folder that a user's own kind and encoders are relative to; it is not stored.
+        carried: folder of what a package carries of frozen encoders, by view; it is not stored.
     """
 
     kind: str
@@ -70,22 +71,25 @@ class ModalitySpec:
     columns: dict[str, Any]
     views: tuple[ViewSpec, ...]
     base: Path | None = field(default=None, compare=False)
+    carried: Path | None = field(default=None, compare=False)
 
     @classmethod
-    def parse(cls, value: Mapping[str, Any], base: Path | None = None) -> "ModalitySpec":
+    def parse(
+        cls, value: Mapping[str, Any], base: Path | None = None, carried: Path | None = None
+    ) -> "ModalitySpec":
         """Read the JSON form, also that of an earlier format."""
         if "views" not in value:
             from components.features.format_1 import upgraded
 
             return upgraded(value)
         views = tuple(ViewSpec(**{**v, "shape": tuple(v["shape"])}) for v in value["views"])
-        return cls(**{**value, "views": views, "base": base})
+        return cls(**{**value, "views": views, "base": base, "carried": carried})
 
     def to_json(self) -> dict[str, Any]:
         """The JSON form."""
         views = [{**asdict(view), "shape": list(view.shape)} for view in self.views]
         tree = {**asdict(self), "views": views}
-        del tree["base"]
+        del tree["base"], tree["carried"]
         return tree
 
     def digest(self) -> str:
@@ -122,7 +126,9 @@ class ModalitySpec:
             UserError: its raw values are now decoded or encoded differently than when its inputs
                 were made, and the kind does not declare that it answers for that version.
         """
-        modality = build_modality(name, self.kind, self.choice, self.columns, self.base)
+        modality = build_modality(
+            name, self.kind, self.choice, self.columns, self.base, self.carried
+        )
         answered = [modality.decoding, *modality.earlier]
         encoders = modality.encoders.values()
         for made, now, encoder in zip(self.views, modality.spec.views, encoders, strict=True):
@@ -175,6 +181,7 @@ def build_modality(
     options: Mapping[str, Any],
     columns: Mapping[str, Any],
     base: Path | None = None,
+    carried: Path | None = None,
 ) -> Modality:
     """Build a modality from its options and the manifest's columns.
 
@@ -184,6 +191,7 @@ def build_modality(
         options: see ``parts.modality_options``.
         columns: the manifest's description of the modality.
         base: folder that a user's own files are relative to.
+        carried: folder of what a package carries of frozen encoders, by view.
 
     Raises:
         UsageError: an unknown kind or encoder, an encoder of another kind, or wrong options.
@@ -198,7 +206,8 @@ def build_modality(
     earlier = tuple(_decoding(kind, version, base) for version in versions)
     views, encoders = [], {}
     for encoder, given in chosen:
-        view, made = _view(encoder, given, built, decoding, base)
+        own_carried = None if carried is None else carried / name
+        view, made = _view(encoder, given, built, decoding, base, own_carried)
         views.append(view)
         encoders[f"{name}/{view.name}"] = made
     if len(encoders) < len(views):
@@ -289,10 +298,15 @@ def _view(
     built: Kind,
     decoding: str,
     base: Path | None,
+    carried: Path | None,
 ) -> tuple[ViewSpec, Encoder]:
     module = parts.load("encoders", encoder, base)
     config = parts.configure("encoders", encoder, options, base)
     made: Encoder = module.build(config, kind=built)
+    if carried is not None and isinstance(made, Carried):
+        folder = carried / PurePosixPath(encoder).stem if is_own(encoder) else carried / encoder
+        if folder.is_dir():
+            made.use(folder)
     view = ViewSpec(
         encoder=encoder,
         options=_plain(config),

@@ -14,6 +14,7 @@ from components.model.subsets import patterns, temperature
 
 if TYPE_CHECKING:
     from components.model.network import Model
+    from components.model.runtime import Runtime
 
 
 def least_confidence(confidences: NDArray[np.floating], right: NDArray[np.bool_]) -> float:
@@ -44,7 +45,7 @@ def least_confidence(confidences: NDArray[np.floating], right: NDArray[np.bool_]
     return 0.0 if chosen == len(gains) - 1 else float(levels[::-1][chosen])
 
 
-def fitted_threshold(model: "Model", temperatures: Mapping[str, float]) -> float:
+def fitted_threshold(model: "Model | Runtime", temperatures: Mapping[str, float]) -> float:
     """The least confidence of a model, from the labelled training records that it keeps.
 
     It is 0 where none are kept, or a record has no class or a set of them.

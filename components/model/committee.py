@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from components.features.rows import Rows
-from components.features.tfidf import weighted
 from components.model.fitted import Fitted
 from components.model.neighbours import Neighbours
+from components.model.sparse_maps import SparseMaps
 
 CLIP = 5.0
 """Standardised numbers are cut off here."""
@@ -101,10 +101,12 @@ class _SeatMaps(Fitted):
                 later reads beside them comes last.
         """
         seats, width = self.bias.shape
-        every = own.new_zeros(len(own), seats, width)
-        parts = own.reshape(len(own), len(self.seats), width)
-        logits = (every.index_copy(1, self.seats, parts) + self.bias).flatten(1)
-        vector = self.blank.expand(len(own), -1)
+        every = own.new_zeros(own.shape[0], seats, width)
+        if len(self.seats):
+            parts = own.reshape(-1, len(self.seats), width)
+            every = every.index_copy(1, self.seats, parts)
+        logits = (every + self.bias).flatten(1)
+        vector = self.blank.expand(own.shape[0], -1)
         if rows is not None and len(self.columns):
             compared = rows[:, : len(self.columns)].float()
             unit = F.normalize(compared, dim=1) * self.share
@@ -167,14 +169,14 @@ class SparseView(_SeatMaps):
         """Set how counts are weighted, and which are read."""
         self.idf, self.buckets = torch.from_numpy(idf), torch.from_numpy(buckets)
 
+    def maps(self) -> SparseMaps:
+        """The view's arrays in numpy."""
+        arrays = {name: own.cpu().numpy() for name, own in self.named_buffers()}
+        return SparseMaps.of({**arrays, "basis": self.directions().cpu().numpy()})
+
     def logits(self, counts: Rows) -> NDArray[np.float32]:
         """What the committee reads ``(n, seats * width + dims)`` of counts ``(n, buckets)``."""
-        rows = weighted(counts, self.idf.numpy())[:, self.buckets.numpy()]
-        if self.basis.numel():
-            rows = rows @ self.directions().numpy()
-        own = torch.from_numpy(np.asarray(rows @ self.weight.flatten(1).numpy(), np.float32))
-        short = torch.from_numpy(rows) if self.basis.numel() else None
-        return self.in_seats(own, short).numpy()
+        return self.maps().logits(counts)
 
     def forward(self, logits: Tensor) -> Tensor:
         """What ``logits`` gave is read as it is."""

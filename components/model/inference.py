@@ -1,7 +1,6 @@
 """Run a model over encoded records: the same answers for evaluation, pseudo-labels and serving."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
@@ -11,34 +10,7 @@ from numpy.typing import NDArray
 from components.features.rows import Rows
 from components.model.committee import SparseView
 from components.model.network import Model
-
-
-@dataclass(frozen=True, kw_only=True)
-class Inference:
-    """Model outputs for ``n`` records, all float32.
-
-    Attributes:
-        logits: ``(n, classes)`` of the fused vector; NaN where the record has none of the chosen
-            modalities.
-        modality_logits: modality name to ``(n, classes)``; NaN where it is absent or not chosen.
-        embeddings: modality name to unit vectors ``(n, dim)``; zero where it is absent or not
-            chosen.
-        fused: unit vectors ``(n, dim)``; zero where the record has none of the chosen modalities.
-    """
-
-    logits: NDArray[np.float32]
-    modality_logits: dict[str, NDArray[np.float32]]
-    embeddings: dict[str, NDArray[np.float32]]
-    fused: NDArray[np.float32]
-
-    def of(self, rows: NDArray[np.int64]) -> "Inference":
-        """The outputs of some of the records."""
-        return Inference(
-            logits=self.logits[rows],
-            modality_logits={name: x[rows] for name, x in self.modality_logits.items()},
-            embeddings={name: x[rows] for name, x in self.embeddings.items()},
-            fused=self.fused[rows],
-        )
+from components.model.outputs import Inference
 
 
 def infer(
@@ -67,12 +39,7 @@ def infer(
     if subset is not None:
         usable &= np.array([name in subset for name in names])
     n, device = len(rows), next(model.parameters()).device
-    result = Inference(
-        logits=np.full((n, len(model.classes)), np.nan, np.float32),
-        modality_logits={m: np.full((n, len(model.classes)), np.nan, np.float32) for m in names},
-        embeddings={m: np.zeros((n, model.dim), np.float32) for m in names},
-        fused=np.zeros((n, model.fused_dim), np.float32),
-    )
+    result = Inference.blank(n, len(model.classes), model.dim, names)
     views = [view for m in names for view in model.views[m]]
     views += [view for m in names for view in model.sparse[m] if model.mix.committee]
     answerable = np.flatnonzero(usable.any(axis=1))

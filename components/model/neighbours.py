@@ -105,7 +105,7 @@ class Neighbours(Fitted):
         logits = torch.where(weights.sum(1, keepdim=True) > 0, logits - self.offset, logits)
         logits = self.factor * logits
         # A class that came later takes the place of the others, or stands for itself.
-        other = logits.new_zeros(len(logits), 1) if self.sigmoid else logits.mean(1, keepdim=True)
+        other = torch.zeros_like(logits[:, :1]) if self.sigmoid else logits.mean(1, keepdim=True)
         every = other.repeat(1, self.width)
         return every.index_copy(1, self.known, logits)
 

@@ -1,9 +1,9 @@
 """The whole model: encoders, projectors, fusion and heads."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 import torch
@@ -12,11 +12,20 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from components.config.run import ModelConfig, Part
-from components.core.errors import BadInput, UserError
-from components.core.files import read_json, write_json
+from components.config.run import ModelConfig
+from components.core.errors import BadInput
+from components.core.files import write_json
 from components.features.spec import ModalitySpec, build_target, carry_own
 from components.model.committee import CommitteeHead
+from components.model.description import (
+    DESCRIPTION,
+    FORMAT,
+    WEIGHTS,
+    Mix,
+    columns_of,
+    no_model,
+    read_description,
+)
 from components.model.formats import todays_weights
 from components.model.listing import check_code
 from components.model.reference import Reference
@@ -24,27 +33,6 @@ from components.parts import loading as parts
 from components.parts.contracts import Target, is_sparse
 from components.parts.network import Inputs, ModelOutput, ViewNetwork
 from components.parts.own import OWN
-
-FORMAT = 6
-"""2: a modality has views, each with an encoder; 3: a committee; 4: seats; 5: views have maps for
-the seats that read them alone; 6: there may be neighbours. Older ones are read."""
-WEIGHTS, DESCRIPTION = "weights.safetensors", "model.json"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Mix:
-    """What the logits are a sum of.
-
-    Attributes:
-        network: factor of the network's logits.
-        committee: factor of the committee's.
-    """
-
-    network: float = 1.0
-    committee: float = 0.0
-
-
-BY_COMMITTEE, BY_BOTH = Mix(network=0.0, committee=1.0), Mix(network=0.5, committee=0.5)
 
 
 class Model(nn.Module):
@@ -115,11 +103,7 @@ class Model(nn.Module):
     @property
     def columns(self) -> dict[str, int]:
         """View name to the column of its modality in a present mask."""
-        return {
-            view: column
-            for column, name in enumerate(self.names)
-            for view in (*self.views[name], *self.sparse[name])
-        }
+        return columns_of(self.specs)
 
     def forward(self, inputs: Inputs, present: Tensor, hidden: Tensor | None = None) -> ModelOutput:
         """Answer for a batch.
@@ -208,8 +192,8 @@ class Model(nn.Module):
         """
         views = [*self.views[name], *(self.sparse[name] if self.mix.committee else [])]
         if not _chooses_rows(present):
-            own = {v: _masked(inputs[v], present) for v in views}
-            return tuple(_masked(found, present) for found in self._read(name, own))
+            own = {v: masked(inputs[v], present) for v in views}
+            return tuple(masked(found, present) for found in self._read(name, own))
         rows = present.nonzero().squeeze(1)
         if not len(rows):
             zeros = self.absent[name].new_zeros(len(present), self.dim)
@@ -230,16 +214,19 @@ class Model(nn.Module):
             part,
             F.normalize(part.float(), dim=1),
             logits,
-            self._linear(name, own).expand(len(logits), -1) if self.mix.committee else logits,
+            self._linear(name, own).expand(logits.shape[0], -1) if self.mix.committee else logits,
         )
 
 
 def _chooses_rows(present: Tensor) -> bool:
-    """Whether only present rows are computed: a device would have to be waited for to know them."""
-    return present.device.type == "cpu"
+    """Whether only present rows are computed.
+
+    A device would have to be waited for to know them, and an exported graph has no such choice.
+    """
+    return present.device.type == "cpu" and not torch.onnx.is_in_onnx_export()
 
 
-def _masked(rows: Tensor, present: Tensor) -> Tensor:
+def masked(rows: Tensor, present: Tensor) -> Tensor:
     """Rows ``(batch, …)``, zeros where they are absent, whatever stands there."""
     return torch.where(present.view(-1, *[1] * (rows.ndim - 1)), rows, rows.new_zeros(()))
 
@@ -334,34 +321,22 @@ def load(folder: Path) -> Model:
             differently; or code in it is a link or differs from a package's list.
     """
     check_code(folder)
+    told = read_description(folder)
     try:
-        description: dict[str, Any] = read_json(folder / DESCRIPTION)
         weights = load_file(folder / WEIGHTS)
     except OSError as error:
-        raise UserError(
-            f"{folder} is not a model folder ({error}); name one that a run has written"
-        ) from error
-    if description["format"] not in range(1, FORMAT + 1):
-        raise UserError(
-            f"{folder}: got model format {description['format']}, wanted {FORMAT};"
-            " use the version that wrote it"
-        )
-    fusion = Part.model_validate(description["model"].pop("fusion"))
-    config = ModelConfig(**description["model"], fusion=fusion)
-    # Format 1 kept the file of a user's own fusion beside the weights.
-    base = folder if description["format"] == 1 else folder / OWN
-    specs = {n: ModalitySpec.parse(s, base) for n, s in description["modalities"].items()}
+        raise no_model(folder, error) from error
     with torch.random.fork_rng(devices=[]):
         model = build(
-            config,
-            classes=description["classes"],
-            specs=specs,
-            target=description.get("target", "single"),
-            target_base=base,
-            base=base,
+            told.config,
+            classes=told.classes,
+            specs=told.specs,
+            target=told.target,
+            target_base=told.base,
+            base=told.base,
         )
-    weights = todays_weights(weights, description["format"], specs, model.state_dict())
+    weights = todays_weights(weights, told.made, told.specs, model.state_dict())
     model.load_state_dict(weights)
-    model.mix = Mix(**description.get("mix", {}))
+    model.mix = told.mix
     model.reference = Reference.load(folder)
     return model.eval()

@@ -20,6 +20,7 @@ from components.model.reference import Reference
 
 if TYPE_CHECKING:
     from components.model.network import Model
+    from components.model.runtime import Runtime
 
 Floats = NDArray[np.float64]
 NEAREST = 5
@@ -98,7 +99,7 @@ class Familiarity:
         return found
 
 
-def familiarity(model: "Model") -> Familiarity | None:
+def familiarity(model: "Model | Runtime") -> Familiarity | None:
     """What scores records for a model; None where it keeps none."""
     if model.reference is None:
         return None

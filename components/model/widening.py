@@ -9,7 +9,8 @@ from torch import Tensor
 
 from components.model import network as models
 from components.model.committee import SparseView
-from components.model.network import Mix, Model
+from components.model.description import Mix
+from components.model.network import Model
 
 
 def widened(

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 from components.core.errors import BadInput
 
 if TYPE_CHECKING:  # a manifest is read before numpy is needed
+    from pathlib import Path
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -140,6 +142,22 @@ class Encoder(Protocol):
 
     def network(self) -> Any:  # noqa: ANN401 - a `components.parts.network.ViewNetwork`, which needs torch
         """A new trainable network that reads these inputs."""
+        ...
+
+
+@runtime_checkable
+class Carried(Protocol):
+    """A frozen encoder that a model package carries, so that it answers without its library.
+
+    Its file also declares ``CARRIED_LIBRARIES``: the distributions that ``encode`` then needs.
+    """
+
+    def carry(self, folder: "Path") -> None:
+        """Write what ``encode`` and ``digest`` read into an empty folder."""
+        ...
+
+    def use(self, folder: "Path") -> None:
+        """Read what ``carry`` wrote from now on."""
         ...
 
 

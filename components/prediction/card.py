@@ -8,6 +8,7 @@ from components.core.files import write_atomically
 from components.evaluation.metrics import FIGURES, Classification, Metrics, figure_names
 from components.features.store import Features
 from components.model.network import Model
+from components.model.runtime import Chosen
 from components.model.subsets import left_out
 
 _LIMITS = {
@@ -20,7 +21,9 @@ _LIMITS = {
 _WORDS = {"accuracy": "accuracy", "macro_f1": "macro-F1", "micro_f1": "micro-F1"}
 
 
-def write_card(path: Path, *, name: str, model: Model, features: Features, metrics: Path) -> None:
+def write_card(
+    path: Path, *, name: str, model: Model, features: Features, metrics: Path, runtime: Chosen
+) -> None:
     """Write the card as Markdown.
 
     Args:
@@ -29,11 +32,12 @@ def write_card(path: Path, *, name: str, model: Model, features: Features, metri
         model: the chosen model.
         features: the data it was made of.
         metrics: ``metrics.json``.
+        runtime: what computes the packaged model.
     """
     found = Metrics.model_validate_json(metrics.read_bytes())
     sections = [
         f"# {_plain(name)}",
-        _what(model),
+        _what(model, runtime),
         _data(features, found),
         _numbers(found),
         _search(found),
@@ -42,7 +46,7 @@ def write_card(path: Path, *, name: str, model: Model, features: Features, metri
     write_atomically(path, "\n\n".join(filter(None, sections)) + "\n")
 
 
-def _what(model: Model) -> str:
+def _what(model: Model, runtime: Chosen) -> str:
     kinds = ", ".join(f"{_plain(n)} ({model.specs[n].kind})" for n in model.names)
     weights = sum(p.numel() for p in model.parameters())
     count = len(model.classes)
@@ -54,8 +58,14 @@ def _what(model: Model) -> str:
         f"{does} over {kinds}."
         " A record may have any of these modalities, at least one."
         f" Fusion `{_plain(model.config.fusion.name)}`, shared space of {model.dim} numbers,"
-        f" {weights:,} trained weights."
+        f" {weights:,} trained weights. {_computed(runtime)}"
     )
+
+
+def _computed(runtime: Chosen) -> str:
+    if runtime.name == "onnx":
+        return "It is answered by onnxruntime, without torch."
+    return f"It is answered by torch: {_plain(runtime.reason)}."
 
 
 def _data(features: Features, found: Metrics) -> str:

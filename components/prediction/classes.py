@@ -12,11 +12,15 @@ from components.core.errors import UserError
 from components.core.files import read_json, write_atomically, write_json
 from components.core.refs import digest_folder
 from components.features.rows import Rows, joined
+from components.model import export
 from components.model import network as models
 from components.model.inference import infer
+from components.model.light_rows import light_rows
 from components.model.listing import FILES
 from components.model.network import Model
-from components.model.reference import Reference, light_rows
+from components.model.reference import Reference
+from components.model.runtime import Chosen
+from components.model.torch_runtime import TorchRuntime
 from components.model.widening import widened
 from components.parts.label_sets import DEFAULT_THRESHOLD
 from components.prediction import named
@@ -67,8 +71,7 @@ def add_class(package: Path, name: str, records: Sequence[Record], out: Path) ->
         UserError: the class is known already, the model has no classifier, or it keeps no records
             to compare with; or an exemplar breaks a limit.
     """
-    classifier = Classifier(package)
-    model = classifier.model
+    model, classifier = _loaded(package)
     reference, several = _kept(model, name)
     places = [f"exemplar {i + 1}" for i in range(len(records))]
     arrays, present = classifier.encode(records, places)
@@ -104,8 +107,7 @@ def add_class_by_name(package: Path, name: str, out: Path) -> Added:
     Raises:
         UserError: as for ``add_class``, or no view reads names.
     """
-    classifier = Classifier(package)
-    model = classifier.model
+    model, classifier = _loaded(package)
     reference, several = _kept(model, name)
     told = named.means(model, classifier.modalities, reference, name)
     present = np.zeros((1, len(model.names)), np.bool_)
@@ -130,6 +132,12 @@ def add_class_by_name(package: Path, name: str, out: Path) -> Added:
         lost=found.lost,
         answered=None,
     )
+
+
+def _loaded(package: Path) -> tuple[Model, Classifier]:
+    """The model in torch, which can be changed, and what encodes records for it."""
+    model = models.load(package)
+    return model, Classifier(package, TorchRuntime(model, Chosen(name="torch")))
 
 
 def _kept(model: Model, name: str) -> tuple[Reference, bool]:
@@ -162,6 +170,7 @@ def _written(package: Path, wide: Model, name: str, found: Found, source: str, o
     """Write the new package; returns its digest."""
     shutil.copytree(package, out)
     models.save(wide, out)
+    export.write(wide, out)
     _tell(out, wide, name, found, source)
     write_json(out / FILES, {"files": digests(out)})
     return digest_folder(out)

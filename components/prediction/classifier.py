@@ -13,10 +13,10 @@ from components.core.files import read_json
 from components.core.names import FUSED
 from components.features.rows import Rows, placed
 from components.features.spec import Modality
-from components.model import network as models
+from components.model import runtime as runtimes
 from components.model.abstention import fitted_threshold
-from components.model.inference import Inference, infer
-from components.model.reference import light_rows
+from components.model.outputs import Inference
+from components.model.runtime import Runtime
 from components.model.subsets import patterns, temperature
 from components.model.unfamiliar import familiarity
 from components.parts.contracts import Raw, Target, decoded
@@ -92,9 +92,10 @@ class Classifier:
 
     Args:
         package: a folder that was checked against its list.
+        runtime: the loaded model; by default what the package's export asks for.
 
     Attributes:
-        model: the network and its committee.
+        runtime: computes the network and its committee.
         names: sorted modality names.
         classes: sorted class names.
         target: what is predicted, with the thresholds of the package.
@@ -103,20 +104,19 @@ class Classifier:
         least_confidence: an answer of one class with less is a guess.
     """
 
-    def __init__(self, package: Path) -> None:
-        self.model = models.load(package)
-        self._reads_sparse = bool(self.model.mix.committee or self.model.reference)
-        self._familiarity = familiarity(self.model)
-        self.names: list[str] = self.model.names
-        self.classes: list[str] = self.model.classes
-        self.target = with_thresholds(self.model.target, package)
+    def __init__(self, package: Path, runtime: Runtime | None = None) -> None:
+        self.runtime = runtimes.load(package) if runtime is None else runtime
+        self._familiarity = familiarity(self.runtime)
+        self.names: list[str] = self.runtime.names
+        self.classes: list[str] = self.runtime.classes
+        self.target = with_thresholds(self.runtime.target, package)
         self.modalities: dict[str, Modality] = {
-            name: self.model.specs[name].build(name) for name in self.names
+            name: self.runtime.specs[name].build(name) for name in self.names
         }
         self.temperatures = {
             key: float(str(value)) for key, value in read_json(package / CALIBRATION).items()
         }
-        self.least_confidence = fitted_threshold(self.model, self.temperatures)
+        self.least_confidence = fitted_threshold(self.runtime, self.temperatures)
 
     def predict(self, records: Sequence[Record]) -> list[Prediction]:
         """Classify records; each may have any non-empty subset of the modalities.
@@ -207,18 +207,14 @@ class Classifier:
         if not given:
             return []
         arrays, present = self.encode(given, places)
-        found = infer(self.model, arrays, present)
-        far = self._unfamiliar(arrays, present)
+        found = self.runtime.answer(arrays, present)
+        far = np.full(len(present), np.nan)
+        if self._familiarity is not None:
+            far = self._familiarity.scores(found.light, present)
         keys = patterns(present, self.names)
-        return [self._prediction(found, row, key, far[row]) for row, key in enumerate(keys)]
-
-    def _unfamiliar(
-        self, arrays: Mapping[str, Rows], present: NDArray[np.bool_]
-    ) -> NDArray[np.float64]:
-        """How far records are from training records ``(n,)``; NaN where nothing is known."""
-        if self._familiarity is None:
-            return np.full(len(present), np.nan)
-        return self._familiarity.scores(light_rows(self.model, arrays, present), present)
+        return [
+            self._prediction(found.inference, row, key, far[row]) for row, key in enumerate(keys)
+        ]
 
     def _prediction(self, found: Inference, row: int, key: str, far: float) -> Prediction:
         p, decided = self._decided(found.logits[row : row + 1], temperature(self.temperatures, key))
@@ -241,7 +237,7 @@ class Classifier:
         self, logits: NDArray[np.float32], warmth: float
     ) -> tuple[NDArray[np.float64], Any]:
         """Calibrated probabilities ``(classes,)`` of logits ``(1, classes)``, and the decision."""
-        p = self.target.probabilities(self.model.tempered(logits, warmth))
+        p = self.target.probabilities(self.runtime.tempered(logits, warmth))
         (decided,) = self.target.decode(self.target.decide(p))
         return p[0], decided
 
@@ -261,12 +257,12 @@ class Classifier:
                 field = value.field.removeprefix(name)
                 raise BadInput(f"{places[i]}.{name}{field}", value.got, value.wanted)
         arrays: dict[str, Rows] = {}
-        for view in self.model.views[name]:
+        for view in self.runtime.views[name]:
             encoder = modality.encoders[view]
             arrays[view] = np.zeros((len(records), *encoder.shape), dtype=encoder.dtype)
             if at:
                 arrays[view][at] = encoder.encode(values)
-        for view in self.model.sparse[name] if self._reads_sparse else []:
+        for view in self.runtime.sparse[name] if self.runtime.reads_sparse else []:
             rows = modality.encoders[view].encode(values)
             arrays[view] = placed(rows, np.array(at, dtype=np.int64), len(records))
         return arrays

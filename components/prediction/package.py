@@ -15,6 +15,7 @@ from components.core.files import read_json, write_atomically, write_json
 from components.core.names import FUSED
 from components.core.progress import Progress, silent
 from components.features.store import Features
+from components.model import export
 from components.model import network as models
 from components.model.inference import infer
 from components.model.listing import FILES
@@ -76,12 +77,14 @@ def package(
     )
     data = Features.load(features)
     model = models.load(folder)
+    chosen = export.write(model, folder)
     write_card(
         folder / CARD,
         name=config.name,
         model=model,
         features=data,
         metrics=folder / METRICS,
+        runtime=chosen,
     )
     _write_index(folder / INDEX, model, data, progress)
     write_json(folder / FILES, {"files": digests(folder)})

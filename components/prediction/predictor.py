@@ -8,6 +8,7 @@ from components.core.errors import BadInput, UserError, one_of
 from components.core.files import read_json
 from components.core.names import FUSED
 from components.features.spec import Modality
+from components.model.runtime import Chosen
 from components.parts.contracts import Raw, Target
 from components.parts.filters import In
 from components.prediction.asking import Ask, Example, Given, Hit
@@ -90,6 +91,11 @@ class Predictor:
     def kinds(self) -> dict[str, str]:
         """Modality name to kind."""
         return {name: modality.spec.kind for name, modality in self.modalities.items()}
+
+    @property
+    def runtime(self) -> Chosen:
+        """What computes the model, and why."""
+        return self.classifier.runtime.chosen
 
     @property
     def metrics(self) -> dict[str, Any]:

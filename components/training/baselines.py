@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from components.config.run import Part
 from components.core.files import write_json
 from components.features.store import Features
-from components.model.network import Mix
+from components.model.description import Mix
 from components.training import taught
 from components.training.data import training_data
 from components.training.light import light_views

@@ -10,7 +10,7 @@ from components.core.files import read_json, write_json
 from components.features.halves import halves
 from components.features.store import Features
 from components.model import network as models
-from components.model.network import BY_COMMITTEE, Mix
+from components.model.description import BY_COMMITTEE, Mix
 from components.training import taught
 from components.training.light import light_views
 from components.training.selection import Trial, held_out_by_folds, losses_of

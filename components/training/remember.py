@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from components.features.store import Features
+from components.model.light_rows import light_rows
 from components.model.network import Model
-from components.model.reference import Reference, light_rows
+from components.model.reference import Reference
 from components.training.labelled import Labelled
 from components.training.selection import Trial
 

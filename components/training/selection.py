@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from components.features.halves import halves
 from components.features.store import Features
+from components.model.description import BY_COMMITTEE, Mix
 from components.model.inference import infer
-from components.model.network import BY_COMMITTEE, Mix, Model
+from components.model.network import Model
 from components.model.subsets import REST, measured, patterns, subset_key, temperature
 from components.parts.contracts import Target
 from components.parts.linear import activated

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from components.core.files import read_json, write_json
 from components.features.store import Features
 from components.model import network as models
-from components.model.network import BY_BOTH, BY_COMMITTEE, Mix
+from components.model.description import BY_BOTH, BY_COMMITTEE, Mix
 from components.training import taught
 from components.training.held_out import HELD_OUT, LEAST, everything_held_out, held_out
 from components.training.light import light_views, put_into

@@ -12,7 +12,8 @@ from components.config.run import ModelConfig, TrainingConfig
 from components.core.progress import Say, unheard
 from components.features.store import Features
 from components.model import network as models
-from components.model.network import BY_COMMITTEE, Model
+from components.model.description import BY_COMMITTEE
+from components.model.network import Model
 from components.parts import loading as parts
 from components.parts.linear import HEADS, Head
 from components.parts.own import OWN

@@ -147,7 +147,7 @@ def _package(config: RunConfig, chosen: Chosen) -> Step:
     carried = (*bento.LIBRARIES, *chosen.libraries(chosen.views))
     return Step(
         name="package",
-        version=16,  # 15: indexes with types, in generations; 16: what records are asked by
+        version=17,  # 16: what records are asked by; 17: an export for onnxruntime
         inputs={"features": "encode", "train": "train", "evaluation": "evaluate"},
         config=_kept(config),
         chosen=(*chosen.views, *chosen.fusion),

@@ -112,6 +112,15 @@ class ModalityInfo(_Strict):
     limits: dict[str, Any]
 
 
+class RuntimeInfo(_Strict):
+    """What computes the model."""
+
+    name: str
+    """``onnx`` or ``torch``."""
+    reason: str
+    """The part that could not be exported, where it is torch; else empty."""
+
+
 class ModelInfo(ModelRef):
     """The model that is served."""
 
@@ -130,6 +139,7 @@ class ModelInfo(ModelRef):
     max_hits: int
     records: int
     """Number of records in the index."""
+    runtime: RuntimeInfo
     metrics: dict[str, Any]
     """As evaluated before it was packaged."""
     card: str | None

@@ -179,6 +179,9 @@ class Answers:
             max_request_bytes=limits.max_request_bytes,
             max_hits=MAX_HITS,
             records=len(self.predictor),
+            runtime=responses.RuntimeInfo(
+                name=self.predictor.runtime.name, reason=self.predictor.runtime.reason
+            ),
             metrics=self.predictor.metrics,
             card=limits.card,
         )

@@ -67,7 +67,9 @@ class FieldsNetwork(ViewNetwork):
     def scores(self, numbers: Tensor) -> Tensor:
         """Normal scores of numbers, both ``(batch, numbers)``; NaN stays NaN."""
         # Each piece of the line adds the share of its rise that a number has climbed.
-        width, rise = self.knots.diff(dim=1), self.levels.diff(dim=1)
+        # Differences by hand: `diff` cannot be exported.
+        width = self.knots[:, 1:] - self.knots[:, :-1]
+        rise = self.levels[:, 1:] - self.levels[:, :-1]
         width = torch.where(width > 0, width, torch.ones_like(width))
         climbed = ((numbers[:, :, None] - self.knots[:, :-1]) / width).clamp(0, 1)
         return self.levels[:, 0] + (climbed * rise).sum(2)

@@ -10,7 +10,7 @@ from components.config.run import DataConfig, RunConfig
 from components.core.errors import UserError
 from components.core.files import write_json
 from components.model import network as models
-from components.model.network import Mix
+from components.model.description import Mix
 from components.model.reference import REFERENCE
 from components.prediction.classes import add_class, add_class_by_name
 from components.prediction.classifier import Classifier
@@ -111,7 +111,7 @@ def test_a_class_from_its_name_alone_leaves_the_others_in_proportion(kept, tmp_p
     assert (added.exemplars, added.modalities, added.answered) == (0, ("text",), None)
     assert after.classes == synthetic.CLASSES
     assert 0 <= added.recognised <= 1
-    kinds = [len(each.classifier.model.reference) for each in (before, after)]
+    kinds = [len(each.classifier.runtime.reference) for each in (before, after)]
     assert kinds[0] == kinds[1]
     assert "was added from its name alone" in (tmp_path / "after" / "card.md").read_text("utf-8")
     asked = [record for record, _ in kept.known[:20]]

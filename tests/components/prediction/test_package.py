@@ -82,6 +82,7 @@ def test_no_place_of_this_machine_and_nothing_that_runs_code_when_read(run, fold
             if path.suffix == ".npy":
                 np.load(path, allow_pickle=False)
     assert {p.suffix for p in folder.rglob("*") if p.is_file()} == {
+        ".onnx",
         ".safetensors",
         ".json",
         ".yaml",

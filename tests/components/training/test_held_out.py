@@ -9,7 +9,7 @@ from scipy.special import log_softmax
 from components.core.files import read_json
 from components.features.store import Features
 from components.model import network as models
-from components.model.network import Mix
+from components.model.description import Mix
 from components.training import taught
 from components.training.held_out import (
     HELD_OUT,

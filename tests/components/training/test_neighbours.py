@@ -9,9 +9,9 @@ import torch
 from components.features.store import Features
 from components.model import network as models
 from components.model.committee import LinearView
+from components.model.description import Mix
 from components.model.inference import infer
 from components.model.neighbours import Neighbours as Member
-from components.model.network import Mix
 from components.model.subsets import subsets
 from components.model.widening import widened
 from components.parts.heads import gda

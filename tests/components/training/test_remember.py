@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from components.model.network import BY_BOTH, BY_COMMITTEE, Mix
+from components.model.description import BY_BOTH, BY_COMMITTEE, Mix
 from components.training.remember import remember_mix
 from components.training.selection import Trial
 from tests import evaluated, learned

@@ -11,8 +11,8 @@ from components.core.files import read_json
 from components.core.refs import Ref, digest_folder
 from components.features.store import Features
 from components.model import network as models
+from components.model.description import Mix
 from components.model.inference import infer
-from components.model.network import Mix
 from components.training.held_out import HELD_OUT, HeldOut
 from components.training.run import run
 from components.training.spec import TrainSpec

@@ -8,8 +8,8 @@ import pytest
 from components.config.run import ModelConfig, TrainingConfig
 from components.features.halves import halves
 from components.features.store import Features
+from components.model.description import BY_BOTH, BY_COMMITTEE, Mix
 from components.model.inference import infer
-from components.model.network import BY_BOTH, BY_COMMITTEE, Mix
 from components.training.selection import Trial, calibration, choose, of_model
 from components.training.teaching import untrained
 from tests.synthetic import records, write_features

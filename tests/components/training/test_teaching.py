@@ -10,8 +10,8 @@ from safetensors.torch import load_file, save_file
 
 from components.features.store import Features
 from components.model import network as models
+from components.model.description import Mix
 from components.model.inference import infer
-from components.model.network import Mix
 from components.model.subsets import subsets
 from components.parts.heads import logistic, prototype
 from components.training import taught

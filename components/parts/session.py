@@ -1,0 +1,49 @@
+"""Sessions of onnxruntime, opened one way everywhere, and shared by all who run the same graph.
+
+A session runs in the thread that calls it, so the threads that answer requests are the one pool.
+With more threads of its own a session answers one record of a small network no sooner, and many
+requests at once later (``benchmarks/runtime.py``).
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from threading import Lock
+from typing import Any
+from weakref import WeakValueDictionary
+
+Session = Any
+"""An ``onnxruntime.InferenceSession``; it may be called from several threads."""
+_OPEN: "WeakValueDictionary[tuple[str, int], Session]" = WeakValueDictionary()
+_OPENING = Lock()
+
+
+def session(model: bytes | Path, threads: int = 1) -> Session:
+    """Open a graph on the processor.
+
+    Args:
+        model: the graph, or its file.
+        threads: that share one call; they do not spin while they wait.
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    # Threads that wait must not spin: other threads decode pictures meanwhile.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    given = model if isinstance(model, bytes) else str(model)
+    return onnxruntime.InferenceSession(given, options, providers=["CPUExecutionProvider"])
+
+
+def shared(key: str, model: Callable[[], bytes | Path], threads: int = 1) -> Session:
+    """The session of a graph, opened once for all who hold it.
+
+    Args:
+        key: digest of what shapes the graph.
+        model: makes the graph, or names its file.
+        threads: as for `session`.
+    """
+    with _OPENING:
+        found = _OPEN.get((key, threads))
+        if found is None:
+            found = _OPEN[key, threads] = session(model(), threads)
+        return found
