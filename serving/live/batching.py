@@ -15,6 +15,9 @@ from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Generic, TypeVar
 
+_LEAST = 8  # rows in a batch, however long they take
+_BATCHES = 2  # that may wait
+_WEIGHT = 0.2  # of the last batch, against all before
 In = TypeVar("In")
 Out = TypeVar("Out")
 
@@ -35,11 +38,15 @@ class _Waiting(Generic[In, Out]):
 class Batcher(Generic[In, Out]):
     """Computes requests of several rows together; used from one event loop.
 
+    How many rows a batch may have follows from how fast rows were computed last: it takes about
+    ``seconds``. Two batches may wait: a longer queue would only make everyone wait longer, and no
+    answer come sooner.
+
     Args:
         compute: answers rows, in their order; called in a thread of ``pool``.
         pool: its threads.
         most: rows in a batch; a request of more is a batch by itself.
-        waiting: rows that may wait.
+        seconds: that a batch should take.
         at_once: batches that are computed at a time.
         seen: told of every batch: its rows, and the seconds that its first request waited.
     """
@@ -50,12 +57,13 @@ class Batcher(Generic[In, Out]):
         pool: Executor,
         *,
         most: int,
-        waiting: int,
+        seconds: float = 0.1,
         at_once: int = 1,
         seen: Callable[[int, float], None] = lambda _rows, _seconds: None,
     ) -> None:
         self._compute, self._pool, self._seen = compute, pool, seen
-        self._most, self._room, self._at_once = most, waiting, at_once
+        self._limit, self._most, self._at_once = most, most, at_once
+        self._seconds, self._pace = seconds, 0.0
         self._queue: deque[_Waiting[In, Out]] = deque()
         self._waiting = 0
         self._workers: set[asyncio.Task[None]] = set()
@@ -63,7 +71,7 @@ class Batcher(Generic[In, Out]):
     @property
     def full(self) -> bool:
         """Whether a request that comes now would be refused."""
-        return self._waiting >= self._room
+        return self._waiting >= _BATCHES * self._most
 
     async def answer(self, rows: Sequence[In]) -> list[Out]:
         """The answers of rows, computed with those of other requests.
@@ -72,7 +80,7 @@ class Batcher(Generic[In, Out]):
             Full: no room to wait; a request alone always has some.
             Exception: what ``compute`` raised for these rows.
         """
-        if self._queue and self._waiting + len(rows) > self._room:
+        if self._queue and self._waiting + len(rows) > _BATCHES * self._most:
             raise Full
         one: _Waiting[In, Out] = _Waiting(rows, asyncio.get_running_loop().create_future())
         self._queue.append(one)
@@ -88,9 +96,10 @@ class Batcher(Generic[In, Out]):
         while batch := self._next():
             rows = [row for one in batch for row in one.rows]
             self._seen(len(rows), perf_counter() - batch[0].since)
-            loop = asyncio.get_running_loop()
+            loop, begun = asyncio.get_running_loop(), perf_counter()
             try:
                 found = await loop.run_in_executor(self._pool, self._compute, rows)
+                self._learn(len(rows), perf_counter() - begun)
             except Exception as error:
                 await self._alone(batch, error)
                 continue
@@ -98,6 +107,13 @@ class Batcher(Generic[In, Out]):
             for one in batch:
                 _settle(one, found[place : place + len(one.rows)])
                 place += len(one.rows)
+
+    def _learn(self, rows: int, seconds: float) -> None:
+        """Fit the size of a batch to how fast rows are computed; the largest batches tell most."""
+        pace = rows / max(seconds, 1e-6)
+        weight = _WEIGHT * min(1.0, rows / self._most)
+        self._pace = pace if not self._pace else (1 - weight) * self._pace + weight * pace
+        self._most = max(_LEAST, min(self._limit, int(self._pace * self._seconds)))
 
     async def _alone(self, batch: "list[_Waiting[In, Out]]", error: Exception) -> None:
         """Answer each request of a failed batch by itself: the fault is of one of them."""

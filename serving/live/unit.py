@@ -43,7 +43,6 @@ class Unit:
             self._compute,
             shared.computing,
             most=_BATCH,
-            waiting=2 * max(_BATCH, self.limits.serving.max_batch),
             seen=shared.metrics.batch,
         )
         self.app = build(self, assets)

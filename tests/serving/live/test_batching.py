@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -10,7 +11,7 @@ from serving.live.batching import Batcher, Full
 
 
 def batcher(compute, **options):
-    options = {"most": 8, "waiting": 16} | options
+    options = {"most": 8} | options
     return Batcher(compute, ThreadPoolExecutor(2), **options)
 
 
@@ -62,7 +63,7 @@ def test_more_than_the_queue_holds_is_refused_and_the_rest_is_answered():
         return rows
 
     async def story():
-        made = batcher(compute, most=4, waiting=6)
+        made = batcher(compute, most=3)
         tasks = [asyncio.create_task(made.answer([0]))]
         await asyncio.sleep(0.05)  # it is computed, and the others wait
         tasks += [asyncio.create_task(made.answer([n])) for n in range(1, 12)]
@@ -88,7 +89,7 @@ def test_a_request_whose_caller_has_gone_is_not_computed():
         return rows
 
     async def story():
-        made = batcher(compute, most=1)
+        made = batcher(compute, most=2)
         stay = [asyncio.create_task(made.answer([n])) for n in range(3)]
         await asyncio.sleep(0.05)
         stay[1].cancel()
@@ -108,3 +109,22 @@ def test_a_batch_that_fails_alone_is_told():
 
     with pytest.raises(ZeroDivisionError):
         asyncio.run(story())
+
+
+def test_batches_shrink_where_rows_take_long_and_grow_again():
+    pause = [0.02]
+
+    def compute(rows):
+        time.sleep(pause[0] * len(rows))
+        return rows
+
+    async def story():
+        made, sizes = batcher(compute, most=64, seconds=0.1, seen=lambda n, _: sizes.append(n)), []
+        for pause[0] in (0.01, 0.0001):
+            for _ in range(12):
+                tasks = [asyncio.create_task(made.answer([n])) for n in range(60)]
+                await asyncio.gather(*tasks, return_exceptions=True)
+            yield_ = max(sizes[-4:])
+            assert (yield_ <= 12) == (pause[0] == 0.01), sizes
+
+    asyncio.run(story())
