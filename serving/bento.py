@@ -110,7 +110,7 @@ LIBRARIES = (
 )
 """Distributions that every service needs besides BentoML; a Bento pins their versions.
 
-Those of the kinds and encoders of its model come on top, as these declare them.
+Those of its model's kinds and encoders and of its index come on top, as these declare them.
 """
 _ALWAYS = "2000-01-01T00:00:00+00:00"
 _BUILD_SECONDS = 300
@@ -172,6 +172,7 @@ def _libraries(package: Path) -> list[str]:
     specs = description["modalities"].values()
     chosen = [part for s in specs for part in ModalitySpec.parse(s, package / OWN).chosen]
     modules = [parts.load(family, name, package / OWN) for family, name in chosen]
+    modules.append(parts.load("index", str(read_json(package / "index" / "index.json")["name"])))
     return sorted({*LIBRARIES, *(library for m in modules for library in m.LIBRARIES)})
 
 

@@ -34,6 +34,7 @@ def chosen_parts(tree: Mapping[str, Any]) -> list[ChosenPart]:
     single = {
         ("model.fusion", "fusion"): model.get("fusion") if isinstance(model, dict) else None,
         ("labeller", "labellers"): tree.get("labeller"),
+        ("index", "index"): tree.get("index"),
     }
     found = []
     for (where, family), part in single.items():

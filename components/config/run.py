@@ -162,6 +162,12 @@ def _weighted(losses: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
     return losses
 
 
+def _named(part: Part) -> Part:
+    if part.name.endswith(".py"):
+        raise ValueError(f"got the file {part.name!r}, wanted an index family by its name")
+    return part
+
+
 class RunConfig(Strict):
     """One complete run. Source of the shape: ``conf/demo.yaml``."""
 
@@ -182,6 +188,9 @@ class RunConfig(Strict):
     labeller: Part | None = Part(name="soft")
     """``null``: no rounds and no pseudo-labels."""
     training: TrainingConfig = TrainingConfig()
+    index: Annotated[Part, AfterValidator(_named)] | None = None
+    """The index family: ``exact``, ``approximate`` or ``postgres``. By default ``exact`` up to
+    50,000 records, else ``approximate``."""
     evaluation: EvaluationConfig = EvaluationConfig()
     gate: GateConfig = GateConfig()
     serving: ServingConfig = ServingConfig()

@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from components.core.errors import BadInput
-from components.parts.columns import Attributes, Value
+from components.parts.columns import Attributes
 from components.parts.filters import Declared, Filter
 
-__all__ = ["DEFAULT", "Attributes", "Declared", "Found", "Index", "Value", "best", "checked"]
-
-DEFAULT = "exact"
-"""The index that a package gets."""
+DEFAULT, LARGE = "exact", "approximate"
+"""The families that a package gets: that of few records, and that of many."""
+_FEW = 50_000
+"""Records up to which comparing all of them takes a few milliseconds."""
 
 _AT_A_TIME = 4096
 
@@ -109,6 +109,11 @@ class Index(Protocol):
         An index that the folder holds is replaced as a whole: at no moment can half a one be read.
         """
         ...
+
+
+def usual(records: int) -> str:
+    """The family for so many records, where the configuration names none."""
+    return DEFAULT if records <= _FEW else LARGE
 
 
 def checked(vectors: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:

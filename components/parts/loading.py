@@ -53,6 +53,7 @@ _DECLARED = {
     "encoders": ("KIND", "VERSION", "LIBRARIES"),
     "targets": ("METRICS",),
     "heads": ("LIBRARIES",),
+    "index": ("LIBRARIES", "open"),
 }
 """What the files of a family export beside ``Config`` and ``build`` (see ``parts.contracts``)."""
 _ROOT = Path(__file__).parent

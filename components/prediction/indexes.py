@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from components.config.run import Part
 from components.core.files import read_json, write_json
 from components.core.names import FUSED
 from components.parts import loading as parts
 from components.parts.columns import Attributes
 from components.parts.filters import Declared
-from components.parts.indexing import DEFAULT, Index
+from components.parts.indexing import Index, usual
 
 _ABOUT = "index.json"
 
@@ -23,8 +24,9 @@ def build_index(
     declared: Declared,
     vectors: NDArray[np.float32],
     has: NDArray[np.bool_],
+    part: Part | None = None,
 ) -> Index:
-    """A new index of the default part.
+    """A new index.
 
     Args:
         ids: ids of all ``n`` records.
@@ -32,9 +34,11 @@ def build_index(
         declared: their types.
         vectors: ``(n, dim)``; rows without the modality are not read.
         has: ``(n,)`` which records have a vector.
+        part: the family and its options; by default that for so many records.
     """
-    module = parts.load("index", DEFAULT)
-    config = parts.configure("index", DEFAULT, {})
+    name = family(len(ids), part)
+    module = parts.load("index", name)
+    config = parts.configure("index", name, part.options if part else {})
     index: Index = module.build(config, dim=vectors.shape[1], attributes=declared)
     if has.all():
         index.upsert(ids, vectors, attributes)
@@ -51,11 +55,16 @@ def indexed(names: Sequence[str], present: NDArray[np.bool_]) -> dict[str, NDArr
     return {**has, FUSED: np.asarray(present.any(axis=1), dtype=bool)}
 
 
-def write_indexes(folder: Path, indexes: Iterable[tuple[str, Index]]) -> None:
-    """Save indexes by target, with the name of the part that opens them."""
+def family(records: int, part: Part | None = None) -> str:
+    """The family of a package's indexes: that which is asked for, or that for so many records."""
+    return part.name if part else usual(records)
+
+
+def write_indexes(folder: Path, name: str, indexes: Iterable[tuple[str, Index]]) -> None:
+    """Save indexes by target, with the name of the family that opens them."""
     for target, index in indexes:
         index.save(folder / target)
-    write_json(folder / _ABOUT, {"name": DEFAULT})
+    write_json(folder / _ABOUT, {"name": name})
 
 
 def open_indexes(

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import yaml
 from numpy.typing import NDArray
 
-from components.config.run import RunConfig
+from components.config.run import Part, RunConfig
 from components.core.files import read_json, write_atomically, write_json
 from components.core.names import FUSED
 from components.core.progress import Progress, silent
@@ -36,7 +36,7 @@ from components.prediction.format import (
     THRESHOLDS,
     digests,
 )
-from components.prediction.indexes import build_index, indexed, write_indexes
+from components.prediction.indexes import build_index, family, indexed, write_indexes
 from components.prediction.made import sureness
 from components.prediction.packaged import Packaged, packaged_attributes
 
@@ -86,7 +86,7 @@ def package(
         metrics=folder / METRICS,
         runtime=chosen,
     )
-    _write_index(folder / INDEX, model, data, progress)
+    _write_index(folder / INDEX, model, data, config.index, progress)
     write_json(folder / FILES, {"files": digests(folder)})
 
 
@@ -100,7 +100,9 @@ def kept_config(config: RunConfig) -> dict[str, Any]:
     return {**kept, "serving": config.serving.model_dump(mode="json")}
 
 
-def _write_index(folder: Path, model: models.Model, data: Features, progress: Progress) -> None:
+def _write_index(
+    folder: Path, model: models.Model, data: Features, part: Part | None, progress: Progress
+) -> None:
     """Write the indexes of unit vectors, and the records' ids, labels, answers and previews."""
     folder.mkdir(exist_ok=True)
     n = len(data.ids)
@@ -138,8 +140,9 @@ def _write_index(folder: Path, model: models.Model, data: Features, progress: Pr
     has = indexed(model.names, present)
     write_indexes(
         folder,
+        family(n, part),
         (
-            (name, build_index(data.ids, values, declared, vectors[name], has[name]))
+            (name, build_index(data.ids, values, declared, vectors[name], has[name], part))
             for name in vectors
         ),
     )

@@ -151,7 +151,7 @@ def _package(config: RunConfig, chosen: Chosen) -> Step:
         inputs={"features": "encode", "train": "train", "evaluation": "evaluate"},
         config=_kept(config),
         chosen=(*chosen.views, *chosen.fusion),
-        libraries=unique((*_TORCH, "bentoml", *carried)),
+        libraries=unique((*_TORCH, "bentoml", "faiss-cpu", *carried)),
         code=bento.code_digest(),
         work=work.package,
     )
@@ -175,6 +175,7 @@ def _kept(config: RunConfig) -> dict[str, Any]:
         "name": config.name,
         "modalities": config.modalities,
         "labeller": _labeller(config),
+        "index": config.index and config.index.model_dump(mode="json"),
         "serving": config.serving.model_dump(mode="json"),
         **_training(config),
     }

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from components.parts.columns import Mask
+from components.parts.columns import Attributes, Mask
 from components.parts.filters import Declared, Filter
 from components.parts.index import _generations as generations
 from components.parts.index import _rows_file as rows_file
@@ -25,7 +25,7 @@ from components.parts.index._exhaustive import exhaustive, nearest
 from components.parts.index._gate import Gate
 from components.parts.index._graph import Graph
 from components.parts.index._rows import RowNumbers, Rows, Vectors
-from components.parts.indexing import Attributes, Found, checked
+from components.parts.indexing import Found, checked
 
 _SMALL = 20_000
 """Records below which there is no graph: scoring all takes 2 ms."""
@@ -37,6 +37,9 @@ _STEP = 10
 """Records that are scanned in the time that the graph takes for one candidate more."""
 _DEAD = 1 / 4
 """Share of dead nodes at which saving makes the graph anew; changes do at twice that."""
+
+LIBRARIES: tuple[str, ...] = ("faiss-cpu",)
+"""Distributions that it needs."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,13 +11,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from components.parts.columns import Attributes
 from components.parts.filters import Declared, Filter
 from components.parts.index import _generations as generations
 from components.parts.index import _rows_file as rows_file
 from components.parts.index._exhaustive import exhaustive
 from components.parts.index._gate import Gate
 from components.parts.index._rows import Rows
-from components.parts.indexing import Attributes, Found, checked
+from components.parts.indexing import Found, checked
+
+LIBRARIES: tuple[str, ...] = ()
+"""Distributions that it needs."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,7 +3,8 @@
 A small set of allowed records is compared exactly; a larger one is walked through the HNSW graph of
 half-precision vectors with iterative scans, and scored again by the stored float32.
 
-Source: pgvector's README, "HNSW", "Filtering", "Iterative Index Scans", "Half-Precision Vectors".
+Source: pgvector 0.8 (2024), README, "Iterative Index Scans"; Malkov & Yashunin 2020, "Efficient and
+robust approximate nearest neighbor search using Hierarchical Navigable Small World graphs".
 """
 
 import os
@@ -29,14 +30,20 @@ _VARIABLE = "CONCORD_INDEX_URL"
 _SCANNED = 20_000
 """Allowed records that are compared exactly."""
 
+LIBRARIES: tuple[str, ...] = ("psycopg", "sqlalchemy")
+"""Distributions that it needs."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """Where the table is."""
+    """Where the table is.
+
+    Attributes:
+        variable: environment variable that holds the database's URL (``postgresql://…``), which no
+            file of a package does.
+    """
 
     variable: str = _VARIABLE
-    """Environment variable that holds the database's URL (``postgresql://…``), which no file of a
-    package does."""
 
 
 class PostgresIndex:
