@@ -8,6 +8,7 @@ import signal
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 
 import httpx
 
@@ -15,9 +16,11 @@ from components.config.home import Home
 from components.core.errors import UserError, unknown_name
 from components.registry.promotion import Promotion, no_champion
 from components.registry.versions import RegisteredVersion, models
+from serving.access import check_access
 from serving.address import check_port, resolve
 from serving.bentos import bento_of
 from serving.process import Endpoint, start, stop
+from serving.store.database import Database
 
 _POLL_SECONDS = 3.0
 
@@ -29,6 +32,7 @@ def supervise(
     host: str,
     port: int,
     told: Callable[[str], None],
+    tls: tuple[Path, Path] | None = None,
     poll_seconds: float = _POLL_SECONDS,
 ) -> None:
     """Serve the champion until SIGINT or SIGTERM.
@@ -41,11 +45,15 @@ def supervise(
         host: an address of this machine.
         port: a free port.
         told: receives one line for each event.
+        tls: files of the certificate chain and of its key; None: without TLS.
         poll_seconds: time between two reads of the ledger.
 
     Raises:
         UserError: no such model, no champion, or its Bento does not start.
+        UsageError: other machines reach the address and nobody has a token, or the port is taken.
     """
+    with Database(home.store) as database:
+        check_access(host, database)
     promotion = Promotion(home, model)
     version = _champion(promotion, home, model)
     check_port(resolve(host), port)
@@ -56,7 +64,7 @@ def supervise(
     }
     endpoint: Endpoint | None = None
     try:
-        endpoint = _serve(home, version, host, port)
+        endpoint = _serve(home, version, host, port, tls)
         told(f"serving {model} version {version.version} at {endpoint.url}")
         serves = _Told(model, version.version, told)
         while not stopping.wait(poll_seconds):
@@ -67,7 +75,7 @@ def supervise(
                     f" log: {endpoint.log}"
                 )
                 stop(endpoint)
-                endpoint = _serve(home, wanted, host, port)
+                endpoint = _serve(home, wanted, host, port, tls)
             if wanted.version != serves.version and not wanted.package.is_dir():
                 with suppress(UserError):  # the service tells that it is missing
                     promotion.package_of(wanted)
@@ -100,7 +108,12 @@ class _Told:
     def look(self, endpoint: Endpoint) -> None:
         """Ask the service."""
         try:
-            found = httpx.get(f"{endpoint.url}/readyz", trust_env=False, timeout=5).json()
+            found = httpx.get(  # its own server, whatever name the certificate has
+                f"{endpoint.url}/readyz",
+                trust_env=False,
+                timeout=5,
+                verify=False,  # noqa: S501
+            ).json()
         except (httpx.HTTPError, ValueError):
             return
         version, refused = found.get("version"), found.get("refused")
@@ -141,7 +154,13 @@ def _interrupt(stopping: threading.Event) -> None:
     raise _Stopped
 
 
-def _serve(home: Home, version: RegisteredVersion, host: str, port: int) -> Endpoint:
+def _serve(
+    home: Home,
+    version: RegisteredVersion,
+    host: str,
+    port: int,
+    tls: tuple[Path, Path] | None,
+) -> Endpoint:
     return start(
         bento_of(home, version),
         host=host,
@@ -150,4 +169,5 @@ def _serve(home: Home, version: RegisteredVersion, host: str, port: int) -> Endp
         log=home.engines / f"serve-{version.model}-{port}.log",
         digest=version.package_digest,
         follow=(home.root, version.model),
+        tls=tls,
     )

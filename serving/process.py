@@ -9,6 +9,7 @@ import http.client
 import os
 import shutil
 import signal
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -16,7 +17,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from components.core.errors import UserError
+from components.core.errors import UsageError, UserError
 from components.core.process import started as began
 from serving.address import check_port, resolve
 
@@ -36,12 +37,14 @@ class Endpoint:
     log: Path
     scratch: Path
     """BentoML's own state while it runs; removed when it stops."""
+    tls: bool = False
+    """Whether it answers with TLS alone."""
 
     @property
     def url(self) -> str:
         """Where it answers."""
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"http://{host}:{self.port}"
+        return f"http{'s' if self.tls else ''}://{host}:{self.port}"
 
 
 def start(
@@ -53,6 +56,7 @@ def start(
     log: Path,
     digest: str | None = None,
     follow: tuple[Path, str] | None = None,
+    tls: tuple[Path, Path] | None = None,
     ready_seconds: float = _READY_SECONDS,
 ) -> Endpoint:
     """Serve a Bento and return when it is ready.
@@ -65,6 +69,7 @@ def start(
         log: receives the output of the server; earlier output is kept.
         digest: the digest that the model package must have; None accepts any.
         follow: the state folder and the registered model whose champion is served from then on.
+        tls: files of the certificate chain and of its key; None: without TLS.
         ready_seconds: how long to wait.
 
     Raises:
@@ -75,6 +80,7 @@ def start(
     if not (bento / "bento.yaml").is_file():
         raise UserError(f"no Bento in {bento}; `concord run CONFIG` builds one")
     address = resolve(host)
+    secure = _ssl(tls)
     check_port(address, port)
     log.parent.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix="concord-serve-"))
@@ -82,15 +88,17 @@ def start(
     with log.open("ab") as output:
         begin = output.tell()
         process = subprocess.Popen(
-            [*program, "--host", address, "--port", str(port)],
+            [*program, "--host", address, "--port", str(port), *secure],
             cwd=bento.resolve(),
-            env=_environment(scratch, version, digest, follow),
+            env=_environment(scratch, version, digest, follow, address),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
             start_new_session=True,
         )
-    endpoint = Endpoint(process=process, host=address, port=port, log=log, scratch=scratch)
+    endpoint = Endpoint(
+        process=process, host=address, port=port, log=log, scratch=scratch, tls=tls is not None
+    )
     try:
         _wait_until_ready(endpoint, ready_seconds, begin)
     except BaseException:
@@ -112,14 +120,38 @@ def stop(endpoint: Endpoint) -> None:
     shutil.rmtree(endpoint.scratch, ignore_errors=True)
 
 
+def _ssl(tls: tuple[Path, Path] | None) -> list[str]:
+    """BentoML's options for TLS.
+
+    Raises:
+        UsageError: no certificate or key there, or they do not belong together.
+    """
+    if tls is None:
+        return []
+    certificate, key = (file.absolute() for file in tls)
+    try:
+        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(certificate, key)
+    except (OSError, ssl.SSLError) as error:
+        raise UsageError(
+            f"--cert {certificate}, --key {key}: {error.strerror or error}; wanted a chain of "
+            "certificates and its key without a password, both in PEM"
+        ) from error
+    return ["--ssl-certfile", str(certificate), "--ssl-keyfile", str(key)]
+
+
 def _environment(
-    scratch: Path, version: int | None, digest: str | None, follow: tuple[Path, str] | None
+    scratch: Path,
+    version: int | None,
+    digest: str | None,
+    follow: tuple[Path, str] | None,
+    address: str,
 ) -> dict[str, str]:
     """What the service reads, and nothing that would lead it to other code."""
     environment = {
         **os.environ,
         "BENTOML_HOME": str(scratch),
         "BENTOML_DO_NOT_TRACK": "True",
+        "CONCORD_HOST": address,
         "CONCORD_LAUNCHER": str(os.getpid()),
         "CONCORD_LAUNCHER_BEGAN": began(os.getpid()),
         "CONCORD_MODEL_VERSION": "" if version is None else str(version),
@@ -128,6 +160,7 @@ def _environment(
     }
     for variable in ("PYTHONPATH", "CONCORD_PACKAGE", "CONCORD_FOLLOW"):
         environment.pop(variable, None)
+    environment.setdefault("CONCORD_HOME", str(scratch))
     if follow is not None:
         environment |= {"CONCORD_HOME": str(follow[0]), "CONCORD_FOLLOW": follow[1]}
     return environment
@@ -147,7 +180,15 @@ def _wait_until_ready(endpoint: Endpoint, seconds: float, begin: int) -> None:
 
 
 def _is_ready(endpoint: Endpoint) -> bool:
-    connection = http.client.HTTPConnection(endpoint.host, endpoint.port, timeout=5)
+    if endpoint.tls:  # its own server on this machine, whatever name the certificate has
+        connection: http.client.HTTPConnection = http.client.HTTPSConnection(
+            endpoint.host,
+            endpoint.port,
+            timeout=5,
+            context=ssl._create_unverified_context(),  # noqa: S323
+        )
+    else:
+        connection = http.client.HTTPConnection(endpoint.host, endpoint.port, timeout=5)
     try:
         connection.request("GET", "/readyz")
         return connection.getresponse().status == http.HTTPStatus.OK

@@ -6,6 +6,9 @@
 (``s3://bucket/prefix``, with the AWS variables of the environment). ``CONCORD_PACKAGE_DIGEST`` is
 the digest that the package must have, as ``concord ledger --json`` shows it. From a URI nothing is
 served without it: whoever can write there can also write the list inside the package.
+
+A pod is reached by others: it needs a store with a token (``CONCORD_DATABASE_URL``, or a volume
+that ``CONCORD_HOME`` names), or ``CONCORD_OPEN=1`` where a proxy in front checks who asks.
 """
 
 import os
@@ -18,10 +21,13 @@ from components.core.errors import UserError
 from components.core.failures import ended
 from components.core.refs import digest_folder
 from components.exchange.exchange import Exchange
+from serving.access import HOST, check_access
 from serving.defaults import DIGEST, FOLLOW, PACKAGE, PORT, VERSION
 from serving.live.follow import champion_of
+from serving.store.database import Database
 
 _ABOUT = "model.json"
+_ADDRESS = "0.0.0.0"  # noqa: S104 - all addresses of the pod
 
 
 def package(place: str, digest: str | None, scratch: Path) -> Path:
@@ -69,6 +75,8 @@ def package(place: str, digest: str | None, scratch: Path) -> Path:
 def main() -> None:
     """Replace this process with BentoML's server of the package."""
     port = os.environ.get("PORT", str(PORT))
+    with Database(served().store) as database:
+        check_access(_ADDRESS, database)
     if model := os.environ.get(FOLLOW):
         version, folder = champion_of(served(), model)
         os.environ |= {DIGEST: version.package_digest, VERSION: str(version.version)}
@@ -76,7 +84,7 @@ def main() -> None:
         scratch = Path(tempfile.mkdtemp(prefix="concord-package-"))
         place = os.environ.get(PACKAGE) or "/model"
         folder = package(place, os.environ.get(DIGEST), scratch)
-    os.environ[PACKAGE] = str(folder)
+    os.environ |= {PACKAGE: str(folder), HOST: _ADDRESS}
     command = [
         sys.executable,
         "-m",
@@ -84,7 +92,7 @@ def main() -> None:
         "serve",
         "serving.service:Concord",
         "--host",
-        "0.0.0.0",  # noqa: S104 - all addresses of the pod
+        _ADDRESS,
         "--port",
         port,
     ]

@@ -44,7 +44,7 @@ def server(package, port, **environment):
     with tempfile.TemporaryDirectory() as home:
         process = subprocess.Popen(
             [sys.executable, "-c", SERVER, str(package), str(port)],
-            env={**os.environ, "CONCORD_HOME": home, **environment},
+            env={**os.environ, "CONCORD_HOME": home, "CONCORD_HOST": "127.0.0.1", **environment},
         )
         try:
             end = time.monotonic() + 60

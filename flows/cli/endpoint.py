@@ -19,9 +19,15 @@ def serve(
     model: Model = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = HOST,
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = PORT,
+    cert: Annotated[
+        Path | None, typer.Option("--cert", help="TLS: the chain of certificates, in PEM.")
+    ] = None,
+    key: Annotated[Path | None, typer.Option("--key", help="TLS: its key, in PEM.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Serve the champion and follow the registry until interrupted.
+
+    On an address that other machines reach, `concord token new` must have made a token.
 
     Example: concord serve --port 3000
     """
@@ -29,7 +35,7 @@ def serve(
     def work() -> Answer:
         from flows.commands.serving import serve as command
 
-        return command(model, host=host, port=port)
+        return command(model, host=host, port=port, cert=cert, key=key)
 
     answer(work, as_json)
 

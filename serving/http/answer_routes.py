@@ -1,13 +1,16 @@
 """Questions to the model: classify and search."""
 
+from time import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 
 from serving.http import requests, responses
+from serving.http.noting import Noting
 from serving.http.refusals import ANSWERS
 from serving.http.values import values_of
+from serving.store.ids import new_id
 
 if TYPE_CHECKING:
     from serving.live.unit import Unit
@@ -20,8 +23,9 @@ def add(app: FastAPI, unit: "Unit") -> None:
     Search: Any = requests.search_type(limits)
 
     @app.post("/v1/classify", tags=["answers"], responses=ANSWERS)
-    async def classify(request: Classify) -> responses.ClassifyResponse:
+    async def classify(request: Classify, http: Request) -> responses.ClassifyResponse:
         """Classify records by whatever modalities they have; probabilities are calibrated."""
+        noting = Noting(unit, http)
         unit.answers.check_classifier()
         records = await unit.run(
             lambda: {
@@ -30,11 +34,14 @@ def add(app: FastAPI, unit: "Unit") -> None:
             }
         )
         found = await unit.predict(records, "records")
-        return responses.ClassifyResponse(model=unit.ref, answers=unit.answers.told(found))
+        told = unit.answers.told(found)
+        noting.classified(list(records.values()), told)
+        return responses.ClassifyResponse(model=unit.ref, answers=told)
 
     @app.post("/v1/search", tags=["answers"], responses=ANSWERS)
-    async def search(request: Search) -> responses.SearchResponse:
+    async def search(request: Search, http: Request) -> responses.SearchResponse:
         """Find the records nearest to a query: words find pictures, pictures find words."""
+        noting = Noting(unit, http)
         query = await unit.run(lambda: values_of(request.query, limits, "query"))
         ask = {"by": request.by, "target": request.target, "k": request.k}
         labels = request.filter.labels if request.filter else None
@@ -54,4 +61,8 @@ def add(app: FastAPI, unit: "Unit") -> None:
             )
             for hit in hits
         ]
-        return responses.SearchResponse(model=unit.ref, target=request.target, hits=out)
+        answer = responses.SearchResponse(
+            model=unit.ref, answer_id=new_id(time()), target=request.target, hits=out
+        )
+        noting.searched(query, answer)
+        return answer

@@ -12,7 +12,7 @@ from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse
 from starlette.staticfiles import StaticFiles
 
-from serving.http import answer_routes, page, record_routes
+from serving.http import answer_routes, feedback_routes, page, record_routes
 from serving.http.reading import ParsedAside
 from serving.http.refusals import refuse_in_words
 
@@ -45,6 +45,7 @@ def build(unit: "Unit", assets: Path | None = None) -> FastAPI:
     refuse_in_words(app)
     answer_routes.add(app, unit)
     record_routes.add(app, unit)
+    feedback_routes.add(app, unit)
     page.add(app)
     if assets is not None:
         _docs(app, assets)

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING
 from starlette.responses import JSONResponse, Response
 
 from serving.http import refusals
+from serving.http.headers import safe
 from serving.http.reading import SMALL, Bodies, Crowded, Gone, TooLarge, TooSlow, check_shape
+from serving.http.tokens import Denied, Guard
 from serving.live.answers import NotLive
 from serving.live.batching import Full
 from serving.live.live import Live
@@ -25,8 +27,6 @@ from serving.live.unit import Unit
 if TYPE_CHECKING:
     from starlette.types import Message, Receive, Scope, Send
 
-Guard = Callable[["Scope"], Awaitable[Response | None]]
-"""Looks at a request's token; returns the refusal, or None where it may pass."""
 _QUESTIONS = frozenset({"/v1/classify", "/v1/embed", "/v1/search"})
 _PATHS = ("/v1/classify", "/v1/embed", "/v1/search", "/v1/records", "/v1/feedback", "/v1/review",
           "/v1/model", "/docs", "/openapi.json")  # fmt: skip
@@ -41,7 +41,7 @@ class Front:
     Args:
         live: the units that answer.
         shared: what they share.
-        guard: checks tokens.
+        guard: decides who may ask; None: everybody.
         record: keeps what a champion and a shadow answered.
     """
 
@@ -64,7 +64,7 @@ class Front:
         if scope["type"] != "http":
             await send({"type": "websocket.close"})
             return
-        begun, status = perf_counter(), [499]
+        begun, status, send = perf_counter(), [499], safe(scope, send)
 
         async def counted(message: "Message") -> None:
             if message["type"] == "http.response.start":
@@ -81,11 +81,15 @@ class Front:
             self.shared.metrics.seconds.labels(path).observe(perf_counter() - begun)
 
     async def _answer(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
+        if self._guard is not None:
+            caller = self._guard.check(scope)
+            if isinstance(caller, Denied):
+                self.shared.metrics.denied.labels(str(caller.status)).inc()
+                await refusals.denied(caller)(scope, receive, send)
+                return
+            scope.setdefault("state", {})["caller"] = caller
         if (own := self._own(scope["path"])) is not None:
             await own(scope, receive, send)
-            return
-        if self._guard is not None and (refused := await self._guard(scope)) is not None:
-            await refused(scope, receive, send)
             return
         headers = dict(scope["headers"])
         try:

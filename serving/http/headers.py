@@ -4,7 +4,7 @@ from collections.abc import MutableMapping
 from typing import Any
 
 from starlette.datastructures import MutableHeaders
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Message, Scope, Send
 
 PAGE_POLICY = "; ".join(
     (
@@ -32,32 +32,23 @@ _ALWAYS = {
 _TLS = {"Strict-Transport-Security": "max-age=31536000"}
 
 
-class SafeHeaders:
-    """Adds the headers that an answer does not set itself, and names no server.
+def safe(scope: Scope, send: Send) -> Send:
+    """A channel that adds the headers that an answer does not set itself, and names no server.
 
     What is under ``/v1`` is kept by no cache unless it says so itself.
     """
+    added = dict(_ALWAYS)
+    if scope.get("scheme") == "https":
+        added |= _TLS
+    if scope["path"].startswith("/v1"):
+        added["Cache-Control"] = "no-store"
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    async def with_headers(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            _add(message, added)
+        await send(message)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer as the application does."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        added = dict(_ALWAYS)
-        if scope.get("scheme") == "https":
-            added |= _TLS
-        if scope["path"].startswith("/v1"):
-            added["Cache-Control"] = "no-store"
-
-        async def safe(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                _add(message, added)
-            await send(message)
-
-        await self._app(scope, receive, safe)
+    return with_headers
 
 
 def _add(message: MutableMapping[str, Any], added: dict[str, str]) -> None:

@@ -1,6 +1,7 @@
 """Refusals over HTTP: each names the field, what it got and what was wanted."""
 
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,11 +13,14 @@ from starlette.exceptions import HTTPException
 from components.core.errors import BadInput, UserError
 from serving.http.reading import TooLarge, TooSlow
 from serving.http.responses import Refusal
+from serving.http.tokens import Denied
 from serving.http.values import shown
 from serving.live.answers import NotLive, NotThere
 from serving.live.batching import Full
 from serving.live.budget import RETRY_SECONDS, Busy, TooMuch
+from serving.store.database import StoreError
 
+_log = logging.getLogger("concord.serving")
 _REFUSALS: dict[int | str, dict[str, Any]] = {
     400: {"model": Refusal, "description": "The body is not JSON."},
     408: {"model": Refusal, "description": "The body did not come in time."},
@@ -44,6 +48,10 @@ MISSING: dict[int | str, dict[str, Any]] = {
     404: {"model": Refusal, "description": "No such record or preview."},
     "default": {"model": Refusal, "description": "A refusal in words."},
 }
+FEEDBACK: dict[int | str, dict[str, Any]] = {
+    404: {"model": Refusal, "description": "The log has no such answer, or the index no record."},
+    "default": {"model": Refusal, "description": "A refusal in words."},
+}
 _SHOWN = 20  # problems of a request that are told
 
 
@@ -56,6 +64,7 @@ def refuse_in_words(app: FastAPI) -> None:
     app.add_exception_handler(Busy, _busy)
     app.add_exception_handler(Full, _full)
     app.add_exception_handler(NotThere, _not_found)
+    app.add_exception_handler(StoreError, _no_store)
     app.add_exception_handler(UserError, _unusable)
 
 
@@ -198,5 +207,21 @@ async def _not_found(_: Request, error: Exception) -> Response:
     return refusal(404, [{"field": error.field, "got": error.got, "wanted": error.wanted}])
 
 
+async def _no_store(_: Request, error: Exception) -> Response:
+    _log.error("%s", error)  # not told: it names places of this machine
+    problem = {
+        "field": "body",
+        "got": "a request to keep, and the store of the service does not answer",
+        "wanted": "another try in 5 seconds",
+    }
+    return refusal(503, [problem], headers={"Retry-After": "5"})
+
+
 async def _unusable(_: Request, error: Exception) -> Response:
     return refusal(422, [], str(error))
+
+
+def denied(caller: Denied) -> Response:
+    """The answer to who may not ask."""
+    problem = {"field": caller.field, "got": caller.got, "wanted": caller.wanted}
+    return refusal(caller.status, [problem], headers=caller.headers)

@@ -76,7 +76,7 @@ def _described(made: type[BaseModel], words: str) -> type[BaseModel]:
     return made
 
 
-def _named(value: object) -> object:
+def named(value: object) -> object:
     """A class as it is named, also where it is sent as a number or a truth value."""
     return as_text(value) if isinstance(value, bool | int | float) else value
 
@@ -86,5 +86,5 @@ class Filter(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    labels: Annotated[list[Annotated[str, BeforeValidator(_named)]], Field(min_length=1)]
+    labels: Annotated[list[Annotated[str, BeforeValidator(named)]], Field(min_length=1)]
     """Only records with one of these labels; of sets of classes, those that hold one."""

@@ -21,6 +21,8 @@ class ModelRef(_Strict):
 class Answer(_Strict):
     """The class of one record."""
 
+    answer_id: str
+    """Names this answer in feedback."""
     label: str
     confidence: float
     """Calibrated probability of ``label``."""
@@ -40,6 +42,8 @@ class Answer(_Strict):
 class SetAnswer(_Strict):
     """The classes of one record, where a record has a set of them."""
 
+    answer_id: str
+    """Names this answer in feedback."""
     labels: dict[str, float]
     """Each class that is given, to its calibrated probability; perhaps none.
 
@@ -82,6 +86,8 @@ class SearchResponse(_Strict):
     """Hits, best first."""
 
     model: ModelRef
+    answer_id: str
+    """Names this answer in feedback."""
     target: str
     hits: list[HitOut]
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from time import time
 from typing import TYPE_CHECKING
 
 from components.core.errors import BadInput, UserError, one_of
@@ -9,6 +10,7 @@ from components.parts.contracts import cost
 from serving.defaults import MAX_HITS
 from serving.http import responses
 from serving.http.limits import Limits
+from serving.store.ids import new_id
 
 # Importing torch takes seconds; neither the build of a Bento nor BentoML's own process needs it.
 if TYPE_CHECKING:
@@ -83,6 +85,10 @@ class Answers:
                     raise BadInput(f"{place}.{error.field}", error.got, error.wanted) from error
         return found
 
+    def has(self, record: str) -> bool:
+        """Whether the index has a record."""
+        return record in self.predictor.collection
+
     def check_classifier(self) -> None:
         """Check that there are classes.
 
@@ -101,6 +107,7 @@ class Answers:
         if any(p.label is None for p in found):
             return [
                 responses.SetAnswer(
+                    answer_id=new_id(time()),
                     labels={name: p.probabilities[name] for name in p.labels},
                     probabilities=p.probabilities,
                     ood_score=p.ood_score,
@@ -110,6 +117,7 @@ class Answers:
             ]
         return [
             responses.Answer(
+                answer_id=new_id(time()),
                 label=str(p.label),
                 confidence=float(p.confidence or 0.0),
                 probabilities=p.probabilities,

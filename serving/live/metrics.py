@@ -48,6 +48,20 @@ class Metrics:
             ["same"],
             registry=self.registry,
         )
+        self.unlogged = Counter(
+            "concord_unlogged_answers",
+            "Answers that the log had no room for.",
+            registry=self.registry,
+        )
+        self.feedback = Counter(
+            "concord_feedback", "Feedback that was stored.", ["kind"], registry=self.registry
+        )
+        self.denied = Counter(
+            "concord_denied",
+            "Requests of those who may not ask.",
+            ["status"],
+            registry=self.registry,
+        )
         self.swaps = Counter(
             "concord_swaps", "Versions that began to serve.", registry=self.registry
         )

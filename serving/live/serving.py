@@ -9,9 +9,11 @@ import yaml
 from components.config.home import served
 from components.core.errors import UserError
 from components.prediction.format import check_package
+from serving.access import HOST, access_of
 from serving.defaults import DIGEST, FOLLOW, PACKAGE, VERSION
 from serving.http.front import Front
 from serving.http.limits import Limits
+from serving.http.tokens import Guard
 from serving.live.answers import Answers
 from serving.live.follow import Follower
 from serving.live.live import Live
@@ -19,6 +21,7 @@ from serving.live.shared import Shared
 from serving.live.unit import Unit
 from serving.store import beside
 from serving.store.database import Database
+from serving.store.tokens import Tokens
 
 
 class Serving:
@@ -36,7 +39,9 @@ class Serving:
     @cached_property
     def front(self) -> Front:
         """The ASGI application."""
-        return Front(self.live, self._shared, record=partial(beside.record, self._store))
+        guard = Guard(access_of(os.environ.get(HOST, "")), Tokens(self._store).valid)
+        guard.start()
+        return Front(self.live, self._shared, guard, record=partial(beside.record, self._store))
 
     def begin(self) -> None:
         """Load the first unit, and follow the champion from then on where that is wanted.
@@ -73,7 +78,10 @@ class Serving:
 
     @cached_property
     def _shared(self) -> Shared:
-        return Shared.of(Limits.read(self._package()).serving)
+        shared = Shared.of(Limits.read(self._package()).serving, self._store)
+        if shared.kept is not None:
+            shared.kept.start()
+        return shared
 
     def _package(self) -> Path:
         folder = Path(os.environ.get(PACKAGE) or self._own)

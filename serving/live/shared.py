@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 
 from components.config.run import ServingConfig
 from serving.live.budget import Budget
+from serving.live.kept import Kept
 from serving.live.metrics import Metrics
+from serving.store.database import Database
 
 _COMPUTING = 1
 """Batches that are computed at a time: each of them uses all cores."""
@@ -26,14 +28,18 @@ class Shared:
         computing: threads that run models.
         reading: threads that read requests, search and fetch records.
         metrics: what is counted.
+        kept: the answer log and feedback; None: nothing is kept.
     """
 
     budget: Budget
     computing: ThreadPoolExecutor = field(default_factory=lambda: _pool("compute", _COMPUTING))
     reading: ThreadPoolExecutor = field(default_factory=lambda: _pool("read", _READING))
     metrics: Metrics = field(default_factory=Metrics)
+    kept: Kept | None = None
 
     @classmethod
-    def of(cls, limits: ServingConfig) -> "Shared":
-        """What a service with these limits shares."""
-        return cls(budget=Budget(limits))
+    def of(cls, limits: ServingConfig, database: Database | None = None) -> "Shared":
+        """What a service with these limits shares, and keeps in a database."""
+        metrics = Metrics()
+        kept = None if database is None else Kept(database, limits, metrics)
+        return cls(budget=Budget(limits), metrics=metrics, kept=kept)

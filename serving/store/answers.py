@@ -7,7 +7,7 @@ thread writes what was noted a moment ago, and what it cannot hold is counted an
 import json
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from time import monotonic, time
@@ -16,6 +16,7 @@ from typing import Any
 from sqlalchemy import Boolean, Column, Float, Index, Integer, Table, Text, delete, insert, select
 
 from components.core.errors import UserError
+from serving.store import payloads
 from serving.store.database import METADATA, Database, Schema
 
 _WAITING, _WAITING_BYTES = 10_000, 64 << 20
@@ -67,8 +68,16 @@ class Answered:
     seconds: float
     """From the request to the answer."""
     abstained: bool | None = None
-    payload: str | None = None
-    """The record or the query as `serving.store.payloads` writes it."""
+    payload: Mapping[str, Any] | None = None
+    """Values of the record or the query, if they are kept."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of the payload, roughly."""
+        return sum(
+            len(value) if isinstance(value, bytes | str) else len(repr(value))
+            for value in (self.payload or {}).values()
+        )
 
 
 class AnswerLog:
@@ -113,7 +122,7 @@ class AnswerLog:
         dropped = 0
         with self._change:
             for answer in answers:
-                size = len(answer.payload or "")
+                size = answer.size
                 if len(self._waiting) >= _WAITING or self._bytes + size > _WAITING_BYTES:
                     dropped += 1
                     continue
@@ -124,7 +133,7 @@ class AnswerLog:
         if dropped:
             self._dropped(dropped)
 
-    def settle(self, seconds: float = 5.0) -> bool:
+    def settle(self, seconds: float = 2.0) -> bool:
         """Wait until all that was noted before is written; whether it is."""
         with self._change:
             wanted = self._hurried = self._noted
@@ -177,7 +186,7 @@ class AnswerLog:
         with self._change:
             for answer in batch:
                 self._waiting.popleft()
-                self._bytes -= len(answer.payload or "")
+                self._bytes -= answer.size
             self._settled += len(batch)
             self._change.notify_all()
 
@@ -196,4 +205,5 @@ def _row(answer: Answered) -> dict[str, Any]:
         **answer.__dict__,
         "modalities": json.dumps(sorted(answer.modalities)),
         "outputs": json.dumps(answer.outputs),
+        "payload": None if answer.payload is None else payloads.written(answer.payload),
     }

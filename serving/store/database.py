@@ -59,6 +59,10 @@ class Schema:
     """Tables of `METADATA`."""
 
 
+class StoreError(MachineError):
+    """The store cannot be read or written now."""
+
+
 class Database:
     """Connections to the store, for any number of threads and processes; a context manager.
 
@@ -78,8 +82,8 @@ class Database:
         """One transaction to read with: all its queries see the same state.
 
         Raises:
-            UserError: the store cannot be read, or another version of Concord made it.
-            MachineError: the database does not answer, or it refuses.
+            StoreError: the store cannot be read.
+            UserError: another version of Concord made it.
         """
         with self._transaction("read", schema, writes=False) as connection:
             yield connection
@@ -89,8 +93,8 @@ class Database:
         """One durable transaction; SQLite has one writer at a time, and others wait.
 
         Raises:
-            UserError: the store cannot be written, or another version of Concord made it.
-            MachineError: the database does not answer, refuses, or others hold it too long.
+            StoreError: the store cannot be written, or others hold it too long.
+            UserError: another version of Concord made it.
         """
         with self._transaction("write", schema, writes=True) as connection:
             yield connection
@@ -165,14 +169,14 @@ class Database:
             if not isinstance(self._place, str):
                 raise self._of_file(verb, reason) from error
             words = postgres_url.without_password(self._place, str(reason))
-            raise MachineError(  # not chained: it may hold the URL, with its password
+            raise StoreError(  # not chained: it may hold the URL, with its password
                 f"cannot {verb} the store {self._shown}: {words}; check that the server runs and "
                 f"that {DATABASE} names it, a database, and a user who may create tables there"
             ) from None
 
-    def _of_file(self, verb: str, reason: BaseException) -> UserError:
+    def _of_file(self, verb: str, reason: BaseException) -> StoreError:
         why = reason.strerror if isinstance(reason, OSError) and reason.strerror else reason
-        return UserError(
+        return StoreError(
             f"cannot {verb} the store {self._shown}: {why}; "
             "free space there, make it writable, or set CONCORD_HOME to a folder that is"
         )

@@ -4,7 +4,7 @@ from fastapi import FastAPI
 from fastapi.responses import HTMLResponse, Response
 from starlette.testclient import TestClient
 
-from serving.http.headers import PAGE_POLICY, SafeHeaders
+from serving.http.headers import PAGE_POLICY, safe
 
 
 def client(scheme="http"):
@@ -19,7 +19,10 @@ def client(scheme="http"):
         policy = {"Content-Security-Policy": "sandbox", "Cache-Control": "no-cache"}
         return Response(b"", headers=policy)
 
-    return TestClient(SafeHeaders(app), base_url=f"{scheme}://localhost")
+    async def front(scope, receive, send):
+        await app(scope, receive, safe(scope, send) if scope["type"] == "http" else send)
+
+    return TestClient(front, base_url=f"{scheme}://localhost")
 
 
 def test_every_answer_has_them_refusals_too():

@@ -41,7 +41,7 @@ class Stuck:
 def test_an_answer_is_there_as_soon_as_the_log_is_settled(opened):
     database = opened()
     made = log(database)
-    made.note(answered(id="a"), answered(id="b", endpoint="search", abstained=None, payload="{}"))
+    made.note(answered(id="a"), answered(id="b", endpoint="search", abstained=None, payload={}))
     assert made.settle()
     first, second = rows(database)
     assert json.loads(first["outputs"]) == {"labels": {"ring": 0.75}}
@@ -94,7 +94,7 @@ def test_payloads_are_bounded_by_their_bytes(tmp_path, monkeypatch):
     with module.Database(tmp_path / "store.sqlite") as database:
         stuck = Stuck(database)
         made = log(stuck, dropped=dropped.append)
-        made.note(*[answered(payload="x" * 400) for _ in range(4)])
+        made.note(*[answered(payload={"text": "x" * 400}) for _ in range(4)])
         assert sum(dropped) == 2
         stuck.free.set()
         made.close()

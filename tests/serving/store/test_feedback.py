@@ -42,7 +42,7 @@ def give(feedback, by="shop", **said):
 
 
 def test_an_answer_can_be_judged_at_once_and_brings_its_own_version(feedback, log, opened):
-    answer = answered(payload='{"text": "ring"}')
+    answer = answered(payload={"text": "ring"})
     log.note(answer)
     found = give(feedback, answer=answer.id, labels=["coin"])
     (given,) = Feedback(opened()).all()

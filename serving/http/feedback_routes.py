@@ -1,0 +1,113 @@
+"""Feedback for an earlier answer or a record of the index."""
+
+from typing import TYPE_CHECKING, Annotated
+
+from fastapi import FastAPI, Request
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from components.core.errors import BadInput
+from serving.http.refusals import FEEDBACK
+from serving.http.requests import named
+from serving.live.answers import NotThere
+from serving.store.feedback import About, NotKept, Said
+
+if TYPE_CHECKING:
+    from serving.live.kept import Kept
+    from serving.live.unit import Unit
+
+_Id = Annotated[str, Field(min_length=1, max_length=1_000)]
+_Label = Annotated[str, BeforeValidator(named), Field(min_length=1, max_length=1_000)]
+
+
+class FeedbackRequest(BaseModel):
+    """A label, or which hits are right, for one answer or one record."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"answer_id": "06b1o9n8k0e1qj5m3v7h2t4c9g", "label": "a"}]},
+    )
+
+    answer_id: _Id | None = None
+    """Of an answer to a record, or of a search."""
+    record_id: _Id | None = None
+    """Of a record of the index."""
+    label: _Label | None = None
+    """The right class, also one that the model does not know yet."""
+    labels: Annotated[list[_Label], Field(max_length=1_000)] | None = None
+    """The right set of classes, where a record has a set of them; perhaps none."""
+    relevant: Annotated[dict[_Id, bool], Field(min_length=1, max_length=1_000)] | None = None
+    """Id of a hit of a search to whether it is one."""
+    note: Annotated[str, Field(max_length=2_000)] | None = None
+
+
+class FeedbackResponse(BaseModel):
+    """Feedback that is stored."""
+
+    feedback_id: str
+    """The same for all that a token says of one answer or record."""
+
+
+def add(app: FastAPI, unit: "Unit") -> None:
+    """Add the route to the application of a unit."""
+    kept = unit.shared.kept
+    if kept is None:
+        return
+
+    @app.post("/v1/feedback", tags=["feedback"], status_code=201, responses=FEEDBACK)
+    async def feedback(request: FeedbackRequest, http: Request) -> FeedbackResponse:
+        """Say what is right; it is stored when this answers, and saying it twice changes nothing.
+
+        A later label takes the place of an earlier one of the same token.
+        """
+        said = _said(request, unit)
+        caller = getattr(http.state, "caller", None)
+        found = await kept.run(lambda: _given(kept, said, unit, caller.name if caller else None))
+        return FeedbackResponse(feedback_id=found)
+
+
+def _given(kept: "Kept", said: Said, unit: "Unit", token: str | None) -> str:
+    ref = unit.ref
+    about = About(
+        model=ref.name,
+        version=ref.version,
+        package_digest=ref.package_digest,
+        classes=unit.limits.classes,
+    )
+    try:
+        found = kept.feedback.give(said, about, token)
+    except NotKept as error:
+        raise NotThere(error.field, error.got, error.wanted) from error
+    unit.shared.metrics.feedback.labels("label" if said.labels is not None else "other").inc()
+    return found
+
+
+def _said(request: FeedbackRequest, unit: "Unit") -> Said:
+    """What a request says.
+
+    Raises:
+        BadInput: not exactly one thing is judged, nothing is said of it, or not as the model says.
+        NotThere: no such record.
+    """
+    multi = unit.limits.target == "multi"
+    if (request.answer_id is None) == (request.record_id is None):
+        both = "both" if request.answer_id is not None else "neither"
+        raise BadInput("answer_id", f"{both} of answer_id and record_id", "one of them")
+    if request.record_id is not None and not unit.answers.has(request.record_id):
+        raise NotThere("record_id", repr(request.record_id[:80]), "a record of the index")
+    if request.label is not None and multi:
+        raise BadInput("label", "one class", "`labels`, since a record has a set of classes")
+    if request.labels is not None and not multi:
+        raise BadInput("labels", "a set of classes", "`label`, since a record has one class")
+    if request.relevant is not None and request.answer_id is None:
+        raise BadInput("relevant", "no answer_id", "the answer whose hits are judged")
+    given = (request.label, request.labels, request.relevant, request.note)
+    if all(part is None for part in given):
+        raise BadInput("body", "nothing that is said", "a label, relevant hits or a note")
+    return Said(
+        answer=request.answer_id,
+        record=request.record_id,
+        labels=request.labels if request.label is None else [request.label],
+        multi=multi,
+        relevant=request.relevant,
+        note=request.note,
+    )
