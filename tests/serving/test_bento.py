@@ -61,7 +61,9 @@ ABSENT = (
 
 def test_it_carries_the_listed_rooms_and_nothing_else(bento):
     source = bento / "src"
-    carried = {p.relative_to(source).as_posix() for p in source.rglob("*.py")}
+    folders = (source / "components", source / "serving")
+    files = [p for folder in folders for p in folder.rglob("*") if p.is_file()]
+    carried = {p.relative_to(source).as_posix() for p in files if "__pycache__" not in p.parts}
     assert carried == {file.as_posix() for file in module.served_files()}
     rooms = {name.split("/")[1] for name in carried if name.startswith("components/")}
     assert rooms == {
@@ -70,7 +72,7 @@ def test_it_carries_the_listed_rooms_and_nothing_else(bento):
     }  # fmt: skip
 
 
-def test_it_answers_from_its_own_code_where_training_and_engines_are_absent(bento):
+def test_it_answers_from_its_own_code_where_training_and_engines_are_absent(bento, tmp_path):
     """Only the Bento's folder, in a process that cannot import what a serving image lacks."""
     code = f"""
 import sys
@@ -80,7 +82,7 @@ import serving.service as service
 assert 'torch' not in sys.modules
 service._serving.begin()
 from starlette.testclient import TestClient
-ask = TestClient(service._serving.front)
+ask = TestClient(service._serving.front, base_url='http://localhost')
 found = ask.post('/v1/classify', json={{'records': [{{'text': 'ring'}}]}}).json()
 label = found['answers'][0]['label']
 wanted = {{'query': {{'text': 'ring'}}, 'k': 3, 'filter': {{'labels': [label]}}}}
@@ -97,7 +99,13 @@ print(all(file.startswith({str(bento)!r}) for file in own), len(own))
     done = subprocess.run(
         [sys.executable, "-c", code],
         cwd=bento / "src",
-        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": ""},
+        env={
+            **os.environ,
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTHONPATH": "",
+            "CONCORD_HOST": "127.0.0.1",
+            "CONCORD_HOME": str(tmp_path),
+        },
         capture_output=True,
         text=True,
         check=False,
