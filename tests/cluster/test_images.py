@@ -266,6 +266,8 @@ def test_the_serve_image_answers_as_a_deployment_with_a_package_from_s3(
     s3fs.S3FileSystem().put(f"{package}/", place.removeprefix("s3://") + "/", recursive=True)
     env = [
         {"name": "CONCORD_PACKAGE", "value": place},
+        {"name": "CONCORD_OPEN", "value": "1"},
+        {"name": "CONCORD_HOME", "value": "/tmp/concord"},  # noqa: S108
         {"name": "CONCORD_PACKAGE_DIGEST", "value": digest_folder(package)},
     ]
     env += [{"name": name, "value": value} for name, value in block["env"].items()]
@@ -275,7 +277,6 @@ def test_the_serve_image_answers_as_a_deployment_with_a_package_from_s3(
     ]
     overlay(tmp_path, images.name("serve"), env, restricted)
     began = time.monotonic()
-    kubectl("-n", restricted, "create", "serviceaccount", "concord-train")
     kubectl("apply", "-k", str(tmp_path))
     kubectl("-n", restricted, "rollout", "status", "deployment/concord-serve", "--timeout=180s")
     images.report["serve"]["from apply to ready, s"] = round(time.monotonic() - began, 1)
@@ -292,11 +293,13 @@ def test_the_serve_image_answers_as_a_deployment_with_a_package_from_s3(
 
 
 def overlay(folder: Path, image: str, env: list[dict[str, Any]], namespace: str) -> None:
-    """Write an overlay of ``infra/kubernetes/serve``: image and package, but no claim."""
+    """Write an overlay of ``infra/kubernetes/serve/base``: image and package, but no claim."""
     name, tag = image.rsplit(":", 1)
     at = "/spec/template/spec"
     patch = [
-        {"op": "replace", "path": f"{at}/containers/0/env", "value": env},
+        {"op": "add", "path": f"{at}/containers/0/env", "value": env},
+        {"op": "remove", "path": f"{at}/containers/0/envFrom"},
+        {"op": "replace", "path": "/spec/replicas", "value": 1},
         {"op": "add", "path": f"{at}/containers/0/imagePullPolicy", "value": "Never"},
         {"op": "add", "path": f"{at}/nodeSelector", "value": {"kubernetes.io/hostname": NODE}},
         {"op": "remove", "path": f"{at}/containers/0/volumeMounts/1"},
@@ -305,7 +308,7 @@ def overlay(folder: Path, image: str, env: list[dict[str, Any]], namespace: str)
     tree = {
         "apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization",
         "namespace": namespace,
-        "resources": [os.path.relpath(CHECKOUT / "infra" / "kubernetes" / "serve", folder)],
+        "resources": [os.path.relpath(CHECKOUT / "infra/kubernetes/serve/base", folder)],
         "images": [{"name": "concord/serve", "newName": name, "newTag": tag}],
         "patches": [{"target": {"kind": "Deployment"}, "patch": yaml.safe_dump(patch)}],
     }  # fmt: skip
