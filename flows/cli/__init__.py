@@ -22,6 +22,7 @@ for command in (
     versions.promote,
     versions.rollback,
     versions.ledger,
+    versions.package,
     versions.canary,
     endpoint.serve,
     endpoint.classify,

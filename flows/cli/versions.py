@@ -1,5 +1,6 @@
-"""Commands about registered versions: measure, promote, roll back."""
+"""Commands about registered versions: measure, promote, roll back, package."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -110,5 +111,32 @@ def canary(
         from flows.commands.canary import canary as command
 
         return command(model, version, share=share, shadow=shadow, off=off)
+
+    answer(work, as_json)
+
+
+def package(
+    named: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME|VERSION",
+            help="A registered model, whose champion is packaged, or a version of --model.",
+        ),
+    ],
+    out: Annotated[Path, typer.Option("--out", help="Folder to make; it must not exist.")],
+    model: Model = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write a version as a Bento and as what `docker build` takes, for other machines.
+
+    DIR/bento runs with `bentoml serve`; DIR/image has a Dockerfile, locks, the code and the model.
+
+    Example: concord package products --out dist/products
+    """
+
+    def work() -> Answer:
+        from flows.commands.package import package as command
+
+        return command(named, model=model, out=out)
 
     answer(work, as_json)
