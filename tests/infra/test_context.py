@@ -56,7 +56,8 @@ def test_its_code_serves_its_model_with_the_command_of_the_image(context: Path, 
     port = free_port()
     environment |= {
         "CONCORD_PACKAGE": str(context / "package"), "PYTHONPATH": str(context),
-        "HOME": str(tmp_path),         "PATH": os.environ["PATH"], "PORT": str(port), "BENTOML_HOME": str(tmp_path / "bentoml"),
+        "HOME": str(tmp_path), "PATH": os.environ["PATH"], "PORT": str(port),
+        "BENTOML_HOME": str(tmp_path / "bentoml"),
         "CONCORD_HOME": str(tmp_path / "home"), "CONCORD_OPEN": "1",
     }  # fmt: skip
     with subprocess.Popen(
