@@ -1,6 +1,7 @@
 """A headless Chromium of this machine, driven with Playwright, and a service for it to open."""
 
 import os
+import re
 import shutil
 import socket
 import threading
@@ -51,7 +52,7 @@ def opened(made, url: str, **options) -> Iterator:
     page.on("console", lambda said: _noted(said, faults))
     page.on("request", lambda asked: _own(asked.url, url, faults))
     page.goto(url)
-    page.wait_for_selector("h1")
+    page.wait_for_selector("h1, dialog[open]")
     yield page
     context.close()
     assert not faults, faults
@@ -59,7 +60,7 @@ def opened(made, url: str, **options) -> Iterator:
 
 def _noted(said, faults: list[str]) -> None:
     # A refusal is told in words on the page; the browser logs its status as well.
-    if said.type in ("error", "warning") and "status of" not in said.text:
+    if said.type in ("error", "warning") and not re.search("status of|ERR_FAILED", said.text):
         faults.append(f"logged: {said.text}")
 
 

@@ -61,7 +61,7 @@ function table(lines) {
   const rows = lines.filter((line) => !/^[|\s:-]+$/.test(line) || /\w/.test(line))
     .map((line) => line.slice(1, -1).split(/(?<!\\)\|/).map((cell) => cell.trim()));
   const [head, ...body] = rows;
-  return h("div", { class: "scrolls", tabindex: "0", role: "region", "aria-label": "Table" },
+  return h("div", { class: "scrolls", tabindex: "0", role: "group", "aria-label": "Table" },
     h("table", {},
       h("thead", {}, h("tr", {}, head.map((cell) => (cell
         ? h("th", { scope: "col" }, inline(cell)) : h("td"))))),

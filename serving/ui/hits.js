@@ -13,7 +13,7 @@ export function hitCard(model, hit, { best, example }) {
     : !label && predicted ? "The model's answer; nobody has labelled it." : null;
   return h("li", { class: "card" },
     previews(model, hit.id, hit.media),
-    h("h3", { tabindex: "-1", dir: "auto" }, title),
+    h("h2", { tabindex: "-1", dir: "auto" }, title),
     h("p", { class: "quiet id" }, hit.id),
     said ? h("p", { class: "quiet" }, said) : null,
     nearness(hit, best),

@@ -92,7 +92,7 @@ export function searchView(model) {
       return () => {
         const first = add(found);
         status.textContent = `${count(found.hits.length, "more record")}.`;
-        first?.querySelector("h3")?.focus();
+        first?.querySelector("h2")?.focus();
       };
     }, page);
   }

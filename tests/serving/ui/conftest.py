@@ -21,11 +21,15 @@ def predictor():
     return Predictor.load(packed().package)
 
 
-@pytest.fixture(scope="module")
-def url(predictor):
+@pytest.fixture(scope="session")
+def service(predictor):
     limits = Limits.read(packed().package)
-    answers = Answers(predictor, limits=limits, name="tiny", version=7)
-    with browser.serving(served.front(answers)) as url:
+    return Answers(predictor, limits=limits, name="tiny", version=7)
+
+
+@pytest.fixture(scope="module")
+def url(service):
+    with browser.serving(served.front(service)) as url:
         yield url
 
 

@@ -1,44 +1,18 @@
 """The page in a browser, as people use it: typing, dropping, clicking, keys."""
 
 import base64
-import json
 
 import pytest
 
 from tests.packaged import packed
+from tests.serving.ui.acts import asked, drop, go
 from tests.synthetic import CLASSES
 
 expect = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed").expect
 
-DROP = """([selector, name, type, content]) => {
-  const bytes = Uint8Array.from(atob(content), (c) => c.charCodeAt(0));
-  const moved = new DataTransfer();
-  moved.items.add(new File([bytes], name, { type }));
-  for (const event of ["dragenter", "dragover", "drop"]) {
-    document.querySelector(selector).dispatchEvent(
-      new DragEvent(event, { dataTransfer: moved, bubbles: true, cancelable: true }));
-  }
-}"""
-
-
-def go(page, name):
-    page.get_by_role("link", name=name, exact=True).click()
-    expect(page.get_by_role("heading", level=1)).to_be_focused()
-
 
 def whole():
     return next(r for r in map(packed().source.raw, range(200)) if len(r) == 3)
-
-
-def drop(page, selector, content, name="shape.png", kind="image/png"):
-    page.evaluate(DROP, [selector, name, kind, base64.b64encode(content).decode()])
-
-
-def asked(page, path, act):
-    """The JSON that an action sends."""
-    with page.expect_request(f"**{path}") as sent:
-        act()
-    return json.loads(sent.value.post_data)
 
 
 def test_words_and_a_dropped_picture_find_records_and_a_result_leads_to_others(page):
