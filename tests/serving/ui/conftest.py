@@ -1,11 +1,20 @@
-"""One browser and one service for the tests of a file."""
+"""One browser, and one service with a store, for the tests of a file."""
+
+from contextlib import contextmanager
 
 import pytest
 
 from components.prediction.predictor import Predictor
+from serving.http.front import Front
 from serving.http.limits import Limits
+from serving.http.tokens import Access, Guard
 from serving.live.answers import Answers
-from tests import browser, served
+from serving.live.live import Live
+from serving.live.shared import Shared
+from serving.live.unit import Unit
+from serving.store.database import Database
+from serving.store.tokens import Tokens
+from tests import browser
 from tests.packaged import packed
 from tests.serving.ui.contract import stand_in
 
@@ -21,16 +30,37 @@ def predictor():
     return Predictor.load(packed().package)
 
 
-@pytest.fixture(scope="session")
-def service(predictor):
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    with Database(tmp_path_factory.mktemp("store") / "store.sqlite") as database:
+        yield database
+
+
+@contextmanager
+def serving(predictor, store, access):
     limits = Limits.read(packed().package)
-    return Answers(predictor, limits=limits, name="tiny", version=7)
+    shared = Shared.of(limits.serving, store)
+    shared.kept.log.start()
+    answers = Answers(predictor, limits=limits, name="tiny", version=7)
+    guard = Guard(access, Tokens(store).valid)
+    guard.refresh()
+    with browser.serving(Front(Live(Unit(answers, shared)), shared, guard)) as url:
+        yield url
+    shared.kept.log.close()
 
 
 @pytest.fixture(scope="module")
-def url(service):
-    with browser.serving(served.front(service)) as url:
+def url(predictor, store):
+    with serving(predictor, store, Access.LOOPBACK) as url:
         yield url
+
+
+@pytest.fixture(scope="module")
+def guarded(predictor, store):
+    """The URL of the service with tokens, and one that may ask and judge."""
+    token = Tokens(store).new("ada", ["predict", "feedback"])
+    with serving(predictor, store, Access.TOKENS) as url:
+        yield url, token
 
 
 @pytest.fixture

@@ -28,7 +28,6 @@ def stand_in(page, url):
         body = response.json()
         if response.ok:
             whole, *each = body["answers"]
-            whole["answer_id"] = "a1"
             whole["contributions"] = {
                 m: {
                     "label": one["label"],
@@ -60,7 +59,7 @@ def stand_in(page, url):
 
     def feedback(route):
         given.append(json.loads(route.request.post_data).get("record_id"))
-        route.fulfill(status=201, json={"feedback_id": str(len(given))})
+        route.continue_()
 
     page.route("**/v1/search", search)
     page.route("**/v1/classify", classify)

@@ -24,7 +24,8 @@ def model(modalities, classes=("a", "b"), target="single", **more):
         "name": "made", "version": 1, "package_digest": "0" * 64, "classes": list(classes),
         "target": target, "modalities": modalities, "max_batch": 8, "max_request_bytes": 1 << 20,
         "targets": [*(m["name"] for m in modalities), "fused"], "max_value_mb": 8,
-        "max_request_mb": 8, "max_hits": 100, "records": 3, "metrics": {}, "card": None, **more,
+        "max_request_mb": 8, "max_hits": 100, "records": 3, "metrics": {}, "card": None,
+        "runtime": {"name": "onnx", "reason": ""}, **more,
     }  # fmt: skip
     responses.ModelInfo.model_validate(found)  # what the service could answer
     return found

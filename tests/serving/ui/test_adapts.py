@@ -7,15 +7,13 @@ import numpy as np
 import pytest
 import soundfile
 
-from serving.http import refusals
-from serving.http.tokens import Access, Denied, Guard
-from serving.store.tokens import Token, digest_of
-from tests import browser, served, sounds
+from tests import browser, sounds
 from tests.serving.ui.acts import drop, go
 from tests.serving.ui.contract import stand_in
 from tests.serving.ui.models import answers, field, modality, model
 from tests.synthetic import picture
 
+pytestmark = pytest.mark.slow
 expect = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed").expect
 
 EVIL = '<img src=x onerror="document.title=666">'
@@ -219,16 +217,17 @@ def test_another_version_that_answers_is_told(page):
     expect(page.get_by_text("Another version of the model answers now")).to_be_visible()
 
 
-def test_a_token_is_asked_for_once_and_sent_with_previews_too(chromium, limited):
-    with browser.opened(chromium, limited) as page:
-        stand_in(page, limited)
+def test_a_token_is_asked_for_once_and_sent_with_previews_too(chromium, guarded):
+    url, token = guarded
+    with browser.opened(chromium, url) as page:
+        stand_in(page, url)
         dialog = page.get_by_role("dialog", name="Access token")
         text = page.get_by_label("Token", exact=True)
         expect(text).to_be_focused()
         text.fill("wrong")
         page.keyboard.press("Enter")
         expect(dialog).to_contain_text("does not know this token")
-        text.fill("good")
+        text.fill(token)
         page.keyboard.press("Enter")
         page.get_by_role("textbox", name="text").fill("round")
         page.keyboard.press("Enter")
@@ -238,25 +237,7 @@ def test_a_token_is_asked_for_once_and_sent_with_previews_too(chromium, limited)
         expect(dialog).not_to_be_visible()
 
 
-def test_without_a_token_it_says_whom_to_ask(chromium, limited):
-    with browser.opened(chromium, limited) as page:
+def test_without_a_token_it_says_whom_to_ask(chromium, guarded):
+    with browser.opened(chromium, guarded[0]) as page:
         page.get_by_role("button", name="Cancel").click()
         expect(page.get_by_role("alert").filter(has_text="Ask whoever runs")).to_be_visible()
-
-
-@pytest.fixture(scope="module")
-def limited(service):
-    token = Token(name="ada", digest=digest_of("good"), scopes=("predict",), per_minute=None,
-                  created=0.0, expires=None, revoked=None)  # fmt: skip
-    guard = Guard(Access.TOKENS, lambda: {token.digest: token})
-    guard.refresh()
-
-    async def check(scope):
-        denied = guard.check(scope)
-        if not isinstance(denied, Denied):
-            return None
-        problem = {"field": denied.field, "got": denied.got, "wanted": denied.wanted}
-        return refusals.refusal(denied.status, [problem], headers=denied.headers)
-
-    with browser.serving(served.front(service, check)) as url:
-        yield url

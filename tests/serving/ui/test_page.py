@@ -4,6 +4,7 @@ import base64
 
 import pytest
 
+from serving.store.feedback import Feedback
 from tests.packaged import packed
 from tests.serving.ui.acts import asked, drop, go
 from tests.synthetic import CLASSES
@@ -44,7 +45,9 @@ def test_words_and_a_dropped_picture_find_records_and_a_result_leads_to_others(p
     expect(hits.nth(12).get_by_role("heading")).to_be_focused()
 
 
-def test_a_record_with_empty_fields_is_classified_and_each_part_says_its_own(page, predictor):
+def test_a_record_with_empty_fields_is_classified_and_each_part_says_its_own(
+    page, predictor, store
+):
     go(page, "Classify")
     page.get_by_role("textbox", name="text").fill("plus crossing")
     page.get_by_label("weight").fill("10")
@@ -64,9 +67,10 @@ def test_a_record_with_empty_fields_is_classified_and_each_part_says_its_own(pag
     page.get_by_label("No, it is").fill("line")
     page.get_by_role("button", name="Save").click()
     expect(answer.get_by_role("status")).to_have_text("Saved: line. Thank you.")
+    assert Feedback(store).all()[-1].labels == ["line"]
 
 
-def test_the_review_queue_is_labelled_with_one_key_each_and_undone(page):
+def test_the_review_queue_is_labelled_with_one_key_each_and_undone(page, store):
     go(page, "Review")
     record = page.get_by_role("region", name="Record to label")
     expect(record).to_be_focused()
@@ -86,6 +90,9 @@ def test_the_review_queue_is_labelled_with_one_key_each_and_undone(page):
     expect(record.locator(".id")).to_have_text(first)
     sent = asked(page, "/v1/feedback", lambda: page.keyboard.press("4"))
     assert sent == {"record_id": first, "label": CLASSES[3]}
+    expect(status).to_have_text(f"Saved {CLASSES[3]}. 1 label so far.")
+    (given,) = [one for one in Feedback(store).all() if one.record == first]
+    assert given.labels == [CLASSES[3]]  # the later one took the place of the earlier one
 
     page.get_by_label("Label with keys").uncheck()
     expect(record.locator(".id")).to_have_text(second)

@@ -6,6 +6,7 @@ from tests import browser
 from tests.serving.ui.acts import go
 from tests.serving.ui.contract import stand_in
 
+pytestmark = pytest.mark.slow
 expect = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed").expect
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="no axe-core").Axe()
 
@@ -57,7 +58,6 @@ def every_state(page):
     yield "about"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("width", [1200, 360])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_and_nothing_lies_outside_in_any_state(chromium, url, scheme, width):
