@@ -72,5 +72,10 @@ class Concord:
             os.kill(os.getppid(), signal.SIGTERM)
             raise
 
+    @bentoml.on_shutdown  # type: ignore[untyped-decorator]
+    def end(self) -> None:
+        """Write what waits to be written."""
+        _serving.end()
+
 
 Concord.add_asgi_middleware(_Whole)  # type: ignore[attr-defined]

@@ -13,6 +13,7 @@ from fastapi.responses import HTMLResponse
 from starlette.staticfiles import StaticFiles
 
 from serving.http import answer_routes, feedback_routes, page, record_routes
+from serving.http.headers import docs_policy
 from serving.http.reading import ParsedAside
 from serving.http.refusals import refuse_in_words
 
@@ -57,13 +58,15 @@ def _docs(app: FastAPI, assets: Path) -> None:
 
     @app.get("/docs", include_in_schema=False)
     async def docs() -> HTMLResponse:
-        return get_swagger_ui_html(
+        page = get_swagger_ui_html(
             openapi_url="/openapi.json",
             title="Concord",
             swagger_js_url="/docs/assets/swagger-ui-bundle.js",
             swagger_css_url="/docs/assets/swagger-ui.css",
             swagger_favicon_url="/docs/assets/favicon-light-32x32.png",
         )
+        page.headers["Content-Security-Policy"] = docs_policy(bytes(page.body))
+        return page
 
 
 Responses = dict[int | str, dict[str, Any]]

@@ -1,7 +1,6 @@
 """What a process keeps of its answers: the log, feedback, and the threads that wait for them."""
 
 import asyncio
-import atexit
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -32,9 +31,12 @@ class Kept:
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="concord-feedback")
 
     def start(self) -> None:
-        """Begin to write answers; at the end of the process what waits is written."""
+        """Begin to write answers."""
         self.log.start()
-        atexit.register(self.log.close)
+
+    def close(self) -> None:
+        """Write what waits."""
+        self.log.close()
 
     async def run(self, work: Callable[[], T]) -> T:
         """Do what may wait for the store."""

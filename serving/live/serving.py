@@ -52,8 +52,14 @@ class Serving:
         given = os.environ.get(VERSION, "")
         unit = self.load(self._package(), int(given) if given else None, os.environ.get(DIGEST))
         self.live.put(unit)
+        self.front  # noqa: B018 - it reads the tokens before the first request
         if model := os.environ.get(FOLLOW):
             Follower(served(), self._store, model, self.live, self.load).start()
+
+    def end(self) -> None:
+        """Write what waits to be written; for the end of the process."""
+        if self._shared.kept is not None:
+            self._shared.kept.close()
 
     def load(self, package: Path, version: int | None, digest: str | None) -> Unit:
         """Load a package beside what serves; verify it, warm it and try it.

@@ -4,7 +4,7 @@ from fastapi import FastAPI
 from fastapi.responses import HTMLResponse, Response
 from starlette.testclient import TestClient
 
-from serving.http.headers import PAGE_POLICY, safe
+from serving.http.headers import PAGE_POLICY, docs_policy, safe
 
 
 def client(scheme="http"):
@@ -55,3 +55,11 @@ def test_what_is_asked_is_kept_by_no_cache():
 def test_browsers_stay_with_tls_where_it_is_used():
     assert "Strict-Transport-Security" not in client().get("/").headers
     assert "Strict-Transport-Security" in client("https").get("/").headers
+
+
+def test_the_script_of_the_openapi_page_is_allowed_by_its_digest():
+    """The digest is the one that openssl gives (`openssl dgst -sha256 -binary | base64`)."""
+    policy = docs_policy(b"<script src='/a.js'></script><script>alert(1)</script>")
+    digest = "'sha256-bhHHL3z2vDgxUt0W3dWQOrprscmda2Y5pLsLg4GF+pI='"
+    assert f"script-src 'self' {digest};" in policy
+    assert "script-src 'self' 'unsafe" not in policy
