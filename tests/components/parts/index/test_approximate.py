@@ -1,4 +1,4 @@
-"""The approximate family: recall beside exact search at every selectivity, on several shapes."""
+"""The families with a graph: recall beside exact search at every selectivity, on several shapes."""
 
 import numpy as np
 import pytest
@@ -11,8 +11,8 @@ from components.parts.index import _graph, approximate
 _DECLARED = {"a": "text", "b": "text", "u": "number"}
 
 
-def _built(records):
-    module = parts.load("index", "approximate")
+def _built(records, family="approximate"):
+    module = parts.load("index", family)
     index = module.build(module.Config(), dim=records.shape[1], attributes=_DECLARED)
     ids = [f"r{i:07d}" for i in range(len(records))]
     index.upsert(ids, records, attributes(len(records)))
@@ -38,6 +38,15 @@ def test_recall_is_at_least_999_at_every_selectivity(shape):
     index.delete(ids[:5000])
     index.upsert(ids[5000:], records[: len(ids) - 5000][::-1].copy(), attributes(len(ids) - 5000))
     for share, reached in _recalls(index, queries):
+        assert reached >= 0.999, share
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_recall_of_a_database_is_at_least_999_at_every_selectivity(monkeypatch, database):
+    monkeypatch.setenv("CONCORD_INDEX_URL", database)
+    records, queries = SETS["manifold"](25_000)
+    for share, reached in _recalls(_built(records, "postgres"), queries[:100]):
         assert reached >= 0.999, share
 
 

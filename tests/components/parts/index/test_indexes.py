@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 from components.core.errors import BadInput
 from components.parts import loading as parts
 from components.parts.filters import And, In, Not, Range
-from components.parts.index import _graph, _sql, approximate
+from components.parts.index import _graph, approximate
 from tests.components.parts.test_filters import FILTERS, VALUES, holds
-from tests.postgres import postgres
 from tests.stores import ROOT
 
 DECLARED = {"label": "text", "tags": "texts", "price": "number", "sold": "bool", "seen": "time"}
@@ -34,14 +33,6 @@ def _filled(name, vectors, **attributes):
     index = _empty(name, vectors.shape[1], dict.fromkeys(attributes, "text"))
     index.upsert([f"r{i:03d}" for i in range(len(vectors))], vectors, attributes)
     return index
-
-
-@pytest.fixture(scope="module")
-def database():
-    server = postgres()
-    url = server.url(server.database())
-    yield url
-    _sql.engine(url).dispose()
 
 
 @pytest.fixture(params=parts.available("index"))
