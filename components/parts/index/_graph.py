@@ -30,8 +30,8 @@ _TRAINED = 50_000
 _AT_A_TIME = 32_768
 _ASKED, _NEIGHBOURS = 400, 10
 """Stored vectors that are asked for their neighbours, and how many of these are counted."""
-_RECALL = 0.9995
-_WIDTHS = (48, 64, 96, 128, 192, 256, 384, 512)
+_RECALL, _ROUNDING = 0.9995, 1e-5
+_WIDTHS = (32, 48, 64, 96, 128, 192, 256, 384, 512)
 _MARGIN = 2
 """A new query is harder than a stored vector, which the graph was built around."""
 _FAR = 0.01
@@ -176,12 +176,12 @@ def _widths(graph: Graph, rows: Rows, asked: RowNumbers) -> Widths:
     count = 2 * _NEIGHBOURS + 1
     for width in _WIDTHS:
         hits = 0
-        for query, row, neighbours in zip(queries, asked, scores, strict=True):
+        for query, row, last in zip(queries, asked, scores[:, -1], strict=True):
             found, _ = graph.walk(query, count, width)
             found = found[found != row]
             again = np.sort(rows.vectors_at(found) @ query)[::-1][:_NEIGHBOURS]
             # Scores and not rows are compared: equal vectors are as good as each other.
-            hits += int((again >= neighbours[: len(again)] - 1e-5).sum())
+            hits += int((again >= last - _ROUNDING).sum())
         if hits >= _RECALL * wanted:
             return Widths(usual=_MARGIN * width, near=near)
     return Widths(usual=None, near=near)

@@ -1,4 +1,4 @@
-"""A saved index is replaced as a whole: its writer may be killed, the old or the new one is read."""
+"""A saved index is replaced as a whole: its writer may be killed, the old or the new is read."""
 
 import random
 import signal
