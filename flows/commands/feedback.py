@@ -1,8 +1,10 @@
 """``concord feedback``."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from components.config.home import served
 from components.core.commands import concord
@@ -11,6 +13,7 @@ from flows.commands.answer import Answer, table
 from serving.store.database import Database
 from serving.store.feedback import Feedback, Given
 
+_ROWS = 10_000  # of the journal that are read at a time
 _NONE = "there is no feedback yet; the service takes it at POST /v1/feedback"
 
 
@@ -38,12 +41,14 @@ def export(out: Path, since: datetime | None) -> Answer:
     found = _given(since)
     if not any(g.labels is not None for g in found):
         raise UserError(f"no label was given{' since then' if since else ''}: nothing is written")
-    done = file.export(found, out)
+    with Database(served().store) as database:
+        written = _written(database, found)
+    done = file.export(found, out, written.get)
     lines = [f"wrote {done.rows:,} labelled records to {out}"]
     if missing := done.rows - done.with_values:
         lines.append(
-            f"{missing:,} of them by id alone: of a record of the index the data set has the "
-            "values, of an answer the log keeps them where `serving.log_payloads` is true"
+            f"{missing:,} of them by id alone: the data set has the values of a record that came "
+            "with the model, and the log those of an answer where `serving.log_payloads` is true"
         )
     if done.disputed:
         lines.append(f"{done.disputed:,} of them are disputed; the last word counts")
@@ -63,6 +68,23 @@ def _given(since: datetime | None) -> list[Given]:
     begin = since.replace(tzinfo=UTC).timestamp() if since else 0.0
     with Database(served().store) as database:
         return Feedback(database).all(begin)
+
+
+def _written(database: Database, given: Sequence[Given]) -> dict[str, Mapping[str, Any]]:
+    """The values of the judged records that users wrote, as they were written last."""
+    from serving.store.journal import RecordsJournal
+
+    found: dict[str, Mapping[str, Any]] = {}
+    judged = {(g.model, g.record) for g in given if g.labels is not None and g.record is not None}
+    for model in {model for model, _ in judged}:
+        journal, number = RecordsJournal(database, model), 0
+        last: dict[str, int] = {}
+        while entries := journal.after(number, _ROWS):
+            last |= {e.id: e.number for e in entries if (model, e.id) in judged}
+            number = entries[-1].number
+        written = journal.written(list(last.values())).values()
+        found |= {write.id: write.record for write in written if write.record is not None}
+    return found
 
 
 def _item(given: Given) -> str:

@@ -8,9 +8,11 @@ import pytest
 
 from components.config.home import served
 from components.core.errors import UsageError, UserError
+from components.prediction.journal import Write
 from flows.commands import feedback as command
 from serving.store.database import Database
 from serving.store.feedback import About, Feedback, Said
+from serving.store.journal import RecordsJournal
 
 ABOUT = About(model="tiny", version=4, package_digest="e" * 64, classes=["ring"])
 
@@ -57,3 +59,16 @@ def test_nothing_to_export_is_told_and_nothing_is_written(said, tmp_path):
 
 def test_where_there_is_none_the_way_to_give_it_is_told():
     assert "POST /v1/feedback" in command.list_(None).text
+
+
+def test_records_that_users_wrote_are_exported_with_their_last_values(said, tmp_path):
+    with Database(served().store) as database:
+        journal = RecordsJournal(database, "tiny")
+        journal.append([Write(id="r7", record={"title": "old"}), Write(id="r8", record=None)])
+        journal.append([Write(id="r7", record={"title": "new"}), Write(id="r9", record={})])
+    said(0.0, record="r7", labels=["ring"])
+    said(1.0, record="r8", labels=["ring"])
+    found = command.export(tmp_path / "f.parquet", None)
+    rows = pq.read_table(tmp_path / "f.parquet").to_pylist()
+    assert [(r["id"], r["title"]) for r in rows] == [("r7", "new"), ("r8", None)]
+    assert found.value["with_values"] == 1
