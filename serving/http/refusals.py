@@ -11,6 +11,7 @@ from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
 from components.core.errors import BadInput, UserError
+from serving.http.described import describe_tokens
 from serving.http.reading import TooLarge, TooSlow
 from serving.http.responses import Refusal
 from serving.http.tokens import Denied
@@ -56,7 +57,8 @@ _SHOWN = 20  # problems of a request that are told
 
 
 def refuse_in_words(app: FastAPI) -> None:
-    """Let an application answer every error with a ``Refusal``."""
+    """Let an application answer every error with a ``Refusal``, before its routes are added."""
+    describe_tokens(app)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(BadInput, _bad_input)

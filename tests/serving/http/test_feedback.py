@@ -204,3 +204,12 @@ def test_metrics_tell_what_was_kept_and_who_was_refused(client, database):
     assert 'concord_feedback_total{kind="label"} 1.0' in text
     assert 'concord_denied_total{status="401"} 1.0' in text
     assert "concord_unlogged_answers_total 0.0" in text
+
+
+def test_tokens_and_the_refusals_of_every_route_are_described(client):
+    described = client.get("/openapi.json").json()
+    assert described["components"]["securitySchemes"]["token"]["scheme"] == "bearer"
+    for path, methods in described["paths"].items():
+        for told in methods.values():
+            assert {"401", "403", "429", "503"} <= told["responses"].keys(), path
+    assert "201" in described["paths"]["/v1/feedback"]["post"]["responses"]
