@@ -19,7 +19,7 @@ from components.parts.contracts import Target
 from components.parts.indexing import Index
 from components.prediction import attributes
 from components.prediction.attributes import fields_of
-from components.prediction.classifier import Classifier
+from components.prediction.classifier import Classifier, Prediction
 from components.prediction.format import INDEX
 from components.prediction.indexes import open_indexes
 from components.prediction.journal import Entry, Journal, Made, Write
@@ -120,12 +120,18 @@ class Collection:
         found = {name: fields_of(self.preview(record, name)) for name in self._of_fields}
         return {name: cells for name, cells in found.items() if cells}
 
-    def write(self, writes: Sequence[Write], places: Sequence[str]) -> int:
+    def write(
+        self,
+        writes: Sequence[Write],
+        places: Sequence[str],
+        answers: Sequence[Prediction] | None = None,
+    ) -> int:
         """Check, embed and commit writes, apply them, and return the number of the last one.
 
         Args:
             writes: records of distinct ids.
             places: path of each record in the request, for errors.
+            answers: what the model says of each record that is not deleted, where it was asked.
 
         Raises:
             BadInput: a value that the model cannot read, or an unknown label; nothing is written.
@@ -134,11 +140,16 @@ class Collection:
         assert self._journal is not None, "nobody writes where there is no journal"
         upserts = [i for i, write in enumerate(writes) if write.record is not None]
         for i in upserts:
-            check_label(writes[i], places[i], self._classifier.target)
+            check_label(writes[i], f"{places[i]}.label", self._classifier.target)
         made: dict[int, MadeRecord] = {}
         for start in range(0, len(upserts), _BATCH):
             part = upserts[start : start + _BATCH]
-            found = make(self._classifier, [writes[i] for i in part], [places[i] for i in part])
+            found = make(
+                self._classifier,
+                [writes[i] for i in part],
+                [places[i] for i in part],
+                None if answers is None else answers[start : start + _BATCH],
+            )
             made |= dict(zip(part, found, strict=True))
         contents = [made[i].to_bytes() if i in made else None for i in range(len(writes))]
         last = self._journal.append(writes, Made(digest=self.digest, contents=contents))
@@ -226,15 +237,20 @@ class Collection:
         return found
 
 
-def check_label(write: Write, place: str, target: Target) -> None:
+def check_label(write: Write, field: str, target: Target) -> None:
     """Check that a label is a class of the model, or a list of them.
+
+    Args:
+        write: the record.
+        field: path of the label, for errors.
+        target: what the model predicts.
 
     Raises:
         BadInput: it is not.
     """
     if write.label is None:
         return
-    field, sets = f"{place}.label", target.activation == "sigmoid"
+    sets = target.activation == "sigmoid"
     if not target.classes:
         raise BadInput(field, repr(write.label)[:80], "no label: this model has no classifier")
     if sets != isinstance(write.label, list):

@@ -83,7 +83,10 @@ class MadeRecord:
 
 
 def make(
-    classifier: Classifier, writes: Sequence[Write], places: Sequence[str]
+    classifier: Classifier,
+    writes: Sequence[Write],
+    places: Sequence[str],
+    answers: Sequence[Prediction] | None = None,
 ) -> list[MadeRecord]:
     """What a model makes of upserts.
 
@@ -91,6 +94,7 @@ def make(
         classifier: the model.
         writes: records, none of them deleted.
         places: path of each record in the request, for errors.
+        answers: what the model says of the records, where it was asked already.
 
     Raises:
         BadInput: a value that the model cannot read; it names record and field.
@@ -99,9 +103,9 @@ def make(
         classifier.read(write.record or {}, place)
         for write, place in zip(writes, places, strict=True)
     ]
-    answers = classifier.answers(records, places)
+    said = classifier.answers(records, places) if answers is None else answers
     found = []
-    for write, record, answer, place in zip(writes, records, answers, places, strict=True):
+    for write, record, answer, place in zip(writes, records, said, places, strict=True):
         if not all(np.isfinite(vector).all() for vector in answer.embeddings.values()):
             raise BadInput(place, "values without a vector", "values that the model can embed")
         previews = {}

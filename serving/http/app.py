@@ -12,10 +12,18 @@ from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse
 from starlette.staticfiles import StaticFiles
 
-from serving.http import answer_routes, feedback_routes, page, record_routes
+from serving.http import (
+    answer_routes,
+    feedback_routes,
+    page,
+    record_routes,
+    search_routes,
+    write_routes,
+)
 from serving.http.headers import docs_policy
-from serving.http.reading import ParsedAside
+from serving.http.multipart import JsonOrForm
 from serving.http.refusals import refuse_in_words
+from serving.http.requests import record_type
 
 if TYPE_CHECKING:
     from serving.live.unit import Unit
@@ -42,9 +50,14 @@ def build(unit: "Unit", assets: Path | None = None) -> FastAPI:
         redoc_url=None,
         openapi_url="/openapi.json",
     )
-    app.router.route_class = ParsedAside
+    app.router.route_class = JsonOrForm
+    app.state.limits = unit.limits
     refuse_in_words(app)
-    answer_routes.add(app, unit)
+    record = record_type(unit.limits)
+    answer_routes.add(app, unit, record)
+    search_routes.add(app, unit, record)
+    if unit.answers.records is not None:
+        write_routes.add(app, unit, record)
     record_routes.add(app, unit)
     feedback_routes.add(app, unit)
     page.add(app)

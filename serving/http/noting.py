@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi import Request
 
 from serving.http import responses
+from serving.http.record_responses import SearchResponse
 from serving.store.answers import Answered
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class Noting:
             outputs = {"labels": labels}
             self._note("classify", answer.answer_id, record, outputs, abstained)
 
-    def searched(self, query: Mapping[str, Any], answer: responses.SearchResponse) -> None:
+    def searched(self, query: Mapping[str, Any], answer: SearchResponse) -> None:
         """Note the hits of a search; the query may have no values of its own."""
         hits = [{"id": hit.id, "score": hit.score} for hit in answer.hits]
         outputs = {"target": answer.target, "hits": hits}

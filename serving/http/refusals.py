@@ -63,6 +63,7 @@ def refuse_in_words(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(BadInput, _bad_input)
     app.add_exception_handler(TooMuch, _too_much)
+    app.add_exception_handler(TooLarge, _too_much)
     app.add_exception_handler(Busy, _busy)
     app.add_exception_handler(Full, _full)
     app.add_exception_handler(NotThere, _not_found)
@@ -157,7 +158,7 @@ async def _bad_input(_: Request, error: Exception) -> Response:
 
 
 async def _too_much(_: Request, error: Exception) -> Response:
-    assert isinstance(error, TooMuch)
+    assert isinstance(error, TooMuch | TooLarge)
     return refusal(413, [{"field": error.field, "got": error.got, "wanted": error.wanted}])
 
 

@@ -5,11 +5,13 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 
-class _Strict(BaseModel):
+class Strict(BaseModel):
+    """A response has these fields and no others."""
+
     model_config = ConfigDict(extra="forbid")
 
 
-class ModelRef(_Strict):
+class ModelRef(Strict):
     """Which model gave an answer."""
 
     name: str
@@ -18,7 +20,20 @@ class ModelRef(_Strict):
     package_digest: str
 
 
-class Answer(_Strict):
+class Contribution(Strict):
+    """What one modality of a record says by itself."""
+
+    label: str | None = None
+    """Its most probable class; null where a record has a set of classes."""
+    labels: dict[str, float] | None = None
+    """The classes that it gives, to their probabilities, where a record has a set of them."""
+    confidence: float | None = None
+    """Calibrated probability of ``label``."""
+    probability: float | None = None
+    """Calibrated probability that it gives to the answer's label."""
+
+
+class Answer(Strict):
     """The class of one record."""
 
     answer_id: str
@@ -37,9 +52,11 @@ class Answer(_Strict):
     0.99: farther than 99 of 100 training records; null where the model keeps none to compare."""
     modalities: list[str]
     """Those of the record, which the answer rests on."""
+    contributions: dict[str, Contribution] | None = None
+    """Modality to what it says by itself, where `explain` asked for it."""
 
 
-class SetAnswer(_Strict):
+class SetAnswer(Strict):
     """The classes of one record, where a record has a set of them."""
 
     answer_id: str
@@ -56,43 +73,18 @@ class SetAnswer(_Strict):
     0.99: farther than 99 of 100 training records; null where the model keeps none to compare."""
     modalities: list[str]
     """Those of the record, which the answer rests on."""
+    contributions: dict[str, Contribution] | None = None
+    """Modality to what it says by itself, where `explain` asked for it."""
 
 
-class ClassifyResponse(_Strict):
+class ClassifyResponse(Strict):
     """Answers in the order of the records."""
 
     model: ModelRef
     answers: list[Answer] | list[SetAnswer]
 
 
-class HitOut(_Strict):
-    """One record that was found."""
-
-    id: str
-    score: float
-    """Cosine of query and record, or the sum of reciprocal ranks.
-
-    The latter is used when several modalities search in one modality's space.
-    """
-    label: str | list[str] | None
-    """Its label, if known: a class, or a list where a record has a set of them."""
-    predicted: str | list[str] | None
-    """The model's own answer for it; null without a classifier."""
-    media: dict[str, str]
-    """Modality to the address of its preview."""
-
-
-class SearchResponse(_Strict):
-    """Hits, best first."""
-
-    model: ModelRef
-    answer_id: str
-    """Names this answer in feedback."""
-    target: str
-    hits: list[HitOut]
-
-
-class FieldInfo(_Strict):
+class FieldInfo(Strict):
     """One field of a modality of fields."""
 
     name: str
@@ -105,7 +97,7 @@ class FieldInfo(_Strict):
     """What a field that is left out, null or blank stands for; null if it is missing then."""
 
 
-class ModalityInfo(_Strict):
+class ModalityInfo(Strict):
     """One modality and its limits."""
 
     name: str
@@ -118,7 +110,7 @@ class ModalityInfo(_Strict):
     limits: dict[str, Any]
 
 
-class RuntimeInfo(_Strict):
+class RuntimeInfo(Strict):
     """What computes the model."""
 
     name: str
@@ -152,7 +144,7 @@ class ModelInfo(ModelRef):
     """The model card in Markdown."""
 
 
-class Problem(_Strict):
+class Problem(Strict):
     """One thing that is wrong with a request."""
 
     field: str
@@ -160,7 +152,7 @@ class Problem(_Strict):
     wanted: str
 
 
-class Refusal(_Strict):
+class Refusal(Strict):
     """Why a request was refused."""
 
     message: str

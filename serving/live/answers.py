@@ -1,6 +1,6 @@
 """The model package behind the service, loaded once, with an interface in terms of HTTP."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from time import time
 from typing import TYPE_CHECKING
@@ -10,13 +10,17 @@ from components.parts.contracts import cost
 from serving.defaults import MAX_HITS
 from serving.http import responses
 from serving.http.limits import Limits
+from serving.http.record_responses import IndexRef
 from serving.store.ids import new_id
 
 # Importing torch takes seconds; neither the build of a Bento nor BentoML's own process needs it.
 if TYPE_CHECKING:
     from components.prediction.asking import Hit
     from components.prediction.classifier import Prediction, Record
+    from components.prediction.journal import Write
+    from components.prediction.made import Known
     from components.prediction.predictor import Predictor
+    from serving.live.records import Records
 
 
 class NotLive(BadInput):
@@ -35,12 +39,19 @@ class Answers:
         limits: the package's limits.
         name: name of the model.
         version: its version in the registry, if the launcher knows it.
+        records: what users write; None where nobody does.
     """
 
     def __init__(
-        self, predictor: "Predictor", *, limits: Limits, name: str, version: int | None
+        self,
+        predictor: "Predictor",
+        *,
+        limits: Limits,
+        name: str,
+        version: int | None,
+        records: "Records | None" = None,
     ) -> None:
-        self.predictor, self.limits = predictor, limits
+        self.predictor, self.limits, self.records = predictor, limits, records
         self.ref = responses.ModelRef(name=name, version=version, package_digest=predictor.digest)
 
     @classmethod
@@ -52,16 +63,20 @@ class Answers:
         name: str,
         version: int | None,
         digest: str | None = None,
+        records: "Records | None" = None,
     ) -> "Answers":
-        """Load the model and its index (this imports torch).
+        """Load the model and its index (this imports torch), and apply what users wrote.
 
         Raises:
             UserError: the package is damaged, or not the one of the digest.
         """
         from components.prediction.predictor import Predictor
 
-        predictor = Predictor.load(package, digest=digest)
-        return cls(predictor, limits=limits, name=name, version=version)
+        journal = records.journal if records else None
+        predictor = Predictor.load(package, digest=digest, journal=journal)
+        if records:
+            records.follow(predictor.collection)
+        return cls(predictor, limits=limits, name=name, version=version, records=records)
 
     def costs(self, records: "Mapping[str, Record]") -> dict[str, int]:
         """The memory that decoding takes, from the headers of the values.
@@ -101,9 +116,16 @@ class Answers:
             raise UserError(NO_CLASSIFIER)
 
     def told(
-        self, found: "Sequence[Prediction]"
+        self, found: "Sequence[Prediction]", *, explain: bool = False
     ) -> list[responses.Answer] | list[responses.SetAnswer]:
-        """Predictions as answers: the class, or the set of classes, of each record."""
+        """Predictions as answers: the class, or the set of classes, of each record.
+
+        Args:
+            found: the predictions.
+            explain: tell what each modality says by itself.
+        """
+        # What is not set is not sent.
+        why = [{"contributions": self._contributions(p)} if explain else {} for p in found]
         if any(p.label is None for p in found):
             return [
                 responses.SetAnswer(
@@ -112,8 +134,9 @@ class Answers:
                     probabilities=p.probabilities,
                     ood_score=p.ood_score,
                     modalities=list(p.modalities),
+                    **said,
                 )
-                for p in found
+                for p, said in zip(found, why, strict=True)
             ]
         return [
             responses.Answer(
@@ -124,36 +147,84 @@ class Answers:
                 abstained=bool(p.abstained),
                 ood_score=p.ood_score,
                 modalities=list(p.modalities),
+                **said,
             )
-            for p in found
+            for p, said in zip(found, why, strict=True)
         ]
 
-    def check_search(
-        self, query: "Record", *, by: str | None, target: str, k: int, labels: list[str] | None
-    ) -> None:
-        """Check what a search asks for, before anything is computed.
+    def _contributions(self, answer: "Prediction") -> dict[str, responses.Contribution]:
+        found = self.predictor.classifier.contributions(answer)
+        if answer.label is None:
+            return {
+                name: responses.Contribution(labels={n: said.probabilities[n] for n in said.labels})
+                for name, said in found.items()
+            }
+        return {
+            name: responses.Contribution(
+                label=said.label,
+                confidence=said.confidence,
+                probability=said.probabilities[answer.label],
+            )
+            for name, said in found.items()
+        }
 
-        Raises:
-            BadInput: an unknown target, label or modality.
-        """
-        self.predictor.searcher.check(target, k)
-        for label in labels or ():
-            if label not in self.limits.classes:
-                raise BadInput("filter.labels", repr(label), one_of(label, self.limits.classes))
-        if by is not None and by not in query:
-            has = ", ".join(sorted(query)) or "it has none"
-            raise BadInput("by", repr(by), f"a modality of the query: {has}")
-
-    def search(
-        self, query: "Prediction", *, target: str, k: int, labels: list[str] | None
-    ) -> "list[Hit]":
-        """The records nearest to a query that was embedded."""
-        from components.parts.filters import In
+    def nearest(self, query: "Prediction") -> "list[Hit]":
+        """The record nearest to a query that was embedded."""
         from components.prediction.asking import Ask, Example
 
-        where = None if labels is None else In("label", tuple(labels))
-        ask = Ask(like=[Example(vectors=query.embeddings)], target=target, k=k, where=where)
-        return self.predictor.searcher.search(ask).hits
+        return self.predictor.searcher.search(
+            Ask(like=[Example(vectors=query.embeddings)], k=1)
+        ).hits
+
+    def check_labels(self, labels: "Iterable[object]") -> None:
+        """Check that a filter names classes of the model; one without a classifier has any.
+
+        Raises:
+            BadInput: it names another one.
+        """
+        for label in labels if self.limits.classes else ():
+            if label not in self.limits.classes:
+                wanted = one_of(str(label)[:80], self.limits.classes)
+                raise BadInput("filter.labels", repr(label)[:80], wanted)
+
+    def check_writes(self, writes: "Sequence[Write]", places: Sequence[str]) -> None:
+        """Check what a model need not compute for: labels.
+
+        Raises:
+            BadInput: an unknown one.
+        """
+        from components.prediction.collection import check_label
+
+        for write, place in zip(writes, places, strict=True):
+            check_label(write, f"{place.removesuffix('record')}label", self.predictor.target)
+
+    def write(
+        self, writes: "Sequence[Write]", places: Sequence[str], found: "Sequence[Prediction]"
+    ) -> int:
+        """Commit writes and apply them; the number of the last one.
+
+        Args:
+            writes: records of distinct ids.
+            places: path of each record in the request.
+            found: what the model says of each record that is not deleted.
+        """
+        assert self.records is not None, "there are routes to write only where there is a journal"
+        return self.records.write(self.predictor.collection, writes, places, found)
+
+    def index(self, through: int) -> IndexRef:
+        """The state of the index, by the number of the last write that it had seen."""
+        return IndexRef(package_digest=self.ref.package_digest, through=through)
+
+    def known(self, record: str) -> "Known":
+        """What the model says of a record.
+
+        Raises:
+            NotThere: no such record.
+        """
+        found = self.predictor.collection.known(record)
+        if found is None:
+            raise NotThere("id", repr(record)[:80], "the id of a record of the index")
+        return found
 
     def preview(self, record: str, modality: str) -> tuple[bytes, str]:
         """The small form of one modality of an indexed record, and its media type.

@@ -1,5 +1,6 @@
 """The service of one process: its front, the unit it begins with, and what it follows."""
 
+import logging
 import os
 from functools import cached_property, partial
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import yaml
 
 from components.config.home import served
-from components.core.errors import UserError
+from components.core.errors import MachineError, UserError
 from components.prediction.format import check_package
 from serving.access import HOST, access_of
 from serving.defaults import DIGEST, FOLLOW, PACKAGE, VERSION
@@ -17,11 +18,15 @@ from serving.http.tokens import Guard
 from serving.live.answers import Answers
 from serving.live.follow import Follower
 from serving.live.live import Live
+from serving.live.records import Records
 from serving.live.shared import Shared
 from serving.live.unit import Unit
 from serving.store import beside
 from serving.store.database import Database
+from serving.store.journal import RecordsJournal
 from serving.store.tokens import Tokens
+
+_log = logging.getLogger("concord.serving")
 
 
 class Serving:
@@ -34,6 +39,7 @@ class Serving:
 
     def __init__(self, *, own: Path, assets: Path | None = None) -> None:
         self._own, self._assets = own, assets
+        self._kept: dict[str, Records] = {}
         self.live = Live()
 
     @cached_property
@@ -72,11 +78,32 @@ class Serving:
         limits = Limits.read(package)
         name = yaml.safe_load((package / "config.yaml").read_text(encoding="utf-8"))["name"]
         answers = Answers.load(
-            package, limits=limits, name=name, version=version, digest=digest or None
+            package,
+            limits=limits,
+            name=name,
+            version=version,
+            digest=digest or None,
+            records=self._records(name),
         )
         unit = Unit(answers, self._shared, self._assets)
         unit.check()
         return unit
+
+    def _records(self, model: str) -> Records | None:
+        """What users write of a model; None where this machine has no place to keep it."""
+        if model in self._kept:
+            return self._kept[model]
+        try:
+            journal = RecordsJournal(self._store, model)
+            journal.last()
+        except MachineError:
+            raise  # a team's database, which will be there again
+        except UserError as error:
+            _log.warning("nobody can write records: %s", error)
+            return None
+        self._kept[model] = Records(journal)
+        self._kept[model].start()
+        return self._kept[model]
 
     @cached_property
     def _store(self) -> Database:

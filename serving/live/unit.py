@@ -3,12 +3,12 @@
 import asyncio
 import base64
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from components.core.errors import UserError
-from components.core.names import FUSED
 from serving.http.app import build
 from serving.live.answers import Answers
 from serving.live.batching import Batcher
@@ -68,12 +68,23 @@ class Unit:
             Busy: no memory in time.
             Full: so many wait that an answer would be late.
         """
-        costs = await self.run(lambda: self.answers.costs(records))
-        async with self.shared.budget.hold(self.shared.budget.checked(costs, request)):
+        async with self.holding(records, request):
             found = await self._batches.answer([(r, place) for place, r in records.items()])
         for prediction in found:
             self.shared.metrics.record(prediction.modalities, bool(prediction.abstained))
         return found
+
+    @asynccontextmanager
+    async def holding(self, records: "Mapping[str, Record]", request: str) -> AsyncIterator[None]:
+        """Hold the memory that it takes to decode records.
+
+        Raises:
+            BadInput: a value that breaks a limit; it names the field.
+            Busy: no memory in time.
+        """
+        costs = await self.run(lambda: self.answers.costs(records))
+        async with self.shared.budget.hold(self.shared.budget.checked(costs, request)):
+            yield
 
     def _compute(self, rows: "list[tuple[Record, str]]") -> "list[Prediction]":
         records, places = [record for record, _ in rows], [place for _, place in rows]
@@ -97,6 +108,6 @@ class Unit:
             if math.isnan(total) or (single and abs(total - 1.0) > _TOLERANCE):
                 raise UserError(f"a golden request ({what}) got probabilities that sum to {total}")
             if len(self.answers.predictor):
-                hits = self.answers.search(prediction, target=FUSED, k=1, labels=None)
+                hits = self.answers.nearest(prediction)
                 if not hits or math.isnan(hits[0].score):
                     raise UserError(f"a golden request ({what}) found nothing")

@@ -103,7 +103,7 @@ def test_the_service_gives_sets(sets):
         body = response.json()
         assert response.status_code == 200, body
         (answer,) = body["answers"]
-        assert set(answer) == {"labels", "probabilities", "ood_score", "modalities"}
+        assert set(answer) == {"answer_id", "labels", "probabilities", "ood_score", "modalities"}
         assert set(answer["labels"]) <= set(tiny_multi.CLASSES)
         ask = {"query": {"text": "round ring"}, "filter": {"labels": ["even"]}, "k": 5}
         hits = client.post("/v1/search", json=ask).json()["hits"]

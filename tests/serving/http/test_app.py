@@ -2,7 +2,6 @@
 
 import base64
 import json
-import re
 import threading
 import time
 
@@ -181,7 +180,18 @@ def test_a_bad_request_to_classify_names_field_and_limit(client, body, field, sa
         ({"by": "image"}, "by"),
         ({"filter": {"labels": ["circel"]}}, "filter.labels"),
         ({"filter": {"labels": []}}, "filter.labels"),
-        ({"filter": {"labels": ["line"], "owner": "me"}}, "filter.owner"),
+        ({"filter": {"labels": ["line"], "owner": "me"}}, "filter"),
+        ({"filter": {"field": "facts.wieght", "at_least": 3}}, "filter.field"),
+        ({"filter": {"and": [{"field": "facts.weight", "in": ["x"]}]}}, "filter.and[0].in[0]"),
+        ({"filter": {"not": {"field": "label", "in": ["circel"]}}}, "filter.labels"),
+        ({"query": None}, "query"),
+        ({"query": None, "id": "nobody"}, "id"),
+        ({"like": [{"query": {"text": "a"}, "id": "r0000"}]}, "like.0"),
+        ({"like": [{"query": {"text": "a"}, "weight": 0}]}, "like.0.weight"),
+        ({"unlike": [{"id": "nobody"}]}, "unlike.0.id"),
+        ({"unlike": [{"query": {"text": "ring"}, "weight": 5}]}, "unlike"),
+        ({"after": "x"}, "after"),
+        ({"explain": "yes"}, "explain"),
     ],
 )
 def test_a_bad_request_to_search_names_field(client, change, field):
@@ -253,23 +263,11 @@ def test_no_request_whatever_makes_an_internal_error(client, body):
             response.json()
 
 
-def test_the_page_describes_everything_with_examples_that_work(client):
+def test_where_nobody_writes_there_are_no_routes_to_write(client):
     spec = client.get("/openapi.json").json()
-    assert set(spec["paths"]) == {
-        "/v1/classify", "/v1/search", "/v1/model", "/v1/records/{record_id}/media/{modality}",
-    }  # fmt: skip
-    for path, name in [("/v1/classify", "ClassifyRequest"), ("/v1/search", "SearchRequest")]:
-        operation = spec["paths"][path]["post"]
-        assert {"200", "400", "413", "422"} <= set(operation["responses"])
-        assert operation["description"]
-        (example,) = spec["components"]["schemas"][name]["examples"]
-        assert client.post(path, json=example).status_code == 200
-    text = json.dumps(spec)
-    assert not re.search(r"HTTPValidationError", text)
-    assert all(
-        m in spec["components"]["schemas"]["Record"]["properties"]
-        for m in ("image", "text", "facts")
-    )
+    assert set(spec["paths"]) >= {"/v1/classify", "/v1/embed", "/v1/search", "/v1/review"}
+    assert set(spec["paths"]["/v1/records/{record_id}"]) == {"get"}
+    assert client.put("/v1/records/a", json={"record": {"text": "a"}}).status_code == 405
 
 
 def test_a_model_that_computes_does_not_hold_up_the_others(answers, monkeypatch):

@@ -1,0 +1,89 @@
+"""Requests that write records."""
+
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model
+
+from components.parts.filters import MAX_VALUES
+from serving.http.limits import Limits
+from serving.http.requests import described
+
+_MAX_ID = 200
+
+
+def _printable(text: str) -> str:
+    """Accept an id that an address can name."""
+    if not text.isprintable() or any("\ud800" <= letter <= "\udfff" for letter in text):
+        raise ValueError("an id of letters that can be shown, without line breaks or controls")
+    return text
+
+
+Id = Annotated[str, Field(min_length=1, max_length=_MAX_ID), AfterValidator(_printable)]
+"""Id of a record that users write."""
+
+
+def upsert_type(limits: Limits, record: type[BaseModel]) -> type[BaseModel]:
+    """The request of ``PUT /v1/records/ID``."""
+    example: dict[str, Any] = {"record": limits.example(), "label": _label(limits)}
+    made: type[BaseModel] = create_model(
+        "UpsertRequest",
+        __config__=ConfigDict(extra="forbid", json_schema_extra={"examples": [example]}),
+        **_fields(limits, record),
+    )
+    return described(made, "A record to add, or to put in the place of the one of this id.")
+
+
+def upserts_type(limits: Limits, record: type[BaseModel]) -> type[BaseModel]:
+    """The request of ``POST /v1/records``."""
+    most = limits.serving.max_batch
+    item: Any = create_model(
+        "NamedRecord",
+        __config__=ConfigDict(
+            extra="forbid",
+            json_schema_extra={"examples": [{"id": "a", "record": limits.example()}]},
+        ),
+        id=(Id, Field(description="id of the record")),
+        **_fields(limits, record),
+    )
+    described(item, "A record with its id.")
+    made: type[BaseModel] = create_model(
+        "UpsertsRequest",
+        __config__=ConfigDict(
+            extra="forbid",
+            json_schema_extra={
+                "examples": [{"records": [{"id": "example-2", "record": limits.example()}]}]
+            },
+        ),
+        records=(
+            Annotated[list[item], Field(min_length=1, max_length=most)],
+            Field(description=f"1 to {most} records of different ids"),
+        ),
+    )
+    return described(made, "Records to add, or to put in the place of those of their ids.")
+
+
+class DeleteRequest(BaseModel):
+    """Records to delete; ids that do not exist are ignored."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"ids": ["example-2"]}]}
+    )
+
+    ids: Annotated[list[str], Field(min_length=1, max_length=MAX_VALUES)]
+
+
+def _fields(limits: Limits, record: type[BaseModel]) -> dict[str, Any]:
+    words = "its label, if known: " + ("a list of classes" if _sets(limits) else "a class")
+    return {
+        "record": (record, Field(description="any subset of the modalities")),
+        "label": (str | list[str] | None, Field(default=None, description=words)),
+    }
+
+
+def _label(limits: Limits) -> str | list[str] | None:
+    first = limits.classes[0] if limits.classes else None
+    return [first] if first and _sets(limits) else first
+
+
+def _sets(limits: Limits) -> bool:
+    return limits.target == "multi"

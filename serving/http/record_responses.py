@@ -1,0 +1,123 @@
+"""Responses about records: vectors, hits, writes, and what a person should look at."""
+
+from typing import Any
+
+from serving.http.responses import ModelRef, Strict
+
+
+class IndexRef(Strict):
+    """Which state of an index gave an answer."""
+
+    package_digest: str
+    through: int
+    """The number of the last write that it had seen."""
+
+
+class EmbedResponse(Strict):
+    """Unit vectors in the order of the records."""
+
+    model: ModelRef
+    dim: int
+    embeddings: list[dict[str, list[float]]]
+    """Modality, and `fused`, to its vector. Those of modalities share one space."""
+
+
+class Hit(Strict):
+    """One record that was found."""
+
+    id: str
+    score: float
+    """Cosine of query and record, or the sum of reciprocal ranks.
+
+    The latter is used when several modalities search in one modality's space. With `hubness`, what
+    is common to nearly all queries is taken off.
+    """
+    label: str | list[str] | None
+    """Its label, if known: a class, or a list where a record has a set of them."""
+    predicted: str | list[str] | None
+    """The model's own answer for it; null without a classifier."""
+    media: dict[str, str]
+    """Modality to the address of its preview."""
+    scores: dict[str, float] | None = None
+    """Modality to its cosine with the query, where `explain` asked for it."""
+
+
+class SearchResponse(Strict):
+    """Hits, best first."""
+
+    model: ModelRef
+    index: IndexRef
+    answer_id: str
+    """Names this answer in feedback."""
+    target: str
+    hits: list[Hit]
+    next: str | None
+    """`after` of the next page; null on the last one."""
+    changed: bool = False
+    """Whether records were written since the page before."""
+
+
+class Written(Strict):
+    """A record that was written, and is found from now on."""
+
+    model: ModelRef
+    index: IndexRef
+    id: str
+    created: bool
+    """Whether there was none of this id."""
+
+
+class WrittenAll(Strict):
+    """Records that were written, and are found from now on."""
+
+    model: ModelRef
+    index: IndexRef
+    written: int
+
+
+class Deleted(Strict):
+    """Records that are found no more."""
+
+    model: ModelRef
+    index: IndexRef
+    deleted: int
+    """Those that there were."""
+
+
+class RecordResponse(Strict):
+    """A record of the index."""
+
+    model: ModelRef
+    index: IndexRef
+    id: str
+    label: str | list[str] | None
+    predicted: str | list[str] | None
+    confidence: float | None
+    """How sure the model is of `predicted`; null where nobody has measured it."""
+    votes: dict[str, str | list[str] | None]
+    """Modality to what the model answers by it alone."""
+    modalities: list[str]
+    fields: dict[str, dict[str, Any]]
+    """Modality of fields to its fields."""
+    media: dict[str, str]
+    """Modality to the address of its preview."""
+
+
+class ReviewItem(Strict):
+    """A record without a label that a person should look at."""
+
+    id: str
+    predicted: str | list[str] | None
+    confidence: float
+    disagreement: float
+    """Share of pairs of its modalities whose answers differ."""
+    votes: dict[str, str | list[str] | None]
+    """Modality to what the model answers by it alone."""
+    media: dict[str, str]
+
+
+class ReviewResponse(Strict):
+    """Records, most doubtful first: the model is least sure, or modalities disagree."""
+
+    model: ModelRef
+    items: list[ReviewItem]
