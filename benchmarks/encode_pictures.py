@@ -20,6 +20,7 @@ from PIL import Image
 from benchmarks._timing import report
 from components.features.examine import Examiner
 from components.features.spec import build_modality
+from components.parts import session as sessions
 from components.parts.encoders import _lite, _pth
 
 PICTURES, SIDE, SIZE, ROUNDS, AT_ONCE = 512, 320, 128, 6, 8
@@ -78,7 +79,7 @@ def bare(given: list[bytes], session: Any) -> Times:  # noqa: ANN401
 def main() -> None:
     """Measure and print."""
     given = files()
-    session = _lite.session(_lite.graph(_pth.read(_lite.path())))
+    session = sessions.session(_lite.graph(_pth.read(_lite.path())), threads=2)
     ours(given[:AT_ONCE]), bare(given[:AT_ONCE], session)
     times = [(*ours(given), *bare(given, session)) for _ in range(ROUNDS)]
     wall, processor, bare_wall, bare_processor = (

@@ -13,17 +13,16 @@ import tempfile
 from functools import cache
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 from components.core.errors import MachineError, UserError
-from components.core.files import link, read_json
+from components.core.files import link
 from components.core.refs import digest_file, digest_folder, digest_json
-from components.features.spec import ModalitySpec
+from components.model.description import CARRIED, read_description
 from components.model.listing import check_code
+from components.model.runtime import chosen
 from components.parts import loading as parts
-from components.parts.own import OWN
 from serving.http.limits import Limits
 
 _ROOT = Path(__file__).parents[1]
@@ -108,11 +107,11 @@ LIBRARIES = (
     "pyyaml",
     "safetensors",
     "sqlalchemy",
-    "torch",
 )
 """Distributions that every service needs besides BentoML; a Bento pins their versions.
 
-Those of its model's kinds and encoders and of its index come on top, as these declare them.
+Those of its model's kinds and encoders and of its index come on top, as these declare them, and
+torch where it computes the network.
 """
 _ALWAYS = "2000-01-01T00:00:00+00:00"
 _BUILD_SECONDS = 300
@@ -170,12 +169,15 @@ def build(package: Path, out: Path) -> Path:
 def _libraries(package: Path) -> list[str]:
     """The distributions that answering with a package takes, sorted."""
     check_code(package)  # kinds and encoders may be the user's own
-    description: dict[str, Any] = read_json(package / "model.json")
-    specs = description["modalities"].values()
-    chosen = [part for s in specs for part in ModalitySpec.parse(s, package / OWN).chosen]
-    modules = [parts.load(family, name, package / OWN) for family, name in chosen]
-    modules.append(parts.load("index", str(read_json(package / "index" / "index.json")["name"])))
-    return sorted({*LIBRARIES, *(library for m in modules for library in m.LIBRARIES)})
+    needed = {*LIBRARIES, *(["torch"] if chosen(package).name == "torch" else [])}
+    for name, spec in read_description(package).specs.items():
+        needed.update(parts.load("kinds", spec.kind, spec.base).LIBRARIES)
+        for view, own in zip(spec.names(name), spec.views, strict=True):
+            module = parts.load("encoders", own.encoder, spec.base)
+            carried = (package / CARRIED / view).is_dir()
+            needed.update(module.CARRIED_LIBRARIES if carried else module.LIBRARIES)
+    index = str(read_json(package / "index" / "index.json")["name"])
+    return sorted(needed.union(parts.load("index", index).LIBRARIES))
 
 
 def _bentofile(name: str, version: str, libraries: list[str]) -> dict[str, object]:

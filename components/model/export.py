@@ -19,8 +19,11 @@ from torch import Tensor, nn
 
 from components.core.files import write_atomically, write_json
 from components.model.committee import LinearView
+from components.model.description import CARRIED
 from components.model.network import Model, masked
 from components.model.runtime import GRAPH, RUNTIME, Chosen
+from components.parts import loading as parts
+from components.parts.contracts import Carried
 from components.parts.network import ViewNetwork
 from components.parts.own import is_own
 from components.parts.session import session
@@ -52,9 +55,30 @@ def write(model: Model, folder: Path) -> Chosen:
         (folder / GRAPH).unlink(missing_ok=True)
     else:
         write_atomically(folder / GRAPH, found.graph)
-    chosen = Chosen(name="torch" if found.graph is None else "onnx", reason=found.why_not)
+    why = "; ".join(filter(None, [found.why_not, *_torch_encoders(model)]))
+    chosen = Chosen(name="torch" if found.graph is None else "onnx", reason=why)
     write_json(folder / RUNTIME, {"runtime": chosen.name, "reason": chosen.reason})
     return chosen
+
+
+def carry(model: Model, folder: Path) -> None:
+    """Write the frozen encoders of a model that can be carried into its package."""
+    for name in model.names:
+        for view, encoder in model.specs[name].build(name).encoders.items():
+            if isinstance(encoder, Carried):
+                own = folder / CARRIED / view
+                own.mkdir(parents=True)
+                encoder.carry(own)
+
+
+def _torch_encoders(model: Model) -> list[str]:
+    """What is said of encoders that torch computes, whatever computes the network."""
+    return [
+        f"the encoder of {view} is computed by torch"
+        for name in model.names
+        for view, own in zip(model.specs[name].names(name), model.specs[name].views, strict=True)
+        if "torch" in parts.load("encoders", own.encoder, model.specs[name].base).LIBRARIES
+    ]
 
 
 def export(model: Model) -> Exported:

@@ -32,14 +32,15 @@ class OnnxRuntime:
 
     Args:
         folder: a package with an export.
+        chosen: what its export says.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, chosen: Chosen) -> None:
         check_code(folder)
         told = read_description(folder)
         if is_own(told.config.fusion.name):  # it is not imported, but a package names no other code
             source("fusion", told.config.fusion.name, told.base)
-        self.chosen = Chosen(name="onnx")
+        self.chosen = chosen
         self.specs, self.names = told.specs, sorted(told.specs)
         self.target = build_target(told.target, told.classes, told.base)
         self.classes = self.target.classes

@@ -26,7 +26,7 @@ class Chosen:
 
     Attributes:
         name: ``onnx`` or ``torch``.
-        reason: why it is not ``onnx``; empty otherwise.
+        reason: the parts that torch computes, and why; empty where none is.
     """
 
     name: str
@@ -103,7 +103,7 @@ def load(package: Path) -> Runtime:
     if what.name == "onnx":
         from components.model.onnx_runtime import OnnxRuntime
 
-        return OnnxRuntime(package)
+        return OnnxRuntime(package, what)
     from components.model.torch_runtime import TorchRuntime
 
     return TorchRuntime.load(package, what)

@@ -63,9 +63,10 @@ def _what(model: Model, runtime: Chosen) -> str:
 
 
 def _computed(runtime: Chosen) -> str:
-    if runtime.name == "onnx":
+    if not runtime.reason:
         return "It is answered by onnxruntime, without torch."
-    return f"It is answered by torch: {_plain(runtime.reason)}."
+    by = "onnxruntime" if runtime.name == "onnx" else "torch"
+    return f"It is answered by {by}: {_plain(runtime.reason)}."
 
 
 def _data(features: Features, found: Metrics) -> str:

@@ -78,6 +78,7 @@ def package(
     data = Features.load(features)
     model = models.load(folder)
     chosen = export.write(model, folder)
+    export.carry(model, folder)
     write_card(
         folder / CARD,
         name=config.name,

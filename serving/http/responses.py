@@ -116,7 +116,7 @@ class RuntimeInfo(Strict):
     name: str
     """``onnx`` or ``torch``."""
     reason: str
-    """The part that could not be exported, where it is torch; else empty."""
+    """The parts that torch computes, and why; empty where none is."""
 
 
 class ModelInfo(ModelRef):

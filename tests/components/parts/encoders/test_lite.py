@@ -44,7 +44,7 @@ def test_weights_are_what_torch_reads():
 def test_features_are_those_of_the_published_network(size):
     """Oracle: ``efficientnet_lite_pytorch`` with the same weights; 97 has odd sides throughout."""
     pixels = np.random.default_rng(0).integers(0, 255, (3, size, size, 3)).astype(np.uint8)
-    assert np.abs(_lite.features(pixels) - oracle(pixels)).max() < 1e-4
+    assert np.abs(_lite.features(_lite.network(), pixels) - oracle(pixels)).max() < 1e-4
 
 
 def test_a_picture_is_scaled_as_a_whole():
