@@ -17,7 +17,7 @@ from pathlib import Path
 import yaml
 
 from components.core.errors import MachineError, UserError
-from components.core.files import link
+from components.core.files import link, read_json
 from components.core.refs import digest_file, digest_folder, digest_json
 from components.model.description import CARRIED, read_description
 from components.model.listing import check_code
