@@ -104,6 +104,7 @@ LIBRARIES = (
     "prometheus-client",
     "pyarrow",
     "pydantic",
+    "python-multipart",
     "pyyaml",
     "safetensors",
     "sqlalchemy",

@@ -88,5 +88,16 @@ def _review(unit: "Unit", k: int) -> list[ReviewItem]:
             votes=dict(found.known.votes),
             media=media_of(found.id, found.known.modalities),
         )
-        for found in unit.answers.predictor.review.first(k)
+        for found in unit.answers.predictor.review.first(k, _labelled(unit))
     ]
+
+
+def _labelled(unit: "Unit") -> set[str]:
+    """The records that feedback has labelled."""
+    kept = unit.shared.kept
+    given = kept.feedback.all() if kept is not None else []
+    return {
+        one.record
+        for one in given
+        if one.record is not None and one.labels is not None and one.model == unit.ref.name
+    }
