@@ -32,12 +32,12 @@ _ASKED, _NEIGHBOURS = 400, 10
 """Stored vectors that are asked for their neighbours, and how many of these are counted."""
 _RECALL, _ROUNDING = 0.9995, 1e-5
 _WIDTHS = (32, 48, 64, 96, 128, 192, 256, 384, 512)
-_MARGIN = 2
+_MARGIN = 1.5
 """A new query is harder than a stored vector, which the graph was built around."""
 _FAR = 0.01
 """A query further from its nearest record than this share of the stored ones is from theirs is of
 another kind (a text among pictures), and is searched `_WIDER` times as widely."""
-_WIDER = 8
+_WIDER = 12
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,18 +105,19 @@ class Graph:
         found = nodes[0][nodes[0] >= 0]
         return self.rows[found].astype(np.int64), float(scores[0, 0])
 
-    def width(self, count: int) -> int | None:
-        """Candidates to keep for this many rows; None where the graph does not find neighbours."""
-        return None if self.widths.usual is None else max(self.widths.usual, 2 * count)
+    def width(self, count: int, *, far: bool = False) -> int | None:
+        """Candidates to keep for this many rows; None where the graph does not find neighbours.
 
-    def nearest(self, query: Vectors, count: int) -> RowNumbers:
-        """Rows near a query; a query of another kind than the records is searched more widely."""
-        width = self.width(count)
-        assert width is not None, "where nothing is found, everything is scanned"
-        rows, score = self.walk(query, count, width)
-        if score < self.widths.near * float(np.linalg.norm(query)):
-            rows, _ = self.walk(query, count, _WIDER * width)
-        return rows
+        Args:
+            count: rows wanted.
+            far: the query is of another kind than the records.
+        """
+        usual = self.widths.usual
+        return None if usual is None else max(usual * (_WIDER if far else 1), 2 * count)
+
+    def is_far(self, query: Vectors, score: float) -> bool:
+        """Whether a query with this best score is of another kind than the records."""
+        return score < self.widths.near * float(np.linalg.norm(query))
 
     def scanned(self, query: Vectors, count: int, allowed: Mask | None) -> RowNumbers:
         """The best rows among the allowed ones ``(rows,)``, each compared by its bytes."""
@@ -183,7 +184,7 @@ def _widths(graph: Graph, rows: Rows, asked: RowNumbers) -> Widths:
             # Scores and not rows are compared: equal vectors are as good as each other.
             hits += int((again >= last - _ROUNDING).sum())
         if hits >= _RECALL * wanted:
-            return Widths(usual=_MARGIN * width, near=near)
+            return Widths(usual=round(_MARGIN * width), near=near)
     return Widths(usual=None, near=near)
 
 

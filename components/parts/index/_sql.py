@@ -53,6 +53,8 @@ class Table:
     def __init__(self, url: str, name: str, dim: int, declared: Declared) -> None:
         self.name, self.dim, self.declared = name, dim, dict(declared)
         self._engine = engine(url)
+        # Longer vectors have no graph, and are compared exactly.
+        self._graphed = dim > _MOST_HALVES
         # Attributes may have any name; columns are numbered.
         self._fields = {field: f"a{i}" for i, field in enumerate(sorted(declared))}
         columns = [sa.Column(self._fields[f], _TYPES[declared[f]]) for f in sorted(declared)]
@@ -133,8 +135,9 @@ class Table:
                     for r in rows
                 ]
                 connection.execute(insert, records)
-        if self.dim <= _MOST_HALVES and self.count(None, _GRAPHED) == _GRAPHED:
+        if not self._graphed and self.count(None, _GRAPHED) == _GRAPHED:
             self._add_graph()
+            self._graphed = True
 
     def delete(self, ids: Sequence[str]) -> None:
         """Remove records."""

@@ -33,7 +33,7 @@ _WAITING = 4_096
 """New records that wait outside the graph."""
 _ADDED = 64
 """Records that are added at a time; searches wait meanwhile."""
-_STEP = 10
+_STEP = 7
 """Records that are scanned in the time that the graph takes for one candidate more."""
 _DEAD = 1 / 4
 """Share of dead nodes at which saving makes the graph anew; changes do at twice that."""
@@ -175,8 +175,7 @@ class _Plan:
         # The allowed ones need not be spread evenly: more are asked for than should be enough.
         wanted = self._candidates * (2 - share)
         self._asked = len(graph) if share == 0 else int(np.ceil(wanted / share))
-        width = graph.width(self._asked)
-        self._scans = width is None or count < _STEP * width
+        self._count, self._width = count, graph.width(self._asked)
 
     def search(self, query: Vectors) -> Found:
         """The best records for one query ``(dim,)``."""
@@ -184,16 +183,28 @@ class _Plan:
         return self._rows.best(query, rows, self._k)
 
     def _of_graph(self, query: Vectors) -> RowNumbers:
-        if not self._scans:
-            rows = self._graph.nearest(query, self._asked)
-            if self._allowed is None:
-                return rows
-            rows = rows[rows >= 0]
-            rows = rows[self._allowed[rows]]
-            if len(rows) >= self._enough:
-                return rows[: self._candidates]
-        # Few of those near the query are allowed, so that the graph cannot say which are next.
-        return self._graph.scanned(query, self._candidates, self._allowed)
+        rows = self._walked(query)
+        if rows is None:
+            return self._graph.scanned(query, self._candidates, self._allowed)
+        return rows
+
+    def _walked(self, query: Vectors) -> RowNumbers | None:
+        """Allowed rows that the graph leads to; None where a scan is cheaper, or surer."""
+        width = self._width
+        if width is None or self._count < _STEP * width:
+            return None
+        rows, score = self._graph.walk(query, self._asked, width)
+        wide = self._graph.width(self._asked, far=True)
+        if wide and wide > width and self._graph.is_far(query, score):
+            if self._count < _STEP * wide:
+                return None
+            rows, _ = self._graph.walk(query, self._asked, wide)
+        if self._allowed is None:
+            return rows
+        rows = rows[rows >= 0]
+        rows = rows[self._allowed[rows]]
+        # Where few of those near the query are allowed, the graph cannot say which are next.
+        return rows[: self._candidates] if len(rows) >= self._enough else None
 
     def _of_waiting(self, query: Vectors) -> RowNumbers:
         first = self._covered
