@@ -2,9 +2,9 @@
 
 import { preview } from "./api.js";
 import { fill, h } from "./dom.js";
-import { figure } from "./words.js";
+import { count, figure } from "./words.js";
 
-const MOST_FIELDS = 8;
+const FEW = 4; // fields that are always shown
 const SOON = "300px";
 
 const watcher = new IntersectionObserver((entries) => {
@@ -25,28 +25,29 @@ export function previews(model, id, media, { large = false } = {}) {
     const several = known.filter((m) => m.kind === modality.kind).length > 1 || large;
     const place = h("div", { class: `preview ${modality.kind}` });
     const name = several ? h("p", { class: "name" }, modality.name) : null;
-    place.addEventListener("near", () => show(place, name, modality, id, media[modality.name]));
+    place.addEventListener("near", () => show(place, name, modality, id, media[modality.name], large));
     watcher.observe(place);
     box.append(place);
   }
   return box;
 }
 
-async function show(place, name, modality, id, address) {
+async function show(place, name, modality, id, address, large) {
   try {
     const { type, url, text } = await preview(address);
+    place.classList.add("shown");
     const what = `${modality.name} of record ${id}`;
     if (type.startsWith("image/")) fill(place, name, h("img", { src: url, alt: what }));
     else if (type.startsWith("audio/")) {
       fill(place, name, h("audio", { controls: true, src: url, "aria-label": what }));
-    } else if (type.startsWith("application/json")) fill(place, name, fieldsOf(text, modality));
+    } else if (type.startsWith("application/json")) fill(place, name, fieldsOf(text, modality, large));
     else fill(place, name, h("p", { class: "words", dir: "auto" }, text));
   } catch {
     fill(place, name, h("p", { class: "quiet" }, `${modality.name} cannot be shown`));
   }
 }
 
-function fieldsOf(text, modality) {
+function fieldsOf(text, modality, large) {
   let found = {};
   try {
     found = JSON.parse(text);
@@ -54,9 +55,12 @@ function fieldsOf(text, modality) {
     return h("p", { class: "words" }, text);
   }
   const units = Object.fromEntries((modality.fields ?? []).map((f) => [f.name, f.unit]));
-  const rows = Object.entries(found).slice(0, MOST_FIELDS);
-  return h("dl", {}, rows.map(([name, value]) =>
-    h("div", {}, h("dt", {}, name), h("dd", { dir: "auto" }, shown(value, units[name])))));
+  const rows = Object.entries(found).map(([name, value]) =>
+    h("div", {}, h("dt", {}, name), h("dd", { dir: "auto" }, shown(value, units[name]))));
+  const rest = rows.slice(FEW);
+  return [h("dl", {}, rows.slice(0, FEW)), rest.length
+    ? h("details", { open: large }, h("summary", {}, count(rest.length, "more field")),
+      h("dl", {}, rest)) : null];
 }
 
 function shown(value, unit) {

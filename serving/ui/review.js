@@ -27,7 +27,7 @@ export function reviewView(model) {
       + " parts disagree. Each label is saved at once, for the next training."),
     h("div", { class: "check" }, keys, h("label", { for: "keys" },
       "Label with keys: number or letters for a class, → to skip, ← to undo")),
-    trouble, place, status);
+    trouble, status, place);
   const picker = classPicker(model, { pick: label });
 
   async function more() {
