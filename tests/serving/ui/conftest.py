@@ -16,7 +16,6 @@ from serving.store.database import Database
 from serving.store.tokens import Tokens
 from tests import browser
 from tests.packaged import packed
-from tests.serving.ui.contract import stand_in
 
 
 @pytest.fixture(scope="module")
@@ -66,5 +65,4 @@ def guarded(predictor, store):
 @pytest.fixture
 def page(chromium, url):
     with browser.opened(chromium, url) as page:
-        stand_in(page, url)
         yield page

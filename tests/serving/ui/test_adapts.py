@@ -9,7 +9,6 @@ import soundfile
 
 from tests import browser, sounds
 from tests.serving.ui.acts import drop, go
-from tests.serving.ui.contract import stand_in
 from tests.serving.ui.models import answers, field, modality, model
 from tests.synthetic import picture
 
@@ -197,7 +196,6 @@ def test_refusals_are_told_in_plain_words_with_what_to_do(page, status, headers,
     page.keyboard.press("Enter")
     expect(page.get_by_role("alert").filter(has_text=says)).to_be_visible()
     page.unroute_all()
-    stand_in(page, page.url.partition("#")[0])
     page.get_by_role("button", name="Try again").click()
     expect(page.locator(".card").first).to_be_visible()
 
@@ -220,7 +218,6 @@ def test_another_version_that_answers_is_told(page):
 def test_a_token_is_asked_for_once_and_sent_with_previews_too(chromium, guarded):
     url, token = guarded
     with browser.opened(chromium, url) as page:
-        stand_in(page, url)
         dialog = page.get_by_role("dialog", name="Access token")
         text = page.get_by_label("Token", exact=True)
         expect(text).to_be_focused()

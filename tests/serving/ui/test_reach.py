@@ -4,7 +4,6 @@ import pytest
 
 from tests import browser
 from tests.serving.ui.acts import go
-from tests.serving.ui.contract import stand_in
 
 pytestmark = pytest.mark.slow
 expect = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed").expect
@@ -63,7 +62,6 @@ def every_state(page):
 def test_axe_finds_nothing_and_nothing_lies_outside_in_any_state(chromium, url, scheme, width):
     options = {"color_scheme": scheme, "viewport": {"width": width, "height": 740}}
     with browser.opened(chromium, url, **options, reduced_motion="reduce") as page:
-        stand_in(page, url)
         for state in every_state(page):
             found = axe.run(page)
             assert not found.violations_count, f"{state}: {found.generate_report()}"
