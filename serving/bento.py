@@ -68,6 +68,7 @@ SERVED = (
     "components/prediction/predictor.py",
     "components/prediction/review.py",
     "components/prediction/searcher.py",
+    "components/prediction/seen.py",
     "components/registry/__init__.py",
     "components/registry/database.py",
     "components/registry/history.py",

@@ -1,6 +1,6 @@
 """The records that a package came with: what its model says of them, and their previews."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -77,6 +77,13 @@ class Packaged:
         group = file.read_row_group(row // PREVIEW_ROWS, columns=[modality])
         value: bytes | str | None = group[modality][row % PREVIEW_ROWS].as_py()
         return value
+
+    def sample(self, modality: str, most: int) -> Iterator[bytes | str | None]:
+        """The small forms of about so many records, evenly spaced; None where one lacks it."""
+        file = pq.ParquetFile(self._folder / PREVIEWS)
+        wanted = min(file.num_row_groups, max(1, most // PREVIEW_ROWS))
+        for group in np.linspace(0, file.num_row_groups - 1, wanted, dtype=int).tolist():
+            yield from file.read_row_group(group, columns=[modality])[modality].to_pylist()
 
     def fields(self, modalities: list[str]) -> list[dict[str, dict[str, Any]]]:
         """Of each record, modality to its fields, for these modalities of fields."""

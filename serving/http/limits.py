@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
@@ -15,6 +15,9 @@ from components.model.listing import check_code
 from components.parts import loading as parts
 from components.parts.own import OWN
 from serving.http.responses import FieldInfo, ModalityInfo
+
+if TYPE_CHECKING:
+    from components.prediction.seen import Seen
 
 _MEBIBYTE = 1 << 20
 _PARTS = 1 << 15  # of what is no record
@@ -115,8 +118,12 @@ class Limits:
         """What can be searched: each modality, and the fused vector of all that a record has."""
         return [*self.modalities, FUSED]
 
-    def described(self) -> list[ModalityInfo]:
-        """The modalities as ``GET /v1/model`` describes them."""
+    def described(self, seen: "Mapping[tuple[str, str], Seen]") -> list[ModalityInfo]:
+        """The modalities as ``GET /v1/model`` describes them.
+
+        Args:
+            seen: modality and column to what records hold there.
+        """
         return [
             ModalityInfo(
                 name=name,
@@ -124,11 +131,18 @@ class Limits:
                 raw=modality.raw,
                 accepts=modality.accepts,
                 columns=[f.name for f in modality.fields] if modality.fields else None,
-                fields=modality.fields,
+                fields=modality.fields
+                and [_with(f, seen.get((name, f.name))) for f in modality.fields],
                 limits={k: v for k, v in sorted(modality.options.items()) if k.startswith("max_")},
             )
             for name, modality in self.modalities.items()
         ]
+
+
+def _with(described: FieldInfo, seen: "Seen | None") -> FieldInfo:
+    """A field with what records hold in it."""
+    names = ("values", "lowest", "highest")
+    return described.model_copy(update={n: getattr(seen, n) for n in names} if seen else {})
 
 
 def _parts(modality: ServedModality) -> int:

@@ -38,7 +38,10 @@ def add(app: FastAPI, unit: "Unit") -> None:
     async def review(
         k: Annotated[int, Query(ge=1, le=MAX_HITS, description="records wanted")] = HITS,
     ) -> ReviewResponse:
-        """Records without a label that the model is least sure of, or whose modalities disagree."""
+        """Records without a label that the model is least sure of, or whose modalities disagree.
+
+        Those that somebody has labelled as feedback are left out.
+        """
         items = await unit.run(lambda: _review(unit, k))
         return ReviewResponse(model=unit.ref, items=items)
 
@@ -95,9 +98,4 @@ def _review(unit: "Unit", k: int) -> list[ReviewItem]:
 def _labelled(unit: "Unit") -> set[str]:
     """The records that feedback has labelled."""
     kept = unit.shared.kept
-    given = kept.feedback.all() if kept is not None else []
-    return {
-        one.record
-        for one in given
-        if one.record is not None and one.labels is not None and one.model == unit.ref.name
-    }
+    return set() if kept is None else kept.feedback.labelled(unit.ref.name)

@@ -95,6 +95,11 @@ class FieldInfo(Strict):
     """Separates the members of a set that is sent as text."""
     default: Any
     """What a field that is left out, null or blank stands for; null if it is missing then."""
+    values: list[str] | None = None
+    """Texts that records have in it, most frequent first; null where there are more than 50."""
+    lowest: float | None = None
+    highest: float | None = None
+    """The range of its numbers in the records of the package."""
 
 
 class ModalityInfo(Strict):

@@ -1,6 +1,7 @@
 """The model package behind the service, loaded once, with an interface in terms of HTTP."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from time import time
 from typing import TYPE_CHECKING
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from components.prediction.journal import Write
     from components.prediction.made import Known
     from components.prediction.predictor import Predictor
+    from components.prediction.seen import Seen
     from serving.live.records import Records
 
 
@@ -243,6 +245,13 @@ class Answers:
         content = found if isinstance(found, bytes) else found.encode()
         return content, known[modality].preview_type(found)
 
+    @cached_property
+    def _seen(self) -> "Mapping[tuple[str, str], Seen]":
+        from components.prediction.seen import seen
+
+        specs = {name: m.spec for name, m in self.predictor.modalities.items()}
+        return seen(self.predictor.collection.packaged, specs)
+
     def info(self) -> responses.ModelInfo:
         """The answer to ``GET /v1/model``."""
         limits = self.limits
@@ -250,7 +259,7 @@ class Answers:
             **self.ref.model_dump(),
             classes=limits.classes,
             target=limits.target,
-            modalities=limits.described(),
+            modalities=limits.described(self._seen),
             targets=limits.targets,
             max_batch=limits.serving.max_batch,
             max_value_mb=limits.serving.max_value_mb,

@@ -171,6 +171,20 @@ class Feedback:
             rows = connection.execute(query.order_by(_FEEDBACK.c.time, _FEEDBACK.c.id)).mappings()
             return [_given(dict(row)) for row in rows]
 
+    def labelled(self, model: str) -> set[str]:
+        """Ids of the records of a model's index that somebody has labelled.
+
+        Raises:
+            UserError: the store cannot be read.
+        """
+        query = select(_FEEDBACK.c.record).where(
+            _FEEDBACK.c.model == model,
+            _FEEDBACK.c.record.is_not(None),
+            _FEEDBACK.c.labels.is_not(None),
+        )
+        with self._database.reading(_SCHEMA) as connection:
+            return set(connection.execute(query).scalars())
+
     def _answer(self, answer: str) -> dict[str, Any]:
         """An answer of the log.
 

@@ -13,14 +13,16 @@ export function filterForm(model, changed) {
     groups.push(choices("The model's answer", "predicted", model.classes, changed));
   }
   if (model.modalities.length > 1) {
-    groups.push(choices("Has", "has", model.modalities.map((m) => m.name), changed, "and"));
+    groups.push(choices("Has", "has", model.modalities.map((m) => m.name), changed, { every: true }));
   }
   for (const modality of model.modalities) {
     for (const column of modality.fields ?? []) {
       const field = `${modality.name}.${column.name}`;
       const title = `${modality.name}: ${column.name}`;
       if (column.type === "number") groups.push(range(title, field, column, changed));
-      else if (column.values?.length) groups.push(choices(title, field, column.values, changed));
+      else if (column.values?.length) {
+        groups.push(choices(title, field, column.values, changed, { more: true }));
+      }
       else groups.push(words(title, field, changed));
     }
   }
@@ -45,8 +47,12 @@ export function filterForm(model, changed) {
   };
 }
 
-/** Check boxes, and whether those records are wanted or left out. */
-function choices(title, field, values, changed, joined = "or") {
+/** Check boxes, and whether those records are wanted or left out.
+ *
+ * With `every` a record needs all that are checked, else one of them; with `more` there may be
+ * values that nobody listed.
+ */
+function choices(title, field, values, changed, { every = false, more = false } = {}) {
   const boxes = values.map((value) => {
     const box = h("input", { type: "checkbox", id: newId(), on: { change: changed } });
     const row = h("div", { class: "check" }, box, h("label", { for: box.id }, value));
@@ -57,6 +63,7 @@ function choices(title, field, values, changed, joined = "or") {
     type: "search", placeholder: "Find", "aria-label": `Find in ${title}`, on: { input: narrow },
   }) : null;
   const rows = h("div", { class: "checks" });
+  const others = more ? wordsInput(title, changed) : null;
 
   function narrow() {
     const typed = (find?.value ?? "").trim().toLowerCase();
@@ -67,22 +74,23 @@ function choices(title, field, values, changed, joined = "or") {
   }
   narrow();
   return {
-    element: h("fieldset", {}, h("legend", {}, title), find, rows,
+    element: h("fieldset", {}, h("legend", {}, title), find, rows, others,
       h("div", { class: "check not" }, without,
         h("label", { for: without.id }, "leave these out",
           h("span", { class: "unseen" }, ` (${title})`)))),
     value() {
-      const chosen = boxes.filter(({ box }) => box.checked).map(({ value }) => value);
+      const checked = boxes.filter(({ box }) => box.checked).map(({ value }) => value);
+      const chosen = [...new Set([...checked, ...wordsOf(others)])];
       if (!chosen.length) return null;
       const each = chosen.map((value) => ({ field, in: [value] }));
-      const only = joined === "and" && each.length > 1 && !without.checked
+      const only = every && each.length > 1 && !without.checked
         ? { and: each } : { field, in: chosen };
       return without.checked ? { not: only } : only;
     },
     clear() {
       for (const { box } of boxes) box.checked = false;
       without.checked = false;
-      if (find) find.value = "";
+      for (const input of [find, others]) if (input) input.value = "";
       narrow();
     },
   };
@@ -111,16 +119,21 @@ function range(title, field, column, changed) {
 
 /** Words that a column may hold, where nobody knows which there are. */
 function words(title, field, changed) {
-  const input = h("input", {
-    type: "text", "aria-label": `${title}, one of these words, separated by commas`,
-    placeholder: "one, another", autocomplete: "off", on: { change: changed },
-  });
+  const input = wordsInput(title, changed);
   return {
     element: h("fieldset", {}, h("legend", {}, title), input),
     value() {
-      const chosen = input.value.split(",").map((word) => word.trim()).filter(Boolean);
+      const chosen = wordsOf(input);
       return chosen.length ? { field, in: chosen } : null;
     },
     clear: () => (input.value = ""),
   };
 }
+
+const wordsInput = (title, changed) => h("input", {
+  type: "text", "aria-label": `${title}, one of these words, separated by commas`,
+  placeholder: "one, another", autocomplete: "off", on: { change: changed },
+});
+
+const wordsOf = (input) =>
+  (input?.value ?? "").split(",").map((word) => word.trim()).filter(Boolean);

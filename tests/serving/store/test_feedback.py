@@ -53,6 +53,14 @@ def test_an_answer_can_be_judged_at_once_and_brings_its_own_version(feedback, lo
     assert given.payload == '{"text": "ring"}'
 
 
+def test_records_that_got_a_label_are_known(feedback):
+    give(feedback, record="r7", labels=["ring"])
+    give(feedback, record="r8", note="what is it?")
+    give(feedback, by="desk", record="r9", labels=[], multi=True)
+    assert feedback.labelled("tiny") == {"r7", "r9"}
+    assert feedback.labelled("another") == set()
+
+
 def test_a_record_is_judged_under_the_version_that_is_served(feedback):
     give(feedback, record="r7", labels=["ring"])
     (given,) = feedback.all()
