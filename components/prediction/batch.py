@@ -19,7 +19,7 @@ from components.core.values import texts
 from components.data.digest import data_state
 from components.data.manifest import Manifest
 from components.data.media import Media
-from components.data.reader import ROWS, Dataset, Fault, raws
+from components.data.reader import Dataset, Fault, raws
 from components.features.spec import Modality
 from components.parts.contracts import Raw
 from components.prediction.answers_file import Counts, answer_row, regrouped, schema
@@ -30,6 +30,9 @@ from components.prediction.predictor import Predictor
 from components.prediction.records_file import RecordsFile
 from components.prediction.resumable import write_in_parts
 from components.validation.stored_types import schema_problems
+
+_PART = 8 * BLOCK
+"""Rows that an interrupted run does not answer again: seconds of work."""
 
 
 def classes(predictor: Predictor) -> Form[Prediction]:
@@ -223,8 +226,8 @@ def predict(
     made_of = [predictor.digest, answers.manifest.digest(), state, answers.schema.to_string()]
 
     def tables(finished: int) -> Iterator[pa.Table]:
-        held = (pa.Table.from_batches([b]) for b in records.batches(ROWS, columns))
-        for part in islice(regrouped(held, ROWS), finished, None):
+        held = (pa.Table.from_batches([b]) for b in records.batches(_PART, columns))
+        for part in islice(regrouped(held, _PART), finished, None):
             yield answers.table(part)
 
     return write_in_parts(
