@@ -63,7 +63,9 @@ def bearer(token: str) -> dict[str, str]:
     if not token:
         return {}
     if not (token.isascii() and token.isprintable() and " " not in token):
-        raise UsageError(f"the token ({TOKEN}) is not one word of ASCII, as `concord token` gives")
+        raise UsageError(
+            f"the token ({TOKEN}) is not one word of ASCII, as `concord token new --name NAME --scope SCOPE` prints it"
+        )
     return {"Authorization": f"Bearer {token}"}
 
 

@@ -20,7 +20,7 @@ def live(fleet: Fleet) -> AbstractContextManager[object]:
 
 def table(fleet: Fleet) -> Table:
     """One row for each server."""
-    shown = Table(title="concord up (Ctrl-C stops all)", title_justify="left", box=None)
+    shown = Table(title="servers of this machine; Ctrl-C stops all", title_justify="left", box=None)
     for column in ("server", "state", "address", "process", ""):
         shown.add_column(column, overflow="fold")
     for one in fleet.running:

@@ -21,7 +21,11 @@ def describe_tokens(app: FastAPI) -> None:
 
     def described() -> dict[str, Any]:
         made = make()
-        scheme = {"type": "http", "scheme": "bearer", "description": "`concord token new`"}
+        scheme = {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "`concord token new --name NAME --scope predict`",
+        }
         made.setdefault("components", {})["securitySchemes"] = {"token": scheme}
         made["security"] = [{"token": []}, {}]  # on the loopback none is needed
         return made

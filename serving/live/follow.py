@@ -142,7 +142,7 @@ def champion_of(home: Home, model: str) -> tuple[RegisteredVersion, Path]:
     """
     version = Versions(home, Ledger(home.ledger).history(model)).champion()
     if version is None:
-        raise Missing(f"no version of {model!r} is champion; `concord promote` makes one")
+        raise Missing(f"no version of {model!r} is champion; `concord promote VERSION` makes one")
     return version, package_of(home, version)
 
 
