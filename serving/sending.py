@@ -64,7 +64,8 @@ def bearer(token: str) -> dict[str, str]:
         return {}
     if not (token.isascii() and token.isprintable() and " " not in token):
         raise UsageError(
-            f"the token ({TOKEN}) is not one word of ASCII, as `concord token new --name NAME --scope SCOPE` prints it"
+            f"the token ({TOKEN}) is not one word of ASCII, as "
+            "`concord token new --name NAME --scope predict` prints it"
         )
     return {"Authorization": f"Bearer {token}"}
 

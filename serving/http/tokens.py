@@ -179,7 +179,7 @@ def _unknown(got: str, challenge: str) -> Denied:
         status=401,
         field="header.Authorization",
         got=got,
-        wanted="Bearer TOKEN, a token of this service (`concord token new --name NAME --scope predict`)",
+        wanted="Bearer TOKEN; `concord token new --name NAME --scope predict` makes a token",
         headers={"WWW-Authenticate": challenge},
     )
 
