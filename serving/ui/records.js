@@ -25,6 +25,7 @@ export function previews(model, id, media, { large = false } = {}) {
     const several = known.filter((m) => m.kind === modality.kind).length > 1 || large;
     const place = h("div", { class: `preview ${modality.kind}` });
     const name = several ? h("p", { class: "name" }, modality.name) : null;
+    if (name) place.append(name);
     place.addEventListener("near", () => show(place, name, modality, id, media[modality.name], large));
     watcher.observe(place);
     box.append(place);
@@ -35,7 +36,6 @@ export function previews(model, id, media, { large = false } = {}) {
 async function show(place, name, modality, id, address, large) {
   try {
     const { type, url, text } = await preview(address);
-    place.classList.add("shown");
     const what = `${modality.name} of record ${id}`;
     if (type.startsWith("image/")) fill(place, name, h("img", { src: url, alt: what }));
     else if (type.startsWith("audio/")) {
