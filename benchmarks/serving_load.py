@@ -50,7 +50,7 @@ uvicorn.run(app, port=int(sys.argv[2]), log_level="warning")
 """
 OURS = """
 import sys, os
-os.environ["CONCORD_PACKAGE"] = sys.argv[1]
+os.environ |= {"CONCORD_PACKAGE": sys.argv[1], "CONCORD_HOST": "127.0.0.1"}
 import uvicorn
 from pathlib import Path
 from serving.live.serving import Serving

@@ -156,7 +156,9 @@ def run(packages: list[Path], swaps: int, port: int = 38431) -> dict[str, Any]:
             "records": records(predictor, 50),
         }  # fmt: skip
         del predictor
-        variables = {"CONCORD_HOME": folder, "CONCORD_FOLLOW": registry.name}
+        variables = {
+            "CONCORD_HOME": folder, "CONCORD_FOLLOW": registry.name, "CONCORD_HOST": "127.0.0.1",
+        }  # fmt: skip
         start = {"CONCORD_PACKAGE_DIGEST": registry.digests[0], "CONCORD_MODEL_VERSION": "1"}
         environment = {**os.environ, **variables, **start}
         server = subprocess.Popen(
