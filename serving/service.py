@@ -9,6 +9,7 @@ import os
 import signal
 import threading
 from pathlib import Path
+from types import FrameType
 
 import bentoml
 from bentoml._internal import server as _bentoml_server
@@ -21,6 +22,7 @@ LAUNCHER, LAUNCHER_BEGAN = "CONCORD_LAUNCHER", "CONCORD_LAUNCHER_BEGAN"
 """Environment variables: the number and start of the process whose end also ends the service."""
 
 _LEASH_SECONDS = 1.0
+_DRAIN_SECONDS = 0.5
 _DAY = 86_400  # BentoML wants a limit; the front has its own, which a client can shorten
 
 _serving = Serving(
@@ -53,6 +55,25 @@ def _leash(parent: int) -> None:
             return
 
 
+def _drain_first() -> None:
+    """Let a stop begin with a while in which everybody is answered and told to connect no more.
+
+    The server closes connections on which nothing is asked at once, also those on which a request
+    is on its way; a balancer sees that this replica is not ready.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return
+    ends = signal.getsignal(signal.SIGTERM)
+    if not callable(ends):
+        return
+
+    def begin(number: int, frame: FrameType | None) -> None:
+        _serving.live.ending = True
+        threading.Timer(_DRAIN_SECONDS, ends, (number, frame)).start()
+
+    signal.signal(signal.SIGTERM, begin)
+
+
 @bentoml.service(
     name="concord",
     workers=1,
@@ -65,6 +86,7 @@ class Concord:
 
     def __init__(self) -> None:
         threading.Thread(target=_leash, args=(os.getppid(),), daemon=True).start()
+        _drain_first()
         try:
             _serving.begin()  # before the service reports that it is ready
         except Exception:

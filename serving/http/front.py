@@ -69,6 +69,8 @@ class Front:
         async def counted(message: "Message") -> None:
             if message["type"] == "http.response.start":
                 status[0] = message["status"]
+                if self.live.ending:
+                    message["headers"] = [*message.get("headers", ()), (b"connection", b"close")]
             await send(message)
 
         try:
@@ -160,6 +162,8 @@ class Front:
             return JSONResponse({"status": "alive"})
         if path == "/readyz":
             unit = self.live.current
+            if self.live.ending:
+                return JSONResponse({"status": "ending"}, 503)
             if unit is None:
                 return JSONResponse({"status": "loading"}, 503, headers={"Retry-After": "1"})
             return JSONResponse(

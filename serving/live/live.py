@@ -35,6 +35,7 @@ class Live:
 
     Attributes:
         refused: the version that should serve and cannot.
+        ending: whether the process ends soon, so that clients should connect no more.
         canary: answers the keys of its share.
         shadow: answers copies of a share of the requests, which nobody sees.
     """
@@ -43,6 +44,7 @@ class Live:
         self._current = unit
         self._loop: asyncio.AbstractEventLoop | None = None
         self.refused: int | None = None
+        self.ending = False
         self.canary: Beside | None = None
         self.shadow: Beside | None = None
 
