@@ -10,6 +10,7 @@ al. 2023 (doi:10.1214/22-AOS2244).
 """
 
 from collections.abc import Mapping
+from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 NEAREST = 5
 """Neighbours whose distance counts; fewer where few records are kept."""
+_AT_ONCE = 256
+"""Rows that are compared at once: all kept records with each other would take 100 MB."""
+_NORMAL = NormalDist()
 
 
 class _View:
@@ -40,20 +44,27 @@ class _View:
 
     def distance(self, asked: Rows, *, own: bool = False) -> Floats:
         """Mean distance ``(n,)`` of rows ``(n, dim)`` to the nearest; ``own``: not to itself."""
+        found = [np.zeros(0)]
+        for start in range(0, asked.shape[0], _AT_ONCE):
+            found.append(self._nearest(asked[start : start + _AT_ONCE], start if own else None))
+        return np.concatenate(found)
+
+    def _nearest(self, asked: Rows, start: int | None) -> Floats:
+        """The same of a few rows, which are kept ones from ``start`` on, if they are any."""
         products = asked @ self._rows.T
         dense = products if isinstance(products, np.ndarray) else products.toarray()
         squares = _squares(asked)[:, None] + self._squares - 2.0 * dense.astype(np.float64)
-        if own:
-            np.fill_diagonal(squares, np.inf)
+        if start is not None:
+            at = np.arange(len(squares))
+            squares[at, start + at] = np.inf
         count = min(NEAREST, len(self._squares) - 1)
         nearest = np.partition(squares, count - 1, axis=1)[:, :count]
         return np.asarray(np.sqrt(np.maximum(nearest, 0.0)).mean(axis=1), dtype=np.float64)
 
     def normal(self, distances: Floats) -> Floats:
         """Distances as normal scores among those of the kept records."""
-        from scipy.special import ndtri
-
-        return np.asarray(ndtri(_share(distances, self.own)), dtype=np.float64)
+        shares = _share(distances, self.own).tolist()
+        return np.array([_NORMAL.inv_cdf(share) for share in shares], dtype=np.float64)
 
 
 class Familiarity:
