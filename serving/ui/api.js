@@ -86,7 +86,7 @@ async function refusal(response) {
 async function hasToken(refusedOne) {
   const why = refusedOne
     ? "The service does not know this token, or it has expired. Enter another one."
-    : "This service answers only to people with an access token. Enter the one that you were given.";
+    : "This service answers only to people with an access token. Enter the one you were given.";
   asking ??= askToken(why).finally(() => (asking = null));
   const token = await asking;
   if (!token) return false;

@@ -40,7 +40,8 @@ export function classifyView(model) {
     try {
       const record = await form.value();
       if (!Object.keys(record).length) {
-        throw mistake("The record is empty.", "Fill at least one field; the others may stay empty.");
+        throw mistake("The record is empty.",
+          "Fill at least one field; the others may stay empty.");
       }
       const found = await post("v1/classify", { records: [record], explain: true });
       if (mine !== turn) return;

@@ -53,5 +53,6 @@ export function bar(share, kind = "") {
 /** A control and its label. */
 export function labelled(text, control, attributes = {}) {
   control.id ||= newId();
-  return h("div", { class: "field", ...attributes }, h("label", { for: control.id }, text), control);
+  const label = h("label", { for: control.id }, text);
+  return h("div", { class: "field", ...attributes }, label, control);
 }

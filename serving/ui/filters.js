@@ -13,7 +13,8 @@ export function filterForm(model, changed) {
     groups.push(choices("The model's answer", "predicted", model.classes, changed));
   }
   if (model.modalities.length > 1) {
-    groups.push(choices("Has", "has", model.modalities.map((m) => m.name), changed, { every: true }));
+    const names = model.modalities.map((m) => m.name);
+    groups.push(choices("Has", "has", names, changed, { every: true }));
   }
   for (const modality of model.modalities) {
     for (const column of modality.fields ?? []) {
@@ -106,7 +107,8 @@ function range(title, field, column, changed) {
   const most = end("to", "at most", column.highest);
   const name = column.unit ? `${title} (${column.unit})` : title;
   return {
-    element: h("fieldset", {}, h("legend", {}, name), h("div", { class: "row range" }, least, most)),
+    element: h("fieldset", {}, h("legend", {}, name),
+      h("div", { class: "row range" }, least, most)),
     value() {
       const bounds = {};
       if (least.value !== "") bounds.at_least = Number(least.value);

@@ -12,11 +12,12 @@ export function hitCard(model, hit, { best, example }) {
   const said = label && predicted && label !== predicted ? `The model says ${predicted}.`
     : !label && predicted ? "The model's answer; nobody has labelled it." : null;
   return h("li", { class: "card" },
-    previews(model, hit.id, hit.media),
+    previews(model, hit.id, hit.media, { raws: ["bytes"] }),
     h("h2", { tabindex: "-1", dir: "auto" }, title),
     h("p", { class: "quiet id" }, hit.id),
     said ? h("p", { class: "quiet" }, said) : null,
     nearness(hit, best),
+    previews(model, hit.id, hit.media, { raws: ["text", "fields"] }),
     h("div", { class: "row ends" },
       button("More like this", () => example(hit, true),
         { "aria-label": `More like this: ${title}, ${hit.id}` }),

@@ -159,7 +159,8 @@ async function shrunk(file) {
 function inBase64(file) {
   return new Promise((done, fail) => {
     const reader = new FileReader();
-    reader.addEventListener("load", () => done(reader.result.slice(reader.result.indexOf(",") + 1)));
+    const content = () => reader.result.slice(reader.result.indexOf(",") + 1);
+    reader.addEventListener("load", () => done(content()));
     reader.addEventListener("error", () => fail(reader.error));
     reader.readAsDataURL(file);
   });

@@ -21,7 +21,8 @@ export function classPicker(model, { pick }) {
   const told = h("p", { class: "quiet", role: "status" });
   const options = h("div", { class: "options", role: "group", "aria-label": "Classes" });
   const save = button("Save (Enter)", () => pick([...chosen]), { class: "main" });
-  const element = h("div", { class: "picker" }, many ? h("div", { class: "row" }, find) : null, told,
+  const element = h("div", { class: "picker" },
+    many ? h("div", { class: "row" }, find) : null, told,
     options, multi ? h("div", { class: "row" }, save) : null);
 
   function offer() {
@@ -35,7 +36,8 @@ export function classPicker(model, { pick }) {
     offered = fit.slice(0, MOST);
     fill(options, offered.map((name, i) => option(name, i)));
     const first = offered[0];
-    told.textContent = !typed ? (fit.length > MOST ? `${count(fit.length, "class", "classes")}.` : "")
+    const number = fit.length > MOST ? `${count(fit.length, "class", "classes")}.` : "";
+    told.textContent = !typed ? number
       : first === undefined ? "No class has these letters." : `Enter chooses ${first}.`;
   }
 
@@ -43,7 +45,8 @@ export function classPicker(model, { pick }) {
     const made = button("", () => choose(name), {
       class: "option", "aria-pressed": multi ? String(chosen.has(name)) : null,
     });
-    return fill(made, i < KEYS ? h("kbd", {}, String(i + 1)) : null, h("span", { dir: "auto" }, name));
+    const key = i < KEYS ? h("kbd", {}, String(i + 1)) : null;
+    return fill(made, key, h("span", { dir: "auto" }, name));
   }
 
   function choose(name) {

@@ -15,10 +15,13 @@ const watcher = new IntersectionObserver((entries) => {
   }
 }, { rootMargin: SOON });
 
-/** The previews of a record, fetched when they come into view: pictures first, then sounds. */
-export function previews(model, id, media, { large = false } = {}) {
+/** The previews of a record, fetched when they come into view: pictures first, then sounds.
+ *
+ * `raws` chooses those of some types of raw values.
+ */
+export function previews(model, id, media, { large = false, raws = null } = {}) {
   const order = { image: 0, audio: 1, text: 2, tabular: 3 };
-  const known = model.modalities.filter((m) => media[m.name]);
+  const known = model.modalities.filter((m) => media[m.name] && (!raws || raws.includes(m.raw)));
   known.sort((a, b) => (order[a.kind] ?? 4) - (order[b.kind] ?? 4));
   const box = h("div", { class: large ? "previews large" : "previews" });
   for (const modality of known) {
@@ -26,7 +29,8 @@ export function previews(model, id, media, { large = false } = {}) {
     const place = h("div", { class: `preview ${modality.kind}` });
     const name = several ? h("p", { class: "name" }, modality.name) : null;
     if (name) place.append(name);
-    place.addEventListener("near", () => show(place, name, modality, id, media[modality.name], large));
+    const address = media[modality.name];
+    place.addEventListener("near", () => show(place, name, modality, id, address, large));
     watcher.observe(place);
     box.append(place);
   }
@@ -40,8 +44,9 @@ async function show(place, name, modality, id, address, large) {
     if (type.startsWith("image/")) fill(place, name, h("img", { src: url, alt: what }));
     else if (type.startsWith("audio/")) {
       fill(place, name, h("audio", { controls: true, src: url, "aria-label": what }));
-    } else if (type.startsWith("application/json")) fill(place, name, fieldsOf(text, modality, large));
-    else fill(place, name, h("p", { class: "words", dir: "auto" }, text));
+    } else if (type.startsWith("application/json")) {
+      fill(place, name, fieldsOf(text, modality, large));
+    } else fill(place, name, h("p", { class: "words", dir: "auto" }, text));
   } catch {
     fill(place, name, h("p", { class: "quiet" }, `${modality.name} cannot be shown`));
   }

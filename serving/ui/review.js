@@ -42,7 +42,7 @@ export function reviewView(model) {
     fill(trouble);
     try {
       if (!queue.length) await more();
-      else if (queue.length <= FEW) more().catch(() => {}); // it is asked for again when it is empty
+      else if (queue.length <= FEW) more().catch(() => {}); // asked for again when empty
       show(queue.shift() ?? null);
     } catch (error) {
       fill(place);
@@ -65,7 +65,8 @@ export function reviewView(model) {
     back.disabled = !done.length;
     fill(place,
       h("div", { class: "panel look" }, previews(model, item.id, item.media ?? {}, { large: true }),
-        h("div", {}, h("h2", { dir: "auto" }, `The model says ${named(item.predicted) ?? "nothing"}`),
+        h("div", {},
+          h("h2", { dir: "auto" }, `The model says ${named(item.predicted) ?? "nothing"}`),
           h("p", { class: "quiet id" }, item.id), reasons(item))),
       picker.element,
       h("div", { class: "row" }, back, button("Skip →", skip)));
@@ -132,6 +133,7 @@ function reasons(item) {
       ? h("p", {}, `About ${percent(item.confidence)} of answers like this are right.`) : null,
     split ? h("p", {}, "Its parts do not agree:") : null,
     split ? h("ul", { class: "said" }, votes.map(([name, vote]) =>
-      h("li", {}, h("strong", {}, name), " ", h("span", { dir: "auto" }, `says ${named(vote)}`)))) : null,
+      h("li", {}, h("strong", {}, name), " ",
+        h("span", { dir: "auto" }, `says ${named(vote)}`)))) : null,
   ];
 }
