@@ -115,6 +115,7 @@ LIBRARIES = (
 Those of its model's kinds and encoders and of its index come on top, as these declare them, and
 torch where it computes the network.
 """
+_ROOMS = ("components", "serving")
 _ALWAYS = "2000-01-01T00:00:00+00:00"
 _BUILD_SECONDS = 300
 
@@ -128,6 +129,15 @@ def served_files() -> list[Path]:
 def code_digest() -> str:
     """SHA-256 of the code that a Bento contains, part of the key of the step that builds one."""
     return digest_json({file.as_posix(): digest_file(_ROOT / file) for file in served_files()})
+
+
+def has_todays_code(bento: Path) -> bool:
+    """Whether a Bento contains the code that one would be built with now."""
+    source = bento / "src"
+    carried = {p.relative_to(source) for room in _ROOMS for p in (source / room).rglob("*.py")}
+    return carried == {f for f in served_files() if f.suffix == ".py"} and all(
+        digest_file(source / file) == digest_file(_ROOT / file) for file in served_files()
+    )
 
 
 def build(package: Path, out: Path) -> Path:
@@ -178,7 +188,8 @@ def _libraries(package: Path) -> list[str]:
             module = parts.load("encoders", own.encoder, spec.base)
             carried = (package / CARRIED / view).is_dir()
             needed.update(module.CARRIED_LIBRARIES if carried else module.LIBRARIES)
-    index = str(read_json(package / "index" / "index.json")["name"])
+    about = package / "index" / "index.json"  # packages of model format 1 have none
+    index = str(read_json(about)["name"]) if about.is_file() else "exact"
     return sorted(needed.union(parts.load("index", index).LIBRARIES))
 
 

@@ -14,7 +14,7 @@ from components.core.refs import digest_folder
 from components.registry.packages import is_intact
 from components.registry.promotion import Promotion
 from components.registry.versions import RegisteredVersion
-from serving.bento import build
+from serving.bento import build, has_todays_code
 
 
 def install(home: Home, version: RegisteredVersion, bento: Path) -> None:
@@ -35,7 +35,7 @@ def install(home: Home, version: RegisteredVersion, bento: Path) -> None:
 
 
 def bento_of(home: Home, version: RegisteredVersion) -> Path:
-    """The Bento of a registered version, built from its package if no run has installed one.
+    """The Bento of a registered version, built from its package if none is there of today's code.
 
     It is built under a temporary name and renamed, so that a killed build leaves nothing
     incomplete.
@@ -45,7 +45,7 @@ def bento_of(home: Home, version: RegisteredVersion) -> Path:
             the state folder cannot be written.
     """
     target = _bentos(home, version)
-    if not (target / "bento.yaml").is_file():
+    if not (target / "bento.yaml").is_file() or not has_todays_code(target):
         package = Promotion(home, version.model).package_of(version)
         with _writing(home), written_aside(target.parent) as aside:
             build(package, aside)

@@ -80,11 +80,11 @@ def test_a_package_is_the_one_of_the_ledger(reader, forged, tmp_path, monkeypatc
 
 
 def test_a_bento_holds_the_package_of_the_ledger(forged, tmp_path):
-    bento = tmp_path / "bentos" / DIGEST[:12] / "bento"
-    shutil.copytree(PACKAGE, bento / "src" / "package")
-    (bento / "bento.yaml").touch()
     home = Home(root=tmp_path)
+    bento = bento_of(home, version(PACKAGE))
+    built = (bento / "bento.yaml").stat().st_mtime_ns
     assert bento_of(home, version(PACKAGE)) == bento
+    assert (bento / "bento.yaml").stat().st_mtime_ns == built
     shutil.copytree(forged, bento / "src" / "package", dirs_exist_ok=True)
     with pytest.raises(UserError, match=f"wanted {DIGEST[:12]} as in the ledger; delete"):
         bento_of(home, version(PACKAGE))

@@ -1,6 +1,7 @@
 """A user's own parts in the whole loop: registered, promoted, and served without the files."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -27,12 +28,16 @@ def test_what_is_served_answers_as_before_when_the_users_files_are_gone(tmp_path
     shutil.rmtree(path.parent)
     code = (
         "import json, serving.service as service\n"
-        "answer = service._loaded.answers.classify([{'text': 'ring'}])[0]\n"
-        "print(json.dumps(answer.probabilities))"
+        "service._serving.begin()\n"
+        "from starlette.testclient import TestClient\n"
+        "ask = TestClient(service._serving.front, base_url='http://127.0.0.1')\n"
+        "found = ask.post('/v1/classify', json={'records': [{'text': 'ring'}]}).json()\n"
+        "print(json.dumps(found['answers'][0]['probabilities']))"
     )
     done = subprocess.run(
         [sys.executable, "-c", code],
         cwd=bento / "src",
+        env={**os.environ, "CONCORD_HOME": str(home.root), "CONCORD_HOST": "127.0.0.1"},
         capture_output=True,
         text=True,
         check=False,
