@@ -4,7 +4,7 @@ import { button, fill, h } from "./dom.js";
 import { count } from "./words.js";
 
 const KEYS = 9;
-const MOST = 30; // classes that are shown at once
+const MOST = 18; // classes that are shown at once
 
 /** Buttons for the classes; `pick` receives the chosen one, or the list of them. */
 export function classPicker(model, { pick }) {

@@ -4,7 +4,7 @@ import { preview } from "./api.js";
 import { fill, h } from "./dom.js";
 import { count, figure } from "./words.js";
 
-const FEW = 4; // fields that are always shown
+const FEW = 4; // fields that are shown at once; twice as many where there is room
 const SOON = "300px";
 
 const watcher = new IntersectionObserver((entries) => {
@@ -62,9 +62,10 @@ function fieldsOf(text, modality, large) {
   const units = Object.fromEntries((modality.fields ?? []).map((f) => [f.name, f.unit]));
   const rows = Object.entries(found).map(([name, value]) =>
     h("div", {}, h("dt", {}, name), h("dd", { dir: "auto" }, shown(value, units[name]))));
-  const rest = rows.slice(FEW);
-  return [h("dl", {}, rows.slice(0, FEW)), rest.length
-    ? h("details", { open: large }, h("summary", {}, count(rest.length, "more field")),
+  const few = large ? 2 * FEW : FEW;
+  const rest = rows.slice(few);
+  return [h("dl", {}, rows.slice(0, few)), rest.length
+    ? h("details", {}, h("summary", {}, count(rest.length, "more field")),
       h("dl", {}, rest)) : null];
 }
 

@@ -63,13 +63,12 @@ export function reviewView(model) {
     picker.reset(item);
     const back = button("← Undo", undo);
     back.disabled = !done.length;
-    fill(place,
-      h("div", { class: "panel look" }, previews(model, item.id, item.media ?? {}, { large: true }),
-        h("div", {},
-          h("h2", { dir: "auto" }, `The model says ${named(item.predicted) ?? "nothing"}`),
-          h("p", { class: "quiet id" }, item.id), reasons(item))),
-      picker.element,
-      h("div", { class: "row" }, back, button("Skip →", skip)));
+    fill(place, h("div", { class: "panel look" },
+      previews(model, item.id, item.media ?? {}, { large: true }),
+      h("div", {},
+        h("h2", { dir: "auto" }, `The model says ${named(item.predicted) ?? "nothing"}`),
+        h("p", { class: "quiet id" }, item.id), reasons(item), picker.element,
+        h("div", { class: "row" }, back, button("Skip →", skip)))));
     place.focus({ preventScroll: true });
   }
 
