@@ -47,8 +47,8 @@ class Connection:
             self._streams = await asyncio.open_connection(*self._address)
         reader, writer = self._streams
         head = (
-            f"POST {path} HTTP/1.1\r\nHost: load\r\nContent-Type: application/json\r\n"
-            f"Content-Length: {len(body)}\r\n\r\n"
+            f"POST {path} HTTP/1.1\r\nHost: {self._address[0]}:{self._address[1]}\r\n"
+            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
         )
         try:
             writer.write(head.encode() + body)

@@ -105,7 +105,7 @@ def load(port: int, bodies: list[str], **plan: Any) -> dict[str, Any]:  # noqa: 
     plan |= {"host": "127.0.0.1", "port": port, "path": "/v1/classify", "bodies": bodies}
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks._load"],
-        input=json.dumps(plan), capture_output=True, text=True, check=True,
+        input=json.dumps(plan), stdout=subprocess.PIPE, text=True, check=True,
     )  # fmt: skip
     return dict(json.loads(done.stdout))
 

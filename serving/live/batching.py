@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Generic, TypeVar
 
-_LEAST = 8  # rows in a batch, however long they take
+_LEAST = 16  # rows in a batch, however long they take
 _BATCHES = 2  # that may wait
 _WEIGHT = 0.2  # of the last batch, against all before
 In = TypeVar("In")
