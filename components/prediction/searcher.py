@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from components.core.errors import BadInput, one_of
 from components.core.names import FUSED
 from components.core.refs import digest_json
-from components.parts.filters import check
+from components.parts.filters import Filter, check
+from components.parts.indexing import Found, Index
 from components.prediction.asking import Ask, Example, Hit, Page
 from components.prediction.collection import Collection
 from components.prediction.composing import composed
@@ -30,15 +31,22 @@ DEEPEST = 10_000
 """Hits on all pages of one search."""
 
 
+Watched = Callable[[Index, Vector, int, Filter | None, Sequence[Found]], None]
+
+
 class Searcher:
     """Searches one collection; may be used from several threads.
 
     Args:
         collection: the records.
+
+    Attributes:
+        watched: is told of every search of an index, and what it found.
     """
 
     def __init__(self, collection: Collection) -> None:
         self._collection = collection
+        self.watched: Watched = lambda _index, _vectors, _k, _where, _found: None
         self._banks: dict[str, tuple[int, Vector]] = {}
 
     def check(self, target: str, k: int) -> None:
@@ -162,7 +170,9 @@ class Searcher:
         return lambda _: best
 
     def _nearest(self, ask: Ask, vector: Vector, depth: int) -> Ranked:
-        (found,) = self._collection.indexes[ask.target].search(vector[None], depth, ask.where)
+        index = self._collection.indexes[ask.target]
+        (found,) = index.search(vector[None], depth, ask.where)
+        self.watched(index, vector[None], depth, ask.where, [found])
         return [(-s, r) for s, r in zip(found.scores.tolist(), found.ids, strict=True)]
 
     def _candidates(self, ask: Ask, name: str, vector: Vector) -> Ranked:

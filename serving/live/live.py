@@ -66,8 +66,7 @@ class Live:
     def put(self, unit: Unit) -> None:
         """Let a unit answer from now on, at once."""
         self._current = unit
-        unit.shared.metrics.swaps.inc()
-        unit.shared.metrics.version.labels("champion").set(unit.ref.version or 0)
+        unit.serves()
 
     @contextmanager
     def lease(self, key: str, version: str | None = None) -> Iterator[Unit]:

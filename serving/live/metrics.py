@@ -1,10 +1,14 @@
 """What the service counts, for Prometheus; every label has a bounded set of values."""
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from components.model.subsets import subset_key
+
+if TYPE_CHECKING:
+    from components.prediction.collection import Collection
 
 _SUBSETS = 64
 """Different subsets of modalities that are told apart; further ones are counted as `other`."""
@@ -41,6 +45,24 @@ class Metrics:
         )
         self.version = Gauge(
             "concord_version", "Version that is served.", ["role"], registry=self.registry
+        )
+        self.recall = Gauge(
+            "concord_search_recall",
+            "Share of the true records that searches found; some are repeated exactly.",
+            registry=self.registry,
+        )
+        self.records = Gauge(
+            "concord_index_records", "Records that can be found.", registry=self.registry
+        )
+        self.applied = Gauge(
+            "concord_journal_applied",
+            "Number of the last write of the journal that the index has.",
+            registry=self.registry,
+        )
+        self.skipped = Gauge(
+            "concord_records_skipped",
+            "Written records that the model which serves cannot read.",
+            registry=self.registry,
         )
         self.shadowed = Counter(
             "concord_shadow_answers",
@@ -87,6 +109,12 @@ class Metrics:
         self._modalities.labels(key).inc()
         if abstained:
             self.abstained.inc()
+
+    def index(self, collection: "Collection") -> None:
+        """Tell the index that serves from now on."""
+        self.records.set_function(lambda: len(collection))
+        self.applied.set_function(lambda: collection.applied)
+        self.skipped.set_function(lambda: collection.skipped)
 
     def text(self) -> bytes:
         """All of them in Prometheus's text format."""

@@ -1,9 +1,11 @@
 """What all units share: memory, threads, and what is counted."""
 
+import math
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from components.config.run import ServingConfig
+from components.parts.recall import RecallWatch
 from serving.live.budget import Budget
 from serving.live.kept import Kept
 from serving.live.metrics import Metrics
@@ -28,6 +30,7 @@ class Shared:
         computing: threads that run models.
         reading: threads that read requests, search and fetch records.
         metrics: what is counted.
+        recall: repeats some searches exactly.
         kept: the answer log and feedback; None: nothing is kept.
     """
 
@@ -35,6 +38,7 @@ class Shared:
     computing: ThreadPoolExecutor = field(default_factory=lambda: _pool("compute", _COMPUTING))
     reading: ThreadPoolExecutor = field(default_factory=lambda: _pool("read", _READING))
     metrics: Metrics = field(default_factory=Metrics)
+    recall: RecallWatch = field(default_factory=RecallWatch)
     kept: Kept | None = None
 
     @classmethod
@@ -42,4 +46,6 @@ class Shared:
         """What a service with these limits shares, and keeps in a database."""
         metrics = Metrics()
         kept = None if database is None else Kept(database, limits, metrics)
-        return cls(budget=Budget(limits), metrics=metrics, kept=kept)
+        shared = cls(budget=Budget(limits), metrics=metrics, kept=kept)
+        metrics.recall.set_function(lambda: shared.recall.recall or math.nan)
+        return shared

@@ -6,7 +6,7 @@ import math
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from components.core.errors import UserError
 from serving.http.app import build
@@ -45,6 +45,7 @@ class Unit:
             most=_BATCH,
             seen=shared.metrics.batch,
         )
+        answers.predictor.searcher.watched = self._watch
         self.app = build(self, assets)
 
     @property
@@ -73,6 +74,17 @@ class Unit:
         for prediction in found:
             self.shared.metrics.record(prediction.modalities, bool(prediction.abstained))
         return found
+
+    def serves(self) -> None:
+        """Tell by metrics that this unit is the champion's from now on."""
+        metrics = self.shared.metrics
+        metrics.swaps.inc()
+        metrics.version.labels("champion").set(self.ref.version or 0)
+        metrics.index(self.answers.predictor.collection)
+
+    def _watch(self, *search: Any) -> None:  # noqa: ANN401 - of `RecallWatch.check`
+        if self.shared.recall.due():
+            self.shared.reading.submit(self.shared.recall.check, *search)
 
     @asynccontextmanager
     async def holding(self, records: "Mapping[str, Record]", request: str) -> AsyncIterator[None]:

@@ -7,7 +7,6 @@ import pytest
 
 from serving.live.answers import NotLive
 from serving.live.live import Beside, Live, share_of
-from serving.live.metrics import Metrics
 
 
 def unit(version):
@@ -15,7 +14,7 @@ def unit(version):
     return SimpleNamespace(
         ref=SimpleNamespace(version=version, package_digest=f"digest {version}"),
         requests=0,
-        shared=SimpleNamespace(metrics=Metrics()),
+        serves=lambda: None,
     )
 
 
