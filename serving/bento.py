@@ -168,7 +168,7 @@ def build(package: Path, out: Path) -> Path:
             shutil.copyfile(_ROOT / file, context / file)
         shutil.copytree(package, context / "package", copy_function=link)
         (context / "bentofile.yaml").write_text(
-            yaml.safe_dump(_bentofile(name, version, _libraries(package))), encoding="utf-8"
+            yaml.safe_dump(_bentofile(name, version, libraries(package))), encoding="utf-8"
         )
         (context / "README.md").write_text(_readme(package, name, version), encoding="utf-8")
         _run_bentoml(context, home, name, version)
@@ -178,7 +178,7 @@ def build(package: Path, out: Path) -> Path:
     return out / "bento"
 
 
-def _libraries(package: Path) -> list[str]:
+def libraries(package: Path) -> list[str]:
     """The distributions that answering with a package takes, sorted."""
     check_code(package)  # kinds and encoders may be the user's own
     needed = {*LIBRARIES, *(["torch"] if chosen(package).name == "torch" else [])}
@@ -193,7 +193,7 @@ def _libraries(package: Path) -> list[str]:
     return sorted(needed.union(parts.load("index", index).LIBRARIES))
 
 
-def _bentofile(name: str, version: str, libraries: list[str]) -> dict[str, object]:
+def _bentofile(name: str, version: str, needed: list[str]) -> dict[str, object]:
     return {
         "service": "serving.service:Concord",
         "name": name,
@@ -201,7 +201,7 @@ def _bentofile(name: str, version: str, libraries: list[str]) -> dict[str, objec
         "include": ["components/**", "serving/**", "package/**"],
         # Exact versions of what it was built with; resolving a lock would need a network.
         "python": {
-            "packages": [f"{d}=={metadata.version(d)}" for d in libraries],
+            "packages": [f"{d}=={metadata.version(d)}" for d in needed],
             "lock_packages": False,
         },
     }

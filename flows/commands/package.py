@@ -22,6 +22,7 @@ def package(named: str, *, model: str | None, out: Path) -> Answer:
         out: folder to make.
     """
     from infra.images.context import write
+    from serving.bento import libraries
     from serving.bentos import bento_of
 
     if out.exists():
@@ -32,7 +33,7 @@ def package(named: str, *, model: str | None, out: Path) -> Answer:
     with written_aside(out) as aside:
         shutil.copytree(bento_of(home, version), aside / "bento", copy_function=link)
         (aside / "image").mkdir()
-        write(package, aside / "image", version.version)
+        write(package, aside / "image", version.version, libraries(package))
     image = f"{version.model}:{version.version}"
     value = {
         "model": version.model,

@@ -7,14 +7,18 @@ CHECKOUT = FOLDER.parents[1]
 
 EXTRAS = {
     "train": ("train", "s3"),
-    "serve": ("train", "serve", "s3"),
+    "serve": ("serve", "s3", "postgres"),
     "flow": ("train", "study", "serve", "flow", "kubernetes", "postgres", "s3"),
 }
 """Image to the extras of pyproject.toml that it holds."""
+WHOLE = ("train", "transformers", *EXTRAS["serve"])
+"""The extras of ``whole.lock``: the serving image for any model, with torch and every encoder."""
+SHARING = ("train", "flow")
+"""The images that begin with the layer of torch."""
 
 
 def is_torch(distribution: str) -> bool:
-    """Whether a distribution is torch or one of its GPU libraries, the images' common layer.
+    """Whether a distribution is torch or one of its GPU libraries, the common layer of some images.
 
     >>> [is_torch(name) for name in ("torch", "triton", "nvidia-cublas", "cuda-bindings")]
     [True, True, True, True]

@@ -4,7 +4,9 @@ It has the code and locks of the serving image and the package, and nothing of t
 wrote it; ``docker build`` downloads the libraries, checked by their hashes.
 """
 
+import re
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from components.core.errors import UserError
@@ -14,36 +16,39 @@ from components.pods.code import code_digest
 from infra.images import CHECKOUT, FOLDER
 
 _CODE = ("components", "serving")
-_LOCKS = ("install.sh", "slim.sh", "serve.lock", "tools.lock", "torch.lock")
+_LOCKS = ("install.sh", "slim.sh", "cut.py", "tools.lock")
 _USER = "USER 65532:65532\n"
 """The line of the Dockerfile before which files are added."""
 
 
-def write(package: Path, out: Path, version: int | None) -> None:
+def write(package: Path, out: Path, version: int | None, libraries: Sequence[str] = ()) -> None:
     """Write the context into an empty folder.
 
     Args:
         package: the model package.
         out: the folder.
         version: in the registry, part of every answer.
+        libraries: the distributions that the model needs. If the lock of the serving image lacks
+            one, the image has torch and every encoder.
 
     Raises:
-        UserError: this installation has no Dockerfile; a checkout has.
+        UserError: this installation has no Dockerfile; a checkout has. Or no lock has a library.
     """
     dockerfile = FOLDER / "serve.Dockerfile"
     if not dockerfile.is_file():
         raise UserError(
             f"there is no {dockerfile}: an image is packaged from a checkout of Concord"
         )
+    lock = _lock_with(libraries)
     for name in _CODE:
         ignored = shutil.ignore_patterns("__pycache__", ".*")
         shutil.copytree(CHECKOUT / name, out / name, ignore=ignored)
     (out / "infra" / "images").mkdir(parents=True)
-    for name in _LOCKS:
-        if (FOLDER / name).is_file():
-            shutil.copyfile(FOLDER / name, out / "infra" / "images" / name)
+    for name in (*_LOCKS, f"{lock}.lock"):
+        shutil.copyfile(FOLDER / name, out / "infra" / "images" / name)
     shutil.copytree(package, out / "package", copy_function=link)
     text = dockerfile.read_text(encoding="utf-8")
+    text = text.replace("ARG LOCK=serve\n", f"ARG LOCK={lock}\n")
     text = text.replace("ARG CODE\n", f"ARG CODE={code_digest(out / 'components')}\n")
     environment = {
         "CONCORD_PACKAGE": "/model",
@@ -53,3 +58,16 @@ def write(package: Path, out: Path, version: int | None) -> None:
     added = "COPY package /model\nENV " + " ".join(f"{k}={v}" for k, v in environment.items())
     before, user, after = text.partition(_USER)
     (out / "Dockerfile").write_text(f"{before}{added}\n{user}{after}", encoding="utf-8")
+
+
+def _lock_with(libraries: Sequence[str]) -> str:
+    lacking: set[str] = set()
+    for lock in ("serve", "whole"):
+        text = (FOLDER / f"{lock}.lock").read_text(encoding="utf-8")
+        lacking = set(libraries) - set(re.findall(r"^([a-z0-9.-]+)", text, re.MULTILINE))
+        if not lacking:
+            return lock
+    raise UserError(
+        f"the model needs {', '.join(sorted(lacking))}, which no lock of an image has; "
+        "add it to an extra that `infra/images/__init__.py` names, and run `make image-locks`"
+    )

@@ -1,8 +1,9 @@
 """``make image-locks``: the hashed lock of each image, and of the layer that they share.
 
 Each is resolved from the image's extras within the pins of ``requirements.lock``, so an image holds
-the versions that were tested. ``torch.lock`` is their common part, torch and its GPU libraries:
-installed first, from one file, it makes one layer of many gigabytes that all three images share.
+the versions that were tested. ``torch.lock`` is what training and flow have in common, torch and
+its GPU libraries: installed first, from one file, it makes one layer of many gigabytes that both
+share. ``whole.lock`` is the serving image's, with what any model may need.
 """
 
 import argparse
@@ -14,7 +15,7 @@ from pathlib import Path
 
 from components.core.errors import UserError
 from components.core.failures import ended
-from infra.images import CHECKOUT, EXTRAS, FOLDER, is_torch
+from infra.images import CHECKOUT, EXTRAS, FOLDER, SHARING, WHOLE, is_torch
 
 _PLATFORM = "x86_64-manylinux_2_28"
 _RESOLVE_SECONDS = 300
@@ -27,13 +28,14 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=FOLDER, help="folder of the locks")
     out: Path = parser.parse_args().out
     locks = {image: resolve(extras) for image, extras in EXTRAS.items()}
-    shared = [torch_part(lock) for lock in locks.values()]
+    shared = [torch_part(locks[image]) for image in SHARING]
     if len(set(shared)) != 1:
         raise UserError(
             "the images pin torch or its GPU libraries differently: "
             "make requirements.lock again with `make lock`"
         )
-    for name, text in {**locks, "torch": shared[0], "tools": _tools()}.items():
+    others = {"whole": resolve(WHOLE), "torch": shared[0], "tools": _tools()}
+    for name, text in {**locks, **others}.items():
         (out / f"{name}.lock").write_text(_HEAD + text, encoding="utf-8")
 
 
@@ -44,7 +46,10 @@ def resolve(extras: tuple[str, ...]) -> str:
         UserError: uv is missing, or it finds no resolution; the message ends with its output.
     """
     chosen = [word for extra in extras for word in ("--extra", extra)]
-    within = ("--constraints", "requirements.lock", "--overrides", "infra/images/overrides.txt")
+    # transformers imports the hub's client even where it reads a folder.
+    absent = ("overrides",) if "transformers" in extras else ("overrides", "overrides-hub")
+    left_out = [word for name in absent for word in ("--overrides", f"infra/images/{name}.txt")]
+    within = ("--constraints", "requirements.lock", *left_out)
     return _compile(*chosen, *within, "pyproject.toml")
 
 

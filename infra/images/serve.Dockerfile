@@ -1,16 +1,13 @@
 # Answers of one model package over HTTP: BentoML and the service; no training code's orchestrator, registry or validator.
 # The package is mounted at /model (or where CONCORD_PACKAGE says). Build: `make images`.
+# With LOCK=whole it has torch and every encoder, for a model that onnxruntime cannot compute or that has libraries of its own.
 ARG BASE=python:3.11-slim
 
-# Torch and its GPU libraries: one layer that the images share, since up to here all three Dockerfiles are the same.
-FROM ${BASE} AS torch
+FROM ${BASE} AS dependencies
+ARG LOCK=serve
 RUN python3 -m venv --without-pip /opt/concord
-COPY infra/images/install.sh infra/images/slim.sh infra/images/tools.lock infra/images/torch.lock /opt/concord/locks/
-RUN sh /opt/concord/locks/install.sh torch.lock
-
-FROM torch AS dependencies
-COPY infra/images/serve.lock /opt/concord/locks/
-RUN sh /opt/concord/locks/install.sh serve.lock
+COPY infra/images/install.sh infra/images/slim.sh infra/images/cut.py infra/images/tools.lock infra/images/${LOCK}.lock /opt/concord/locks/
+RUN sh /opt/concord/locks/install.sh ${LOCK}.lock
 
 FROM dependencies
 RUN echo 'concord:x:65532:65532::/tmp:/usr/sbin/nologin' >> /etc/passwd

@@ -2,6 +2,7 @@
 # Removes from an image what never runs in it. Usage: slim.sh SITE-PACKAGES
 # One line each, with its reason; the tests of the images run what must still work.
 set -eu
+tools=$(cd "$(dirname "$0")" && pwd)
 cd "$1"
 
 # Tests that wheels ship.
@@ -15,6 +16,13 @@ find . \( -path ./torch -o -path ./triton -o -path ./nvidia \) -prune -o \
 # Arrow: headers and sources for compilers, the Flight server, and copies of a library under the names that linkers look for.
 rm -rf pyarrow/include pyarrow/src pyarrow/libarrow_flight* pyarrow/libarrow_python_flight* pyarrow/_flight* \
     pyarrow/libarrow_python.so pyarrow/libarrow_python.so.*.*.*
+# Arrow: file systems and formats that nothing here reads (fsspec reads S3), and its encryption of Parquet.
+rm -rf pyarrow/libarrow_python_parquet_encryption* pyarrow/_parquet_encryption* pyarrow/_dataset_parquet_encryption* \
+    pyarrow/_dataset_orc* pyarrow/_orc* pyarrow/_substrait* pyarrow/_azurefs* pyarrow/_gcsfs* pyarrow/_hdfs* pyarrow/_pyarrow_cpp_tests* \
+    pyarrow/includes pyarrow/benchmark.py pyarrow/conftest.py
+# onnxruntime: the library for C programs (Python has its own copy), and tools that change models.
+rm -rf onnxruntime/capi/libonnxruntime.so* onnxruntime/transformers onnxruntime/quantization onnxruntime/tools \
+    onnxruntime/datasets
 # AWS: descriptions of some 400 services; s3fs speaks to S3, and signs in through STS and SSO.
 if [ -d botocore/data ]; then
     find botocore/data -mindepth 1 -maxdepth 1 -type d ! -name s3 ! -name sts ! -name sso ! -name sso-oidc ! -name signin \
@@ -26,3 +34,7 @@ rm -rf mlflow/server/js prefect/server/ui-v2 prefect/server/ui prefect/server/ui
 rm -rf kubernetes/aio
 # Matplotlib's sample data.
 rm -rf matplotlib/mpl-data/sample_data
+# SQLAlchemy's means for testing.
+rm -rf sqlalchemy/testing
+# Symbols and debugging information.
+python3 "$tools/cut.py" .

@@ -2,10 +2,10 @@
 # Build: `make images`, or any builder with --build-arg CODE=$(python -m components.pods.code) and the checkout as its context.
 ARG BASE=python:3.11-slim
 
-# Torch and its GPU libraries: one layer that the images share, since up to here all three Dockerfiles are the same.
+# Torch and its GPU libraries: one layer that training and flow share, since up to here their Dockerfiles are the same.
 FROM ${BASE} AS torch
 RUN python3 -m venv --without-pip /opt/concord
-COPY infra/images/install.sh infra/images/slim.sh infra/images/tools.lock infra/images/torch.lock /opt/concord/locks/
+COPY infra/images/install.sh infra/images/slim.sh infra/images/cut.py infra/images/tools.lock infra/images/torch.lock /opt/concord/locks/
 RUN sh /opt/concord/locks/install.sh torch.lock
 
 FROM torch AS dependencies

@@ -51,6 +51,8 @@ FORBIDDEN = {
         "flows",
     ],
     "serve": [
+        "torch",
+        "sklearn",
         "prefect",
         "mlflow",
         "great_expectations",
@@ -288,6 +290,9 @@ def test_the_serve_image_answers_as_a_deployment_with_a_package_from_s3(
         (found,) = client.post("/v1/classify", json={"records": [{"text": "red round"}]}).json()[
             "answers"
         ]
+        record = {"text": "red round"}
+        assert client.post("/v1/search", json={"query": record, "k": 3}).is_success
+        assert client.post("/v1/embed", json={"records": [record]}).is_success
     assert sum(found["probabilities"].values()) == pytest.approx(1, abs=1e-5)
     kubectl("delete", "-k", str(tmp_path), "--wait=false")
 

@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from components.config.home import CHECKOUT
+from components.core.errors import UserError
 from components.core.refs import digest_folder
 from components.pods.code import code_digest
 from flows.engines import free_port
@@ -28,6 +29,7 @@ def context(tmp_path_factory) -> Path:
 
 def test_all_that_the_dockerfile_copies_is_there_and_nothing_else(context: Path) -> None:
     text = (context / "Dockerfile").read_text()
+    text = text.replace("${LOCK}", "serve")
     copied = [w for words in re.findall(r"^COPY (.+)$", text, re.M) for w in words.split()[:-1]]
     assert not [source for source in copied if not (context / source).exists()]
     tops = {source.split("/")[0] for source in copied}
@@ -46,6 +48,15 @@ def test_it_names_no_place_of_this_machine(context: Path) -> None:
     text = (context / "Dockerfile").read_text()
     assert str(CHECKOUT) not in text
     assert not [path for path in context.rglob("*") if path.name == "__pycache__"]
+
+
+def test_a_model_that_needs_torch_has_all_libraries_and_an_unknown_one_is_told(tmp_path) -> None:
+    write(packed().package, tmp_path / "torch", None, ["numpy", "torch", "transformers"])
+    assert "\nARG LOCK=whole\n" in (tmp_path / "torch" / "Dockerfile").read_text()
+    assert (tmp_path / "torch" / "infra" / "images" / "whole.lock").is_file()
+    with pytest.raises(UserError, match="needs own-library, which no lock of an image has"):
+        write(packed().package, tmp_path / "own", None, ["own-library", "torch"])
+    assert not (tmp_path / "own").exists()
 
 
 @pytest.mark.slow

@@ -1,16 +1,19 @@
 """The images without building them: locks, Dockerfiles, removed files, and their measuring."""
 
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
 
 from components.config.home import CHECKOUT
 from components.pods.code import code_digest
-from infra.images import EXTRAS, FOLDER
+from infra.images import EXTRAS, FOLDER, SHARING
+from infra.images.cut import cut
 from infra.images.sizes import measure
 
 IMAGES = sorted(EXTRAS)
@@ -40,7 +43,7 @@ def _names(lock: str) -> set[str]:
     return {pin.split("==")[0] for pin in _pinned(FOLDER / f"{lock}.lock")}
 
 
-@pytest.mark.parametrize("lock", [*IMAGES, "torch"])
+@pytest.mark.parametrize("lock", [*IMAGES, "whole", "torch"])
 def test_every_pin_of_an_image_is_the_main_locks_with_its_hashes(lock: str) -> None:
     main, own = _pinned(CHECKOUT / "requirements.lock"), _pinned(FOLDER / f"{lock}.lock")
     assert own
@@ -60,11 +63,20 @@ def test_an_image_has_what_its_extras_ask_for(image: str) -> None:
     assert names <= _names(image)
 
 
-@pytest.mark.parametrize("image", IMAGES)
-def test_the_torch_layer_is_a_part_of_every_lock(image: str) -> None:
+@pytest.mark.parametrize("image", SHARING)
+def test_the_torch_layer_is_a_part_of_the_locks(image: str) -> None:
     torch, own = _pinned(FOLDER / "torch.lock"), _pinned(FOLDER / f"{image}.lock")
     assert torch.items() <= own.items()
     assert "torch" in _names("torch")
+
+
+def test_the_serving_image_has_no_training_library() -> None:
+    unwanted = {"torch", "scikit-learn", "onnx", *FORBIDDEN_IN_TRAINING} - {"bentoml"}
+    assert not unwanted & _names("serve")
+
+
+def test_the_whole_serving_image_has_all_of_the_small_one_and_torch() -> None:
+    assert _names("serve") | {"torch", "transformers", "huggingface-hub"} <= _names("whole")
 
 
 def test_training_pods_have_no_orchestrator_registry_service_or_validator() -> None:
@@ -84,17 +96,18 @@ def test_a_dockerfile_installs_before_it_copies_code_and_ends_as_nobody(image: s
     lines = [line for line in text.splitlines() if line and not line.startswith("#")]
     assert lines[0] == "ARG BASE=python:3.11-slim"
     assert lines.index(
-        f"RUN sh /opt/concord/locks/install.sh {image}.lock" + (" && \\" if image == "flow" else "")
+        f"RUN sh /opt/concord/locks/install.sh {'${LOCK}' if image == 'serve' else image}.lock"
+        + (" && \\" if image == "flow" else "")
     ) < lines.index("COPY components /app/components")
     users = [line.split()[1] for line in lines if line.startswith("USER ")]
     assert users == ["65532:65532"]
     assert "LABEL concord.code=${CODE}" in lines
 
 
-def test_all_images_begin_with_the_same_layers() -> None:
+def test_training_and_flow_begin_with_the_same_layers() -> None:
     # A builder shares a layer between images when all instructions up to it are the same.
     starts = set()
-    for image in IMAGES:
+    for image in SHARING:
         text = (FOLDER / f"{image}.Dockerfile").read_text()
         starts.add(text[text.index("ARG BASE") : text.index("FROM torch AS dependencies")])
     assert len(starts) == 1
@@ -131,12 +144,15 @@ def test_what_compilers_and_tests_need_is_thrown_out_but_for_torch(tmp_path: Pat
         "torch/include/c.h",
         "triton/d.h",
         "pyarrow/libarrow.so.1",
+        "onnxruntime/capi/onnxruntime_pybind11_state.so",
         "botocore/data/s3/e.json",
     ]
     gone = [
         "numpy/tests/f.py",
         "numpy/g.pyi",
         "pyarrow/include/h.h",
+        "onnxruntime/capi/libonnxruntime.so.1",
+        "onnxruntime/transformers/j.py",
         "pyarrow/libarrow_flight.so.1",
         "botocore/data/ec2/i.json",
     ]
@@ -147,6 +163,19 @@ def test_what_compilers_and_tests_need_is_thrown_out_but_for_torch(tmp_path: Pat
     assert sorted(
         str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file()
     ) == sorted(kept)
+
+
+def test_a_library_without_symbols_is_smaller_and_loads(tmp_path: Path) -> None:
+    (source,) = Path(yaml.__file__).parent.glob("_yaml*.so")
+    (tmp_path / "package").mkdir()
+    copy = Path(shutil.copy(source, tmp_path / "package" / source.name))
+    gone = cut(tmp_path)
+    assert gone == source.stat().st_size - copy.stat().st_size > 0
+    subprocess.run(
+        [sys.executable, "-c", f"import ctypes; ctypes.PyDLL({str(copy)!r}, ctypes.RTLD_GLOBAL)"],
+        check=True,
+    )
+    assert cut(tmp_path) == 0
 
 
 def test_the_builder_is_given_the_digest_of_exactly_what_it_copies(tmp_path: Path) -> None:
