@@ -41,7 +41,7 @@ def _shortened(path: Path) -> int:
         for at in range(0, len(headers), size):
             # Offset and length of a segment in the file.
             end = max(end, sum(struct.unpack_from("<Q16xQ", headers, at + 8)))
-        cut_off = path.stat().st_size - end
+        cut_off: int = path.stat().st_size - end
         if cut_off <= 0:
             return 0
         file.truncate(end)
