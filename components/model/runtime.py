@@ -1,4 +1,4 @@
-"""What computes a packaged model: torch, or onnxruntime without it."""
+"""What a packaged model is computed by: the protocol that torch and onnxruntime fulfil."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -95,15 +95,3 @@ def chosen(package: Path) -> Chosen:
         return Chosen(name="torch", reason=BEFORE)
     told = read_json(package / RUNTIME)
     return Chosen(name=str(told["runtime"]), reason=str(told["reason"]))
-
-
-def load(package: Path) -> Runtime:
-    """Load a package that was checked against its list."""
-    what = chosen(package)
-    if what.name == "onnx":
-        from components.model.onnx_runtime import OnnxRuntime
-
-        return OnnxRuntime(package, what)
-    from components.model.torch_runtime import TorchRuntime
-
-    return TorchRuntime.load(package, what)

@@ -13,8 +13,8 @@ from components.core.files import read_json
 from components.core.names import FUSED
 from components.features.rows import Rows, placed
 from components.features.spec import Modality
-from components.model import runtime as runtimes
 from components.model.abstention import fitted_threshold
+from components.model.loading import load
 from components.model.outputs import Inference
 from components.model.runtime import Runtime
 from components.model.subsets import patterns, temperature
@@ -105,7 +105,7 @@ class Classifier:
     """
 
     def __init__(self, package: Path, runtime: Runtime | None = None) -> None:
-        self.runtime = runtimes.load(package) if runtime is None else runtime
+        self.runtime = load(package) if runtime is None else runtime
         self._familiarity = familiarity(self.runtime)
         self.names: list[str] = self.runtime.names
         self.classes: list[str] = self.runtime.classes

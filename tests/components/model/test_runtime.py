@@ -8,9 +8,8 @@ import torch
 
 from components.config.run import ModelConfig, Part
 from components.features.store import Features
-from components.model import export
+from components.model import export, loading
 from components.model import network as models
-from components.model import runtime as runtimes
 from components.model.committee import LinearView
 from components.model.description import Mix
 from components.model.light_rows import light_rows
@@ -90,7 +89,7 @@ def packed(model, folder):
     models.save(model, folder)
     exported = export.write(model, folder)
     assert exported == Chosen(name="onnx")
-    return TorchRuntime(model, Chosen(name="torch")), runtimes.load(folder)
+    return TorchRuntime(model, Chosen(name="torch")), loading.load(folder)
 
 
 def flat(answered):
@@ -183,9 +182,9 @@ def test_a_fusion_that_cannot_be_exported_is_answered_by_torch_which_names_it(fe
     told = export.write(model, tmp_path / "model")
     assert told.name == "torch"
     assert "fusion ./mine.py" in told.reason
-    assert runtimes.load(tmp_path / "model").chosen == told
+    assert loading.load(tmp_path / "model").chosen == told
 
 
 def test_a_package_from_before_exports_is_answered_by_torch_and_says_so(features, tmp_path):
     models.save(made(features, committee=False), tmp_path / "model")
-    assert "made before exports" in runtimes.load(tmp_path / "model").chosen.reason
+    assert "made before exports" in loading.load(tmp_path / "model").chosen.reason
