@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Annotated
 
 from fastapi import FastAPI, Request
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from components.core.errors import BadInput
 from serving.http.refusals import FEEDBACK
@@ -15,8 +15,17 @@ if TYPE_CHECKING:
     from serving.live.kept import Kept
     from serving.live.unit import Unit
 
-_Id = Annotated[str, Field(min_length=1, max_length=1_000)]
-_Label = Annotated[str, BeforeValidator(named), Field(min_length=1, max_length=1_000)]
+
+def _storable(text: str) -> str:
+    """Accept a text that every database and file can hold."""
+    if "\0" in text or any("\ud800" <= letter <= "\udfff" for letter in text):
+        raise ValueError("text in UTF-8 without null characters")
+    return text
+
+
+_Text = Annotated[str, AfterValidator(_storable)]
+_Id = Annotated[_Text, Field(min_length=1, max_length=1_000)]
+_Label = Annotated[_Text, BeforeValidator(named), Field(min_length=1, max_length=1_000)]
 
 
 class FeedbackRequest(BaseModel):
@@ -37,7 +46,7 @@ class FeedbackRequest(BaseModel):
     """The right set of classes, where a record has a set of them; perhaps none."""
     relevant: Annotated[dict[_Id, bool], Field(min_length=1, max_length=1_000)] | None = None
     """Id of a hit of a search to whether it is one."""
-    note: Annotated[str, Field(max_length=2_000)] | None = None
+    note: Annotated[_Text, Field(max_length=2_000)] | None = None
 
 
 class FeedbackResponse(BaseModel):

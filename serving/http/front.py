@@ -83,6 +83,10 @@ class Front:
             self.shared.metrics.seconds.labels(path).observe(perf_counter() - begun)
 
     async def _answer(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
+        headers = dict(scope["headers"])
+        if b"content-length" in headers and b"transfer-encoding" in headers:
+            await refusals.ambiguous()(scope, receive, send)
+            return
         if self._guard is not None:
             caller = self._guard.check(scope)
             if isinstance(caller, Denied):
@@ -93,7 +97,6 @@ class Front:
         if (own := self._own(scope["path"])) is not None:
             await own(scope, receive, send)
             return
-        headers = dict(scope["headers"])
         try:
             unit = self.live.any()
             if scope["path"] in _QUESTIONS and unit.full:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, HTTPException, Request
 from fastapi.responses import Response
 
 from serving.http.headers import PAGE_POLICY
@@ -56,7 +56,7 @@ def add(app: FastAPI) -> None:
 
 def _answer(request: Request, name: str) -> Response:
     if (found := _files().get(name)) is None:
-        return Response("there is no such file of the page\n", 404, media_type="text/plain")
+        raise HTTPException(404, "there is no such file of the page")
     headers = {
         "Cache-Control": "no-cache",
         "Content-Security-Policy": PAGE_POLICY,

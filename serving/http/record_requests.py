@@ -1,5 +1,6 @@
 """Requests that write records."""
 
+import re
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model
@@ -9,16 +10,21 @@ from serving.http.limits import Limits
 from serving.http.requests import described
 
 _MAX_ID = 200
+_OF_PREVIEW = re.compile(r".*/media/[^/]*", re.DOTALL)
 
 
-def _printable(text: str) -> str:
+def _addressable(text: str) -> str:
     """Accept an id that an address can name."""
     if not text.isprintable() or any("\ud800" <= letter <= "\udfff" for letter in text):
         raise ValueError("an id of letters that can be shown, without line breaks or controls")
+    if text in (".", "..") or _OF_PREVIEW.fullmatch(text):
+        raise ValueError(
+            "an id that an address can name: not `.`, `..` or one that ends in /media/…"
+        )
     return text
 
 
-Id = Annotated[str, Field(min_length=1, max_length=_MAX_ID), AfterValidator(_printable)]
+Id = Annotated[str, Field(min_length=1, max_length=_MAX_ID), AfterValidator(_addressable)]
 """Id of a record that users write."""
 
 

@@ -24,6 +24,7 @@ from serving.store.database import StoreError
 _log = logging.getLogger("concord.serving")
 _REFUSALS: dict[int | str, dict[str, Any]] = {
     400: {"model": Refusal, "description": "The body is not JSON."},
+    404: {"model": Refusal, "description": "No such record, or no such version that serves."},
     408: {"model": Refusal, "description": "The body did not come in time."},
     413: {
         "model": Refusal,
@@ -69,6 +70,7 @@ def refuse_in_words(app: FastAPI) -> None:
     app.add_exception_handler(NotThere, _not_found)
     app.add_exception_handler(StoreError, _no_store)
     app.add_exception_handler(UserError, _unusable)
+    app.add_exception_handler(Exception, _failed)
 
 
 class _Ascii(JSONResponse):
@@ -138,7 +140,7 @@ def _wanted(item: Mapping[str, Any]) -> str:
         case _ if item["loc"] == ("body",) and isinstance(item.get("input"), bytes):
             return "a JSON object with the header Content-Type: application/json"
         case _:
-            return str(item["msg"]).removeprefix("Input should be ")
+            return str(item["msg"]).removeprefix("Input should be ").removeprefix("Value error, ")
 
 
 async def _http(_: Request, error: Exception) -> Response:
@@ -149,7 +151,7 @@ async def _http(_: Request, error: Exception) -> Response:
             400,
             [{"field": "body", "got": "what cannot be parsed", "wanted": "a JSON object in UTF-8"}],
         )
-    return refusal(error.status_code, [], str(error.detail))
+    return refusal(error.status_code, [], str(error.detail), error.headers)
 
 
 async def _bad_input(_: Request, error: Exception) -> Response:
@@ -179,6 +181,16 @@ def full() -> Response:
 
 async def _full(_: Request, __: Exception) -> Response:
     return full()
+
+
+def ambiguous() -> Response:
+    """The refusal of a request whose end a proxy in front may see elsewhere."""
+    problem = {
+        "field": "header.Content-Length",
+        "got": "Content-Length and Transfer-Encoding",
+        "wanted": "one of them",
+    }
+    return refusal(400, [problem], headers={"Connection": "close"})
 
 
 def late() -> Response:
@@ -218,6 +230,10 @@ async def _no_store(_: Request, error: Exception) -> Response:
         "wanted": "another try in 5 seconds",
     }
     return refusal(503, [problem], headers={"Retry-After": "5"})
+
+
+async def _failed(_: Request, __: Exception) -> Response:
+    return refusal(500, [], "a fault of the service; its log has it")  # which the server writes
 
 
 async def _unusable(_: Request, error: Exception) -> Response:

@@ -86,27 +86,34 @@ class Batcher(Generic[In, Out]):
         self._queue.append(one)
         self._waiting += len(rows)
         if len(self._workers) < self._at_once:
-            worker = asyncio.create_task(self._work())
-            self._workers.add(worker)
-            worker.add_done_callback(self._workers.discard)
+            self._workers.add(asyncio.create_task(self._work()))
         return await one.answer  # a caller that gives up cancels it, and it leaves the queue
 
     async def _work(self) -> None:
         """Compute batches until nothing waits."""
-        while batch := self._next():
-            rows = [row for one in batch for row in one.rows]
-            self._seen(len(rows), perf_counter() - batch[0].since)
-            loop, begun = asyncio.get_running_loop(), perf_counter()
-            try:
-                found = await loop.run_in_executor(self._pool, self._compute, rows)
-                self._learn(len(rows), perf_counter() - begun)
-            except Exception as error:
-                await self._alone(batch, error)
-                continue
-            place = 0
-            for one in batch:
-                _settle(one, found[place : place + len(one.rows)])
-                place += len(one.rows)
+        worker = asyncio.current_task()
+        assert worker is not None
+        try:
+            while batch := self._next():
+                await self._batch(batch)
+        finally:
+            # Not in a callback of the task: what came before it is called would wait for ever.
+            self._workers.discard(worker)
+
+    async def _batch(self, batch: "list[_Waiting[In, Out]]") -> None:
+        rows = [row for one in batch for row in one.rows]
+        self._seen(len(rows), perf_counter() - batch[0].since)
+        loop, begun = asyncio.get_running_loop(), perf_counter()
+        try:
+            found = await loop.run_in_executor(self._pool, self._compute, rows)
+            self._learn(len(rows), perf_counter() - begun)
+        except Exception as error:
+            await self._alone(batch, error)
+            return
+        place = 0
+        for one in batch:
+            _settle(one, found[place : place + len(one.rows)])
+            place += len(one.rows)
 
     def _learn(self, rows: int, seconds: float) -> None:
         """Fit the size of a batch to how fast rows are computed; the largest batches tell most."""

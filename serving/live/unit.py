@@ -3,7 +3,7 @@
 import asyncio
 import base64
 import math
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from components.prediction.classifier import Prediction, Record
 
 T = TypeVar("T")
+_TOGETHER = 16_000_000
+"""Bytes that records of one request take to decode at once; a long sound takes as many seconds."""
 _BATCH = 64
 """Records in a batch of several requests."""
 _TOLERANCE = 1e-3  # of a sum of probabilities in single precision
@@ -69,8 +71,11 @@ class Unit:
             Busy: no memory in time.
             Full: so many wait that an answer would be late.
         """
-        async with self.holding(records, request):
-            found = await self._batches.answer([(r, place) for place, r in records.items()])
+        found: list[Prediction] = []
+        async with self.holding(records, request) as costs:
+            # Others come in between, and nothing more is computed for a client that has gone.
+            for part in _parts(records, costs):
+                found += await self._batches.answer([(records[place], place) for place in part])
         for prediction in found:
             self.shared.metrics.record(prediction.modalities, bool(prediction.abstained))
         return found
@@ -87,8 +92,10 @@ class Unit:
             self.shared.reading.submit(self.shared.recall.check, *search)
 
     @asynccontextmanager
-    async def holding(self, records: "Mapping[str, Record]", request: str) -> AsyncIterator[None]:
-        """Hold the memory that it takes to decode records.
+    async def holding(
+        self, records: "Mapping[str, Record]", request: str
+    ) -> AsyncIterator[Mapping[str, int]]:
+        """Hold the memory that it takes to decode records; gives those of each value.
 
         Raises:
             BadInput: a value that breaks a limit; it names the field.
@@ -96,7 +103,7 @@ class Unit:
         """
         costs = await self.run(lambda: self.answers.costs(records))
         async with self.shared.budget.hold(self.shared.budget.checked(costs, request)):
-            yield
+            yield costs
 
     def _compute(self, rows: "list[tuple[Record, str]]") -> "list[Prediction]":
         records, places = [record for record, _ in rows], [place for _, place in rows]
@@ -123,3 +130,22 @@ class Unit:
                 hits = self.answers.nearest(prediction)
                 if not hits or math.isnan(hits[0].score):
                     raise UserError(f"a golden request ({what}) found nothing")
+
+
+def _parts(records: "Mapping[str, Record]", costs: Mapping[str, int]) -> Iterator[list[str]]:
+    """Records in a row that are decoded and computed together: one, or several that are small.
+
+    >>> costs = {"a.x": 9_000_000, "b.x": 8_000_000, "b.y": 1_000_000, "c.x": 1}
+    >>> list(_parts({"a": {"x": b""}, "b": {"x": b"", "y": b""}, "c": {"x": b""}}, costs))
+    [['a'], ['b', 'c']]
+    """
+    part: list[str] = []
+    total = 0
+    for place, record in records.items():
+        cost = sum(costs.get(f"{place}.{name}", 0) for name in record)
+        if part and total + cost > _TOGETHER:
+            yield part
+            part, total = [], 0
+        part.append(place)
+        total += cost
+    yield part

@@ -296,3 +296,39 @@ def test_a_model_that_computes_does_not_hold_up_the_others(answers, monkeypatch)
         assert slow.is_alive()
         release.set()
         slow.join(30)
+
+
+def test_a_fault_of_the_service_is_told_in_the_form_of_a_refusal_without_its_words(
+    answers, monkeypatch
+):
+    def failing(*_, **__):
+        raise RuntimeError("/a/place/of/this/machine")
+
+    monkeypatch.setattr(type(answers), "info", failing)
+    with served.client(answers, raise_server_exceptions=False) as client:
+        response = client.get("/v1/model")
+    assert response.status_code == 500
+    assert set(response.json()) == {"message", "problems"}
+    assert "place" not in response.text
+
+
+@pytest.mark.parametrize("method", ["TRACE", "DELETE", "BREW"])
+def test_a_method_that_is_not_there_is_told_with_those_that_are(client, method):
+    response = client.request(method, "/v1/classify")
+    assert (response.status_code, response.headers["allow"]) == (405, "POST")
+    assert set(response.json()) == {"message", "problems"}
+
+
+def test_a_request_of_two_lengths_is_refused_and_its_connection_closed(client):
+    headers = {"Content-Length": "2", "Transfer-Encoding": "chunked"}
+    response = client.request("GET", "/v1/model", headers=headers)
+    assert (response.status_code, response.headers["connection"]) == (400, "close")
+    assert response.json()["problems"][0]["field"] == "header.Content-Length"
+
+
+def test_a_version_that_does_not_serve_is_a_documented_404(client):
+    body = {"records": [{"text": "ring"}]}
+    response = client.post("/v1/classify", json=body, headers={"X-Concord-Version": "9"})
+    paths = client.get("/openapi.json").json()["paths"]
+    assert response.status_code == 404
+    assert "404" in paths["/v1/classify"]["post"]["responses"]

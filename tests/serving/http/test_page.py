@@ -9,6 +9,7 @@ from fastapi.testclient import TestClient
 
 from serving.http import page
 from serving.http.headers import PAGE_POLICY
+from serving.http.refusals import refuse_in_words
 
 UI = Path(page.__file__).parents[1] / "ui"
 
@@ -16,6 +17,7 @@ UI = Path(page.__file__).parents[1] / "ui"
 @pytest.fixture(scope="module")
 def client():
     app = FastAPI()
+    refuse_in_words(app)
     page.add(app)
     with TestClient(app) as client:
         yield client
@@ -41,7 +43,9 @@ def test_a_browser_asks_anew_and_gets_nothing_new_while_its_copy_is_the_same(cli
 
 @pytest.mark.parametrize("name", ["nothing.js", "..%2Fservice.py", "%2e%2e/service.py", ""])
 def test_nothing_else_is_served(client, name):
-    assert client.get(f"/ui/{name}").status_code == 404
+    response = client.get(f"/ui/{name}")
+    assert response.status_code == 404
+    assert set(response.json()) == {"message", "problems"}
 
 
 def test_the_page_has_no_script_or_style_of_its_own_and_names_no_other_host():

@@ -4,6 +4,7 @@ import base64
 import json
 import re
 import threading
+from urllib.parse import quote
 
 import pytest
 
@@ -93,6 +94,7 @@ def test_many_are_written_or_none(client):
         ("a", {"record": {"facts": {"weight": "x"}}}, "record.facts.weight"),
         ("a%00b", {"record": {"text": "a"}}, "path.record_id"),
         ("x" * 201, {"record": {"text": "a"}}, "path.record_id"),
+        ("%2E%2E%2Fa%2Fmedia%2Ftext", {"record": {"text": "a"}}, "path.record_id"),
     ],
 )
 def test_a_record_that_cannot_be_read_is_refused_by_field(client, path, body, field):
@@ -100,6 +102,26 @@ def test_a_record_that_cannot_be_read_is_refused_by_field(client, path, body, fi
     assert response.status_code == 422
     assert response.json()["problems"][0]["field"] == field
     assert client.get("/v1/model").json()["records"] == 200
+
+
+@pytest.mark.parametrize("name", [".", "..", "a/media/text", "a/media/", "a\n", "\u202e"])
+def test_an_id_that_no_address_names_is_not_written(client, name):
+    body = {"records": [{"id": name, "record": {"text": "a"}}]}
+    response = client.post("/v1/records", json=body)
+    (problem,) = response.json()["problems"]
+    assert (response.status_code, problem["field"]) == (422, "records.0.id")
+    assert problem["wanted"].startswith("an id ")
+
+
+@pytest.mark.parametrize("name", ["...", "a/../b", "/a/", "media/text", "a/media/b/c", " ", "é😀"])
+def test_an_id_of_any_letters_is_written_shown_and_deleted(client, name):
+    body = {"records": [{"id": name, "record": {"text": "a"}}]}
+    assert client.post("/v1/records", json=body).status_code == 200
+    path = f"/v1/records/{quote(name, safe='')}"
+    got = client.get(path).json()
+    assert got["id"] == name
+    assert client.get(got["media"]["text"]).text == "a"
+    assert client.delete(path).json()["deleted"] == 1
 
 
 def test_more_like_this_and_pages(client):

@@ -130,3 +130,12 @@ def test_batches_shrink_where_rows_take_long_and_grow_again():
             assert (yield_ <= 20) == (pause[0] == 0.01), sizes
 
     asyncio.run(story())
+
+
+def test_a_request_that_follows_an_answer_at_once_is_computed():
+    async def story():
+        made = batcher(lambda rows: rows)
+        for number in range(20):
+            assert await asyncio.wait_for(made.answer([number]), 5) == [number]
+
+    asyncio.run(story())

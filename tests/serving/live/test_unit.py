@@ -1,0 +1,64 @@
+"""A unit: records that take long are computed one after another, and others come in between."""
+
+import asyncio
+import io
+
+import pytest
+from PIL import Image
+
+from serving.http.limits import Limits
+from serving.live import unit as units
+from serving.live.answers import Answers
+from serving.live.shared import Shared
+from serving.live.unit import Unit
+from tests.packaged import packed
+
+
+def picture(width, height):
+    buffer = io.BytesIO()
+    Image.new("L", (width, height)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def unit(monkeypatch):
+    limits = Limits.read(packed().package)
+    answers = Answers.load(packed().package, limits=limits, name="tiny", version=1)
+    unit = Unit(answers, Shared.of(limits.serving))
+    batches = []
+    compute = unit._compute
+
+    def seen(rows):
+        batches.append([place for _, place in rows])
+        return compute(rows)
+
+    monkeypatch.setattr(unit._batches, "_compute", seen)
+    monkeypatch.setattr(units, "_TOGETHER", 100_000)
+    return unit, batches
+
+
+LARGE, SMALL = {"image": picture(500, 500)}, {"text": "ring"}
+
+
+def test_small_records_of_a_request_are_computed_together_and_large_ones_alone(unit):
+    unit, batches = unit
+    records = {"a": LARGE, "b": SMALL, "c": SMALL, "d": LARGE}
+    found = asyncio.run(unit.predict(records, "records"))
+    assert [p.modalities for p in found] == [("image",), ("text",), ("text",), ("image",)]
+    assert batches == [["a"], ["b", "c"], ["d"]]
+
+
+def test_others_come_in_between_and_nothing_is_computed_for_a_client_that_has_gone(unit):
+    unit, batches = unit
+
+    async def story():
+        large = asyncio.create_task(unit.predict({str(n): LARGE for n in range(5)}, "records"))
+        while not batches and not large.done():
+            await asyncio.sleep(0.001)
+        await unit.predict({"small": SMALL}, "records")
+        large.cancel()
+        await asyncio.sleep(0.3)
+
+    asyncio.run(story())
+    assert ["small"] in batches
+    assert len(batches) < 5
