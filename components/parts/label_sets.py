@@ -26,9 +26,8 @@ def sigmoid(logits: NDArray[np.floating], temperature: float = 1.0) -> Floats:
     >>> sigmoid(np.array([0.0])).tolist()
     [0.5]
     """
-    from scipy.special import expit
-
-    found: Floats = expit(np.asarray(logits, dtype=np.float64) / temperature)
+    # Without scipy, most of which an image that serves lacks; it never overflows.
+    found: Floats = np.exp(-np.logaddexp(0.0, -np.asarray(logits, dtype=np.float64) / temperature))
     return found
 
 

@@ -28,8 +28,8 @@ def write(package: Path, out: Path, version: int | None, libraries: Sequence[str
         package: the model package.
         out: the folder.
         version: in the registry, part of every answer.
-        libraries: the distributions that the model needs. If the lock of the serving image lacks
-            one, the image has torch and every encoder.
+        libraries: the distributions that the model needs. If the serving image lacks one, or the
+            model has code of its own, the image has torch and every encoder.
 
     Raises:
         UserError: this installation has no Dockerfile; a checkout has. Or no lock has a library.
@@ -39,7 +39,9 @@ def write(package: Path, out: Path, version: int | None, libraries: Sequence[str
         raise UserError(
             f"there is no {dockerfile}: an image is packaged from a checkout of Concord"
         )
-    lock = _lock_with(libraries)
+    # The small image lacks most of SciPy, of which own code may use anything.
+    own = next(package.rglob("*.py"), None) is not None
+    lock = _lock_with(libraries, ("whole",) if own else ("serve", "whole"))
     for name in _CODE:
         ignored = shutil.ignore_patterns("__pycache__", ".*")
         shutil.copytree(CHECKOUT / name, out / name, ignore=ignored)
@@ -60,9 +62,9 @@ def write(package: Path, out: Path, version: int | None, libraries: Sequence[str
     (out / "Dockerfile").write_text(f"{before}{added}\n{user}{after}", encoding="utf-8")
 
 
-def _lock_with(libraries: Sequence[str]) -> str:
+def _lock_with(libraries: Sequence[str], locks: Sequence[str]) -> str:
     lacking: set[str] = set()
-    for lock in ("serve", "whole"):
+    for lock in locks:
         text = (FOLDER / f"{lock}.lock").read_text(encoding="utf-8")
         lacking = set(libraries) - set(re.findall(r"^([a-z0-9.-]+)", text, re.MULTILINE))
         if not lacking:

@@ -34,6 +34,11 @@ rm -rf mlflow/server/js prefect/server/ui-v2 prefect/server/ui prefect/server/ui
 rm -rf kubernetes/aio
 # Matplotlib's sample data.
 rm -rf matplotlib/mpl-data/sample_data
+# SciPy where nothing is fitted: sparse arrays alone are used, which need none of its other packages.
+if [ -d scipy ] && [ ! -d sklearn ]; then
+    find scipy -mindepth 1 -maxdepth 1 -type d ! -name sparse ! -name _lib -exec rm -rf {} +
+    rm -rf scipy.libs
+fi
 # SQLAlchemy's means for testing.
 rm -rf sqlalchemy/testing
 # Symbols and debugging information.

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -57,6 +58,14 @@ def test_a_model_that_needs_torch_has_all_libraries_and_an_unknown_one_is_told(t
     with pytest.raises(UserError, match="needs own-library, which no lock of an image has"):
         write(packed().package, tmp_path / "own", None, ["own-library", "torch"])
     assert not (tmp_path / "own").exists()
+
+
+def test_a_model_with_own_code_has_all_libraries(tmp_path: Path) -> None:
+    package = tmp_path / "package"
+    shutil.copytree(packed().package, package)
+    (package / "own.py").touch()
+    write(package, tmp_path / "out", None)
+    assert "\nARG LOCK=whole\n" in (tmp_path / "out" / "Dockerfile").read_text()
 
 
 @pytest.mark.slow

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 
 from components.config.home import CHECKOUT
@@ -19,11 +20,13 @@ from flows.engines import free_port
 from infra.images import FOLDER
 from infra.images.sizes import measure
 from serving.bento import build
+from tests import sounds, synthetic
+from tests.components.prediction.test_without_torch import CASES, made
 from tests.packaged import packed
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
-MOST_MB = 450
+MOST_MB = 360
 """Base image, code and bytecode come on top."""
 ABSENT = ("torch", "sklearn", "pandas", "prefect", "mlflow", "great_expectations", "dvc")
 
@@ -92,3 +95,23 @@ def test_the_bento_classifies_searches_and_embeds(python: Path, tmp_path: Path) 
         assert answer(client, "/v1/search", {"query": record, "k": 3})
         assert answer(client, "/v1/embed", {"records": [record]})
         assert "torch" not in json.dumps(client.get("/v1/model").json()["runtime"])
+
+
+def test_sounds_sparse_texts_and_pictures_are_answered(python: Path, tmp_path: Path) -> None:
+    """Of packages with every encoder that is carried, whatever they ask of scipy."""
+    for case, (how, modalities) in CASES.items():
+        made(tmp_path / case, *how, modalities)
+    code = f"""
+import sys
+from pathlib import Path
+from components.prediction.classifier import Classifier
+sound, picture = sys.stdin.buffer.read().split(b"//split//")
+values = dict(sound=sound, image=picture, text="a round thing", facts=dict(weight=3.0))
+for case in {list(CASES)}:
+    classifier = Classifier(Path({str(tmp_path)!r}, case))
+    record = {{name: values[name] for name in classifier.names}}
+    assert classifier.embed(record)
+    assert not classifier.classes or classifier.predict([record])[0].probabilities
+"""
+    pair = (sounds.tone(), synthetic.picture("circle", np.random.default_rng(0)))
+    subprocess.run([python, "-c", code], cwd=CHECKOUT, check=True, input=b"//split//".join(pair))

@@ -3,9 +3,8 @@
 Channels are averaged. Another rate is changed by a polyphase filter, which removes what the new
 rate cannot hold. Samples of floats beyond full scale are scaled down, none is cut.
 
-Source: polyphase filters, Crochiere & Rabiner 1983 (Multirate Digital Signal Processing, ch. 4), as
-scipy has them, with a Kaiser window (beta 5, 10 periods of the lower rate on each side); libsndfile
-decodes the samples.
+Source: polyphase filters, Crochiere & Rabiner 1983 (Multirate Digital Signal Processing, ch. 4), in
+``_resampling``; libsndfile decodes the samples.
 """
 
 import base64
@@ -25,10 +24,14 @@ from components.core.errors import BadInput
 from components.parts.contracts import Raw
 from components.parts.guess import Column
 from components.parts.kinds import _sounds as sounds
+from components.parts.kinds._resampling import resampled
 
 RAW = "bytes"
-VERSION = 1
-LIBRARIES = ("scipy", "soundfile")
+VERSION = 2
+"""2: another rate is changed without scipy, so samples differ in the last bits."""
+EARLIER = (1,)
+"""Models of this version are answered for."""
+LIBRARIES = ("soundfile",)
 # The speech embedding is in a package that exists for Linux on x86-64 alone.
 ENCODERS = ("logmel", *(("speech",) if find_spec("pyopen_wakeword") else ()))
 MEDIA_TYPES = sounds.MEDIA_TYPES
@@ -237,10 +240,7 @@ def _ratio(rate: int) -> tuple[int, int]:
 def _resampled(mono: NDArray[np.float32], rate: int) -> NDArray[np.float32]:
     if rate == RATE:
         return mono
-    from scipy.signal import resample_poly
-
-    changed: NDArray[np.float32] = resample_poly(mono, *_ratio(rate)).astype(np.float32, copy=False)
-    return changed
+    return resampled(mono, *_ratio(rate))
 
 
 def _loudest(samples: NDArray[np.float32]) -> NDArray[np.float32]:
