@@ -5,6 +5,7 @@ before it, since onnxruntime knows no sparse rows.
 """
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from components.model.reference import Reference
 from components.model.runtime import GRAPH, Answered, Chosen
 from components.model.sparse_maps import SparseMaps
 from components.parts.own import is_own, source
-from components.parts.session import shared
+from components.parts.session import Session, shared
 
 _BATCH = 512
 _SHIFT, _VIEWS = "committee.shift", "committee.views."
@@ -48,13 +49,13 @@ class OnnxRuntime:
         self.sparse = {name: told.specs[name].sparse(name) for name in self.names}
         self.columns = columns_of(told.specs)
         self._mix, self._dim = told.mix, told.config.dim
-        self.reference = Reference.load(folder)
-        self.reads_sparse = bool(self._mix.committee or self.reference)
-        self._shift, self._maps = _committee(folder, self._sparse_views)
-        graph = folder / GRAPH
-        self._session = shared(digest_file(graph), lambda: graph)
-        self._inputs = {own.name: own for own in self._session.get_inputs()}
-        self._outputs = [own.name for own in self._session.get_outputs()]
+        with ThreadPoolExecutor(1) as beside:  # onnxruntime lets others run while it opens a graph
+            opening = beside.submit(_opened, folder / GRAPH)
+            self.reference = Reference.load(folder)
+            self.reads_sparse = bool(self._mix.committee or self.reference)
+            self._shift, self._maps = _committee(folder, self._sparse_views)
+            self._session = opening.result()
+        self._inputs, self._outputs = set(self._session.inputs), self._session.outputs
 
     @property
     def _sparse_views(self) -> list[str]:
@@ -126,6 +127,10 @@ class OnnxRuntime:
                 at = np.flatnonzero(present[:, self.columns[view]])
                 found[view] = placed(maps.weighted(arrays[view][at]), at, len(present))
         return found
+
+
+def _opened(graph: Path) -> Session:
+    return shared(digest_file(graph), lambda: graph)
 
 
 def _committee(folder: Path, views: list[str]) -> tuple[NDArray[np.float64], dict[str, SparseMaps]]:

@@ -10,11 +10,13 @@ al. 2023 (doi:10.1214/22-AOS2244).
 """
 
 from collections.abc import Mapping
+from pathlib import Path
 from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors.numpy import load_file, save_file
 
 from components.features.rows import Rows
 from components.model.reference import Reference
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from components.model.runtime import Runtime
 
 Floats = NDArray[np.float64]
+DISTANCES = "distances.safetensors"
+"""File of a package: view name to the distances ``(k,)`` of kept records from each other."""
 NEAREST = 5
 """Neighbours whose distance counts; fewer where few records are kept."""
 _AT_ONCE = 256
@@ -38,9 +42,9 @@ class _View:
         own: distance of each to its nearest among the others, ``(k,)``.
     """
 
-    def __init__(self, rows: Rows) -> None:
+    def __init__(self, rows: Rows, own: Floats | None) -> None:
         self._rows, self._squares = rows, _squares(rows)
-        self.own = self.distance(rows, own=True)
+        self.own = self.distance(rows, own=True) if own is None else own
 
     def distance(self, asked: Rows, *, own: bool = False) -> Floats:
         """Mean distance ``(n,)`` of rows ``(n, dim)`` to the nearest; ``own``: not to itself."""
@@ -73,17 +77,31 @@ class Familiarity:
     Args:
         reference: these records.
         columns: view name to the column of its modality.
+        own: view name to the distances of these records from each other, which take a second to
+            measure; see `write_distances`.
     """
 
-    def __init__(self, reference: Reference, columns: Mapping[str, int]) -> None:
+    def __init__(
+        self,
+        reference: Reference,
+        columns: Mapping[str, int],
+        own: Mapping[str, Floats] | None = None,
+    ) -> None:
         has = {v: reference.present[:, columns[v]] for v in reference.views}
         self._columns = {v: columns[v] for v in sorted(has) if has[v].sum() > 2}
         self._views: dict[str, _View] = {}
         self._own = np.full((len(reference), len(self._columns)), np.nan)
         for place, view in enumerate(self._columns):
-            made = _View(reference.views[view][np.flatnonzero(has[view])])
+            rows = reference.views[view]
+            kept = rows if has[view].all() else rows[np.flatnonzero(has[view])]
+            made = _View(kept, (own or {}).get(view))
             self._views[view] = made
             self._own[has[view], place] = made.normal(made.own)
+
+    @property
+    def own(self) -> dict[str, Floats]:
+        """View name to the distances ``(k,)`` of its kept records from each other."""
+        return {view: made.own for view, made in self._views.items()}
 
     def scores(self, rows: Mapping[str, Rows], present: NDArray[np.bool_]) -> Floats:
         """How unfamiliar records are ``(n,)``, from 0 to 1; NaN without a view that is known.
@@ -110,11 +128,30 @@ class Familiarity:
         return found
 
 
-def familiarity(model: "Model | Runtime") -> Familiarity | None:
-    """What scores records for a model; None where it keeps none."""
+def familiarity(model: "Model | Runtime", package: Path) -> Familiarity | None:
+    """What scores records for a model; None where it keeps none.
+
+    Args:
+        model: as it was loaded.
+        package: its folder, where it may have written how far its records are from each other.
+    """
     if model.reference is None:
         return None
-    return Familiarity(model.reference, model.columns)
+    file = package / DISTANCES
+    return Familiarity(model.reference, model.columns, load_file(file) if file.is_file() else None)
+
+
+def write_distances(columns: Mapping[str, int], folder: Path) -> None:
+    """Write how far the records that a saved model keeps are from each other.
+
+    Args:
+        columns: view name to the column of its modality.
+        folder: of the model.
+    """
+    (folder / DISTANCES).unlink(missing_ok=True)
+    reference = Reference.load(folder)  # as whoever answers reads it: its numbers were halved
+    if reference is not None:
+        save_file(Familiarity(reference, columns).own, folder / DISTANCES)
 
 
 def _share(asked: Floats, own: Floats) -> Floats:

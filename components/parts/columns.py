@@ -5,10 +5,11 @@ is decided once for each distinct value, and looked up for each record.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import cast
+from typing import TypeVar, cast
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from components.parts.filters import ID, And, Declared, Filter, Not, Or, Range, Type
@@ -18,6 +19,7 @@ Value = str | float | Sequence[str] | None
 Attributes = Mapping[str, Sequence[Value]]
 """Attribute name to one value for each record of a call."""
 Mask = NDArray[np.bool_]
+_Number = TypeVar("_Number", bound=np.generic)
 
 _Key = str | tuple[str, ...]
 _NUMERIC = ("number", "time", "bool")
@@ -67,15 +69,27 @@ class Column:
     def fill(self, values: pa.Array) -> None:
         """Take stored values as the only rows."""
         if self._kind in _NUMERIC:
-            numbers = values.cast(pa.int8()) if self._kind == "bool" else values
-            self._rows = _numbers(numbers, np.nan).astype(np.float64)
+            self._rows = _numbers(values, np.nan, np.float64)
         elif self._kind == "text":
             coded = values.dictionary_encode()
             self._codes = {text: i for i, text in enumerate(coded.dictionary.to_pylist())}
-            self._rows = _numbers(coded.indices, -1).astype(np.int32)
+            self._rows = _numbers(coded.indices, -1, np.int32)
         else:
-            self._rows = np.asarray(self.coded(values.to_pylist()))
+            self._rows = self._sets(values)
         self._n = len(values)
+
+    def _sets(self, values: pa.ListArray) -> NDArray[np.int32]:
+        """Codes ``(n,)`` of stored sets of texts, of which only distinct ones are read."""
+        lengths = _numbers(pc.list_value_length(values), 0, np.int64)
+        members = _numbers(values.flatten().dictionary_encode().indices, -1, np.int32)
+        starts, found = np.cumsum(lengths) - lengths, np.full(len(values), -1, np.int32)
+        for length in set(lengths.tolist()) - {0}:
+            rows = np.flatnonzero(lengths == length)
+            alike = members[starts[rows][:, None] + np.arange(length)]
+            _, first, which = np.unique(alike, axis=0, return_index=True, return_inverse=True)
+            distinct = [values[row].as_py() for row in rows[first].tolist()]
+            found[rows] = self.coded(distinct)[which.ravel()]
+        return found
 
     def _code(self, value: Value) -> int:
         if value is None:
@@ -221,10 +235,21 @@ class Columns:
         self._n = len(rows)
 
 
-def _numbers(values: pa.Array, null: float) -> NDArray[np.generic]:
-    """An array of numbers, null replaced; arrow's own `fill_null` would import pandas."""
-    numbers = values.to_numpy(zero_copy_only=False)
-    return np.where(np.isnan(numbers), null, numbers) if values.null_count else numbers
+def _numbers(values: pa.Array, null: float, dtype: type[_Number]) -> NDArray[_Number]:
+    """An array of numbers, null replaced.
+
+    Arrow's own `fill_null` and `to_numpy` would import pandas where there are nulls.
+    """
+    values = values.cast(pa.from_numpy_dtype(dtype))
+    valid, held = values.buffers()
+    part = slice(values.offset, values.offset + len(values))
+    if not len(values):
+        return np.zeros(0, dtype)
+    numbers = np.frombuffer(held, dtype, part.stop)[part]
+    if valid is None:
+        return numbers
+    bits = np.unpackbits(np.frombuffer(valid, np.uint8), count=part.stop, bitorder="little")
+    return np.where(bits[part] > 0, numbers, np.array(null, dtype))
 
 
 def stored(kind: Type, values: Sequence[Value]) -> pa.Array:

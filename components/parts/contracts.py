@@ -161,6 +161,15 @@ class Carried(Protocol):
         ...
 
 
+@runtime_checkable
+class Opened(Protocol):
+    """An encoder that reads something large before its first value."""
+
+    def open(self) -> None:
+        """Read it now; ``encode`` does so by itself otherwise. May be called from a thread."""
+        ...
+
+
 def reads_names(encoder: Encoder, raw: str) -> bool:
     """Whether an encoder of raw values of this type encodes the name of a class too."""
     return bool(getattr(encoder, "reads_names", False)) or (

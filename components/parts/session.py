@@ -5,14 +5,43 @@ With more threads of its own a session answers one record of a small network no 
 requests at once later (``benchmarks/runtime.py``).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from threading import Lock
 from typing import Any
 from weakref import WeakValueDictionary
 
-Session = Any
-"""An ``onnxruntime.InferenceSession``; it may be called from several threads."""
+from numpy.typing import NDArray
+
+
+class Session:
+    """An open graph; it may be called from several threads.
+
+    Args:
+        opened: an ``onnxruntime.InferenceSession``.
+
+    Attributes:
+        inputs: their names.
+        outputs: their names.
+    """
+
+    def __init__(self, opened: Any) -> None:  # noqa: ANN401
+        import onnxruntime
+
+        self._opened, self._options = opened, onnxruntime.RunOptions()
+        # What a large batch took is given back when it is done; else it is kept for ever.
+        self._options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+        self.inputs: list[str] = [own.name for own in opened.get_inputs()]
+        self.outputs: list[str] = [own.name for own in opened.get_outputs()]
+
+    def run(
+        self, outputs: Sequence[str] | None, given: Mapping[str, NDArray[Any]]
+    ) -> list[NDArray[Any]]:
+        """Some outputs, or all, of arrays by the name of their input."""
+        found: list[NDArray[Any]] = self._opened.run(outputs, given, self._options)
+        return found
+
+
 _OPEN: "WeakValueDictionary[tuple[str, int], Session]" = WeakValueDictionary()
 _OPENING = Lock()
 
@@ -31,7 +60,8 @@ def session(model: bytes | Path, threads: int = 1) -> Session:
     # Threads that wait must not spin: other threads decode pictures meanwhile.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     given = model if isinstance(model, bytes) else str(model)
-    return onnxruntime.InferenceSession(given, options, providers=["CPUExecutionProvider"])
+    opened = onnxruntime.InferenceSession(given, options, providers=["CPUExecutionProvider"])
+    return Session(opened)
 
 
 def shared(key: str, model: Callable[[], bytes | Path], threads: int = 1) -> Session:

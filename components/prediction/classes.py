@@ -21,6 +21,7 @@ from components.model.network import Model
 from components.model.reference import Reference
 from components.model.runtime import Chosen
 from components.model.torch_runtime import TorchRuntime
+from components.model.unfamiliar import write_distances
 from components.model.widening import widened
 from components.parts.label_sets import DEFAULT_THRESHOLD
 from components.prediction import named
@@ -171,6 +172,7 @@ def _written(package: Path, wide: Model, name: str, found: Found, source: str, o
     shutil.copytree(package, out)
     models.save(wide, out)
     export.write(wide, out)
+    write_distances(wide.columns, out)
     _tell(out, wide, name, found, source)
     write_json(out / FILES, {"files": digests(out)})
     return digest_folder(out)

@@ -19,7 +19,7 @@ from components.model.outputs import Inference
 from components.model.runtime import Runtime
 from components.model.subsets import patterns, temperature
 from components.model.unfamiliar import familiarity
-from components.parts.contracts import Raw, Target, decoded
+from components.parts.contracts import Opened, Raw, Target, decoded
 from components.prediction.format import CALIBRATION, THRESHOLDS
 
 Record = Mapping[str, Any]
@@ -106,7 +106,7 @@ class Classifier:
 
     def __init__(self, package: Path, runtime: Runtime | None = None) -> None:
         self.runtime = load(package) if runtime is None else runtime
-        self._familiarity = familiarity(self.runtime)
+        self._familiarity = familiarity(self.runtime, package)
         self.names: list[str] = self.runtime.names
         self.classes: list[str] = self.runtime.classes
         self.target = with_thresholds(self.runtime.target, package)
@@ -117,6 +117,13 @@ class Classifier:
             key: float(str(value)) for key, value in read_json(package / CALIBRATION).items()
         }
         self.least_confidence = fitted_threshold(self.runtime, self.temperatures)
+
+    def open(self) -> None:
+        """Read now what encoders would read for their first value; may run in a thread."""
+        for modality in self.modalities.values():
+            for encoder in modality.encoders.values():
+                if isinstance(encoder, Opened):
+                    encoder.open()
 
     def predict(self, records: Sequence[Record]) -> list[Prediction]:
         """Classify records; each may have any non-empty subset of the modalities.

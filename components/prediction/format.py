@@ -5,6 +5,8 @@ Besides the files of a model folder (`components.model.network`) a package holds
 the folder ``index`` and ``files.json``, which lists every other file with its digest.
 """
 
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from components.core.errors import UserError
@@ -60,12 +62,13 @@ def check_package(package: Path, verify: bool = True, wanted: str | None = None)
             f"model package {package} has digest {digest[:12]}, wanted {wanted[:12]}: it is not "
             "the package that was registered; build or fetch it again"
         )
-    for name, right in listed.items():
+    for name in listed:
         if not (package / name).is_file():
             raise UserError(
                 f"model package {package}: {name} is missing; build or fetch the package again"
             )
-        if verify:
-            check_file(package, name, right)
+    if verify:
+        with ThreadPoolExecutor() as pool:  # a digest is computed beside others
+            list(pool.map(partial(check_file, package), listed, listed.values()))
     check_code(package)
     return digest

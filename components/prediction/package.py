@@ -20,6 +20,7 @@ from components.model import network as models
 from components.model.inference import infer
 from components.model.listing import FILES
 from components.model.subsets import patterns, temperature
+from components.model.unfamiliar import write_distances
 from components.prediction.attributes import declared as declared_attributes
 from components.prediction.card import write_card
 from components.prediction.classifier import with_thresholds
@@ -79,6 +80,7 @@ def package(
     model = models.load(folder)
     chosen = export.write(model, folder)
     export.carry(model, folder)
+    write_distances(model.columns, folder)
     write_card(
         folder / CARD,
         name=config.name,

@@ -33,30 +33,27 @@ class Packaged:
     def __init__(self, package: Path, names: list[str]) -> None:
         self._folder, self._names = package / INDEX, names
         # `read_table` would import pandas, where it is installed.
-        table = pq.ParquetFile(self._folder / RECORDS).read()
+        table = pq.ParquetFile(self._folder / RECORDS).read().combine_chunks()
         self.ids: list[str] = table["id"].to_pylist()
         self.row_of = {record: row for row, record in enumerate(self.ids)}
         self.present: NDArray[np.bool_] = np.load(self._folder / PRESENT)
-        nothing: list[Any] = [None] * len(self.ids)
-        # Packages of before have no confidence and no votes.
-        self._columns = {
-            name: table[name].to_pylist() if name in table.column_names else nothing
-            for name in ("label", "predicted", "group", "confidence", "votes")
-        }
+        # Packages of before have no confidence and no votes. Others are kept as arrow has them.
+        told = ("label", "predicted", "group", "confidence", "votes")
+        self._columns = {name: table[name] for name in told if name in table.column_names}
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def known(self, row: int) -> Known:
         """What the model says of a record."""
-        cells = {name: column[row] for name, column in self._columns.items()}
+        cells = {name: column[row].as_py() for name, column in self._columns.items()}
         has = zip(self._names, self.present[row], strict=True)
-        votes = {n: vote for n, vote in (cells["votes"] or {}).items() if vote is not None}
+        votes = {n: vote for n, vote in (cells.get("votes") or {}).items() if vote is not None}
         return Known(
-            label=cells["label"],
-            predicted=cells["predicted"],
-            group=self.ids[row] if cells["group"] is None else cells["group"],
-            confidence=cells["confidence"],
+            label=cells.get("label"),
+            predicted=cells.get("predicted"),
+            group=self.ids[row] if cells.get("group") is None else cells["group"],
+            confidence=cells.get("confidence"),
             votes=votes,
             modalities=tuple(name for name, present in has if present),
         )
@@ -64,12 +61,17 @@ class Packaged:
     @cached_property
     def confidence(self) -> NDArray[np.float64]:
         """How sure the model is of each answer ``(n,)``; NaN where nobody has measured it."""
-        return np.array(self._columns["confidence"], dtype=np.float64)
+        return np.array(self._cells("confidence"), dtype=np.float64)
 
     @cached_property
     def unlabelled(self) -> NDArray[np.bool_]:
         """Which records ``(n,)`` have no label."""
-        return np.array([label is None for label in self._columns["label"]], dtype=bool)
+        return np.array([label is None for label in self._cells("label")], dtype=bool)
+
+    def _cells(self, name: str) -> list[Any]:
+        """A column's value for each record."""
+        column = self._columns.get(name)
+        return [None] * len(self) if column is None else column.to_pylist()
 
     def preview(self, row: int, modality: str) -> bytes | str | None:
         """The small form of one modality of a record; None where it lacks it."""

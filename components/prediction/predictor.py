@@ -1,6 +1,9 @@
 """A loaded model package: a classifier and a searcher that belong together."""
 
+import importlib
+import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +35,13 @@ class Predictor:
         review: the records that a person should look at.
     """
 
-    def __init__(self, path: Path, digest: str, journal: Journal | None = None) -> None:
+    def __init__(
+        self, path: Path, digest: str, journal: Journal | None = None, *, warm: bool = False
+    ) -> None:
         self.path, self.digest = path, digest
         self.classifier = Classifier(path)
+        if warm:
+            threading.Thread(target=self.classifier.open, daemon=True).start()
         self.collection = Collection(path, digest, self.classifier, journal)
         self.searcher, self.review = Searcher(self.collection), Review(self.collection)
 
@@ -45,6 +52,8 @@ class Predictor:
         verify: bool = True,
         digest: str | None = None,
         journal: Journal | None = None,
+        *,
+        warm: bool = False,
     ) -> "Predictor":
         """Load a package.
 
@@ -55,14 +64,19 @@ class Predictor:
             verify: read every file and compare it with the package's list.
             digest: the digest that the package must have; None accepts any.
             journal: the records that users write; None where nobody does.
+            warm: begin to read what the first record needs.
 
         Raises:
             UserError: not a package, one of another digest, or a file that is missing or differs
                 from the list.
         """
-        found = check_package(package, verify, digest)
+        with ThreadPoolExecutor(1) as beside:
+            checking = beside.submit(check_package, package, verify, digest)
+            if warm:
+                _import_libraries()
+            found = checking.result()
         try:
-            return cls(package, found, journal)
+            return cls(package, found, journal, warm=warm)
         except (OSError, KeyError) as error:
             raise UserError(
                 f"model package {package} is incomplete ({error}); build or fetch it again"
@@ -177,3 +191,9 @@ class Predictor:
     def preview(self, record: str, modality: str) -> bytes | str | None:
         """The small form of one modality of an indexed record; see `Collection.preview`."""
         return self.collection.preview(record, modality)
+
+
+def _import_libraries() -> None:
+    """What most packages need and takes a while to import."""
+    for name in ("scipy.sparse", "onnxruntime"):
+        importlib.import_module(name)

@@ -147,7 +147,7 @@ def _package(config: RunConfig, chosen: Chosen) -> Step:
     carried = (*bento.LIBRARIES, *chosen.libraries(chosen.views))
     return Step(
         name="package",
-        version=18,  # 17: an export for onnxruntime; 18: frozen encoders carried
+        version=19,  # 18: frozen encoders carried; 19: distances of kept records
         inputs={"features": "encode", "train": "train", "evaluation": "evaluate"},
         config=_kept(config),
         chosen=(*chosen.views, *chosen.fusion),

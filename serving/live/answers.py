@@ -75,7 +75,7 @@ class Answers:
         from components.prediction.predictor import Predictor
 
         journal = records.journal if records else None
-        predictor = Predictor.load(package, digest=digest, journal=journal)
+        predictor = Predictor.load(package, digest=digest, journal=journal, warm=True)
         if records:
             records.follow(predictor.collection)
         return cls(predictor, limits=limits, name=name, version=version, records=records)

@@ -9,6 +9,7 @@ import yaml
 
 from components.config.home import served
 from components.core.errors import MachineError, UserError
+from components.core.memory import growing
 from components.prediction.format import check_package
 from serving.access import HOST, access_of
 from serving.defaults import DIGEST, FOLLOW, PACKAGE, VERSION
@@ -73,6 +74,10 @@ class Serving:
         Raises:
             UserError: it is damaged, not the one of the digest, or answers wrongly.
         """
+        with growing():
+            return self._loaded(package, version, digest)
+
+    def _loaded(self, package: Path, version: int | None, digest: str | None) -> Unit:
         # Before any of its code is imported; its other files are read when it is loaded.
         check_package(package, verify=False, wanted=digest or None)
         limits = Limits.read(package)

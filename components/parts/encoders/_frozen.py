@@ -22,7 +22,7 @@ class Frozen:
 
     def __init__(self, name: str, digest: Callable[[], str], graph: Callable[[], bytes]) -> None:
         self._name, self._digest, self._graph = name, digest, graph
-        self._opened: Session = None
+        self._opened: Session | None = None
         self.folder: Path | None = None
 
     def digest(self) -> str:

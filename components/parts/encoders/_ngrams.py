@@ -7,7 +7,6 @@ window's code points.
 
 import unicodedata
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,7 +20,9 @@ _AT_ONCE = 1 << 18
 """Characters that are counted together: few enough that the arrays stay in the cache."""
 _KNOWN = 0x32400
 """No later code point is a letter (Unicode 16)."""
-_BORDER, _SPACED, _UNSPACED, _SYMBOL = range(4)
+_BORDER, _SPACED, _UNSPACED, _SYMBOL, _UNSEEN = range(5)
+_KINDS = np.full(_KNOWN + 1, _UNSEEN, np.uint8)
+"""Kind of each code point that occurred; the last one stands for all later ones."""
 
 Numbers = NDArray[np.uint64]
 
@@ -82,7 +83,7 @@ def _laid_out(
     codes = np.frombuffer(whole.encode("utf-32-le", "surrogatepass"), np.uint32).astype(np.int64)
     lengths = np.fromiter(map(len, texts), np.int64, len(texts))
     text = np.concatenate([np.repeat(np.arange(len(texts)), lengths + 1), [len(texts)]])
-    kinds = _kinds()[np.minimum(codes, _KNOWN)]
+    kinds = _kinds(codes)
     meet = 1 + np.flatnonzero((kinds[1:] != kinds[:-1]) & (kinds[1:] > 0) & (kinds[:-1] > 0))
     return np.insert(codes, meet, 0), np.insert(kinds, meet, 0), np.insert(text, meet, text[meet])
 
@@ -154,20 +155,17 @@ def _powers(count: int) -> Numbers:
     return np.cumprod(factors, dtype=np.uint64)
 
 
-@lru_cache(maxsize=1)
-def _kinds() -> NDArray[np.uint8]:
-    """Kind of each code point ``(_KNOWN + 1,)``; the last one stands for all later ones."""
-    kinds = np.fromiter((_kind(chr(code)) for code in range(_KNOWN + 1)), np.uint8, _KNOWN + 1)
-    for start, stop in UNSPACED:
-        here = kinds[start : stop + 1]
-        here[here == _SPACED] = _UNSPACED
-    kinds.setflags(write=False)
-    return kinds
+def _kinds(codes: NDArray[np.int64]) -> NDArray[np.uint8]:
+    """Kinds of code points; each is looked up once, since all of them would take a while."""
+    codes = np.minimum(codes, _KNOWN)
+    for code in np.unique(codes[_KINDS[codes] == _UNSEEN]).tolist():
+        _KINDS[code] = _kind(code)
+    return _KINDS[codes]
 
 
-def _kind(character: str) -> int:
-    category = unicodedata.category(character)
+def _kind(code: int) -> int:
+    category = unicodedata.category(chr(code))
     # A mark belongs to its letter: without it, words of many scripts would fall apart.
     if category[0] in "LMN":
-        return _SPACED
+        return _UNSPACED if any(start <= code <= stop for start, stop in UNSPACED) else _SPACED
     return _SYMBOL if category[0] in "PS" else _BORDER

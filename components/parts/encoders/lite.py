@@ -73,6 +73,10 @@ class LiteEncoder:
         """Read the network from a package from now on."""
         self._network.use(folder)
 
+    def open(self) -> None:
+        """Open the network, which is read else for the first picture."""
+        self._network.session()
+
     def network(self) -> Any:  # noqa: ANN401
         """A layer that centres the frozen features."""
         from components.parts.network import CentredNetwork

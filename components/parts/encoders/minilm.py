@@ -66,6 +66,11 @@ class MinilmEncoder:
         """Read the network from a package from now on."""
         self._sentences.use(folder)
 
+    def open(self) -> None:
+        """Open network and tokenizer, which are read else for the first text."""
+        self._sentences.tokens([], self._config.max_tokens)
+        self._sentences.network.session()
+
     def network(self) -> Any:  # noqa: ANN401
         """A layer that centres the frozen vectors."""
         from components.parts.network import CentredNetwork

@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file
 from scipy.sparse import csr_array
 from sklearn.metrics import roc_auc_score
 from sklearn.neighbors import NearestNeighbors
 
 from components.model.reference import Reference
-from components.model.unfamiliar import NEAREST, Familiarity
+from components.model.unfamiliar import DISTANCES, NEAREST, Familiarity, write_distances
 
 COLUMNS = {"image/a": 0, "text/b": 1}
 
@@ -81,3 +82,23 @@ def test_a_record_without_a_known_view_has_no_score():
     only = np.tile([True, False], (50, 1))
     scores = made(kept, only).scores(drawn(2, 1), np.array([[False, True], [True, True]]))
     assert np.isnan(scores).tolist() == [True, False]
+
+
+def test_stored_distances_are_those_of_the_records_that_a_folder_keeps(tmp_path):
+    kept = drawn(60, 0)
+    reference = Reference(
+        views={"image/a": kept["image/a"], "text/b": csr_array(kept["text/b"])},
+        present=np.tile([True, True], (60, 1)),
+        labels=np.full(60, -1),
+        logits=np.full((60, 0), np.nan, np.float32),
+    )
+    reference.save(tmp_path)
+    write_distances(COLUMNS, tmp_path)
+    stored, loaded = load_file(tmp_path / DISTANCES), Reference.load(tmp_path)
+    for view, rows in loaded.views.items():
+        dense = rows if isinstance(rows, np.ndarray) else rows.toarray()
+        found = NearestNeighbors(n_neighbors=NEAREST).fit(dense).kneighbors()[0].mean(axis=1)
+        assert np.allclose(stored[view], found, atol=1e-3)
+    (tmp_path / "reference.safetensors").unlink()
+    write_distances(COLUMNS, tmp_path)
+    assert not (tmp_path / DISTANCES).exists()

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file
 
 from components.config.run import DataConfig, RunConfig
 from components.core.errors import UserError
@@ -12,6 +13,7 @@ from components.core.files import write_json
 from components.model import network as models
 from components.model.description import Mix
 from components.model.reference import REFERENCE
+from components.model.unfamiliar import DISTANCES
 from components.prediction.classes import add_class, add_class_by_name
 from components.prediction.classifier import Classifier
 from components.prediction.package import package
@@ -75,6 +77,12 @@ def test_records_of_the_new_class_get_it_and_others_keep_theirs(kept, tmp_path):
     added = add_class(kept.package, NEW, kept.new[:10], tmp_path / "package")
     before, after = Predictor.load(kept.package), Predictor.load(tmp_path / "package")
     assert after.digest == added.digest
+    stored = load_file(tmp_path / "package" / DISTANCES)
+    assert {view: len(own) for view, own in stored.items()} == {
+        view: int(after.classifier.runtime.reference.present[:, column].sum())
+        for view, column in after.classifier.runtime.columns.items()
+        if view in stored
+    }
     assert after.classes == synthetic.CLASSES
     given = [p.label for p in after.predict(kept.new[10:])]
     assert np.mean([label == NEW for label in given]) > 0.7
