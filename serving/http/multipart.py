@@ -30,8 +30,7 @@ def also_multipart(limits: Limits) -> dict[str, Any]:
     properties: dict[str, Any] = {}
     for name, modality in limits.modalities.items():
         binary = {"type": "string", "format": "binary", "description": modality.accepts}
-        shown = {"bytes": binary, "text": {"type": "string"}}
-        properties[name] = shown.get(modality.raw, modality.schema)
+        properties[name] = binary if modality.raw == "bytes" else modality.schema
     words = (
         "parts are modalities, or `N.MODALITY` of several records; other fields of the request are"
         " parts too, as JSON or text"

@@ -9,6 +9,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from components.core.errors import BadInput, UserError
 from serving.http.described import describe_tokens
@@ -143,8 +144,10 @@ def _wanted(item: Mapping[str, Any]) -> str:
             return str(item["msg"]).removeprefix("Input should be ").removeprefix("Value error, ")
 
 
-async def _http(_: Request, error: Exception) -> Response:
+async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    if error.status_code == 405:
+        return refusal(405, [], str(error.detail), {"Allow": _methods(request)})
     # The body is not JSON, for a reason without a position in it.
     if error.status_code == 400:
         return refusal(
@@ -152,6 +155,12 @@ async def _http(_: Request, error: Exception) -> Response:
             [{"field": "body", "got": "what cannot be parsed", "wanted": "a JSON object in UTF-8"}],
         )
     return refusal(error.status_code, [], str(error.detail), error.headers)
+
+
+def _methods(request: Request) -> str:
+    """The methods of all routes to an address; the router tells those of the first one."""
+    found = [r for r in request.app.routes if r.matches(request.scope)[0] is not Match.NONE]
+    return ", ".join(sorted({m for route in found for m in getattr(route, "methods", None) or ()}))
 
 
 async def _bad_input(_: Request, error: Exception) -> Response:

@@ -288,3 +288,9 @@ def test_every_example_of_the_document_runs(client):
         for operation in operations.values():
             assert operation["description"]
     assert not re.search("HTTPValidationError", json.dumps(spec))
+
+
+def test_a_method_that_an_address_lacks_is_told_with_all_that_it_has(client):
+    response = client.request("OPTIONS", "/v1/records/r0000")
+    assert response.status_code == 405
+    assert response.headers["allow"] == "DELETE, GET, PUT"
