@@ -23,6 +23,8 @@ from serving.address import check_port, resolve
 
 _READY_SECONDS = 120.0
 _STOP_SECONDS = 15.0
+_LITTLE = {"MALLOC_ARENA_MAX": "2", "ARROW_DEFAULT_MEMORY_POOL": "system"}
+"""Free memory lies in one place, from where it goes back, and not in one for each thread."""
 _TAIL = 2000
 """Characters of the log that a failure shows."""
 
@@ -156,6 +158,7 @@ def _environment(
         "CONCORD_LAUNCHER_BEGAN": began(os.getpid()),
         "CONCORD_MODEL_VERSION": "" if version is None else str(version),
         "CONCORD_PACKAGE_DIGEST": digest or "",
+        **_LITTLE,
         "PYTHONDONTWRITEBYTECODE": "1",  # the Bento is the output of a step and must not change
     }
     for variable in ("PYTHONPATH", "CONCORD_PACKAGE", "CONCORD_FOLLOW"):

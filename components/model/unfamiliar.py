@@ -36,15 +36,16 @@ _NORMAL = NormalDist()
 
 
 class _View:
-    """Kept records that have a view, ``rows (k, dim)``.
+    """Kept records, ``rows (n, dim)``, which are not copied, and the ``k`` of them with a view.
 
     Attributes:
         own: distance of each to its nearest among the others, ``(k,)``.
     """
 
-    def __init__(self, rows: Rows, own: Floats | None) -> None:
-        self._rows, self._squares = rows, _squares(rows)
-        self.own = self.distance(rows, own=True) if own is None else own
+    def __init__(self, rows: Rows, has: NDArray[np.bool_], own: Floats | None) -> None:
+        self._rows, self._count = rows, min(NEAREST, int(has.sum()) - 1)
+        self._squares = np.where(has, _squares(rows), np.inf)  # who lacks the view is never near
+        self.own = self.distance(rows, own=True)[has] if own is None else own
 
     def distance(self, asked: Rows, *, own: bool = False) -> Floats:
         """Mean distance ``(n,)`` of rows ``(n, dim)`` to the nearest; ``own``: not to itself."""
@@ -61,8 +62,7 @@ class _View:
         if start is not None:
             at = np.arange(len(squares))
             squares[at, start + at] = np.inf
-        count = min(NEAREST, len(self._squares) - 1)
-        nearest = np.partition(squares, count - 1, axis=1)[:, :count]
+        nearest = np.partition(squares, self._count - 1, axis=1)[:, : self._count]
         return np.asarray(np.sqrt(np.maximum(nearest, 0.0)).mean(axis=1), dtype=np.float64)
 
     def normal(self, distances: Floats) -> Floats:
@@ -92,9 +92,7 @@ class Familiarity:
         self._views: dict[str, _View] = {}
         self._own = np.full((len(reference), len(self._columns)), np.nan)
         for place, view in enumerate(self._columns):
-            rows = reference.views[view]
-            kept = rows if has[view].all() else rows[np.flatnonzero(has[view])]
-            made = _View(kept, (own or {}).get(view))
+            made = _View(reference.views[view], has[view], (own or {}).get(view))
             self._views[view] = made
             self._own[has[view], place] = made.normal(made.own)
 

@@ -12,7 +12,7 @@ RUN sh /opt/concord/locks/install.sh ${LOCK}.lock
 FROM dependencies
 RUN echo 'concord:x:65532:65532::/tmp:/usr/sbin/nologin' >> /etc/passwd
 ENV PATH=/opt/concord/bin:$PATH PYTHONPATH=/app PYTHONUNBUFFERED=1 HOME=/tmp USER=concord OMP_WAIT_POLICY=PASSIVE \
-    BENTOML_HOME=/tmp/bentoml BENTOML_DO_NOT_TRACK=True
+    BENTOML_HOME=/tmp/bentoml BENTOML_DO_NOT_TRACK=True MALLOC_ARENA_MAX=2 ARROW_DEFAULT_MEMORY_POOL=system
 WORKDIR /app
 COPY components /app/components
 COPY serving /app/serving
