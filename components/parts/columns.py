@@ -5,13 +5,14 @@ is decided once for each distinct value, and looked up for each record.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TypeVar, cast
+from typing import cast
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from components.parts.arrow import numbers
 from components.parts.filters import ID, And, Declared, Filter, Not, Or, Range, Type
 
 Value = str | float | Sequence[str] | None
@@ -19,7 +20,6 @@ Value = str | float | Sequence[str] | None
 Attributes = Mapping[str, Sequence[Value]]
 """Attribute name to one value for each record of a call."""
 Mask = NDArray[np.bool_]
-_Number = TypeVar("_Number", bound=np.generic)
 
 _Key = str | tuple[str, ...]
 _NUMERIC = ("number", "time", "bool")
@@ -69,19 +69,19 @@ class Column:
     def fill(self, values: pa.Array) -> None:
         """Take stored values as the only rows."""
         if self._kind in _NUMERIC:
-            self._rows = _numbers(values, np.nan, np.float64)
+            self._rows = numbers(values, np.nan, np.float64)
         elif self._kind == "text":
             coded = values.dictionary_encode()
             self._codes = {text: i for i, text in enumerate(coded.dictionary.to_pylist())}
-            self._rows = _numbers(coded.indices, -1, np.int32)
+            self._rows = numbers(coded.indices, -1, np.int32)
         else:
             self._rows = self._sets(values)
         self._n = len(values)
 
     def _sets(self, values: pa.ListArray) -> NDArray[np.int32]:
         """Codes ``(n,)`` of stored sets of texts, of which only distinct ones are read."""
-        lengths = _numbers(pc.list_value_length(values), 0, np.int64)
-        members = _numbers(values.flatten().dictionary_encode().indices, -1, np.int32)
+        lengths = numbers(pc.list_value_length(values), 0, np.int64)
+        members = numbers(values.flatten().dictionary_encode().indices, -1, np.int32)
         starts, found = np.cumsum(lengths) - lengths, np.full(len(values), -1, np.int32)
         for length in set(lengths.tolist()) - {0}:
             rows = np.flatnonzero(lengths == length)
@@ -148,8 +148,8 @@ class Column:
         """The values of some rows, in the form in which they are stored."""
         held = self.rows() if rows is None else self.rows()[rows]
         if self._kind in _NUMERIC:
-            numbers = pa.array(held, from_pandas=True)
-            return numbers.cast(pa.bool_()) if self._kind == "bool" else numbers
+            found = pa.array(held, from_pandas=True)
+            return found.cast(pa.bool_()) if self._kind == "bool" else found
         distinct = pa.array(list(self._codes), _STORED[self._kind])
         return distinct.take(pa.array(held, mask=np.asarray(held == -1)))
 
@@ -233,23 +233,6 @@ class Columns:
         for column in self._columns.values():
             column.keep(rows)
         self._n = len(rows)
-
-
-def _numbers(values: pa.Array, null: float, dtype: type[_Number]) -> NDArray[_Number]:
-    """An array of numbers, null replaced.
-
-    Arrow's own `fill_null` and `to_numpy` would import pandas where there are nulls.
-    """
-    values = values.cast(pa.from_numpy_dtype(dtype))
-    valid, held = values.buffers()
-    part = slice(values.offset, values.offset + len(values))
-    if not len(values):
-        return np.zeros(0, dtype)
-    numbers = np.frombuffer(held, dtype, part.stop)[part]
-    if valid is None:
-        return numbers
-    bits = np.unpackbits(np.frombuffer(valid, np.uint8), count=part.stop, bitorder="little")
-    return np.where(bits[part] > 0, numbers, np.array(null, dtype))
 
 
 def stored(kind: Type, values: Sequence[Value]) -> pa.Array:
