@@ -23,6 +23,7 @@ from components.model.description import CARRIED, read_description
 from components.model.listing import check_code
 from components.model.runtime import chosen
 from components.parts import loading as parts
+from components.parts.indexing import DEFAULT
 from serving.http.limits import Limits
 
 _ROOT = Path(__file__).parents[1]
@@ -189,7 +190,7 @@ def libraries(package: Path) -> list[str]:
             carried = (package / CARRIED / view).is_dir()
             needed.update(module.CARRIED_LIBRARIES if carried else module.LIBRARIES)
     about = package / "index" / "index.json"  # packages of model format 1 have none
-    index = str(read_json(about)["name"]) if about.is_file() else "exact"
+    index = str(read_json(about)["name"]) if about.is_file() else DEFAULT
     return sorted(needed.union(parts.load("index", index).LIBRARIES))
 
 

@@ -96,7 +96,8 @@ def package(
 def kept_config(config: RunConfig) -> dict[str, Any]:
     """The configuration of the model and its limits, without places and terms of promotion."""
     kept = config.model_dump(
-        mode="json", include={"name", "modalities", "model", "losses", "labeller", "training"}
+        mode="json",
+        include={"name", "modalities", "model", "losses", "labeller", "training", "index"},
     )
     for here in ("device", "checkpoint_every"):
         del kept["training"][here]

@@ -147,7 +147,7 @@ def _package(config: RunConfig, chosen: Chosen) -> Step:
     carried = (*bento.LIBRARIES, *chosen.libraries(chosen.views))
     return Step(
         name="package",
-        version=19,  # 18: frozen encoders carried; 19: distances of kept records
+        version=20,  # 19: distances of kept records; 20: the index that was asked for
         inputs={"features": "encode", "train": "train", "evaluation": "evaluate"},
         config=_kept(config),
         chosen=(*chosen.views, *chosen.fusion),

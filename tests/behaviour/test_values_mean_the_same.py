@@ -348,5 +348,7 @@ def test_the_model_tells_the_type_unit_separator_and_default_of_each_field(http)
         "category", "set", "number",
     ]  # fmt: skip
     assert fields["tags"]["separator"] == ","
-    assert set(fields["weight"]) == {"name", "type", "unit", "separator", "default"}
+    assert set(fields["weight"]) == {
+        "name", "type", "unit", "separator", "default", "values", "lowest", "highest",
+    }  # fmt: skip
     assert by_name["text"]["fields"] is None
