@@ -48,6 +48,7 @@ def build(unit: "Unit", assets: Path | None = None) -> FastAPI:
         version="1",
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,  # it would send to whatever host a request names
         openapi_url="/openapi.json",
     )
     app.router.route_class = JsonOrForm

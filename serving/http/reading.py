@@ -6,10 +6,11 @@ holds. Otherwise one request could stop all others.
 """
 
 import asyncio
+import ctypes
 import json
 import re
 from collections.abc import Callable, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from itertools import chain
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,7 @@ MOST_DEPTH = 32
 """Lists and objects within each other; no request needs more than ten."""
 _SECONDS = 30.0  # for a whole body, and longer while it comes at the rate below
 _RATE = 1 << 17  # bytes in a second
+_TRIM = 1 << 25  # bytes of bodies after which free memory is given back
 _PATIENCE = 10.0  # seconds that a body waits for others to make room
 # Possessive, and the end of the body ends a text too: no input makes it try twice.
 _TEXT = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
@@ -60,7 +62,8 @@ class Bodies:
     """
 
     def __init__(self, total: int) -> None:
-        self._free = total
+        self._free = self._total = total
+        self._untrimmed = 0
         self._freed = asyncio.Condition()
 
     @asynccontextmanager
@@ -106,6 +109,7 @@ class Bodies:
         finally:
             parts.clear()
             self._free += taken
+            self._untrimmed += taken
             if taken:
                 asyncio.get_running_loop().create_task(self._tell())
 
@@ -122,6 +126,15 @@ class Bodies:
     async def _tell(self) -> None:
         async with self._freed:
             self._freed.notify_all()
+        if self._free == self._total and self._untrimmed > _TRIM:
+            self._untrimmed = 0
+            await asyncio.to_thread(give_back)
+
+
+def give_back() -> None:
+    """Give free memory back to the system; C libraries other than GNU's do so by themselves."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _large(got: str, most: int) -> TooLarge:

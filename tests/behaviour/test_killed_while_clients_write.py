@@ -13,7 +13,7 @@ import pytest
 from serving.bento import build
 from serving.process import start, stop
 from tests import served
-from tests.packaged import packed
+from tests.packaged import MAX_BATCH, packed
 from tests.postgres import serving
 from tests.serving.conftest import free_port
 
@@ -75,7 +75,7 @@ def check(port, known, unsure):
             assert shown in {known.get(name), *unsure.get(name, ())}, name
             found[name] = shown
         texts = {name: text for name, text in found.items() if text is not None}
-        vectors = {name: embedded(client, text) for name, text in texts.items()}
+        vectors = embedded(client, texts)
         for name in [*texts][:5]:
             query = {"query": {"text": texts[name]}, "k": 100, "target": "text"}
             query["filter"] = {"field": "id", "in": [*texts]}
@@ -87,9 +87,15 @@ def check(port, known, unsure):
         return found
 
 
-def embedded(client, text):
-    answer = client.post("/v1/embed", json={"records": [{"text": text}]}).json()
-    return np.array(answer["embeddings"][0]["text"])
+def embedded(client, texts):
+    """The vector of each record, by an answer to its text alone."""
+    names, vectors = [*texts], {}
+    for at in range(0, len(names), MAX_BATCH):
+        part = names[at : at + MAX_BATCH]
+        asked = {"records": [{"text": texts[name]} for name in part]}
+        answer = client.post("/v1/embed", json=asked).json()
+        vectors |= {n: np.array(e["text"]) for n, e in zip(part, answer["embeddings"], strict=True)}
+    return vectors
 
 
 def killed(moments, home):
@@ -112,6 +118,7 @@ def test_a_service_killed_while_clients_write_has_all_that_it_acknowledged(tmp_p
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_a_service_killed_at_fifty_moments_has_all_that_it_acknowledged(tmp_path):
     draw = random.Random(1)
     assert killed([draw.uniform(0, 1) for _ in range(50)], tmp_path)

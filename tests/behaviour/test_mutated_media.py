@@ -57,6 +57,7 @@ def test_a_hundred_damaged_files_are_answered_or_refused(at):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_two_thousand_damaged_files_and_bombs_leave_memory_at_its_level(at):
     seen, before, after, most = story(at, 2000, bombs=True)
     assert seen[413] >= 8

@@ -31,6 +31,7 @@ CHECKS = (
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_no_generated_request_gets_a_fault_or_an_undocumented_answer(tmp_path):
     program = os.environ.get("SCHEMATHESIS") or shutil.which("schemathesis")
     if program is None:

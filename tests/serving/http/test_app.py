@@ -332,3 +332,8 @@ def test_a_version_that_does_not_serve_is_a_documented_404(client):
     paths = client.get("/openapi.json").json()["paths"]
     assert response.status_code == 404
     assert "404" in paths["/v1/classify"]["post"]["responses"]
+
+
+def test_nobody_is_sent_to_a_host_that_a_request_names(client):
+    response = client.get("/v1/model/", headers={"Host": "elsewhere"}, follow_redirects=False)
+    assert response.status_code == 404
