@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from serving.http import record_responses, requests, responses
 from serving.http.multipart import also_multipart
 from serving.http.noting import Noting
+from serving.http.reading import small
 from serving.http.refusals import ANSWERS
 from serving.http.values import values_of
 
@@ -24,13 +25,14 @@ def add(app: FastAPI, unit: "Unit", record: type[BaseModel]) -> None:
     Embed: Any = requests.embed_type(limits, record)
 
     async def answered(
-        given: Sequence[BaseModel],
+        given: Sequence[BaseModel], http: Request
     ) -> "tuple[list[Mapping[str, Any]], list[Prediction]]":
         records = await unit.run(
             lambda: {
                 f"records.{i}": values_of(one, limits, f"records.{i}")
                 for i, one in enumerate(given)
-            }
+            },
+            quick=small(http),
         )
         return list(records.values()), await unit.predict(records, "records")
 
@@ -45,7 +47,7 @@ def add(app: FastAPI, unit: "Unit", record: type[BaseModel]) -> None:
         """Classify records by whatever modalities they have; probabilities are calibrated."""
         noting = Noting(unit, http)
         unit.answers.check_classifier()
-        records, found = await answered(request.records)
+        records, found = await answered(request.records, http)
         told = unit.answers.told(found, explain=request.explain)
         noting.classified(records, told)
         return responses.ClassifyResponse(model=unit.ref, answers=told)
@@ -53,9 +55,9 @@ def add(app: FastAPI, unit: "Unit", record: type[BaseModel]) -> None:
     @app.post(
         "/v1/embed", tags=["answers"], responses=ANSWERS, openapi_extra=also_multipart(limits)
     )
-    async def embed(request: Embed) -> record_responses.EmbedResponse:
+    async def embed(request: Embed, http: Request) -> record_responses.EmbedResponse:
         """The unit vectors of records, by modality and of all that a record has."""
-        _, found = await answered(request.records)
+        _, found = await answered(request.records, http)
         vectors = [{n: v.tolist() for n, v in one.embeddings.items()} for one in found]
         dim = len(next(iter(vectors[0].values())))
         return record_responses.EmbedResponse(model=unit.ref, dim=dim, embeddings=vectors)

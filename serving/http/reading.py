@@ -166,6 +166,12 @@ def check_shape(body: bytes, most: int) -> None:
         place = text.end() if text else place
 
 
+def small(request: Request) -> bool:
+    """Whether a request is read in less time than a thread would take to begin."""
+    length = request.headers.get("content-length", "")
+    return length.isdigit() and int(length) <= SMALL
+
+
 class _ParsedAside(Request):
     async def json(self) -> Any:  # noqa: ANN401 - starlette's own type
         body = await self.body()

@@ -55,8 +55,13 @@ class Unit:
         """Whether a question that comes now would be answered late."""
         return self._batches.full
 
-    async def run(self, work: Callable[[], T]) -> T:
-        """Do what takes more than a moment in a thread of the pool."""
+    async def run(self, work: Callable[[], T], quick: bool = False) -> T:
+        """Do what takes more than a moment in a thread of the pool; what is quick, at once.
+
+        On a busy machine to wait for a thread takes longer than to read a small request.
+        """
+        if quick:
+            return work()
         return await asyncio.get_running_loop().run_in_executor(self.shared.reading, work)
 
     async def predict(self, records: "Mapping[str, Record]", request: str) -> "list[Prediction]":
@@ -101,7 +106,9 @@ class Unit:
             BadInput: a value that breaks a limit; it names the field.
             Busy: no memory in time.
         """
-        costs = await self.run(lambda: self.answers.costs(records))
+        # The header of a medium may be made to take long.
+        media = any(isinstance(v, bytes) for record in records.values() for v in record.values())
+        costs = await self.run(lambda: self.answers.costs(records), quick=not media)
         async with self.shared.budget.hold(self.shared.budget.checked(costs, request)):
             yield costs
 
