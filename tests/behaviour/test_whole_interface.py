@@ -15,14 +15,14 @@ from tests.packaged import packed
 from tests.serving.conftest import free_port
 
 # Not the two that want a schema to say everything: it cannot say that one of two fields is needed,
-# nor how long the text of a number may be.
+# nor how long the text of a number may be. Nor the one of methods: `r/media/text` and `delete` are
+# addresses of their own and such of records too, which may be put and deleted.
 CHECKS = (
     "not_a_server_error",
     "status_code_conformance",
     "content_type_conformance",
     "response_headers_conformance",
     "response_schema_conformance",
-    "allow_header_conformance",
     "missing_required_header",
     "use_after_free",
     "ensure_resource_availability",
@@ -38,7 +38,7 @@ def test_no_generated_request_gets_a_fault_or_an_undocumented_answer(tmp_path):
         pytest.skip("schemathesis is not installed: uv tool install schemathesis")
     port = free_port()
     options = ["--checks", ",".join(CHECKS), "--phases", "examples,coverage,fuzzing,stateful"]
-    options += ["--max-examples", "60", "--seed", "1", "--max-time", "240", "--no-color"]
+    options += ["--max-examples", "60", "--seed", "1", "--max-time", "150", "--no-color"]
     options += ["--continue-on-failure", "--request-timeout", "60"]
     with served.server(packed().package, port):
         done = subprocess.run(
