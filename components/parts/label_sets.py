@@ -27,7 +27,9 @@ def sigmoid(logits: NDArray[np.floating], temperature: float = 1.0) -> Floats:
     [0.5]
     """
     # Without scipy, most of which an image that serves lacks; it never overflows.
-    found: Floats = np.exp(-np.logaddexp(0.0, -np.asarray(logits, dtype=np.float64) / temperature))
+    warm = np.asarray(logits, dtype=np.float64) / temperature
+    with np.errstate(invalid="ignore"):  # nothing is known of a record without a modality
+        found: Floats = np.exp(-np.logaddexp(0.0, -warm))
     return found
 
 

@@ -4,6 +4,7 @@ import importlib
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -194,6 +195,7 @@ class Predictor:
 
 
 def _import_libraries() -> None:
-    """What most packages need and takes a while to import."""
+    """What most packages need and takes a while to import; whoever needs it misses it."""
     for name in ("scipy.sparse", "onnxruntime"):
-        importlib.import_module(name)
+        with suppress(ImportError):
+            importlib.import_module(name)

@@ -20,7 +20,6 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
-import serving.client
 from components.core.errors import BadInput
 from components.data.manifest import parse
 from components.data.reader import Dataset, raws
@@ -31,6 +30,7 @@ from components.prediction.predictor import Predictor
 from components.registry.mlflow_pyfunc import PyfuncModel
 from components.validation.stored_types import schema_problems
 from flows.cli import app as command_line
+from flows.commands import asking
 from serving.client import Client
 from serving.http.limits import Limits
 from serving.live.answers import Answers
@@ -175,7 +175,7 @@ def through_the_command_line(fields, http, seen, monkeypatch, **_):
         text = json.dumps(fields, allow_nan=False)
     except (TypeError, ValueError):
         pytest.skip("JSON has no such value")
-    monkeypatch.setattr(serving.client, "Client", client_of(http))
+    monkeypatch.setattr(asking, "Client", client_of(http))
     line = ["classify", "--url", "http://testserver", "--fields", f"facts={text}"]
     done = CliRunner().invoke(command_line, line)
     assert done.exit_code == 0, done.output
@@ -269,7 +269,7 @@ def test_blank_text_is_no_text(blank, http, predictor, tmp_path, monkeypatch):
     dataset = Dataset(str(data_set(tmp_path / "set", {"weight": 1}, blank)), manifest)
     assert raws(next(dataset.batches()), manifest, None)["text"] == [None]
     if blank is not None:
-        monkeypatch.setattr(serving.client, "Client", client_of(http))
+        monkeypatch.setattr(asking, "Client", client_of(http))
         done = CliRunner().invoke(command_line, ["search", "--text", f"text={blank}"])
         assert done.exit_code == 1
         assert "no modality (text without a value)" in done.output

@@ -128,7 +128,9 @@ def test_the_index_answer_agrees_with_evaluation_on_all_modalities(run, folder):
 
 def test_the_config_holds_what_shaped_the_model_and_no_more(folder):
     kept = yaml.safe_load((folder / "config.yaml").read_text())
-    assert set(kept) == {"name", "modalities", "model", "losses", "labeller", "training", "serving"}
+    assert set(kept) == {
+        "name", "modalities", "model", "losses", "labeller", "training", "index", "serving",
+    }  # fmt: skip
 
 
 def test_the_card_says_what_it_is_with_the_measured_numbers(folder):
