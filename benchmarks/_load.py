@@ -42,7 +42,15 @@ class Connection:
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def ask(self, path: str, body: bytes) -> str:
-        """Send a request, read the answer, return its status."""
+        """Send a request, read the answer, return its status.
+
+        A connection that the server closed while nothing was asked is opened anew, once.
+        """
+        kept = self._streams is not None
+        status = await self._ask(path, body)
+        return await self._ask(path, body) if kept and status == "broken" else status
+
+    async def _ask(self, path: str, body: bytes) -> str:
         if self._streams is None:
             self._streams = await asyncio.open_connection(*self._address)
         reader, writer = self._streams
