@@ -14,37 +14,40 @@ Vector = NDArray[np.float32]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Given:
-    """An example as a user gives it: values by modality, or the id of a record.
+class _Named:
+    """What an example has, however it is given.
 
     Attributes:
-        record: modality to value; None if it is named by id.
         id: of a record of the collection.
         weight: beside the other examples, above 0.
         place: path in the request, for errors.
     """
 
-    record: Mapping[str, Any] | None = None
     id: str | None = None
     weight: float = 1.0
     place: str = "query"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Example:
+class Given(_Named):
+    """An example as a user gives it: values by modality, or the id of a record.
+
+    Attributes:
+        record: modality to value; None if it is named by id.
+    """
+
+    record: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Example(_Named):
     """A record that is wanted, or not: as its vectors, or by the id of one of the collection.
 
     Attributes:
         vectors: modality, and ``fused``, to unit vector ``(dim,)``; None if it is named by id.
-        id: of a record of the collection.
-        weight: beside the other examples, above 0.
-        place: path in the request, for errors.
     """
 
     vectors: Mapping[str, Vector] | None = None
-    id: str | None = None
-    weight: float = 1.0
-    place: str = "query"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -103,9 +103,11 @@ def test_commands_of_ours_are_those_of_the_programs(services: dict[str, Any]) ->
     from flows.cli import app
 
     words = shlex.split(services["mlflow"]["command"])
-    server.make_context("server", words[2:], resilient_parsing=False)
+    mlflow = server.make_context("server", words[2:], resilient_parsing=False)
+    assert mlflow.params["port"] == 5000
     serve = get_command(app).commands["serve"]  # type: ignore[attr-defined]
-    serve.make_context("serve", services["service"]["command"][2:])
+    ours = serve.make_context("serve", services["service"]["command"][2:])
+    assert ours.params["port"] == 3000
 
 
 def test_prometheus_asks_the_service_with_the_token_of_the_secret(services: dict[str, Any]) -> None:

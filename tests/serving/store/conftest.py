@@ -15,3 +15,17 @@ def opened(request, tmp_path):
     place = tmp_path / "home" / "store.sqlite" if sqlite else postgres().schema()
     with ExitStack() as stack:
         yield lambda: stack.enter_context(Database(place))
+
+
+class Clock:
+    """Seconds since 1970 that a test moves on."""
+
+    now = 1_000_000.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()

@@ -12,18 +12,6 @@ from tests.serving.store.noted import answered
 ABOUT = About(model="tiny", version=4, package_digest="e" * 64, classes=["ring", "coin"])
 
 
-class Clock:
-    now = 1_000_000.0
-
-    def __call__(self):
-        return self.now
-
-
-@pytest.fixture
-def clock():
-    return Clock()
-
-
 @pytest.fixture
 def log(opened, clock):
     made = AnswerLog(opened(), days=30, clock=clock)

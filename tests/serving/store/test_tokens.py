@@ -8,18 +8,6 @@ from components.core.errors import UsageError, UserError
 from serving.store.tokens import Tokens, digest_of
 
 
-class Clock:
-    now = 1_000_000.0
-
-    def __call__(self):
-        return self.now
-
-
-@pytest.fixture
-def clock():
-    return Clock()
-
-
 @pytest.fixture
 def tokens(opened, clock):
     return Tokens(opened(), clock)
