@@ -11,8 +11,8 @@ from serving.live.kept import Kept
 from serving.live.metrics import Metrics
 from serving.store.database import Database
 
-_COMPUTING = 1
-"""Batches that are computed at a time: each of them uses all cores."""
+COMPUTING = 2
+"""Batches that are computed at a time: one is decoded and sorted while another is in the model."""
 _READING = 2
 """Threads that read requests and search, beside those that compute."""
 
@@ -35,7 +35,7 @@ class Shared:
     """
 
     budget: Budget
-    computing: ThreadPoolExecutor = field(default_factory=lambda: _pool("compute", _COMPUTING))
+    computing: ThreadPoolExecutor = field(default_factory=lambda: _pool("compute", COMPUTING))
     reading: ThreadPoolExecutor = field(default_factory=lambda: _pool("read", _READING))
     metrics: Metrics = field(default_factory=Metrics)
     recall: RecallWatch = field(default_factory=RecallWatch)

@@ -12,7 +12,7 @@ from components.core.errors import UserError
 from serving.http.app import build
 from serving.live.answers import Answers
 from serving.live.batching import Batcher
-from serving.live.shared import Shared
+from serving.live.shared import COMPUTING, Shared
 
 if TYPE_CHECKING:
     from components.prediction.classifier import Prediction, Record
@@ -45,6 +45,7 @@ class Unit:
             self._compute,
             shared.computing,
             most=_BATCH,
+            at_once=COMPUTING,
             seen=shared.metrics.batch,
         )
         answers.predictor.searcher.watched = self._watch
