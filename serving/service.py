@@ -8,15 +8,19 @@ anywhere; and perhaps the model whose champion the service follows from then on.
 import os
 import signal
 import threading
+from functools import cache
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 import bentoml
-from bentoml._internal import server as _bentoml_server
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from components.core.process import is_alive
-from serving.live.serving import Serving
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from serving.live.serving import Serving
 
 LAUNCHER, LAUNCHER_BEGAN = "CONCORD_LAUNCHER", "CONCORD_LAUNCHER_BEGAN"
 """Environment variables: the number and start of the process whose end also ends the service."""
@@ -25,20 +29,28 @@ _LEASH_SECONDS = 1.0
 _DRAIN_SECONDS = 0.5
 _DAY = 86_400  # BentoML wants a limit; the front has its own, which a client can shorten
 
-_serving = Serving(
-    own=Path(__file__).parents[1] / "package",
-    assets=Path(_bentoml_server.__file__).parent / "static_content",
-)
+
+@cache
+def _serving() -> "Serving":
+    """The service; imported late, since BentoML's supervisor reads this file and needs none."""
+    from bentoml._internal import server as bentoml_server
+
+    from serving.live.serving import Serving
+
+    return Serving(
+        own=Path(__file__).parents[1] / "package",
+        assets=Path(bentoml_server.__file__).parent / "static_content",
+    )
 
 
 class _Whole:
     """Lets the front answer everything, BentoML's own paths too."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: "ASGIApp") -> None:
         self._app = app
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        inner = self._app if scope["type"] == "lifespan" else _serving.front
+    async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
+        inner = self._app if scope["type"] == "lifespan" else _serving().front
         await inner(scope, receive, send)
 
 
@@ -68,7 +80,7 @@ def _drain_first() -> None:
         return
 
     def begin(number: int, frame: FrameType | None) -> None:
-        _serving.live.ending = True
+        _serving().live.ending = True
         threading.Timer(_DRAIN_SECONDS, ends, (number, frame)).start()
 
     signal.signal(signal.SIGTERM, begin)
@@ -88,7 +100,7 @@ class Concord:
         threading.Thread(target=_leash, args=(os.getppid(),), daemon=True).start()
         _drain_first()
         try:
-            _serving.begin()  # before the service reports that it is ready
+            _serving().begin()  # before the service reports that it is ready
         except Exception:
             # BentoML would start a worker that cannot begin again and again.
             os.kill(os.getppid(), signal.SIGTERM)
@@ -97,7 +109,7 @@ class Concord:
     @bentoml.on_shutdown  # type: ignore[untyped-decorator]
     def end(self) -> None:
         """Write what waits to be written."""
-        _serving.end()
+        _serving().end()
 
 
 Concord.add_asgi_middleware(_Whole)  # type: ignore[attr-defined]
