@@ -1,8 +1,9 @@
 """What one client waits beside others that misbehave.
 
-``python -m benchmarks.serving_beside PACKAGE``: the service answers one client that asks without a pause: alone, beside 50 clients that send a byte
-a second, and beside these and 64 bodies of 32 MB that come at once. Prints one JSON object with the
-client's percentiles in milliseconds, and the statuses that the large bodies got.
+``python -m benchmarks.serving_beside PACKAGE``: the service answers one client that asks without a
+pause: alone, beside 50 clients that send a byte a second, and beside these and 64 bodies of 32 MB
+that come at once. Prints one JSON object with the client's percentiles in milliseconds, and the
+statuses that the large bodies got.
 """
 
 import argparse
