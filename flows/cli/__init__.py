@@ -29,6 +29,7 @@ for command in (
     endpoint.embed,
     endpoint.search,
     learning.plan,
+    learning.methods,
     machine.doctor,
     machine.up,
 ):

@@ -127,3 +127,23 @@ def plan(
         )
 
     answer(work, as_json)
+
+
+def methods(
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="[ID]", help="An id such as S01, a family such as S, or a name."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the methods that can be switched on: where from, what for, and their result here.
+
+    Example: concord methods S01
+    """
+
+    def work() -> Answer:
+        from flows.commands.methods import methods as command
+
+        return command(name)
+
+    answer(work, as_json)

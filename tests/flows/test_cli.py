@@ -12,9 +12,9 @@ from flows.cli import app
 VERBS = [
     "canary", "classes add", "classes list", "classify", "data check", "data glyphs",
     "data import", "demo", "doctor", "embed", "evaluate", "explain", "feedback export",
-    "feedback list", "ledger", "package", "plan", "promote", "rollback", "run", "runs cancel",
-    "runs clean", "runs list", "search", "serve", "sweep", "token list", "token new",
-    "token revoke", "up",
+    "feedback list", "ledger", "methods", "package", "plan", "promote", "rollback", "run",
+    "runs cancel", "runs clean", "runs list", "search", "serve", "sweep", "token list",
+    "token new", "token revoke", "up",
 ]  # fmt: skip
 
 

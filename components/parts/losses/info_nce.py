@@ -21,6 +21,13 @@ from torch.nn import functional as F
 
 from components.parts.network import Likeness, ModelOutput
 
+METHOD = {
+    "id": "L01a",
+    "name": "InfoNCE: dual-encoder contrast",
+    "for": "one space in which modalities find each other",
+    "needs": "records with two modalities; labels are not read",
+    "use": "losses: {info_nce: {weight: 1.0}}",
+}
 USES_UNLABELLED = True
 """Records without a label contribute too."""
 MIN_MODALITIES = 2

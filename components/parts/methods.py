@@ -1,0 +1,107 @@
+"""The catalogue of methods: what each file says of itself, and what experiments made of it.
+
+A file that holds a method has a literal ``METHOD`` (one, or a list of several) at its top level.
+Files are read, not imported: a list of methods needs none of their libraries.
+"""
+
+import ast
+import json
+import re
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from components.core.errors import UsageError, unknown_name
+
+ROOT = Path(__file__).parents[1]
+MEASURED = Path(__file__).parent / "measured.json"
+"""Id of a method to ``verdict`` and ``result``; ``python -m benchmarks.methods --page`` writes."""
+_DECLARED = re.compile(r"^METHOD\b", re.MULTILINE)
+_SOURCE = re.compile(r"Sources?: (.+?)(?:\n\s*\n|$)", re.DOTALL)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Method:
+    """One method.
+
+    Attributes:
+        id: its stable id, with the letter of a variant.
+        name: the common name that readers of papers look for.
+        purpose: what it is for.
+        needs: what a data set must have.
+        use: the line of YAML, or the command, that switches it on.
+        source: papers, from the docstring of its file.
+        file: where it is, relative to the packages.
+        verdict: ``shown``, ``not shown`` or ``opposite`` of what was claimed; None: not measured.
+        result: what was measured here, in one line.
+    """
+
+    id: str
+    name: str
+    purpose: str
+    needs: str
+    use: str
+    source: str
+    file: str
+    verdict: str | None
+    result: str
+
+
+@cache
+def catalogue() -> tuple[Method, ...]:
+    """All methods, sorted by id."""
+    found = []
+    for path in sorted(ROOT.rglob("*.py")):
+        text = path.read_text(encoding="utf-8")
+        if _DECLARED.search(text):
+            found += _declared(path, text)
+    return tuple(sorted(found, key=lambda method: method.id))
+
+
+def chosen(name: str | None) -> list[Method]:
+    """The methods with an id (``L01`` has the variants ``L01a``, ``L01b``), a family or a name.
+
+    Raises:
+        UsageError: there is none.
+    """
+    every = catalogue()
+    if name is None:
+        return list(every)
+    wanted = name.casefold()
+    found = [m for m in every if re.fullmatch(f"{re.escape(wanted)}[a-z]?", m.id.casefold())]
+    found = found or [m for m in every if wanted in m.name.casefold() or m.id[0] == name]
+    if not found:
+        raise UsageError(unknown_name("method", name, [m.id for m in every]))
+    return found
+
+
+def _declared(path: Path, text: str) -> list[Method]:
+    """What a file says of itself."""
+    tree = ast.parse(text)
+    (told,) = (
+        ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign)
+        and [getattr(t, "id", None) for t in node.targets] == ["METHOD"]
+    )
+    source = _SOURCE.search(ast.get_docstring(tree) or "")
+    return [
+        Method(
+            id=one["id"],
+            name=one["name"],
+            purpose=one["for"],
+            needs=one["needs"],
+            use=one["use"],
+            source="" if source is None else " ".join(source[1].split()),
+            file=str(path.relative_to(ROOT.parent)),
+            verdict=_measured().get(one["id"], {}).get("verdict"),
+            result=_measured().get(one["id"], {}).get("result", "not measured"),
+        )
+        for one in (told if isinstance(told, list) else [told])
+    ]
+
+
+@cache
+def _measured() -> dict[str, Any]:
+    return dict(json.loads(MEASURED.read_text(encoding="utf-8"))) if MEASURED.exists() else {}
