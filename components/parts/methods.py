@@ -95,13 +95,18 @@ def _declared(path: Path, text: str) -> list[Method]:
             use=one["use"],
             source="" if source is None else " ".join(source[1].split()),
             file=str(path.relative_to(ROOT.parent)),
-            verdict=_measured().get(one["id"], {}).get("verdict"),
-            result=_measured().get(one["id"], {}).get("result", "not measured"),
+            **_measured(one["id"]),
         )
         for one in (told if isinstance(told, list) else [told])
     ]
 
 
+def _measured(name: str) -> dict[str, Any]:
+    """Verdict and result of a method, or of the claim about all variants of its id."""
+    nothing = {"verdict": None, "result": "not measured"}
+    return dict(_results().get(name) or _results().get(name[:3]) or nothing)
+
+
 @cache
-def _measured() -> dict[str, Any]:
+def _results() -> dict[str, Any]:
     return dict(json.loads(MEASURED.read_text(encoding="utf-8"))) if MEASURED.exists() else {}
