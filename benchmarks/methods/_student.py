@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from benchmarks.methods._beds import bed, oracle, truth, wrong  # noqa: F401
 from components.config.run import ModelConfig, TrainingConfig
 from components.evaluation.retrieval import every_pair
 from components.features.store import Features

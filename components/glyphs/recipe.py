@@ -14,6 +14,7 @@ from pydantic_core import to_json
 from components.core.errors import unknown_name
 from components.core.strict import all_at_once, explain
 from components.core.yaml_file import read_yaml
+from components.data.draws import nested_draws
 
 MODALITIES = ("image", "text", "facts")
 _Chance = Annotated[float, Field(ge=0, le=1)]
@@ -146,17 +147,5 @@ def draw_labels(
 
     The sets of one seed are nested, and a class gives at most half of its training records.
     """
-    columns: dict[str, list[Any]] = {"id": list(ids)}
-    members: dict[str, list[int]] = {}
-    for row, label in enumerate(labels):
-        if label is not None:
-            members.setdefault(label, []).append(row)
-    for seed in range(recipe.draws):
-        random = recipe.generator(1, seed)
-        order = {label: random.permutation(rows) for label, rows in sorted(members.items())}
-        for k in recipe.labels:
-            flags = np.zeros(len(ids), dtype=bool)
-            for rows in order.values():
-                flags[rows[: min(k, max(1, len(rows) // 2))]] = True
-            columns[f"labelled_{k}_seed{seed}"] = flags.tolist()
-    return columns
+    generators = {seed: recipe.generator(1, seed) for seed in range(recipe.draws)}
+    return nested_draws(ids, labels, recipe.labels, generators)

@@ -5,12 +5,16 @@ from typing import Annotated
 
 import typer
 
+from flows.cli import beds
 from flows.cli.options import AsJson, answer
 from flows.commands.answer import Answer
 
 app = typer.Typer(
     help="Make, import and check data sets.", no_args_is_help=True, rich_markup_mode=None
 )
+
+app.command("pair")(beds.pair)
+app.command("xor")(beds.xor)
 
 
 @app.command("glyphs")

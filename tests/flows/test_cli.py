@@ -11,10 +11,10 @@ from flows.cli import app
 
 VERBS = [
     "canary", "classes add", "classes list", "classify", "data check", "data glyphs",
-    "data import", "demo", "doctor", "embed", "evaluate", "explain", "feedback export",
-    "feedback list", "ledger", "methods", "package", "plan", "promote", "rollback", "run",
-    "runs cancel", "runs clean", "runs list", "search", "serve", "sweep", "token list",
-    "token new", "token revoke", "up",
+    "data import", "data pair", "data xor", "demo", "doctor", "embed", "evaluate", "explain",
+    "feedback export", "feedback list", "ledger", "methods", "package", "plan", "promote",
+    "rollback", "run", "runs cancel", "runs clean", "runs list", "search", "serve", "sweep",
+    "token list", "token new", "token revoke", "up",
 ]  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from safetensors.torch import load, save
 
 from components.parts import loading as parts
 from components.parts.contracts import is_sparse
+from components.parts.kinds import tabular
 from tests import pretrained
 from tests.components.parts.values import given_values
 
@@ -31,9 +32,22 @@ def tiny_model():
     return folder
 
 
+def numbers():
+    """The encoder that reads columns of numbers alone, and values."""
+    kind = tabular.build(
+        tabular.Config(), name="x", columns={"columns": {c: {"type": "number"} for c in "pqr"}}
+    )
+    encoder = parts.load("encoders", "numbers").build(
+        parts.configure("encoders", "numbers", {}), kind=kind
+    )
+    return encoder, [kind.decode({"p": row, "q": -row / 3}) for row in range(8)]
+
+
 def encoder_of(name):
     """The encoder, and values that it reads, decoded."""
     module = parts.load("encoders", name)
+    if name == "numbers":
+        return numbers()
     kind, raws = given_values(module.KIND if isinstance(module.KIND, str) else module.KIND[0])
     options = {"model": tiny_model()} if name == NAMED else {}
     encoder = module.build(parts.configure("encoders", name, options), kind=kind)

@@ -1,0 +1,1 @@
+"""Synthetic data sets whose best possible accuracy is known: `pair` and `xor`."""
