@@ -68,7 +68,8 @@ def check_parts(config: "RunConfig", path: Path, kinds: Mapping[str, str]) -> No
         kinds: modality name to kind, from the data set's manifest.
 
     Raises:
-        UsageError: every wrong option, one line each.
+        UsageError: every wrong option, and every loss that the data set has too few modalities for,
+            one line each.
     """
     base, chosen = path.resolve().parent, chosen_parts(config.model_dump())
     problems: list[str] = [
@@ -92,8 +93,28 @@ def check_parts(config: "RunConfig", path: Path, kinds: Mapping[str, str]) -> No
             parts.configure(part.family, part.name, part.options, base, part.where)
         except UserError as error:
             problems += str(error).splitlines()
+    problems += _too_few(config, kinds, base)
     if problems:
         raise all_at_once(path, problems)
+
+
+def _too_few(config: "RunConfig", kinds: Mapping[str, str], base: Path) -> list[str]:
+    """Losses that need more modalities than there are; the default leaves its own out."""
+    if config.losses == type(config).model_fields["losses"].get_default(call_default_factory=True):
+        return []
+    found = []
+    for name, options in config.losses.items():
+        try:
+            needed = getattr(parts.load("losses", name, base), "MIN_MODALITIES", 1)
+        except UserError:  # told already
+            continue
+        if len(kinds) < needed and options.get("weight", 1):
+            has = ", ".join(kinds)
+            found.append(
+                f"losses.{name}: got a data set of {has} alone, wanted at least {needed} "
+                "modalities to compare; drop the loss, or add a modality to the manifest"
+            )
+    return found
 
 
 def _of_modality(where: str, kind: str, options: Mapping[str, Any], base: Path) -> list[ChosenPart]:

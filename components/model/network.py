@@ -154,6 +154,31 @@ class Model(nn.Module):
             fused=F.normalize(fused.float(), dim=1),
         )
 
+    @property
+    def frozen_dims(self) -> dict[str, int]:
+        """Modality name to the numbers that its frozen encoders give; 0 where all are trained."""
+        return {
+            name: sum(cast(ViewNetwork, self.encoders[view]).light_dim for view in self.views[name])
+            for name in self.names
+        }
+
+    def frozen(self, inputs: Inputs, present: Tensor) -> dict[str, Tensor]:
+        """Modality name to what its frozen encoders give ``(batch, dims)``; zeros where absent.
+
+        Args:
+            inputs: view name to cached inputs ``(batch, *shape)``; absent rows are never read.
+            present: ``(batch, modalities)`` bool, modalities sorted by name.
+        """
+        found = {}
+        for column, name in enumerate(self.names):
+            has = present[:, column]
+            rows = [
+                cast(ViewNetwork, self.encoders[view]).light(masked(inputs[view], has)).float()
+                for view in self.views[name]
+            ]
+            found[name] = masked(torch.cat(rows, dim=1), has)
+        return found
+
     def tempered(
         self, logits: NDArray[np.floating], temperature: NDArray[np.floating] | float
     ) -> NDArray[np.float64]:

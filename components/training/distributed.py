@@ -17,7 +17,7 @@ et al. 2021 (arXiv:2103.00020).
 
 import os
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -109,7 +109,7 @@ class World:
             **{f"modality_logits/{name}": value for name, value in output.modality_logits.items()},
             **{f"embeddings/{name}": value for name, value in output.embeddings.items()},
         }
-        whole = dict(zip(flat, self._gathered(list(flat.values()), total), strict=True))
+        whole = self.whole(flat, total)
         return replace(
             output,
             logits=whole["logits"],
@@ -119,6 +119,17 @@ class World:
             },
             embeddings={name: whole[f"embeddings/{name}"] for name in output.embeddings},
         )
+
+    def whole(self, rows: Mapping[str, Tensor], total: int) -> dict[str, Tensor]:
+        """Rows ``(total, …)`` of the whole batch from each rank's own, by name.
+
+        Args:
+            rows: of this rank, ``(own rows, columns)``.
+            total: rows of the whole batch.
+        """
+        if self.size == 1:
+            return dict(rows)
+        return dict(zip(rows, self._gathered(list(rows.values()), total), strict=True))
 
     def _gathered(self, parts: Sequence[Tensor], total: int) -> list[Tensor]:
         """``(total, columns)`` from ``(own rows, columns)`` of each part, in one exchange."""

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from components.config.run import TrainingConfig
+from components.core.errors import UserError
 from components.model.network import Model
 from components.parts import loading as parts
 from components.training.data import Batch
@@ -23,7 +24,10 @@ Loss = Callable[..., Tensor]
 """Scalar of ``(output, targets, weights, present)``; the last three are ``(batch, classes)``,
 ``(batch,)`` and ``(batch, modalities)``. A loss that has a parameter ``likeness`` receives
 the batch's ``components.parts.network.Likeness`` there: which records are alike. One that has a
-parameter ``target`` receives the model's ``components.parts.contracts.Target``."""
+parameter ``target`` receives the model's ``components.parts.contracts.Target``. One that has a
+parameter ``frozen`` receives the vectors of the frozen encoders by the name of their modality,
+``(batch, dims)`` (see ``Model.frozen``), which are computed for it alone."""
+_FROZEN = "frozen"
 
 
 def built(
@@ -79,6 +83,13 @@ class Objective(nn.Module):
             {n: loss for n, (_, loss) in losses.items() if isinstance(loss, nn.Module)}
         )
         self._terms = [(loss, _more(loss)) for _, loss in losses.values()]
+        self._reads_frozen = any(_FROZEN in names for _, names in self._terms)
+        if self._reads_frozen and not any(model.frozen_dims.values()):
+            asking = ", ".join(n for n, (_, loss) in losses.items() if _FROZEN in _more(loss))
+            raise UserError(
+                f"losses: {asking}: got encoders that are all trained, wanted a frozen one in at "
+                "least one modality; choose one under `modalities`, or drop the loss"
+            )
         self._config, self._precision, self._world = config, precision, world
 
     def forward(self, batch: Batch, seeds: tuple[int, int] | None = None) -> Tensor:
@@ -110,7 +121,11 @@ class Objective(nn.Module):
             output = self.model(inputs, batch.present[start:stop], own)
         output = self._world.gathered(output, total)
         given = (output, wanted, batch.weights, batch.present)
-        more = {"likeness": batch.likeness, "target": self.model.target}
+        more: dict[str, Any] = {"likeness": batch.likeness, "target": self.model.target}
+        if self._reads_frozen:
+            with torch.no_grad():
+                own_rows = self.model.frozen(batch.inputs, batch.present[start:stop])
+            more[_FROZEN] = self._world.whole(own_rows, total)
         return torch.stack(
             [loss(*given, **{name: more[name] for name in names}) for loss, names in self._terms]
         )
@@ -127,9 +142,9 @@ def targets(model: Model, batch: Batch, smoothing: float) -> Tensor:
 
 
 def _more(loss: Loss) -> list[str]:
-    """Which of ``likeness`` and ``target`` are parameters of a loss."""
+    """Which of ``likeness``, ``target`` and ``frozen`` are parameters of a loss."""
     called = loss.forward if isinstance(loss, nn.Module) else loss
-    return [n for n in ("likeness", "target") if n in inspect.signature(called).parameters]
+    return [n for n in ("likeness", "target", _FROZEN) if n in inspect.signature(called).parameters]
 
 
 def hide_modalities(present: Tensor, probability: float) -> Tensor:

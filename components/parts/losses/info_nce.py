@@ -11,7 +11,6 @@ et al. 2022, Boosting contrastive self-supervised learning with false negative c
 
 import math
 from dataclasses import dataclass
-from itertools import combinations
 from typing import Annotated
 
 import torch
@@ -19,14 +18,15 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from components.parts.losses._pairs import over_pairs, pairs_of
 from components.parts.network import Likeness, ModelOutput
 
 METHOD = {
     "id": "L01a",
-    "name": "InfoNCE: dual-encoder contrast",
-    "for": "one space in which modalities find each other",
+    "name": "InfoNCE: dual-encoder contrast, CLIP",
+    "for": "one space for all modalities, so that each finds the others",
     "needs": "records with two modalities; labels are not read",
-    "use": "losses: {info_nce: {weight: 1.0}}",
+    "use": "losses: {cross_entropy: {}, info_nce: {weight: 1.0}}",
 }
 USES_UNLABELLED = True
 """Records without a label contribute too."""
@@ -101,17 +101,11 @@ class InfoNCE(nn.Module):
             likeness: which records are no negatives of each other; None: none.
         """
         scale = self.log_scale.clamp(max=MAX_LOGIT_SCALE).exp()
-        losses, counts = [], []
-        for (i, first), (j, second) in combinations(enumerate(sorted(output.embeddings)), 2):
-            both = present[:, i] & present[:, j]
-            alike = likeness.among(i, j) if likeness is not None else None
-            a, b = output.embeddings[first], output.embeddings[second]
-            losses.append(info_nce(a, b, scale, alike, both))
-            counts.append(both.sum() > 1)
-        if not losses:
-            return output.logits.sum() * 0.0
-        told = torch.stack(counts)  # a single record has nothing to contrast: its loss is 0
-        return torch.stack(losses).sum() / told.sum().clamp_min(1)
+        found = [
+            (pair, info_nce(pair.a, pair.b, scale, pair.alike, pair.both))
+            for pair in pairs_of(output, present, likeness)
+        ]
+        return over_pairs(found, output)
 
 
 def build(config: Config) -> InfoNCE:

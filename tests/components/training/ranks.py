@@ -135,6 +135,7 @@ TRAININGS = {
     "absent": {"thin": 0.0, "epochs": 1},
     "fewer rows than ranks": {"batch_size": 2, "epochs": 1},
     "contrast-only": {"losses": ("info_nce",), "epochs": 1},
+    "neighbourhoods": {"losses": ("info_nce", "neighbourhood", "sdm"), "epochs": 1},
     "own draws": {"draws": True, "epochs": 8},
 }
 

@@ -1,6 +1,7 @@
 """The contract of every loss; new files are picked up automatically."""
 
 import functools
+import inspect
 
 import pytest
 import torch
@@ -8,7 +9,7 @@ from safetensors.torch import load, save
 from torch import nn
 
 from components.parts import loading as parts
-from components.parts.network import ModelOutput
+from components.parts.network import Likeness, ModelOutput
 from tests.components.parts.batches import DIM, NAMES, SUBSETS, B, K, present_with
 
 
@@ -27,6 +28,18 @@ def loss(name):
     return parts.load("losses", name).build(parts.configure("losses", name, {}))
 
 
+def called(made, out, want, weights, present, frozen=None):
+    """A loss of a batch, with frozen vectors where it asks for them."""
+    asks = inspect.signature(made.forward if isinstance(made, nn.Module) else made).parameters
+    return made(out, want, weights, present, **({"frozen": frozen} if "frozen" in asks else {}))
+
+
+def frozen():
+    """Of audio nothing: all its encoders are trained."""
+    dims = zip(NAMES, (0, 7, 3), strict=True)
+    return {name: torch.randn(B, dim) for name, dim in dims}
+
+
 def targets():
     return torch.randn(B, K).softmax(1), torch.rand(B).clamp_min(0.1)
 
@@ -36,10 +49,10 @@ class TestLoss:
     @pytest.mark.parametrize("subset", SUBSETS)
     def test_any_subset_gives_a_finite_number_with_gradients(self, name, subset):
         leaves, out = output()
-        value = loss(name)(out, *targets(), present_with(subset))
+        value = called(loss(name), out, *targets(), present_with(subset), frozen())
         assert value.shape == ()
         assert torch.isfinite(value)
-        assert value >= 0
+        assert value >= -1e-6
         value.backward()
         assert all(x.grad is None or torch.isfinite(x.grad).all() for x in leaves)
 
@@ -47,8 +60,8 @@ class TestLoss:
         _, out = output()
         present = torch.rand(B, 3) > 0.4
         present[:, 0] = True
-        want, made = targets(), loss(name)
-        value = made(out, *want, present)
+        want, made, fixed = targets(), loss(name), frozen()
+        value = called(made, out, *want, present, fixed)
         garbage = ModelOutput(
             logits=out.logits,
             modality_logits={
@@ -61,7 +74,8 @@ class TestLoss:
             },
             fused=out.fused,
         )
-        assert torch.allclose(made(garbage, *want, present), value)
+        spoiled = {n: x + ~present[:, i, None] * 9.0 for i, (n, x) in enumerate(fixed.items())}
+        assert torch.allclose(called(made, garbage, *want, present, spoiled), value, rtol=1e-4)
 
     def test_rows_without_weight_may_have_any_target(self, name):
         _, out = output()
@@ -69,32 +83,32 @@ class TestLoss:
         weights[:5] = 0
         other = want.clone()
         other[:5] = torch.randn(5, K).softmax(1)
-        made = loss(name)
+        made, present, fixed = loss(name), present_with((0, 1)), frozen()
         assert torch.equal(
-            made(out, want, weights, present_with((0, 1))),
-            made(out, other, weights, present_with((0, 1))),
+            called(made, out, want, weights, present, fixed),
+            called(made, out, other, weights, present, fixed),
         )
 
     def test_no_labels_and_no_pairs_give_zero_that_can_be_stepped(self, name):
         _, out = output()
         made = loss(name)
-        value = made(out, targets()[0], torch.zeros(B), present_with((1,)))
+        value = called(made, out, targets()[0], torch.zeros(B), present_with((1,)))
         assert value.item() == 0
         value.backward()
 
     def test_the_slope_is_that_of_the_value(self, name):
         made, (_, out), want, present = loss(name), output(), targets(), present_with((0, 1, 2))
+        fixed = frozen()
         towards = torch.randn_like(out.embeddings["text"])
         moved_logits = torch.randn_like(out.logits)
 
         def at(step):
             shown = {"modality_logits": out.modality_logits, "fused": out.fused}
             vectors = out.embeddings | {"text": out.embeddings["text"] + step * towards}
-            return made(
-                ModelOutput(logits=out.logits + step * moved_logits, embeddings=vectors, **shown),
-                *want,
-                present,
+            moved = ModelOutput(
+                logits=out.logits + step * moved_logits, embeddings=vectors, **shown
             )
+            return called(made, moved, *want, present, fixed)
 
         step = torch.tensor(0.0, requires_grad=True)
         (slope,) = torch.autograd.grad(at(step), step)
@@ -107,6 +121,26 @@ class TestLoss:
         if isinstance(made, nn.Module):
             (_, out), want, other = output(), targets(), loss(name)
             other.load_state_dict(load(save(made.state_dict())))
+            both, fixed = present_with((0, 1)), frozen()
             assert torch.equal(
-                other(out, *want, present_with((0, 1))), made(out, *want, present_with((0, 1)))
+                called(other, out, *want, both, fixed), called(made, out, *want, both, fixed)
             )
+
+    def test_a_record_meets_none_that_is_alike(self, name):
+        """In a batch of one group without labels only a record's own vectors pull at each other."""
+        made, (_, out), fixed = loss(name), output(), frozen()
+        asks = inspect.signature(made.forward if isinstance(made, nn.Module) else made).parameters
+        if "likeness" not in asks:
+            return
+        likeness = Likeness(groups=torch.zeros(B), contents=torch.arange(3 * B).view(B, 3))
+        more = {"frozen": fixed} if "frozen" in asks else {}
+        for vectors in out.embeddings.values():
+            vectors.retain_grad()
+        value = made(
+            out, targets()[0], torch.zeros(B), present_with((1, 2)), likeness=likeness, **more
+        )
+        value.backward()
+        image, text = out.embeddings["image"], out.embeddings["text"]
+        pull = torch.zeros_like(image) if image.grad is None else image.grad
+        along = (pull * text).sum(dim=1, keepdim=True) * text
+        assert torch.allclose(pull, along.detach(), atol=1e-6)

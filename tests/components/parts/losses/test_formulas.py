@@ -5,12 +5,22 @@ import math
 import numpy as np
 import pytest
 import torch
-from scipy.special import log_softmax
+from scipy.spatial.distance import jensenshannon
+from scipy.special import log_softmax, softmax
 
 from components.core.errors import UsageError
 from components.parts import loading as parts
-from components.parts.losses import cross_entropy, info_nce
-from components.parts.network import ModelOutput
+from components.parts.losses import (
+    cross_entropy,
+    info_nce,
+    neighbourhood,
+    sdm,
+    sigmoid_pairs,
+    soft_contrast,
+    supervised_contrast,
+    unimodal_targets,
+)
+from components.parts.network import Likeness, ModelOutput
 
 RNG = np.random.default_rng(0)
 
@@ -107,9 +117,183 @@ def test_one_hot_even_weights_are_torchs_own_cross_entropy():
     assert torch.allclose(found, torch.nn.functional.cross_entropy(logits, labels))
 
 
+N = 8
+
+
+def two(present=None):
+    """Outputs of two modalities, their vectors and which records have both."""
+    a, b = unit(N, 4), unit(N, 4)
+    present = RNG.random((N, 2)) > 0.2 if present is None else present
+    out = ModelOutput(
+        logits=torch.zeros(N, 3),
+        modality_logits={},
+        embeddings={"a": t(a), "b": t(b)},
+        fused=torch.zeros(N, 4),
+    )
+    return out, a, b, present, [r for r in range(N) if present[r].all()]
+
+
+def classes(labels):
+    """Targets and weights of class numbers; -1 is no label."""
+    labels = np.array(labels)
+    return t(np.eye(3)[labels.clip(0)]), t(labels >= 0)
+
+
+LABELS = [0, 1, 0, 2, -1, 1, -1, 0]
+NOTHING = (torch.zeros(N, 3), torch.zeros(N))
+
+
+def same(i, j):
+    return i == j or (LABELS[i] == LABELS[j] >= 0)
+
+
+def test_sigmoid_pairs_is_a_sum_of_logistic_losses_over_all_pairs_of_the_batch():
+    out, a, b, present, rows = two()
+    groups = np.array([0, 0, 2, 3, 4, 5, 6, 6])
+    likeness = Likeness(groups=torch.from_numpy(groups), contents=torch.arange(2 * N).view(N, 2))
+    total = 0.0
+    for i in rows:
+        for j in rows:
+            if i == j or groups[i] != groups[j]:
+                y = 1 if i == j else -1
+                total += math.log(1 + math.exp(-y * (3.0 * a[i] @ b[j] - 2.0)))
+    made = sigmoid_pairs.build(sigmoid_pairs.Config(scale=3.0, bias=-2.0))
+    found = made(out, *NOTHING, torch.from_numpy(present), likeness)
+    assert found.item() == pytest.approx(total / len(rows), rel=1e-5)
+    found.backward()
+    assert made.log_scale.grad
+    assert made.bias.grad
+
+
+def test_sdm_is_the_divergence_of_similarities_from_labels_both_ways():
+    out, a, b, present, rows = two()
+    total = 0.0
+    for left, right in ((a, b), (b, a)):
+        for i in rows:
+            p = softmax([left[i] @ right[j] / 0.1 for j in rows])
+            q = np.array([same(i, j) for j in rows], float)
+            total += sum(p * np.log(p / (q / q.sum() + 1e-8))) / 2
+    made = sdm.build(sdm.Config(temperature=0.1))
+    found = made(out, *classes(LABELS), torch.from_numpy(present))
+    assert found.item() == pytest.approx(total / len(rows), rel=1e-4)
+
+
+def test_sdm_of_distinct_labels_has_the_gradient_sign_of_info_nce():
+    """The divergence is the other way round: both are least where each record finds its own."""
+    a = torch.eye(4)
+    out = ModelOutput(
+        logits=torch.zeros(4, 3), modality_logits={}, embeddings={"a": a, "b": a}, fused=a
+    )
+    made = sdm.build(sdm.Config(temperature=0.02))
+    found = made(out, torch.zeros(4, 3), torch.zeros(4), torch.ones(4, 2, dtype=torch.bool))
+    assert found.item() == pytest.approx(0, abs=1e-5)
+
+
+def test_likely_labels_make_likely_matches_and_sets_of_classes_share_some():
+    from components.parts.losses._classes import same_label
+    from components.parts.targets import multi
+
+    likely = t([[0.5, 0.5], [1.0, 0.0], [0.0, 1.0]])
+    assert same_label(likely, torch.ones(3))[0].tolist() == pytest.approx([1, 0.5, 0.5])
+    sets = t([[1, 1, 0], [1, 0, 0], [0, 0, 1]])
+    target = multi.build(multi.Config(), classes=["a", "b", "c"])
+    assert same_label(sets, torch.ones(3), target)[0].tolist() == pytest.approx([1, 0.5, 0])
+
+
+def test_supervised_contrast_is_khoslas_sum_over_the_vectors_of_all_modalities():
+    out, a, b, present, _ = two()
+    vectors = [(i, m, z[i]) for m, z in enumerate((a, b)) for i in range(N) if present[i, m]]
+    losses = []
+    for i, m, z in vectors:
+        others = [v for v in vectors if (v[0], v[1]) != (i, m)]
+        logs = log_softmax([z @ v[2] / 0.2 for v in others])
+        own = [log for log, v in zip(logs, others, strict=True) if same(i, v[0])]
+        losses += [-np.mean(own)] if own else []
+    made = supervised_contrast.build(supervised_contrast.Config(temperature=0.2))
+    found = made(out, *classes(LABELS), torch.from_numpy(present))
+    assert found.item() == pytest.approx(np.mean(losses), rel=1e-5)
+
+
+def cosine(x):
+    x = x / np.linalg.norm(x, axis=1, keepdims=True)
+    return x @ x.T
+
+
+def test_soft_contrast_weighs_by_the_frozen_vectors_of_what_is_searched():
+    out, a, b, present, rows = two()
+    frozen = {"a": RNG.normal(size=(N, 5)), "b": RNG.normal(size=(N, 3))}
+    total = 0.0
+    for left, right, name in ((a, b, "b"), (b, a, "a")):
+        w = (cosine(frozen[name]) + 1) / 2
+        for i in rows:
+            logs = log_softmax([left[i] @ right[j] / 0.3 for j in rows])
+            total -= w[i, rows] @ logs / w[i, rows].sum() / 2
+    made = soft_contrast.build(soft_contrast.Config(temperature=0.3))
+    known = {n: t(x) for n, x in frozen.items()}
+    found = made(out, *NOTHING, torch.from_numpy(present), frozen=known)
+    assert found.item() == pytest.approx(total / len(rows), rel=1e-5)
+    plain = made(out, *NOTHING, torch.from_numpy(present))
+    clip = info_nce.build(info_nce.Config(temperature=0.3))
+    assert plain.item() == pytest.approx(
+        clip(out, *NOTHING, torch.from_numpy(present)).item(), rel=1e-5
+    )
+
+
+def test_unimodal_targets_are_teachers_by_divergence_across_and_within():
+    out, a, b, present, rows = two()
+    frozen = {"a": RNG.normal(size=(N, 5)), "b": RNG.normal(size=(N, 3))}
+    total = 0.0
+    for own, other, name in ((a, b, "a"), (b, a, "b")):
+        similar = cosine(frozen[name])
+        for i in rows:
+            q = softmax(similar[i, rows] / 0.5)
+            for factor, searched in ((0.1, other), (0.5, own)):
+                log_p = log_softmax([own[i] @ searched[j] / 0.45 for j in rows])
+                total += factor * sum(q * (np.log(q) - log_p)) / 2
+    made = unimodal_targets.build(unimodal_targets.Config(teacher_temperature=0.5))
+    known = {n: t(x) for n, x in frozen.items()}
+    found = made(out, *NOTHING, torch.from_numpy(present), frozen=known)
+    assert found.item() == pytest.approx(total / len(rows), rel=1e-5)
+    learned = {"a": t(frozen["a"]), "b": torch.zeros(N, 0)}
+    assert made(out, *NOTHING, torch.from_numpy(present), frozen=learned).item() > 0
+
+
+def test_neighbourhood_is_jensen_shannon_of_random_walks_before_and_after():
+    out, a, b, present, _ = two()
+    frozen = {"a": RNG.normal(size=(N, 5)), "b": RNG.normal(size=(N, 3))}
+
+    def walk(x, rows):
+        x = x[rows] / np.linalg.norm(x[rows], axis=1, keepdims=True)
+        x = x - x.mean(axis=0)
+        return softmax(x @ x.T / 0.2, axis=1)
+
+    modalities = []
+    for column, (name, z) in enumerate((("a", a), ("b", b))):
+        rows = np.flatnonzero(present[:, column])
+        p, q = walk(frozen[name], rows), walk(z, rows)
+        steps = [
+            np.mean(
+                jensenshannon(np.linalg.matrix_power(p, s), np.linalg.matrix_power(q, s), axis=1)
+                ** 2
+            )
+            / s
+            for s in (1, 2, 3)
+        ]
+        modalities.append(sum(steps) / 3)
+    made = neighbourhood.build(neighbourhood.Config(temperature=0.2, steps=3))
+    known = {n: t(x) for n, x in frozen.items()}
+    found = made(out, *NOTHING, torch.from_numpy(present), frozen=known)
+    assert found.item() == pytest.approx(np.mean(modalities), rel=1e-4)
+
+
 @pytest.mark.parametrize(
     ("name", "options"),
-    [("info_nce", {"temperature": 0}), ("cross_entropy", {"modality_weight": -1})],
+    [
+        ("info_nce", {"temperature": 0}),
+        ("cross_entropy", {"modality_weight": -1}),
+        ("sigmoid_pairs", {"scale": 0}),
+        ("neighbourhood", {"steps": 0}),
+    ],
 )
 def test_wrong_options_say_what_is_wanted(name, options):
     with pytest.raises(UsageError, match=r"got .* wanted"):
