@@ -157,6 +157,10 @@ class Client:
         named = {name: value for name, value in whose.items() if value is not None}
         return self._post("/v1/feedback", {**named, **judgement})
 
+    def withdraw(self, feedback_id: str) -> dict[str, Any]:
+        """Take back all that this token said of one answer or record."""
+        return self._read(self._send("DELETE", f"/v1/feedback/{quote(feedback_id, safe='')}"))
+
     def model(self) -> dict[str, Any]:
         """The model behind the endpoint."""
         return self._read(self._send("GET", "/v1/model"))

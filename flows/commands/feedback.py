@@ -11,7 +11,8 @@ from components.core.commands import concord
 from components.core.errors import UsageError, UserError
 from flows.commands.answer import Answer, table
 from serving.store.database import Database
-from serving.store.feedback import Feedback, Given
+from serving.store.feedback import Feedback
+from serving.store.said import Given
 
 _ROWS = 10_000  # of the journal that are read at a time
 _NONE = "there is no feedback yet; the service takes it at POST /v1/feedback"

@@ -1,15 +1,17 @@
 """Feedback for an earlier answer or a record of the index."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
-from fastapi import FastAPI, Request
+from fastapi import Body, FastAPI, Path, Request
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from components.core.errors import BadInput
 from serving.http.refusals import FEEDBACK
 from serving.http.requests import named
+from serving.http.responses import Strict
 from serving.live.answers import NotThere
-from serving.store.feedback import About, NotKept, Said
+from serving.store.feedback import id_of
+from serving.store.said import About, NotKept, Said
 
 if TYPE_CHECKING:
     from serving.live.kept import Kept
@@ -31,10 +33,7 @@ _Label = Annotated[_Text, BeforeValidator(named), Field(min_length=1, max_length
 class FeedbackRequest(BaseModel):
     """A label, or which hits are right, for one answer or one record."""
 
-    model_config = ConfigDict(
-        extra="forbid",
-        json_schema_extra={"examples": [{"answer_id": "06b1o9n8k0e1qj5m3v7h2t4c9g", "label": "a"}]},
-    )
+    model_config = ConfigDict(extra="forbid")
 
     answer_id: _Id | None = None
     """Of an answer to a record, or of a search."""
@@ -56,22 +55,74 @@ class FeedbackResponse(BaseModel):
     """The same for all that a token says of one answer or record."""
 
 
+class WithdrawnResponse(Strict):
+    """Feedback that is there no more."""
+
+    feedback_id: str
+
+
+_CREATED: dict[int | str, dict[str, Any]] = {
+    201: {
+        "links": {
+            "withdraw": {
+                "operationId": "withdraw",
+                "parameters": {"feedback_id": "$response.body#/feedback_id"},
+            }
+        }
+    }
+}
+
+
 def add(app: FastAPI, unit: "Unit") -> None:
     """Add the route to the application of a unit."""
     kept = unit.shared.kept
     if kept is None:
         return
 
-    @app.post("/v1/feedback", tags=["feedback"], status_code=201, responses=FEEDBACK)
-    async def feedback(request: FeedbackRequest, http: Request) -> FeedbackResponse:
+    example = _example(unit)
+    body = Body(examples=[example])
+    # The one that the example gets where no token is needed.
+    given = Path(examples=[id_of(None, Said(record=example["record_id"]))], max_length=1_000)
+
+    @app.post("/v1/feedback", tags=["feedback"], status_code=201, responses=_CREATED | FEEDBACK)
+    async def feedback(
+        request: Annotated[FeedbackRequest, body], http: Request
+    ) -> FeedbackResponse:
         """Say what is right; it is stored when this answers, and saying it twice changes nothing.
 
         A later label takes the place of an earlier one of the same token.
         """
-        said = _said(request, unit)
-        caller = getattr(http.state, "caller", None)
-        found = await kept.run(lambda: _given(kept, said, unit, caller.name if caller else None))
+        said, token = _said(request, unit), _token(http)
+        found = await kept.run(lambda: _given(kept, said, unit, token))
         return FeedbackResponse(feedback_id=found)
+
+    @app.delete(
+        "/v1/feedback/{feedback_id}",
+        tags=["feedback"],
+        responses=FEEDBACK,
+        operation_id="withdraw",
+    )
+    async def withdraw(feedback_id: Annotated[str, given], http: Request) -> WithdrawnResponse:
+        """Withdraw all that this token said of one answer or record; others' words stay."""
+        token = _token(http)
+        if not await kept.run(lambda: kept.feedback.withdraw(feedback_id, token)):
+            wanted = "the id of feedback that this token gave"
+            raise NotThere("feedback_id", repr(feedback_id[:80]), wanted)
+        return WithdrawnResponse(feedback_id=feedback_id)
+
+
+def _token(http: Request) -> str | None:
+    """The name of the token that asks."""
+    caller = getattr(http.state, "caller", None)
+    return caller.name if caller else None
+
+
+def _example(unit: "Unit") -> dict[str, Any]:
+    """A label for a record of the index."""
+    ids = unit.answers.predictor.collection.packaged.ids
+    classes = list(unit.limits.classes[:1]) or ["a"]
+    label = {"labels": classes} if unit.limits.target == "multi" else {"label": classes[0]}
+    return {"record_id": ids[0] if ids else "a", **label}
 
 
 def _given(kept: "Kept", said: Said, unit: "Unit", token: str | None) -> str:

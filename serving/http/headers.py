@@ -23,7 +23,7 @@ PAGE_POLICY = "; ".join(
     )
 )
 """A page of the service uses its own files alone, and nobody may put it into a frame."""
-_ALWAYS = {
+ALWAYS = {
     "Content-Security-Policy": PAGE_POLICY,
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -32,6 +32,7 @@ _ALWAYS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
+"""Every answer has these."""
 _TLS = {"Strict-Transport-Security": "max-age=31536000"}
 
 
@@ -54,7 +55,7 @@ def safe(scope: Scope, send: Send) -> Send:
 
     What is under ``/v1`` is kept by no cache unless it says so itself.
     """
-    added = dict(_ALWAYS)
+    added = dict(ALWAYS)
     if scope.get("scheme") == "https":
         added |= _TLS
     if scope["path"].startswith("/v1"):

@@ -13,6 +13,7 @@ from components.core.memory import growing
 from components.prediction.format import check_package
 from serving.access import HOST, access_of
 from serving.defaults import DIGEST, FOLLOW, PACKAGE, VERSION
+from serving.http import malformed
 from serving.http.front import Front
 from serving.http.limits import Limits
 from serving.http.tokens import Guard
@@ -56,6 +57,7 @@ class Serving:
         Raises:
             UserError: no package, a damaged one, or one that answers golden requests wrongly.
         """
+        malformed.refuse_in_words()
         given = os.environ.get(VERSION, "")
         unit = self.load(self._package(), int(given) if given else None, os.environ.get(DIGEST))
         self.live.put(unit)

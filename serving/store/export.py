@@ -14,7 +14,7 @@ from components.core.files import file_aside
 from components.data.importing.dataset import ABOUT_THE_LABEL
 from components.data.manifest import RESERVED
 from serving.store import payloads
-from serving.store.feedback import Given
+from serving.store.said import Given
 
 _SOURCE = "feedback"
 _ABOUT = ("label_source", "label_time", "label_token", "answered_by", "answered_by_version")

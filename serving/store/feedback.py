@@ -7,8 +7,7 @@ What a label needs to be learned from is copied from the answer, which the log f
 
 import hashlib
 import json
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
 from time import sleep, time
 from typing import Any
 
@@ -21,6 +20,7 @@ from sqlalchemy import (
     Integer,
     Table,
     Text,
+    delete,
     insert,
     select,
     update,
@@ -32,6 +32,7 @@ from serving.store.answers import ANSWERS, AnswerLog
 from serving.store.answers import SCHEMA as ANSWERS_SCHEMA
 from serving.store.database import METADATA, Database, Schema
 from serving.store.ids import made_at
+from serving.store.said import About, Given, NotKept, Said
 
 _ELSEWHERE, _PAUSE = 2.0, 0.2
 """Seconds in which another replica writes its answers, and between two looks."""
@@ -56,56 +57,6 @@ _FEEDBACK = Table(
     Index("concord_feedback_by_time", "time"),
 )
 _SCHEMA = Schema(name="feedback", version=1, tables=(_FEEDBACK,))
-
-
-class NotKept(BadInput):
-    """An answer that the log does not have."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class About:
-    """The model that feedback is about."""
-
-    model: str
-    version: int | None
-    package_digest: str
-    classes: Collection[str]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Said:
-    """What somebody says of one answer or one record; exactly one of them is named."""
-
-    answer: str | None = None
-    record: str | None = None
-    labels: Sequence[str] | None = None
-    multi: bool = False
-    """Whether ``labels`` is a set of classes, not one class."""
-    relevant: Mapping[str, bool] | None = None
-    """Id of a hit to whether it is one."""
-    note: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Given:
-    """Feedback as it is kept."""
-
-    id: str
-    time: float
-    """Seconds since 1970 of its last change."""
-    token: str | None
-    answer: str | None
-    record: str | None
-    labels: list[str] | None
-    multi: bool
-    unknown: list[str]
-    """Those of ``labels`` that the model does not know."""
-    relevant: dict[str, bool]
-    note: str | None
-    model: str
-    version: int | None
-    package_digest: str
-    payload: str | None
 
 
 class Feedback:
@@ -149,7 +100,7 @@ class Feedback:
                 raise BadInput("relevant", repr(hit[:80]), wanted)
         known = {name: item.get(name, getattr(about, name)) for name in _OF_MODEL}
         row = {
-            "id": _id(token, said),
+            "id": id_of(token, said),
             "token": token,
             "answer": said.answer,
             "record": said.record,
@@ -159,6 +110,16 @@ class Feedback:
         with self._database.writing(_SCHEMA) as connection:
             _write(connection, row, said, about.classes, self._clock())
         return str(row["id"])
+
+    def withdraw(self, feedback: str, token: str | None) -> bool:
+        """Delete feedback, durably, and tell whether there was any of this id by this token.
+
+        Raises:
+            UserError: the store cannot be written.
+        """
+        mine = (_FEEDBACK.c.id == feedback) & _FEEDBACK.c.token.is_not_distinct_from(token)
+        with self._database.writing(_SCHEMA) as connection:
+            return connection.execute(delete(_FEEDBACK).where(mine)).rowcount > 0
 
     def all(self, since: float = 0.0) -> list[Given]:
         """Feedback that was given or changed since a time, oldest first.
@@ -211,8 +172,8 @@ class Feedback:
 _OF_MODEL = ("model", "version", "package_digest")
 
 
-def _id(token: str | None, said: Said) -> str:
-    """Equal for the same token and the same answer or record."""
+def id_of(token: str | None, said: Said) -> str:
+    """The id of feedback: equal for the same token and the same answer or record."""
     key = json.dumps([token, said.answer, said.record])
     return hashlib.sha256(key.encode("ascii")).hexdigest()[:32]
 
@@ -226,17 +187,21 @@ def _write(
 ) -> None:
     """Add feedback, or bring what is there up to date; of two writers one waits for the other."""
     empty = {"labels": None, "multi": False, "unknown": "[]", "relevant": "{}", "note": None}
-    changed = _changed(empty, said, classes)
-    try:
-        with connection.begin_nested():
-            connection.execute(insert(_FEEDBACK).values(**row, **empty | changed, time=now))
-    except IntegrityError:
-        mine = _FEEDBACK.c.id == row["id"]
-        query = select(_FEEDBACK).where(mine).with_for_update()
-        before = dict(connection.execute(query).mappings().one())
-        changed = _changed(before, said, classes)
-        if any(before[name] != value for name, value in changed.items()):
-            connection.execute(update(_FEEDBACK).where(mine).values(**changed, time=now))
+    new = {**row, **empty, **_changed(empty, said, classes), "time": now}
+    mine = _FEEDBACK.c.id == row["id"]
+    while True:
+        try:
+            with connection.begin_nested():
+                connection.execute(insert(_FEEDBACK).values(new))
+            return
+        except IntegrityError:
+            query = select(_FEEDBACK).where(mine).with_for_update()
+            before = connection.execute(query).mappings().one_or_none()
+        if before is not None:  # else somebody has withdrawn it in between
+            break
+    changed = _changed(before, said, classes)
+    if any(before[name] != value for name, value in changed.items()):
+        connection.execute(update(_FEEDBACK).where(mine).values(**changed, time=now))
 
 
 def _changed(before: Mapping[str, Any], said: Said, classes: Collection[str]) -> dict[str, Any]:

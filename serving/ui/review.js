@@ -1,6 +1,6 @@
 // Review: records that the model is least sure of, labelled with one key press.
 
-import { get, post } from "./api.js";
+import { get, post, remove } from "./api.js";
 import { button, fill, h } from "./dom.js";
 import { errorBox } from "./errors.js";
 import { classPicker } from "./picker.js";
@@ -11,11 +11,12 @@ const AT_ONCE = 20;
 const FEW = 3; // records left when more are fetched
 
 export function reviewView(model) {
-  const done = []; // what was labelled or skipped, in order: {item, label}
+  const done = []; // what was labelled or skipped, in order: {item, label, feedback}
   const seen = new Set();
   let queue = [];
   let current = null;
   let fetched = null;
+  let busy = false;
 
   const status = h("p", { class: "status", role: "status" });
   const trouble = h("div");
@@ -72,40 +73,54 @@ export function reviewView(model) {
     place.focus({ preventScroll: true });
   }
 
-  async function label(given) {
+  /** Do one thing at a time: one key press, one label. */
+  async function once(work) {
+    if (busy) return;
+    busy = true;
+    fill(trouble);
+    try {
+      await work();
+    } catch (error) {
+      fill(trouble, errorBox(error, () => once(work)));
+    } finally {
+      busy = false;
+    }
+  }
+
+  function label(given) {
     const item = current;
     if (item === null) return;
     const said = Array.isArray(given) ? { labels: given } : { label: given };
-    current = null; // one key press, one label
-    fill(trouble);
-    try {
-      await post("v1/feedback", { record_id: item.id, ...said });
-    } catch (error) {
-      current = item;
-      fill(trouble, errorBox(error, () => label(given)));
-      return;
-    }
-    done.push({ item, label: given });
-    const labels = done.filter((one) => one.label !== null).length;
-    status.textContent = `Saved ${named(given)}. ${count(labels, "label")} so far.`;
-    await next();
+    once(async () => {
+      const { feedback_id } = await post("v1/feedback", { record_id: item.id, ...said });
+      done.push({ item, label: given, feedback: feedback_id });
+      const labels = done.filter((one) => one.label !== null).length;
+      status.textContent = `Saved ${named(given)}. ${count(labels, "label")} so far.`;
+      if (current === item) await next();
+    });
   }
 
-  async function skip() {
-    if (current === null) return;
-    done.push({ item: current, label: null });
-    status.textContent = "Skipped.";
-    await next();
+  function skip() {
+    const item = current;
+    if (item === null) return;
+    once(async () => {
+      done.push({ item, label: null });
+      status.textContent = "Skipped.";
+      await next();
+    });
   }
 
   function undo() {
-    const last = done.pop();
-    if (!last) return;
-    if (current !== null) queue.unshift(current);
-    fill(trouble);
-    show(last.item);
-    status.textContent = last.label === null ? "Back to the record that you skipped."
-      : `Back to the last one. It stays ${named(last.label)} until you choose again.`;
+    once(async () => {
+      const last = done.at(-1);
+      if (!last) return;
+      if (last.label !== null) await withdraw(last.feedback);
+      done.pop();
+      if (current !== null) queue.unshift(current);
+      show(last.item);
+      status.textContent = last.label === null ? "Back to the record that you skipped."
+        : `Back to the last one. Its label ${named(last.label)} is deleted.`;
+    });
   }
 
   function press(event) {
@@ -121,6 +136,15 @@ export function reviewView(model) {
   document.addEventListener("keydown", press);
 
   return { title: "Review", element, entered: () => current === null && next() };
+}
+
+/** Delete what was said, unless it is gone already. */
+async function withdraw(feedback) {
+  try {
+    await remove(`v1/feedback/${feedback}`);
+  } catch (error) {
+    if (error.status !== 404) throw error;
+  }
 }
 
 /** Why a person should look at it. */

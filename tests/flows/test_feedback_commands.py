@@ -11,8 +11,9 @@ from components.core.errors import UsageError, UserError
 from components.prediction.journal import Write
 from flows.commands import feedback as command
 from serving.store.database import Database
-from serving.store.feedback import About, Feedback, Said
+from serving.store.feedback import Feedback
 from serving.store.journal import RecordsJournal
+from serving.store.said import About, Said
 
 ABOUT = About(model="tiny", version=4, package_digest="e" * 64, classes=["ring"])
 

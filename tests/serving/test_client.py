@@ -102,6 +102,7 @@ def test_records_are_written_read_and_deleted_by_their_id():
     client.delete(["a"])
     client.feedback("answer", label="line", item=2)
     assert endpoint.body == {"answer_id": "answer", "label": "line", "item": 2}
+    client.withdraw("0a")
     client.review(3)
     assert [(r.method, r.url.raw_path.decode()) for r in endpoint.requests] == [
         ("PUT", "/v1/records/a%2Fb"),
@@ -109,5 +110,6 @@ def test_records_are_written_read_and_deleted_by_their_id():
         ("POST", "/v1/records"),
         ("POST", "/v1/records/delete"),
         ("POST", "/v1/feedback"),
+        ("DELETE", "/v1/feedback/0a"),
         ("GET", "/v1/review?k=3"),
     ]

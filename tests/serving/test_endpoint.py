@@ -1,12 +1,15 @@
 """Real servers on the loopback: they answer, follow the champion, and leave nothing behind."""
 
+import json
 import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
+from http.client import HTTPResponse
 
 import httpx
 import psutil
@@ -105,6 +108,22 @@ def test_refusals_come_back_as_one_sentence(client):
         pytest.raises(UserError, match="concord serve"),
     ):
         nobody.model()
+
+
+@pytest.mark.parametrize(
+    "sent", [b"GARBAGE\r\n\r\n", b"GET / HTTP/1.1\r\nno colon\r\n\r\n", b"\x16\x03\x01\x02\r\n\r\n"]
+)
+def test_what_is_no_http_is_refused_in_the_same_form(endpoint, sent):
+    with socket.create_connection((endpoint.host, endpoint.port), 10) as connection:
+        connection.sendall(sent)
+        answer = HTTPResponse(connection)
+        answer.begin()
+        problem = {"field": "request", "got": "what is no HTTP/1.1", "wanted": "a valid request"}
+        assert (answer.status, answer.headers["content-type"]) == (400, "application/json")
+        assert json.loads(answer.read())["problems"] == [problem]
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert "server" not in answer.headers
+        assert connection.recv(1) == b""
 
 
 def test_a_taken_port_is_named_before_anything_starts(endpoint, bento, tmp_path):

@@ -217,3 +217,27 @@ def test_tokens_and_the_refusals_of_every_route_are_described(client):
         for told in methods.values():
             assert {"401", "403", "429", "503"} <= told["responses"].keys(), path
     assert "201" in described["paths"]["/v1/feedback"]["post"]["responses"]
+
+
+def test_feedback_is_withdrawn_by_the_link_of_what_gave_it(answers, database):
+    with serving(answers, database, access=Access.LOOPBACK) as client:
+        del client.headers["Authorization"]
+        spec = client.get("/openapi.json").json()
+        give = spec["paths"]["/v1/feedback"]["post"]
+        (example,) = give["requestBody"]["content"]["application/json"]["schema"]["examples"]
+        link = give["responses"]["201"]["links"]["withdraw"]
+        ((path, takes),) = [
+            (path, known["delete"])
+            for path, known in spec["paths"].items()
+            if known.get("delete", {}).get("operationId") == link["operationId"]
+        ]
+        given = client.post("/v1/feedback", json=example).json()["feedback_id"]
+        assert takes["parameters"][0]["schema"]["examples"] == [given]
+        address = path.format(feedback_id=given)
+        assert client.delete(address).json() == {"feedback_id": given}
+        assert Feedback(database).all() == []
+        again = client.delete(address)
+        assert again.status_code == 404
+        assert again.json()["problems"][0]["field"] == "feedback_id"
+        client.post("/v1/feedback", json=example)
+        assert [one.id for one in Feedback(database).all()] == [given]

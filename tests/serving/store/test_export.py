@@ -10,7 +10,7 @@ from components.data.importing.dataset import import_dataset
 from components.data.manifest import load_manifest
 from serving.store import payloads
 from serving.store.export import export
-from serving.store.feedback import Given
+from serving.store.said import Given
 
 
 def given(by="shop", **more):

@@ -6,7 +6,8 @@ import pytest
 
 from components.core.errors import BadInput
 from serving.store.answers import AnswerLog
-from serving.store.feedback import About, Feedback, NotKept, Said
+from serving.store.feedback import Feedback
+from serving.store.said import About, NotKept, Said
 from tests.serving.store.noted import answered
 
 ABOUT = About(model="tiny", version=4, package_digest="e" * 64, classes=["ring", "coin"])
@@ -134,3 +135,23 @@ def test_what_no_database_takes_is_kept(feedback):
     give(feedback, record="r7", labels=["\0"], note="\0\ud800")
     (given,) = feedback.all()
     assert (given.labels, given.note) == (["\0"], "\0\ud800")
+
+
+def test_what_is_withdrawn_is_gone_and_may_be_said_again(feedback, opened):
+    mine = give(feedback, record="r7", labels=["ring"], note="sure")
+    others = give(feedback, by="desk", record="r7", labels=["coin"])
+    assert not feedback.withdraw(mine, "desk")  # another token's word
+    assert not feedback.withdraw("0" * 32, "shop")
+    assert feedback.withdraw(mine, "shop")
+    assert not feedback.withdraw(mine, "shop")
+    assert [one.id for one in Feedback(opened()).all()] == [others]
+    assert give(feedback, record="r7", labels=["coin"]) == mine
+    (again,) = [one for one in feedback.all() if one.id == mine]
+    assert (again.labels, again.note) == (["coin"], None)
+
+
+def test_who_has_no_token_withdraws_what_nobody_s_token_said(feedback):
+    mine = give(feedback, by=None, record="r7", labels=["ring"])
+    assert not feedback.withdraw(mine, "shop")
+    assert feedback.withdraw(mine, None)
+    assert feedback.labelled("tiny") == set()
