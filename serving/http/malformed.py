@@ -13,7 +13,7 @@ from serving.http.refusals import refusal
 
 def refuse_in_words() -> None:
     """Let this process refuse it as it refuses everything else; httptools keeps uvicorn's words."""
-    H11Protocol.send_400_response = _refuse  # type: ignore[method-assign]
+    H11Protocol.send_400_response = _refuse  # type: ignore[method-assign, assignment]
 
 
 def _refuse(self: H11Protocol, _: str) -> None:

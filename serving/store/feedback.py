@@ -199,7 +199,7 @@ def _write(
             before = connection.execute(query).mappings().one_or_none()
         if before is not None:  # else somebody has withdrawn it in between
             break
-    changed = _changed(before, said, classes)
+    changed = _changed(dict(before), said, classes)
     if any(before[name] != value for name, value in changed.items()):
         connection.execute(update(_FEEDBACK).where(mine).values(**changed, time=now))
 
