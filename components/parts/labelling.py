@@ -1,26 +1,66 @@
-"""What labellers receive and return: calibrated probabilities and pseudo-labels, no model."""
+"""What labellers receive and return: evidence and pseudo-labels, no model."""
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from components.core.errors import UserError
+
+Vectors = NDArray[np.float32]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Records:
+    """What a labeller may ask of ``n`` records themselves; it is made when asked for.
+
+    Attributes:
+        classes: names of the classes.
+        folds: fold of each labelled record ``(n,)``, records that belong together in one; -1 of
+            records without a label.
+        features: view name, as ``title/minilm``, to rows ``(n, dim)`` of about unit length, zeros
+            where a record lacks it.
+        told: the unit vectors of texts ``(texts, dim)`` in each view that reads names, beside those
+            of the records ``(n, dim)``, zeros where a record lacks it.
+    """
+
+    classes: Sequence[str]
+    folds: NDArray[np.int64]
+    features: Callable[[], Mapping[str, Vectors]]
+    told: Callable[[Sequence[str]], Mapping[str, tuple[Vectors, Vectors]]]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """Calibrated probabilities of ``n`` records.
+    """What is known of ``n`` records.
 
     Attributes:
-        fused: ``(n, classes)`` from all modalities of the record.
+        fused: calibrated probabilities ``(n, classes)`` from all modalities of the record.
         by_modality: modality name to ``(n, classes)`` from it alone; rows where it is absent have
             no meaning.
         present: ``(n, modalities)``, modalities sorted by name.
+        records: what more may be asked; None where probabilities are all there is.
     """
 
     fused: NDArray[np.float64]
     by_modality: dict[str, NDArray[np.float64]]
     present: NDArray[np.bool_]
+    records: Records | None = None
+
+    def asked(self, labeller: str) -> Records:
+        """The records, for a labeller that cannot do without.
+
+        Raises:
+            UserError: there are probabilities alone.
+        """
+        if self.records is None:
+            raise UserError(
+                f"labeller {labeller}: got probabilities alone, wanted the records' features; give"
+                " `Evidence.records`, or use a labeller that reads probabilities, such as 'soft'"
+            )
+        return self.records
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +88,15 @@ class PseudoLabels:
 
 
 class Labeller(Protocol):
-    """Gives pseudo-labels; ``build(config)`` of a file in ``labellers/`` returns one."""
+    """Gives pseudo-labels; ``build(config)`` of a file in ``labellers/`` returns one.
+
+    The file may declare
+
+    - ``READS_RECORDS = True``: it reads ``Evidence.records``, so that a record is only ever judged
+      beside labelled ones of other folds,
+    - ``READS_NAMES = True``: it needs a view that reads names of classes,
+    - ``MIN_MODALITIES``: modalities without which it has nothing to say.
+    """
 
     def __call__(
         self,

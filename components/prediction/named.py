@@ -18,27 +18,17 @@ import torch
 from numpy.typing import NDArray
 
 from components.core.errors import UserError
+from components.features.naming import readers
 from components.features.spec import Modality
 from components.model.committee import LinearView
 from components.model.network import Model
 from components.model.reference import Reference
-from components.parts.contracts import reads_names
 from components.parts.network import ViewNetwork
 from components.prediction.new_class import memberships_of
 from components.prediction.view_metric import Floats
 
 _LEAST = 3
 """Known classes with records: fewer tell nothing of how names and records belong together."""
-
-
-def readers(modalities: Mapping[str, Modality]) -> list[tuple[str, str]]:
-    """Modality and view of every encoder that reads names too."""
-    return [
-        (name, view)
-        for name, modality in modalities.items()
-        for view, encoder in modality.encoders.items()
-        if reads_names(encoder, modality.spec.raw)
-    ]
 
 
 def means(

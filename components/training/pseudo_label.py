@@ -1,8 +1,9 @@
 """The pseudo-label step: the committee learns from the neighbour graph, and a labeller decides."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -13,19 +14,20 @@ from numpy.typing import NDArray
 from components.config.run import Part
 from components.core.files import read_json, write_json
 from components.core.progress import Progress, silent
+from components.features.naming import check_readers
 from components.features.store import Features
 from components.model import network as models
 from components.model.network import Model
 from components.parts import loading as parts
-from components.parts.labelling import Evidence, Labeller, PseudoLabels
-from components.parts.linear import Activation, activated
+from components.parts.labelling import PseudoLabels
 from components.training import taught
 from components.training.audit import audit
 from components.training.data import Pseudo
 from components.training.joining import with_neighbours
 from components.training.labelled import Labelled
 from components.training.light import light_views
-from components.training.self_training import SelfTraining, self_train, view_shares
+from components.training.pool import Pool, Rounds
+from components.training.self_training import self_train, view_shares
 from components.training.taught import Taught
 from components.training.teaching import write
 from components.training.views import Views
@@ -90,9 +92,9 @@ def pseudo_label(
             write(models.load(teacher), found, committee)
         _nothing(out, reason)
         return
-    decide = parts.load("labellers", labeller.name, base).build(
-        parts.configure("labellers", labeller.name, labeller.options, base)
-    )
+    module = parts.load("labellers", labeller.name, base)
+    _check(labeller.name, module, data)
+    decide = module.build(parts.configure("labellers", labeller.name, labeller.options, base))
     model = models.load(teacher)
     done = rounds(model, data, found, progress)
     if isinstance(done, str):
@@ -100,7 +102,8 @@ def pseudo_label(
         _nothing(out, done)
         return
     write(model, done.taught, committee)
-    pool = _Pool(data, done)
+    by_fold = bool(getattr(module, "READS_RECORDS", False))
+    pool = Pool(model, data, done, by_fold=by_fold)
     rows, labels = decided = pool.decided(decide, fit=-1)
     _write(out / f"{PSEUDO}.parquet", data, *decided)
     _write(out / f"{REHEARSAL}.parquet", data, *pool.decided(decide, fit=0))
@@ -126,21 +129,14 @@ def pseudo_label(
     write_json(out / "summary.json", summary)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Rounds:
-    """A committee before and after it learned from the pool.
+def _check(name: str, module: ModuleType, data: Features) -> None:
+    """Refuse a data set that a labeller cannot serve.
 
-    Attributes:
-        taught: after the rounds.
-        found: what the rounds found.
-        views: of the training records.
-        pool: ``(k,)`` rows of the training records that have a view.
+    Raises:
+        UserError: it needs a view that reads names, and there is none.
     """
-
-    taught: Taught
-    found: SelfTraining
-    views: Views
-    pool: NDArray[np.int64]
+    if getattr(module, "READS_NAMES", False):
+        check_readers(name, {n: spec.build(n) for n, spec in data.specs.items()})
 
 
 def rounds(
@@ -182,81 +178,6 @@ def _room(views: Views, labelled: Labelled) -> int:
     cells = labelled.fits * labelled.targets.shape[1]
     dims = sum(x.shape[1] for x in views.features.values())
     return int(min(_CELLS / cells, _PRODUCTS / (cells * dims)))
-
-
-class _Pool:
-    """What is known of the records in the graph."""
-
-    def __init__(self, data: Features, done: Rounds) -> None:
-        self._data, self._views, self._rows = data, done.views, done.pool
-        self._labelled, self._committee = done.taught.labelled, done.taught.committee
-        self._distributions, self._shift = done.found.distributions, done.taught.shift
-        self._at = np.searchsorted(done.pool, self._labelled.rows)
-
-    def decided(self, decide: Labeller, fit: int) -> tuple[NDArray[np.int64], PseudoLabels]:
-        """Rows without a label that the fit may see, and what the labeller says of them.
-
-        The labeller tunes itself on labelled records that were held out; not on those of the fold
-        that the fit leaves out, which will judge.
-        """
-        labelled = self._labelled
-        hidden = labelled.folds == fit
-        unlabelled = ~self._data.target.labelled(self._data.labels[self._rows])
-        unlabelled[self._at[hidden]] = True
-        rows = self._rows[unlabelled]
-        pool = self._evidence(rows, self._distributions[fit][unlabelled], fit)
-        known = self._data.labels[labelled.rows[~hidden]]
-        return rows, decide(pool, self._held_out(~hidden), known, self._data.target.shares(known))
-
-    def judged(self, decide: Labeller) -> PseudoLabels:
-        """What the labeller would say of the labelled records if it did not know their labels."""
-        everything = np.ones(len(self._labelled.rows), np.bool_)
-        known = self._held_out(everything)
-        labels = self._data.labels[self._labelled.rows]
-        return decide(known, known, labels, self._data.target.shares(labels))
-
-    def _held_out(self, which: NDArray[np.bool_]) -> Evidence:
-        """Evidence of labelled records, each by the fit without its fold, as their labels come."""
-        labelled = self._labelled
-        fused = labelled.held_out(self._distributions[:, self._at])[which]
-        fused = fused * np.exp(-self._shift)
-        if labelled.activation == "softmax":
-            fused /= np.maximum(fused.sum(axis=1, keepdims=True), 1e-300)
-        rows = labelled.rows[which]
-        return Evidence(
-            fused=fused,
-            by_modality={
-                name: _probabilities(
-                    labelled.held_out(self._committee.every(views, labelled.rows))[which]
-                    - self._shift,
-                    labelled.activation,
-                )
-                for name, views in self._singles()
-            },
-            present=self._data.present[rows],
-        )
-
-    def _evidence(self, rows: NDArray[np.int64], fused: NDArray[np.float32], fit: int) -> Evidence:
-        return Evidence(
-            fused=fused.astype(np.float64),
-            by_modality={
-                name: _probabilities(
-                    self._committee.logits(views, fit, rows), self._labelled.activation
-                )
-                for name, views in self._singles()
-            },
-            present=self._data.present[rows],
-        )
-
-    def _singles(self) -> list[tuple[str, Views]]:
-        return [(name, self._views.of([name])) for name in self._data.names]
-
-
-def _probabilities(
-    logits: NDArray[np.floating[Any]], activation: Activation
-) -> NDArray[np.float64]:
-    known = np.zeros(logits.shape)
-    return activated(logits.astype(np.float64), known, activation)[0].astype(np.float64)
 
 
 def read_pseudo(folder: Path, name: str = PSEUDO) -> Pseudo | None:

@@ -21,11 +21,12 @@ from numpy.typing import NDArray
 
 from components.core.progress import Progress, silent
 from components.model.subsets import REST
+from components.parts.graphs import propagated
 from components.parts.heads import logistic
 from components.parts.linear import Linear, activated
 from components.training.at_once import at_once
 from components.training.committee import Committee, Maps
-from components.training.graph import neighbour_graph, propagated
+from components.training.graph import neighbour_graph
 from components.training.labelled import Labelled
 from components.training.members import (
     SIDE_BY_SIDE,

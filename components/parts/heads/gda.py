@@ -14,6 +14,13 @@ from pydantic import Field
 from components.parts.linear import Activation, Linear, class_means, without_evidence
 
 LIBRARIES = ("numpy",)
+METHOD = {
+    "id": "H01a",
+    "name": "linear probe (shrunken Gaussian discriminant)",
+    "for": "a floor in closed form, where features are wide and labels few",
+    "needs": "labels of every class",
+    "use": "model: {heads: [logistic, gda]}",
+}
 
 
 @dataclass(frozen=True, kw_only=True)

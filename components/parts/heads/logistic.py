@@ -15,6 +15,13 @@ from pydantic import Field
 from components.parts.linear import Activation, Linear, activated
 
 LIBRARIES = ("numpy", "scipy")
+METHOD = {
+    "id": "H01a",
+    "name": "linear probe (logistic regression)",
+    "for": "the floor that every method must beat, and the default committee",
+    "needs": "labels of every class; at most some thousands of classes",
+    "use": "model: {heads: [logistic]}",
+}
 _WORK = 2e12
 """Most multiplications and additions of a path, about a minute of one core: thousands of classes on
 wide features would take hours. The strong penalties, which few records per class want, come first.

@@ -15,6 +15,13 @@ from pydantic import Field
 from components.parts.linear import Activation, Linear, class_means, without_evidence
 
 LIBRARIES = ("numpy",)
+METHOD = {
+    "id": "H02",
+    "name": "prototypes of examples (nearest shrunken class mean)",
+    "for": "one to eight labels for each class",
+    "needs": "labels of every class",
+    "use": "model: {heads: [logistic, gda, prototype]}",
+}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -52,6 +52,19 @@ def label_sets(config: "Config", pool: Evidence) -> PseudoLabels:
     )
 
 
+def supporters(pool: Evidence, labels: NDArray[np.int64]) -> list[list[str]]:
+    """Which modalities of each record give its label ``(n, …)`` alone; of sets, a class of it."""
+    names = sorted(pool.by_modality)
+    own = np.stack([pool.by_modality[name] for name in names], axis=1)
+    if labels.ndim == 1:
+        gives = own.argmax(axis=2) == labels[:, None]
+    else:
+        gives = ((own >= _EVEN) & (labels == 1)[:, None, :]).any(axis=2)
+    return [
+        [name for name, yes in zip(names, row, strict=True) if yes] for row in gives & pool.present
+    ]
+
+
 def _threshold(p: NDArray[np.float64], config: "Config") -> float:
     """Least probability ``p (n,)`` at which a class is given; NaN where no record may have it."""
     likely = p[p >= _EVEN]

@@ -21,6 +21,13 @@ from components.core.names import FUSED
 from components.parts.labellers._sets import label_sets
 from components.parts.labelling import Evidence, Labeller, PseudoLabels
 
+METHOD = {
+    "id": "S04",
+    "name": "thresholds of each class, with agreement of modalities (co-training)",
+    "for": "few but precise pseudo-labels",
+    "needs": "records without a label; two modalities for the agreement",
+    "use": "labeller: fixed",
+}
 _TEMPERATURES = tuple(2.0 ** (i / 10) for i in range(-20, 21))
 _STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
 

@@ -21,6 +21,13 @@ from components.parts.labellers import fixed
 from components.parts.labellers._sets import label_sets
 from components.parts.labelling import Evidence, Labeller, PseudoLabels
 
+METHOD = {
+    "id": "S04",
+    "name": "soft labels, confidence corrected by agreement (self-training)",
+    "for": "a student that learns from every record the committee is sure of; the default",
+    "needs": "records without a label",
+    "use": "labeller: soft",
+}
 _PRIOR = 10.0
 """Held-out records that the confidence as it is counts for, beside those that correct it."""
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from components.training.graph import NEIGHBOURS, neighbour_graph, propagated
+from components.parts.graphs import propagated
+from components.training.graph import NEIGHBOURS, neighbour_graph
 from components.training.views import Views
 
 
