@@ -8,9 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from components.config import run as configuration
-from components.config.chosen_parts import check_parts
 from components.config.home import find, writable
 from flows import engines
+from flows.check import check
 from flows.display import console
 from flows.runs import records as runs
 from flows.runs.result import RunResult, from_record
@@ -63,8 +63,7 @@ def retrain_with(running: engines.Engines, path: Path, job: Job, *, data: str | 
     # Errors reach the user once, from the command; Prefect's server keeps its own record of them.
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
     start = time.monotonic()
-    kinds = {name: modality.kind for name, modality in job.manifest.modalities.items()}
-    check_parts(job.config, path, kinds)
+    check(job.config, path, job.manifest)
     warm()
     warmed = time.monotonic() - start
     running.wait_for_prefect()

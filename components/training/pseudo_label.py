@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 from components.config.run import Part
 from components.core.files import read_json, write_json
 from components.core.progress import Progress, silent
-from components.features.naming import check_readers
+from components.features.served import check_labeller
 from components.features.store import Features
 from components.model import network as models
 from components.model.network import Model
@@ -93,7 +92,8 @@ def pseudo_label(
         _nothing(out, reason)
         return
     module = parts.load("labellers", labeller.name, base)
-    _check(labeller.name, module, data)
+    specs = data.specs.items()
+    check_labeller(labeller, data.names, lambda: {n: s.build(n) for n, s in specs}, base)
     decide = module.build(parts.configure("labellers", labeller.name, labeller.options, base))
     model = models.load(teacher)
     done = rounds(model, data, found, progress)
@@ -127,16 +127,6 @@ def pseudo_label(
         ),
     }
     write_json(out / "summary.json", summary)
-
-
-def _check(name: str, module: ModuleType, data: Features) -> None:
-    """Refuse a data set that a labeller cannot serve.
-
-    Raises:
-        UserError: it needs a view that reads names, and there is none.
-    """
-    if getattr(module, "READS_NAMES", False):
-        check_readers(name, {n: spec.build(n) for n, spec in data.specs.items()})
 
 
 def rounds(

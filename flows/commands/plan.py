@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from components.config import run as configuration
-from components.config.chosen_parts import check_parts
 from components.config.home import Home, find, writable
 from components.config.run import RunConfig
 from components.core.commands import concord
@@ -16,6 +15,7 @@ from components.core.refs import Ref
 from components.data.manifest import Manifest, load_manifest
 from components.features.suited import with_suited
 from flows import engines
+from flows.check import check
 from flows.commands.answer import Answer
 from flows.commands.plan_text import LAWS, assumptions, head, size
 from flows.display import Display
@@ -60,7 +60,7 @@ def plan(
     config = configuration.load(path, data)
     base = path.resolve().parent
     manifest = load_manifest(config.data.uri, config.data.manifest, base)
-    check_parts(config, path, {name: m.kind for name, m in manifest.modalities.items()})
+    check(config, path, manifest)
     config, choices = with_suited(config, manifest, base)
     from components.plan.engines import choose
     from components.plan.estimate import Planner

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from components.config import run as configuration
-from components.config.chosen_parts import check_parts
 from components.config.home import find, writable
 from components.config.run import RunConfig
 from components.core.errors import UserError
@@ -17,6 +16,7 @@ from components.features.store import Features
 from components.training.held_out import HELD_OUT, HeldOut, of_committee
 from components.training.pseudo_label import COMMITTEE
 from flows import engines
+from flows.check import check
 from flows.display import Display, console
 from flows.runs import records as runs
 from flows.steps.step import DATA, Job, Step, named, needed, walk
@@ -62,8 +62,7 @@ def sweep(
         Display(hidden=hidden) as display,
     ):
         job = Job.opened(config, base=path.resolve().parent, home=home)
-        kinds = {name: modality.kind for name, modality in job.manifest.modalities.items()}
-        check_parts(config, path, kinds)
+        check(config, path, job.manifest)
         if build_target(job.manifest.target.kind, [], job.base).primary is None:
             raise UserError(
                 f"the target of {config.data.uri} is {job.manifest.target.kind!r}: nothing is"

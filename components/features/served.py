@@ -1,0 +1,47 @@
+"""Whether a data set has what a labeller needs, told before anything is trained."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from components.config.run import Part
+from components.core.errors import UserError
+from components.features.naming import readers
+from components.features.spec import Modality
+from components.parts import loading as parts
+
+
+def check_labeller(
+    labeller: Part | None,
+    names: Sequence[str],
+    build: Callable[[], Mapping[str, Modality]],
+    base: Path | None,
+) -> None:
+    """Refuse a data set that a labeller cannot serve.
+
+    Args:
+        labeller: the part; None: nothing to check.
+        names: of the modalities.
+        build: makes the modalities; called for a labeller that needs names.
+        base: folder that a labeller given by path is relative to.
+
+    Raises:
+        UserError: it has too few modalities, or no view that reads names of classes.
+    """
+    if labeller is None:
+        return
+    module, name = parts.load("labellers", labeller.name, base), labeller.name
+    least = getattr(module, "MIN_MODALITIES", 1)
+    if len(names) < least:
+        raise UserError(
+            f"labeller {name}: got the modalities {', '.join(names)}, wanted at least {least};"
+            " choose `labeller: soft`, or add a modality to the data set"
+        )
+    if not getattr(module, "READS_NAMES", False) or readers(built := build()):
+        return
+    views = ", ".join(view for modality in built.values() for view in modality.encoders)
+    raise UserError(
+        f"labeller {name}: got the views {views}, wanted one that reads the names of classes: a"
+        " text with a dense encoder such as 'minilm', or pictures through an image-text model"
+        " (CLIP, SigLIP) by `encoders: [lite, {name: transformers, model: FOLDER}]`; choose"
+        " `labeller: soft`, or add such a view under `modalities`"
+    )
