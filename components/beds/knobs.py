@@ -5,19 +5,27 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, PlainValidator, TypeAdapter, ValidationError
 
 from components.core.errors import UsageError, unknown_name
 from components.core.strict import explain
 
 BEDS = ("pair", "xor")
 _Share = Annotated[float, Field(ge=0, le=1)]
-_Deviation = Annotated[float, Field(gt=0, le=1000)]
+_NOISIEST = 1000
 _ONLY = {
     "pair": ("classes", "shared"),
     "xor": ("variant",),
 }
 """Knobs that only one bed has."""
+
+
+def _noise(value: object) -> object:
+    """Accept one deviation, or several."""
+    each = value if isinstance(value, tuple) else (value,)
+    if not all(isinstance(one, int | float) and 0 < one <= _NOISIEST for one in each):
+        raise ValueError(f"got {value!r}, wanted numbers above 0 and up to {_NOISIEST}")
+    return value
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +57,7 @@ class Knobs:
     modalities: Annotated[int, Field(ge=1, le=8)] = 2
     dim: Annotated[int, Field(ge=2, le=1024)] = 32
     strength: Annotated[float, Field(ge=0, le=1000)] = 2.0
-    noise: _Deviation | tuple[_Deviation, ...] = 1.0
+    noise: Annotated[float | tuple[float, ...], PlainValidator(_noise)] = 1.0
     imbalance: Annotated[float, Field(ge=1, le=1000)] = 1.0
     wrong: _Share = 0.0
     missing: Annotated[float, Field(ge=0, lt=1)] = 0.0

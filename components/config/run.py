@@ -9,6 +9,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    PlainValidator,
     ValidationError,
     model_validator,
 )
@@ -21,6 +22,21 @@ from components.core.yaml_file import read_yaml
 
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 """A seed that numpy, scikit-learn and torch all take."""
+
+
+def _rates(value: object) -> float | dict[str, float]:
+    """Accept a probability below 1, or a name and one for each of some modalities."""
+    found, wrong = {}, []
+    for name, rate in value.items() if isinstance(value, dict) else [("", value)]:
+        if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 <= rate < 1:
+            wrong.append((str(name), f"got {rate!r}, wanted a number from 0 to below 1"))
+        else:
+            found[str(name)] = float(rate)
+    if wrong and not isinstance(value, dict):
+        raise ValueError(f"{wrong[0][1]}, or a mapping of modalities to such numbers")
+    if wrong:
+        raise Mistakes(wrong)
+    return found if isinstance(value, dict) else found[""]
 
 
 class Part(BaseModel):
@@ -80,8 +96,9 @@ class TrainingConfig(Strict):
     learning_rate: Annotated[float, Field(gt=0, le=1_000)] = 2e-3
     weight_decay: Annotated[float, Field(ge=0, le=1_000)] = 1e-2
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    modality_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
-    """Probability that a present modality is hidden from a training record; one is always kept."""
+    modality_dropout: Annotated[float | dict[str, float], PlainValidator(_rates)] = 0.2
+    """Probability that a present modality is hidden from a training record; one is always kept.
+    One for all modalities, or one for each that is named; the others are then never hidden."""
     augment: bool = True
     seed: Seed = 0
     device: Literal["auto", "cpu", "cuda"] = "auto"

@@ -1,7 +1,4 @@
-"""What a step minimises: the losses of a batch, with smoothed targets and hidden modalities.
-
-Source: modality dropout, Neverova et al. 2016, ModDrop (arXiv:1501.00102).
-"""
+"""What a step minimises: the losses of a batch, with smoothed targets and hidden modalities."""
 
 import inspect
 from collections.abc import Callable, Mapping
@@ -18,6 +15,7 @@ from components.model.network import Model
 from components.parts import loading as parts
 from components.training.data import Batch
 from components.training.distributed import World
+from components.training.hiding import hide_modalities, rates_of
 from components.training.randomness import drawn_aside
 
 Loss = Callable[..., Tensor]
@@ -105,11 +103,9 @@ class Objective(nn.Module):
         start, stop = self._world.bounds(total)
         with drawn_aside(device, seeds[0]) if seeds else nullcontext():
             inputs = self.model.augment(batch.inputs) if config.augment else batch.inputs
-        hidden = (
-            hide_modalities(batch.present, config.modality_dropout)
-            if config.modality_dropout
-            else None
-        )
+        rates = rates_of(config.modality_dropout, self.model.names)
+        hides = max(rates) > 0 if isinstance(rates, list) else rates > 0
+        hidden = hide_modalities(batch.present, rates) if hides else None
         wanted = targets(self.model, batch, config.label_smoothing)
         own = None if hidden is None else hidden[start:stop]
         with (
@@ -145,18 +141,3 @@ def _more(loss: Loss) -> list[str]:
     """Which of ``likeness``, ``target`` and ``frozen`` are parameters of a loss."""
     called = loss.forward if isinstance(loss, nn.Module) else loss
     return [n for n in ("likeness", "target", _FROZEN) if n in inspect.signature(called).parameters]
-
-
-def hide_modalities(present: Tensor, probability: float) -> Tensor:
-    """Which present modalities ``(batch, modalities)`` to hide; every record keeps at least one.
-
-    Each present modality is hidden with the given probability. Where that would hide all of them,
-    one that is drawn evenly stays.
-
-    Args:
-        present: ``(batch, modalities)`` bool.
-        probability: of hiding.
-    """
-    draws = torch.rand(present.shape, device=present.device).masked_fill(~present, -1.0)
-    kept = torch.zeros_like(present).scatter_(1, draws.argmax(dim=1, keepdim=True), value=True)
-    return present & (draws < probability) & ~kept

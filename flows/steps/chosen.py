@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Self, TypeVar
 
 from components.config.run import RunConfig
+from components.core.errors import UsageError, unknown_name
 from components.data.manifest import Manifest
 from components.parts import loading
 from components.parts.linear import HEADS
@@ -43,8 +44,13 @@ class Chosen:
 
     @classmethod
     def of(cls, config: RunConfig, manifest: Manifest, base: Path | None) -> Self:
-        """What a configuration chooses for a data set."""
+        """What a configuration chooses for a data set.
+
+        Raises:
+            UsageError: it names a modality that the data set lacks.
+        """
         modalities = [manifest.modalities[name] for name in sorted(manifest.modalities)]
+        _hidden_ones_exist(config, manifest)
         return cls(
             base=base,
             kinds=unique(("kinds", modality.kind) for modality in modalities),
@@ -73,6 +79,18 @@ class Chosen:
             for family, name in parts
             for library in getattr(loading.load(family, name, self.base), "LIBRARIES", ())
         )
+
+
+def _hidden_ones_exist(config: RunConfig, manifest: Manifest) -> None:
+    """Check the modalities that ``training.modality_dropout`` names."""
+    rates = config.training.modality_dropout
+    problems = [
+        f"training.modality_dropout: {unknown_name('modality', name, manifest.modalities)}"
+        for name in (rates if isinstance(rates, dict) else ())
+        if name not in manifest.modalities
+    ]
+    if problems:
+        raise UsageError("\n".join(problems))
 
 
 def _encoders(config: RunConfig, manifest: Manifest, base: Path | None) -> Parts:

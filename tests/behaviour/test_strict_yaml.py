@@ -192,6 +192,8 @@ def test_a_path_that_cannot_be_read_is_named_for_what_it_is(tmp_path):
         ("training: {augment: yes}", "training.augment: got 'yes', wanted: true or false"),
         ("training: {learning_rate: 010}", "training.learning_rate: got '010'"),
         ("training: {learning_rate: 1e300}", "training.learning_rate: got 1e+300"),
+        ("training: {modality_dropout: 1}", "training.modality_dropout: got 1, wanted a number"),
+        ("training: {modality_dropout: {a: x}}", "training.modality_dropout.a: got 'x', wanted"),
         ("training: {epochs: 1e1}", "training.epochs: got 10.0"),
         ("training: {batch_size: 9223372036854775807}", "training.batch_size"),
         ("serving: {max_batch: 9223372036854775807}", "serving.max_batch"),

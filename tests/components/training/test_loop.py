@@ -13,8 +13,9 @@ from components.model import network as models
 from components.parts import loading as parts
 from components.training.checkpoint import Folder, decode
 from components.training.data import Pseudo, training_data
+from components.training.hiding import hide_modalities
 from components.training.loop import Control, fit, placed
-from components.training.objective import hide_modalities, targets
+from components.training.objective import targets
 from components.training.optimiser import adamw, lr_factor, schedule
 from tests.synthetic import CLASSES, records, write_features
 

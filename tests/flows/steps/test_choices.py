@@ -6,6 +6,9 @@ import pytest
 
 from components.config.home import Home
 from components.config.run import RunConfig
+from components.core.errors import UsageError
+from components.core.yaml_file import parse_yaml
+from components.data.manifest import Manifest
 from components.parts.encoders import e5
 from flows.steps.step import Job, key
 from flows.steps.table import steps_for
@@ -50,3 +53,10 @@ def test_data_that_change_the_choice_change_the_keys_and_others_do_not(tmp_path)
 
 def test_a_choice_by_the_data_has_the_keys_of_the_same_choice_by_name(tmp_path):
     assert keys(tmp_path / "a", [CHINESE]) == keys(tmp_path / "b", [ENGLISH], **BOTH)
+
+
+def test_a_rate_of_hiding_for_an_unknown_modality_is_refused_before_anything_runs():
+    manifest = Manifest.model_validate(parse_yaml(MANIFEST, "x").tree)
+    tree = {"name": "x", "data": {"uri": "x"}, "training": {"modality_dropout": {"txt": 0.5}}}
+    with pytest.raises(UsageError, match=r"modality_dropout: unknown modality 'txt'.*'text'"):
+        steps_for(RunConfig.model_validate(tree), manifest)
