@@ -88,8 +88,8 @@ def space(
         found.append(Setting(path=("model", "fusion"), choices={name: name for name in fusions}))
     for (block, key), values in _NUMBERS.items() if network else ():
         current = getattr(getattr(config, block), key)
-        own = "as it is" if isinstance(current, dict) else f"{current:g}"
-        choices = {own: current, **{f"{value:g}": value for value in values}}
+        first = "as it is" if isinstance(current, dict) else f"{current:g}"
+        choices = {first: current, **{f"{value:g}": value for value in values}}
         found.append(Setting(path=(block, key), choices=choices))
     return tuple(setting for setting in found if len(setting.choices) > 1)
 
