@@ -3,12 +3,14 @@
     python -m benchmarks.search --records 100000
     python -m benchmarks.search --records 1000000 --sets manifold --keep FOLDER
     python -m benchmarks.search --vectors FILE.npy
+    CONCORD_INDEX_URL=postgresql://… python -m benchmarks.search --postgres --sets manifold
 
 Every set is searched with the same settings. ``clustered`` and ``manifold`` have structure as
 embeddings do; ``half`` asks ``manifold`` with queries that lack a third of the numbers, as a text
 among pictures does; ``random`` has none, so that no graph can find its neighbours.
 A search uses one thread, and its processor time is told. So does bare faiss: the stored graph with
-float32 rescoring, at the smallest width with at least the recall of the index.
+float32 rescoring, at the smallest width with at least the recall of the index. ``--postgres`` asks
+the index family of that name, whose server works in other processes, and tells seconds by the wall.
 """
 
 import argparse
@@ -24,9 +26,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from components.parts.filters import And, Filter, In, Range
-from components.parts.index import approximate, exact
+from components.parts.index import approximate, exact, postgres
 
 _DIM, _QUERIES, _K = 384, 300, 10
+_WRITTEN = 5000  # records of a transaction
 _DECLARED: dict[str, Any] = {"a": "text", "b": "text", "u": "number"}
 FILTERS: dict[str, Filter | None] = {
     "100": None,
@@ -195,6 +198,29 @@ def changed(index: Any, records: Vectors) -> None:  # noqa: ANN401
     print(f"  1,000 upserts are found after {time.perf_counter() - start:.2f} s")
 
 
+def in_postgres(name: str, draw: Callable[[int], tuple[Vectors, Vectors]], n: int) -> None:
+    """The same set through PostgreSQL; its table is dropped in the end."""
+    records, queries = draw(n)
+    ids, values = [f"r{i:07d}" for i in range(n)], attributes(n)
+    index = postgres.build(postgres.Config(), dim=_DIM, attributes=_DECLARED)
+    try:
+        start = time.perf_counter()
+        for at in range(0, n, _WRITTEN):
+            part = slice(at, at + _WRITTEN)
+            columns = {column: cells[part] for column, cells in values.items()}
+            index.upsert(ids[part], records[part], columns)
+        print(f"{name}: {n} records written to postgres in {time.perf_counter() - start:.0f} s")
+        for share, where in FILTERS.items():
+            wanted = [found.ids for found in index.search(queries, _K, where, exact=True)]
+            ask = lambda q, w=where: index.search(q[None], _K, w)[0].ids  # noqa: E731
+            timed(ask, queries[:20])
+            answers, median = timed(ask, queries, time.perf_counter)
+            print(f"  {share:>6} %  recall {recall(answers, wanted):.4f}  p50 {median:.1f} ms")
+        changed(index, records[:1000])
+    finally:
+        index.drop()
+
+
 def megabytes(kind: str) -> int:
     """Memory of this process: ``VmRSS`` or ``RssAnon``."""
     lines = Path("/proc/self/status").read_text().splitlines()
@@ -246,6 +272,7 @@ def main() -> None:
     parser.add_argument("--exact", type=int, help="exact search of so many records, nothing else")
     parser.add_argument("--keep", type=Path, help="folder of the built index, used again if there")
     parser.add_argument("--memory", type=Path, help="memory of opening this index, nothing else")
+    parser.add_argument("--postgres", action="store_true", help="ask PostgreSQL")
     given = parser.parse_args()
     if given.memory:
         return memory(given.memory)
@@ -258,7 +285,10 @@ def main() -> None:
         drawn = {name: SETS[name] for name in given.sets}
     with tempfile.TemporaryDirectory() as folder:
         for name, draw in drawn.items():
-            measure(name, draw, given.records, given.keep or Path(folder))
+            if given.postgres:
+                in_postgres(name, draw, given.records)
+            else:
+                measure(name, draw, given.records, given.keep or Path(folder))
     return None
 
 

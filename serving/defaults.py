@@ -13,3 +13,5 @@ VERSION = "CONCORD_MODEL_VERSION"
 """Environment variable: the registry's version of the package."""
 FOLLOW = "CONCORD_FOLLOW"
 """Environment variable: the registered model whose champion is served from then on."""
+ANSWER_SECONDS = 60.0
+"""An answer takes no longer, the reading of the body not counted."""

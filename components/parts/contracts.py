@@ -116,11 +116,13 @@ class Encoder(Protocol):
     ``KIND`` (the raw type or the name of the kind it reads, or several of them), ``LIBRARIES`` and
     ``VERSION``. It imports torch only in the functions that compute with it.
 
-    An encoder may have three more attributes. ``sparse = True`` means that ``encode`` returns a
+    An encoder may have four more attributes. ``sparse = True`` means that ``encode`` returns a
     ``scipy.sparse.csr_array`` of shape ``(len(values), shape[0])``, sorted and without duplicates;
     the network does not read such a view, and ``network`` is not needed. ``at_once`` is the most
     values that ``encode`` should get in a call, where it is so slow that progress would stand.
     ``reads_names = True`` means that ``encode`` also takes texts, into the space of its pictures.
+    ``pace`` is the seconds of one core that it takes for each second of a sound, where that is
+    much: the service does not let others wait for a long one (`components.parts.effort`).
     """
 
     shape: tuple[int, ...]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from starlette.responses import JSONResponse, Response
 
+from serving.defaults import ANSWER_SECONDS
 from serving.http import refusals
 from serving.http.headers import safe
 from serving.http.reading import SMALL, Bodies, Crowded, Gone, TooLarge, TooSlow, check_shape
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
 _QUESTIONS = frozenset({"/v1/classify", "/v1/embed", "/v1/search"})
 _PATHS = ("/v1/classify", "/v1/embed", "/v1/search", "/v1/records", "/v1/feedback", "/v1/review",
           "/v1/model", "/docs", "/openapi.json")  # fmt: skip
-_SECONDS = 60.0
-"""An answer takes no longer, the reading of the body not counted."""
 _BODIES = 256 << 20  # bytes of all bodies in memory at once
 
 
@@ -206,7 +205,8 @@ async def _checked(body: bytes, most: int) -> None:
 def _seconds(headers: dict[bytes, bytes]) -> float:
     """Time for an answer: as a client asks, within the service's own limit."""
     asked = headers.get(b"x-concord-deadline-ms", b"")
-    return min(_SECONDS, int(asked) / 1000) if asked.isdigit() and len(asked) < 9 else _SECONDS
+    own = int(asked) / 1000 if asked.isdigit() and len(asked) < 9 else ANSWER_SECONDS
+    return min(ANSWER_SECONDS, own)
 
 
 def _key(scope: "Scope", headers: dict[bytes, bytes]) -> str:

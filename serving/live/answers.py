@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 
 from components.core.errors import BadInput, UserError, one_of
 from components.parts.contracts import cost
+from components.parts.effort import effort
 from serving.defaults import MAX_HITS
 from serving.http import responses
 from serving.http.limits import Limits
 from serving.http.record_responses import IndexRef
+from serving.live.budget import Cost
 from serving.store.ids import new_id
 
 # Importing torch takes seconds; neither the build of a Bento nor BentoML's own process needs it.
@@ -80,14 +82,14 @@ class Answers:
             records.follow(predictor.collection)
         return cls(predictor, limits=limits, name=name, version=version, records=records)
 
-    def costs(self, records: "Mapping[str, Record]") -> dict[str, int]:
-        """The memory that decoding takes, from the headers of the values.
+    def costs(self, records: "Mapping[str, Record]") -> dict[str, Cost]:
+        """What values take, from their headers.
 
         Args:
             records: path of each record in the request to its values.
 
         Returns:
-            Path of each value to bytes.
+            Path of each value to its cost.
 
         Raises:
             BadInput: as for `classify`, as far as headers tell.
@@ -97,7 +99,10 @@ class Answers:
             for name, raw in self.predictor.classifier.read(record, place).items():
                 modality = self.predictor.modalities[name]
                 try:
-                    found[f"{place}.{name}"] = cost(modality.kind, raw, modality.detail)
+                    found[f"{place}.{name}"] = Cost(
+                        memory=cost(modality.kind, raw, modality.detail),
+                        seconds=effort(modality.kind, modality.encoders.values(), raw),
+                    )
                 except BadInput as error:
                     raise BadInput(f"{place}.{error.field}", error.got, error.wanted) from error
         return found

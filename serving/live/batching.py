@@ -120,7 +120,7 @@ class Batcher(Generic[In, Out]):
         pace = rows / max(seconds, 1e-6)
         weight = _WEIGHT * min(1.0, rows / self._most)
         self._pace = pace if not self._pace else (1 - weight) * self._pace + weight * pace
-        self._most = max(_LEAST, min(self._limit, int(self._pace * self._seconds)))
+        self._most = min(self._limit, max(_LEAST, int(self._pace * self._seconds)))
 
     async def _alone(self, batch: "list[_Waiting[In, Out]]", error: Exception) -> None:
         """Answer each request of a failed batch by itself: the fault is of one of them."""

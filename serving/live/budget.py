@@ -1,20 +1,32 @@
-"""The memory that requests may take to decode what they carry, reserved before any decoding."""
+"""What requests may take, told before any decoding: memory, which is reserved, and computing."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 import anyio
 
 from components.config.run import ServingConfig
 from components.core.errors import BadInput
+from serving.defaults import ANSWER_SECONDS
 
 _MEGABYTE = 1_000_000
 RETRY_SECONDS = 2
 """When a client that was refused as busy may ask again."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """What one value takes."""
+
+    memory: int
+    """Bytes, to decode it."""
+    seconds: float = 0.0
+    """Of one core, to compute with it, as far as its encoders tell."""
+
+
 class TooMuch(BadInput):
-    """A value, or all values of a request, that would take more memory than is allowed."""
+    """A value, or all values of a request, that would take more than is allowed."""
 
 
 class Busy(Exception):
@@ -34,27 +46,33 @@ class Budget:
         self._free = limits.max_total_mb * _MEGABYTE
         self._turn, self._freed = anyio.Lock(), anyio.Condition()
 
-    def checked(self, costs: Mapping[str, int], request: str) -> int:
+    def checked(self, costs: Mapping[str, Cost], request: str) -> int:
         """The memory of all values together.
 
         Args:
-            costs: path of each value to the bytes that decoding it takes.
+            costs: path of each value to what it takes.
             request: the path of all of them.
 
         Raises:
-            TooMuch: a value, or all together, exceed a limit.
+            TooMuch: a value, or all together, exceed a limit, or could not be answered in time.
         """
         for field, cost in costs.items():
-            if cost > self._limits.max_value_mb * _MEGABYTE:
+            if cost.memory > self._limits.max_value_mb * _MEGABYTE:
                 most = f"at most {self._limits.max_value_mb:,} MB (`serving.max_value_mb`)"
                 raise TooMuch(
-                    field, f"a value that takes {_mb(cost)} to decode", f"{most}; shrink it"
+                    field, f"a value that takes {_mb(cost.memory)} to decode", f"{most}; shrink it"
                 )
-        total = sum(costs.values())
+            if cost.seconds > ANSWER_SECONDS:
+                got = f"a value that takes about {cost.seconds:,.0f} s to compute"
+                raise TooMuch(field, got, f"at most {ANSWER_SECONDS:.0f} s; shorten it")
+        total = sum(cost.memory for cost in costs.values())
         if total > self._limits.max_request_mb * _MEGABYTE:
             most = f"at most {self._limits.max_request_mb:,} MB (`serving.max_request_mb`)"
             got = f"{len(costs)} values that take {_mb(total)} to decode"
             raise TooMuch(request, got, f"{most}; send them in several requests")
+        if (seconds := sum(cost.seconds for cost in costs.values())) > ANSWER_SECONDS:
+            most = f"at most {ANSWER_SECONDS:.0f} s; send them in several requests"
+            raise TooMuch(request, f"values that take about {seconds:,.0f} s to compute", most)
         return total
 
     @asynccontextmanager

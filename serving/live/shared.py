@@ -1,6 +1,10 @@
 """What all units share: memory, threads, and what is counted."""
 
 import math
+import os
+import sys
+import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -15,10 +19,17 @@ COMPUTING = 2
 """Batches that are computed at a time: one is decoded and sorted while another is in the model."""
 _READING = 2
 """Threads that read requests and search, beside those that compute."""
+_LOW = 10  # as `nice` has it
 
 
-def _pool(name: str, threads: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(threads, thread_name_prefix=f"concord-{name}")
+def _pool(name: str, threads: int, begin: Callable[[], None] | None = None) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(threads, thread_name_prefix=f"concord-{name}", initializer=begin)
+
+
+def _let_others_first() -> None:
+    """Give this thread what other threads leave of the processors; elsewhere it has its share."""
+    if sys.platform == "linux":  # where priorities belong to threads
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LOW)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +39,7 @@ class Shared:
     Attributes:
         budget: memory that requests take to be decoded.
         computing: threads that run models.
+        long: one thread that runs them for records that take long.
         reading: threads that read requests, search and fetch records.
         metrics: what is counted.
         recall: repeats some searches exactly.
@@ -36,6 +48,7 @@ class Shared:
 
     budget: Budget
     computing: ThreadPoolExecutor = field(default_factory=lambda: _pool("compute", COMPUTING))
+    long: ThreadPoolExecutor = field(default_factory=lambda: _pool("long", 1, _let_others_first))
     reading: ThreadPoolExecutor = field(default_factory=lambda: _pool("read", _READING))
     metrics: Metrics = field(default_factory=Metrics)
     recall: RecallWatch = field(default_factory=RecallWatch)

@@ -12,6 +12,7 @@ from components.core.errors import UserError
 from serving.http.app import build
 from serving.live.answers import Answers
 from serving.live.batching import Batcher
+from serving.live.budget import Cost
 from serving.live.shared import COMPUTING, Shared
 
 if TYPE_CHECKING:
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _TOGETHER = 16_000_000
-"""Bytes that records of one request take to decode at once; a long sound takes as many seconds."""
+"""Bytes that records of one request take to decode at once."""
+_SOON = 1.0
+"""Seconds of computing of records of one request at once; one that takes longer is a long one."""
 _BATCH = 64
 """Records in a batch of several requests."""
 _TOLERANCE = 1e-3  # of a sum of probabilities in single precision
@@ -47,6 +50,10 @@ class Unit:
             most=_BATCH,
             at_once=COMPUTING,
             seen=shared.metrics.batch,
+        )
+        # Nobody waits for long records but those who sent them.
+        self._long: Batcher[tuple[Record, str], Prediction] = Batcher(
+            self._compute, shared.long, most=1, seen=shared.metrics.batch
         )
         answers.predictor.searcher.watched = self._watch
         self.app = build(self, assets)
@@ -80,8 +87,9 @@ class Unit:
         found: list[Prediction] = []
         async with self.holding(records, request) as costs:
             # Others come in between, and nothing more is computed for a client that has gone.
-            for part in _parts(records, costs):
-                found += await self._batches.answer([(records[place], place) for place in part])
+            for part, seconds in _parts(records, costs):
+                lane = self._long if seconds > _SOON else self._batches
+                found += await lane.answer([(records[place], place) for place in part])
         for prediction in found:
             self.shared.metrics.record(prediction.modalities, bool(prediction.abstained))
         return found
@@ -100,8 +108,8 @@ class Unit:
     @asynccontextmanager
     async def holding(
         self, records: "Mapping[str, Record]", request: str
-    ) -> AsyncIterator[Mapping[str, int]]:
-        """Hold the memory that it takes to decode records; gives those of each value.
+    ) -> AsyncIterator[Mapping[str, Cost]]:
+        """Hold the memory that it takes to decode records; gives what each value takes.
 
         Raises:
             BadInput: a value that breaks a limit; it names the field.
@@ -140,20 +148,25 @@ class Unit:
                     raise UserError(f"a golden request ({what}) found nothing")
 
 
-def _parts(records: "Mapping[str, Record]", costs: Mapping[str, int]) -> Iterator[list[str]]:
-    """Records in a row that are decoded and computed together: one, or several that are small.
+def _parts(
+    records: "Mapping[str, Record]", costs: Mapping[str, Cost]
+) -> Iterator[tuple[list[str], float]]:
+    """Records in a row that are computed together, with their seconds: one, or several small ones.
 
-    >>> costs = {"a.x": 9_000_000, "b.x": 8_000_000, "b.y": 1_000_000, "c.x": 1}
-    >>> list(_parts({"a": {"x": b""}, "b": {"x": b"", "y": b""}, "c": {"x": b""}}, costs))
-    [['a'], ['b', 'c']]
+    >>> costs = {"a.x": Cost(memory=9_000_000), "b.x": Cost(memory=8_000_000)}
+    >>> costs |= {"b.y": Cost(memory=1_000_000), "d.x": Cost(memory=1, seconds=2.0)}
+    >>> records = {"a": {"x": b""}, "b": {"x": b"", "y": b""}, "c": {"x": b""}, "d": {"x": b""}}
+    >>> list(_parts(records, costs))
+    [(['a'], 0.0), (['b', 'c'], 0.0), (['d'], 2.0)]
     """
     part: list[str] = []
-    total = 0
+    memory, seconds = 0, 0.0
     for place, record in records.items():
-        cost = sum(costs.get(f"{place}.{name}", 0) for name in record)
-        if part and total + cost > _TOGETHER:
-            yield part
-            part, total = [], 0
+        found = [costs[key] for name in record if (key := f"{place}.{name}") in costs]
+        more, longer = sum(c.memory for c in found), sum(c.seconds for c in found)
+        if part and (memory + more > _TOGETHER or seconds + longer > _SOON):
+            yield part, seconds
+            part, memory, seconds = [], 0, 0.0
         part.append(place)
-        total += cost
-    yield part
+        memory, seconds = memory + more, seconds + longer
+    yield part, seconds

@@ -22,7 +22,7 @@ from serving.bento import build as build_bento
 from serving.client import Client
 from serving.http.limits import Limits
 from serving.live.answers import Answers
-from serving.live.budget import Budget, Busy, TooMuch
+from serving.live.budget import Budget, Busy, Cost, TooMuch
 from serving.process import start, stop
 from tests import served
 from tests.packaged import MAX_BATCH, packed
@@ -122,16 +122,29 @@ def test_a_package_from_before_has_the_default_limits(tmp_path):
     assert Limits.read(package).serving == ServingConfig(max_batch=MAX_BATCH)
 
 
+def costs(*megabytes, seconds=0.0):
+    return {n: Cost(memory=m * MB, seconds=seconds) for n, m in zip("abc", megabytes, strict=False)}
+
+
 SMALL = ServingConfig(max_value_mb=4, max_request_mb=6, max_total_mb=10)
 
 
 def test_each_limit_is_checked_and_the_first_value_named():
     budget = Budget(SMALL)
-    assert budget.checked({"a": 4 * MB, "b": 2 * MB}, "records") == 6 * MB
+    assert budget.checked(costs(4, 2), "records") == 6 * MB
     with pytest.raises(TooMuch, match=r"^b: got a value that takes 5 MB"):
-        budget.checked({"a": MB, "b": 5 * MB}, "records")
+        budget.checked(costs(1, 5), "records")
     with pytest.raises(TooMuch, match=r"^records: got 2 values that take 7 MB"):
-        budget.checked({"a": 4 * MB, "b": 3 * MB}, "records")
+        budget.checked(costs(4, 3), "records")
+
+
+def test_what_could_not_be_answered_in_time_is_refused_before_it_is_computed():
+    budget = Budget(SMALL)
+    assert budget.checked(costs(1, 1, seconds=29), "records") == 2 * MB
+    with pytest.raises(TooMuch, match=r"^a: got a value that takes about 61 s.* shorten it"):
+        budget.checked(costs(1, 1, seconds=61), "records")
+    with pytest.raises(TooMuch, match=r"^records: got values that take about 62 s.*several"):
+        budget.checked(costs(1, 1, seconds=31), "records")
 
 
 def test_requests_wait_for_each_other_and_all_are_served():

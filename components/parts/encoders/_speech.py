@@ -9,9 +9,10 @@ one every 80 ms; the package ``pyopen-wakeword`` (Apache License 2.0).
 """
 
 import ctypes
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -27,8 +28,8 @@ _MELS, _WINDOW, _STEP = 32, 76, 8
 """Bands of a spectrum; spectra that an embedding reads, and from one embedding to the next."""
 _SILENCE = 5 * _CHUNK
 """Samples of silence on each side, half a window: embeddings are centred within the sound."""
-_LOCK = Lock()
-"""One interpreter serves all threads, one after another."""
+_FREE: list[Any] = []
+"""Interpreters that nobody uses; one serves a single sound at a time."""
 
 
 @lru_cache(maxsize=1)
@@ -60,9 +61,20 @@ def digest() -> str:
     return digest_bytes(*(digest_file(path).encode() for path in _networks()))
 
 
-@lru_cache(maxsize=1)
+@contextmanager
+def _interpreters() -> Iterator[Any]:
+    """The package's interpreters of both networks, for one sound."""
+    try:
+        own = _FREE.pop()
+    except IndexError:
+        own = _loaded()
+    try:
+        yield own
+    finally:
+        _FREE.append(own)
+
+
 def _loaded() -> Any:  # noqa: ANN401
-    """The package's interpreters of both networks."""
     try:
         return _package().OpenWakeWordFeatures.from_builtin()
     except OSError as error:
@@ -84,22 +96,20 @@ def embeddings(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     padded = np.zeros(chunks * _CHUNK + _OVERLAP, np.float32)
     padded[_SILENCE : _SILENCE + len(spoken)] = spoken
     starts = range(0, chunks * _CHUNK, _CHUNK)
-    with _LOCK:
-        parts = [_spectra(padded[start : start + _CHUNK + _OVERLAP]) for start in starts]
+    with _interpreters() as own:
+        parts = [_spectra(own, padded[start : start + _CHUNK + _OVERLAP]) for start in starts]
         spectra = np.concatenate(parts)
         windows = range(0, len(spectra) - _WINDOW + 1, _STEP)
-        return np.stack([_embedding(spectra[start : start + _WINDOW]) for start in windows])
+        return np.stack([_embedding(own, spectra[start : start + _WINDOW]) for start in windows])
 
 
-def _spectra(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+def _spectra(own: Any, samples: NDArray[np.float32]) -> NDArray[np.float32]:  # noqa: ANN401
     """Spectra ``(8, 32)`` of 1760 samples, scaled as the embedding wants them."""
-    own = _loaded()
     found = _run(own.lib, own.mel_interpreter, own.mel_input_tensor, own.mel_output_tensor, samples)
     return found.reshape(-1, _MELS) / np.float32(10) + np.float32(2)
 
 
-def _embedding(spectra: NDArray[np.float32]) -> NDArray[np.float32]:
-    own = _loaded()
+def _embedding(own: Any, spectra: NDArray[np.float32]) -> NDArray[np.float32]:  # noqa: ANN401
     return _run(own.lib, own.emb_interpreter, own.emb_input_tensor, own.emb_output_tensor, spectra)
 
 

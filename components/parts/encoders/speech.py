@@ -43,6 +43,8 @@ class SpeechEncoder:
     shape: tuple[int, ...] = ((2 + _STRETCHES) * _EMBEDDING,)
     dtype: np.dtype[Any] = np.dtype(np.float32)
     detail = 0
+    pace = 0.075
+    """Measured on one core of a server of 2025."""
 
     def __init__(self, config: Config) -> None:
         self._config = config

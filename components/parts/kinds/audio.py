@@ -124,6 +124,15 @@ class AudioKind:
             most: int = 4 * file.frames + 8 * made + 24 * block + 48 * taps + _BLOCK
             return most
 
+    def seconds(self, raw: Raw) -> float:
+        """How long a sound lasts, from the header.
+
+        Raises:
+            BadInput: as for `cost`.
+        """
+        with self._open(self.content(raw)) as file:
+            return float(file.frames / file.samplerate)
+
     def decode(self, raw: Raw, detail: int = 0) -> Sound:  # noqa: ARG002
         """The whole sound.
 

@@ -2,6 +2,8 @@
 
 import asyncio
 import io
+import os
+import threading
 
 import pytest
 from PIL import Image
@@ -9,6 +11,8 @@ from PIL import Image
 from serving.http.limits import Limits
 from serving.live import unit as units
 from serving.live.answers import Answers
+from serving.live.batching import Full
+from serving.live.budget import Cost
 from serving.live.shared import Shared
 from serving.live.unit import Unit
 from tests.packaged import packed
@@ -62,3 +66,48 @@ def test_others_come_in_between_and_nothing_is_computed_for_a_client_that_has_go
     asyncio.run(story())
     assert ["small"] in batches
     assert len(batches) < 5
+
+
+@pytest.fixture
+def slow(unit, monkeypatch):
+    """A unit where a picture takes two seconds by what it tells, and as long as a test wants."""
+    unit, _ = unit
+    go, seen = threading.Event(), []
+    compute = unit._long._compute
+
+    def tells(records):
+        return {
+            f"{place}.{name}": Cost(memory=1, seconds=2.0 if name == "image" else 0.0)
+            for place, record in records.items()
+            for name in record
+        }
+
+    def waits(rows):
+        seen.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+        assert go.wait(30)
+        return compute(rows)
+
+    monkeypatch.setattr(unit.answers, "costs", tells)
+    monkeypatch.setattr(unit._long, "_compute", waits)
+    return unit, go, seen
+
+
+def test_records_that_take_long_have_their_own_lane_and_a_short_queue(slow):
+    unit, go, seen = slow
+
+    async def story():
+        one = {"a": LARGE, "b": SMALL}
+        first = [asyncio.create_task(unit.predict(one, "records")) for _ in range(3)]
+        while not seen:
+            await asyncio.sleep(0.001)
+        found = [await unit.predict({"s": SMALL}, "records") for _ in range(20)]
+        assert len(found) == 20
+        assert not unit.full  # others may go on to ask
+        with pytest.raises(Full):
+            await unit.predict(one, "records")
+        go.set()
+        for answer in await asyncio.gather(*first):
+            assert [p.modalities for p in answer] == [("image",), ("text",)]
+
+    asyncio.run(story())
+    assert all(priority >= 10 for priority in seen)  # what others leave of the processors

@@ -1,10 +1,15 @@
+import io
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+import soundfile
 
-from components.core.errors import UserError
-from components.parts.encoders import _speech, speech
+from components.core.errors import BadInput, UserError
+from components.parts.effort import effort
+from components.parts.encoders import _speech, logmel, speech
+from components.parts.kinds import audio
 from components.parts.kinds.audio import Sound
 
 RNG = np.random.default_rng(0)
@@ -56,3 +61,24 @@ def test_without_its_package_it_says_where_it_runs(monkeypatch):
     with pytest.raises(UserError, match=r"Linux on x86-64.*choose the encoder 'logmel'"):
         _speech.digest.__wrapped__()
     _speech._package.cache_clear()
+
+
+def test_sounds_of_several_threads_are_encoded_beside_each_other_with_the_same_numbers():
+    alone = encode(NOISE)[0]
+    with ThreadPoolExecutor(3) as pool:
+        for found in pool.map(encode, [NOISE] * 6):
+            assert np.array_equal(found[0], alone)
+    assert 1 <= len(_speech._FREE) <= 4
+
+
+def test_how_long_it_computes_is_told_from_the_header():
+    buffer = io.BytesIO()
+    soundfile.write(buffer, np.zeros(80_000), 8000, format="FLAC")
+    kind = audio.build(audio.Config(), name="sound", columns={})
+    encoders = [speech.build(speech.Config(), kind=kind), logmel.build(logmel.Config(), kind=kind)]
+    assert effort(kind, encoders, buffer.getvalue()) == pytest.approx(
+        10 * speech.SpeechEncoder.pace
+    )
+    assert effort(kind, encoders[1:], buffer.getvalue()) == 0
+    with pytest.raises(BadInput, match="sound"):
+        effort(kind, encoders, b"no sound")
