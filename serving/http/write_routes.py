@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def add(app: FastAPI, unit: "Unit", record: type[BaseModel]) -> None:
     """Add the routes to the application of a unit, whose records have this type."""
-    limits, collection = unit.limits, unit.answers.predictor.collection
+    limits = unit.limits
     Upsert: Any = requests.upsert_type(limits, record)
     Upserts: Any = requests.upserts_type(limits, record)
     named = Path(examples=["example-1"], description="id of the record")
@@ -32,7 +32,7 @@ def add(app: FastAPI, unit: "Unit", record: type[BaseModel]) -> None:
     )
     async def put(record_id: Annotated[requests.Id, named], request: Upsert) -> Written:
         """Add a record, or replace the one of this id; it is found at once."""
-        created = record_id not in collection
+        created = not unit.answers.has(record_id)
         number = await _upsert(unit, [(record_id, request, "record")])
         return Written(
             model=unit.ref, index=unit.answers.index(number), id=record_id, created=created

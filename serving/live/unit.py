@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import math
+import weakref
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -56,7 +57,8 @@ class Unit:
             self._compute, shared.long, most=1, seen=shared.metrics.batch
         )
         answers.predictor.searcher.watched = self._watch
-        self.app = build(self, assets)
+        # FastAPI keeps the functions of routes for ever, and with them whatever they refer to.
+        self.app = build(weakref.proxy(self), assets)
 
     @property
     def full(self) -> bool:

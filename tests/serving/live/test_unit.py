@@ -1,11 +1,14 @@
 """A unit: records that take long are computed one after another, and others come in between."""
 
 import asyncio
+import gc
 import io
 import os
 import threading
+import weakref
 
 import pytest
+from fastapi.testclient import TestClient
 from PIL import Image
 
 from serving.http.limits import Limits
@@ -13,8 +16,11 @@ from serving.live import unit as units
 from serving.live.answers import Answers
 from serving.live.batching import Full
 from serving.live.budget import Cost
+from serving.live.records import Records
 from serving.live.shared import Shared
 from serving.live.unit import Unit
+from serving.store.database import Database
+from serving.store.journal import RecordsJournal
 from tests.packaged import packed
 
 
@@ -111,3 +117,22 @@ def test_records_that_take_long_have_their_own_lane_and_a_short_queue(slow):
 
     asyncio.run(story())
     assert all(priority >= 10 for priority in seen)  # what others leave of the processors
+
+
+def test_a_unit_that_serves_no_more_leaves_memory_with_its_model_and_its_records(tmp_path):
+    def begun():
+        limits = Limits.read(packed().package)
+        journal = RecordsJournal(Database(tmp_path / "store.db"), "tiny")
+        answers = Answers.load(
+            packed().package, limits=limits, name="tiny", version=1, records=Records(journal)
+        )
+        unit = Unit(answers, Shared.of(limits.serving))
+        with TestClient(unit.app) as client:
+            client.get("/v1/model")
+        predictor = answers.predictor
+        held = (unit, unit.app, predictor, predictor.collection, predictor.classifier)
+        return [weakref.ref(one) for one in held]
+
+    left = begun()
+    gc.collect()
+    assert [one() for one in left] == [None] * 5
