@@ -52,6 +52,7 @@ SERVED = (
     "components/parts/fusion/*.py",
     "components/parts/index/*.py",
     "components/parts/kinds/*.py",
+    "components/parts/projectors/*.py",
     "components/parts/targets/*.py",
     "components/prediction/__init__.py",
     "components/prediction/asking.py",

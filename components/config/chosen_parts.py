@@ -31,8 +31,10 @@ def chosen_parts(tree: Mapping[str, Any]) -> list[ChosenPart]:
             passed over.
     """
     model, losses = tree.get("model"), tree.get("losses")
+    of_model = model if isinstance(model, dict) else {}
     single = {
-        ("model.fusion", "fusion"): model.get("fusion") if isinstance(model, dict) else None,
+        ("model.projector", "projectors"): of_model.get("projector"),
+        ("model.fusion", "fusion"): of_model.get("fusion"),
         ("labeller", "labellers"): tree.get("labeller"),
         ("index", "index"): tree.get("index"),
     }
@@ -99,20 +101,23 @@ def check_parts(config: "RunConfig", path: Path, kinds: Mapping[str, str]) -> No
 
 
 def _too_few(config: "RunConfig", kinds: Mapping[str, str], base: Path) -> list[str]:
-    """Losses that need more modalities than there are; the default leaves its own out."""
-    if config.losses == type(config).model_fields["losses"].get_default(call_default_factory=True):
-        return []
+    """Parts that need more modalities than there are; the default losses leave their own out."""
+    usual = type(config).model_fields["losses"].get_default(call_default_factory=True)
+    asking = [("model.projector", "projectors", config.model.projector.name)]
+    if config.losses != usual:
+        weighted = [name for name, options in config.losses.items() if options.get("weight", 1)]
+        asking += [(f"losses.{name}", "losses", name) for name in weighted]
     found = []
-    for name, options in config.losses.items():
+    for where, family, name in asking:
         try:
-            needed = getattr(parts.load("losses", name, base), "MIN_MODALITIES", 1)
+            needed = getattr(parts.load(family, name, base), "MIN_MODALITIES", 1)
         except UserError:  # told already
             continue
-        if len(kinds) < needed and options.get("weight", 1):
-            has = ", ".join(kinds)
+        if len(kinds) < needed:
             found.append(
-                f"losses.{name}: got a data set of {has} alone, wanted at least {needed} "
-                "modalities to compare; drop the loss, or add a modality to the manifest"
+                f"{where}: {name}: got a data set of {', '.join(kinds)} alone, wanted at least "
+                f"{needed} modalities to compare; choose another {parts.FAMILIES[family]}, or add "
+                "a modality to the manifest"
             )
     return found
 

@@ -80,6 +80,8 @@ class ModelConfig(Strict):
 
     dim: Annotated[int, Field(ge=2, le=4096)] = 128
     """Width of the shared space."""
+    projector: Part = Part(name="linear")
+    """What maps the features of each modality into the shared space."""
     fusion: Part = Part(name="concat")
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
 

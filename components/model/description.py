@@ -11,9 +11,11 @@ from components.core.files import read_json
 from components.features.spec import ModalitySpec
 from components.parts.own import OWN
 
-FORMAT = 6
+FORMAT = 7
 """2: a modality has views, each with an encoder; 3: a committee; 4: seats; 5: views have maps for
-the seats that read them alone; 6: there may be neighbours. Older ones are read."""
+the seats that read them alone; 6: there may be neighbours; 7: a projector is chosen, so that
+one with the default is written as 6. Older ones are read."""
+_LINEAR = Part(name="linear")
 WEIGHTS, DESCRIPTION = "weights.safetensors", "model.json"
 CARRIED = "encoders"
 """Folder of what a package carries of its frozen encoders, by view."""
@@ -74,18 +76,27 @@ def read_description(folder: Path) -> Description:
             " use the version that wrote it"
         )
     fusion = Part.model_validate(told["model"].pop("fusion"))
+    projector = Part.model_validate(told["model"].pop("projector", "linear"))
     # Format 1 kept the file of a user's own fusion beside the weights.
     base = folder if told["format"] == 1 else folder / OWN
     carried = folder / CARRIED
     return Description(
         made=told["format"],
-        config=ModelConfig(**told["model"], fusion=fusion),
+        config=ModelConfig(**told["model"], projector=projector, fusion=fusion),
         target=told.get("target", "single"),
         classes=told["classes"],
         specs={n: ModalitySpec.parse(s, base, carried) for n, s in told["modalities"].items()},
         mix=Mix(**told.get("mix", {})),
         base=base,
     )
+
+
+def described(config: ModelConfig) -> dict[str, Any]:
+    """The format of a model of this shape, and the shape."""
+    tree = config.model_dump(mode="json")
+    if config.projector == _LINEAR:
+        del tree["projector"]
+    return {"format": FORMAT if "projector" in tree else FORMAT - 1, "model": tree}
 
 
 def no_model(folder: Path, error: OSError) -> UserError:

@@ -214,6 +214,7 @@ def _spoiled(
 
 def _suspect(model: Model) -> str:
     """The user's own parts, which an export most likely fails for."""
-    own = [f"fusion {model.config.fusion.name}"] if is_own(model.config.fusion.name) else []
+    shape = (("projector", model.config.projector.name), ("fusion", model.config.fusion.name))
+    own = [f"{what} {name}" for what, name in shape if is_own(name)]
     views = [v.encoder for n in model.names for v in model.specs[n].views]
     return " or ".join([*own, *(f"encoder {v}" for v in views if is_own(v))]) or "the model"

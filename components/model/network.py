@@ -19,10 +19,10 @@ from components.features.spec import ModalitySpec, build_target, carry_own
 from components.model.committee import CommitteeHead
 from components.model.description import (
     DESCRIPTION,
-    FORMAT,
     WEIGHTS,
     Mix,
     columns_of,
+    described,
     no_model,
     read_description,
 )
@@ -44,8 +44,9 @@ class Model(nn.Module):
         target_kind: name of the part that ``target`` comes from.
         specs: modality name to what builds it again.
         encoders: view name to its network.
+        projectors: modality name to its map from features to ``(batch, dim)``.
         fusion: ``({name: (batch, dim)}, present) -> (batch, dim)``.
-        base: folder that the user's own fusion is relative to.
+        base: folder that the user's own projector and fusion are relative to.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Model(nn.Module):
         target_kind: str,
         specs: Mapping[str, ModalitySpec],
         encoders: Mapping[str, ViewNetwork],
+        projectors: Mapping[str, nn.Module],
         fusion: nn.Module,
         target_base: Path | None = None,
         base: Path | None = None,
@@ -67,13 +69,7 @@ class Model(nn.Module):
         self.dim = self.fused_dim = config.dim
         self.views = {name: specs[name].dense(name) for name in self.names}
         self.encoders = nn.ModuleDict({v: encoders[v] for n in self.names for v in self.views[n]})
-        widths = {n: sum(encoders[v].out_dim for v in self.views[n]) for n in self.names}
-        self.projectors = nn.ModuleDict(
-            {
-                name: nn.Sequential(nn.Linear(widths[name], config.dim), nn.LayerNorm(config.dim))
-                for name in self.names
-            }
-        )
+        self.projectors = nn.ModuleDict({name: projectors[name] for name in self.names})
         self.absent = nn.ParameterDict(
             {name: nn.Parameter(torch.zeros(config.dim)) for name in self.names}
         )
@@ -291,7 +287,7 @@ def build(
         specs: modality name to its description, from a features folder or a model folder.
         target: what is predicted.
         target_base: folder that a user's own target is relative to.
-        base: folder that the user's own fusion is relative to.
+        base: folder that the user's own projector and fusion are relative to.
     """
     names = tuple(sorted(specs))
     name = config.fusion.name
@@ -299,27 +295,44 @@ def build(
     fusion = parts.load("fusion", name, base).build(
         options, names=names, dim=config.dim, dropout=config.dropout
     )
+    encoders = {
+        view: encoder.network()
+        for n in names
+        for view, encoder in specs[n].build(n).encoders.items()
+        if not is_sparse(encoder)
+    }
     return Model(
         config=config,
         target=build_target(target, classes, target_base),
         target_kind=target,
         target_base=target_base,
         specs=specs,
-        encoders={
-            view: encoder.network()
-            for n in names
-            for view, encoder in specs[n].build(n).encoders.items()
-            if not is_sparse(encoder)
-        },
+        encoders=encoders,
+        projectors=_projectors(config, specs, encoders, base),
         fusion=fusion,
         base=base,
     )
 
 
+def _projectors(
+    config: ModelConfig,
+    specs: Mapping[str, ModalitySpec],
+    encoders: Mapping[str, ViewNetwork],
+    base: Path | None,
+) -> dict[str, nn.Module]:
+    """A new projector for each modality, in the order of their names."""
+    name = config.projector.name
+    options = parts.configure("projectors", name, config.projector.options, base)
+    part = parts.load("projectors", name, base)
+    widths = {n: sum(encoders[view].out_dim for view in specs[n].dense(n)) for n in sorted(specs)}
+    return {n: part.build(options, width=widths[n], dim=config.dim) for n in sorted(specs)}
+
+
 def save(model: Model, folder: Path) -> None:
     """Write ``weights.safetensors``, ``model.json``, records to compare with, and own parts."""
     folder.mkdir(parents=True, exist_ok=True)
-    parts.carry([("fusion", model.config.fusion.name)], model.base, folder / OWN)
+    chosen = [("projectors", model.config.projector.name), ("fusion", model.config.fusion.name)]
+    parts.carry(chosen, model.base, folder / OWN)
     parts.carry([("targets", model.target_kind)], model.target_base, folder / OWN)
     carry_own(model.specs.values(), folder)
     if model.reference is not None:
@@ -328,8 +341,7 @@ def save(model: Model, folder: Path) -> None:
         {k: v.detach().contiguous().cpu() for k, v in model.state_dict().items()}, folder / WEIGHTS
     )
     description = {
-        "format": FORMAT,
-        "model": model.config.model_dump(mode="json"),
+        **described(model.config),
         "mix": asdict(model.mix),
         "target": model.target_kind,
         "classes": model.classes,

@@ -39,8 +39,10 @@ class OnnxRuntime:
     def __init__(self, folder: Path, chosen: Chosen) -> None:
         check_code(folder)
         told = read_description(folder)
-        if is_own(told.config.fusion.name):  # it is not imported, but a package names no other code
-            source("fusion", told.config.fusion.name, told.base)
+        shape = told.config
+        for family, part in (("projectors", shape.projector), ("fusion", shape.fusion)):
+            if is_own(part.name):  # it is not imported, but a package names no other code
+                source(family, part.name, told.base)
         self.chosen = chosen
         self.specs, self.names = told.specs, sorted(told.specs)
         self.target = build_target(told.target, told.classes, told.base)

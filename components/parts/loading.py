@@ -28,6 +28,7 @@ from components.core.strict import explain
 from components.parts import own
 
 FAMILIES = {
+    "projectors": "projector",
     "fusion": "fusion",
     "losses": "loss",
     "labellers": "labeller",

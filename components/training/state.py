@@ -17,6 +17,7 @@ from components.training.data import TrainingData
 from components.training.distributed import World
 from components.training.objective import Loss, Objective
 from components.training.optimiser import adamw, load_named_state, named_state, schedule
+from components.training.projectors import fit_projectors
 from components.training.randomness import epoch_seed, rank_seeds
 
 MAX_GRAD_NORM = 1.0
@@ -63,6 +64,7 @@ class TrainState:
         self.sums = torch.zeros(1 + len(losses), device=self.device)
         self.steps = epochs * len(self.batches)
         fit_encoders(model, data, config.seed)
+        fit_projectors(model, data)
         self.whole = Objective(model, losses, config, precision, world).to(self.device).train()
         self.forward = world.wrapped(self.whole)
         self.optimiser = adamw(

@@ -144,6 +144,7 @@ class Trainer:
                 self.spec.digest(),
                 name,
                 model.views,
+                parts.source_digest("projectors", config.projector.name, self.base),
                 parts.source_digest("fusion", config.fusion.name, self.base),
                 *sources,
             ]

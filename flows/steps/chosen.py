@@ -27,6 +27,7 @@ class Chosen:
         kinds: of all modalities.
         encoders: of all views: those of the configuration, else those that a kind names.
         target: what is predicted.
+        projector: of the network.
         fusion: of the network.
         losses: by which the network learns.
         heads: of the committee.
@@ -37,6 +38,7 @@ class Chosen:
     kinds: Parts
     encoders: Parts
     target: Part
+    projector: Parts
     fusion: Parts
     losses: Parts
     heads: Parts
@@ -56,6 +58,7 @@ class Chosen:
             kinds=unique(("kinds", modality.kind) for modality in modalities),
             encoders=_encoders(config, manifest, base),
             target=("targets", manifest.target.kind),
+            projector=(("projectors", config.model.projector.name),),
             fusion=(("fusion", config.model.fusion.name),),
             losses=tuple(("losses", name) for name in sorted(config.losses)),
             heads=tuple(("heads", name) for name in HEADS),
@@ -70,7 +73,7 @@ class Chosen:
     @property
     def network(self) -> Parts:
         """What shapes a network; a kind's own code shapes it through the features alone."""
-        return unique((*self.encoders, *self.fusion, self.target))
+        return unique((*self.encoders, *self.projector, *self.fusion, self.target))
 
     def libraries(self, parts: Parts) -> tuple[str, ...]:
         """The distributions that some of the parts name."""

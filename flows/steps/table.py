@@ -137,7 +137,7 @@ def _evaluate(config: RunConfig, chosen: Chosen) -> Step:
             "baselines": "baselines",
         },
         config={"evaluation": config.evaluation.model_dump()},
-        chosen=unique((*chosen.views, *chosen.fusion, ("fusion", "concat"))),
+        chosen=unique((*chosen.views, *chosen.projector, *chosen.fusion, ("fusion", "concat"))),
         libraries=(*_TORCH, "scipy", "jinja2"),
         work=work.evaluate,
     )
@@ -150,7 +150,7 @@ def _package(config: RunConfig, chosen: Chosen) -> Step:
         version=20,  # 19: distances of kept records; 20: the index that was asked for
         inputs={"features": "encode", "train": "train", "evaluation": "evaluate"},
         config=_kept(config),
-        chosen=(*chosen.views, *chosen.fusion),
+        chosen=(*chosen.views, *chosen.projector, *chosen.fusion),
         libraries=unique((*_TORCH, "bentoml", "faiss-cpu", *carried)),
         code=bento.code_digest(),
         work=work.package,

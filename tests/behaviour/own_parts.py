@@ -212,7 +212,41 @@ def build(config, *, classes):
     return Mixed(classes)
 '''
 
+PROJECTOR = '''
+"""A linear map without a norm. Source: none."""
+
+from dataclasses import dataclass
+
+from torch import nn
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    scale: float = 1.0
+
+
+class Scaled(nn.Module):
+    def __init__(self, scale, width, dim):
+        super().__init__()
+        self.scale, self.map = scale, nn.Linear(width, dim)
+
+    def forward(self, features):
+        return self.scale * self.map(features)
+
+
+def build(config, *, width, dim):
+    return Scaled(config.scale, width, dim)
+'''
+
 PARTS = {
+    "projectors": Own(
+        text=PROJECTOR,
+        edit=("return self.scale *", "return 2 * self.scale *"),
+        first="teach",
+        config={
+            "fusion: gated": "fusion: gated, projector: {name: ./mine/projectors.py, scale: 2.0}"
+        },
+    ),
     "fusion": Own(
         text=FUSION,
         edit=("return self.scale *", "return 2 * self.scale *"),

@@ -74,11 +74,22 @@ def with_reference(model, features):
     )
 
 
-def made(features, target="single", fusion="concat", *, neighbours=True, committee=True):
+def made(
+    features,
+    target="single",
+    fusion="concat",
+    projector="linear",
+    *,
+    neighbours=True,
+    committee=True,
+):
     torch.manual_seed(0)
-    config = ModelConfig(dim=16, fusion=Part(name=fusion))
+    config = ModelConfig.model_validate({"dim": 16, "projector": projector, "fusion": fusion})
     classes = [] if target == "none" else synthetic.CLASSES
     model = models.build(config, classes=classes, specs=features.specs, target=target).eval()
+    for own in model.projectors.values() if projector != "linear" else ():
+        for tensor in own.state_dict().values():
+            torch.nn.init.uniform_(tensor, -1, 1)
     if committee and classes:
         with_random_committee(model, np.random.default_rng(1), neighbours=neighbours)
         with_reference(model, features)
@@ -110,20 +121,20 @@ def alike(a, b, atol):
 
 
 CASES = [
-    ("single", "concat", True),
-    ("single", "gated", True),
-    ("single", "gated", False),
-    ("multi", "concat", True),
-    ("multi", "gated", True),
-    ("none", "concat", False),
+    ("single", "concat", "linear", True),
+    ("single", "gated", "mlp", True),
+    ("single", "gated", "linear", False),
+    ("multi", "concat", "maps", True),
+    ("multi", "gated", {"name": "maps", "method": "relative"}, True),
+    ("none", "concat", "mlp", False),
 ]
 
 
-@pytest.mark.parametrize(("target", "fusion", "neighbours"), CASES)
+@pytest.mark.parametrize(("target", "fusion", "projector", "neighbours"), CASES)
 def test_every_subset_is_answered_as_by_torch_whatever_stands_in_absent_rows(
-    features, tmp_path, target, fusion, neighbours
+    features, tmp_path, target, fusion, projector, neighbours
 ):
-    model = made(features, target, fusion, neighbours=neighbours)
+    model = made(features, target, fusion, projector, neighbours=neighbours)
     by_torch, by_onnx = packed(model, tmp_path / "model")
     assert (by_torch.chosen.name, by_onnx.chosen.name) == ("torch", "onnx")
     rows = np.flatnonzero(features.present.all(axis=1))[:6]
