@@ -38,8 +38,12 @@ def chosen_parts(tree: Mapping[str, Any]) -> list[ChosenPart]:
         ("labeller", "labellers"): tree.get("labeller"),
         ("index", "index"): tree.get("index"),
     }
+    heads = model.get("heads") if isinstance(model, dict) else None
+    every = list(single.items())
+    for number, head in enumerate(heads if isinstance(heads, list) else []):
+        every.append(((f"model.heads[{number}]", "heads"), head))
     found = []
-    for (where, family), part in single.items():
+    for (where, family), part in every:
         options = dict(part) if isinstance(part, dict) else {"name": part}
         if isinstance(name := options.pop("name", None), str):
             found.append(ChosenPart(where, family, name, options))

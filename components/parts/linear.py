@@ -10,10 +10,6 @@ from numpy.typing import NDArray
 Activation = Literal["softmax", "sigmoid"]
 """``softmax``: a record has one class; ``sigmoid``: any number of them."""
 
-HEADS = ("logistic", "gda")
-"""The light heads of a committee. ``prototype`` beside them lost on hidden labels of the training
-records of dcss-monsters; on test records of two other sets it would have helped."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Linear:

@@ -15,7 +15,7 @@ from components.model import network as models
 from components.model.description import BY_COMMITTEE
 from components.model.network import Model
 from components.parts import loading as parts
-from components.parts.linear import HEADS, Head
+from components.parts.linear import Head
 from components.parts.own import OWN
 from components.training import taught
 from components.training.data import training_data
@@ -125,7 +125,7 @@ def teach_committee(model: Model, data: Features, seed: int) -> Taught | str:
     labelled = _labelled(data, views, seed)
     if labelled is None:
         return "the labelled records that have a fixed view make no two folds"
-    committee = crossfit(views, labelled, heads())
+    committee = crossfit(views, labelled, heads(model))
     nothing = np.zeros(labelled.targets.shape[1])
     return Taught(labelled=labelled, committee=committee, made=made, shift=nothing)
 
@@ -138,10 +138,13 @@ def write(model: Model, found: Taught, out: Path, **figures: object) -> None:
     taught.save(found, out, **figures)
 
 
-def heads() -> dict[str, Head]:
-    """The light heads by name, with their defaults."""
+def heads(model: Model) -> dict[str, Head]:
+    """The light heads of a model's committee by name."""
     return {
-        name: parts.load("heads", name).build(parts.configure("heads", name, {})) for name in HEADS
+        head.name: parts.load("heads", head.name).build(
+            parts.configure("heads", head.name, head.options)
+        )
+        for head in model.config.heads
     }
 
 

@@ -9,7 +9,6 @@ from components.config.run import RunConfig
 from components.core.errors import UsageError, unknown_name
 from components.data.manifest import Manifest
 from components.parts import loading
-from components.parts.linear import HEADS
 from components.parts.modality_options import modality_options
 
 T = TypeVar("T")
@@ -61,7 +60,7 @@ class Chosen:
             projector=(("projectors", config.model.projector.name),),
             fusion=(("fusion", config.model.fusion.name),),
             losses=tuple(("losses", name) for name in sorted(config.losses)),
-            heads=tuple(("heads", name) for name in HEADS),
+            heads=tuple(("heads", head.name) for head in config.model.heads),
             labellers=(("labellers", config.labeller.name),) if config.labeller else (),
         )
 

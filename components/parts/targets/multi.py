@@ -19,6 +19,13 @@ from components.parts.label_sets import Sets
 if TYPE_CHECKING:
     from torch import Tensor
 
+METHOD = {
+    "id": "H03",
+    "name": "a threshold for each class by its best F1",
+    "for": "sets of classes that differ in how common they are",
+    "needs": "sets of classes; held-out labelled records, of which the folds make some",
+    "use": "target: {column: COLUMN, kind: multi}",
+}
 METRICS = ("macro_map", "macro_f1", "micro_f1")
 CELLS = "set"
 _UNKNOWN = -1

@@ -8,6 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from components.config.run import Part
 from components.features.store import Features
 from components.model import network as models
 from components.model.description import Mix
@@ -245,3 +246,13 @@ def test_a_modality_that_few_labelled_records_have_is_read_in_the_seats_that_can
     has = np.flatnonzero(data.present.any(axis=1))
     told = infer(model, data.arrays, data.present, has).logits
     assert np.allclose(told, found.committee.logits(views, rows=has), atol=1e-3)
+
+
+def test_the_heads_are_those_of_the_configuration(home):
+    data = Features.load(home / "features")
+    chosen = MODEL.model_copy(update={"heads": [Part(name="prototype")]})
+    model = untrained(data, chosen, learned.spec(data.path, "train").training, None)
+    found = teach_committee(model, data, 0)
+    assert isinstance(found, Taught)
+    members = [member for seat in found.committee.seats.values() for member in seat.members]
+    assert {member.head for member in members} == {"prototype"}
