@@ -14,8 +14,10 @@ from components.evaluation.comparison import Metric, paired_bootstrap
 from components.evaluation.held_out import HeldOut
 from components.evaluation.per_class import per_class
 from components.evaluation.retrieval import every_pair
-from components.model.calibration import expected_calibration_error
+from components.evaluation.robustness import missing_figures
+from components.model.calibration import brier, expected_calibration_error, log_loss
 from components.model.outputs import Inference
+from components.parts.contracts import Target
 
 
 def figures(
@@ -51,9 +53,10 @@ def figures(
     return {
         "primary": primary,
         **metrics(labels, compared["chosen"][rows]),
-        "ece": expected_calibration_error(*target.cells(probabilities[rows], labels)),
+        **_calibration(target, probabilities[rows], labels),
         "n": len(labels),
         "by_subset": {answer.key: _subset(held_out, answer) for answer in answers},
+        "missing": missing_figures(held_out, answers, evaluation),
         "committee": of("committee"),
         "supervised_only": of("supervised_only") or {},
         "student": of("student") or {},
@@ -129,8 +132,19 @@ def _subset(held_out: HeldOut, answer: SubsetAnswers) -> dict[str, Any]:
     labels, p = held_out.labels[answer.at][keep], answer.probabilities[keep]
     return {
         **target.metrics(labels, target.answers(p)),
-        "ece": expected_calibration_error(*target.cells(p, labels)),
+        **_calibration(target, p, labels),
         "n": len(labels),
+    }
+
+
+def _calibration(
+    target: Target, probabilities: NDArray[np.floating], labels: NDArray[Any]
+) -> dict[str, float]:
+    cells = target.cells(probabilities, labels)
+    return {
+        "ece": expected_calibration_error(*cells),
+        "brier": brier(*cells),
+        "nll": log_loss(*cells),
     }
 
 

@@ -46,7 +46,24 @@ class SubsetFigures(Classification):
     """The chosen model when it sees only these modalities, on the records that have all of them."""
 
     ece: Figure
+    brier: Figure = None
+    nll: Figure = None
     n: int = Field(description="records")
+
+
+class CurveFigures(_Figures):
+    """The primary figure at each missing rate, when modalities are missing by one pattern."""
+
+    values: list[Figure]
+    area: Figure = Field(description="mean over the range of rates")
+    fall: Figure = Field(description="from nothing more missing to the highest rate")
+
+
+class MissingFigures(_Figures):
+    """The chosen model when more and more of what test records have is hidden."""
+
+    rates: list[float]
+    patterns: dict[str, CurveFigures] = Field(description="how what is missing was chosen")
 
 
 class RetrievalFigures(_Figures):
@@ -151,8 +168,14 @@ class Metrics(Classification):
         default="accuracy", description="the figure that decides; null where nothing is predicted"
     )
     ece: Figure = Field(description="expected calibration error, 15 bins")
+    brier: Figure = Field(default=None, description="mean squared error of the probabilities")
+    nll: Figure = Field(default=None, description="mean negative log-likelihood of the labels")
     n: int = Field(description="labelled test records")
     by_subset: dict[str, SubsetFigures] = Field(description="keys like `image+text`")
+    missing: MissingFigures | None = Field(
+        default=None,
+        description="null with one modality, or where not every subset of them was measured",
+    )
     retrieval: dict[str, RetrievalFigures] = Field(description="keys like `text->image`")
     committee: Classification | None = Field(
         default=None, description="the light heads on the visible labels alone; null without them"

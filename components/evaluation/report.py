@@ -17,6 +17,7 @@ from components.evaluation.metrics import FIGURES, Metrics, figure_names
 from components.evaluation.mistakes import mistakes
 from components.evaluation.previews import NONE, Previews
 from components.evaluation.pseudo_samples import samples
+from components.evaluation.robustness import worst_subset
 from components.evaluation.side_by_side import model_rows
 from components.model.calibration import reliability
 from components.model.outputs import Inference
@@ -70,6 +71,7 @@ def write_report(
             models=model_rows(metrics),
             intervals=_intervals(metrics),
             ignored=ignored(subsets, features.names),
+            worst=worst_subset(subsets, features.names),
             left_out=left_out(features.names),
             galleries=galleries(held_out, test, vectors, previews),
             reliability=charts.reliability_diagram(reliability(*cells), metrics.ece),

@@ -1,6 +1,10 @@
 """Calibration: how far confidence is from accuracy.
 
-Source: reliability plots, Guo et al. 2017 (arXiv:1706.04599).
+Each subset of modalities has a temperature of its own, fitted to held-out labelled records
+(``components/training/selection.py``).
+
+Source: temperature and reliability plots, Guo et al. 2017 (arXiv:1706.04599); Brier 1950,
+Verification of forecasts expressed in terms of probability.
 """
 
 from dataclasses import dataclass
@@ -8,6 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+METHOD = {
+    "id": "E06",
+    "name": "calibration (temperature scaling)",
+    "for": "confidence that can be believed, whichever modalities a record has",
+    "needs": "labelled training records, some of which are held out",
+    "use": "concord run CONFIG",
+}
 Floats = NDArray[np.float64]
 
 
@@ -62,3 +73,26 @@ def expected_calibration_error(
     found = reliability(probabilities, labels, bins)
     gaps = np.nan_to_num(np.abs(found.accuracy - found.confidence))
     return float((found.counts * gaps).sum() / len(labels))
+
+
+def brier(probabilities: NDArray[np.floating], labels: NDArray[np.integer]) -> float:
+    """Mean squared distance ``sum_k (p_k - [k is the label])^2`` of probabilities ``(n, k)``.
+
+    0 is best, 2 worst; NaN without rows.
+    """
+    if not len(labels):
+        return float("nan")
+    p = np.asarray(probabilities, dtype=np.float64)
+    own = p[np.arange(len(labels)), labels]
+    return float(((p**2).sum(axis=1) - 2 * own + 1).mean())
+
+
+def log_loss(probabilities: NDArray[np.floating], labels: NDArray[np.integer]) -> float:
+    """Mean ``-log p`` of labels ``(n,)`` under probabilities ``(n, k)``, at most that of float32.
+
+    NaN without rows.
+    """
+    if not len(labels):
+        return float("nan")
+    own = np.asarray(probabilities, dtype=np.float64)[np.arange(len(labels)), labels]
+    return float(-np.log(own.clip(np.finfo(np.float32).tiny)).mean())

@@ -127,7 +127,7 @@ def _baselines(config: RunConfig, chosen: Chosen) -> Step:
 def _evaluate(config: RunConfig, chosen: Chosen) -> Step:
     return Step(
         name="evaluate",
-        version=13,  # 12: encoders that are left out; 13: what is said of them
+        version=14,  # 13: what is said of encoders left out; 14: missing rates, Brier, likelihood
         inputs={
             "accepted": "validate",
             "features": "encode",

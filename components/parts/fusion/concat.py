@@ -12,6 +12,14 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+METHOD = {
+    "id": "F01",
+    "name": "concatenate and classify (late concatenation)",
+    "for": "the default: one vector of all modalities of a record",
+    "needs": "nothing beside records with labels; more than one modality, to gain from it",
+    "use": "model: {fusion: concat}",
+}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Config:

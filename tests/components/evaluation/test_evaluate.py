@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from jsonschema import validate as check_schema
-from sklearn.metrics import accuracy_score, f1_score
+from sklearn.metrics import accuracy_score, f1_score, log_loss
 
 from components.core.errors import UserError
 from components.core.refs import digest_folder
@@ -16,6 +16,7 @@ from components.model import network as models
 from components.model.inference import infer
 from components.parts.classification import softmax
 from tests.evaluated import one_thread, prepare
+from tests.synthetic import CLASSES
 
 SUBSETS = ["facts", "image", "text", "facts+image", "facts+text", "image+text", "facts+image+text"]
 
@@ -97,6 +98,29 @@ def test_stored_answers_are_those_of_the_model_run_on_its_own_inputs(run, out):
         assert [r["predicted"] for r in rows] == [
             features.classes[c] for c in stored.argmax(axis=1)
         ]
+
+
+def test_brier_and_likelihood_are_those_of_the_stored_answers_by_scikit_learn(out, metrics):
+    for key in SUBSETS:
+        rows = _table(out, "predictions", split="test", subset=key)
+        p = np.array([r["probabilities"] for r in rows], dtype=np.float64)
+        codes = np.array([CLASSES.index(r["label"]) for r in rows])
+        found = metrics["by_subset"][key]
+        assert found["nll"] == pytest.approx(log_loss(codes, p, labels=range(p.shape[1])), rel=1e-4)
+        wanted = np.square(p - np.eye(p.shape[1])[codes]).sum(axis=1).mean()
+        assert found["brier"] == pytest.approx(wanted, rel=1e-4)
+
+
+def test_sweeps_begin_with_the_headline_figure_and_show_each_pattern(metrics):
+    found = metrics["missing"]
+    assert set(found["patterns"]) >= {"at random", "more of common classes", "more of rare classes"}
+    for curve in found["patterns"].values():
+        assert len(curve["values"]) == len(found["rates"]) == 10
+        assert curve["values"][0] == pytest.approx(metrics["accuracy"])
+        assert curve["fall"] == pytest.approx(curve["values"][0] - curve["values"][-1])
+    alone = [metrics["by_subset"][name]["accuracy"] for name in SUBSETS[:3]]
+    last = found["patterns"]["at random"]["values"][-1]
+    assert min(alone) - 0.1 < last < metrics["accuracy"]
 
 
 def test_a_subset_has_exactly_the_records_with_all_its_modalities(run, out):
