@@ -104,6 +104,7 @@ def test_brier_and_likelihood_are_those_of_the_stored_answers_by_scikit_learn(ou
     for key in SUBSETS:
         rows = _table(out, "predictions", split="test", subset=key)
         p = np.array([r["probabilities"] for r in rows], dtype=np.float64)
+        p /= p.sum(axis=1, keepdims=True)  # they were stored as float32
         codes = np.array([CLASSES.index(r["label"]) for r in rows])
         found = metrics["by_subset"][key]
         assert found["nll"] == pytest.approx(log_loss(codes, p, labels=range(p.shape[1])), rel=1e-4)
