@@ -8,6 +8,7 @@ from components.core.errors import UsageError, UserError, unknown_name
 from components.core.strict import all_at_once
 from components.parts import loading as parts
 from components.parts.modality_options import modality_options
+from components.parts.own import is_own
 
 if TYPE_CHECKING:
     from components.config.run import RunConfig
@@ -100,7 +101,7 @@ def check_parts(config: "RunConfig", path: Path, kinds: Mapping[str, str]) -> No
         except UserError as error:
             problems += str(error).splitlines()
     problems += _too_few(config, kinds, base)
-    if problems:
+    if problems or (problems := _unsuited(config, kinds, base)):
         raise all_at_once(path, problems)
 
 
@@ -124,6 +125,30 @@ def _too_few(config: "RunConfig", kinds: Mapping[str, str], base: Path) -> list[
                 "a modality to the manifest"
             )
     return found
+
+
+def _unsuited(config: "RunConfig", kinds: Mapping[str, str], base: Path) -> list[str]:
+    """Why parts cannot serve a run: a fusion may export ``unsuited``, a loss ``FUSIONS``."""
+    fusion = config.model.fusion.name
+    why = fusion_unsuited(fusion, config.losses, len(kinds), base)
+    found = [f"model.fusion: {why}"] if why else []
+    for name in config.losses:
+        wanted = getattr(parts.load("losses", name, base), "FUSIONS", (fusion,))
+        if fusion not in wanted and not is_own(fusion):
+            found.append(
+                f"losses.{name}: got the fusion {fusion}, whose output it cannot read; wanted"
+                f" `model: {{fusion: {wanted[0]}}}`, or {' or '.join(wanted[1:])}"
+            )
+    return found
+
+
+def fusion_unsuited(
+    name: str, losses: Mapping[str, Mapping[str, Any]], modalities: int, base: Path | None
+) -> str | None:
+    """Why a fusion cannot serve a run with these losses; None if it can."""
+    unsuited = getattr(parts.load("fusion", name, base), "unsuited", None)
+    why: str | None = unsuited(losses, modalities) if unsuited else None
+    return why
 
 
 def _of_modality(where: str, kind: str, options: Mapping[str, Any], base: Path) -> list[ChosenPart]:

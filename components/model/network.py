@@ -31,7 +31,7 @@ from components.model.listing import check_code
 from components.model.reference import Reference
 from components.parts import loading as parts
 from components.parts.contracts import Target, is_sparse
-from components.parts.network import Inputs, ModelOutput, ViewNetwork
+from components.parts.network import Fused, Inputs, ModelOutput, ViewNetwork, Votes
 from components.parts.own import OWN
 
 
@@ -45,7 +45,7 @@ class Model(nn.Module):
         specs: modality name to what builds it again.
         encoders: view name to its network.
         projectors: modality name to its map from features to ``(batch, dim)``.
-        fusion: ``({name: (batch, dim)}, present) -> (batch, dim)``.
+        fusion: ``({name: (batch, dim)}, present) -> (batch, dim)``, or ``Fused``.
         base: folder that the user's own projector and fusion are relative to.
     """
 
@@ -132,9 +132,7 @@ class Model(nn.Module):
             )
             for column, name in enumerate(self.names)
         }
-        # Without classes nothing teaches the fusion: the mean of what is aligned is the vector.
-        fused = self.fusion(seen, visible) if self.target.width else _mean(embeddings, visible)
-        logits = self.head(fused)
+        fused, logits, extras = self._fused(seen, embeddings, modality_logits, visible)
         if self.mix.committee:
             total = torch.stack(list(linear.values())).sum(dim=0)
             logits = self._mixed(logits, self.committee(total, present))
@@ -148,6 +146,7 @@ class Model(nn.Module):
             modality_logits=modality_logits,
             embeddings=embeddings,
             fused=F.normalize(fused.float(), dim=1),
+            extras=extras,
         )
 
     @property
@@ -192,6 +191,33 @@ class Model(nn.Module):
             name: cast(ViewNetwork, self.encoders[name]).augment(values)
             for name, values in inputs.items()
         }
+
+    def parts(self, inputs: Inputs, present: Tensor) -> dict[str, Tensor]:
+        """What the fusion reads of records: modality name to ``(batch, dim)``, zeros if absent."""
+        return {
+            name: self._one(name, inputs, present[:, column])[0]
+            for column, name in enumerate(self.names)
+        }
+
+    def _fused(
+        self,
+        seen: dict[str, Tensor],
+        embeddings: Mapping[str, Tensor],
+        modality_logits: Mapping[str, Tensor],
+        visible: Tensor,
+    ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        """Vector ``(batch, dim)``, logits ``(batch, classes)`` and extras of the fusion."""
+        if not self.target.width:
+            # Without classes nothing teaches the fusion: the mean of what is aligned is the vector.
+            fused = _mean(embeddings, visible)
+            return fused, self.head(fused), {}
+        found = self.fusion(seen, visible)
+        one = found if isinstance(found, Fused) else Fused(vector=found, extras={})
+        if not isinstance(self.fusion, Votes):
+            return one.vector, self.head(one.vector), one.extras
+        sigmoid = self.target.activation == "sigmoid"
+        voted = self.fusion.vote(modality_logits, visible, sigmoid=sigmoid)
+        return one.vector, voted.vector, one.extras | voted.extras
 
     def _mixed(self, network: Tensor, committee: Tensor) -> Tensor:
         return self.mix.network * network.float() + self.mix.committee * committee

@@ -1,6 +1,8 @@
 """What passes between the network and its parts: the contracts that need torch."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -94,9 +96,58 @@ class ModelOutput:
         embeddings: modality name to unit vectors ``(batch, dim)``; rows where it is absent are
             zero.
         fused: unit vectors ``(batch, dim)``.
+        extras: what the fusion tells beside its vector: name to ``(batch, …)``, see ``Fused``.
     """
 
     logits: Tensor
     modality_logits: dict[str, Tensor]
     embeddings: dict[str, Tensor]
     fused: Tensor
+    extras: dict[str, Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fused:
+    """What a fusion may give in place of its vector alone.
+
+    Attributes:
+        vector: ``(batch, dim)``.
+        extras: name to ``(batch, columns)``. Losses and reports read them; an exported graph and
+            answers do not have them. ``weights`` is what each modality weighs.
+    """
+
+    vector: Tensor
+    extras: dict[str, Tensor]
+
+
+@runtime_checkable
+class FitsParts(Protocol):
+    """A fusion that learns something of the training records beside what its gradient teaches."""
+
+    def fit_parts(self, parts: Mapping[str, Tensor], present: Tensor) -> None:
+        """Set buffers from training records; called before each epoch, as projectors move.
+
+        Args:
+            parts: modality name to projected vectors ``(n, dim)``; absent rows are zeros.
+            present: ``(n, modalities)``, modalities sorted by name.
+        """
+        ...
+
+
+@runtime_checkable
+class Votes(Protocol):
+    """A fusion that joins the modalities' own answers: its logits stand for those of the head."""
+
+    def vote(self, logits: Mapping[str, Tensor], present: Tensor, *, sigmoid: bool) -> Fused:
+        """Joined logits ``(batch, classes)``, and extras.
+
+        Args:
+            logits: modality name to its own ``(batch, classes)``.
+            present: ``(batch, modalities)``, modalities sorted by name.
+            sigmoid: each class is a question of its own, else exactly one is right.
+        """
+        ...
+
+    def weigh(self, temperature: Sequence[float], weight: Sequence[float]) -> None:
+        """Set temperature and weight of each modality, sorted by name."""
+        ...

@@ -108,6 +108,7 @@ class World:
             "fused": output.fused,
             **{f"modality_logits/{name}": value for name, value in output.modality_logits.items()},
             **{f"embeddings/{name}": value for name, value in output.embeddings.items()},
+            **{f"extras/{name}": value for name, value in output.extras.items()},
         }
         whole = self.whole(flat, total)
         return replace(
@@ -118,6 +119,7 @@ class World:
                 name: whole[f"modality_logits/{name}"] for name in output.modality_logits
             },
             embeddings={name: whole[f"embeddings/{name}"] for name in output.embeddings},
+            extras={name: whole[f"extras/{name}"] for name in output.extras},
         )
 
     def whole(self, rows: Mapping[str, Tensor], total: int) -> dict[str, Tensor]:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from components.config.run import TrainingConfig
 from components.core.errors import UserError
 from components.model.network import Model
-from components.parts.network import ViewNetwork
+from components.parts.network import FitsParts, ViewNetwork
 from components.training.checkpoint import Checkpoint
 from components.training.data import TrainingData
 from components.training.distributed import World
@@ -24,6 +24,8 @@ MAX_GRAD_NORM = 1.0
 """The gradient of all parameters together is scaled down to this norm where it is larger."""
 _FIT_ROWS = 50_000
 """At most this many training records set means and scales."""
+_PARTS_ROWS = 4096
+"""At most this many tell a fusion what its parts look like before an epoch."""
 _OPTIMISER, _POSITION = "optimiser/", "position/"
 """Prefixes of the tensors in a checkpoint that are not weights."""
 
@@ -110,6 +112,7 @@ class TrainState:
             self.batches = self.data.batches(self.config.batch_size, self.config.seed, self.epoch)
             torch.manual_seed(epoch_seed(self.config.seed, self.epoch))
             self.sums = torch.zeros_like(self.sums)
+            fit_fusion(self.whole.model, self.data, self.device)
         lr = float(self.schedule.get_last_lr()[0])
         self.sums += self._minimise(self.batches[self.batch])
         self.step += 1
@@ -167,3 +170,20 @@ def fit_encoders(model: Model, data: TrainingData, seed: int) -> None:
             assert isinstance(network, ViewNetwork)
             with torch.no_grad():
                 network.fit_statistics(torch.from_numpy(data.arrays[view][has]))
+
+
+def fit_fusion(model: Model, data: TrainingData, device: torch.device) -> None:
+    """Tell a fusion that asks for it what the parts of training records look like.
+
+    They are evenly spaced over the training records, so that every process sees the same.
+    """
+    if not isinstance(model.fusion, FitsParts):
+        return
+    count = min(_PARTS_ROWS, len(data.train))
+    rows = data.train[np.linspace(0, len(data.train) - 1, count).astype(np.int64)]
+    batch = data.batch(rows, device)
+    training = model.training
+    model.eval()
+    with torch.no_grad():
+        model.fusion.fit_parts(model.parts(batch.inputs, batch.present), batch.present)
+    model.train(training)

@@ -11,6 +11,7 @@ from components.core.files import read_json, write_json
 from components.features.store import Features
 from components.model import network as models
 from components.model.description import BY_BOTH, BY_COMMITTEE, Mix
+from components.model.network import Model
 from components.training import taught
 from components.training.held_out import HELD_OUT, LEAST, everything_held_out, held_out
 from components.training.light import light_views, put_into
@@ -32,6 +33,7 @@ from components.training.taught import Taught
 from components.training.teaching import FOLDS_OF_FEW
 from components.training.trainer import Trainer
 from components.training.views import Views
+from components.training.votes import take_votes, weigh_votes
 
 REHEARSED_SINCE = LEAST * FOLDS_OF_FEW
 """Labelled records from which on a fold has so many, and networks rehearse."""
@@ -58,9 +60,13 @@ def train(trainer: Trainer, *, pseudo: Path | None, out: Path) -> None:
     features, by = trainer.features, _judges(trainer)
     found, views = _taught(features, pseudo)
     trial = _judging(trainer, by, found, views)
-    seen, network = _rehearsed(trainer, trial, by, found, pseudo, out)
+    seen, network, rehearsed = _rehearsed(trainer, trial, by, found, pseudo, out)
     labels = read_pseudo(pseudo) if pseudo else None
     model = trainer.model(STUDENT, pseudo=labels, features=seen, out=out / STUDENT)
+    if by == "validation":
+        weigh_votes(model, seen, trial.rows)
+    elif rehearsed is not None:
+        take_votes(model, rehearsed)
     if found is not None and views is not None:
         put_into(model, found.made, found.committee, found.shift)
         everything = held_out_by_folds(found, views)(seen.names)
@@ -102,7 +108,7 @@ def judge(trainer: Trainer, *, pseudo: Path | None, out: Path) -> None:
     features = trainer.features
     found, views = _taught(features, pseudo)
     trial = _judging(trainer, "folds", found, views)
-    seen, network = _rehearsed(trainer, trial, "folds", found, pseudo, out)
+    seen, network, _ = _rehearsed(trainer, trial, "folds", found, pseudo, out)
     trial = replace(trial, network=network)
     mix, selection = choose(trial, seen)
     trial, mix = _telling(trial, mix, "folds", found, views)
@@ -182,8 +188,10 @@ def _rehearsed(
     found: Taught | None,
     pseudo: Path | None,
     out: Path,
-) -> tuple[Features, Answers | None]:
+) -> tuple[Features, Answers | None, Model | None]:
     """The data set with the views that the student is to read, and what a rehearsal answers.
+
+    The last is that rehearsal's network.
 
     Encoders that are trained in the run are asked for by evidence alone: the network answers the
     records that judge better with them than without, by more than chance. Without classes there is
@@ -191,18 +199,18 @@ def _rehearsed(
     """
     features = trainer.features
     if not features.target.width:
-        return features, None
+        return features, None, None
     learned = learned_views(features)
     fixed = features.without(learned)
     # Validation records judge the student itself; they need a rehearsal for its encoders alone.
     if len(trial.rows) < LEAST or (by == "validation" and not learned):
-        return fixed, None
+        return fixed, None, None
     labelled = found.labelled if found else None
     folds = by == "folds"
     hidden = hidden_rows(features, labelled, trainer.spec.training.seed)[: None if folds else 0]
     labels = read_pseudo(pseudo, REHEARSAL if folds else PSEUDO) if pseudo else None
 
-    def rehearsal(name: str, seen: Features) -> Answers:
+    def rehearsal(name: str, seen: Features) -> tuple[Answers, Model]:
         network = trainer.model(
             name,
             pseudo=labels,
@@ -210,12 +218,13 @@ def _rehearsed(
             features=without_labels(seen, hidden),
             weights=False,
         )
-        return of_model(network, Mix(), seen, trial.rows)
+        weigh_votes(network, seen, trial.rows)
+        return of_model(network, Mix(), seen, trial.rows), network
 
-    without = rehearsal(REHEARSAL, fixed)
+    without, smaller = rehearsal(REHEARSAL, fixed)
     if not learned:
-        return fixed, without
-    whole = rehearsal(LEARNED, features)
+        return fixed, without, smaller
+    whole, larger = rehearsal(LEARNED, features)
     if beats(replace(trial, network=whole), replace(trial, network=without), features):
-        return features, whole
-    return fixed, without
+        return features, whole, larger
+    return fixed, without, smaller

@@ -10,6 +10,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+from components.config.chosen_parts import fusion_unsuited
 from components.config.run import RunConfig
 from components.core.errors import UserError
 from components.data.manifest import Manifest
@@ -84,7 +85,12 @@ def space(
         Setting(path=("labeller",), choices={name or "none": name for name in labellers}),
     ]
     if network and len(manifest.modalities) > 1:
-        fusions = [config.model.fusion.name, *parts.available("fusion")]
+        others = [
+            name
+            for name in parts.available("fusion")
+            if not fusion_unsuited(name, config.losses, len(manifest.modalities), base)
+        ]
+        fusions = [config.model.fusion.name, *others]
         found.append(Setting(path=("model", "fusion"), choices={name: name for name in fusions}))
     for (block, key), values in _NUMBERS.items() if network else ():
         current = getattr(getattr(config, block), key)

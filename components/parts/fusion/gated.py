@@ -13,6 +13,17 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from components.parts.fusion._gate import gate
+from components.parts.network import Fused
+
+METHOD = {
+    "id": "F02a",
+    "name": "gated fusion (modality attention)",
+    "for": "records whose modalities are not equally good",
+    "needs": "two modalities",
+    "use": "model: {fusion: {name: gated, floor: 0.2}}",
+}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
@@ -26,20 +37,6 @@ class Config:
 
     hidden: Annotated[int, Field(ge=1, le=65_536)] = 64
     floor: Annotated[float, Field(ge=0, lt=0.5)] = 0.0
-
-
-def gate(scores: Tensor, present: Tensor, floor: float = 0.0) -> Tensor:
-    """Weights of modalities ``(batch, modalities)`` that sum to 1, zero where absent.
-
-    With a floor each present modality gets ``floor / count + (1 - floor) * softmax``, so that none
-    falls below its share.
-
-    >>> gate(torch.tensor([[1.0, 1.0, 9.0]]), torch.tensor([[True, True, False]])).tolist()
-    [[0.5, 0.5, 0.0]]
-    """
-    weights = scores.float().masked_fill(~present, -torch.inf).softmax(dim=1)
-    even = present / present.sum(dim=1, keepdim=True)
-    return floor * even + (1 - floor) * weights
 
 
 class Gated(nn.Module):
@@ -60,7 +57,7 @@ class Gated(nn.Module):
         )
         return gate(scores, present, self._floor)
 
-    def forward(self, parts: dict[str, Tensor], present: Tensor) -> Tensor:
+    def forward(self, parts: dict[str, Tensor], present: Tensor) -> Fused:
         """Mix the modalities of each record by their weights.
 
         Args:
@@ -68,14 +65,12 @@ class Gated(nn.Module):
             present: ``(batch, modalities)``, in the order of ``names``.
 
         Returns:
-            ``(batch, dim)``.
+            ``(batch, dim)``, and as extra ``weights (batch, modalities)``.
         """
         weights = self.weights(parts, present)
         values = torch.stack([self.value[name](parts[name]) for name in self._names], dim=1)
-        fused: Tensor = self.dropout(
-            F.gelu((weights[:, :, None].to(values.dtype) * values).sum(dim=1))
-        )
-        return fused
+        mixed = F.gelu((weights[:, :, None].to(values.dtype) * values).sum(dim=1))
+        return Fused(vector=self.dropout(mixed), extras={"weights": weights})
 
 
 def build(config: Config, *, names: tuple[str, ...], dim: int, dropout: float) -> Gated:

@@ -16,6 +16,7 @@ from components.model.light_rows import light_rows
 from components.model.reference import Reference
 from components.model.runtime import Chosen
 from components.model.torch_runtime import TorchRuntime
+from components.parts import loading as parts
 from tests import synthetic
 
 NAMES = ("facts", "image", "text")
@@ -154,6 +155,14 @@ def test_every_subset_is_answered_as_by_torch_whatever_stands_in_absent_rows(
         one = {view: array[1:2] for view, array in spoiled.items()}
         alone = flat(by_onnx.answer(one, present[1:2]))
         alike({n: x[1:2] for n, x in together.items()}, alone, 1e-5)
+
+
+@pytest.mark.parametrize("fusion", parts.available("fusion"))
+def test_any_fusion_is_exported(features, fusion):
+    """An export compares answers by itself, with gaps and garbage in them, to within 1e-4."""
+    found = export.export(made(features, fusion=fusion, committee=False))
+    assert found.why_not == ""
+    assert found.graph
 
 
 def test_classes_columns_and_temperature_are_those_of_torch(features, tmp_path):

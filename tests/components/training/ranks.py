@@ -132,6 +132,13 @@ def contrasted(world: World = ALONE):
 TRAININGS = {
     "all": {},
     "scarce": {"thin": 0.06, "fusion": "concat"},
+    "filled in": {
+        "fusion": "predicted",
+        "losses": ("completion", "cross_entropy"),
+        "thin": 0.5,
+        "epochs": 1,
+    },
+    "agreeing": {"fusion": "similarity", "epochs": 2},
     "absent": {"thin": 0.0, "epochs": 1},
     "fewer rows than ranks": {"batch_size": 2, "epochs": 1},
     "contrast-only": {"losses": ("info_nce",), "epochs": 1},

@@ -21,6 +21,10 @@ def output():
         modality_logits=dict(zip(NAMES, leaves[1:4], strict=True)),
         embeddings={n: unit(x) for n, x in zip(NAMES, leaves[4:], strict=True)},
         fused=unit(torch.randn(B, DIM)),
+        extras={
+            **{f"guess:{n}": torch.randn(B, DIM, requires_grad=True) for n in NAMES},
+            **{f"miss:{n}": torch.rand(B, 2, requires_grad=True) for n in NAMES},
+        },
     )
 
 
@@ -73,6 +77,7 @@ class TestLoss:
                 for i, (n, x) in enumerate(out.embeddings.items())
             },
             fused=out.fused,
+            extras=out.extras,
         )
         spoiled = {n: x + ~present[:, i, None] * 9.0 for i, (n, x) in enumerate(fixed.items())}
         assert torch.allclose(called(made, garbage, *want, present, spoiled), value, rtol=1e-4)

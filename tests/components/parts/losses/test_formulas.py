@@ -11,6 +11,7 @@ from scipy.special import log_softmax, softmax
 from components.core.errors import UsageError
 from components.parts import loading as parts
 from components.parts.losses import (
+    completion,
     cross_entropy,
     info_nce,
     neighbourhood,
@@ -298,3 +299,42 @@ def test_neighbourhood_is_jensen_shannon_of_random_walks_before_and_after():
 def test_wrong_options_say_what_is_wanted(name, options):
     with pytest.raises(UsageError, match=r"got .* wanted"):
         parts.configure("losses", name, options)
+
+
+def test_completion_is_the_mean_miss_and_contrast_over_records_that_have_it_and_another():
+    n, names = 7, ("a", "b", "c")
+    present = RNG.random((n, 3)) > 0.3
+    z, guess = ({m: unit(n, 4) for m in names} for _ in range(2))
+    miss = {m: RNG.random(n) for m in names}
+    total = []
+    for i, m in enumerate(names):
+        rows = [r for r in range(n) if present[r, i] and present[r].sum() > 1]
+        scores = guess[m][rows] @ z[m][rows].T / 0.07
+        sides = np.diag(log_softmax(scores, axis=1)) + np.diag(log_softmax(scores, axis=0))
+        total.append(np.mean(miss[m][rows]) - 0.3 * np.mean(sides) / 2)
+    out = ModelOutput(
+        logits=torch.zeros(n, 2),
+        modality_logits={},
+        embeddings={m: t(x) for m, x in z.items()},
+        fused=torch.zeros(n, 4),
+        extras={
+            **{f"guess:{m}": 3 * t(x) for m, x in guess.items()},
+            **{f"miss:{m}": torch.stack([t(x), torch.ones(n)], dim=1) for m, x in miss.items()},
+        },
+    )
+    made = completion.build(completion.Config(contrast=0.3))
+    found = made(out, t(np.zeros((n, 2))), t(np.zeros(n)), torch.from_numpy(present))
+    assert found.item() == pytest.approx(np.mean(total), rel=1e-5)
+
+
+def test_a_fusion_that_fills_in_nothing_has_nothing_to_complete():
+    out = ModelOutput(
+        logits=torch.zeros(3, 2, requires_grad=True),
+        modality_logits={},
+        embeddings={m: t(unit(3, 4)) for m in "ab"},
+        fused=torch.zeros(3, 4),
+    )
+    made = completion.build(completion.Config())
+    found = made(out, torch.zeros(3, 2), torch.ones(3), torch.ones(3, 2, dtype=torch.bool))
+    assert found.item() == 0
+    found.backward()

@@ -1,0 +1,35 @@
+"""A part that cannot serve a run says so before anything trains."""
+
+import pytest
+
+from components.config.chosen_parts import check_parts
+from components.config.run import RunConfig
+from components.core.errors import UserError
+
+FILLING = {"model": {"fusion": "predicted"}}
+COMPLETION = {"losses": {"cross_entropy": {}, "completion": {}}}
+
+
+def check(tmp_path, modalities, **blocks):
+    tree = {"name": "x", "data": {"uri": str(tmp_path)}, **blocks}
+    kinds = {f"text{i}": "text" for i in range(modalities)}
+    check_parts(RunConfig.model_validate(tree), tmp_path / "x.yaml", kinds)
+
+
+@pytest.mark.parametrize(
+    ("modalities", "blocks", "said"),
+    [
+        (2, FILLING, "add `completion: {weight: 1.0}` to `losses`"),
+        (1, FILLING | COMPLETION, "got one modality, wanted two"),
+        (2, COMPLETION, "got the fusion concat.*fusion: bank"),
+        (2, {"model": {"fusion": "voting"}, "losses": {"info_nce": {}}}, "nothing teaches here"),
+    ],
+)
+def test_it_is_refused_in_one_sentence(tmp_path, modalities, blocks, said):
+    with pytest.raises(UserError, match=said):
+        check(tmp_path, modalities, **blocks)
+
+
+def test_what_fits_is_taken(tmp_path):
+    check(tmp_path, 2, **FILLING, **COMPLETION)
+    check(tmp_path, 1, model={"fusion": "voting"})
