@@ -12,6 +12,13 @@ from numpy.typing import NDArray
 
 from components.core.errors import BadInput
 
+METHOD = {
+    "id": "R05",
+    "name": "composed and negated queries (Rocchio)",
+    "for": "searching by several examples, and away from others",
+    "needs": "an index; two modalities for mixes of picture and text",
+    "use": "concord search",
+}
 Vector = NDArray[np.float32]
 Weighted = Sequence[tuple[Vector, float]]
 """Unit vectors ``(dim,)`` of one space, each with its weight."""

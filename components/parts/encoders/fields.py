@@ -16,6 +16,13 @@ from pydantic import Field
 from components.core.refs import digest_json
 from components.parts.kinds.tabular import TabularKind
 
+METHOD = {
+    "id": "A12",
+    "name": "structured fields: quantile scores and hashed categories",
+    "for": "numbers, categories and sets beside media",
+    "needs": "a modality of fields",
+    "use": "modalities: {facts: {encoders: fields}}",
+}
 KIND = "tabular"
 VERSION = 1
 LIBRARIES: tuple[str, ...] = ()

@@ -20,7 +20,7 @@ def check(tmp_path, modalities, **blocks):
     ("modalities", "blocks", "said"),
     [
         (2, FILLING, "add `completion: {weight: 1.0}` to `losses`"),
-        (1, FILLING | COMPLETION, "got one modality, wanted two"),
+        (1, FILLING | COMPLETION, "got a data set of text0 alone"),
         (2, COMPLETION, "got the fusion concat.*fusion: bank"),
         (2, {"model": {"fusion": "voting"}, "losses": {"info_nce": {}}}, "nothing teaches here"),
     ],

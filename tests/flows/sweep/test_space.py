@@ -54,7 +54,7 @@ def test_encoders_that_suit_the_values_are_the_configurations_own(manifest):
 
 def test_what_shapes_the_network_alone_is_searched_only_where_it_can_be_judged(manifest):
     few = found(manifest, network=False)
-    assert few.keys() == {"modalities.text", "labeller"}
+    assert few.keys() == {"modalities.facts", "modalities.text", "labeller"}
     assert [*few["labeller"].choices] == ["soft", "none"]
     many = found(manifest)
     assert {"model.fusion", "model.dim", "training.epochs"} <= many.keys()
