@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from components.config.run import RunConfig
 
 
+OF_LOOP = ("weight", "ratio")
+"""Options of ``ssl`` that the training loop reads, whatever the part."""
+
+
 class ChosenPart(NamedTuple):
     """A part that a run's YAML names."""
 
@@ -37,6 +41,8 @@ def chosen_parts(tree: Mapping[str, Any]) -> list[ChosenPart]:
         ("model.projector", "projectors"): of_model.get("projector"),
         ("model.fusion", "fusion"): of_model.get("fusion"),
         ("labeller", "labellers"): tree.get("labeller"),
+        ("ssl", "ssl"): tree.get("ssl"),
+        ("balance", "balance"): tree.get("balance"),
         ("index", "index"): tree.get("index"),
     }
     heads = model.get("heads") if isinstance(model, dict) else None
@@ -46,6 +52,8 @@ def chosen_parts(tree: Mapping[str, Any]) -> list[ChosenPart]:
     found = []
     for (where, family), part in every:
         options = dict(part) if isinstance(part, dict) else {"name": part}
+        if family == "ssl":
+            options = {k: v for k, v in options.items() if k not in OF_LOOP}
         if isinstance(name := options.pop("name", None), str):
             found.append(ChosenPart(where, family, name, options))
     for name, given in losses.items() if isinstance(losses, dict) else ():

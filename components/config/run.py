@@ -56,6 +56,15 @@ class Part(BaseModel):
         return dict(self.model_extra or {})
 
 
+class SslPart(Part):
+    """How the network learns from unlabelled records while it trains."""
+
+    weight: Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False)] = 1.0
+    """Of its losses beside those of ``losses``."""
+    ratio: Annotated[float, Field(gt=0, le=100)] = 1.0
+    """Unlabelled records in a step, as a multiple of ``training.batch_size``."""
+
+
 class Labels(Strict):
     """Which training labels the run may see: a Parquet file with ``id`` and one boolean column."""
 
@@ -219,6 +228,11 @@ class RunConfig(Strict):
     """Loss name to its options; every loss takes ``weight``."""
     labeller: Part | None = Part(name="soft")
     """``null``: no rounds and no pseudo-labels."""
+    ssl: SslPart | None = None
+    """What the network learns online from training records without a visible label; those with a
+    pseudo-label are among them, and keep it."""
+    balance: Part | None = None
+    """What keeps a fast modality from holding the others back."""
     training: TrainingConfig = TrainingConfig()
     index: Annotated[Part, AfterValidator(_named)] | None = None
     """The index family: ``exact``, ``approximate`` or ``postgres``. By default ``exact`` up to

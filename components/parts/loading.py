@@ -32,6 +32,8 @@ FAMILIES = {
     "fusion": "fusion",
     "losses": "loss",
     "labellers": "labeller",
+    "ssl": "ssl part",
+    "balance": "balance part",
     "kinds": "kind",
     "encoders": "encoder",
     "targets": "target",
@@ -54,6 +56,7 @@ _DECLARED = {
     "encoders": ("KIND", "VERSION", "LIBRARIES"),
     "targets": ("METRICS",),
     "heads": ("LIBRARIES",),
+    "ssl": ("refuses",),
     "index": ("LIBRARIES", "open"),
 }
 """What the files of a family export beside ``Config`` and ``build`` (see ``parts.contracts``)."""

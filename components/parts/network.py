@@ -12,6 +12,28 @@ Inputs = dict[str, Tensor]
 """View name to ``(batch, *shape)``; absent rows are zeros and are never read."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Disturbance:
+    """How a view of training records is disturbed, so that answers about it can be compared.
+
+    Attributes:
+        noise: deviation of the noise that is added to stored vectors, in units of theirs.
+        drop: share of the entries that is taken away; of a picture a square of this size.
+        mix: share of the entries that comes from another record which has the modality.
+        hide: probability that a whole modality is hidden from the fusion; one always stays.
+    """
+
+    noise: float = 0.0
+    drop: float = 0.0
+    mix: float = 0.0
+    hide: float = 0.0
+
+    @property
+    def varies(self) -> bool:
+        """Whether inputs are disturbed at all."""
+        return bool(self.noise or self.drop or self.mix)
+
+
 class ViewNetwork(nn.Module):
     """Maps the inputs of one view ``(batch, *shape)`` to features ``(batch, out_dim)``."""
 
@@ -35,6 +57,15 @@ class ViewNetwork(nn.Module):
         Randomness comes from torch's global generator.
         """
         return inputs
+
+    def disturb(self, inputs: Tensor, present: Tensor, how: Disturbance) -> Tensor:
+        """Disturb inputs ``(batch, *shape)``; by default as ``augment`` does.
+
+        Rows where ``present (batch,)`` is false are never read. Randomness comes from torch's
+        global generator; nothing is drawn for what is 0.
+        """
+        del present
+        return self.augment(inputs) if how.varies else inputs
 
 
 class CentredNetwork(ViewNetwork):
@@ -60,9 +91,30 @@ class CentredNetwork(ViewNetwork):
         """``(batch, dim)`` to ``(batch, dim)``."""
         return (inputs - self.mean) / self.scale
 
+    def disturb(self, inputs: Tensor, present: Tensor, how: Disturbance) -> Tensor:
+        """Mix entries in from other records, add noise, and put the mean where an entry drops."""
+        found = mixed(inputs, present, how.mix)
+        if how.noise:
+            found = found + how.noise * self.scale * torch.randn_like(found)
+        if how.drop:
+            found = torch.where(torch.rand_like(found) < how.drop, self.mean, found)
+        return found
+
     def forward(self, inputs: Tensor) -> Tensor:
         """``(batch, dim)`` to ``(batch, dim)``."""
         return F.dropout(self.light(inputs), self._dropout, self.training)
+
+
+def mixed(inputs: Tensor, present: Tensor, share: float) -> Tensor:
+    """Inputs ``(batch, dim)`` with this share of entries from one other record for each.
+
+    The other one is drawn evenly; if it lacks the modality, nothing is mixed in.
+    """
+    if not share:
+        return inputs
+    other = torch.randint(len(inputs), (len(inputs),), device=inputs.device)
+    taken = torch.rand(inputs.shape, device=inputs.device) < share
+    return torch.where(taken & present[other, None], inputs[other], inputs)
 
 
 @dataclass(frozen=True, kw_only=True)

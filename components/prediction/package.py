@@ -95,10 +95,9 @@ def package(
 
 def kept_config(config: RunConfig) -> dict[str, Any]:
     """The configuration of the model and its limits, without places and terms of promotion."""
-    kept = config.model_dump(
-        mode="json",
-        include={"name", "modalities", "model", "losses", "labeller", "training", "index"},
-    )
+    used = {name for name in ("ssl", "balance") if getattr(config, name) is not None}
+    include = {"name", "modalities", "model", "losses", "labeller", "training", "index", *used}
+    kept = config.model_dump(mode="json", include=include)
     for here in ("device", "checkpoint_every"):
         del kept["training"][here]
     return {**kept, "serving": config.serving.model_dump(mode="json")}

@@ -24,10 +24,10 @@ def baselines(trainer: Trainer, *, pseudo: Path | None, trained: Path | None, ou
     """Fit what the kept model is compared with.
 
     They are one model for each modality alone (a committee, with rounds where the run has them; a
-    network where no view of the modality is fixed), the student without pseudo-labels, and one with
-    plain concatenation where another fusion is chosen. Networks of several modalities read the
-    views that the student reads. Writes a model folder for each and ``baselines.json``, with the
-    primary figure on all records that were held out.
+    network where no view of the modality is fixed), the student that learns from visible labels
+    alone, and one with plain concatenation where another fusion is chosen. Networks of several
+    modalities read the views that the student reads. Writes a model folder for each and
+    ``baselines.json``, with the primary figure on all records that were held out.
 
     Args:
         trainer: fits the networks.
@@ -42,7 +42,7 @@ def baselines(trainer: Trainer, *, pseudo: Path | None, trained: Path | None, ou
     for name in features.names if len(features.names) > 1 and features.target.width else []:
         found[f"only-{name}"] = _alone(trainer, name, pseudo, out / f"only-{name}")
     if labels is not None:
-        trainer.model("supervised", pseudo=None, features=seen, out=out / "supervised")
+        trainer.model("supervised", pseudo=None, features=seen, out=out / "supervised", ssl=False)
         found["supervised"] = {}
     # Without classes the fusion is a mean, whatever it is called.
     several = len(features.names) > 1 and features.target.width > 0

@@ -1,7 +1,7 @@
 """Training records: rows, their targets, and batches of both."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -43,6 +43,8 @@ class Batch:
         likeliest: classes and shares ``(batch, k)`` of soft labels, which take the place of coded
             ones where a share is above 0; None where no record has one.
         likeness: which of the records are alike.
+        numbers: ``(batch,)`` position of each record among those without a visible label, -1 for
+            others; None where nobody asked.
     """
 
     inputs: Inputs
@@ -51,6 +53,7 @@ class Batch:
     weights: Tensor
     likeliest: tuple[Tensor, Tensor] | None
     likeness: Likeness
+    numbers: Tensor | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +73,7 @@ class TrainingData:
         contents: ``(n, modalities)``, equal in a column where the raw content is equal.
         supervised: rows with a label to learn.
         unlabelled: further rows, for losses that read no labels.
+        hidden: training rows ``(k,)`` without a visible label, those with a pseudo-label too.
     """
 
     names: tuple[str, ...]
@@ -83,9 +87,15 @@ class TrainingData:
     contents: NDArray[np.int64]
     supervised: NDArray[np.int64]
     unlabelled: NDArray[np.int64]
+    hidden: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
 
     def batch(
-        self, rows: NDArray[np.int64], device: torch.device, part: tuple[int, int] | None = None
+        self,
+        rows: NDArray[np.int64],
+        device: torch.device,
+        part: tuple[int, int] | None = None,
+        *,
+        numbered: bool = False,
     ) -> Batch:
         """Copy rows onto a device.
 
@@ -93,6 +103,7 @@ class TrainingData:
             rows: of the whole batch, ``(batch,)``.
             device: where the batch goes.
             part: start and stop within ``rows`` of those whose inputs are read; None reads all.
+            numbered: whether to give ``Batch.numbers``.
         """
         own = rows if part is None else rows[slice(*part)]
 
@@ -108,7 +119,16 @@ class TrainingData:
             if self.likeliest is None
             else (there(self.likeliest[0]), there(self.likeliest[1])),
             likeness=Likeness(groups=there(self.groups), contents=there(self.contents)),
+            numbers=torch.from_numpy(self._numbers(rows)).to(device, non_blocking=True)
+            if numbered
+            else None,
         )
+
+    def _numbers(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Position of each row among the hidden ones, -1 for others."""
+        at = np.searchsorted(self.hidden, rows)
+        found = np.append(self.hidden, -1)[at] == rows
+        return np.where(found, at, -1)
 
     def batches(self, batch_size: int, seed: int, epoch: int) -> list[NDArray[np.int64]]:
         """Rows ``(batch,)`` of each batch of an epoch.
@@ -122,6 +142,23 @@ class TrainingData:
         # Longer shares come first in one list and last in the other: batches of nearly one size.
         second = np.array_split(rng.permutation(self.unlabelled), steps)[::-1]
         return [np.concatenate(pair) for pair in zip(first, second, strict=True)]
+
+    def beside(self, size: int, steps: int, seed: int, epoch: int) -> list[NDArray[np.int64]]:
+        """Rows ``(size,)`` without a visible label for each step of an epoch.
+
+        They are shuffled, and all are used before one comes again; so are the epochs, each for
+        itself. The result depends on the arguments alone.
+
+        Args:
+            size: rows of a step, at most all.
+            steps: of the epoch.
+            seed: of the order.
+            epoch: number of the epoch.
+        """
+        rng = np.random.default_rng([seed, epoch, 1])
+        rounds = -(-size * steps // len(self.hidden))
+        order = np.concatenate([rng.permutation(self.hidden) for _ in range(rounds)])
+        return [order[at : at + size] for at in range(0, size * steps, size)]
 
 
 def training_data(
@@ -148,6 +185,7 @@ def training_data(
     target, labels = features.target, features.labels.copy()
     labels[~train] = target.unlabelled(int((~train).sum()))
     weights = target.labelled(labels).astype(np.float32)
+    visible = weights > 0
     likeliest = None
     if pseudo is not None and len(pseudo.ids):
         number = {record: at for at, record in enumerate(pseudo.ids)}
@@ -174,4 +212,5 @@ def training_data(
         contents=features.contents[:, columns],
         supervised=np.flatnonzero(usable & (weights > 0)),
         unlabelled=np.flatnonzero(usable & (weights == 0)) if unlabelled else np.empty(0, np.int64),
+        hidden=np.flatnonzero(usable & ~visible),
     )

@@ -10,6 +10,7 @@ from components.core.errors import Interrupted, UserError
 from components.core.progress import Log, Progress, silent, unlogged
 from components.model.network import Model
 from components.training.checkpoint import Store
+from components.training.consistency import NOTHING, Online
 from components.training.data import TrainingData
 from components.training.distributed import ALONE, World
 from components.training.objective import Loss
@@ -63,6 +64,7 @@ def fit(
     log: Log = unlogged,
     progress: Progress = silent,
     control: Control = UNDISTURBED,
+    online: Online = NOTHING,
 ) -> FitResult:
     """Train a model in place; it ends on the CPU, in evaluation mode.
 
@@ -78,6 +80,7 @@ def fit(
         log: receives the figures of each epoch.
         progress: called after every step.
         control: processes, when to stop, and how often to write a checkpoint.
+        online: what else the steps learn from, and how modalities are balanced.
 
     Raises:
         UserError: no record to learn from, or the loss is not finite.
@@ -97,6 +100,7 @@ def fit(
             epochs=epochs,
             placement=placed(config),
             world=control.world,
+            online=online,
         )
         found = checkpoints.read(name, key) if checkpoints is not None else None
         if found is not None:

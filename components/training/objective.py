@@ -1,18 +1,21 @@
 """What a step minimises: the losses of a batch, with smoothed targets and hidden modalities."""
 
 import inspect
-from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
 from components.config.run import TrainingConfig
 from components.core.errors import UserError
 from components.model.network import Model
 from components.parts import loading as parts
+from components.training.balancing import scores
+from components.training.consistency import NOTHING, Learner, Online, averaged
 from components.training.data import Batch
 from components.training.distributed import World
 from components.training.hiding import hide_modalities, rates_of
@@ -65,6 +68,7 @@ class Objective(nn.Module):
         config: label smoothing, modality dropout and augmentation.
         precision: number type of the model's products.
         world: the processes that share a batch.
+        online: what else the steps learn from, and how modalities are balanced.
     """
 
     def __init__(
@@ -74,9 +78,12 @@ class Objective(nn.Module):
         config: TrainingConfig,
         precision: torch.dtype,
         world: World,
+        online: Online = NOTHING,
     ) -> None:
         super().__init__()
         self.model = model
+        self.ssl, self.balance = online.ssl, online.balance
+        self._learner: Learner | None = None
         self.losses = nn.ModuleDict(
             {n: loss for n, (_, loss) in losses.items() if isinstance(loss, nn.Module)}
         )
@@ -90,13 +97,32 @@ class Objective(nn.Module):
             )
         self._config, self._precision, self._world = config, precision, world
 
-    def forward(self, batch: Batch, seeds: tuple[int, int] | None = None) -> Tensor:
-        """Each loss of the whole batch, ``(losses,)``.
+    def with_teacher(self) -> AveragedModel | None:
+        """Prepare what ``ssl`` asks, on the device where the model now is; its teacher, if any."""
+        teacher = None
+        if self.ssl is not None:
+            teacher = averaged(self.model, self.ssl)
+            self._learner = Learner(self.model, teacher, self.ssl, self._world)
+        return teacher
+
+    def forward(
+        self,
+        batch: Batch,
+        seeds: tuple[int, int] | None = None,
+        beside: Batch | None = None,
+        beside_seed: int | None = None,
+    ) -> Tensor:
+        """Each loss of the whole batch, ``(losses,)``, with what is learned online.
+
+        The terms and figures of ``ssl`` come after the losses, and then each modality's score,
+        where there is a balance.
 
         Args:
             batch: its inputs hold this rank's rows, all else the rows of all ranks.
             seeds: of this rank's draws for its own rows, for the augmentation and for the model;
                 None draws from torch's global generator, as one process does.
+            beside: unlabelled records for ``ssl``, where it asks for them.
+            beside_seed: as ``seeds``, for what ``ssl`` draws.
         """
         config, device = self._config, batch.present.device
         total = len(batch.present)
@@ -106,6 +132,7 @@ class Objective(nn.Module):
         rates = rates_of(config.modality_dropout, self.model.names)
         hides = max(rates) > 0 if isinstance(rates, list) else rates > 0
         hidden = hide_modalities(batch.present, rates) if hides else None
+        hidden = self._held_back(batch.present, hidden)
         wanted = targets(self.model, batch, config.label_smoothing)
         own = None if hidden is None else hidden[start:stop]
         with (
@@ -122,9 +149,38 @@ class Objective(nn.Module):
             with torch.no_grad():
                 own_rows = self.model.frozen(batch.inputs, batch.present[start:stop])
             more[_FROZEN] = self._world.whole(own_rows, total)
-        return torch.stack(
-            [loss(*given, **{name: more[name] for name in names}) for loss, names in self._terms]
-        )
+        values = [
+            loss(*given, **{name: more[name] for name in names}) for loss, names in self._terms
+        ]
+        if self._learner is not None:
+            read = batch if beside is None else beside
+            strong = hide_modalities(read.present, self._learner.part.strong.hide)
+            answered = output if beside is None else None
+            drawn = self._drawn(device, beside_seed)
+            values += self._learner.terms(read, strong, answered, drawn)
+        if self.balance is not None:
+            values += scores(self.model, output, wanted, batch)
+        return torch.stack(values)
+
+    def _held_back(self, present: Tensor, hidden: Tensor | None) -> Tensor | None:
+        """What is hidden, with what the balance hides on top; every record keeps a modality."""
+        rates = self.balance.on_batch() if self.balance is not None else None
+        if rates is None:
+            return hidden
+        if hidden is None:
+            return hide_modalities(present, rates)
+        return hidden | hide_modalities(present & ~hidden, rates)
+
+    @contextmanager
+    def _drawn(self, device: torch.device, seed: int | None) -> Iterator[None]:
+        """Draw for this rank's own rows, and multiply in the precision of the model."""
+        with (
+            nullcontext() if seed is None else drawn_aside(device, seed),
+            torch.autocast(
+                device.type, dtype=self._precision, enabled=self._precision != torch.float32
+            ),
+        ):
+            yield
 
 
 def targets(model: Model, batch: Batch, smoothing: float) -> Tensor:

@@ -18,9 +18,12 @@ def epoch_seed(seed: int, epoch: int) -> int:
     return int(np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0] >> 1)
 
 
-def rank_seeds(seed: int, epoch: int, batch: int, rank: int) -> tuple[int, int]:
-    """Seeds of what one rank draws in one step: for the augmentation and for the model."""
-    sequence = np.random.SeedSequence([seed, epoch], spawn_key=(batch, rank))
+def rank_seeds(seed: int, epoch: int, batch: int, rank: int, *more: int) -> tuple[int, int]:
+    """Seeds of what one rank draws in one step: for the augmentation and for the model.
+
+    ``more`` numbers tell further batches of the step apart.
+    """
+    sequence = np.random.SeedSequence([seed, epoch], spawn_key=(batch, rank, *more))
     augmentation, model = sequence.generate_state(2, np.uint64) >> 1
     return int(augmentation), int(model)
 

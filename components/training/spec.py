@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from components.config.run import ModelConfig, TrainingConfig
+from components.config.run import ModelConfig, Part, SslPart, TrainingConfig
 from components.core.errors import UsageError
 from components.core.refs import Ref, digest_json
 from components.core.strict import Strict
@@ -30,6 +30,8 @@ class TrainSpec(Strict):
     """Output of train, for ``baselines``: which views the student reads."""
     model: ModelConfig = ModelConfig()
     losses: dict[str, dict[str, Any]] = Field(min_length=1)
+    ssl: SslPart | None = None
+    balance: Part | None = None
     training: TrainingConfig = TrainingConfig()
     base: str | None = None
     """Folder that parts given by path are relative to."""

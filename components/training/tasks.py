@@ -5,6 +5,7 @@ from pathlib import Path
 
 from components.training.baselines import baselines
 from components.training.student import judge, train
+from components.training.suited import check
 from components.training.trainer import Trainer
 
 
@@ -15,7 +16,11 @@ def perform(trainer: Trainer, place: Callable[[str], Path], out: Path) -> None:
         trainer: fits its models.
         place: maps the name of an input to its local folder.
         out: an empty folder.
+
+    Raises:
+        UserError: a chosen part cannot serve the data set.
     """
+    check(trainer.spec, trainer.features, trainer.base)
     pseudo = place("pseudo") if trainer.spec.pseudo else None
     if trainer.spec.task == "train":
         train(trainer, pseudo=pseudo, out=out)

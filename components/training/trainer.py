@@ -16,6 +16,7 @@ from components.model.network import Model
 from components.parts import loading as parts
 from components.parts.own import OWN
 from components.training.checkpoint import Store
+from components.training.consistency import online
 from components.training.data import Pseudo, training_data
 from components.training.loop import UNDISTURBED, Control, fit
 from components.training.objective import built
@@ -58,6 +59,7 @@ class Trainer:
         alone: str | None = None,
         fusion: Part | None = None,
         weights: bool = True,
+        ssl: bool = True,
     ) -> Model:
         """Fit one model and write its folder.
 
@@ -69,6 +71,7 @@ class Trainer:
             alone: the only modality it may use.
             fusion: in place of the spec's fusion.
             weights: whether the folder holds the model too, or ``history.json`` alone.
+            ssl: whether it learns from unlabelled records online, where the spec says so.
         """
         config, training = self.spec.model, self.spec.training
         config = config if fusion is None else config.model_copy(update={"fusion": fusion})
@@ -99,6 +102,9 @@ class Trainer:
                 log=self.log,
                 progress=self.progress,
                 control=self.control,
+                online=online(
+                    self.spec.ssl if ssl else None, self.spec.balance, model, data, self.base
+                ),
             )
         self.history[name] = fitted.history
         self.steps += fitted.steps
@@ -136,9 +142,10 @@ class Trainer:
         In a run the spec's digest is that of the step's key, and covers all of this; outside of
         one it does not cover the source of parts.
         """
-        sources = [
-            parts.source_digest("losses", loss, self.base) for loss in sorted(self.spec.losses)
-        ]
+        chosen = [("losses", loss) for loss in sorted(self.spec.losses)]
+        online = (("ssl", self.spec.ssl), ("balance", self.spec.balance))
+        chosen += [(family, part.name) for family, part in online if part is not None]
+        sources = [parts.source_digest(family, part, self.base) for family, part in chosen]
         return digest_json(
             [
                 self.spec.digest(),

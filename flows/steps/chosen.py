@@ -29,6 +29,7 @@ class Chosen:
         projector: of the network.
         fusion: of the network.
         losses: by which the network learns.
+        online: what else shapes its steps, of the families ``ssl`` and ``balance``.
         heads: of the committee.
         labellers: at most one.
     """
@@ -40,6 +41,7 @@ class Chosen:
     projector: Parts
     fusion: Parts
     losses: Parts
+    online: Parts
     heads: Parts
     labellers: Parts
 
@@ -60,6 +62,7 @@ class Chosen:
             projector=(("projectors", config.model.projector.name),),
             fusion=(("fusion", config.model.fusion.name),),
             losses=tuple(("losses", name) for name in sorted(config.losses)),
+            online=_online(config),
             heads=tuple(("heads", head.name) for head in config.model.heads),
             labellers=(("labellers", config.labeller.name),) if config.labeller else (),
         )
@@ -93,6 +96,11 @@ def _hidden_ones_exist(config: RunConfig, manifest: Manifest) -> None:
     ]
     if problems:
         raise UsageError("\n".join(problems))
+
+
+def _online(config: RunConfig) -> Parts:
+    given = (("ssl", config.ssl), ("balance", config.balance))
+    return tuple((family, part.name) for family, part in given if part is not None)
 
 
 def _encoders(config: RunConfig, manifest: Manifest, base: Path | None) -> Parts:

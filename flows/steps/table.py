@@ -102,7 +102,7 @@ def _train(config: RunConfig, chosen: Chosen) -> Step:
         version=23,  # 22: hard pseudo-labels ask for judges; 23: few validation records are none
         inputs={"features": "encode", "pseudo": "pseudo_label"},
         config=_training(config),
-        chosen=(*chosen.network, *chosen.losses, *chosen.heads),
+        chosen=(*chosen.network, *chosen.losses, *chosen.online, *chosen.heads),
         libraries=(*_TORCH, "scipy"),
         work=work.train,
         task="train",
@@ -116,7 +116,7 @@ def _baselines(config: RunConfig, chosen: Chosen) -> Step:
         inputs={"features": "encode", "pseudo": "pseudo_label", "trained": "train"},
         config=_training(config),
         chosen=unique(
-            (*chosen.network, ("fusion", "concat"), *chosen.losses, *chosen.heads),
+            (*chosen.network, ("fusion", "concat"), *chosen.losses, *chosen.online, *chosen.heads),
         ),
         libraries=(*_TORCH, "scipy", "faiss-cpu"),
         work=work.train,
@@ -163,7 +163,8 @@ def _labeller(config: RunConfig) -> dict[str, Any] | None:
 
 def _training(config: RunConfig) -> dict[str, Any]:
     """Model, losses and training, without what changes no result of the step."""
-    tree = config.model_dump(mode="json", include={"model", "losses", "training"})
+    used = {name for name in ("ssl", "balance") if getattr(config, name) is not None}
+    tree = config.model_dump(mode="json", include={"model", "losses", "training", *used})
     for name in _LOCAL_TRAINING:
         del tree["training"][name]
     return tree

@@ -72,6 +72,8 @@ def train_spec(call: Call) -> "TrainSpec":
             "step": call.key or None,
             "model": config.model,
             "losses": config.losses,
+            "ssl": config.ssl,
+            "balance": config.balance,
             "training": config.training,
             "base": str(call.job.base),
         }

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from components.parts.encoders.cnn import GROUP, Config
-from components.parts.network import ViewNetwork
+from components.parts.network import Disturbance, ViewNetwork
 
 
 class ConvNetwork(ViewNetwork):
@@ -49,6 +49,18 @@ class ConvNetwork(ViewNetwork):
         at = (rows[:, :, None] * width + columns[:, None, :]).view(n, height * width)
         return flat.gather(1, at[:, :, None].expand(-1, -1, flat.shape[2])).view_as(inputs)
 
+    def disturb(self, inputs: Tensor, present: Tensor, how: Disturbance) -> Tensor:  # noqa: ARG002
+        """Augment, then blacken one square of each picture: ``how.drop`` is its share of the area.
+
+        Source: DeVries & Taylor 2017, cutout (arXiv:1708.04552).
+        """
+        found = self.augment(inputs) if how.varies else inputs
+        if not how.drop:
+            return found
+        n, height, width, _ = found.shape
+        rows, columns = (_span(n, side, how.drop**0.5, found.device) for side in (height, width))
+        return found.masked_fill((rows[:, :, None] & columns[:, None, :])[..., None], 0)
+
     def _positions(self, n: int, side: int, device: torch.device, *, mirrored: bool) -> Tensor:
         """Source position ``(n, side)`` of each target position along one axis."""
         shift = (torch.rand(n, 1, device=device) * 2 - 1) * (self._config.shift * side)
@@ -67,3 +79,10 @@ class ConvNetwork(ViewNetwork):
         x = (inputs.float() - self.mean) / self.scale
         features: Tensor = self.layers(x.permute(0, 3, 1, 2))
         return features
+
+
+def _span(n: int, side: int, share: float, device: torch.device) -> Tensor:
+    """Which positions ``(n, side)`` a stretch of this share covers that is drawn for each row."""
+    start = torch.rand(n, 1, device=device) * (1 - share) * side
+    at = torch.arange(side, device=device) + 0.5
+    return (at >= start) & (at < start + share * side)

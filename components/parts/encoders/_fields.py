@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from components.parts.encoders.fields import Config
-from components.parts.network import ViewNetwork
+from components.parts.network import Disturbance, ViewNetwork, mixed
 
 KNOTS = 100
 _FARTHEST = 1e38
@@ -63,6 +63,15 @@ class FieldsNetwork(ViewNetwork):
         joined = F.dropout(self.light(inputs), self._dropout, self.training)
         encoded: Tensor = self.layers(joined)
         return encoded
+
+    def disturb(self, inputs: Tensor, present: Tensor, how: Disturbance) -> Tensor:
+        """Take fields from other records, and let numbers go missing and members go."""
+        found = mixed(inputs, present, how.mix)
+        if not how.drop:
+            return found
+        nothing = torch.zeros_like(found[:1])
+        nothing[:, : self._numbers] = torch.nan
+        return torch.where(torch.rand_like(found) < how.drop, nothing, found)
 
     def scores(self, numbers: Tensor) -> Tensor:
         """Normal scores of numbers, both ``(batch, numbers)``; NaN stays NaN."""

@@ -12,13 +12,14 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 
-from components.config.run import ModelConfig, Part, TrainingConfig
+from components.config.run import ModelConfig, Part, SslPart, TrainingConfig
 from components.features.store import Features
 from components.model import network as models
 from components.model.inference import infer
 from components.parts import loading as parts
 from components.parts.losses.info_nce import InfoNCE
 from components.parts.network import Likeness, ModelOutput
+from components.training.consistency import online
 from components.training.data import training_data
 from components.training.distributed import ALONE, World, joined
 from components.training.loop import Control, fit
@@ -37,6 +38,8 @@ def trained(
     batch_size=26,
     draws=False,
     seed=3,
+    ssl=None,
+    balance=None,
 ):
     """Losses, weights and logits of a training run.
 
@@ -50,6 +53,8 @@ def trained(
         batch_size: rows of a batch.
         draws: whether encoders and model draw for their own rows: dropout, augmentation.
         seed: of the order, the hidden modalities and the draws.
+        ssl: as in YAML.
+        balance: as in YAML.
     """
     dropout = 0.2 if draws else 0.0
     torch.manual_seed(5)
@@ -94,6 +99,13 @@ def trained(
         CONFIG.model_copy(update={"batch_size": batch_size, "augment": draws, "seed": seed}),
         epochs=epochs,
         control=Control(world=world),
+        online=online(
+            SslPart.model_validate(ssl) if ssl else None,
+            Part.model_validate(balance) if balance else None,
+            model,
+            data,
+            None,
+        ),
     )
     rows = features.rows("val")
     found = {f"weights/{name}": tensor for name, tensor in model.state_dict().items()}
@@ -129,6 +141,8 @@ def contrasted(world: World = ALONE):
     return {"value": value.detach()[None], "temperature": loss.log_scale.grad[None], **gradients}
 
 
+STILL = {"noise": 0.0, "drop": 0.0, "mix": 0.0, "threshold": 0.5}
+"""Views without draws for a rank's own rows; modalities are hidden by common draws."""
 TRAININGS = {
     "all": {},
     "scarce": {"thin": 0.06, "fusion": "concat"},
@@ -144,6 +158,8 @@ TRAININGS = {
     "contrast-only": {"losses": ("info_nce",), "epochs": 1},
     "neighbourhoods": {"losses": ("info_nce", "neighbourhood", "sdm"), "epochs": 1},
     "own draws": {"draws": True, "epochs": 8},
+    "ssl": {"ssl": {**STILL, "name": "flexmatch", "decay": 0.9}, "balance": "feature_drop"},
+    "momentum": {"ssl": "momentum_teacher", "balance": "gradient_modulation"},
 }
 
 

@@ -8,10 +8,11 @@ import pytest
 import torch
 from torch._subclasses.fake_tensor import DynamicOutputShapeException, FakeTensorMode
 
-from components.config.run import ModelConfig, TrainingConfig
+from components.config.run import ModelConfig, Part, SslPart, TrainingConfig
 from components.model import network as models
 from components.parts import loading as parts
 from components.parts.network import Likeness
+from components.training.consistency import online
 from components.training.data import Batch, training_data
 from components.training.distributed import ALONE
 from components.training.objective import Objective
@@ -51,6 +52,7 @@ def on_device(batch, mode):
         likeness=Likeness(
             groups=there(batch.likeness.groups), contents=there(batch.likeness.contents)
         ),
+        numbers=None if batch.numbers is None else there(batch.numbers),
     )
 
 
@@ -64,6 +66,38 @@ def test_a_step_asks_the_device_for_no_value(features, objective):
         values = torch.func.functional_call(objective, state, (batch,))
     assert values.device.type == "cuda"
     assert len(values) == len(parts.available("losses"))
+
+
+CHOSEN = [
+    *((name, "gradient_modulation") for name in parts.available("ssl")),
+    ("fixmatch", "feature_drop"),
+]
+
+
+@pytest.mark.parametrize(("ssl", "balance"), CHOSEN)
+def test_a_step_with_online_parts_asks_the_device_for_no_value(features, ssl, balance):
+    data = training_data(features, unlabelled=True)
+    model = models.build(ModelConfig(dim=16), classes=features.classes, specs=features.specs)
+    chosen = online(SslPart(name=ssl), Part(name=balance), model, data, None)
+    loss = parts.load("losses", "cross_entropy")
+    losses = {"cross_entropy": (1.0, loss.build(loss.Config()))}
+    settings = TrainingConfig(modality_dropout=0.5)
+    whole = Objective(model, losses, settings, torch.float32, ALONE, chosen)
+    whole.with_teacher()
+    some = [data.batch(rows[:10], torch.device("cpu"), numbered=True) for rows in (
+        data.supervised, data.hidden)]  # fmt: skip
+    beside = chosen.ssl.records == "unlabelled"
+    with FakeTensorMode(allow_non_fake_inputs=True) as mode:
+        given = [on_device(batch, mode) for batch in some]
+        # A running mean of weights is a module of its own; here the student is asked.
+        object.__setattr__(whole._learner, "teacher", None)
+        state = {n: mode.from_tensor(x).to("cuda") for n, x in whole.state_dict().items()}
+        call = (given[0], None, given[1] if beside else None)
+        values = torch.func.functional_call(whole, state, call)
+        with torch.no_grad():
+            chosen.balance.to_empty(device="cuda")
+            chosen.balance.after_backward(values[-3:], {}, 0.5)
+    assert values.device.type == "cuda"
 
 
 def test_the_proof_sees_a_boolean_mask():

@@ -14,6 +14,7 @@ from components.parts.losses import (
     completion,
     cross_entropy,
     info_nce,
+    modality_heads,
     neighbourhood,
     sdm,
     sigmoid_pairs,
@@ -108,6 +109,25 @@ def test_cross_entropy_is_weighted_and_counts_each_modality_where_it_is():
     assert made(out, t(targets), t(weights), torch.from_numpy(present)).item() == pytest.approx(
         wanted, rel=1e-5
     )
+
+
+def test_modality_heads_are_a_weighted_sum_over_modalities():
+    n, k = 9, 3
+    own, labels = {m: RNG.normal(size=(n, k)) for m in "ab"}, RNG.integers(k, size=n)
+    weights, present = RNG.random(n) + 0.1, np.ones((n, 2), bool)
+    present[:4, 1] = False
+    lost = {m: -log_softmax(x, axis=1)[np.arange(n), labels] for m, x in own.items()}
+    wanted = 0.5 * np.average(lost["a"], weights=weights)
+    wanted += np.average(lost["b"][4:], weights=weights[4:])
+    out = ModelOutput(
+        logits=torch.zeros(n, k),
+        modality_logits={m: t(x) for m, x in own.items()},
+        embeddings={},
+        fused=torch.zeros(n, k),
+    )
+    made = modality_heads.build(modality_heads.Config(each={"a": 0.5}))
+    found = made(out, t(np.eye(k)[labels]), t(weights), torch.from_numpy(present))
+    assert found.item() == pytest.approx(wanted, rel=1e-5)
 
 
 def test_one_hot_even_weights_are_torchs_own_cross_entropy():

@@ -1,0 +1,1 @@
+"""Ways to keep modalities learning at one speed, one file each."""

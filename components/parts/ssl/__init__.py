@@ -1,0 +1,1 @@
+"""Ways to learn from unlabelled records while the network trains, one file each."""

@@ -1,0 +1,40 @@
+"""Whether a data set has what the online parts of a training need, told before anything trains."""
+
+from pathlib import Path
+
+from components.core.errors import UserError
+from components.features.store import Features
+from components.parts import loading as parts
+from components.parts.online import Setting
+from components.training.data import training_data
+from components.training.spec import TrainSpec
+
+
+def check(spec: TrainSpec, features: Features, base: Path | None) -> None:
+    """Refuse a data set that a chosen part cannot serve.
+
+    Args:
+        spec: the training task.
+        features: its data set.
+        base: folder that a user's own files are relative to.
+
+    Raises:
+        UserError: why, and what to do instead.
+    """
+    if spec.ssl is not None:
+        module = parts.load("ssl", spec.ssl.name, base)
+        setting = Setting(
+            modalities=tuple(features.names),
+            target=features.target,
+            records=len(training_data(features).hidden),
+        )
+        config = parts.configure("ssl", spec.ssl.name, spec.ssl.options, base)
+        why = module.refuses(config, setting)
+        if why is not None:
+            raise UserError(f"ssl: {spec.ssl.name} cannot serve this data set: {why}")
+    if spec.balance is not None and (len(features.names) < 2 or not features.target.width):
+        has = "nothing to predict" if not features.target.width else features.names[0]
+        raise UserError(
+            f"balance: {spec.balance.name} holds back the modality that answers best; got a data "
+            f"set with {has} alone, wanted labels and two modalities; leave `balance` out"
+        )
