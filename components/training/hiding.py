@@ -20,7 +20,7 @@ METHOD = {
 }
 
 
-def hide_modalities(present: Tensor, rates: float | Sequence[float]) -> Tensor:
+def hide_modalities(present: Tensor, rates: float | Sequence[float] | Tensor) -> Tensor:
     """Which present modalities ``(batch, modalities)`` to hide; every record keeps at least one.
 
     Each present modality is hidden with its rate. Where that would hide all of them, one that is
@@ -30,7 +30,7 @@ def hide_modalities(present: Tensor, rates: float | Sequence[float]) -> Tensor:
         present: ``(batch, modalities)`` bool.
         rates: chance of hiding: one for all modalities, or one each.
     """
-    each = torch.tensor(rates, dtype=torch.float32, device=present.device)
+    each = torch.as_tensor(rates, dtype=torch.float32, device=present.device)
     draws = torch.rand(present.shape, device=present.device).masked_fill(~present, -1.0)
     hidden = present & (draws < each)
     # Below their rates draws are even up to the rate: as shares of it they are alike.

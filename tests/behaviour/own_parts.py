@@ -80,6 +80,68 @@ def build(config):
     return brier
 '''
 
+SSL = '''
+"""The squared difference of student and teacher."""
+
+from dataclasses import dataclass
+
+from components.parts.network import Disturbance
+from components.parts.online import Ssl
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    drop: float = 0.3
+
+
+class Squared(Ssl):
+    terms = ("difference",)
+
+    def __init__(self, drop):
+        super().__init__()
+        self.strong = Disturbance(drop=drop)
+
+    def forward(self, answered):
+        difference = answered.student.logits - answered.teacher.logits
+        return {"difference": 1.0 * difference.float().square().mean()}
+
+
+def refuses(config, setting):
+    return None
+
+
+def build(config, *, setting):
+    return Squared(config.drop)
+'''
+
+BALANCE = '''
+"""The first modality takes smaller steps."""
+
+from dataclasses import dataclass
+
+import torch
+
+from components.parts.online import Balance
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    factor: float = 0.5
+
+
+class First(Balance):
+    def __init__(self, factor):
+        super().__init__()
+        self.factor = factor
+
+    def after_backward(self, scores, gradients, done):
+        return torch.where(torch.arange(len(scores)) == 0, 1.0 * self.factor, 1.0)
+
+
+def build(config, *, modalities):
+    return First(config.factor)
+'''
+
 LABELLER = '''
 """Accepts every answer above a threshold."""
 
@@ -258,6 +320,20 @@ PARTS = {
         edit=("return 1.0 *", "return 2.0 *"),
         first="train",
         config={"labeller:": "losses: {./mine/losses.py: {weight: 2.0}}\nlabeller:"},
+        packaged=False,
+    ),
+    "ssl": Own(
+        text=SSL,
+        edit=("1.0 * difference", "2.0 * difference"),
+        first="train",
+        config={"gate:": "ssl: {name: ./mine/ssl.py, drop: 0.2, ratio: 0.5}\ngate:"},
+        packaged=False,
+    ),
+    "balance": Own(
+        text=BALANCE,
+        edit=("1.0 * self", "0.5 * self"),
+        first="train",
+        config={"evaluation:": "balance: {name: ./mine/balance.py, factor: 0.4}\nevaluation:"},
         packaged=False,
     ),
     "labellers": Own(
