@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from components.core.files import read_json, write_atomically
 from components.evaluation import charts
+from components.evaluation.agreement import agreements
 from components.evaluation.coverage import Coverage
 from components.evaluation.galleries import galleries
 from components.evaluation.held_out import HeldOut
@@ -73,6 +74,7 @@ def write_report(
             ignored=ignored(subsets, features.names),
             worst=worst_subset(subsets, features.names),
             left_out=left_out(features.names),
+            agreements=agreements(features),
             galleries=galleries(held_out, test, vectors, previews),
             reliability=charts.reliability_diagram(reliability(*cells), metrics.ece),
             coverage=_coverage(metrics, curve),

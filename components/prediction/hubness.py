@@ -9,6 +9,13 @@ softmax in Bogolin et al. 2022, "Cross Modal Retrieval with Querybank Normalisat
 import numpy as np
 from numpy.typing import NDArray
 
+METHOD = {
+    "id": "R06a",
+    "name": "hubness correction: dual-bank normalisation, querybank",
+    "for": "search in which a few records are hits of nearly every query",
+    "needs": "an index of at least some hundred records",
+    "use": '`"hubness": true` in a request to `/v1/search`',
+}
 SHARPNESS = 20.0
 BANK = 256
 """Vectors in each bank."""

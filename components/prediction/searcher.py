@@ -1,4 +1,8 @@
-"""Finds records of a collection: by one vector, by several, or by what is wanted and unwanted."""
+"""Finds records of a collection: by one vector, by several, or by what is wanted and unwanted.
+
+Source: inner products of unit vectors, exact or by a graph, Malkov & Yashunin 2018
+(arXiv:1603.09320); reciprocal rank fusion, Cormack et al. 2009, ``sum_m 1 / (60 + rank_m)``.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
@@ -22,6 +26,13 @@ Vector = NDArray[np.float32]
 Ranked: TypeAlias = list[tuple[float, str]]
 """Minus the score and the id of each record, best first: a list that sorts itself."""
 
+METHOD = {
+    "id": "R01",
+    "name": "any-to-any index, reciprocal rank fusion",
+    "for": "finding records by any modality among those of any other, or by several at once",
+    "needs": "records with a modality; to search one by another, records with both",
+    "use": "concord search NAME --text TEXT --target image; index: approximate for many records",
+}
 _RANK_OFFSET = 60
 """Source: Cormack et al. 2009, "Reciprocal Rank Fusion outperforms Condorcet and individual Rank
 Learning Methods"."""

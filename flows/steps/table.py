@@ -127,7 +127,7 @@ def _baselines(config: RunConfig, chosen: Chosen) -> Step:
 def _evaluate(config: RunConfig, chosen: Chosen) -> Step:
     return Step(
         name="evaluate",
-        version=14,  # 13: what is said of encoders left out; 14: missing rates, Brier, likelihood
+        version=15,  # 14: missing rates; 15: what encoders agree on before training
         inputs={
             "accepted": "validate",
             "features": "encode",
