@@ -18,6 +18,16 @@ def give_back() -> None:
         trim(0)
 
 
+def let_go() -> None:
+    """Free what was large and is used no more, though its objects refer to each other.
+
+    Python itself looks through all objects only after their number has grown by a quarter, which a
+    few large ones do not do.
+    """
+    gc.collect()
+    give_back()
+
+
 @contextmanager
 def growing() -> Iterator[None]:
     """Load what stays: nobody looks for garbage meanwhile, and free memory is given back after."""

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from components.config.home import Home
 from components.core.errors import MachineError
+from components.core.memory import let_go
 from components.exchange.errors import ExchangeError
 from components.registry import packages
 from components.registry.ledger import Ledger
@@ -119,6 +120,8 @@ class Follower:
             return
         self._refused, self._live.refused = None, None
         self._live.swap_from_thread(unit)
+        del serving, unit
+        let_go()
         _log.warning("serving %s version %s", self._model, version.version)
 
     def _report(self, version: RegisteredVersion, error: Exception) -> None:
