@@ -155,12 +155,12 @@ def precisions(
 
 
 def kept_rounds(precision: NDArray[np.float64]) -> int:
-    """How many rounds go by before precision falls by more than a point.
+    """How many rounds go by before precision falls by more than a point, or is not known.
 
     >>> kept_rounds(np.array([0.9, 0.895, 0.88, 0.95]))
     2
     """
-    falls = np.flatnonzero(precision[1:] < precision[:-1] - _FALL)
+    falls = np.flatnonzero(~(precision[1:] >= precision[:-1] - _FALL))
     return int(falls[0]) + 1 if len(falls) else len(precision)
 
 

@@ -25,7 +25,13 @@ def test_of_sets_each_class_is_voted_on():
 
 @pytest.mark.parametrize(
     ("precision", "rounds"),
-    [([0.9, 0.91, 0.92], 3), ([0.9, 0.88, 0.99], 1), ([0.9, 0.895, 0.88], 2), ([np.nan], 1)],
+    [
+        ([0.9, 0.91, 0.92], 3),
+        ([0.9, 0.88, 0.99], 1),
+        ([0.9, 0.895, 0.88], 2),
+        ([np.nan], 1),
+        ([np.nan, 0.9], 1),
+    ],
 )
 def test_rounds_stop_where_precision_falls_by_more_than_a_point(precision, rounds):
     assert voting.kept_rounds(np.array(precision)) == rounds
