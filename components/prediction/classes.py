@@ -55,7 +55,9 @@ class Added:
     answered: float | None
 
 
-def add_class(package: Path, name: str, records: Sequence[Record], out: Path) -> Added:
+def add_class(
+    package: Path, name: str, records: Sequence[Record], out: Path, *, with_name: bool = False
+) -> Added:
     """Write a package that also knows a new class, from exemplars of it.
 
     Nothing is trained: the class gets a column in the committee, and the logits of all others stay
@@ -67,21 +69,32 @@ def add_class(package: Path, name: str, records: Sequence[Record], out: Path) ->
         name: of the new class.
         records: exemplars, each with any non-empty subset of the modalities.
         out: the folder to write; it must not exist.
+        with_name: whether what the name says counts beside the exemplars, in views that read it.
 
     Raises:
         UserError: the class is known already, the model has no classifier, or it keeps no records
-            to compare with; or an exemplar breaks a limit.
+            to compare with; an exemplar breaks a limit; or no view reads names.
     """
     model, classifier = _loaded(package)
     reference, several = _kept(model, name)
     places = [f"exemplar {i + 1}" for i in range(len(records))]
     arrays, present = classifier.encode(records, places)
     rows = light_rows(model, arrays, present)
-    found = fit(reference, model.columns, rows, present, several=several)
+    means = named.means(model, classifier.modalities, reference, name) if with_name else {}
+    found = fit(
+        reference,
+        model.columns,
+        rows,
+        present,
+        several=several,
+        expected={view: each[:-1] for view, each in means.items()} if with_name else None,
+        told={view: each[-1] for view, each in means.items()} if with_name else None,
+    )
     wide, known = _wide(model, name, found, reference, several)
     logits = infer(wide, arrays, present).logits
     wide.reference = _joined(reference, wide, name, rows, present, logits, found, known)
-    digest = _written(package, wide, name, found, f"{len(records):,} exemplars", out)
+    source = f"{len(records):,} exemplars{' and its name' if with_name else ''}"
+    digest = _written(package, wide, name, found, source, out)
     at = wide.classes.index(name)
     decided = wide.target.decide(wide.target.probabilities(logits))
     given = decided[:, at] == 1 if several else decided == at

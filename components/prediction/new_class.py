@@ -16,7 +16,7 @@ from components.core.errors import UserError
 from components.features.rows import Rows
 from components.model.reference import Reference
 from components.prediction.episodes import episodes_of, weights_of, worth_of
-from components.prediction.view_metric import Floats, ViewMetric, mean_of, metric_of
+from components.prediction.view_metric import Floats, ViewMetric, blended, mean_of, metric_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +58,7 @@ def fit(
     *,
     several: bool,
     expected: Mapping[str, Floats] | None = None,
+    told: Mapping[str, Floats] | None = None,
 ) -> Found:
     """Find the column of a new class.
 
@@ -68,7 +69,9 @@ def fit(
         present: ``(e, modalities)``.
         several: whether a record has a set of classes.
         expected: view name to the means of the known classes ``(classes, dim)`` that their names
-            tell, where the exemplars are the one that the new name tells.
+            tell.
+        told: the same of the new class ``(dim,)``, which counts beside the exemplars; None with
+            ``expected``: the exemplars are the one that the name tells.
 
     Raises:
         UserError: no known class has two records to learn from.
@@ -92,16 +95,18 @@ def fit(
     metrics = {
         view: replace(
             metric_of(used.reference, reference.present[:, names[view]], memberships),
-            expected=None if expected is None else expected[view],
+            expected=None if expected is None else expected.get(view),
         )
         for view, used in read.items()
     }
-    shown = len(present) if expected is None else 0
+    shown = len(present) if expected is None or told is not None else 0
     episodes = episodes_of(reference, memberships, eligible, shown, metrics, several)
     weights = weights_of(episodes)
     recognised, lost = worth_of(episodes, weights)
     columns = {
-        view: _column(metrics[view], read[view], present[:, names[view]], own)
+        view: _column(
+            metrics[view], read[view], present[:, names[view]], own, (told or {}).get(view)
+        )
         for view, own in zip(metrics, weights.reshape(-1, 3), strict=True)
     }
     return Found(
@@ -112,9 +117,19 @@ def fit(
     )
 
 
-def _column(metric: ViewMetric, read: "_Used", has: NDArray[np.bool_], weights: Floats) -> Column:
+def _column(
+    metric: ViewMetric,
+    read: "_Used",
+    has: NDArray[np.bool_],
+    weights: Floats,
+    told: Floats | None,
+) -> Column:
     """The column of a view by the weights ``(3,)`` of its scores; ``has (e,)``: exemplars."""
-    mean = mean_of(read.exemplars, has)
+    mean = (
+        mean_of(read.exemplars, has)
+        if told is None
+        else blended(told, read.exemplars, np.flatnonzero(has))
+    )
     centre = mean_of(metric.rows, metric.has)
     first, second = metric.directions(mean - centre)
     way = weights[0] * first + weights[1] * second

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from components.features.rows import Rows
+from components.parts.prototypes import text_share
 
 Floats = NDArray[np.float64]
 _DIRECTIONS, _SHRINKAGE = 128, 0.3
@@ -29,8 +30,8 @@ class ViewMetric:
         basis: orthonormal columns ``(dim, k)``.
         precision: inverse covariance within classes along them ``(k, k)``.
         products: ``x' A y`` of all pairs of records ``(n, n)``, for each ``A``.
-        expected: means of all classes ``(classes, dim)`` as their names tell them; None: exemplars
-            tell them.
+        expected: means of all classes ``(classes, dim)`` as their names tell them; exemplars count
+            beside these. None: exemplars alone tell them.
     """
 
     rows: Rows
@@ -53,7 +54,8 @@ class ViewMetric:
             number: of the class.
         """
         if self.expected is not None:
-            return self._by_name(self.expected[number], own)
+            mean = blended(self.expected[number], self.rows, shown[self.has[shown]])
+            return self._towards(mean, own)
         at = np.zeros(len(own))
         at[shown] = 1.0
         exemplars, rest = at * self.has, (self.has & ~own).astype(np.float64)
@@ -68,8 +70,8 @@ class ViewMetric:
         found[~self.has] = 0.0
         return found
 
-    def _by_name(self, mean: Floats, own: NDArray[np.bool_]) -> Floats:
-        """The same, from the mean that a name tells."""
+    def _towards(self, mean: Floats, own: NDArray[np.bool_]) -> Floats:
+        """The same, from the mean of a class that its name tells."""
         found = np.zeros((len(own), 3))
         centre = mean_of(self.rows, self.has & ~own)
         for column, way in enumerate(self.directions(mean - centre)):
@@ -117,6 +119,22 @@ def _shrunken(inside: Floats, memberships: NDArray[np.bool_]) -> Floats:
     size = max(float(np.trace(total)) / len(total), 1e-12)
     found: Floats = (1 - _SHRINKAGE) * total / size + _SHRINKAGE * np.eye(len(total))
     return found
+
+
+def blended(told: Floats, rows: Rows, at: NDArray[np.int64]) -> Floats:
+    """The mean ``(dim,)`` of a class that its name tells, drawn to that of its exemplars.
+
+    Args:
+        told: by the name ``(dim,)``.
+        rows: ``(n, dim)``.
+        at: which of them are exemplars ``(k,)``.
+    """
+    share = float(text_share(len(at)))
+    return told if share == 1 else share * told + (1 - share) * mean_of(rows, _mask(rows, at))
+
+
+def _mask(rows: Rows, at: NDArray[np.int64]) -> NDArray[np.bool_]:
+    return np.isin(np.arange(rows.shape[0]), at)
 
 
 def mean_of(rows: Rows, at: NDArray[np.bool_]) -> Floats:

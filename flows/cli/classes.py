@@ -48,6 +48,10 @@ def classes_add(
             "text view, or pictures through an image-text model.",
         ),
     ] = None,
+    with_name: Annotated[
+        bool,
+        typer.Option("--with-name", help="Let the name count beside the exemplars of --from."),
+    ] = False,
     model: Model = None,
     version: Annotated[
         str, typer.Option(help="The version that gets the class; `challenger` adds another one.")
@@ -61,12 +65,14 @@ def classes_add(
 
     Example: concord classes add heron --from data/herons
 
+    Example: concord classes add heron --from data/herons --with-name
+
     Example: concord classes add heron
     """
 
     def work() -> Answer:
         from flows.commands.classes import add as command
 
-        return command(name, data=data, model=model, version=version)
+        return command(name, data=data, model=model, version=version, with_name=with_name)
 
     answer(work, as_json)

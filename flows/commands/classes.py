@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from components.config.home import Home, find, writable
 from components.core.commands import concord
+from components.core.errors import UsageError
 from components.core.files import read_json
 from components.core.user import user
 from components.data.manifest import load_manifest
@@ -35,8 +36,24 @@ def list_(model: str | None, version: str) -> Answer:
     )
 
 
-def add(class_name: str, *, data: str | None, model: str | None, version: str) -> Answer:
-    """Register a version that also knows a class, from exemplars in a data set or its name."""
+def add(
+    class_name: str,
+    *,
+    data: str | None,
+    model: str | None,
+    version: str,
+    with_name: bool = False,
+) -> Answer:
+    """Register a version that also knows a class, from exemplars in a data set, its name or both.
+
+    Raises:
+        UsageError: the name is to count beside exemplars, and there are none.
+    """
+    if with_name and data is None:
+        raise UsageError(
+            "--with-name counts the name beside exemplars: give them with `--from DATA`, or leave"
+            " --with-name out to add the class from its name alone"
+        )
     from components.prediction.classes import MOST, add_class, add_class_by_name, check_name
     from components.prediction.exemplars import exemplars
     from components.prediction.predictor import Predictor
@@ -59,7 +76,7 @@ def add(class_name: str, *, data: str | None, model: str | None, version: str) -
         added = (
             add_class_by_name(package, class_name, out)
             if data is None
-            else add_class(package, class_name, records, out)
+            else add_class(package, class_name, records, out, with_name=with_name)
         )
         registered = promotion.register(
             out,
@@ -68,9 +85,10 @@ def add(class_name: str, *, data: str | None, model: str | None, version: str) -
             modalities={n: m.spec.raw for n, m in predictor.modalities.items()},
             time=now(),
             actor=user(),
-            details={"reason": _reason(class_name, added, chosen)},
+            details={"reason": _reason(class_name, added, chosen, with_name)},
         )
-    return _answer(class_name, added, chosen, registered, left)
+    reason = _reason(class_name, added, chosen, with_name)
+    return _answer(class_name, reason, added, chosen, registered, left)
 
 
 def _chosen(
@@ -81,22 +99,23 @@ def _chosen(
     return name, promotion, promotion.versions().named(version)
 
 
-def _reason(class_name: str, added: "Added", before: RegisteredVersion) -> str:
+def _reason(class_name: str, added: "Added", before: RegisteredVersion, with_name: bool) -> str:
     count = f"{added.exemplars} exemplar{'' if added.exemplars == 1 else 's'}"
+    count += " and its name" if with_name else ""
     count = count if added.exemplars else "its name alone"
     return f"the class {class_name!r} was added to version {before.version} from {count}"
 
 
 def _answer(
     class_name: str,
+    reason: str,
     added: "Added",
     before: RegisteredVersion,
     after: RegisteredVersion,
     left: list[str],
 ) -> Answer:
     lines = [
-        f"{after.model} version {after.version}: {_reason(class_name, added, before)}"
-        f" ({', '.join(added.modalities)})",
+        f"{after.model} version {after.version}: {reason} ({', '.join(added.modalities)})",
         f"  known classes added in the same way got {added.recognised:.0%} of their held-out"
         f" records, and {added.lost:.1%} of the others' records",
         *(

@@ -5,7 +5,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from components.config.home import Home
-from components.core.errors import UserError
+from components.core.errors import UsageError, UserError
 from components.registry.ledger import Ledger
 from components.registry.promotion import Promotion
 from flows.commands import classes, registry
@@ -64,6 +64,11 @@ def test_a_name_alone_makes_a_version_too(state):
     assert "from its name alone (text)" in answer.text
     (entry,) = Ledger(state.ledger).entries("tiny")[-1:]
     assert "from its name alone" in entry.details["reason"]
+
+
+def test_a_name_beside_exemplars_needs_exemplars():
+    with pytest.raises(UsageError, match="give them with `--from DATA`"):
+        classes.add("zebra", data=None, model=None, version="challenger", with_name=True)
 
 
 def test_records_without_labels_all_show_the_class(state, tmp_path):  # noqa: ARG001

@@ -23,11 +23,12 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from components.core.errors import UserError
+from components.parts import prototypes
 from components.parts.labellers import fixed
 from components.parts.labellers._heads import answers, fitted
 from components.parts.labellers._sets import label_sets, supporters
 from components.parts.labelling import Evidence, Labeller, PseudoLabels, Records, Vectors
-from components.parts.linear import Activation
+from components.parts.linear import Activation, class_means
 
 METHOD = {
     "id": "S03",
@@ -48,6 +49,8 @@ class Config:
         templates: texts of a class; ``{}`` stands for its name.
         none: names of what is no class; empty: there is no such thing.
         tau: temperature of the zero-shot answers.
+        examples: whether labelled records draw the vectors of their classes towards them, see
+            ``components.parts.prototypes``.
         rounds: in which the records that teach grow from few to all; 0: zero-shot answers alone.
         floor: confidence below which nothing is accepted.
     """
@@ -57,6 +60,7 @@ class Config:
     )
     none: tuple[str, ...] = ("none of these", "something else")
     tau: Annotated[float, Field(gt=0, le=100)] = 0.05
+    examples: bool = False
     rounds: Annotated[int, Field(ge=0, le=100)] = 5
     floor: Annotated[float, Field(ge=0, le=1)] = 0.0
 
@@ -68,23 +72,38 @@ def class_vectors(said: Vectors, templates: int) -> Vectors:
     return unit
 
 
-def zero_shot(config: Config, records: Records) -> NDArray[np.float64]:
+def zero_shot(
+    config: Config,
+    records: Records,
+    known: Records | None = None,
+    targets: NDArray[np.float64] | None = None,
+) -> NDArray[np.float64]:
     """``p (n, classes + 1)``, 'none of these' last; even where no view reads a record.
+
+    Args:
+        config: what is asked.
+        records: those to label.
+        known: labelled ones that are examples of their classes; None: names alone tell.
+        targets: their classes ``(k, classes)``.
 
     Raises:
         UserError: no view reads names.
     """
     classes = len(records.classes)
     names = [*records.classes, *config.none]
-    told = records.told([t.replace("{}", n) for n in names for t in config.templates])
+    texts = [t.replace("{}", n) for n in names for t in config.templates]
+    told = records.told(texts)
+    examples = known.told(texts) if known is not None and told else {}
     if not told:
         raise UserError(
             "labeller prompts: got no view that reads names of classes, wanted an image-text model"
             " or a text with a dense encoder; choose `labeller: soft`"
         )
     logits, views = np.zeros((len(records.folds), classes + 1)), np.zeros(len(records.folds))
-    for own, said in told.values():
+    for view, (own, said) in told.items():
         vectors = class_vectors(said, len(config.templates))
+        if view in examples and targets is not None:
+            vectors[:classes] = _beside(vectors[:classes], examples[view][0], targets)
         scores = (own @ vectors.T).astype(np.float64) / config.tau
         none = scores[:, classes:].max(axis=1, initial=-np.inf)
         has = own.any(axis=1)
@@ -94,6 +113,14 @@ def zero_shot(config: Config, records: Records) -> NDArray[np.float64]:
     logits -= logits.max(axis=1, keepdims=True)
     p = np.exp(logits)
     return np.asarray(p / p.sum(axis=1, keepdims=True))
+
+
+def _beside(vectors: Vectors, examples: Vectors, targets: NDArray[np.float64]) -> Vectors:
+    """Vectors of classes ``(classes, dim)``, drawn towards examples ``(k, dim)`` of them."""
+    has = np.asarray(examples.any(axis=1), np.float64)
+    means, counts = class_means(examples.astype(np.float64), targets, has)
+    found = prototypes.class_vectors(vectors, means, counts.round().astype(np.int64))
+    return found.astype(np.float32)
 
 
 def top(p: NDArray[np.float64], counts: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -168,7 +195,7 @@ def label(
     records, known = pool.asked("prompts"), held_out.asked("prompts")
     activation: Activation = "softmax" if labels.ndim == 1 else "sigmoid"
     targets = np.eye(classes)[labels] if labels.ndim == 1 else (labels == 1).astype(np.float64)
-    first = zero_shot(config, records)
+    first = zero_shot(config, records, known if config.examples else None, targets)
     none = first[:, classes] > first[:, :classes].max(axis=1, initial=0.0)
     p = first[:, :classes] / np.maximum(first[:, :classes].sum(axis=1, keepdims=True), 1e-12)
     if count and config.rounds:

@@ -131,6 +131,16 @@ def test_a_class_from_its_name_alone_leaves_the_others_in_proportion(kept, tmp_p
     assert np.allclose(*shares, atol=1e-4)
 
 
+def test_the_name_may_count_beside_exemplars(kept, tmp_path):
+    both, alone = tmp_path / "both", tmp_path / "alone"
+    added = add_class(kept.package, NEW, kept.new[:2], both, with_name=True)
+    add_class(kept.package, NEW, kept.new[:2], alone)
+    assert added.exemplars == 2
+    assert "from 2 exemplars and its name" in (both / "card.md").read_text("utf-8")
+    said = [Predictor.load(folder).predict(kept.new[2:6]) for folder in (both, alone)]
+    assert [p.probabilities for p in said[0]] != [p.probabilities for p in said[1]]
+
+
 def test_a_class_may_come_after_another(kept, tmp_path):
     add_class(kept.package, NEW, kept.new[:4], tmp_path / "one")
     text = [{"text": "zebra stripes"}, {"text": "zebra stripe"}]

@@ -99,6 +99,26 @@ def test_rounds_learn_what_names_alone_do_not_tell():
     assert right[1] > right[0] + 0.02
 
 
+def test_labelled_records_draw_the_vectors_of_their_classes_where_asked():
+    """Oracle: the prototype by hand."""
+    said = words(np.random.default_rng(0))
+    rng = np.random.default_rng(1)
+    x, examples = unit(rng.normal(size=(20, 8))), unit(rng.normal(size=(6, 8)))
+    config = prompts.Config(templates=("{}",), none=(), examples=True, rounds=0)
+    codes = np.array([0, 0, 1, 1, 1, 1])
+    decide = prompts.build(config)
+    found = decide(evidence(x, said), evidence(examples, said), codes, np.full(3, 1 / 3))
+    texts = said(CLASSES)
+    vectors = np.array(
+        [
+            0.5 * texts[0] + 0.5 * examples[:2].mean(axis=0),
+            texts[1] / 3 + examples[2:].mean(axis=0) * 2 / 3,
+            texts[2],
+        ]
+    )
+    assert (found.labels == (x @ unit(vectors).T).argmax(axis=1)).all()
+
+
 def test_without_a_view_that_reads_names_there_is_nothing_to_ask():
     pool = evidence(np.zeros((5, 8), np.float32), words(np.random.default_rng(0)))
     assert pool.records is not None
