@@ -89,6 +89,6 @@ CLAIM = Claim(
         ),
     ],
     direction=lambda f: f["both 1"] > max(f["text"], f["examples 1"]),
-    note="No real set: none has class names as texts that an encoder at hand reads beside"
-    " records in the same space. The last check holds by construction, as no class changes another's vector.",
+    note="No real set has records in the space of its class names with an encoder at hand. The last"
+    " check holds by construction, as no class changes another's vector.",
 )
