@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.methods._beds import bed, oracle, truth, wrong  # noqa: F401
-from components.config.run import ModelConfig, TrainingConfig
+from components.config.run import ModelConfig, Part, SslPart, TrainingConfig
 from components.evaluation.retrieval import every_pair
 from components.features.store import Features
 from components.model import network as models
@@ -16,6 +16,7 @@ from components.model.inference import infer
 from components.model.network import Model
 from components.model.outputs import Inference
 from components.parts.classification import accuracy, macro_f1
+from components.training.consistency import online
 from components.training.data import Pseudo, training_data
 from components.training.loop import fit
 from components.training.objective import built
@@ -34,6 +35,8 @@ def fitted(
     pseudo: Pseudo | None = None,
     unlabelled: bool | None = None,
     seed: int = 0,
+    ssl: Mapping[str, Any] | None = None,
+    balance: Mapping[str, Any] | None = None,
     **more: Any,  # noqa: ANN401 - what `components.training.loop.fit` takes
 ) -> Model:
     """Fit the student as a run does, on the visible labels of the training records.
@@ -47,6 +50,8 @@ def fitted(
         pseudo: labels of further records.
         unlabelled: whether records without labels are read; by default if a loss uses them.
         seed: of weights and batches.
+        ssl: as in YAML.
+        balance: as in YAML.
         more: further arguments of the loop.
     """
     used = tuple(sorted(names or features.names))
@@ -69,7 +74,14 @@ def fitted(
             specs={name: features.specs[name] for name in used},
             target=features.target_kind,
         )
-        fit(network, chosen, data, how, epochs=how.epochs, **more)
+        beside = online(
+            ssl and SslPart.model_validate(ssl),
+            balance and Part.model_validate(balance),
+            network,
+            data,
+            None,
+        )
+        fit(network, chosen, data, how, epochs=how.epochs, online=beside, **more)
     return network
 
 

@@ -89,4 +89,6 @@ CLAIM = Claim(
     direction=lambda f: f["graph"] > f["vote"] and f["shuffled"] < f["prior"] + 0.1,
     adds=lambda f: f["graph"] - f["default"],
     on="dcss-monsters, 4 labels per class, accuracy",
+    note="Looked into: a path leads to 99.7% of the records; other k, a, weights and scaling by"
+    " class change little. A vote over all views side by side is as good here.",
 )
