@@ -6,6 +6,7 @@ import numpy as np
 
 from benchmarks.methods import _real
 from benchmarks.methods._claim import Check, Claim, Figures
+from benchmarks.methods._labelling import adds
 from components.config.run import ModelConfig, TrainingConfig
 from components.parts.classification import macro_f1
 from components.parts.labellers import prompts
@@ -44,6 +45,11 @@ def run(seed: int, short: bool) -> Figures:
         found[f"mean class, {name}"] = float(recalls.mean())
         found[f"classes never found, {name}"] = float((recalls == 0).mean())
     return found
+
+
+def real(seed: int) -> Figures:
+    """The whole run with the labeller, and with the default one."""
+    return adds(seed, "prompts")
 
 
 def _clusters(seed: int) -> Asked:
@@ -100,4 +106,6 @@ CLAIM = Claim(
         ),
     ],
     direction=lambda f: f["rounds 5"] > f["round 0"],
+    adds=lambda f: f["prompts"] - f["soft"],
+    on="dcss-monsters, 4 labels per class: accuracy with `labeller: prompts` minus the default's",
 )
