@@ -2,20 +2,22 @@
 
 Two records are linked where a modality of both has the same content, or one that is a near copy
 (pictures: ``leaks.pictures``; texts and sounds: ``leaks.sketches``). A content that many records
-have says nothing of any two of them. Linked records form groups; nothing is ever removed.
+have says nothing of any two of them, and so do equal rows of a table beside pictures, texts or
+sounds. Linked records form groups; nothing is ever removed.
 
 Source: perceptual hashing, sketches and landmarks as named in ``leaks``; leaks between labelled and
 unlabelled records as in SemiOccam (2025).
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import Any
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL.Image import Image
 
 from components.data.splits import SPLITS
 from components.evaluation.leaks import pictures, sketches, sounds
@@ -72,7 +74,7 @@ class Prints:
         elif hasattr(value, "samples"):
             self.rule = sketches.SOUNDS
             self.sketches.append(sketches.sketch(sounds.landmarks(value.samples), self.rule))
-        elif hasattr(value, "convert"):
+        elif isinstance(value, Image):
             self.thumbnails.append(pictures.thumbnail(value))
 
     def links(self) -> Iterator[Link]:
@@ -99,21 +101,17 @@ def equal(contents: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
     for start, count in zip(starts.tolist(), counts.tolist(), strict=True):
         if 1 < count <= _COMMON:
             members = order[start : start + count].tolist()
-            yield from zip(members, members[1:], strict=False)
+            yield from pairwise(members)
 
 
-def of_contents(
-    names: Sequence[str], contents: NDArray[np.int64], present: NDArray[np.bool_]
-) -> list[Link]:
-    """Links by equal contents ``(n, modalities)`` alone, as a features folder knows them."""
-    found = []
-    for column, name in enumerate(names):
-        at = np.flatnonzero(present[:, column])
-        found += [
-            Link(a=int(at[a]), b=int(at[b]), modality=name, alike=1.0)
-            for a, b in equal(contents[at, column])
-        ]
-    return found
+def telling(kinds: Mapping[str, str]) -> list[str]:
+    """The modalities, given with their kinds, in which equal records are copies.
+
+    >>> telling({"facts": "tabular", "photo": "image"}), telling({"facts": "tabular"})
+    (['photo'], ['facts'])
+    """
+    others = sorted(name for name, kind in kinds.items() if kind != "tabular")
+    return others or sorted(kinds)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,7 +181,9 @@ def _connected(count: int, pairs: Iterable[tuple[int, int]]) -> NDArray[np.int64
 
 
 def effect(
-    found: NDArray[np.bool_], figure: Any, rows: NDArray[np.int64]  # noqa: ANN401
+    found: NDArray[np.bool_],
+    figure: Callable[[NDArray[np.int64]], float],
+    rows: NDArray[np.int64],
 ) -> Mapping[str, float | int]:
     """A figure of test records ``rows (t,)`` with and without those that leak.
 

@@ -118,6 +118,9 @@ def data_check(
 ) -> None:
     """Check a data set as a run would, and list what would be quarantined (then exit code 1).
 
+    Copies of records are listed too, near ones as well: those that lie in different splits make
+    scores too good.
+
     Example: concord data check data/glyphs
     """
 

@@ -14,18 +14,36 @@ def evaluate(
     version: Annotated[
         str, typer.Option(help="A registered version, or `champion` or `challenger`.")
     ] = "champion",
+    leaks: Annotated[
+        bool,
+        typer.Option(
+            "--leaks", help="Find copies across splits, and measure without the test records."
+        ),
+    ] = False,
+    reliance: Annotated[
+        bool,
+        typer.Option("--reliance", help="Tell which modalities the answers rest on."),
+    ] = False,
+    stress: Annotated[
+        bool,
+        typer.Option("--stress", help="Measure on texts, pictures and sounds made worse."),
+    ] = False,
     data: Data = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure a registered version on the test records of a configuration's data set as it is now.
 
     Example: concord evaluate conf/demo.yaml --version champion
+
+    Example: concord evaluate conf/demo.yaml --leaks --reliance --stress
     """
 
     def work() -> Answer:
         from flows.commands.registry import evaluate as command
 
-        return command(config, version=version, data=data)
+        asked = {"leaks": leaks, "reliance": reliance, "stress": stress}
+        looks = [name for name, wanted in asked.items() if wanted]
+        return command(config, version=version, data=data, looks=looks)
 
     answer(work, as_json)
 

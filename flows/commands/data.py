@@ -97,16 +97,20 @@ def check(folder: str, manifest: str | None) -> Answer:
     from components.config.run import DataConfig
     from components.core.files import written_aside
     from components.validation.accept import validate
+    from flows.commands.copies import COPIES, copies_text, copies_value, search_in
 
     uri = in_utf8(folder) if is_url(folder) else in_utf8(Path(folder).resolve())
     place = writable(find()).root / "checks" / _named(uri)
+    base = Path(manifest).resolve().parent if manifest else Path.cwd()
     with Display() as display, written_aside(place) as out:
         validate(
             data=DataConfig(uri=uri, manifest=manifest),
             out=out,
-            base=Path(manifest).resolve().parent if manifest else Path.cwd(),
+            base=base,
             progress=display.show,
         )
+    with Display() as display:
+        found = search_in(place, uri, base, display.show)
     summary = read_json(place / "summary.json")
     failed = [r for r in summary["rules"] if r["failed"]]  # type: ignore[attr-defined]
     reasons = place / "quarantine" / "reasons.json"
@@ -122,7 +126,9 @@ def check(folder: str, manifest: str | None) -> Answer:
     lines += ["", table(rows, ["severity", "rule", "records", "for example"])] if rows else []
     lines += [f"data docs: {place / 'data_docs' / 'index.html'}"]
     lines += [f"quarantine: {place / 'quarantine'}"] if summary["quarantined"] else []
+    lines += copies_text(found, place / COPIES)
     value = summary | {
+        "copies": copies_value(found),
         "data_docs": str(place / "data_docs" / "index.html"),
         "quarantine": str(place / "quarantine"),
     }

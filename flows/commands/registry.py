@@ -1,5 +1,6 @@
 """``concord evaluate``, ``promote``, ``rollback`` and ``ledger``."""
 
+from collections.abc import Collection
 from dataclasses import asdict
 from pathlib import Path
 
@@ -48,17 +49,21 @@ def ledger(model: str | None) -> Answer:
     return Answer(value={"entries": [asdict(e) for e in entries]}, text=text, then=then)
 
 
-def evaluate(config: Path, *, version: str, data: str | None) -> Answer:
+def evaluate(
+    config: Path, *, version: str, data: str | None, looks: Collection[str] = ()
+) -> Answer:
     """Measure a registered version on today's test records."""
+    from flows.commands.looks import looked
     from flows.engines import quiet
     from flows.runs.evaluation import measure
 
     quiet()
-    figures = measure(config, version=version, data=data)
+    figures = measure(config, version=version, data=data, looks=looks)
     lines = [f"{figures['model']} version {figures['version']} on {figures['n']} test records"]
     lines += [
         f"  {name:<10} {value:.4f}" for name, value in figures.items() if isinstance(value, float)
     ]
+    lines += looked(figures)
     return Answer(value=figures, text="\n".join(lines), then="concord ledger")
 
 

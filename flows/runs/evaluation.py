@@ -1,5 +1,6 @@
 """Measures a registered version on the test records of today's data set."""
 
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 from components.config import run as configuration
 from components.config.home import find, writable
 from components.core.errors import UserError
+from components.parts.contracts import Target
 from components.registry.promotion import Promotion
 from flows.display import Display, console
 from flows.runs import records as runs
@@ -14,7 +16,9 @@ from flows.steps import table
 from flows.steps.step import Job, needed, walk
 
 
-def measure(path: Path, *, version: str, data: str | None) -> dict[str, Any]:
+def measure(
+    path: Path, *, version: str, data: str | None, looks: Collection[str] = ()
+) -> dict[str, Any]:
     """The figures of a version on today's labelled test records.
 
     Where nothing is predicted: recall@10, the mean over all directions of search.
@@ -23,9 +27,11 @@ def measure(path: Path, *, version: str, data: str | None) -> dict[str, Any]:
         path: a run's configuration: it names model and data.
         version: a number, ``champion`` or ``challenger``.
         data: path of the data set, if not the configuration's.
+        looks: ``leaks``, ``reliance`` and ``stress``, each under its name in the figures.
 
     Raises:
-        UserError: the version does not exist, or the data set has no labelled test record.
+        UserError: the version does not exist, the data set has no labelled test record, or it
+            cannot be looked at so.
     """
     import numpy as np
 
@@ -43,7 +49,7 @@ def measure(path: Path, *, version: str, data: str | None) -> dict[str, Any]:
         asked = config.model_copy(update={"modalities": options})
         job = Job.opened(asked, base=path.resolve().parent, home=home)
         before = needed(table.steps_for(asked, job.manifest, job.base), "encode")
-        *_, encoded = walk(before, replace(job, progress=display.show))
+        accepted, *_, encoded = walk(before, replace(job, progress=display.show))
         features = Features.load(encoded.ref.path)
         answers = standing.answers(package, features)
         target = standing.target_of(package, features)
@@ -54,12 +60,56 @@ def measure(path: Path, *, version: str, data: str | None) -> dict[str, Any]:
         )
     found = [answers.get(features.ids[row]) for row in rows]
     if not target.width:
+        if looks:
+            raise UserError(
+                f"--{min(looks)} needs labels: the target of {config.data.uri} is `none`"
+            )
         hits = np.array([hit for hit in found if hit is not None])
         figures = {"recall@10": figure(hits, hits, "recall@10")}
-    elif features.labels.ndim == 1:
-        figures = target.metrics(features.labels[rows], target.encode(found))
+        return {"model": config.name, "version": chosen.version, "n": len(rows), **figures}
+    if features.labels.ndim == 1:
+        given = target.encode(found)
     else:
         blank = np.zeros(target.width, dtype=np.float32)
         given = np.array([blank if p is None else p for p in found])
-        figures = target.metrics(features.labels[rows], given)
-    return {"model": config.name, "version": chosen.version, "n": len(rows), **figures}
+    figures = target.metrics(features.labels[rows], given)
+    extra: dict[str, Any] = {}
+    with Display() as display:
+        if looks:
+            from components.evaluation import looks as looking
+        if "leaks" in looks:
+            extra["leaks"] = looking.leaks_of(
+                accepted.ref.path,
+                features,
+                config.data.uri,
+                rows,
+                given,
+                target,
+                base=job.base,
+                progress=display.show,
+            )
+        if "reliance" in looks:
+            extra["reliance"] = looking.reliance_of(package, features, rows)
+        if "stress" in looks:
+            answer = _answers_of(package, target)
+            extra["stress"] = looking.stress_of(
+                accepted.ref.path, features, config.data.uri, rows, answer, target
+            )
+    return {"model": config.name, "version": chosen.version, "n": len(rows), **figures, **extra}
+
+
+def _answers_of(package: Path, target: Target) -> Callable[[Sequence[Any]], Any]:
+    """A version's coded answers to raw records, as today's target codes them."""
+    import numpy as np
+
+    from components.prediction.classifier import Classifier
+
+    classifier = Classifier(package)
+
+    def answer(records: Sequence[Any]) -> Any:  # noqa: ANN401
+        said = classifier.predict(records)
+        if said and said[0].label is not None:
+            return target.encode([one.label for one in said])
+        return np.array([[one.probabilities.get(c, 0.0) for c in target.classes] for one in said])
+
+    return answer

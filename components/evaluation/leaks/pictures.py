@@ -6,7 +6,7 @@ where the crop, laid over the other picture as well as it fits, correlates with 
 
 Source: perceptual hash by signs of the cosine transform, Zauner 2010 (Implementation and
 Benchmarking of Perceptual Image Hash Functions); registration by Gauss-Newton steps, Lucas & Kanade
-1981. Own lines rather than ImageHash, which has neither windows nor candidates and brings PyWavelets.
+1981. ImageHash has neither windows nor candidates, and would bring PyWavelets for ten lines.
 """
 
 from collections.abc import Iterator
@@ -83,8 +83,9 @@ def _maps() -> NDArray[np.float32]:
     """``(stretches * cosines, 48)``: the lowest cosines of each stretch of an axis."""
     at = np.arange(_SAMPLES)
     cosines = np.cos(np.pi * (2 * at + 1) * np.arange(_COSINES)[:, None] / (2 * _SAMPLES))
-    rows = [cosines @ _linear(np.array([start]), np.array([end]), _SAMPLES)[0]
-            for start, end in _STARTS]
+    rows = [
+        cosines @ _linear(np.array([start]), np.array([end]), _SAMPLES)[0] for start, end in _STARTS
+    ]
     return np.concatenate(rows).astype(np.float32)
 
 
@@ -95,7 +96,8 @@ def _linear(
     points = (np.arange(samples) + 0.5) / samples
     where = (start[:, None] + points * (end - start)[:, None]) * side - 0.5
     distance = np.abs(np.clip(where, 0, side - 1)[:, :, None] - np.arange(side))
-    return np.maximum(0.0, 1.0 - distance).astype(np.float32)
+    weights: NDArray[np.float32] = np.maximum(0.0, 1.0 - distance).astype(np.float32)
+    return weights
 
 
 def _hashes(thumbnails: NDArray[np.uint8]) -> NDArray[np.uint64]:
@@ -107,7 +109,8 @@ def _hashes(thumbnails: NDArray[np.uint8]) -> NDArray[np.uint64]:
     lowest = np.argsort(order, kind="stable")[1 : _BITS + 1]
     chosen = grid.reshape(-1, parts * parts, _COSINES**2)[:, :, lowest]
     signs = chosen > np.median(chosen, axis=2, keepdims=True)
-    return np.packbits(signs, axis=2).view(np.uint64)[:, :, 0]
+    packed = np.ascontiguousarray(np.packbits(signs, axis=2))
+    return packed.view(np.uint64)[:, :, 0]
 
 
 def _candidates(
@@ -226,7 +229,8 @@ def _registered(
         fits = _correlation(seen, wanted)
         best_box = np.where((fits > best)[:, None], box, best_box)
         best = np.maximum(best, fits)
-        by_x, by_y = side * (down @ slope_x @ across), side * (down @ slope_y @ across)
+        by_x: NDArray[Any] = side * (down @ slope_x @ across)
+        by_y: NDArray[Any] = side * (down @ slope_y @ across)
         columns = (
             by_x * (1 - points),
             by_x * points,
@@ -251,11 +255,13 @@ def _allowed(box: NDArray[np.float32]) -> NDArray[np.float32]:
 def _correlation(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:
     """Of centred rows ``(k, points)``; 0 where one is flat."""
     scale = np.sqrt((a**2).sum(axis=1) * (b**2).sum(axis=1))
-    fits: NDArray[np.float32] = np.where(scale > 0, (a * b).sum(axis=1) / np.maximum(scale, 1e-9), 0)
+    fits: NDArray[np.float32] = np.where(
+        scale > 0, (a * b).sum(axis=1) / np.maximum(scale, 1e-9), 0
+    )
     return fits
 
 
-def _centred(values: NDArray[np.float32]) -> NDArray[np.float32]:
+def _centred(values: NDArray[Any]) -> NDArray[np.float32]:
     """``(k, points)`` without their mean."""
     flat = values.reshape(len(values), -1)
     centred: NDArray[np.float32] = flat - flat.mean(axis=1, keepdims=True)

@@ -44,8 +44,8 @@ class Rule:
 
 TEXTS = Rule(kept=64, least=16, alike=0.6, bands=16, width=3)
 """A share of 0.6 makes two texts candidates with probability 0.98, and one of 0.2 with 0.12."""
-SOUNDS = Rule(kept=256, least=24, alike=0.2, bands=64, width=2)
-"""A share of 0.2 makes two sounds candidates with probability 0.93, and one of 0.01 with 0.01."""
+SOUNDS = Rule(kept=256, least=24, alike=0.08, bands=128, width=2)
+"""A share of 0.1 makes two sounds candidates with probability 0.72, and one of 0.01 with 0.01."""
 
 
 def pieces(text: str) -> NDArray[np.uint32]:
@@ -66,9 +66,7 @@ def sketch(hashes: NDArray[np.uint32], rule: Rule) -> NDArray[np.uint32]:
     return found[: rule.kept] if len(found) >= rule.least else found[:0]
 
 
-def copies(
-    sketches: Sequence[NDArray[np.uint32]], rule: Rule
-) -> Iterator[tuple[int, int, float]]:
+def copies(sketches: Sequence[NDArray[np.uint32]], rule: Rule) -> Iterator[tuple[int, int, float]]:
     """Pairs of copies among the sketches of sets, and how alike they are (at most 1)."""
     lengths = np.fromiter(map(len, sketches), np.int64, len(sketches))
     if not lengths.sum():

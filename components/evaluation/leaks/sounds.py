@@ -3,6 +3,8 @@
 Source: Wang 2003 (An Industrial-Strength Audio Search Algorithm); bands and fan-out are our own.
 """
 
+from itertools import pairwise
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,7 +26,7 @@ def landmarks(samples: NDArray[np.float32]) -> NDArray[np.uint32]:
         return np.zeros(0, np.uint32)
     frames = np.lib.stride_tricks.sliding_window_view(samples, _WINDOW)[::_HOP]
     power = np.abs(np.fft.rfft(frames * np.hanning(_WINDOW).astype(np.float32), axis=1))
-    bands = list(zip(_EDGES[:-1], _EDGES[1:], strict=True))
+    bands = list(pairwise(_EDGES.tolist()))
     loud = np.stack([power[:, low:high].max(axis=1) for low, high in bands], axis=1)
     bins = np.stack([power[:, low:high].argmax(axis=1) + low for low, high in bands], axis=1)
     padded = np.pad(loud, ((_NEAR, _NEAR), (0, 0)), constant_values=-1.0)

@@ -1,0 +1,134 @@
+"""What ``concord evaluate`` looks at beside the figures: leaks, reliance, and stress."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from components.core.errors import UserError
+from components.core.progress import Progress, silent
+from components.data.media import Media
+from components.data.reader import raws
+from components.evaluation.duplicates import effect
+from components.evaluation.leaks.search import search
+from components.evaluation.reliance import reliance
+from components.evaluation.stress import Answer, stress
+from components.features.encode import Accepted
+from components.features.store import Features
+from components.model import network as models
+from components.parts.contracts import Target
+
+_STRESSED = 500
+"""Records that are made worse: each is read once for every condition."""
+
+
+def reliance_of(package: Path, features: Features, rows: NDArray[np.int64]) -> dict[str, Any]:
+    """What a version's answers on labelled test records ``rows`` rest on.
+
+    Raises:
+        UserError: it knows other classes than the data set, reads one modality, or predicts none.
+    """
+    model = models.load(package)
+    if len(model.names) < 2:
+        raise UserError(
+            f"--reliance compares modalities: got a model of {model.names[0]!r} alone, wanted two "
+            "or more; leave the option out"
+        )
+    if model.target.width == 0 or model.classes != features.classes:
+        raise UserError(
+            "--reliance needs a version that predicts today's classes: got other classes; "
+            "make a new version with `concord run CONFIG`"
+        )
+    found = reliance(model, features, rows)
+    return {
+        "figure": found.figure,
+        "whole": found.whole,
+        "modalities": {name: asdict(one) for name, one in found.modalities.items()},
+        "solvable_by_one": found.by_one,
+        "n": len(found.rows),
+    }
+
+
+def leaks_of(
+    accepted: Path,
+    features: Features,
+    data_uri: str,
+    rows: NDArray[np.int64],
+    answers: NDArray[Any],
+    target: Target,
+    *,
+    base: Path | None = None,
+    progress: Progress = silent,
+) -> dict[str, Any]:
+    """Copies across splits, and the figure with and without the test records that leak.
+
+    Args:
+        accepted: output of validate.
+        features: the encoded records, in the same order.
+        data_uri: where the media are.
+        rows: labelled test records ``(t,)``.
+        answers: coded answers ``(t, …)`` to them.
+        target: measures them.
+        base: folder that a user's own kinds are relative to.
+        progress: called while copies are searched.
+    """
+    found = search(accepted, data_uri, base=base, progress=progress)
+    labels, name = features.labels[rows], str(target.primary)
+
+    def figure(at: NDArray[np.int64]) -> float:
+        return float(target.metrics(labels[at], answers[at])[name])
+
+    pairs = found.leaks.pairs
+    return {
+        "figure": name,
+        "pairs": [{"split": a, "other": b, "pairs": n} for (a, b), n in pairs.items() if a != b],
+        "by_modality": found.leaks.by_modality,
+        **effect(found.leaks.leaked, figure, rows),
+    }
+
+
+def raw_records(accepted: Path, data_uri: str, rows: NDArray[np.int64]) -> list[dict[str, Any]]:
+    """Raw values by modality of accepted records, at rising rows ``(n,)``; absent ones left out."""
+    records = Accepted.open(accepted)
+    media = Media(data_uri) if records.manifest.media else None
+    found: list[dict[str, Any]] = []
+    start = 0
+    for batch in records.batches():
+        here = rows[(rows >= start) & (rows < start + len(batch))] - start
+        if len(here):
+            chosen = batch.take(here)
+            values = raws(chosen, records.manifest, media)
+            found += [
+                {name: column[at] for name, column in values.items() if column[at] is not None}
+                for at in range(len(here))
+            ]
+        start += len(batch)
+    return found
+
+
+def stress_of(
+    accepted: Path,
+    features: Features,
+    data_uri: str,
+    rows: NDArray[np.int64],
+    answer: Answer,
+    target: Target,
+) -> dict[str, Any]:
+    """How the figure falls on labelled test records ``rows`` made worse; of many a sample.
+
+    Args:
+        accepted: output of validate.
+        features: the encoded records, in the same order.
+        data_uri: where the media are.
+        rows: labelled test records ``(t,)``.
+        answer: the version, from raw records.
+        target: measures it.
+    """
+    if len(rows) > _STRESSED:
+        rows = np.sort(np.random.default_rng(0).choice(rows, _STRESSED, replace=False))
+    records = raw_records(accepted, data_uri, rows)
+    kinds = {name: spec.kind for name, spec in features.specs.items()}
+    found = stress(records, features.labels[rows], answer, target, kinds)
+    return {"figure": target.primary, "n": len(rows), "rows": [asdict(row) for row in found]}
