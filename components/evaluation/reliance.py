@@ -30,7 +30,7 @@ METHOD = {
 
 _MOST = 2000
 """Records that are asked about."""
-_NEARLY, _IDLE = 0.95, 0.02
+_NEARLY, _IDLE = 0.95, 0.05
 """Share of the whole score that a shortcut reaches alone, and what the others add at most."""
 
 
