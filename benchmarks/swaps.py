@@ -3,7 +3,8 @@
 ``python -m benchmarks.swaps PACKAGE [OTHER] --swaps 100`` serves two versions in turn, as the
 ledger says. Clients in another process classify, search and write records meanwhile. Counted are
 requests that failed, answers whose vectors and index are of different versions, written records
-that are not found at once or at the end, and the longest time that a client waited.
+that are not found at once or at the end, the longest time that a client waited, and the service's memory
+after the first, the middle and the last swap.
 """
 
 import argparse
@@ -22,6 +23,7 @@ from typing import Any
 import httpx
 
 from benchmarks.serving_load import records
+from benchmarks.serving_start import told
 from components.config.home import Home
 from components.core.files import write_json
 from components.core.refs import digest_folder
@@ -143,8 +145,8 @@ def wait_for(url: str, number: int, server: "subprocess.Popen[bytes]") -> None:
         time.sleep(0.02)
 
 
-def run(packages: list[Path], swaps: int, port: int = 38431) -> dict[str, Any]:
-    """Swap so many times under load."""
+def run(packages: list[Path], swaps: int, minutes: float, port: int = 38431) -> dict[str, Any]:
+    """Swap so many times under load, or as often as some minutes allow."""
     with tempfile.TemporaryDirectory() as folder:
         home = Home(root=Path(folder))
         kept = [copied(package, home.root, n) for n, package in enumerate(packages, start=1)]
@@ -174,20 +176,25 @@ def run(packages: list[Path], swaps: int, port: int = 38431) -> dict[str, Any]:
             asking.stdin.write(json.dumps(plan))
             asking.stdin.close()
             asking.stdin = None
-            begun = time.perf_counter()
-            for number in range(swaps):
-                version = 2 - number % 2
+            begun, end, memory = time.perf_counter(), time.monotonic() + 60 * minutes, []
+            while len(memory) < swaps and time.monotonic() < end:
+                version = 2 - len(memory) % 2
                 registry.promote(version)
                 wait_for(plan["url"], version, server)
-                if number % 50 == 49:
-                    sys.stderr.write(f"{number + 1} of {swaps} swaps\n")
+                memory.append(told(server.pid)["resident_mb"])
+                if len(memory) % 50 == 0:
+                    sys.stderr.write(f"{len(memory)} of {swaps} swaps\n")
             took = time.perf_counter() - begun
             Path(plan["end"]).touch()
             out, _ = asking.communicate(timeout=600)
         finally:
             server.terminate()
             server.wait(30)
-    return {"swaps": swaps, "seconds": round(took, 1), **json.loads(out)}
+    after = {str(n): memory[n - 1] for n in (1, len(memory) // 2, len(memory))}
+    return {
+        "swaps": len(memory), "seconds": round(took, 1), "resident_mb_after": after,
+        **json.loads(out),
+    }  # fmt: skip
 
 
 def main() -> None:
@@ -195,13 +202,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("packages", type=Path, nargs="*")
     parser.add_argument("--swaps", type=int, default=100)
+    parser.add_argument("--minutes", type=float, default=1e6, help="stop earlier after these")
     parser.add_argument("--asks", action="store_true", help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     if chosen.asks:
         found = asyncio.run(clients(json.load(sys.stdin)))
     else:
         one, *other = chosen.packages
-        found = run([one, other[0] if other else one], chosen.swaps)
+        found = run([one, other[0] if other else one], chosen.swaps, chosen.minutes)
     sys.stdout.write(json.dumps(found) + "\n")
 
 
