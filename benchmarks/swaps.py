@@ -3,8 +3,8 @@
 ``python -m benchmarks.swaps PACKAGE [OTHER] --swaps 100`` serves two versions in turn, as the
 ledger says. Clients in another process classify, search and write records meanwhile. Counted are
 requests that failed, answers whose vectors and index are of different versions, written records
-that are not found at once or at the end, the longest time that a client waited, and the service's memory
-after the first, the middle and the last swap.
+that are not found at once or at the end, the longest time that a client waited, and the memory of
+the service after the first, the middle and the last swap.
 """
 
 import argparse
@@ -190,7 +190,7 @@ def run(packages: list[Path], swaps: int, minutes: float, port: int = 38431) -> 
         finally:
             server.terminate()
             server.wait(30)
-    after = {str(n): memory[n - 1] for n in (1, len(memory) // 2, len(memory))}
+    after = {str(n): memory[n - 1] for n in (1, len(memory) // 2 or 1, len(memory))}
     return {
         "swaps": len(memory), "seconds": round(took, 1), "resident_mb_after": after,
         **json.loads(out),
