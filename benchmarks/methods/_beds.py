@@ -45,7 +45,7 @@ def bed(
             of `xor`.
     """
     made = _made(name, seed, tuple(sorted(knobs.items())))
-    return _encoded(made, labels, draw)
+    return _encoded(made) if labels is None else _drawn(made, labels, draw)
 
 
 def truth(features: Features) -> NDArray[np.int64]:
@@ -78,28 +78,19 @@ def _made(name: str, seed: int, knobs: tuple[tuple[str, Any], ...]) -> Path:
 
 
 @cache
-def _encoded(source: Path, labels: int | None, draw: int) -> Features:
-    """The data set with its visible labels, as validate accepts it, encoded."""
+def _encoded(source: Path) -> Features:
+    """The data set with all its labels, as validate accepts it, encoded."""
     manifest = load_manifest(str(source))
     table = pq.read_table(source / "records.parquet")
-    ids, told = table["id"].to_pylist(), table["label"].to_pylist()
-    splits = assign(ids, manifest.split)
-    chosen = None if labels is None else Labels(file=LABELS, column=f"labelled_{labels}_seed{draw}")
-    seen = visible_ids(str(source), chosen)
-    shown = [
-        label if split != "train" or seen is None or id_ in seen else None
-        for id_, label, split in zip(ids, told, splits, strict=True)
-    ]
-    roles = {"id": ids, "group": ids, "split": splits, "label": pa.array(shown, pa.string())}
+    ids = table["id"].to_pylist()
+    roles = {"id": ids, "group": ids, "split": assign(ids, manifest.split), "label": table["label"]}
     inputs = table.drop_columns(["id", "label"])
     work = Path(tempfile.mkdtemp(dir=_root()))
     accepted, out = work / "accepted", work / "features"
     accepted.mkdir()
     out.mkdir()
-    pq.write_table(
-        pa.table({**roles, **dict(zip(inputs.column_names, inputs.columns, strict=True))}),
-        accepted / "records.parquet",
-    )
+    columns = dict(zip(inputs.column_names, inputs.columns, strict=True))
+    pq.write_table(pa.table({**roles, **columns}), accepted / "records.parquet")
     classes = sorted(set(table[TRUTH].to_pylist()))
     described = {"manifest": manifest.model_dump(mode="json"), "classes": classes}
     write_json(accepted / "dataset.json", described)
@@ -114,3 +105,19 @@ def _encoded(source: Path, labels: int | None, draw: int) -> Features:
     np.save(out / "wrong.npy", table["wrong_pair"].to_numpy())
     shutil.copy(source / ORACLE, out / ORACLE)
     return Features.load(out)
+
+
+@cache
+def _drawn(source: Path, labels: int, draw: int) -> Features:
+    """The same records where training labels that a draw does not show are hidden."""
+    data = _encoded(source)
+    chosen = Labels(file=LABELS, column=f"labelled_{labels}_seed{draw}")
+    seen = visible_ids(str(source), chosen) or frozenset()
+    train = data.rows("train")
+    hidden = [row for row in train if data.ids[row] not in seen]
+    coded = data.labels.copy()
+    coded[hidden] = data.target.unlabelled(len(hidden))
+    folder = Path(tempfile.mkdtemp(dir=_root())) / "features"
+    shutil.copytree(data.path, folder)
+    np.save(folder / "labels.npy", coded)
+    return Features.load(folder)
