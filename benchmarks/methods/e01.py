@@ -86,7 +86,7 @@ def _named(data: Features, epochs: int, seed: int) -> float:
 def run(seed: int, short: bool) -> dict[str, float]:
     """Accuracy of four networks by missing pattern, and whether an ignored modality is named."""
     data = bed("pair", seed, modalities=3, noise=1.5, records=700 if short else 2000)
-    epochs = 10 if short else 30
+    epochs = 10 if short else 20
     stands = standing(truth(data))
     draws = np.random.default_rng(seed).random(data.present.shape)
     # Not at random: records of the last classes lose more, in training and in the first test.

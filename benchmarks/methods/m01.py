@@ -61,7 +61,7 @@ def run(seed: int, short: bool) -> dict[str, float]:
     data = bed("pair", seed, modalities=3, noise=1.5, records=700 if short else 2000)
     figures = {}
     for arm, rate in (("with", 0.4), ("without", 0.0)):
-        training = {"epochs": 12 if short else 30, "modality_dropout": rate}
+        training = {"epochs": 12 if short else 20, "modality_dropout": rate}
         curve = _curve(fitted(data, training=training, seed=seed), data, seed)
         figures |= {f"{arm} {rate}": value for rate, value in curve.items()}
     return figures
