@@ -127,7 +127,7 @@ def _baselines(config: RunConfig, chosen: Chosen) -> Step:
 def _evaluate(config: RunConfig, chosen: Chosen) -> Step:
     return Step(
         name="evaluate",
-        version=15,  # 14: missing rates; 15: what encoders agree on before training
+        version=16,  # 15: what encoders agree on before training; 16: whether fusion pays
         inputs={
             "accepted": "validate",
             "features": "encode",
