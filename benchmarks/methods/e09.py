@@ -9,6 +9,8 @@ from components.features.store import Features
 
 TRAININGS = 3
 """Seeds of training within a repeat."""
+SLOW = True
+"""The short form takes more than five seconds."""
 CLAIM = Claim(
     id="E09",
     says="On data where one modality is pure noise the test refuses fusion in at least 95% of "
