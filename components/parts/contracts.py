@@ -174,9 +174,8 @@ class Opened(Protocol):
 
 def reads_names(encoder: Encoder, raw: str) -> bool:
     """Whether an encoder of raw values of this type encodes the name of a class too."""
-    return bool(getattr(encoder, "reads_names", False)) or (
-        raw == "text" and not is_sparse(encoder)
-    )
+    vectors = not is_sparse(encoder) and encoder.dtype.kind == "f"  # not tokens for a network
+    return bool(getattr(encoder, "reads_names", False)) or (raw == "text" and vectors)
 
 
 def is_sparse(encoder: Encoder) -> bool:

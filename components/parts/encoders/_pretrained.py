@@ -15,6 +15,8 @@ from components.core.refs import digest_file, digest_json
 from components.parts.kinds.audio import RATE
 
 _DIGESTED = {".json", ".jinja", ".model", ".safetensors", ".txt"}
+_MANY = 8192
+"""More tokens than any option asks for."""
 _POOLING = {
     "pooling_mode_cls_token": "first",
     "pooling_mode_mean_tokens": "mean",
@@ -145,6 +147,13 @@ def described(folder: Path) -> Pretrained:
         side=_side(found.get("size")),
         most_tokens=_most_tokens(folder),
     )
+
+
+def reads_tokens(folder: Path) -> int:
+    """The longest text that a folder's tokenizer says its model reads."""
+    name = "tokenizer_config.json"
+    told = _json(folder, name).get("model_max_length") if (folder / name).is_file() else None
+    return int(min(told or _MANY, _MANY))  # one without a limit says 10^30
 
 
 def digest(folder: Path) -> str:

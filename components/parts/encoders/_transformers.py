@@ -26,45 +26,40 @@ _LEAST_SAMPLES = RATE // 10
 """Shorter sound is padded with silence to this: the first layers look at 25 ms."""
 
 
-class Running:
-    """A model with its preprocessing, both loaded when first used."""
+class Reading:
+    """The preprocessing of a model: values as its inputs."""
 
     def __init__(self, model: Pretrained, max_tokens: int) -> None:
         self._described = model
         self._max_tokens = min(max_tokens, model.most_tokens or max_tokens)
-        self._device = "cuda" if torch.cuda.is_available() else "cpu"
-        self._model = self._load("AutoModel", use_safetensors=True, dtype=torch.float32)
-        self._model = self._model.eval().to(self._device)
         self._readers: dict[str, Any] = {}
 
-    def encode(self, kind: str, values: Sequence[Any]) -> NDArray[np.float32]:
-        """Features ``(n, dim)`` of values of one kind: texts of like length go together."""
-        order = sorted(range(len(values)), key=lambda i: len(values[i]) if kind == "text" else 0)
-        out = np.empty((len(values), self._described.dim), np.float32)
-        step = _AT_ONCE.get(kind, 1)
-        with torch.inference_mode():
-            for start in range(0, len(order), step):
-                at = order[start : start + step]
-                inputs = getattr(self, f"_{kind}")([values[i] for i in at]).to(self._device)
-                vectors = self._pooled(kind, inputs)
-                if self._described.unit:
-                    vectors = F.normalize(vectors, dim=1)
-                out[at] = vectors.float().cpu().numpy()
-        return out
+    def read(self, kind: str, values: Sequence[Any], *, longest: bool = True) -> Any:  # noqa: ANN401
+        """Inputs of values of one kind, padded to the longest, or else to the most tokens."""
+        if kind == "text":
+            return self._text(list(values), longest=longest)
+        return self._image(list(values)) if kind == "image" else self._audio(list(values))
+
+    @property
+    def most_tokens(self) -> int:
+        """Tokens of a text beyond this many are cut."""
+        return int(min(self._max_tokens, self._reader("AutoTokenizer").model_max_length))
 
     def _image(self, pictures: list[Image.Image]) -> Any:  # noqa: ANN401
         return self._reader("AutoImageProcessor", backend="pil")(
             images=pictures, return_tensors="pt"
         )
 
-    def _text(self, texts: list[str]) -> Any:  # noqa: ANN401
-        tokenizer = self._reader("AutoTokenizer")
-        most = min(self._max_tokens, tokenizer.model_max_length)
+    def _text(self, texts: list[str], *, longest: bool) -> Any:  # noqa: ANN401
         # SigLIP was trained on texts that are padded to one length, and reads the padding.
-        fixed = self._described.model_type == "siglip"
+        fixed = self._described.model_type == "siglip" or not longest
         padding = "max_length" if fixed else "longest"
-        return tokenizer(
-            texts, padding=padding, truncation=True, max_length=most, return_tensors="pt"
+        return self._reader("AutoTokenizer")(
+            texts,
+            padding=padding,
+            truncation=True,
+            max_length=self.most_tokens,
+            return_tensors="pt",
         )
 
     def _audio(self, sounds: list[Sound]) -> Any:  # noqa: ANN401
@@ -74,46 +69,81 @@ class Running:
             long_enough, sampling_rate=RATE, return_tensors="pt"
         )
 
-    def _pooled(self, kind: str, inputs: Any) -> Tensor:  # noqa: ANN401
-        """One vector ``(batch, dim)`` of each value, as its family makes it."""
-        how = self._described.pooling
-        if how == "projected":
-            return self._projected(kind, inputs)
-        output = self._model(**inputs)
-        if how == "pooled":
-            return _vector(output)
-        tokens: Tensor = output.last_hidden_state
-        if how == "first":
-            return tokens[:, 0]
-        if kind == "audio":  # one by one, so nothing is padding
-            return tokens.mean(1)
-        real: Tensor = inputs["attention_mask"][:, :, None].to(tokens.dtype)
-        return (tokens * real).sum(1) / real.sum(1)
-
-    def _projected(self, kind: str, inputs: Any) -> Tensor:  # noqa: ANN401
-        if kind == "image":
-            return _vector(self._model.get_image_features(**inputs))
-        if self._described.model_type == "siglip":
-            inputs = {"input_ids": inputs["input_ids"]}
-        return _vector(self._model.get_text_features(**inputs))
-
     def _reader(self, name: str, **more: object) -> Any:  # noqa: ANN401
         if name not in self._readers:
-            self._readers[name] = self._load(name, **more)
+            self._readers[name] = loaded(self._described, name, **more)
         return self._readers[name]
 
-    def _load(self, name: str, **more: object) -> Any:  # noqa: ANN401
-        """A class of ``transformers`` from the folder: no download, no code of the model's own."""
-        import transformers
 
-        folder = self._described.folder
-        safe = {"local_files_only": True, "trust_remote_code": False}
-        try:
-            with _quiet():
-                return getattr(transformers, name).from_pretrained(str(folder), **safe, **more)
-        except (OSError, ValueError, ImportError) as error:
-            first = str(error).strip().partition("\n")[0]
-            raise UserError(f"{folder}: transformers cannot load it ({name}): {first}") from error
+class Running:
+    """A model with its preprocessing, both loaded when first used."""
+
+    def __init__(self, model: Pretrained, max_tokens: int) -> None:
+        self._described = model
+        self._reading = Reading(model, max_tokens)
+        self._device = "cuda" if torch.cuda.is_available() else "cpu"
+        self._model = network(model).eval().to(self._device)
+
+    def encode(self, kind: str, values: Sequence[Any]) -> NDArray[np.float32]:
+        """Features ``(n, dim)`` of values of one kind: texts of like length go together."""
+        order = sorted(range(len(values)), key=lambda i: len(values[i]) if kind == "text" else 0)
+        out = np.empty((len(values), self._described.dim), np.float32)
+        step = _AT_ONCE.get(kind, 1)
+        with torch.inference_mode():
+            for start in range(0, len(order), step):
+                at = order[start : start + step]
+                inputs = self._reading.read(kind, [values[i] for i in at]).to(self._device)
+                vectors = pooled(self._model, self._described, kind, inputs)
+                out[at] = vectors.float().cpu().numpy()
+        return out
+
+
+def network(model: Pretrained) -> Any:  # noqa: ANN401
+    """The model itself, a module of torch."""
+    return loaded(model, "AutoModel", use_safetensors=True, dtype=torch.float32)
+
+
+def pooled(model: Any, described: Pretrained, kind: str, inputs: Any) -> Tensor:  # noqa: ANN401
+    """One vector ``(batch, dim)`` of each value, as its family makes it."""
+    found = _pooled(model, described, kind, inputs)
+    return F.normalize(found, dim=1) if described.unit else found
+
+
+def _pooled(model: Any, described: Pretrained, kind: str, inputs: Any) -> Tensor:  # noqa: ANN401
+    how = described.pooling
+    if how == "projected":
+        return _projected(model, described, kind, inputs)
+    output = model(**inputs)
+    if how == "pooled":
+        return _vector(output)
+    tokens: Tensor = output.last_hidden_state
+    if how == "first":
+        return tokens[:, 0]
+    if kind == "audio":  # one by one, so nothing is padding
+        return tokens.mean(1)
+    real: Tensor = inputs["attention_mask"][:, :, None].to(tokens.dtype)
+    return (tokens * real).sum(1) / real.sum(1)
+
+
+def _projected(model: Any, described: Pretrained, kind: str, inputs: Any) -> Tensor:  # noqa: ANN401
+    if kind == "image":
+        return _vector(model.get_image_features(**inputs))
+    if described.model_type == "siglip":
+        inputs = {"input_ids": inputs["input_ids"]}
+    return _vector(model.get_text_features(**inputs))
+
+
+def loaded(model: Pretrained, name: str, **more: object) -> Any:  # noqa: ANN401
+    """A class of ``transformers`` from the folder: no download, no code of the model's own."""
+    import transformers
+
+    safe = {"local_files_only": True, "trust_remote_code": False}
+    try:
+        with _quiet():
+            return getattr(transformers, name).from_pretrained(str(model.folder), **safe, **more)
+    except (OSError, ValueError, ImportError) as error:
+        first = str(error).strip().partition("\n")[0]
+        raise UserError(f"{model.folder}: transformers cannot load it ({name}): {first}") from error
 
 
 def _vector(output: Any) -> Tensor:  # noqa: ANN401
