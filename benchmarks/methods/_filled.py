@@ -15,8 +15,10 @@ COMPLETION: dict[str, dict[str, Any]] = {"cross_entropy": {}, "completion": {}}
 
 
 def gaps(seed: int, missing: float, shared: float, records: int = 2000) -> Features:
-    """`pair` of three modalities, each absent by chance, in training and in the test."""
-    return bed("pair", seed, records=records, modalities=3, missing=missing, shared=shared)
+    """`pair` of three modalities, each absent by chance; 16 labels of each class are visible."""
+    return bed(
+        "pair", seed, labels=16, records=records, modalities=3, missing=missing, shared=shared
+    )
 
 
 def student(features: Features, fusion: Any, seed: int, **training: Any) -> Model:  # noqa: ANN401
@@ -24,7 +26,15 @@ def student(features: Features, fusion: Any, seed: int, **training: Any) -> Mode
     name = fusion if isinstance(fusion, str) else fusion["name"]
     losses: Mapping[str, Mapping[str, Any]] = LABELS if name == "concat" else COMPLETION
     how = {"modality_dropout": 0.2, **training}
-    return fitted(features, losses=losses, model={"fusion": fusion}, training=how, seed=seed)
+    # Both see the same batches: those of all training records.
+    return fitted(
+        features,
+        losses=losses,
+        model={"fusion": fusion},
+        training=how,
+        unlabelled=True,
+        seed=seed,
+    )
 
 
 def score(model: Model, features: Features) -> float:

@@ -8,8 +8,8 @@ CLAIM = Claim(
     id="F02b",
     says="With one modality replaced by noise in 30% of records, macro-F1 falls less than F01's "
     "and the gate of the noisy modality falls on those records (AUROC above 0.8).",
-    bed="pair of little noise (0.3, strength 1), aligned by InfoNCE; in 30% of all records b is noise of its "
-    "mean and deviation",
+    bed="pair of little noise (0.3, strength 1), aligned by InfoNCE; in 30% of all records b is "
+    "noise of its mean and deviation",
     checks=(
         Check(
             what="fall of macro-F1, similarity minus concat",
