@@ -20,9 +20,9 @@ CLAIM = Claim(
         ),
         Check(what="AUROC of a low gate for noise", value=lambda x: x["gated, auroc"], above=0.8),
     ),
-    direction=lambda x: x["gated, auroc"] > 0.5,
-    note="no real set: none says in which records a modality is noise. Looked into: at the noise of "
-    "the bed's default (1.0) the best test of b's own law tells noise with an AUROC of .81 alone",
+    direction=lambda x: x["gated, clean"] > x["gated, noisy"],
+    note="no real set: none says in which records a modality is noise. Looked into: at the noise of"
+    " the bed's default (1.0) the best test by b's own law tells noise with an AUROC of only .81",
 )
 
 

@@ -23,9 +23,7 @@ CLAIM = Claim(
         ),
     ),
     direction=lambda x: x["bank"] > x["constant"] - 0.1,
-    note="no real set: a default run on one answers mostly with its committee, which has no parts. "
-    "Looked into: with every label visible no fusion that fills in gained, for labels alone teach "
-    "what each pattern of gaps means; the bed has few since",
+    note="no real set: a default run on one answers mostly with its committee, which has no parts",
 )
 
 

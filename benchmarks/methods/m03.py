@@ -7,9 +7,9 @@ CLAIM = Claim(
     id="M03",
     says="With correlated modalities at 50% missing, macro-F1 exceeds mean-imputation; when "
     "modalities are independent given the class it does not, and the predicted variance says so.",
-    bed="pair with three modalities, half of the parts absent, 16 labels of each class; correlated: "
-    "0.9 of the variance within a class is shared, else none; `concat`'s learned constant stands "
-    "for the mean",
+    bed="pair with three modalities, half of the parts absent, 16 labels of each class; "
+    "correlated: 0.9 of the variance within a class is shared, else none; the learned constant of "
+    "`concat` stands for the mean",
     checks=(
         Check(
             what="macro-F1 of predicted minus constant, correlated",
@@ -29,8 +29,8 @@ CLAIM = Claim(
     ),
     direction=lambda x: x["trust, correlated"] > x["trust, independent"],
     note="no real set: a default run on one answers mostly with its committee, which has no parts. "
-    "Looked into: with every label visible no fusion that fills in gained, for labels alone teach "
-    "what each pattern of gaps means; the bed has few since",
+    "Looked into: with every label visible three seeds gained nothing (-.02, .00, .00), as labels "
+    "alone teach what each pattern of gaps means; the bed has had few labels since",
 )
 
 
