@@ -20,7 +20,7 @@ CLAIM = Claim(
     id="A12",
     says="On glyphs, fields alone reach macro-F1 near gradient-boosted trees (within 3 points); "
     "multiplexed table matches separate tables with a quarter of the parameters.",
-    bed="the facts of dcss-monsters (18 numbers, 6 categories, 3 sets), 25 labels of each class, in "
+    bed="the facts of dcss-monsters (18 numbers, 6 categories, 3 sets), 25 labels of each class in "
     "place of those of glyphs, which hardly have categories; scikit-learn's boosted trees",
     checks=(
         Check(
