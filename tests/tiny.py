@@ -37,8 +37,14 @@ gate: {resamples: 200}
 """
 
 
-def make(folder: Path, records: int = 240) -> Path:
-    """Write the first ``records`` of 400 with all labels; the label file makes some visible."""
+def make(folder: Path, records: int = 240, times: list[str | None] | None = None) -> Path:
+    """Write the first ``records`` of 400 with all labels; the label file makes some visible.
+
+    Args:
+        folder: of the data set.
+        records: how many.
+        times: of the records, in a column of its own.
+    """
     source = synthetic.records()
     (folder / "media" / "images").mkdir(parents=True)
     rows = []
@@ -58,22 +64,26 @@ def make(folder: Path, records: int = 240) -> Path:
                 "tags": "|".join(tags) if tags else None,
             }
         )  # fmt: skip
-    pq.write_table(pa.Table.from_pylist(rows), folder / "records.parquet")
+    table = pa.Table.from_pylist(rows)
+    if times is not None:
+        table = table.append_column("seen", pa.array(times, pa.string()))
+    pq.write_table(table, folder / "records.parquet")
     visible = [label is not None for label in source.label[:records]]
     pq.write_table(
         pa.table({"id": source.ids[:records], "visible": visible}), folder / "labelled.parquet"
     )
-    (folder / "dataset.yaml").write_text(MANIFEST, encoding="utf-8")
+    manifest = MANIFEST if times is None else f"time: seen\n{MANIFEST}"
+    (folder / "dataset.yaml").write_text(manifest, encoding="utf-8")
     return folder
 
 
-def encoded(root: Path, records: int) -> Path:
+def encoded(root: Path, records: int, times: list[str | None] | None = None) -> Path:
     """Write ``data``, its ``accepted`` records, and the ``features`` from one process."""
     from components.config.run import DataConfig
     from components.features.encode import encode
     from components.validation.accept import validate
 
-    make(root / "data", records)
+    make(root / "data", records, times)
     for name in ("accepted", "features"):
         (root / name).mkdir()
     validate(

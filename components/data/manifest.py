@@ -18,7 +18,10 @@ from components.parts.own import is_own
 
 FILE = "dataset.yaml"
 RESERVED = ("id", "group", "split", "label")
-"""Names of the four roles in accepted records, whatever the columns were called before."""
+"""Names of the four roles in accepted records, whatever the columns were called before.
+
+``time`` is a fifth one where a data set has it.
+"""
 
 
 class Split(Strict):
@@ -50,20 +53,12 @@ class Manifest(Strict):
     target: Target
     group: str | None = None
     """Records of one group are never in two splits, and count as the same thing in retrieval."""
+    time: str | None = None
+    """The moment that a record is from; searches can filter by it, and no model reads it."""
     split: Split = Split()
     modalities: Annotated[dict[str, Modality], Field(min_length=1)]
     slices: list[str] = Field(default_factory=list)
     """Columns by which reports break figures down."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _no_time(cls, tree: object) -> object:
-        """Refuse ``time``, which the contract declares; earlier versions stored it empty."""
-        if not isinstance(tree, dict) or "time" not in tree:
-            return tree
-        if tree["time"] is not None:
-            raise Mistakes([("time", "declared in the contract but not used yet; drop it")])
-        return {key: value for key, value in tree.items() if key != "time"}
 
     @model_validator(mode="after")
     def _names_fit_together(self) -> "Manifest":
@@ -81,11 +76,12 @@ class Manifest(Strict):
             "group": self.group,
             "split": self.split.column,
             "label": self.target.column,
+            **({"time": self.time} if self.time is not None else {}),
         }
         read = {*self.feature_columns, *self.slices}
         found += [
             (f"column {name!r}", f"this name is kept for the record's {name}; rename the column")
-            for name in RESERVED
+            for name in roles
             if name in read and roles[name] != name
         ]
         if found:
@@ -107,7 +103,7 @@ class Manifest(Strict):
     @property
     def used(self) -> list[str]:
         """Every column the manifest names, each once."""
-        roles = [self.id, self.target.column, self.group, self.split.column]
+        roles = [self.id, self.target.column, self.group, self.time, self.split.column]
         return list(
             dict.fromkeys([r for r in roles if r is not None] + self.feature_columns + self.slices)
         )
@@ -119,6 +115,8 @@ class Manifest(Strict):
         for name, value in (("separator", None), ("cells", "one")):
             if tree["target"][name] == value:
                 del tree["target"][name]
+        if self.time is None:
+            del tree["time"]
         return tree
 
     def accepted(self) -> "Manifest":
@@ -128,6 +126,7 @@ class Manifest(Strict):
         roles = {
             "id": "id",
             "group": "group",
+            "time": None if self.time is None else "time",
             "target": target,
             "split": Split(column="split"),
         }

@@ -73,7 +73,7 @@ class Accepted:
 
     def kept(self, batch: pa.RecordBatch | pa.Table) -> pa.Table:
         """The columns of a batch that a features folder keeps."""
-        roles = (*RECORD_COLUMNS, "label")
+        roles = (*RECORD_COLUMNS, "label", *(() if self.manifest.time is None else ("time",)))
         columns = [*roles, *(c for c in self.manifest.slices if c not in roles)]
         table = batch if isinstance(batch, pa.Table) else pa.Table.from_batches([batch])
         return table.select(columns)

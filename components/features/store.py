@@ -135,6 +135,11 @@ class Features:
             keep &= self.target.labelled(self.labels) == labelled
         return np.flatnonzero(keep)
 
+    def times(self) -> pa.ChunkedArray | None:
+        """Seconds since 1970 of each record; None where the data set has no column of times."""
+        file = pq.ParquetFile(self.path / "records.parquet")
+        return file.read(columns=["time"])["time"] if "time" in file.schema_arrow.names else None
+
     def previews(self) -> pa.Table:
         """``id`` and one column per modality: a small form to show, null where absent."""
         return pq.read_table(self.path / "previews.parquet")

@@ -7,11 +7,12 @@ several values satisfies `In` if one of them is wanted; one with none is like on
 
 import math
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Literal, TypeAlias, cast
 
 from components.core.errors import BadInput, one_of
+from components.core.moments import seconds_of
 
 Type = Literal["text", "texts", "number", "bool", "time"]
 """What an attribute holds: one text, any number of texts, a number, a truth value, or a time in
@@ -225,12 +226,9 @@ def _value(given: object, kind: Type, path: str) -> str | float:
         if number is not None:
             return number
     elif kind == "time" and isinstance(given, str):
-        try:
-            moment = datetime.fromisoformat(given)
-        except ValueError:
-            pass
-        else:
-            return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+        with suppress(ValueError):
+            if (seconds := seconds_of(given)) is not None:
+                return seconds
     raise BadInput(path, _shown(given), _HOLDS[kind])
 
 

@@ -1,7 +1,7 @@
 """The attributes of a record that a search may filter by.
 
-They are ``label``, ``predicted``, ``group``, ``has`` (the record's modalities) and each column of
-its fields as ``MODALITY.COLUMN``.
+They are ``label``, ``predicted``, ``group``, ``has`` (the record's modalities), ``time`` where the
+data set has a column of times, and each column of its fields as ``MODALITY.COLUMN``.
 """
 
 import json
@@ -17,15 +17,18 @@ from components.prediction.made import Known
 _TYPES: dict[str, Type] = {"number": "number", "category": "text", "set": "texts"}
 
 
-def declared(specs: Mapping[str, ModalitySpec], *, sets: bool) -> Declared:
+def declared(specs: Mapping[str, ModalitySpec], *, sets: bool, timed: bool = False) -> Declared:
     """The attributes of a model's records, with their types.
 
     Args:
         specs: the model's modalities, by name.
         sets: whether a record has a set of classes.
+        timed: whether its data set has a column of times.
     """
     own: Type = "texts" if sets else "text"
     found: dict[str, Type] = {"label": own, "predicted": own, "group": "text", "has": "texts"}
+    if timed:
+        found["time"] = "time"
     for name, spec in sorted(specs.items()):
         for column, described in sorted((spec.columns.get("columns") or {}).items()):
             found[f"{name}.{column}"] = _TYPES[str(described["type"])]
@@ -46,6 +49,8 @@ def values(
     for row, (record, own) in enumerate(zip(known, fields, strict=True)):
         found["label"][row], found["predicted"][row] = record.label, record.predicted
         found["group"][row], found["has"][row] = record.group, list(record.modalities)
+        if "time" in of:
+            found["time"][row] = record.time
         for modality, cells in own.items():
             for column, value in cells.items():
                 if (name := f"{modality}.{column}") in found:

@@ -57,7 +57,8 @@ class Collection:
         self._classifier, self._journal = classifier, journal
         specs = {name: modality.spec for name, modality in classifier.modalities.items()}
         self._of_fields = [name for name, spec in specs.items() if spec.raw == "fields"]
-        self.declared = attributes.declared(specs, sets=classifier.target.activation == "sigmoid")
+        sets = classifier.target.activation == "sigmoid"
+        self.declared = attributes.declared(specs, sets=sets, timed=self.packaged.timed)
         self.indexes: Mapping[str, Index] = open_indexes(
             package / INDEX,
             classifier.names,

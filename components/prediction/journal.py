@@ -20,11 +20,13 @@ class Write:
         id: id of the record.
         record: modality to value as it was sent, media as bytes; None deletes the record.
         label: its label, if known.
+        time: the moment that it is from, in seconds since 1970.
     """
 
     id: str
     record: Mapping[str, Any] | None
     label: Label = None
+    time: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

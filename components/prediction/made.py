@@ -28,6 +28,7 @@ class Known:
         confidence: how sure the model is of ``predicted``; None where nobody has measured it.
         votes: modality to what the model answers by it alone.
         modalities: those that the record has, sorted.
+        time: the moment that it is from, in seconds since 1970; None where nobody said.
     """
 
     label: Label
@@ -36,6 +37,7 @@ class Known:
     confidence: float | None
     votes: Mapping[str, Label]
     modalities: tuple[str, ...]
+    time: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +63,10 @@ class MadeRecord:
             name: {"bytes": _encoded(p)} if isinstance(p, bytes) else {"text": p}
             for name, p in self.previews.items()
         }
-        tree = {"known": asdict(self.known), "vectors": vectors, "previews": previews}
+        known = asdict(self.known)
+        if self.known.time is None:  # replicas of before know no times
+            del known["time"]
+        tree = {"known": known, "vectors": vectors, "previews": previews}
         return json.dumps(tree).encode()
 
     @classmethod
@@ -162,6 +167,7 @@ def _known(classifier: Classifier, write: Write, answer: Prediction) -> Known:
         confidence=None if np.isnan(sure) else float(sure),
         votes={n: decision(said.label, said.labels, target) for n, said in told.items()},
         modalities=answer.modalities,
+        time=write.time,
     )
 
 

@@ -138,8 +138,10 @@ def _write_index(
     np.save(folder / PRESENT, present)
     said = {name: target.decode(codes) for name, codes in votes.items()}
     _write_tables(folder, data, model.names, target.decode(predicted), confidence, said)
-    declared = declared_attributes(model.specs, sets=target.activation == "sigmoid")
-    values = packaged_attributes(Packaged(folder.parent, model.names), model.specs, declared)
+    packaged = Packaged(folder.parent, model.names)
+    sets = target.activation == "sigmoid"
+    declared = declared_attributes(model.specs, sets=sets, timed=packaged.timed)
+    values = packaged_attributes(packaged, model.specs, declared)
     has = indexed(model.names, present)
     write_indexes(
         folder,
@@ -177,6 +179,8 @@ def _write_tables(
         "confidence": pa.array(confidence, mask=np.isnan(confidence)),
         "votes": pa.StructArray.from_arrays(cells, names=names),
     }
+    if (times := data.times()) is not None:
+        ids["time"] = times
     pq.write_table(pa.table(ids), folder / RECORDS)
     shown = data.previews().select(["id", *names])
     assert shown["id"].to_pylist() == data.ids, "previews are in the order of the records"

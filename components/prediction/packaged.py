@@ -38,11 +38,16 @@ class Packaged:
         self.row_of = {record: row for row, record in enumerate(self.ids)}
         self.present: NDArray[np.bool_] = np.load(self._folder / PRESENT)
         # Packages of before have no confidence and no votes. Others are kept as arrow has them.
-        told = ("label", "predicted", "group", "confidence", "votes")
+        told = ("label", "predicted", "group", "time", "confidence", "votes")
         self._columns = {name: table[name] for name in told if name in table.column_names}
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @property
+    def timed(self) -> bool:
+        """Whether its data set has a column of times."""
+        return "time" in self._columns
 
     def known(self, row: int) -> Known:
         """What the model says of a record."""
@@ -53,6 +58,7 @@ class Packaged:
             label=cells.get("label"),
             predicted=cells.get("predicted"),
             group=self.ids[row] if cells.get("group") is None else cells["group"],
+            time=cells.get("time"),
             confidence=cells.get("confidence"),
             votes=votes,
             modalities=tuple(name for name, present in has if present),

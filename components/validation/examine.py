@@ -20,8 +20,9 @@ from components.parts import loading as parts
 from components.parts.contracts import Findings, Kind, Noticing, Raw, decoded
 from components.parts.modality_options import modality_options
 from components.validation import rules
-from components.validation.roles import occurrences, splits_of, visible_labels
+from components.validation.roles import occurrences, splits_of, times_of, visible_labels
 
+_FLAT = ("ids", "groups", "times", "timed", "splits", "labels", "occurrence")
 _FRAME_ROWS = 50_000
 _FRAME_BYTES = 256 << 20
 """Limits of the records that are checked together, so that memory stays bounded."""
@@ -36,6 +37,10 @@ class Chunk:
     """The original columns, hidden labels emptied."""
     ids: list[str | None]
     groups: list[str | None]
+    times: list[float | None]
+    """Seconds since 1970, where the data set has times."""
+    timed: list[str | None]
+    """Empty if the time is readable, else the reason; None where there is none."""
     splits: list[str | None]
     labels: list[Label | None]
     occurrence: list[int | None]
@@ -112,11 +117,14 @@ def read(
             given = given_labels(batch, manifest.target)
             labels = visible_labels(given, splits, ids, seen)
             readable, noticed = _checked(batch, manifest, media, checks, pool)
+            times, timed = times_of(batch, manifest)
             yield Chunk(
                 first=first,
                 table=_shown(batch, labels, manifest),
                 ids=ids,
                 groups=texts(batch.column(manifest.group or manifest.id).to_pylist()),
+                times=times,
+                timed=timed,
                 splits=splits,
                 labels=labels,
                 occurrence=occurrences(ids, before),
@@ -194,7 +202,7 @@ def _one(held: list[Chunk], uri: str) -> Chunk:
     return Chunk(
         first=held[0].first,
         table=table,
-        **{name: flat(name) for name in ("ids", "groups", "splits", "labels", "occurrence")},
+        **{name: flat(name) for name in _FLAT},
         readable={m: [v for c in held for v in c.readable[m]] for m in held[0].readable},
         noticed={m: [v for c in held for v in c.noticed[m]] for m in held[0].noticed},
     )

@@ -8,7 +8,7 @@ import pyarrow as pa
 from components.data.manifest import Manifest
 from components.validation.examine import Chunk
 from components.validation.roles import told_labels
-from components.validation.rules import OCCURRENCE, PRESENT, readable
+from components.validation.rules import OCCURRENCE, PRESENT, WHEN, readable
 
 
 def frame_of(chunk: Chunk, manifest: Manifest) -> Any:  # noqa: ANN401
@@ -23,6 +23,8 @@ def frame_of(chunk: Chunk, manifest: Manifest) -> Any:  # noqa: ANN401
 
     roles = _roles(chunk, manifest)
     found = {readable(modality): said for modality, said in chunk.readable.items()}
+    if manifest.time is not None:
+        found[WHEN] = chunk.timed
     columns: dict[str, Any] = {ROW: range(chunk.first, chunk.first + chunk.table.num_rows)}
     columns |= {name: _values(chunk.table[name]) for name in manifest.used}
     columns |= {**roles, OCCURRENCE: chunk.occurrence, **found}

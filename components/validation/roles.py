@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
+from components.core.moments import WANTED, seconds_of
 from components.core.values import texts
 from components.data.labels import Label
 from components.data.manifest import Manifest
@@ -23,6 +24,23 @@ def splits_of(batch: pa.RecordBatch | pa.Table, manifest: Manifest) -> list[str 
         s if k is not None else None
         for k, s in zip(keys, assign([k or "" for k in keys], manifest.split), strict=True)
     ]
+
+
+def times_of(
+    batch: pa.RecordBatch | pa.Table, manifest: Manifest
+) -> tuple[list[float | None], list[str | None]]:
+    """Seconds since 1970 of each record, and why a cell cannot be read (empty: it can be)."""
+    found: list[float | None] = [None] * batch.num_rows
+    said: list[str | None] = [None] * batch.num_rows
+    if manifest.time is None:
+        return found, said
+    for row, cell in enumerate(batch.column(manifest.time).to_pylist()):
+        try:
+            found[row] = seconds_of(cell)
+            said[row] = None if found[row] is None else ""
+        except (ValueError, OverflowError):
+            said[row] = f"{manifest.time}: got {str(cell)[:60]!r}, wanted {WANTED}"
+    return found, said
 
 
 def visible_labels(

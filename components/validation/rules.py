@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from components.core.moments import WANTED
 from components.data.manifest import Manifest
 from components.data.splits import SPLITS
 
@@ -16,6 +17,8 @@ Check = Literal["exist", "number", "given", "in", "first", "some", "readable"]
 
 OCCURRENCE = "concord:occurrence"
 """Frame column: 1-based occurrence number of the record's id in the whole set."""
+WHEN = "concord:the time"
+"""Frame column: empty if the record's time can be read, else the reason; null without one."""
 PRESENT = "concord:present"
 """Frame column: how many modalities the record has."""
 MOST_NAMED = 5
@@ -83,6 +86,8 @@ def _record_rules(manifest: Manifest) -> Iterator[Rule]:
     yield _quarantine("id unique", OCCURRENCE, "first", first)
     if manifest.group is not None:
         yield _quarantine("group given", manifest.group, "given", "a group")
+    if manifest.time is not None:
+        yield _quarantine("time readable", WHEN, "readable", WANTED)
     if (column := manifest.split.column) is not None:
         one = f"one of {', '.join(SPLITS)}"
         yield _quarantine("split given", column, "given", one)

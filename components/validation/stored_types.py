@@ -37,6 +37,7 @@ def schema_problems(
         demand(manifest.target.column, lambda kind: _is_set(kind) and not _is_text(kind), wanted)
     elif sets:
         demand(manifest.target.column, _is_set, "text with the separator, or a list of texts")
+    demand(manifest.time, _is_moment, "texts such as 2026-01-31T09:30:00Z, dates or timestamps")
     demand(manifest.split.column, _is_text, f"text: {', '.join(SPLITS)}")
     for modality in manifest.modalities.values():
         if modality.raw != "fields":
@@ -76,6 +77,10 @@ def _is_named(kind: pa.DataType) -> bool:
     """Whether each value of the type has one text (see ``core.values.as_text``)."""
     dates = (pa.types.is_date, pa.types.is_timestamp, pa.types.is_time)
     return _is_text(kind) or _is_number(kind) or any(of_type(kind) for of_type in dates)
+
+
+def _is_moment(kind: pa.DataType) -> bool:
+    return _is_text(kind) or pa.types.is_date(kind) or pa.types.is_timestamp(kind)
 
 
 def _is_set(kind: pa.DataType) -> bool:

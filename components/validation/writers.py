@@ -19,11 +19,14 @@ class Writers:
         self._kept = [
             c
             for c in dict.fromkeys(manifest.feature_columns + manifest.slices)
-            if c not in RESERVED
+            if c not in RESERVED and (c != "time" or manifest.time is None)
         ]
+        self._timed = manifest.time is not None
         sets = manifest.target.cells == "set"
         self._types = {n: pa.string() for n in RESERVED}
         self._types["label"] = pa.list_(pa.string()) if sets else pa.string()
+        if self._timed:
+            self._types["time"] = pa.float64()
         self._accepted = pa.schema([*self._types.items(), *(schema.field(c) for c in self._kept)])
         self._originals = [n for n in schema.names if n != manifest.id]
         named = [
@@ -49,9 +52,10 @@ class Writers:
             file.close()
 
     def accept(self, chunk: Chunk, rows: list[int]) -> None:
-        """Write accepted rows: the four roles under their fixed names, then features and slices."""
+        """Write accepted rows: the roles under their fixed names, then features and slices."""
         labels = [v if v is None or isinstance(v, str) else each_class(v) for v in chunk.labels]
         roles: list[Sequence[Any]] = [chunk.ids, chunk.groups, chunk.splits, labels]
+        roles += [chunk.times] if self._timed else []
         arrays = [
             pa.array([values[r] for r in rows], kind)
             for values, kind in zip(roles, self._types.values(), strict=True)

@@ -3,8 +3,17 @@
 import re
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    create_model,
+)
 
+from components.core.moments import WANTED, seconds_of
 from components.parts.filters import MAX_VALUES
 from serving.http.limits import Limits
 from serving.http.requests import described
@@ -28,19 +37,19 @@ Id = Annotated[str, Field(min_length=1, max_length=_MAX_ID), AfterValidator(_add
 """Id of a record that users write."""
 
 
-def upsert_type(limits: Limits, record: type[BaseModel]) -> type[BaseModel]:
-    """The request of ``PUT /v1/records/ID``."""
+def upsert_type(limits: Limits, record: type[BaseModel], *, timed: bool) -> type[BaseModel]:
+    """The request of ``PUT /v1/records/ID``; ``timed``: a record may have a time."""
     example: dict[str, Any] = {"record": limits.example(), "label": _label(limits)}
     made: type[BaseModel] = create_model(
         "UpsertRequest",
         __config__=ConfigDict(extra="forbid", json_schema_extra={"examples": [example]}),
-        **_fields(limits, record),
+        **_fields(limits, record, timed=timed),
     )
     return described(made, "A record to add, or to put in the place of the one of this id.")
 
 
-def upserts_type(limits: Limits, record: type[BaseModel]) -> type[BaseModel]:
-    """The request of ``POST /v1/records``."""
+def upserts_type(limits: Limits, record: type[BaseModel], *, timed: bool) -> type[BaseModel]:
+    """The request of ``POST /v1/records``; ``timed``: a record may have a time."""
     most = limits.serving.max_batch
     item: Any = create_model(
         "NamedRecord",
@@ -49,7 +58,7 @@ def upserts_type(limits: Limits, record: type[BaseModel]) -> type[BaseModel]:
             json_schema_extra={"examples": [{"id": "a", "record": limits.example()}]},
         ),
         id=(Id, Field(description="id of the record")),
-        **_fields(limits, record),
+        **_fields(limits, record, timed=timed),
     )
     described(item, "A record with its id.")
     made: type[BaseModel] = create_model(
@@ -78,11 +87,32 @@ class DeleteRequest(BaseModel):
     ids: Annotated[list[str], Field(min_length=1, max_length=MAX_VALUES)]
 
 
-def _fields(limits: Limits, record: type[BaseModel]) -> dict[str, Any]:
+def _seconds(text: object) -> float:
+    """Seconds since 1970 of a time in a request."""
+    try:
+        found = seconds_of(text) if isinstance(text, str) else None
+    except (ValueError, OverflowError):
+        found = None
+    if found is None:
+        raise ValueError(WANTED)
+    return found
+
+
+_When = Annotated[
+    float,
+    BeforeValidator(_seconds),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
+]
+"""A time as RFC 3339 has it, as seconds since 1970."""
+
+
+def _fields(limits: Limits, record: type[BaseModel], *, timed: bool) -> dict[str, Any]:
     words = "its label, if known: " + ("a list of classes" if _sets(limits) else "a class")
+    when = {"time": (_When | None, Field(default=None, description="when it is from, RFC 3339"))}
     return {
         "record": (record, Field(description="any subset of the modalities")),
         "label": (str | list[str] | None, Field(default=None, description=words)),
+        **(when if timed else {}),
     }
 
 

@@ -99,6 +99,8 @@ class RecordResponse(Strict):
     modalities: list[str]
     fields: dict[str, dict[str, Any]]
     """Modality of fields to its fields."""
+    time: str | None
+    """When it is from, where the data set has times; as RFC 3339 has it, in UTC."""
     media: dict[str, str]
     """Modality to the address of its preview."""
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 from fastapi import FastAPI, Path, Query
 from fastapi.responses import Response
 
+from components.core.moments import written
 from serving.defaults import HITS, MAX_HITS
 from serving.http import responses
 from serving.http.media import media_of
@@ -77,6 +78,7 @@ def _record(unit: "Unit", record: str) -> RecordResponse:
         votes=dict(known.votes),
         modalities=list(known.modalities),
         fields=collection.fields(record),
+        time=None if known.time is None else written(known.time),
         media=media_of(record, known.modalities),
     )
 

@@ -142,6 +142,8 @@ class ModelInfo(ModelRef):
     max_hits: int
     records: int
     """Number of records in the index."""
+    timed: bool
+    """Whether records may have a time, by which a search can filter."""
     runtime: RuntimeInfo
     metrics: dict[str, Any]
     """As evaluated before it was packaged."""

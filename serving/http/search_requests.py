@@ -14,7 +14,8 @@ _MAX_CURSOR = 1_000_000
 _FORMS = (
     'one of {"and": [FILTER…]}, {"or": [FILTER…]}, {"not": FILTER}, {"field": NAME, "in": [VALUE…]}'
     ', {"field": NAME, "at_least" | "at_most" | "above" | "below": NUMBER}, {"labels": [CLASS…]};'
-    " fields are label, predicted, group, id, has (modalities), and MODALITY.COLUMN of fields"
+    " fields are label, predicted, group, id, has (modalities), time where the data set has times"
+    " (bounds as RFC 3339 has them), and MODALITY.COLUMN of fields"
 )
 
 

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 def add(app: FastAPI, unit: "Unit", record: type[BaseModel]) -> None:
     """Add the routes to the application of a unit, whose records have this type."""
     limits = unit.limits
-    Upsert: Any = requests.upsert_type(limits, record)
-    Upserts: Any = requests.upserts_type(limits, record)
+    timed = "time" in unit.answers.predictor.collection.declared
+    Upsert: Any = requests.upsert_type(limits, record, timed=timed)
+    Upserts: Any = requests.upserts_type(limits, record, timed=timed)
     named = Path(examples=["example-1"], description="id of the record")
     parts = also_multipart(limits)
 
@@ -69,17 +70,25 @@ async def _upsert(unit: "Unit", items: Sequence[tuple[str, Any, str]]) -> int:
         lambda: {place: values_of(one.record, unit.limits, place) for _, one, place in items}
     )
     places = list(records)
-    writes = [_write(record_id, records[place], one.label) for record_id, one, place in items]
+    writes = [
+        _write(record_id, records[place], one.label, getattr(one, "time", None))
+        for record_id, one, place in items
+    ]
     unit.answers.check_writes(writes, places)
     found = await unit.predict(records, "records")
     async with unit.holding(records, "records"):  # to make previews they are decoded once more
         return await unit.run(lambda: unit.answers.write(writes, places, found))
 
 
-def _write(record_id: str, record: dict[str, Any] | None, label: Any = None) -> "Write":  # noqa: ANN401
+def _write(
+    record_id: str,
+    record: dict[str, Any] | None,
+    label: Any = None,  # noqa: ANN401
+    time: float | None = None,
+) -> "Write":
     from components.prediction.journal import Write
 
-    return Write(id=record_id, record=record, label=label)
+    return Write(id=record_id, record=record, label=label, time=time)
 
 
 def _delete(unit: "Unit", ids: Sequence[str]) -> Deleted:

@@ -272,6 +272,7 @@ class Answers:
             max_request_bytes=limits.max_request_bytes,
             max_hits=MAX_HITS,
             records=len(self.predictor),
+            timed="time" in self.predictor.collection.declared,
             runtime=responses.RuntimeInfo(
                 name=self.predictor.runtime.name, reason=self.predictor.runtime.reason
             ),

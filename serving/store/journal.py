@@ -16,9 +16,11 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     DateTime,
+    Float,
     Index,
     Integer,
     LargeBinary,
+    Select,
     Table,
     Text,
     delete,
@@ -58,6 +60,12 @@ _MEDIA = Table(
     Column("modality", Text, primary_key=True),
     Column("content", LargeBinary, nullable=False),
 )
+_TIMES = Table(
+    "concord_journal_times",
+    METADATA,
+    Column("number", _NUMBER, primary_key=True, autoincrement=False),
+    Column("time", Float(53), nullable=False),
+)
 _MADE = Table(
     "concord_journal_made",
     METADATA,
@@ -65,7 +73,7 @@ _MADE = Table(
     Column("number", _NUMBER, primary_key=True, autoincrement=False),
     Column("content", LargeBinary, nullable=False),
 )
-SCHEMA = Schema(name="journal", version=1, tables=(_ROWS, _MEDIA, _MADE))
+SCHEMA = Schema(name="journal", version=1, tables=(_ROWS, _MEDIA, _TIMES, _MADE))
 
 
 class RecordsJournal:
@@ -95,7 +103,12 @@ class RecordsJournal:
                 for name, value in (write.record or {}).items()
                 if isinstance(value, bytes)
             ]
-            for table, found in ((_ROWS, rows), (_MEDIA, media)):
+            times = [
+                {"number": n, "time": write.time}
+                for n, write in enumerate(writes, start=first)
+                if write.time is not None
+            ]
+            for table, found in ((_ROWS, rows), (_MEDIA, media), (_TIMES, times)):
                 if found:
                     connection.execute(insert(table), found)
             if made is not None:
@@ -131,12 +144,11 @@ class RecordsJournal:
                 query = select(_MEDIA).where(_MEDIA.c.number.in_(part))
                 for n, modality, content in connection.execute(query):
                     media.setdefault(n, {})[modality] = bytes(content)
-                columns = (_ROWS.c.number, _ROWS.c.record, _ROWS.c.deleted)
-                columns_of_values = (_ROWS.c["values"], _ROWS.c.label)
-                asked = select(*columns, *columns_of_values).where(_ROWS.c.number.in_(part))
-                for n, record, deleted, values, label in connection.execute(asked):
+                for n, record, deleted, values, label, time in connection.execute(_written(part)):
                     whole = None if deleted else {**json.loads(values), **media.get(n, {})}
-                    found[n] = Write(id=record, record=whole, label=label and json.loads(label))
+                    found[n] = Write(
+                        id=record, record=whole, label=label and json.loads(label), time=time
+                    )
         return found
 
     def made(self, digest: str, numbers: Sequence[int]) -> dict[int, bytes]:
@@ -170,7 +182,7 @@ class RecordsJournal:
         with self._database.writing(SCHEMA) as connection:
             gone = delete(_ROWS).where(self._mine, _ROWS.c.number.not_in(last))
             removed = connection.execute(gone).rowcount
-            for table in (_MEDIA, _MADE):
+            for table in (_MEDIA, _TIMES, _MADE):
                 lost = table.c.number.not_in(select(_ROWS.c.number))
                 connection.execute(delete(table).where(lost))
             connection.execute(delete(_MADE).where(self._of_others(packages)))
@@ -210,6 +222,13 @@ class RecordsJournal:
         if rows:  # another replica may have made the same
             adding = postgresql.insert if self._database.postgres else sqlite.insert
             connection.execute(adding(_MADE).on_conflict_do_nothing(), rows)
+
+
+def _written(numbers: Sequence[int]) -> Select[Any]:
+    """Rows with what was written, but for media."""
+    columns = (_ROWS.c.number, _ROWS.c.record, _ROWS.c.deleted, _ROWS.c["values"], _ROWS.c.label)
+    whole = _ROWS.outerjoin(_TIMES, _ROWS.c.number == _TIMES.c.number)
+    return select(*columns, _TIMES.c.time).select_from(whole).where(_ROWS.c.number.in_(numbers))
 
 
 def _parts(items: Sequence[T]) -> Iterator[Sequence[T]]:

@@ -16,6 +16,7 @@ export function filterForm(model, changed) {
     const names = model.modalities.map((m) => m.name);
     groups.push(choices("Has", "has", names, changed, { every: true }));
   }
+  if (model.timed) groups.push(period(changed));
   for (const modality of model.modalities) {
     for (const column of modality.fields ?? []) {
       const field = `${modality.name}.${column.name}`;
@@ -114,6 +115,27 @@ function range(title, field, column, changed) {
       if (least.value !== "") bounds.at_least = Number(least.value);
       if (most.value !== "") bounds.at_most = Number(most.value);
       return Object.keys(bounds).length ? { field, ...bounds } : null;
+    },
+    clear: () => (least.value = most.value = ""),
+  };
+}
+
+/** From one moment to another, by the clock of whoever looks. */
+function period(changed) {
+  const end = (label) => h("input", {
+    type: "datetime-local", "aria-label": `Time, ${label}`, on: { change: changed },
+  });
+  const least = end("from");
+  const most = end("until");
+  const moment = (input) => new Date(input.value).toISOString();
+  return {
+    element: h("fieldset", {}, h("legend", {}, "Time"),
+      h("div", { class: "row range" }, least, most)),
+    value() {
+      const bounds = {};
+      if (least.value) bounds.at_least = moment(least);
+      if (most.value) bounds.at_most = moment(most);
+      return Object.keys(bounds).length ? { field: "time", ...bounds } : null;
     },
     clear: () => (least.value = most.value = ""),
   };

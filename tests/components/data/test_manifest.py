@@ -120,3 +120,22 @@ def test_reading_a_manifest_needs_nothing_heavy():
 def test_declared_classes_may_be_whole_numbers_and_truth_values():
     target = {"column": "label", "classes": [1, True, "x"]}
     assert parse(_tree() | {"target": target}).target.classes == ["1", "true", "x"]
+
+
+def test_a_column_of_times_is_named_and_a_manifest_without_one_keeps_its_digest():
+    plain = parse(_tree())
+    assert "time" not in plain.resolved()
+    assert parse(_tree() | {"time": None}).digest() == plain.digest()  # as earlier versions had it
+    timed = parse(_tree() | {"time": "seen"})
+    assert (timed.used[2], timed.accepted().time) == ("group", "time")
+    assert "seen" in timed.used
+    assert "seen" not in timed.feature_columns
+    assert parse(timed.resolved()) == timed
+
+
+def test_the_name_time_is_kept_only_where_there_are_times():
+    tree = _tree()
+    tree["modalities"]["text"]["column"] = "time"
+    assert parse(tree).time is None
+    with pytest.raises(UsageError, match=r"column 'time'.*kept for the record's time"):
+        parse(tree | {"time": "seen"})

@@ -25,7 +25,7 @@ def model(modalities, classes=("a", "b"), target="single", **more):
         "target": target, "modalities": modalities, "max_batch": 8, "max_request_bytes": 1 << 20,
         "targets": [*(m["name"] for m in modalities), "fused"], "max_value_mb": 8,
         "max_request_mb": 8, "max_hits": 100, "records": 3, "metrics": {}, "card": None,
-        "runtime": {"name": "onnx", "reason": ""}, **more,
+        "timed": False, "runtime": {"name": "onnx", "reason": ""}, **more,
     }  # fmt: skip
     responses.ModelInfo.model_validate(found)  # what the service could answer
     return found

@@ -238,3 +238,16 @@ def test_without_a_token_it_says_whom_to_ask(chromium, guarded):
     with browser.opened(chromium, guarded[0]) as page:
         page.get_by_role("button", name="Cancel").click()
         expect(page.get_by_role("alert").filter(has_text="Ask whoever runs")).to_be_visible()
+
+
+def test_a_model_whose_records_have_times_filters_by_them(page):
+    made = model([modality("title", "text")], timed=True)
+    sent = told(page, made, search=found())
+    page.get_by_role("textbox", name="title").fill("ring")
+    page.locator("summary", has_text="Filters").click()
+    page.get_by_label("Time, from").fill("2025-01-11T10:30")
+    page.get_by_role("button", name="Search").click()
+    expect(page.get_by_role("status").filter(has_text="No record fits")).to_be_visible()
+    where = sent[-1][1]["filter"]
+    local = page.evaluate("new Date('2025-01-11T10:30').toISOString()")
+    assert where == {"field": "time", "at_least": local}
