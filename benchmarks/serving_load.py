@@ -53,7 +53,7 @@ import sys, os
 os.environ |= {"CONCORD_PACKAGE": sys.argv[1], "CONCORD_HOST": "127.0.0.1"}
 import uvicorn
 from pathlib import Path
-from serving.live.serving import Serving
+from serving.worker import Serving
 serving = Serving(own=Path(sys.argv[1]))
 serving.begin()
 uvicorn.run(serving.front, port=int(sys.argv[2]), log_level="warning", server_header=False)

@@ -23,7 +23,7 @@ from serving import bento, process
 _BARE = """
 import sys
 from pathlib import Path
-from serving.live.serving import Serving
+from serving.worker import Serving
 Serving(own=Path(sys.argv[1])).begin()
 print("ready", flush=True)
 sys.stdin.read()

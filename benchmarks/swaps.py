@@ -40,7 +40,7 @@ from pathlib import Path
 import uvicorn
 from serving.live import follow
 follow.POLL_SECONDS = 0.02
-from serving.live.serving import Serving
+from serving.worker import Serving
 serving = Serving(own=Path(sys.argv[1]))
 serving.begin()
 uvicorn.run(serving.front, port=int(sys.argv[2]), log_level="warning", server_header=False)

@@ -24,7 +24,7 @@ from components.model.listing import check_code
 from components.model.runtime import chosen
 from components.parts import loading as parts
 from components.parts.indexing import DEFAULT
-from serving.http.limits import Limits
+from serving.interface.limits import Limits
 
 _ROOT = Path(__file__).parents[1]
 SERVED = (
@@ -85,6 +85,7 @@ SERVED = (
     "serving/access.py",
     "serving/defaults.py",
     "serving/http/*.py",
+    "serving/interface/*.py",
     "serving/live/*.py",
     "serving/service.py",
     "serving/store/*.py",
@@ -92,6 +93,7 @@ SERVED = (
     "serving/ui/*.html",
     "serving/ui/*.js",
     "serving/ui/*.svg",
+    "serving/worker.py",
 )
 """The code that a Bento contains: whole folders, or the modules that it needs of one.
 

@@ -20,7 +20,7 @@ from components.core.process import is_alive
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-    from serving.live.serving import Serving
+    from serving.worker import Serving
 
 LAUNCHER, LAUNCHER_BEGAN = "CONCORD_LAUNCHER", "CONCORD_LAUNCHER_BEGAN"
 """Environment variables: the number and start of the process whose end also ends the service."""
@@ -35,7 +35,7 @@ def _serving() -> "Serving":
     """The service; imported late, since BentoML's supervisor reads this file and needs none."""
     from bentoml._internal import server as bentoml_server
 
-    from serving.live.serving import Serving
+    from serving.worker import Serving
 
     return Serving(
         own=Path(__file__).parents[1] / "package",

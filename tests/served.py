@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import httpx
 from fastapi.testclient import TestClient
 
+from serving.http.app import build
 from serving.http.front import Front
 from serving.live.live import Live
 from serving.live.shared import Shared
@@ -19,7 +20,7 @@ from serving.live.unit import Unit
 def front(answers, guard=None):
     """The whole ASGI application of one unit."""
     shared = Shared.of(answers.limits.serving)
-    return Front(Live(Unit(answers, shared)), shared, guard)
+    return Front(Live(Unit(answers, shared, build)), shared, guard)
 
 
 def client(answers, **options):
@@ -31,7 +32,7 @@ SERVER = """
 import os, sys
 from pathlib import Path
 import uvicorn
-from serving.live.serving import Serving
+from serving.worker import Serving
 serving = Serving(own=Path(sys.argv[1]))
 serving.begin()
 uvicorn.run(serving.front, port=int(sys.argv[2]), log_level="warning", server_header=False)

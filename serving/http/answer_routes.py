@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any
 from fastapi import FastAPI, Request
 from pydantic import BaseModel
 
-from serving.http import record_responses, requests, responses
+from serving.http import requests
 from serving.http.multipart import also_multipart
 from serving.http.noting import Noting
 from serving.http.reading import small
 from serving.http.refusals import ANSWERS
 from serving.http.values import values_of
+from serving.interface import record_responses, responses
 
 if TYPE_CHECKING:
     from components.prediction.classifier import Prediction

@@ -4,7 +4,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from serving.http.responses import Refusal
+from serving.interface.responses import Refusal
 
 _RESPONSES: dict[int | str, dict[str, Any]] = {
     401: {"model": Refusal, "description": "No token, or one that is unknown or not valid."},

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from components.core.errors import BadInput
 from serving.http.refusals import FEEDBACK
 from serving.http.requests import named
-from serving.http.responses import Strict
+from serving.interface.responses import Strict
 from serving.live.answers import NotThere
 from serving.store.feedback import id_of
 from serving.store.said import About, NotKept, Said

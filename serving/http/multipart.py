@@ -16,8 +16,8 @@ from python_multipart import FormParser
 from python_multipart.exceptions import FormParserError
 
 from components.core.errors import BadInput
-from serving.http.limits import Limits
 from serving.http.reading import ParsedAside, TooLarge, check_shape
+from serving.interface.limits import Limits
 
 _MORE_PARTS = 64
 _JSON_PARTS = 1 << 17

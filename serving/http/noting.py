@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi import Request
 
-from serving.http import responses
-from serving.http.record_responses import SearchResponse
+from serving.interface import responses
+from serving.interface.record_responses import SearchResponse
 from serving.store.answers import Answered
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from pydantic import (
 
 from components.core.moments import WANTED, seconds_of
 from components.parts.filters import MAX_VALUES
-from serving.http.limits import Limits
 from serving.http.requests import described
+from serving.interface.limits import Limits
 
 _MAX_ID = 200
 _OF_PREVIEW = re.compile(r".*/media/[^/]*", re.DOTALL)

@@ -7,10 +7,10 @@ from fastapi.responses import Response
 
 from components.core.moments import written
 from serving.defaults import HITS, MAX_HITS
-from serving.http import responses
 from serving.http.media import media_of
-from serving.http.record_responses import RecordResponse, ReviewItem, ReviewResponse
 from serving.http.refusals import ANSWERS, MISSING
+from serving.interface import responses
+from serving.interface.record_responses import RecordResponse, ReviewItem, ReviewResponse
 
 if TYPE_CHECKING:
     from serving.live.unit import Unit

@@ -14,9 +14,9 @@ from starlette.routing import Match
 from components.core.errors import BadInput, UserError
 from serving.http.described import describe_tokens
 from serving.http.reading import TooLarge, TooSlow
-from serving.http.responses import Refusal
 from serving.http.tokens import Denied
 from serving.http.values import shown
+from serving.interface.responses import Refusal
 from serving.live.answers import NotLive, NotThere
 from serving.live.batching import Full
 from serving.live.budget import RETRY_SECONDS, Busy, TooMuch

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, WithJsonSchema, create_model
 
 from components.core.values import as_text
-from serving.http.limits import Limits
+from serving.interface.limits import Limits
 
 
 def record_type(limits: Limits) -> type[BaseModel]:

@@ -6,8 +6,8 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, WithJsonSchema, c
 
 from components.core.names import FUSED
 from serving.defaults import HITS, MAX_HITS
-from serving.http.limits import Limits
 from serving.http.requests import described
+from serving.interface.limits import Limits
 
 _MAX_WEIGHT = 100
 _MAX_CURSOR = 1_000_000

@@ -13,10 +13,10 @@ from components.core.values import as_text
 from serving.http.media import media_of
 from serving.http.multipart import also_multipart
 from serving.http.noting import Noting
-from serving.http.record_responses import Hit, SearchResponse
 from serving.http.refusals import ANSWERS
 from serving.http.search_requests import search_type
 from serving.http.values import values_of
+from serving.interface.record_responses import Hit, SearchResponse
 from serving.store.ids import new_id
 
 if TYPE_CHECKING:

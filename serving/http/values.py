@@ -10,7 +10,7 @@ from urllib.parse import unquote
 from pydantic import BaseModel
 
 from components.core.errors import BadInput
-from serving.http.limits import Limits
+from serving.interface.limits import Limits
 
 _URL_ALPHABET = str.maketrans("-_", "+/")
 _SHOWN = 80  # characters of a wrong value that an answer repeats

@@ -9,9 +9,9 @@ from pydantic import BaseModel
 from components.core.errors import BadInput
 from serving.http import record_requests as requests
 from serving.http.multipart import also_multipart
-from serving.http.record_responses import Deleted, Written, WrittenAll
 from serving.http.refusals import ANSWERS, MISSING
 from serving.http.values import values_of
+from serving.interface.record_responses import Deleted, Written, WrittenAll
 from serving.live.answers import NotThere
 
 if TYPE_CHECKING:

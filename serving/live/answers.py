@@ -10,9 +10,9 @@ from components.core.errors import BadInput, UserError, one_of
 from components.parts.contracts import cost
 from components.parts.effort import effort
 from serving.defaults import MAX_HITS
-from serving.http import responses
-from serving.http.limits import Limits
-from serving.http.record_responses import IndexRef
+from serving.interface import responses
+from serving.interface.limits import Limits
+from serving.interface.record_responses import IndexRef
 from serving.live.budget import Cost
 from serving.store.ids import new_id
 

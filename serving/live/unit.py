@@ -4,13 +4,11 @@ import asyncio
 import base64
 import math
 import weakref
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from components.core.errors import UserError
-from serving.http.app import build
 from serving.live.answers import Answers
 from serving.live.batching import Batcher
 from serving.live.budget import Cost
@@ -20,6 +18,8 @@ if TYPE_CHECKING:
     from components.prediction.classifier import Prediction, Record
 
 T = TypeVar("T")
+Application = Callable[[Any, Any, Any], Awaitable[None]]
+"""Of ASGI: scope, receive, send."""
 _TOGETHER = 16_000_000
 """Bytes that records of one request take to decode at once."""
 _SOON = 1.0
@@ -35,14 +35,16 @@ class Unit:
     Args:
         answers: the loaded package.
         shared: what it shares with other units.
-        assets: folder of the OpenAPI page's own scripts.
+        interface: makes the application that answers requests with this unit.
 
     Attributes:
-        app: answers HTTP requests.
+        app: that application.
         requests: those that it answers right now.
     """
 
-    def __init__(self, answers: Answers, shared: Shared, assets: Path | None = None) -> None:
+    def __init__(
+        self, answers: Answers, shared: Shared, interface: Callable[["Unit"], Application]
+    ) -> None:
         self.answers, self.limits, self.ref = answers, answers.limits, answers.ref
         self.shared, self.requests = shared, 0
         self._batches: Batcher[tuple[Record, str], Prediction] = Batcher(
@@ -58,7 +60,7 @@ class Unit:
         )
         answers.predictor.searcher.watched = self._watch
         # FastAPI keeps the functions of routes for ever, and with them whatever they refer to.
-        self.app = build(weakref.proxy(self), assets)
+        self.app = interface(weakref.proxy(self))
 
     @property
     def full(self) -> bool:

@@ -20,7 +20,7 @@ from components.parts.kinds import image
 from components.prediction.predictor import Predictor
 from serving.bento import build as build_bento
 from serving.client import Client
-from serving.http.limits import Limits
+from serving.interface.limits import Limits
 from serving.live.answers import Answers
 from serving.live.budget import Budget, Busy, Cost, TooMuch
 from serving.process import start, stop

@@ -15,7 +15,7 @@ from components.registry.mlflow_pyfunc import PyfuncModel
 from flows.steps import table
 from flows.steps.step import Job, walk
 from serving import bento
-from serving.http.limits import Limits
+from serving.interface.limits import Limits
 from serving.live.answers import Answers
 from tests import served
 from tests.sounds import encoded, wave

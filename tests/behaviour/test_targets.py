@@ -21,7 +21,7 @@ from components.registry.gate import Rows, decide, terms
 from components.registry.mlflow_pyfunc import PyfuncModel, _signature
 from flows.steps import table
 from flows.steps.step import Job, walk
-from serving.http.limits import Limits
+from serving.interface.limits import Limits
 from serving.live.answers import Answers
 from tests import served, tiny, tiny_multi
 

@@ -10,7 +10,7 @@ from components.core.files import write_json
 from components.features.store import Features
 from components.model import network as models
 from components.prediction.package import package
-from serving.http.limits import Limits
+from serving.interface.limits import Limits
 from serving.live.answers import Answers
 from serving.live.records import Records
 from serving.store.database import Database

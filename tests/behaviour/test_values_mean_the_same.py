@@ -32,7 +32,7 @@ from components.validation.stored_types import schema_problems
 from flows.cli import app as command_line
 from flows.commands import asking
 from serving.client import Client
-from serving.http.limits import Limits
+from serving.interface.limits import Limits
 from serving.live.answers import Answers
 from tests import served, synthetic
 from tests.packaged import packed

@@ -9,7 +9,7 @@ from components.core.errors import UserError
 from components.core.refs import digest_file
 from components.model import network as models
 from components.prediction.predictor import Predictor
-from serving.http.limits import Limits
+from serving.interface.limits import Limits
 from tests.packaged import packed
 
 EVIL = "raise SystemExit('this code ran')\n"

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from components.prediction.predictor import Predictor
-from serving.http.limits import Limits
+from serving.interface.limits import Limits
 from serving.live.answers import Answers
 from tests import served
 from tests.packaged import MAX_BATCH, METRICS, packed

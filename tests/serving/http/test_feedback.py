@@ -9,9 +9,10 @@ from fastapi.testclient import TestClient
 from sqlalchemy import select
 
 from components.config.run import ServingConfig
+from serving.http.app import build
 from serving.http.front import Front
-from serving.http.limits import Limits
 from serving.http.tokens import Access, Guard
+from serving.interface.limits import Limits
 from serving.live.answers import Answers
 from serving.live.live import Live
 from serving.live.shared import Shared
@@ -48,7 +49,7 @@ def serving(answers, database, access=Access.TOKENS, **limits):
     shared.kept.log.start()
     guard = Guard(access, tokens.valid)
     guard.refresh()
-    front = Front(Live(Unit(answers, shared)), shared, guard)
+    front = Front(Live(Unit(answers, shared, build)), shared, guard)
     headers = {"Authorization": f"Bearer {token}"}
     with TestClient(front, base_url="http://localhost", headers=headers) as client:
         yield client

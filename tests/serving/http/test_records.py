@@ -9,7 +9,7 @@ from urllib.parse import quote
 import pytest
 
 from components.prediction.predictor import Predictor
-from serving.http.limits import Limits
+from serving.interface.limits import Limits
 from serving.live.answers import Answers
 from serving.live.records import Records
 from serving.store.database import Database

@@ -13,10 +13,10 @@ from components.registry.ledger import Ledger
 from components.registry.ledger_entry import Entry
 from serving.live.follow import Follower
 from serving.live.live import Live
-from serving.live.serving import Serving
 from serving.store import beside
 from serving.store.beside import Chosen
 from serving.store.database import Database
+from serving.worker import Serving
 from tests.packaged import packed
 
 NOW = "2026-01-02T03:04:05+00:00"

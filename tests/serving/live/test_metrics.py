@@ -6,7 +6,7 @@ import pytest
 
 from components.parts.recall import RecallWatch
 from components.prediction.predictor import Predictor
-from serving.http.limits import Limits
+from serving.interface.limits import Limits
 from serving.live.answers import Answers
 from tests import served
 from tests.packaged import packed

@@ -6,8 +6,9 @@ import pytest
 from fastapi.testclient import TestClient
 
 from components.prediction.predictor import Predictor
+from serving.http.app import build
 from serving.http.front import Front
-from serving.http.limits import Limits
+from serving.interface.limits import Limits
 from serving.live.answers import Answers
 from serving.live.live import Beside, Live
 from serving.live.shared import Shared
@@ -26,7 +27,9 @@ def two():
     shared = Shared.of(limits.serving)
     units = [
         Unit(
-            Answers(Predictor.load(packed().package), limits=limits, name="tiny", version=v), shared
+            Answers(Predictor.load(packed().package), limits=limits, name="tiny", version=v),
+            shared,
+            build,
         )
         for v in (1, 2)
     ]

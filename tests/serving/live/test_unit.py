@@ -11,7 +11,8 @@ import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
-from serving.http.limits import Limits
+from serving.http.app import build
+from serving.interface.limits import Limits
 from serving.live import unit as units
 from serving.live.answers import Answers
 from serving.live.batching import Full
@@ -34,7 +35,7 @@ def picture(width, height):
 def unit(monkeypatch):
     limits = Limits.read(packed().package)
     answers = Answers.load(packed().package, limits=limits, name="tiny", version=1)
-    unit = Unit(answers, Shared.of(limits.serving))
+    unit = Unit(answers, Shared.of(limits.serving), build)
     batches = []
     compute = unit._compute
 

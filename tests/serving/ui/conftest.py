@@ -5,9 +5,10 @@ from contextlib import contextmanager
 import pytest
 
 from components.prediction.predictor import Predictor
+from serving.http.app import build
 from serving.http.front import Front
-from serving.http.limits import Limits
 from serving.http.tokens import Access, Guard
+from serving.interface.limits import Limits
 from serving.live.answers import Answers
 from serving.live.live import Live
 from serving.live.shared import Shared
@@ -43,7 +44,7 @@ def serving(predictor, store, access):
     answers = Answers(predictor, limits=limits, name="tiny", version=7)
     guard = Guard(access, Tokens(store).valid)
     guard.refresh()
-    with browser.serving(Front(Live(Unit(answers, shared)), shared, guard)) as url:
+    with browser.serving(Front(Live(Unit(answers, shared, build)), shared, guard)) as url:
         yield url
     shared.kept.log.close()
 

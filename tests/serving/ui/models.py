@@ -2,7 +2,7 @@
 
 import json
 
-from serving.http import responses
+from serving.interface import responses
 
 KINDS = {"image": "bytes", "audio": "bytes", "text": "text", "tabular": "fields"}
 

@@ -14,9 +14,10 @@ from components.prediction.format import check_package
 from serving.access import HOST, access_of
 from serving.defaults import DIGEST, FOLLOW, PACKAGE, VERSION
 from serving.http import malformed
+from serving.http.app import build
 from serving.http.front import Front
-from serving.http.limits import Limits
 from serving.http.tokens import Guard
+from serving.interface.limits import Limits
 from serving.live.answers import Answers
 from serving.live.follow import Follower
 from serving.live.live import Live
@@ -92,7 +93,7 @@ class Serving:
             digest=digest or None,
             records=self._records(name),
         )
-        unit = Unit(answers, self._shared, self._assets)
+        unit = Unit(answers, self._shared, partial(build, assets=self._assets))
         unit.check()
         return unit
 

@@ -14,7 +14,7 @@ from components.features.spec import ModalitySpec
 from components.model.listing import check_code
 from components.parts import loading as parts
 from components.parts.own import OWN
-from serving.http.responses import FieldInfo, ModalityInfo
+from serving.interface.responses import FieldInfo, ModalityInfo
 
 if TYPE_CHECKING:
     from components.prediction.seen import Seen

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from serving.http.responses import ModelRef, Strict
+from serving.interface.responses import ModelRef, Strict
 
 
 class IndexRef(Strict):
