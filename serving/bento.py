@@ -67,6 +67,7 @@ SERVED = (
     "components/prediction/journal.py",
     "components/prediction/made.py",
     "components/prediction/packaged.py",
+    "components/prediction/prediction.py",
     "components/prediction/predictor.py",
     "components/prediction/review.py",
     "components/prediction/searcher.py",

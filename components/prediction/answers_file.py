@@ -13,7 +13,7 @@ from components.core.files import file_aside
 from components.core.progress import Progress, silent
 from components.data.reader import ROWS
 from components.parts.contracts import Target
-from components.prediction.classifier import Prediction
+from components.prediction.prediction import Prediction
 
 PROBABILITY = "probability_"
 _TYPES = {

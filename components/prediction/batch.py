@@ -24,8 +24,9 @@ from components.features.spec import Modality
 from components.parts.contracts import Raw
 from components.prediction.answers_file import Counts, answer_row, regrouped, schema
 from components.prediction.block import BLOCK
-from components.prediction.classifier import NO_CLASSIFIER, Prediction
+from components.prediction.classifier import NO_CLASSIFIER
 from components.prediction.form import Form
+from components.prediction.prediction import Prediction
 from components.prediction.predictor import Predictor
 from components.prediction.records_file import RecordsFile
 from components.prediction.resumable import write_in_parts

@@ -13,18 +13,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from components.core.errors import BadInput, one_of
+from components.core.errors import BadInput
 from components.core.names import FUSED
-from components.parts.contracts import Target
 from components.parts.indexing import Index
 from components.prediction import attributes
 from components.prediction.attributes import fields_of
-from components.prediction.classifier import Classifier, Prediction
+from components.prediction.classifier import Classifier
 from components.prediction.format import INDEX
 from components.prediction.indexes import open_indexes
 from components.prediction.journal import Entry, Journal, Made, Write
-from components.prediction.made import Known, MadeRecord, make, make_each
+from components.prediction.made import Known, MadeRecord, check_label, make, make_each
 from components.prediction.packaged import Packaged, packaged_attributes
+from components.prediction.prediction import Prediction
 
 _AT_A_TIME = 1000
 """Writes that are read and applied together."""
@@ -236,27 +236,3 @@ class Collection:
                 self._journal.keep(self.digest, good)
             found |= new
         return found
-
-
-def check_label(write: Write, field: str, target: Target) -> None:
-    """Check that a label is a class of the model, or a list of them.
-
-    Args:
-        write: the record.
-        field: path of the label, for errors.
-        target: what the model predicts.
-
-    Raises:
-        BadInput: it is not.
-    """
-    if write.label is None:
-        return
-    sets = target.activation == "sigmoid"
-    if not target.classes:
-        raise BadInput(field, repr(write.label)[:80], "no label: this model has no classifier")
-    if sets != isinstance(write.label, list):
-        wanted = "a list of classes" if sets else "one class"
-        raise BadInput(field, repr(write.label)[:80], wanted)
-    for label in [write.label] if isinstance(write.label, str) else write.label:
-        if label not in target.classes:
-            raise BadInput(field, repr(label)[:80], one_of(label[:80], target.classes))

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from components.core.errors import BadInput
+from components.core.errors import BadInput, one_of
 from components.parts.contracts import Target
-from components.prediction.classifier import Classifier, Prediction
+from components.prediction.classifier import Classifier
 from components.prediction.journal import Label, Write
+from components.prediction.prediction import Prediction
 
 Vector = NDArray[np.float32]
 
@@ -136,6 +137,30 @@ def make_each(classifier: Classifier, writes: Sequence[Write]) -> list[MadeRecor
         if len(writes) == 1:
             return [error]
     return [made for write in writes for made in make_each(classifier, [write])]
+
+
+def check_label(write: Write, field: str, target: Target) -> None:
+    """Check that a label is a class of the model, or a list of them.
+
+    Args:
+        write: the record.
+        field: path of the label, for errors.
+        target: what the model predicts.
+
+    Raises:
+        BadInput: it is not.
+    """
+    if write.label is None:
+        return
+    sets = target.activation == "sigmoid"
+    if not target.classes:
+        raise BadInput(field, repr(write.label)[:80], "no label: this model has no classifier")
+    if sets != isinstance(write.label, list):
+        wanted = "a list of classes" if sets else "one class"
+        raise BadInput(field, repr(write.label)[:80], wanted)
+    for label in [write.label] if isinstance(write.label, str) else write.label:
+        if label not in target.classes:
+            raise BadInput(field, repr(label)[:80], one_of(label[:80], target.classes))
 
 
 def decision(label: str | None, labels: Sequence[str], target: Target) -> Label:

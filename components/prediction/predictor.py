@@ -16,10 +16,11 @@ from components.model.runtime import Chosen
 from components.parts.contracts import Raw, Target
 from components.parts.filters import In
 from components.prediction.asking import Ask, Example, Given, Hit
-from components.prediction.classifier import Classifier, Prediction, Record
+from components.prediction.classifier import Classifier, Record
 from components.prediction.collection import Collection
 from components.prediction.format import METRICS, check_package
 from components.prediction.journal import Journal
+from components.prediction.prediction import Prediction
 from components.prediction.review import Review
 from components.prediction.searcher import Searcher
 

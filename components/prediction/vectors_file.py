@@ -6,8 +6,9 @@ from typing import Any
 import pyarrow as pa
 
 from components.core.names import FUSED
-from components.prediction.classifier import Record, Vector
+from components.prediction.classifier import Record
 from components.prediction.form import Form
+from components.prediction.prediction import Vector
 from components.prediction.predictor import Predictor
 
 

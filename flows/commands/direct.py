@@ -6,7 +6,7 @@ from typing import Any
 from components.config.home import Home
 from components.features.spec import Modality
 from components.parts import loading as parts
-from components.prediction.classifier import Prediction
+from components.prediction.prediction import Prediction
 from components.prediction.predictor import Predictor
 from components.registry.promotion import Promotion
 from components.registry.versions import RegisteredVersion

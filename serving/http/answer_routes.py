@@ -15,7 +15,7 @@ from serving.http.values import values_of
 from serving.interface import record_responses, responses
 
 if TYPE_CHECKING:
-    from components.prediction.classifier import Prediction
+    from components.prediction.prediction import Prediction
     from serving.live.unit import Unit
 
 

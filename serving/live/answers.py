@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from time import time
 from typing import TYPE_CHECKING
 
 from components.core.errors import BadInput, UserError, one_of
@@ -14,14 +13,15 @@ from serving.interface import responses
 from serving.interface.limits import Limits
 from serving.interface.record_responses import IndexRef
 from serving.live.budget import Cost
-from serving.store.ids import new_id
+from serving.live.telling import told
 
 # Importing torch takes seconds; neither the build of a Bento nor BentoML's own process needs it.
 if TYPE_CHECKING:
     from components.prediction.asking import Hit
-    from components.prediction.classifier import Prediction, Record
+    from components.prediction.classifier import Record
     from components.prediction.journal import Write
     from components.prediction.made import Known
+    from components.prediction.prediction import Prediction
     from components.prediction.predictor import Predictor
     from components.prediction.seen import Seen
     from serving.live.records import Records
@@ -125,55 +125,8 @@ class Answers:
     def told(
         self, found: "Sequence[Prediction]", *, explain: bool = False
     ) -> list[responses.Answer] | list[responses.SetAnswer]:
-        """Predictions as answers: the class, or the set of classes, of each record.
-
-        Args:
-            found: the predictions.
-            explain: tell what each modality says by itself.
-        """
-        # What is not set is not sent.
-        why = [{"contributions": self._contributions(p)} if explain else {} for p in found]
-        if any(p.label is None for p in found):
-            return [
-                responses.SetAnswer(
-                    answer_id=new_id(time()),
-                    labels={name: p.probabilities[name] for name in p.labels},
-                    probabilities=p.probabilities,
-                    ood_score=p.ood_score,
-                    modalities=list(p.modalities),
-                    **said,
-                )
-                for p, said in zip(found, why, strict=True)
-            ]
-        return [
-            responses.Answer(
-                answer_id=new_id(time()),
-                label=str(p.label),
-                confidence=float(p.confidence or 0.0),
-                probabilities=p.probabilities,
-                abstained=bool(p.abstained),
-                ood_score=p.ood_score,
-                modalities=list(p.modalities),
-                **said,
-            )
-            for p, said in zip(found, why, strict=True)
-        ]
-
-    def _contributions(self, answer: "Prediction") -> dict[str, responses.Contribution]:
-        found = self.predictor.classifier.contributions(answer)
-        if answer.label is None:
-            return {
-                name: responses.Contribution(labels={n: said.probabilities[n] for n in said.labels})
-                for name, said in found.items()
-            }
-        return {
-            name: responses.Contribution(
-                label=said.label,
-                confidence=said.confidence,
-                probability=said.probabilities[answer.label],
-            )
-            for name, said in found.items()
-        }
+        """Predictions as answers; ``explain``: with what each modality says by itself."""
+        return told(self.predictor.classifier, found, explain=explain)
 
     def nearest(self, query: "Prediction") -> "list[Hit]":
         """The record nearest to a query that was embedded."""
@@ -200,7 +153,7 @@ class Answers:
         Raises:
             BadInput: an unknown one.
         """
-        from components.prediction.collection import check_label
+        from components.prediction.made import check_label
 
         for write, place in zip(writes, places, strict=True):
             check_label(write, f"{place.removesuffix('record')}label", self.predictor.target)

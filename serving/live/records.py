@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from weakref import WeakSet
 
 if TYPE_CHECKING:
-    from components.prediction.classifier import Prediction
     from components.prediction.collection import Collection
     from components.prediction.journal import Journal, Write
+    from components.prediction.prediction import Prediction
 
 POLL_SECONDS = 0.5
 """Time between two looks at the journal."""

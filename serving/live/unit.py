@@ -15,7 +15,8 @@ from serving.live.budget import Cost
 from serving.live.shared import COMPUTING, Shared
 
 if TYPE_CHECKING:
-    from components.prediction.classifier import Prediction, Record
+    from components.prediction.classifier import Record
+    from components.prediction.prediction import Prediction
 
 T = TypeVar("T")
 Application = Callable[[Any, Any, Any], Awaitable[None]]

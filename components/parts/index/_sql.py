@@ -1,6 +1,5 @@
 """One table of vectors in PostgreSQL: its statements, whose values are all parameters."""
 
-import struct
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -13,7 +12,9 @@ from sqlalchemy.dialects import postgresql as pg
 
 from components.core.errors import MachineError, UsageError
 from components.parts.columns import Attributes, Value
-from components.parts.filters import ID, And, Declared, Filter, In, Not, Or, Type
+from components.parts.filters import Declared, Filter, Type
+from components.parts.index._pgvector import Half, Vector, read
+from components.parts.index._where import Where
 
 _GRAPHED = 20_000
 """Records from which the table gets a graph; fewer are compared exactly."""
@@ -62,7 +63,7 @@ class Table:
             name,
             sa.MetaData(),
             sa.Column("id", sa.Text(collation="C"), primary_key=True),
-            sa.Column("v", _Vector(dim), nullable=False),
+            sa.Column("v", Vector(dim), nullable=False),
             *columns,
         )
         for field, column in self._fields.items():
@@ -71,6 +72,7 @@ class Table:
                 self._table.c[column],
                 postgresql_using="gin" if declared[field] == "texts" else "btree",
             )
+        self._where = Where(self._table, self._fields, declared)
 
     def create(self) -> None:
         """Make the table.
@@ -111,7 +113,7 @@ class Table:
         """Number of records that satisfy a filter, counted up to ``most``."""
         some = sa.select(sa.literal(1)).select_from(self._table)
         if where is not None:
-            some = some.where(self._condition(where))
+            some = some.where(self._where.satisfies(where))
         statement = sa.select(sa.func.count()).select_from(some.limit(most).subquery())
         with self._connected() as connection:
             return int(connection.execute(statement).scalar_one())
@@ -142,7 +144,7 @@ class Table:
     def delete(self, ids: Sequence[str]) -> None:
         """Remove records."""
         with self._connected() as connection:
-            connection.execute(sa.delete(self._table).where(self._is_one_of(ids)))
+            connection.execute(sa.delete(self._table).where(self._where.one_of(ids)))
 
     def nearest(
         self, query: NDArray[np.float32], count: int, where: Filter | None, *, exact: bool
@@ -155,16 +157,16 @@ class Table:
             where: which may be found.
             exact: compare all of them, and not those that the graph leads to.
         """
-        stored, given = self._table.c.v, sa.literal(query, _Vector(self.dim))
+        stored, given = self._table.c.v, sa.literal(query, Vector(self.dim))
         if exact or self.dim > _MOST_HALVES:
             # Equal scores are ordered by id, so that those that are cut off are the last ones.
             order: list[Any] = [stored.op("<#>")(given), self._table.c.id]
         else:
-            half = _Half(self.dim)
+            half = Half(self.dim)
             order = [sa.cast(stored, half).op("<#>")(sa.cast(given, half))]
         statement = sa.select(self._table.c.id, sa.func.vector_send(stored)).order_by(*order)
         if where is not None:
-            statement = statement.where(self._condition(where))
+            statement = statement.where(self._where.satisfies(where))
         with self._connected() as connection:
             if not exact:
                 for name, value in (
@@ -174,18 +176,18 @@ class Table:
                 ):
                     connection.execute(sa.select(sa.func.set_config(name, str(value), True)))
             rows = connection.execute(statement.limit(count)).all()
-        vectors = [_read(row[1]) for row in rows]
+        vectors = [read(row[1]) for row in rows]
         return [row[0] for row in rows], np.array(vectors, np.float32).reshape(-1, self.dim)
 
     def vectors_of(self, ids: Sequence[str]) -> dict[str, NDArray[np.float32]]:
         """Vectors by id, of those that exist."""
         table = self._table.c
-        statement = sa.select(table.id, sa.func.vector_send(table.v)).where(self._is_one_of(ids))
+        statement = sa.select(table.id, sa.func.vector_send(table.v)).where(self._where.one_of(ids))
         with self._connected() as connection:
-            return {row[0]: _read(row[1]) for row in connection.execute(statement)}
+            return {row[0]: read(row[1]) for row in connection.execute(statement)}
 
     def _add_graph(self) -> None:
-        expression = sa.cast(self._table.c.v, _Half(self.dim)).label("h")
+        expression = sa.cast(self._table.c.v, Half(self.dim)).label("h")
         index = sa.Index(
             f"{self.name}_graph",
             expression,
@@ -197,39 +199,6 @@ class Table:
                 index.create(connection, checkfirst=True)
         finally:
             self._table.indexes.discard(index)
-
-    def _is_one_of(self, ids: Sequence[str]) -> sa.ColumnElement[bool]:
-        # PostgreSQL holds no text with a zero character, and refuses to be asked for one.
-        given = [record for record in ids if "\0" not in record]
-        return self._table.c.id == sa.any_(sa.literal(given, pg.ARRAY(sa.Text)))
-
-    def _condition(self, of: Filter) -> sa.ColumnElement[bool]:
-        """A filter as SQL; null counts as false, also below a `Not`."""
-        if isinstance(of, Not):
-            return self._condition(of.of).is_not(True)
-        if isinstance(of, And):
-            return sa.and_(sa.true(), *(self._condition(part) for part in of.of))
-        if isinstance(of, Or):
-            return sa.or_(sa.false(), *(self._condition(part) for part in of.of))
-        if isinstance(of, In):
-            return self._among(of)
-        column = self._table.c[self._fields[of.field]]
-        bounds = (
-            (of.at_least, column.__ge__),
-            (of.at_most, column.__le__),
-            (of.above, column.__gt__),
-            (of.below, column.__lt__),
-        )
-        return sa.and_(*(compare(bound) for bound, compare in bounds if bound is not None))
-
-    def _among(self, of: In) -> sa.ColumnElement[bool]:
-        if of.field == ID:
-            return self._is_one_of([str(value) for value in of.values])
-        column, kind = self._table.c[self._fields[of.field]], self.declared[of.field]
-        values = [v for v in of.values if not (isinstance(v, str) and "\0" in v)]
-        if kind == "texts":
-            return column.op("&&", return_type=sa.Boolean())(sa.literal(values, column.type))
-        return column == sa.any_(sa.literal(values, pg.ARRAY(column.type)))
 
     @contextmanager
     def _connected(self) -> Iterator[sa.Connection]:
@@ -245,43 +214,6 @@ class Table:
             raise MachineError(
                 f"the database of the index does not answer: {_first_line(error)}"
             ) from error
-
-
-class _Vector(sa.types.UserDefinedType[Any]):
-    """pgvector's type of float32 vectors."""
-
-    cache_ok = True
-
-    def __init__(self, dim: int) -> None:
-        self.dim = dim
-
-    def get_col_spec(self, **_: object) -> str:
-        return f"vector({self.dim})"
-
-    def bind_expression(self, bindvalue: Any) -> Any:  # noqa: ANN401
-        return sa.cast(bindvalue, self)
-
-    def bind_processor(self, dialect: object) -> Any:  # noqa: ANN401
-        del dialect
-        return lambda vector: "[" + ",".join(map(repr, vector.tolist())) + "]"
-
-
-class _Half(sa.types.UserDefinedType[Any]):
-    """pgvector's type of half-precision vectors."""
-
-    cache_ok = True
-
-    def __init__(self, dim: int) -> None:
-        self.dim = dim
-
-    def get_col_spec(self, **_: object) -> str:
-        return f"halfvec({self.dim})"
-
-
-def _read(sent: bytes) -> NDArray[np.float32]:
-    """A vector in pgvector's binary form: two lengths of 16 bits, then big-endian numbers."""
-    (dim,) = struct.unpack_from(">H", sent)
-    return np.frombuffer(sent, ">f4", dim, 4).astype(np.float32)
 
 
 def _plain(value: Value, kind: Type) -> object:
