@@ -71,7 +71,7 @@ async def _long(modality: str, seen: "multiprocessing.Queue[dict[str, int]]") ->
     async def one(seed: int) -> None:
         buffer = io.BytesIO()
         noise = np.random.default_rng(seed).normal(0, 0.1, _SECONDS * 16_000)
-        soundfile.write(buffer, noise, 16_000, format="MP3")
+        soundfile.write(buffer, noise, 16_000, format="FLAC")
         sound = base64.b64encode(buffer.getvalue()).decode()
         body = json.dumps({"records": [{modality: sound}]}).encode()
         while True:
