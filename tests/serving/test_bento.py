@@ -81,9 +81,9 @@ import sys
 for name in {ABSENT}:
     sys.modules[name] = None
 import serving.service as service
-service._serving.begin()
+service._serving().begin()
 from starlette.testclient import TestClient
-ask = TestClient(service._serving.front, base_url='http://localhost')
+ask = TestClient(service._serving().front, base_url='http://localhost')
 found = ask.post('/v1/classify', json={{'records': [{{'text': 'ring'}}]}}).json()
 label = found['answers'][0]['label']
 wanted = {{'query': {{'text': 'ring'}}, 'k': 3, 'filter': {{'labels': [label]}}}}
