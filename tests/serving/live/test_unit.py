@@ -127,7 +127,7 @@ def test_a_unit_that_serves_no_more_leaves_memory_with_its_model_and_its_records
         answers = Answers.load(
             packed().package, limits=limits, name="tiny", version=1, records=Records(journal)
         )
-        unit = Unit(answers, Shared.of(limits.serving))
+        unit = Unit(answers, Shared.of(limits.serving), build)
         with TestClient(unit.app) as client:
             client.get("/v1/model")
         predictor = answers.predictor
