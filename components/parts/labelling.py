@@ -41,12 +41,15 @@ class Evidence:
         by_modality: modality name to ``(n, classes)`` from it alone; rows where it is absent have
             no meaning.
         present: ``(n, modalities)``, modalities sorted by name.
+        shift: what was added to the logits of all answers ``(classes,)``, because classes are
+            shared otherwise among these records than among labels; None: nothing.
         records: what more may be asked; None where probabilities are all there is.
     """
 
     fused: NDArray[np.float64]
     by_modality: dict[str, NDArray[np.float64]]
     present: NDArray[np.bool_]
+    shift: NDArray[np.float64] | None = None
     records: Records | None = None
 
     def asked(self, labeller: str) -> Records:

@@ -120,6 +120,7 @@ class Pool:
                 for name, views in self._singles()
             },
             present=self._data.present[rows],
+            shift=self._shift,
             records=self._records(rows, np.full(len(rows), -1)),
         )
 

@@ -57,9 +57,16 @@ class Config:
 
 
 def stacked(evidence: Evidence) -> NDArray[np.float64]:
-    """Answers ``(n, m, classes)``; NaN where a record lacks the modality."""
+    """Answers ``(n, m, classes)``; NaN where a record lacks the modality.
+
+    They are as they would be without the shift of all answers: what moves every modality towards
+    the same classes would pass for agreement.
+    """
     names = sorted(evidence.by_modality)
     p = np.stack([evidence.by_modality[name] for name in names], axis=1)
+    if evidence.shift is not None and evidence.shift.any():
+        p = p * np.exp(-evidence.shift)
+        p /= np.maximum(p.sum(axis=2, keepdims=True), 1e-300)
     return np.where(evidence.present[:, :, None], p, np.nan)
 
 
@@ -133,11 +140,17 @@ def label(
         labels=answer,
         confidence=np.minimum(np.where(same & (rule == "agreement"), 1.0, confidence), 1.0),
         accepted=accepted,
-        sources=supporters(pool, answer),
+        sources=supporters(_plain(pool, p), answer),
         reasons=[_reason(rule, yes) for yes in accepted],
         thresholds=np.full(mean.shape[1], config.floor if rule == "entropy" else np.nan),
         soft=mean if rule == "entropy" else None,
     )
+
+
+def _plain(pool: Evidence, p: NDArray[np.float64]) -> Evidence:
+    """The pool with answers ``p (n, m, classes)``."""
+    names = sorted(pool.by_modality)
+    return replace(pool, by_modality={name: p[:, at] for at, name in enumerate(names)})
 
 
 def _reason(rule: str, accepted: bool) -> str:
@@ -161,7 +174,7 @@ def _sets(rule: str, pool: Evidence) -> PseudoLabels:
         labels=answer,
         confidence=accepted.astype(np.float64),
         accepted=accepted,
-        sources=supporters(pool, answer),
+        sources=supporters(_plain(pool, p), answer),
         reasons=[_reason(rule, one) for one in accepted],
         thresholds=np.full(p.shape[2], np.nan),
     )

@@ -1,5 +1,7 @@
 """Agreement and entropy weights against the formula by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.stats import entropy
@@ -59,3 +61,14 @@ def test_a_class_of_a_set_is_given_where_all_say_yes_and_denied_where_all_say_no
     assert found.labels[0].tolist() == [1, 0, 0]
     assert found.labels[1].tolist() == [-1, -1, 0]
     assert found.accepted.tolist() == [True, False, False, False]
+
+
+def test_what_moves_every_modality_alike_is_no_agreement():
+    """Oracle: the answers before the same was added to the logits of both."""
+    shift = np.log([1.0, 9.0, 1.0])
+    moved = [p * np.exp(shift) / (p * np.exp(shift)).sum(axis=1, keepdims=True) for p in (A, B)]
+    found = label(replace(evidence(*moved), shift=shift), NOBODY, rule="agreement")
+    wanted = label(evidence(A, B), NOBODY, rule="agreement")
+    assert found.labels.tolist() == wanted.labels.tolist()
+    assert found.accepted.tolist() == wanted.accepted.tolist()
+    assert label(evidence(*moved), NOBODY, rule="agreement").accepted.sum() > 1
