@@ -31,6 +31,7 @@ def manifest_text(
         f"group: {_yaml(roles['group'])}"
         if "group" in roles
         else "# group: COLUMN    # records that must not be in two splits",
+        "# time: COLUMN     # the moment that a record is from; searches can filter by it",
     ]
     if "split" in roles:
         lines.append(f"split: {{column: {_yaml(roles['split'])}}}")

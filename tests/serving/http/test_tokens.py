@@ -47,6 +47,7 @@ def test_a_token_may_do_what_its_scopes_say(store):
         ("/v1/records", "POST", "write"),
         ("/v1/records/delete", "POST", "write"),
         ("/v1/feedback", "POST", "feedback"),
+        ("/v1/feedback/7", "DELETE", "feedback"),
         ("/v1/admin/canary", "GET", "admin"),
         ("/metrics", "GET", "admin"),
         ("/v1", "GET", "predict"),
