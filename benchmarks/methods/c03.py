@@ -29,7 +29,8 @@ CLAIM = Claim(
     direction=lambda f: (
         f["recall"] > 0.9 and f["precision"] > 0.9 and f["with_leaks"] > f["without_leaks"]
     ),
-    note="a report: it adds nothing to a model",
+    note="a report: it adds nothing to a model; on pictures that are alike (products on white) or "
+    "tiny (sprites of 48 pixels) fewer crops were found, about .93 and .83, at precision .99",
 )
 SLOW = True
 
