@@ -72,11 +72,12 @@ def probe(
 ) -> NDArray[np.float64]:
     """``p (n, classes)`` by logistic regression; see ``vote`` for the arguments.
 
-    The strength is the one that makes records of left out folds likeliest.
+    The strength is the one that makes records of left out folds likeliest. Features are centred,
+    and scaled alike: directions that hardly vary would be noise at full size.
     """
-    x = store.astype(np.float32)
-    centre, size = x.mean(axis=0), x.std(axis=0) + 1e-6
-    x, z = (((each - centre) / size / x.shape[1] ** 0.5).astype(np.float32) for each in (x, asked))
+    centre = store.mean(axis=0)
+    size = max(float(np.sqrt(np.square(store - centre).sum(axis=1).mean())), 1e-12)
+    x, z = (((each - centre) / size).astype(np.float32) for each in (store, asked))
     targets = np.eye(classes)[codes]
     balance = targets @ (1 / np.maximum(targets.sum(axis=0), 1))
     folds = np.random.default_rng(seed).permutation(len(codes)) % _FOLDS

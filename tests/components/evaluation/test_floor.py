@@ -33,8 +33,9 @@ def test_the_probe_answers_as_scikit_learns_balanced_regression_does(problem):
     keep = np.arange(45) % 3 != 0
     keep[:12] = True  # the first class is rarer
     store, codes = store[keep], codes[keep]
-    centre, size = store.mean(axis=0), store.std(axis=0) + 1e-6
-    x, z = ((each - centre) / size / np.sqrt(6) for each in (store, asked))
+    centre = store.mean(axis=0)
+    size = np.linalg.norm(store - centre) / np.sqrt(len(store))
+    x, z = ((each - centre) / size for each in (store, asked))
     found = probe(store, codes, asked, 3)
     oracles = []
     for strength in (0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0):
