@@ -1,0 +1,22 @@
+"""Gradient modulation: the modality that is ahead takes smaller steps."""
+
+from benchmarks.methods import _probed
+from benchmarks.methods._claim import Figures
+from benchmarks.methods._online import REAL, adds
+
+NAME = "gradient_modulation"
+CLAIM = _probed.claim(
+    "B02a",
+    NAME,
+    f"{REAL}, 4 labels per class: accuracy of the default with `balance: {NAME}` minus without",
+)
+
+
+def run(seed: int, *, short: bool) -> Figures:
+    """Macro-F1 and probes with and without it, of unequal and of equal modalities."""
+    return _probed.both(seed, NAME, short=short)
+
+
+def real(seed: int) -> Figures:
+    """The default of a real set with and without it."""
+    return adds(seed, balance={"name": NAME})
