@@ -5,6 +5,7 @@ from benchmarks.methods._claim import Check, Claim, Figures
 from benchmarks.methods._online import REAL, adds
 
 ARMS = {"fused": {"losses": _probed.FUSED}, "heads": {"losses": _probed.HEADS}}
+SLOW = True
 
 CLAIM = Claim(
     id="B01",

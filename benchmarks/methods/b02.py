@@ -5,6 +5,8 @@ from benchmarks.methods._claim import Figures
 from benchmarks.methods._online import REAL, adds
 
 NAME = "feature_drop"
+SLOW = True
+
 CLAIM = _probed.claim(
     "B02",
     NAME,

@@ -5,6 +5,8 @@ from benchmarks.methods._claim import Figures
 from benchmarks.methods._online import REAL, adds
 
 NAME = "gradient_modulation"
+SLOW = True
+
 CLAIM = _probed.claim(
     "B02a",
     NAME,

@@ -4,6 +4,8 @@ from benchmarks.methods import _imbalanced
 from benchmarks.methods._claim import Claim, Figures
 from benchmarks.methods._online import REAL, adds
 
+SLOW = True
+
 CLAIM = Claim(
     id="S02b",
     says="With a 20:1 class imbalance, recall of the rarest quarter of classes rises against "

@@ -4,6 +4,8 @@ from benchmarks.methods import _imbalanced
 from benchmarks.methods._claim import Check, Claim, Figures
 from benchmarks.methods._online import REAL, adds
 
+SLOW = True
+
 CLAIM = Claim(
     id="S02c",
     says="With a 20:1 class imbalance it keeps more records than FixMatch without lower final "

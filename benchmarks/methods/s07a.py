@@ -10,6 +10,7 @@ from benchmarks.methods._student import fitted, recall
 TEACHER = {"name": "momentum_teacher"}
 LOSSES = {"info_nce": {}}
 ARMS = {"plain": None, "teacher": TEACHER}
+SLOW = True
 
 CLAIM = Claim(
     id="S07a",

@@ -117,6 +117,8 @@ def _too_few(config: "RunConfig", kinds: Mapping[str, str], base: Path) -> list[
     """Parts that need more modalities than there are; the default losses leave their own out."""
     usual = type(config).model_fields["losses"].get_default(call_default_factory=True)
     asking = [("model.projector", "projectors", config.model.projector.name)]
+    if config.balance is not None:
+        asking.append(("balance", "balance", config.balance.name))
     if config.losses != usual:
         weighted = [name for name, options in config.losses.items() if options.get("weight", 1)]
         asking += [(f"losses.{name}", "losses", name) for name in weighted]

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from components.config.run import Part, SslPart
 from components.core.files import read_json
 from components.features.store import Features
 from components.model import network as models
@@ -15,13 +16,26 @@ from tests.synthetic import records, write_features
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
 
 
-@pytest.mark.parametrize("place", ["folder", "s3"])
+# Views without draws for a rank's own rows; the state of the part decides what is learned.
+ONLINE = {
+    "ssl": SslPart.model_validate(
+        {"name": "flexmatch", "decay": 0.9, "threshold": 0.6, "noise": 0.0, "drop": 0.0, "mix": 0.0}
+    ),
+    "balance": Part(name="feature_drop"),
+}
+
+
+@pytest.mark.parametrize(
+    ("place", "online"),
+    [("folder", {}), ("s3", {}), ("folder", ONLINE)],
+    ids=["folder", "s3", "online"],
+)
 def test_two_pods_over_gloo_train_what_one_process_trains(
-    trainer, tmp_path, kubectl, request, monkeypatch, place
+    trainer, tmp_path, kubectl, request, monkeypatch, place, online
 ):
     write_features(tmp_path / "features", records(300, labelled=0.5))
     # Dropout and augmentation draw for a rank's own rows, and so differ by the number of ranks.
-    spec = train_spec(tmp_path / "features")
+    spec = train_spec(tmp_path / "features", **online)
     spec = spec.model_copy(
         update={
             "model": spec.model.model_copy(update={"dropout": 0.0}),

@@ -19,6 +19,9 @@ from torch import Tensor
 from components.parts.balance._ahead import ahead
 from components.parts.online import Balance
 
+MIN_MODALITIES = 2
+"""One alone is ahead of nothing."""
+
 METHOD = {
     "id": "B02",
     "name": "feature drop",
