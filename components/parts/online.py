@@ -87,9 +87,9 @@ class Ssl(nn.Module):
 class Balance(nn.Module):
     """Watches how fast each modality learns, and holds back the one that is ahead.
 
-    A file in ``balance/`` exports ``Config`` and ``build(config, *, modalities) -> Balance``, and may
-    declare ``MIN_MODALITIES = 2``. A model of one modality goes without. State stands in buffers. Both
-    hooks do nothing by default.
+    A file in ``balance/`` exports ``Config`` and ``build(config, *, modalities) -> Balance``, and
+    may declare ``MIN_MODALITIES = 2``. A model of one modality goes without. State stands in
+    buffers. Both hooks do nothing by default.
     """
 
     def on_batch(self) -> Tensor | None:
