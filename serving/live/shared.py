@@ -6,6 +6,7 @@ import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from components.config.run import ServingConfig
@@ -29,7 +30,10 @@ def _pool(name: str, threads: int, begin: Callable[[], None] | None = None) -> T
 def _let_others_first() -> None:
     """Give this thread what other threads leave of the processors; elsewhere it has its share."""
     if sys.platform == "linux":  # where priorities belong to threads
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LOW)
+        thread = threading.get_native_id()
+        low = max(_LOW, os.getpriority(os.PRIO_PROCESS, thread))  # only root may raise it
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, thread, low)
 
 
 @dataclass(frozen=True, kw_only=True)
