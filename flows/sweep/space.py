@@ -75,7 +75,8 @@ def space(
             left out.
     """
     own = config.labeller
-    labellers = [own.name if own else None, *(parts.available("labellers") if network else [])]
+    others = _labellers(len(manifest.modalities)) if network else []
+    labellers = [own.name if own else None, *others]
     labellers += [None if own else "soft"]
     found = [
         *(
@@ -85,12 +86,12 @@ def space(
         Setting(path=("labeller",), choices={name or "none": name for name in labellers}),
     ]
     if network and len(manifest.modalities) > 1:
-        others = [
+        fusions = [
             name
             for name in parts.available("fusion")
             if not fusion_unsuited(name, config.losses, len(manifest.modalities), base)
         ]
-        fusions = [config.model.fusion.name, *others]
+        fusions = [config.model.fusion.name, *fusions]
         found.append(Setting(path=("model", "fusion"), choices={name: name for name in fusions}))
     for (block, key), values in _NUMBERS.items() if network else ():
         current = getattr(getattr(config, block), key)
@@ -98,6 +99,17 @@ def space(
         choices = {first: current, **{f"{value:g}": value for value in values}}
         found.append(Setting(path=(block, key), choices=choices))
     return tuple(setting for setting in found if len(setting.choices) > 1)
+
+
+def _labellers(modalities: int) -> list[str]:
+    """Those that serve any views of this number of modalities: none that must read names."""
+    modules = {name: parts.load("labellers", name) for name in parts.available("labellers")}
+    return [
+        name
+        for name, module in modules.items()
+        if getattr(module, "MIN_MODALITIES", 1) <= modalities
+        and not getattr(module, "READS_NAMES", False)
+    ]
 
 
 def default(settings: Sequence[Setting]) -> Chosen:

@@ -58,7 +58,8 @@ def test_what_shapes_the_network_alone_is_searched_only_where_it_can_be_judged(m
     assert [*few["labeller"].choices] == ["soft", "none"]
     many = found(manifest)
     assert {"model.fusion", "model.dim", "training.epochs"} <= many.keys()
-    assert {"soft", "fixed", "none"} <= many["labeller"].choices.keys()
+    assert {"soft", "fixed", "agreement", "none"} <= many["labeller"].choices.keys()
+    assert "prompts" not in many["labeller"].choices, "not every choice of views reads names"
 
 
 def test_the_configurations_own_values_come_first(manifest):
