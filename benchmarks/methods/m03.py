@@ -30,7 +30,8 @@ CLAIM = Claim(
     direction=lambda x: x["trust, correlated"] > x["trust, independent"],
     note="no real set: a default run on one answers mostly with its committee, which has no parts. "
     "Looked into: with every label visible three seeds gained nothing (-.02, .00, .00), as labels "
-    "alone teach what each pattern of gaps means; the bed has had few labels since",
+    "alone teach what each pattern of gaps means; the bed has had few labels since. Trust does "
+    "differ, by half of what was asked beforehand: it is learned on records that were fitted",
 )
 
 

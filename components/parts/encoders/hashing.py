@@ -21,6 +21,13 @@ from pydantic import Field
 from components.core.refs import digest_json
 from components.parts.contracts import Kind
 
+METHOD = {
+    "id": "A12",
+    "name": "feature hashing of text",
+    "for": "short texts of any language, without a language model",
+    "needs": "a modality of texts",
+    "use": "modalities: {title: {encoders: hashing}}",
+}
 KIND = "text"
 VERSION = 1
 LIBRARIES: tuple[str, ...] = ()
