@@ -173,11 +173,7 @@ class Searcher:
         lists = [self._candidates(ask, name, vector) for name, vector in sorted(seeking.items())]
         if len(lists) == 1:
             return lambda _: lists[0]
-        joined: dict[str, float] = {}
-        for ranked in lists:
-            for rank, (_, record) in enumerate(ranked, start=1):
-                joined[record] = joined.get(record, 0.0) + 1.0 / (_RANK_OFFSET + rank)
-        best = sorted((-score, record) for record, score in joined.items())
+        best = joined_by_rank(lists)
         return lambda _: best
 
     def _nearest(self, ask: Ask, vector: Vector, depth: int) -> Ranked:
@@ -243,6 +239,19 @@ class Searcher:
             modalities=known.modalities,
             scores=scores,
         )
+
+
+def joined_by_rank(lists: Sequence[Ranked]) -> Ranked:
+    """One ranking from several, by ``sum_m 1 / (60 + rank_m)``.
+
+    >>> [record for _, record in joined_by_rank([[(-9, "a"), (-8, "b")], [(-1, "b")]])]
+    ['b', 'a']
+    """
+    joined: dict[str, float] = {}
+    for ranked in lists:
+        for rank, (_, record) in enumerate(ranked, start=1):
+            joined[record] = joined.get(record, 0.0) + 1.0 / (_RANK_OFFSET + rank)
+    return sorted((-score, record) for record, score in joined.items())
 
 
 def _mean(vectors: Mapping[str, Vector]) -> Vector:

@@ -34,10 +34,10 @@ METHOD = [
     },
     {
         "id": "A03b",
-        "name": "canonical correlation analysis (CCA)",
+        "name": "main or canonical directions first: rank, CCA",
         "for": "aligning modalities with fewer pairs than dimensions",
         "needs": "two modalities of one record, all with frozen encoders",
-        "use": "model: {projector: {name: maps, method: cca}}",
+        "use": "model: {projector: {name: maps, method: cca, rank: 32}}",
     },
     {
         "id": "A03c",
@@ -59,11 +59,14 @@ class Config:
     Attributes:
         method: how they are computed.
         ridge: the penalty, in units of the mean variance of a feature.
+        rank: main directions of each modality that are kept before anything is fitted; all by
+            default.
         trained: whether they are a start that training goes on from, or stay as they are.
     """
 
     method: Literal["least_squares", "procrustes", "cca", "relative"] = "least_squares"
     ridge: Annotated[float, Field(ge=0, le=1_000)] = 0.1
+    rank: Annotated[int, Field(ge=1, le=4096)] | None = None
     trained: bool = False
 
 
@@ -132,6 +135,11 @@ def fit(
             )
     first = projectors[names[0]]
     dim, config = first.weight.shape[1], first.config
+    kept = {}
+    for name in names if config.rank is not None else ():
+        rank = min(int(config.rank or 0), centred[name].shape[1])
+        kept[name] = principal(centred[name][has[name]], rank)
+        centred[name] = centred[name] @ kept[name]
     if len(names) == 1:
         weights = {name: principal(centred[name], dim) for name in names}
     elif config.method == "cca":
@@ -141,7 +149,8 @@ def fit(
     else:
         weights = _towards_one(centred, has, dim, config)
     for name in names:
-        projectors[name].put(means[name], weights[name])
+        own = kept[name] @ weights[name] if name in kept else weights[name]
+        projectors[name].put(means[name], own)
 
 
 def _towards_one(

@@ -79,6 +79,15 @@ def test_least_squares_is_ridge_regression_into_the_main_directions_of_the_other
     assert np.allclose(answers("a") @ answers("b").T, wanted @ own.T, atol=1e-4)
 
 
+def test_a_rank_keeps_the_main_directions_of_each_side_first():
+    vectors = paired()
+    _, answers = fitted(vectors, dim=5, rank=2, ridge=0.0)
+    x, y = (v - v.mean(0) for v in vectors.values())
+    x2, y2 = (z @ np.linalg.svd(z)[2][:2].T for z in (x, y))
+    wanted = unit(y2 @ np.linalg.lstsq(y2, x2, rcond=None)[0])  # a is the target
+    assert np.allclose(answers("b") @ answers("a").T, wanted @ unit(x2).T, atol=1e-4)
+
+
 def test_procrustes_is_scipys_rotation_between_main_directions():
     vectors = paired(widths=(6, 6), codes=6, noise=0.1)
     made, answers = fitted(vectors, dim=6, method="procrustes")
@@ -113,7 +122,7 @@ def test_relative_representations_are_cosines_with_paired_anchors():
         assert np.allclose(answers(name), unit(unit(centred) @ unit(centred[rows]).T), atol=1e-4)
 
 
-METHODS = {"least_squares": 0.5, "procrustes": 0.5, "cca": 0.5, "relative": 0.1}
+METHODS = {"least_squares": 0.5, "procrustes": 0.2, "cca": 0.5, "relative": 0.1}
 """Least recall at 1 among 50; anchors alone tell spaces that are turned and stretched less well."""
 
 
