@@ -30,7 +30,7 @@ def run(seed: int, short: bool) -> dict[str, float]:
     for count in (3200,) if short else (160, 640, 3200):
         few = with_pairs(features, count)
         known = len(few.rows("train"))
-        trained = fitted(few, losses=CONTRAST, training=steps(100 if short else 400, 128, known))
+        trained = fitted(few, losses=CONTRAST, training=steps(100 if short else 200, 128, known))
         closed = fitted(few, losses=CONTRAST, model={"projector": "maps"}, training={"epochs": 1})
         found[f"trained {count}"] = across(trained, few)
         found[f"map {count}"] = across(closed, few)

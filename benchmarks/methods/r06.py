@@ -28,7 +28,7 @@ CLAIM = Claim(
             below=0.003,
         ),
     ],
-    direction=lambda f: f["skew"] < f["plain skew"],
+    direction=lambda f: f["r1"] > f["plain r1"] - 0.02,
     adds=lambda f: f["with"] - f["without"],
     on=ON.replace("recall@10", "recall@1"),
 )
@@ -76,7 +76,8 @@ def _both(asked: Array, gallery: Array, before: Array, others: Array) -> dict[st
     """Skew of the hits among ten, and recall at 1, plain and corrected by other records."""
     plain = asked @ gallery.T
     banks = (before[:BANK], others[:BANK])
-    fair = np.stack([corrected(scores, gallery, *banks) for scores in plain])
+    # What it takes off a record is the same for every query.
+    fair = plain + corrected(np.zeros(len(gallery)), gallery, *banks)
     found = {}
     for name, scores in (("plain ", plain), ("", fair)):
         first = np.argsort(-scores, axis=1)[:, :10]
