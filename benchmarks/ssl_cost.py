@@ -20,7 +20,7 @@ from components.training.consistency import online
 from components.training.data import TrainingData
 from components.training.loop import fit
 
-RECORDS, ROUNDS, EPOCHS = 4096, 4, 2
+RECORDS, ROUNDS, EPOCHS = 2048, 4, 2
 PLAIN = "plain"
 
 

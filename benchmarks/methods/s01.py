@@ -10,7 +10,6 @@ FIXMATCH = {"name": "fixmatch"}
 ARMS = {
     "labels": None,
     "fixmatch": FIXMATCH,
-    "teacher": {**FIXMATCH, "decay": 0.99},
     "threshold 0": {**FIXMATCH, "threshold": 0.0},
 }
 SLOW = True
