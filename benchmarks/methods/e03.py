@@ -2,7 +2,7 @@
 
 from benchmarks.methods._claim import Check, Claim
 from benchmarks.methods._student import bed, fitted
-from components.evaluation.reliance import Reliance, reliance
+from components.evaluation.reliance import Reliance, of_features
 
 CLAIM = Claim(
     id="E03",
@@ -46,4 +46,4 @@ def run(seed: int, *, short: bool) -> dict[str, float]:
 def _reliance(name: str, seed: int, **knobs: object) -> Reliance:
     features = bed(name, seed, **knobs)
     network = fitted(features, training={"epochs": 15}, seed=seed)
-    return reliance(network, features, features.rows("test", labelled=True), seed=seed)
+    return of_features(network, features, features.rows("test", labelled=True), seed)

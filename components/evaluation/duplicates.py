@@ -104,6 +104,20 @@ def equal(contents: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
             yield from pairwise(members)
 
 
+def of_contents(
+    names: Sequence[str], contents: NDArray[np.int64], present: NDArray[np.bool_]
+) -> list[Link]:
+    """Links by equal contents ``(n, modalities)`` alone, as a features folder knows them."""
+    found = []
+    for column, name in enumerate(names):
+        at = np.flatnonzero(present[:, column])
+        found += [
+            Link(a=int(at[a]), b=int(at[b]), modality=name, alike=1.0)
+            for a, b in equal(contents[at, column])
+        ]
+    return found
+
+
 def telling(kinds: Mapping[str, str]) -> list[str]:
     """The modalities, given with their kinds, in which equal records are copies.
 

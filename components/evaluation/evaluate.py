@@ -24,7 +24,9 @@ from components.evaluation.compared import Classes, compared
 from components.evaluation.encoded import Encoded
 from components.evaluation.figures import figures, mean, of_search
 from components.evaluation.held_out import HeldOut
+from components.evaluation.looks import exact_leaks
 from components.evaluation.metrics import Metrics
+from components.evaluation.reliance import reliance
 from components.evaluation.standing import CALIBRATION, THRESHOLDS, searched
 from components.evaluation.tables import comparison_table, prediction_table
 from components.features.store import Features
@@ -87,6 +89,8 @@ def evaluate(
             "selection": selection,
             "pseudo": read_json(pseudo / "summary.json"),
             "coverage": curve and coverage.figures(curve, found.least_confidence),
+            "reliance": found.reliance,
+            "leaks": exact_leaks(found.held_out, found.probabilities),
         }
     )
     progress("tables", 4, _STAGES)
@@ -116,6 +120,7 @@ class Answered:
         probabilities: ``(n, classes)`` from all that a record has, calibrated.
         vectors: its outputs for all of them.
         least_confidence: of an answer of one class that is not a guess.
+        reliance: what the answers rest on, where there are several modalities to tell apart.
     """
 
     held_out: HeldOut
@@ -123,6 +128,7 @@ class Answered:
     probabilities: NDArray[np.float32]
     vectors: Inference
     least_confidence: float
+    reliance: dict[str, Any] | None
 
 
 def _answered(data: Features, train: Path) -> Answered:
@@ -148,7 +154,17 @@ def _answered(data: Features, train: Path) -> Answered:
         probabilities=with_all_present(answers, held_out, rest),
         vectors=chosen.infer(),
         least_confidence=fitted_threshold(model, temperatures),
+        reliance=_reliance(chosen, held_out),
     )
+
+
+def _reliance(chosen: Encoded, held_out: HeldOut) -> dict[str, Any] | None:
+    """What the chosen model's answers on labelled test records rest on."""
+    if held_out.features.target.width == 0 or len(chosen.model.names) < 2:
+        return None
+    rows = np.flatnonzero(held_out.scored)
+    arrays = {view: found[rows] for view, found in chosen.arrays.items()}
+    return reliance(chosen.model, arrays, chosen.present[rows], held_out.labels[rows]).told()
 
 
 def _of_models(

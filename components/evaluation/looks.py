@@ -11,9 +11,10 @@ from components.core.errors import UserError
 from components.core.progress import Progress, silent
 from components.data.media import Media
 from components.data.reader import raws
-from components.evaluation.duplicates import effect
+from components.evaluation.duplicates import Leaks, effect, leaks, of_contents, telling
+from components.evaluation.held_out import HeldOut
 from components.evaluation.leaks.search import search
-from components.evaluation.reliance import reliance
+from components.evaluation.reliance import of_features
 from components.evaluation.stress import Answer, stress
 from components.features.encode import Accepted
 from components.features.store import Features
@@ -41,14 +42,8 @@ def reliance_of(package: Path, features: Features, rows: NDArray[np.int64]) -> d
             "--reliance needs a version that predicts today's classes: got other classes; "
             "make a new version with `concord run CONFIG`"
         )
-    found = reliance(model, features, rows)
-    return {
-        "figure": found.figure,
-        "whole": found.whole,
-        "modalities": {name: asdict(one) for name, one in found.modalities.items()},
-        "solvable_by_one": found.by_one,
-        "n": len(found.rows),
-    }
+    found = of_features(model, features, rows)
+    return found.told()
 
 
 def leaks_of(
@@ -75,17 +70,47 @@ def leaks_of(
         progress: called while copies are searched.
     """
     found = search(accepted, data_uri, base=base, progress=progress)
+    return _told(found.leaks, features, rows, answers, target)
+
+
+def exact_leaks(held_out: HeldOut, probabilities: NDArray[np.float32]) -> dict[str, Any] | None:
+    """Test records with the very content of a record of an earlier split; None without any.
+
+    Args:
+        held_out: validation and test records.
+        probabilities: ``(held out, classes)`` of the chosen model.
+    """
+    features, target = held_out.features, held_out.features.target
+    told = telling({name: spec.kind for name, spec in features.specs.items()})
+    columns = [features.names.index(name) for name in told]
+    links = of_contents(told, features.contents[:, columns], features.present[:, columns])
+    found = leaks(links, features.splits.tolist(), features.groups)
+    if target.width == 0 or not found.leaked.any():
+        return None
+    at = np.flatnonzero(held_out.scored)
+    answers = target.answers(probabilities[at])
+    return _told(found, features, held_out.rows[at], answers, target)
+
+
+def _told(
+    found: Leaks,
+    features: Features,
+    rows: NDArray[np.int64],
+    answers: NDArray[Any],
+    target: Target,
+) -> dict[str, Any]:
+    """Links across splits, and the figure with and without the test records that leak."""
     labels, name = features.labels[rows], str(target.primary)
 
     def figure(at: NDArray[np.int64]) -> float:
         return float(target.metrics(labels[at], answers[at])[name])
 
-    pairs = found.leaks.pairs
+    pairs = found.pairs
     return {
         "figure": name,
         "pairs": [{"split": a, "other": b, "pairs": n} for (a, b), n in pairs.items() if a != b],
-        "by_modality": found.leaks.by_modality,
-        **effect(found.leaks.leaked, figure, rows),
+        "by_modality": found.by_modality,
+        **effect(found.leaked, figure, rows),
     }
 
 

@@ -124,6 +124,48 @@ class CoverageFigures(_Figures):
     accuracy_at_90: Figure = None
 
 
+class ModalityReliance(_Figures):
+    """How much the answers rest on one modality."""
+
+    importance: Figure = Field(description="what the figure loses when it is shuffled over records")
+    alone: Figure = Field(description="the figure from it alone, on records that have it")
+    follows: Figure = Field(
+        description="share of answers that are its class, where it is of a record of another class"
+    )
+    resists: Figure = Field(description="share that stays the record's own class there")
+    shortcut: bool = Field(description="nearly as good alone as all, and no other matters")
+
+
+class RelianceFigures(_Figures):
+    """What the chosen model's answers rest on."""
+
+    figure: str
+    whole: Figure
+    modalities: dict[str, ModalityReliance] = Field(description="the most important first")
+    solvable_by_one: Figure = Field(description="share of records that one alone answers right")
+    n: int = Field(description="records; a sample of very many")
+
+
+class LeakPairs(_Figures):
+    """Copies between two splits."""
+
+    split: str
+    other: str
+    pairs: int
+
+
+class LeakFigures(_Figures):
+    """Test records with the very content of a record of an earlier split, in some modality."""
+
+    figure: str
+    pairs: list[LeakPairs]
+    by_modality: dict[str, int] = Field(description="pairs across splits")
+    records: int = Field(description="labelled test records")
+    leaked: int
+    all: Figure
+    without_leaks: Figure
+
+
 class LabelBudget(_Figures):
     """All labels that the run could fit or select on."""
 
@@ -200,6 +242,12 @@ class Metrics(Classification):
     )
     recall_10: Figure = Field(
         default=None, alias="recall@10", description="mean over all directions of search"
+    )
+    reliance: RelianceFigures | None = Field(
+        default=None, description="null with one modality, or where nothing is predicted"
+    )
+    leaks: LeakFigures | None = Field(
+        default=None, description="null where no content is in two splits"
     )
     label_budget: LabelBudget
     intervals: Intervals

@@ -9,7 +9,7 @@ as in Modality Bias in VidQA (MIS, 2024); conflicts as in Words or Vision (2025)
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -63,7 +63,7 @@ class Reliance:
         whole: the figure from all modalities.
         modalities: by name, the most important first.
         solvable: ``(n, modalities)``: the answer from the modality alone is right.
-        rows: ``(n,)`` records that were asked about.
+        rows: ``(n,)`` positions of the records that were asked about.
     """
 
     figure: str
@@ -77,22 +77,27 @@ class Reliance:
         """Share of records that some modality alone answers right."""
         return float(self.solvable.any(axis=1).mean())
 
-    @property
-    def by_none(self) -> float:
-        """Share of records that no modality alone answers right."""
-        return 1.0 - self.by_one
+    def told(self) -> dict[str, Any]:
+        """For ``metrics.json`` and ``--json``."""
+        return {
+            "figure": self.figure,
+            "whole": self.whole,
+            "modalities": {name: asdict(one) for name, one in self.modalities.items()},
+            "solvable_by_one": self.by_one,
+            "n": len(self.rows),
+        }
 
 
 class _Asked:
     """A model over fixed records, whose modalities may come from other ones of them."""
 
-    def __init__(self, model: Model, features: Features, rows: NDArray[np.int64]) -> None:
-        self._model = model
-        columns = [features.names.index(name) for name in model.names]
-        self.present = features.present[rows][:, columns]
-        views = {m: [*model.views[m], *model.sparse[m]] for m in model.names}
+    def __init__(
+        self, model: Model, arrays: Mapping[str, Rows], present: NDArray[np.bool_]
+    ) -> None:
+        self._model, self.present = model, present
         self._views: dict[str, dict[str, Rows]] = {
-            m: {view: features.arrays[view][rows] for view in views[m]} for m in model.names
+            m: {v: arrays[v] for v in (*model.views[m], *model.sparse[m]) if v in arrays}
+            for m in model.names
         }
 
     def answers(
@@ -109,10 +114,25 @@ class _Asked:
         return found
 
 
+def of_features(
+    model: Model, features: Features, rows: NDArray[np.int64], seed: int = 0
+) -> "Reliance":
+    """What a model's answers rest on, on labelled records ``rows (n,)`` of a data set."""
+    columns = [features.names.index(name) for name in model.names]
+    return reliance(
+        model,
+        {view: found[rows] for view, found in features.arrays.items()},
+        features.present[rows][:, columns],
+        features.labels[rows],
+        seed=seed,
+    )
+
+
 def reliance(
     model: Model,
-    features: Features,
-    rows: NDArray[np.int64],
+    arrays: Mapping[str, Rows],
+    present: NDArray[np.bool_],
+    labels: NDArray[Any],
     *,
     repeats: int = 5,
     seed: int = 0,
@@ -120,16 +140,19 @@ def reliance(
     """Measure what a model's answers rest on.
 
     Args:
-        model: the model; its classes are those of the features.
-        features: the encoded data set.
-        rows: labelled records ``(n,)``; of very many a sample is taken.
+        model: the model.
+        arrays: view name to its inputs for ``n`` records.
+        present: ``(n, modalities of the model)``.
+        labels: ``(n, …)``, coded as the model's classes are; all records are labelled.
         repeats: shuffles of each modality.
-        seed: of shuffles, donors and the sample.
+        seed: of shuffles, donors and, of very many records, the sample.
     """
     rng = np.random.default_rng(seed)
+    rows = np.arange(len(labels))
     if len(rows) > _MOST:
         rows = np.sort(rng.choice(rows, _MOST, replace=False))
-    asked, labels, target = _Asked(model, features, rows), features.labels[rows], model.target
+    asked = _Asked(model, {view: found[rows] for view, found in arrays.items()}, present[rows])
+    labels, target = labels[rows], model.target
     figure = str(target.primary)
 
     def score(answers: NDArray[Any], at: NDArray[np.bool_] | None = None) -> float:

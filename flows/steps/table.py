@@ -127,7 +127,7 @@ def _baselines(config: RunConfig, chosen: Chosen) -> Step:
 def _evaluate(config: RunConfig, chosen: Chosen) -> Step:
     return Step(
         name="evaluate",
-        version=16,  # 15: what encoders agree on before training; 16: whether fusion pays
+        version=17,  # 16: whether fusion pays; 17: reliance on modalities, and exact leaks
         inputs={
             "accepted": "validate",
             "features": "encode",

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from benchmarks.methods._student import bed, fitted
-from components.evaluation.reliance import reliance
+from components.evaluation.reliance import of_features, reliance
 from components.model.inference import infer
 
 
@@ -19,7 +19,7 @@ def learned():
 
 def test_what_carries_the_label_is_important_alone_and_followed_in_a_conflict(learned):
     model, features = learned
-    found = reliance(model, features, features.rows("test", labelled=True))
+    found = of_features(model, features, features.rows("test", labelled=True))
     assert next(iter(found.modalities)) == "a"
     a, b = found.modalities["a"], found.modalities["b"]
     assert a.importance > 0.3 > abs(b.importance)
@@ -32,10 +32,10 @@ def test_what_carries_the_label_is_important_alone_and_followed_in_a_conflict(le
 def test_importance_is_the_loss_over_shuffles_of_the_same_seed(learned):
     model, features = learned
     rows = features.rows("test", labelled=True)
-    found = reliance(model, features, rows, repeats=3, seed=5)
-    rng, lost, whole = np.random.default_rng(5), [], None
+    rng, lost = np.random.default_rng(5), []
     arrays = {view: rows_of[rows] for view, rows_of in features.arrays.items()}
     present, labels = features.present[rows], features.labels[rows]
+    found = reliance(model, arrays, present, labels, repeats=3, seed=5)
     whole = (infer(model, arrays, present).logits.argmax(axis=1) == labels).mean()
     for _ in range(3):
         mixed = arrays | {"a/numbers": arrays["a/numbers"][rng.permutation(len(rows))]}
