@@ -40,9 +40,9 @@ CLAIM = Claim(
         ),
     ],
     direction=lambda f: f["dilution"] < f["neutral"],
-    note="a report: it adds nothing to a model. Attributes of a monster's facts put in its text tell "
-    "the class more often than they mislead (accuracy rose in two of five draws), so insertion does "
-    "not hurt; the falls are so small that half of one is within the noise of 199 test records",
+    note="a report: it adds nothing to a model. Attributes from a monster's facts in its text tell "
+    "the class more often than they mislead (accuracy rose in four of five draws), so insertion "
+    "does not hurt; falls are so small that half of one is within the noise of 199 test records",
 )
 _KINDS = ("insertion", "dilution", "neutral")
 SLOW = True
