@@ -39,7 +39,7 @@ LOSS = {"supervised_contrast": {}}
 
 def run(seed: int, short: bool) -> dict[str, float]:
     """Figures of the loss and of InfoNCE, with labels and with one label of each class."""
-    records, how = (800, {"epochs": 5}) if short else (2000, {"epochs": 15})
+    records, how = (800, {"epochs": 15}) if short else (2000, {"epochs": 15})
     told = pair(seed, records, strength=1.0)
     found = {}
     for prefix, losses in (("", LOSS), ("info_nce ", CONTRAST)):
