@@ -12,7 +12,6 @@ import yaml
 from components.config.home import CHECKOUT
 from components.registry import packages
 from serving import defaults
-from serving.http import front
 
 ROOT = CHECKOUT / "infra" / "kubernetes"
 BASES = sorted(str(path.parent.relative_to(ROOT)) for path in ROOT.rglob("kustomization.yaml"))
@@ -123,7 +122,7 @@ def test_a_pod_that_ends_has_time_for_every_request_that_it_accepted() -> None:
     assert spec["strategy"]["rollingUpdate"]["maxUnavailable"] == 0
     pod = spec["template"]["spec"]
     pause = pod["containers"][0]["lifecycle"]["preStop"]["sleep"]["seconds"]
-    assert pod["terminationGracePeriodSeconds"] >= pause + front._SECONDS
+    assert pod["terminationGracePeriodSeconds"] >= pause + defaults.ANSWER_SECONDS
 
 
 def test_the_service_has_no_rights_and_no_secret_is_written_down() -> None:
