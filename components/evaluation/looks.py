@@ -21,7 +21,7 @@ from components.features.store import Features
 from components.model import network as models
 from components.parts.contracts import Target
 
-_STRESSED = 500
+_STRESSED = 200
 """Records that are made worse: each is read once for every condition."""
 
 
