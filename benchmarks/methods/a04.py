@@ -29,6 +29,7 @@ split: {column: split}
 modalities:
   text: {kind: text, column: text}
 """
+SLOW = True
 CLAIM = Claim(
     id="A04",
     says="With at least 1,000 labels, macro-F1 exceeds the frozen probe; with fewer than 100 it "

@@ -4,6 +4,7 @@ from benchmarks.methods._claim import Check, Claim
 from benchmarks.methods._noise import falls
 from benchmarks.methods._student import LABELS
 
+SLOW = True
 CLAIM = Claim(
     id="F02a",
     says="With one modality replaced by noise in 30% of records, macro-F1 falls less than F01's "

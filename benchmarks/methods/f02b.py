@@ -4,6 +4,7 @@ from benchmarks.methods._claim import Check, Claim
 from benchmarks.methods._noise import falls
 
 LOSSES = {"cross_entropy": {}, "info_nce": {"weight": 1.0}}
+SLOW = True
 CLAIM = Claim(
     id="F02b",
     says="With one modality replaced by noise in 30% of records, macro-F1 falls less than F01's "

@@ -9,6 +9,7 @@ from components.features.store import Features
 from components.model.network import Model
 from components.training.votes import weigh_votes
 
+SLOW = True
 CLAIM = Claim(
     id="F11",
     says="On glyphs with calibrated heads it is within 1 point of F01 and degrades least when a "

@@ -3,6 +3,7 @@
 from benchmarks.methods._claim import Check, Claim
 from benchmarks.methods._filled import gaps, score, student
 
+SLOW = True
 CLAIM = Claim(
     id="M02a",
     says="At 70% missing, macro-F1 exceeds M01 with a constant vector.",

@@ -4,6 +4,7 @@ from benchmarks.methods._claim import Check, Claim
 from benchmarks.methods._filled import gaps, score, student
 
 RANDOM = {"name": "bank", "start": "random", "learned": False}
+SLOW = True
 CLAIM = Claim(
     id="M02b",
     says="At 70% missing, macro-F1 exceeds M01 with a constant vector; a bank of random vectors "

@@ -3,6 +3,7 @@
 from benchmarks.methods._claim import Check, Claim
 from benchmarks.methods._filled import extras, gaps, score, student
 
+SLOW = True
 CLAIM = Claim(
     id="M03",
     says="With correlated modalities at 50% missing, macro-F1 exceeds mean-imputation; when "

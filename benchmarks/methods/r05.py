@@ -13,6 +13,7 @@ from components.model.network import Model
 from components.prediction.composing import composed
 
 NOISE = 0.5
+SLOW = True
 CLAIM = Claim(
     id="R05",
     says="On glyphs triplets made from one changed attribute, R@10 of the sum exceeds image-only "
