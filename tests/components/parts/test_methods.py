@@ -11,7 +11,7 @@ from components.parts.methods import ROOT, catalogue, chosen
 METHODS = catalogue()
 
 
-@pytest.mark.parametrize("one", METHODS, ids=lambda one: one.id)
+@pytest.mark.parametrize("one", METHODS, ids=lambda one: f"{one.id} {one.name}")
 def test_every_method_says_what_it_is_for_what_it_needs_and_where_it_is_from(one):
     assert re.fullmatch(r"[SLAFMBDRHECI]\d\d[a-z]?", one.id)
     assert all([one.name, one.purpose, one.needs, one.use])
@@ -19,8 +19,8 @@ def test_every_method_says_what_it_is_for_what_it_needs_and_where_it_is_from(one
     assert (ROOT.parent / one.file).is_file()
 
 
-def test_no_two_methods_share_an_id():
-    assert [i for i, n in Counter(m.id for m in METHODS).items() if n > 1] == []
+def test_no_two_methods_share_an_id_and_a_name():
+    assert [one for one, n in Counter((m.id, m.name) for m in METHODS).items() if n > 1] == []
 
 
 def test_a_method_is_found_by_its_id_its_family_and_its_name(tmp_path, monkeypatch):
