@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from components.core.errors import UsageError
 from components.core.refs import digest_json
 from components.parts.kinds.tabular import TabularKind
 
@@ -121,5 +122,14 @@ def _members(value: Any) -> list[str]:  # noqa: ANN401
 
 
 def build(config: Config, *, kind: TabularKind) -> MultiplexedEncoder:
-    """An encoder of the columns of a modality of fields."""
+    """An encoder of the columns of a modality of fields.
+
+    Raises:
+        UsageError: all columns are numbers.
+    """
+    if all(type_ == "number" for type_ in kind.types.values()):
+        raise UsageError(
+            f"encoders: `multiplexed` is a table of categories, and {kind.name} has numbers alone; "
+            "name `fields` instead"
+        )
     return MultiplexedEncoder(config, kind.types)
