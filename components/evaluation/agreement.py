@@ -25,7 +25,7 @@ METHOD = {
     "for": "knowing which encoders of two modalities are worth aligning, before any training",
     "needs": "two modalities of one record; several frozen encoders to choose from",
     "use": "name several under `modalities`, as {text: {encoders: [minilm, e5]}}; the report of "
-    "`concord run` ranks their pairs under Search",
+    "`concord run CONFIG` ranks their pairs under Search",
 }
 SAMPLE = 1_000
 """Training records that have both modalities, evenly spaced."""

@@ -72,10 +72,11 @@ def test_the_configuration_itself_comes_first_and_a_small_space_is_tried_whole(f
     assert found.trials[0].changes == {}
     assert found.trials[0].gain.mean == 0
     assert {s.name: list(s.choices) for s in found.settings} == {
+        "modalities.facts": ["fields", "multiplexed", "fields+multiplexed"],
         "modalities.image": ["as it is", "lite"],
         "labeller": ["fixed", "none"],
     }
-    assert len({tuple(t.chosen.items()) for t in found.trials}) == len(found.trials) == 4
+    assert len({tuple(t.chosen.items()) for t in found.trials}) == len(found.trials) == 12
     assert found.ended == "everything was tried"
 
 
@@ -101,13 +102,13 @@ def test_trials_are_runs_below_one_run_in_mlflow(first):
     assert {run.info.status for run in runs} == {"FINISHED"}
     gains = sorted(run.data.metrics["gain.mean"] for run in children)
     assert gains == pytest.approx(sorted(t.gain.mean for t in found.trials))
-    assert parent.data.metrics["trials"] == len(children) == 4
+    assert parent.data.metrics["trials"] == len(children) == 12
 
 
 def test_the_same_sweep_again_goes_on_where_it_ended(first, monkeypatch):
     folder, found = first
     again = swept(folder, monkeypatch)
-    assert again.earlier == len(again.trials) == 4
+    assert again.earlier == len(again.trials) == 12
     assert [(t.chosen, t.gain) for t in again.trials] == [(t.chosen, t.gain) for t in found.trials]
 
 
@@ -125,7 +126,7 @@ def test_an_interrupt_keeps_what_was_found(anew, monkeypatch):
     found = swept(anew, monkeypatch)
     assert (found.ended, len(found.trials)) == ("interrupted", 1)
     monkeypatch.undo()
-    assert len(swept(anew, monkeypatch).trials) == 4
+    assert len(swept(anew, monkeypatch).trials) == 12
 
 
 def test_a_trial_that_fails_is_told_and_the_others_go_on(anew, monkeypatch):
@@ -138,8 +139,8 @@ def test_a_trial_that_fails_is_told_and_the_others_go_on(anew, monkeypatch):
 
     monkeypatch.setattr(module, "_evidence", evidence)
     found = swept(anew, monkeypatch)
-    assert len(found.trials) == 2
-    assert [reason for _, reason in found.failed] == ["no such thing"] * 2
+    assert len(found.trials) == 6
+    assert [reason for _, reason in found.failed] == ["no such thing"] * 6
     assert "labeller=none: no such thing" in command.screen(found, anew / "x.yaml")
 
 
