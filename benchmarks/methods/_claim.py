@@ -9,6 +9,8 @@ import numpy as np
 Figures = Mapping[str, float]
 """What one seed of an experiment measured, by name of the arm."""
 Verdict = Literal["shown", "not shown", "opposite"]
+SEEDS = 5
+"""Seeds of a bed below which there is no verdict."""
 _RESAMPLES = 10_000
 
 
@@ -88,15 +90,15 @@ def verdict_of(check: Check, one: Found) -> Verdict:
     below = np.inf if check.below is None else check.below
     if one.low > above and one.high < below:
         return "shown"
-    return "opposite" if one.high <= above or one.low >= below else "not shown"
+    return "opposite" if one.high < above or one.low > below else "not shown"
 
 
 def verdict(claim: Claim, cells: Sequence[Figures]) -> Verdict | None:
-    """What the checks say together: the worst of them; None before anything was measured."""
+    """What the checks say together: the worst of them; None with too few seeds to say."""
     verdicts = []
     for check in claim.checks:
         one = found(check.value, cells)
-        if one is None:
+        if one is None or one.seeds < SEEDS:
             return None
         verdicts.append(verdict_of(check, one))
     order: tuple[Verdict, ...] = ("opposite", "not shown", "shown")

@@ -8,7 +8,16 @@ from types import ModuleType
 from typing import Any
 
 from benchmarks._loop import ROOT
-from benchmarks.methods._claim import Check, Claim, Figures, Found, found, verdict, verdict_of
+from benchmarks.methods._claim import (
+    SEEDS,
+    Check,
+    Claim,
+    Figures,
+    Found,
+    found,
+    verdict,
+    verdict_of,
+)
 from components.parts.methods import MEASURED, Method, catalogue
 
 PAGE = ROOT / "docs" / "methods.md"
@@ -22,24 +31,29 @@ def write(experiments: Mapping[str, ModuleType], lines: Sequence[dict[str, Any]]
     cells = {id_: _figures(lines, id_, "bed") for id_ in claims}
     real = {id_: _figures(lines, id_, "real") for id_ in claims}
     verdicts = {id_: verdict(claim, cells[id_]) for id_, claim in claims.items()}
-    counts = Counter(v or "not measured" for v in verdicts.values())
+    told_of = {id_: verdicts[id_] or _so_far(cells[id_]) for id_ in claims}
+    counts = Counter(v or "with fewer than five seeds" for v in verdicts.values())
     told = ", ".join(f"{n} {what}" for what, n in counts.most_common())
     minutes = sum(line["seconds"] for line in lines) / 60
     intro = INTRO.read_text(encoding="utf-8")
     text = [intro.format(minutes=round(minutes), told=f"Of {len(claims)} claims: {told}.")]
-    text.append(_table(claims, verdicts, real))
+    text.append(_table(claims, told_of, real))
     text += [_section(claim, cells[id_], real[id_]) for id_, claim in claims.items()]
     PAGE.write_text("\n".join(text), encoding="utf-8")
     measured = {
         id_: {"verdict": verdicts[id_], "result": _line(claim, cells[id_], real[id_])}
         for id_, claim in claims.items()
-        if verdicts[id_]
+        if cells[id_] or real[id_]
     }
     MEASURED.write_text(json.dumps(measured, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def _figures(lines: Sequence[dict[str, Any]], id_: str, part: str) -> list[Figures]:
     return [x["figures"] for x in lines if (x["id"], x["part"]) == (id_, part)]
+
+
+def _so_far(cells: Sequence[Figures]) -> str:
+    return f"{len(cells)} of {SEEDS} seeds" if cells else "not measured"
 
 
 def _methods(id_: str) -> list[Method]:
@@ -57,17 +71,14 @@ def _adds(claim: Claim, real: Sequence[Figures]) -> Found | None:
 
 
 def _table(
-    claims: Mapping[str, Claim], verdicts: Mapping[str, str | None], real: Mapping[str, Any]
+    claims: Mapping[str, Claim], verdicts: Mapping[str, str], real: Mapping[str, Any]
 ) -> str:
     """One row for each claim."""
     rows = ["| id | method | claim | on top of the default |", "|---|---|---|---|"]
     for id_, claim in claims.items():
         adds = _adds(claim, real[id_])
         over = f"{adds} ({claim.on})" if adds else "-"
-        rows.append(
-            f"| [{id_}](#{id_.lower()}) | {_name(id_)} | {verdicts[id_] or 'not measured'} "
-            f"| {over} |"
-        )
+        rows.append(f"| [{id_}](#{id_.lower()}) | {_name(id_)} | {verdicts[id_]} | {over} |")
     return "\n".join([*rows, ""])
 
 
@@ -80,7 +91,7 @@ def _section(claim: Claim, cells: Sequence[Figures], real: Sequence[Figures]) ->
     text += ["| what | measured | wanted | |", "|---|---|---|---|"]
     for check in claim.checks:
         one = found(check.value, cells)
-        said = verdict_of(check, one) if one else "not measured"
+        said = verdict_of(check, one) if one and one.seeds >= SEEDS else _so_far(cells)
         text.append(f"| {check.what} | {one or '-'} | {_bounds(check)} | {said} |")
     adds = _adds(claim, real)
     if adds:
@@ -97,5 +108,10 @@ def _bounds(check: Check) -> str:
 def _line(claim: Claim, cells: Sequence[Figures], real: Sequence[Figures]) -> str:
     """The first check, and what the method adds to the default."""
     first, adds = claim.checks[0], _adds(claim, real)
-    line = f"{first.what}: {found(first.value, cells)}"
-    return line + (f"; on top of the default, {claim.on}: {adds}" if adds else "")
+    one = found(first.value, cells)
+    told = [
+        f"{first.what}: {one}" if one else "",
+        "" if not one or one.seeds >= SEEDS else f"{_so_far(cells)}, no verdict",
+        f"on top of the default, {claim.on}: {adds}" if adds else "",
+    ]
+    return "; ".join(text for text in told if text)

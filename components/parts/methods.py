@@ -69,8 +69,11 @@ def chosen(name: str | None) -> list[Method]:
     if name is None:
         return list(every)
     wanted = name.casefold()
-    found = [m for m in every if re.fullmatch(f"{re.escape(wanted)}[a-z]?", m.id.casefold())]
-    found = found or [m for m in every if wanted in m.name.casefold() or m.id[0] == name]
+    if len(name) == 1:
+        found = [m for m in every if m.id[0].casefold() == wanted]
+    else:
+        found = [m for m in every if re.fullmatch(f"{re.escape(wanted)}[a-z]?", m.id.casefold())]
+    found = found or [m for m in every if wanted in m.name.casefold()]
     if not found:
         raise UsageError(unknown_name("method", name, [m.id for m in every]))
     return found
