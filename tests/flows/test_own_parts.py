@@ -28,9 +28,9 @@ def test_what_is_served_answers_as_before_when_the_users_files_are_gone(tmp_path
     shutil.rmtree(path.parent)
     code = (
         "import json, serving.service as service\n"
-        "service._serving.begin()\n"
+        "service._serving().begin()\n"
         "from starlette.testclient import TestClient\n"
-        "ask = TestClient(service._serving.front, base_url='http://127.0.0.1')\n"
+        "ask = TestClient(service._serving().front, base_url='http://127.0.0.1')\n"
         "found = ask.post('/v1/classify', json={'records': [{'text': 'ring'}]}).json()\n"
         "print(json.dumps(found['answers'][0]['probabilities']))"
     )

@@ -74,7 +74,8 @@ def learned_model(rows, labels):
 
 def modality(raw, **encoder):
     return SimpleNamespace(
-        spec=SimpleNamespace(raw=raw), encoders={"a/b": SimpleNamespace(**encoder)}
+        spec=SimpleNamespace(raw=raw),
+        encoders={"a/b": SimpleNamespace(dtype=np.dtype("f4"), **encoder)},
     )
 
 
