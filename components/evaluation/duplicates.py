@@ -27,7 +27,7 @@ METHOD = {
     "name": "duplicates and leakage",
     "for": "scores that copies of training records in the test split make too good",
     "needs": "any modality; near copies of pictures, texts and sounds",
-    "use": "concord data check DIR; concord evaluate CONFIG --leaks",
+    "use": "concord data check DIR",
 }
 
 _COMMON = 16

@@ -31,7 +31,7 @@ METHOD = {
     "name": "any-to-any index, reciprocal rank fusion",
     "for": "finding records by any modality among those of any other, or by several at once",
     "needs": "records with a modality; to search one by another, records with both",
-    "use": "concord search --text title=TEXT --target photo; `index: approximate` for many records",
+    "use": "concord search --text title=TEXT --target photo",
 }
 _RANK_OFFSET = 60
 """Source: Cormack et al. 2009, "Reciprocal Rank Fusion outperforms Condorcet and individual Rank
