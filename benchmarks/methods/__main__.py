@@ -6,7 +6,8 @@ time. ``--page`` writes ``docs/methods.md``, and what ``concord methods`` shows,
 and runs nothing. ``--short`` prints the short form of each and writes nothing.
 
 An experiment is a file here, named by its id in lower case. It has ``CLAIM``, written before
-anything was measured, ``run(seed, short) -> figures``, and perhaps ``real(seed) -> figures``.
+anything was measured, ``run(seed, short) -> figures``, and perhaps ``real(seed) -> figures``,
+``SLOW = True`` (its short form takes more than 5 s) or ``FAILS``: why its short form does not hold.
 Real sets come from the folder that CONCORD_BENCH_DATA names.
 """
 

@@ -52,6 +52,7 @@ def _arms(features: Features, seed: int, name: str) -> Figures:
     }
 
 
+FAILS = "on `pair`, where a class is a mean alone, a probe on scaled features beats the committee"
 CLAIM = Claim(
     id="H01",
     says="Probe and vote are the floor: no method ships if it does not beat the better of both at"
@@ -67,10 +68,10 @@ CLAIM = Claim(
         )
         for count in LABELS
     ],
-    direction=lambda f: min(f["committee at 4"], f["probe at 4"], f["vote at 4"]) > 0.4,
+    direction=lambda f: f["committee at 4"] > max(f["probe at 4"], f["vote at 4"]) - 0.02,
     adds=lambda f: f["committee at 4"] - max(f["probe at 4"], f["vote at 4"]),
     on="dcss-monsters, 4 labels per class, accuracy; the default against the floor",
     note="On the bed `pair`, where all that a class has is a mean, a probe on scaled features was"
-    " right more often than the committee with 4 labels (.645 and .606, one seed), so that the"
-    " short form asks only that all three have learned.",
+    " right more often than the committee with 4 labels (.645 and .606, one seed): there the short"
+    " form fails.",
 )

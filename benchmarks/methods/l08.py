@@ -15,7 +15,7 @@ from benchmarks.methods._aligned import (
 from benchmarks.methods._claim import Check, Claim
 from benchmarks.methods._student import fitted
 
-SLOW = True
+FAILS = "shuffled frozen vectors regularise as well as the right ones with few records"
 CLAIM = Claim(
     id="L08",
     says="With 500 to 5,000 pairs, recall@1 and zero-shot top-1 rise against InfoNCE alone; with "
@@ -46,7 +46,7 @@ CLAIM = Claim(
             below=0.0,
         ),
     ],
-    direction=lambda f: f["with 500 zero-shot"] > f["without 500 zero-shot"] - 0.02,
+    direction=lambda f: f["shuffled 500 r1"] < f["with 500 r1"],
     adds=lambda f: f["with"] - f["without"],
     on=f"{ON}; beside InfoNCE",
 )

@@ -10,7 +10,7 @@ from benchmarks.methods._real import encoded
 from benchmarks.methods._student import fitted
 from components.prediction.hubness import BANK, corrected
 
-SLOW = True
+FAILS = "the correction makes hubs, not fewer of them, where they are mild"
 CLAIM = Claim(
     id="R06",
     says="The skew of how often records are hits falls and recall@1 rises against plain cosine, "
@@ -28,7 +28,7 @@ CLAIM = Claim(
             below=0.003,
         ),
     ],
-    direction=lambda f: f["r1"] > f["plain r1"] - 0.02,
+    direction=lambda f: f["skew"] < f["plain skew"],
     adds=lambda f: f["with"] - f["without"],
     on=ON.replace("recall@10", "recall@1"),
     note="Looked into: the formula is the paper's, by an oracle. With 256 vectors in a bank and a "

@@ -1,5 +1,6 @@
 """What passes between the training loop and the families ``ssl/`` and ``balance/``."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -50,7 +51,7 @@ class Answered:
     target: Target
 
 
-class Ssl(nn.Module):
+class Ssl(nn.Module, ABC):
     """Learns from what a teacher answers about records, in every step.
 
     A file in ``ssl/`` exports ``Config``, ``build(config, *, setting) -> Ssl`` and
@@ -79,9 +80,9 @@ class Ssl(nn.Module):
     terms: tuple[str, ...]
     figures: tuple[str, ...] = ()
 
+    @abstractmethod
     def forward(self, answered: Answered) -> dict[str, Tensor]:
         """Scalars by name: the terms, with gradients, and the figures, without."""
-        raise NotImplementedError
 
 
 class Balance(nn.Module):

@@ -1,22 +1,51 @@
 """What methods share that learn a confident answer about a weak view from a strong one."""
 
+from dataclasses import dataclass
+from typing import Annotated
+
 import torch
+from pydantic import Field
 from torch import Tensor
 from torch.nn import functional as F
 
 from components.parts.network import Disturbance
-from components.parts.online import Answered, Setting
+from components.parts.online import Answered, Setting, Ssl
 
 TERMS, FIGURES = ("consistency",), ("kept",)
 """The loss, and the mean weight of an unlabelled record."""
 
 
-def views(noise: float, drop: float, mix: float, hide: float) -> dict[str, Disturbance]:
+@dataclass(frozen=True, kw_only=True)
+class Views:
+    """How the views are disturbed, and who answers the weak one.
+
+    Attributes:
+        decay: of the running mean of weights that answers the weak views; null: the student.
+        noise: deviation of the noise on stored vectors in both views, in units of theirs.
+        drop: share of entries that the strong view loses; of a picture a square.
+        mix: share of entries that the strong view has from another record.
+        hide: probability that the strong view lacks a whole modality; one always stays.
+    """
+
+    decay: Annotated[float, Field(ge=0, lt=1)] | None = None
+    noise: Annotated[float, Field(ge=0, le=10)] = 0.1
+    drop: Annotated[float, Field(ge=0, lt=1)] = 0.3
+    mix: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    hide: Annotated[float, Field(ge=0, lt=1)] = 0.3
+
+
+class Consistency(Ssl):
     """The weak view has light noise alone; the strong one has it too, and all else."""
-    return {
-        "weak": Disturbance(noise=noise),
-        "strong": Disturbance(noise=noise, drop=drop, mix=mix, hide=hide),
-    }
+
+    terms, figures = TERMS, FIGURES
+
+    def __init__(self, views: Views) -> None:
+        super().__init__()
+        self.decay = views.decay
+        self.weak = Disturbance(noise=views.noise)
+        self.strong = Disturbance(
+            noise=views.noise, drop=views.drop, mix=views.mix, hide=views.hide
+        )
 
 
 def guessed(answered: Answered) -> tuple[Tensor, Tensor, Tensor]:

@@ -15,8 +15,8 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from components.parts.online import Answered, Setting, Ssl
-from components.parts.ssl._consistency import FIGURES, TERMS, guessed, learned, unserved, views
+from components.parts.online import Answered, Setting
+from components.parts.ssl._consistency import Consistency, Views, guessed, learned, unserved
 
 METHOD = {
     "id": "S02a",
@@ -28,24 +28,14 @@ METHOD = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config:
-    """How sure an answer must be, and how the views are disturbed.
+class Config(Views):
+    """How sure an answer must be, beside how views are disturbed (`Views`).
 
     Attributes:
         threshold: that of the class which has won most records.
-        decay: of the running mean of weights that answers the weak views; null: the student.
-        noise: deviation of the noise on stored vectors in both views, in units of theirs.
-        drop: share of entries that the strong view loses; of a picture a square.
-        mix: share of entries that the strong view has from another record.
-        hide: probability that the strong view lacks a whole modality; one always stays.
     """
 
     threshold: Annotated[float, Field(ge=0, le=1)] = 0.95
-    decay: Annotated[float, Field(ge=0, lt=1)] | None = None
-    noise: Annotated[float, Field(ge=0, le=10)] = 0.1
-    drop: Annotated[float, Field(ge=0, lt=1)] = 0.3
-    mix: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    hide: Annotated[float, Field(ge=0, lt=1)] = 0.3
 
 
 def thresholds(won: Tensor, classes: int, highest: float) -> Tensor:
@@ -62,19 +52,15 @@ def thresholds(won: Tensor, classes: int, highest: float) -> Tensor:
     return highest * beta / (2 - beta)
 
 
-class FlexMatch(Ssl):
+class FlexMatch(Consistency):
     """A threshold for each class; ``won`` remembers what each record was last sure of."""
 
-    terms, figures = TERMS, FIGURES
     won: Tensor
 
     def __init__(self, config: Config, classes: int, records: int) -> None:
-        super().__init__()
+        super().__init__(config)
         self._threshold, self._classes = config.threshold, classes
         self.register_buffer("won", torch.full((records,), classes))
-        self.decay = config.decay
-        for name, view in views(config.noise, config.drop, config.mix, config.hide).items():
-            setattr(self, name, view)
 
     def forward(self, answered: Answered) -> dict[str, Tensor]:
         """``consistency`` and the share ``kept`` of the records."""

@@ -15,15 +15,15 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from components.parts.online import Answered, Setting, Ssl
+from components.parts.online import Answered, Setting
 from components.parts.ssl._consistency import (
     FIGURES,
-    TERMS,
+    Consistency,
+    Views,
     guessed,
     learned,
     mean_of,
     unserved,
-    views,
 )
 
 METHOD = {
@@ -36,41 +36,28 @@ METHOD = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config:
-    """How sure an answer must be, and how the views are disturbed.
+class Config(Views):
+    """How sure an answer must be, beside how views are disturbed (`Views`).
 
     Attributes:
         memory: share of the running means that stays in a step.
-        decay: of the running mean of weights that answers the weak views; null: the student.
-        noise: deviation of the noise on stored vectors in both views, in units of theirs.
-        drop: share of entries that the strong view loses; of a picture a square.
-        mix: share of entries that the strong view has from another record.
-        hide: probability that the strong view lacks a whole modality; one always stays.
     """
 
     memory: Annotated[float, Field(ge=0, lt=1)] = 0.99
-    decay: Annotated[float, Field(ge=0, lt=1)] | None = None
-    noise: Annotated[float, Field(ge=0, le=10)] = 0.1
-    drop: Annotated[float, Field(ge=0, lt=1)] = 0.3
-    mix: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    hide: Annotated[float, Field(ge=0, lt=1)] = 0.3
 
 
-class FreeMatch(Ssl):
+class FreeMatch(Consistency):
     """Two running means: how sure answers are, and the classes that they expect."""
 
-    terms, figures = TERMS, (*FIGURES, "threshold")
+    figures = (*FIGURES, "threshold")
     sure: Tensor
     expected: Tensor
 
     def __init__(self, config: Config, classes: int) -> None:
-        super().__init__()
+        super().__init__(config)
         self._memory = config.memory
         self.register_buffer("sure", torch.tensor(1.0 / classes))
         self.register_buffer("expected", torch.full((classes,), 1.0 / classes))
-        self.decay = config.decay
-        for name, view in views(config.noise, config.drop, config.mix, config.hide).items():
-            setattr(self, name, view)
 
     def forward(self, answered: Answered) -> dict[str, Tensor]:
         """``consistency``, the share ``kept`` of the records, and the ``threshold`` of all."""

@@ -15,15 +15,14 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from components.parts.online import Answered, Setting, Ssl
+from components.parts.online import Answered, Setting
 from components.parts.ssl._consistency import (
-    FIGURES,
-    TERMS,
+    Consistency,
+    Views,
     guessed,
     learned,
     mean_of,
     unserved,
-    views,
 )
 
 _LEAST_VARIANCE = 1e-12
@@ -38,24 +37,14 @@ METHOD = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config:
-    """How sure an answer must be, and how the views are disturbed.
+class Config(Views):
+    """How sure an answer must be, beside how views are disturbed (`Views`).
 
     Attributes:
         memory: share of the running statistics that stays in a step.
-        decay: of the running mean of weights that answers the weak views; null: the student.
-        noise: deviation of the noise on stored vectors in both views, in units of theirs.
-        drop: share of entries that the strong view loses; of a picture a square.
-        mix: share of entries that the strong view has from another record.
-        hide: probability that the strong view lacks a whole modality; one always stays.
     """
 
     memory: Annotated[float, Field(ge=0, lt=1)] = 0.99
-    decay: Annotated[float, Field(ge=0, lt=1)] | None = None
-    noise: Annotated[float, Field(ge=0, le=10)] = 0.1
-    drop: Annotated[float, Field(ge=0, lt=1)] = 0.3
-    mix: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    hide: Annotated[float, Field(ge=0, lt=1)] = 0.3
 
 
 def weights(confidence: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
@@ -64,21 +53,17 @@ def weights(confidence: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
     return torch.exp(-below.square() / (2 * variance.clamp_min(_LEAST_VARIANCE)))
 
 
-class SoftMatch(Ssl):
+class SoftMatch(Consistency):
     """Running mean and variance of how sure answers are."""
 
-    terms, figures = TERMS, FIGURES
     mean: Tensor
     variance: Tensor
 
     def __init__(self, config: Config, classes: int) -> None:
-        super().__init__()
+        super().__init__(config)
         self._memory = config.memory
         self.register_buffer("mean", torch.tensor(1.0 / classes))
         self.register_buffer("variance", torch.tensor(1.0))
-        self.decay = config.decay
-        for name, view in views(config.noise, config.drop, config.mix, config.hide).items():
-            setattr(self, name, view)
 
     def forward(self, answered: Answered) -> dict[str, Tensor]:
         """``consistency`` and the mean weight, ``kept``."""
