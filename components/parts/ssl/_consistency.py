@@ -37,7 +37,8 @@ class Views:
 class Consistency(Ssl):
     """The weak view has light noise alone; the strong one has it too, and all else."""
 
-    terms, figures = TERMS, FIGURES
+    terms = TERMS
+    figures: tuple[str, ...] = FIGURES
 
     def __init__(self, views: Views) -> None:
         super().__init__()
