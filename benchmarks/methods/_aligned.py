@@ -1,6 +1,6 @@
 """What experiments of alignment share: beds with fewer pairs, and how well modalities meet."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -13,6 +13,7 @@ from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
 from benchmarks.methods._beds import bed
+from benchmarks.methods._claim import Figures
 from benchmarks.methods._real import encoded
 from benchmarks.methods._student import answers, fitted, recall
 from components.evaluation.retrieval import every_pair
@@ -127,6 +128,11 @@ def teacher_of_nothing() -> Iterator[None]:
 
     with patch.object(Model, "frozen", shuffled):
         yield
+
+
+def gain(how: str) -> dict[str, Callable[[Figures], float]]:
+    """What ``Claim.adds`` shows of ``on_real``, with words on how the method is switched on."""
+    return {f"{ON}; {how}": lambda f: f["with"] - f["without"]}
 
 
 def on_real(seed: int, arms: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:

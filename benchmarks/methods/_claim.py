@@ -1,7 +1,7 @@
 """A claim that was written down beforehand, and what its experiment says of it."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -41,9 +41,8 @@ class Claim:
         bed: where it is tried, in words.
         checks: what must hold; all of them for "shown".
         direction: what must hold in the short form, with one seed.
-        adds: figure with the method minus Concord's default without it, on a real set; None where
-            that makes no sense, and then ``note`` says why.
-        on: the real set and the figure of ``adds``.
+        adds: a real set and a figure there in words, to that figure with the method minus the one
+            of Concord's default without it; none where that makes no sense (``note`` says why).
         note: what was looked into where a check failed, or why there is no real set.
     """
 
@@ -52,8 +51,7 @@ class Claim:
     bed: str
     checks: Sequence[Check]
     direction: Callable[[Figures], bool]
-    adds: Callable[[Figures], float] | None = None
-    on: str = ""
+    adds: Mapping[str, Callable[[Figures], float]] = field(default_factory=dict)
     note: str = ""
 
 

@@ -7,13 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks._loop import walked
-from benchmarks.methods import _real
-from benchmarks.methods._claim import Figures
-from benchmarks.methods._student import answers, right
 from components.config.run import ModelConfig, TrainingConfig
 from components.features.store import Features
-from components.model import network as models
 from components.parts import loading as parts
 from components.parts.labelling import Evidence, PseudoLabels, Vectors
 from components.training.data import Pseudo
@@ -160,21 +155,3 @@ def pseudo(features: Features, rows: NDArray[np.int64], found: PseudoLabels) -> 
 def side_by_side(views: Views, rows: NDArray[np.int64]) -> NDArray[np.float32]:
     """All views of records in one row ``(n, dims)``."""
     return np.hstack([x[rows] for x in views.features.values()])
-
-
-REAL = "dcss-monsters"
-
-
-def adds(seed: int, *labellers: str) -> Figures:
-    """Test accuracy of what a run trains on monsters, 4 labels per class, by labeller.
-
-    It is the whole run but for baselines and report, which change no answer.
-    """
-    found = {}
-    for name in ("soft", *labellers):
-        config = _real.config_of(REAL, 4, seed, labeller={"name": name})
-        out = walked(config, "train", f"{REAL} {name} {seed}").outputs
-        features, model = Features.load(out["encode"]), models.load(out["train"] / "model")
-        test = features.rows("test", labelled=True)
-        found[name] = right(features, test, answers(model, features, test).logits)
-    return found

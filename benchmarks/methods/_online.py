@@ -7,21 +7,8 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from benchmarks.methods import _real
-from benchmarks.methods._claim import Figures
 from components.features.store import Features
 from components.training.data import training_data
-
-REAL = "dcss-monsters"
-
-
-def adds(seed: int, labels: int = 4, **changes: Any) -> Figures:  # noqa: ANN401
-    """The main figure of the default run without and with some changes, and the student's."""
-    found = {}
-    for arm, change in (("without", {}), ("with", changes)):
-        metrics = _real.default(REAL, labels, seed, **change)
-        found[arm] = metrics[metrics["primary"]]
-        found[f"student {arm}"] = metrics["student"][metrics["primary"]]
-    return found
 
 
 def steps(features: Features, *, short: bool, wanted: int = 400) -> dict[str, int]:

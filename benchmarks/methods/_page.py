@@ -13,7 +13,6 @@ from benchmarks.methods._claim import (
     Check,
     Claim,
     Figures,
-    Found,
     found,
     verdict,
     verdict_of,
@@ -66,8 +65,10 @@ def _name(id_: str) -> str:
     return "; ".join(m.name for m in _methods(id_)) or "-"
 
 
-def _adds(claim: Claim, real: Sequence[Figures]) -> Found | None:
-    return found(claim.adds, real) if claim.adds else None
+def _adds(claim: Claim, real: Sequence[Figures]) -> list[str]:
+    """Each figure of a claim on a real set, with where it was measured."""
+    each = ((where, found(value, real)) for where, value in claim.adds.items())
+    return [f"{one} ({where})" for where, one in each if one]
 
 
 def _table(
@@ -76,8 +77,7 @@ def _table(
     """One row for each claim."""
     rows = ["| id | method | claim | on top of the default |", "|---|---|---|---|"]
     for id_, claim in claims.items():
-        adds = _adds(claim, real[id_])
-        over = f"{adds} ({claim.on})" if adds else "-"
+        over = "; ".join(_adds(claim, real[id_])) or "-"
         rows.append(f"| [{id_}](#{id_.lower()}) | {_name(id_)} | {verdicts[id_]} | {over} |")
     return "\n".join([*rows, ""])
 
@@ -93,9 +93,8 @@ def _section(claim: Claim, cells: Sequence[Figures], real: Sequence[Figures]) ->
         one = found(check.value, cells)
         said = verdict_of(check, one) if one and one.seeds >= SEEDS else _so_far(cells)
         text.append(f"| {check.what} | {one or '-'} | {_bounds(check)} | {said} |")
-    adds = _adds(claim, real)
-    if adds:
-        text.append(f"\nOn top of the default, {claim.on}: {adds}.")
+    if adds := _adds(claim, real):
+        text.append(f"\nOn top of the default: {'; '.join(adds)}.")
     return "\n".join([*text, *([f"\n{claim.note}"] if claim.note else []), ""])
 
 
@@ -107,11 +106,11 @@ def _bounds(check: Check) -> str:
 
 def _line(claim: Claim, cells: Sequence[Figures], real: Sequence[Figures]) -> str:
     """The first check, and what the method adds to the default."""
-    first, adds = claim.checks[0], _adds(claim, real)
+    first, adds = claim.checks[0], "; ".join(_adds(claim, real))
     one = found(first.value, cells)
     told = [
         f"{first.what}: {one}" if one else "",
         "" if not one or one.seeds >= SEEDS else f"{_so_far(cells)}, no verdict",
-        f"on top of the default, {claim.on}: {adds}" if adds else "",
+        f"on top of the default: {adds}" if adds else "",
     ]
     return "; ".join(text for text in told if text)

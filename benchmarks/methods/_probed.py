@@ -14,6 +14,7 @@ from sklearn.linear_model import LogisticRegression
 from benchmarks.methods import _beds
 from benchmarks.methods._claim import Check, Claim, Figures
 from benchmarks.methods._student import answers, f1, fitted
+from benchmarks.methods._whole import GAINS
 from components.features.store import Features
 
 FAST, SLOW = "a", "b"
@@ -69,7 +70,7 @@ def probed(network: Any, features: Features, name: str) -> float:  # noqa: ANN40
     return float(probe.score(vectors[1], features.labels[test]))
 
 
-def claim(id_: str, name: str, on: str) -> Claim:
+def claim(id_: str, name: str) -> Claim:
     """The claim of a balance part."""
     return Claim(
         id=id_,
@@ -95,8 +96,7 @@ def claim(id_: str, name: str, on: str) -> Claim:
             ),
         ),
         direction=lambda f: abs(f[f"{name} f1"] - f["heads f1"]) < 0.1,
-        adds=lambda f: f["with"] - f["without"],
-        on=on,
+        adds=GAINS,
     )
 
 

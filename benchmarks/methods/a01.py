@@ -4,7 +4,7 @@ from time import perf_counter
 
 import numpy as np
 
-from benchmarks.methods._aligned import BED, CONTRAST, ON, across, on_real, pair, steps, zero_shot
+from benchmarks.methods._aligned import BED, CONTRAST, across, gain, on_real, pair, steps, zero_shot
 from benchmarks.methods._claim import Check, Claim
 from benchmarks.methods._student import fitted
 
@@ -29,8 +29,7 @@ CLAIM = Claim(
         ),
     ],
     direction=lambda f: f["differ"] == 0 and f["r1"] > 0.1,
-    adds=lambda f: f["with"] - f["without"],
-    on=f"{ON}; in place of the linear projector",
+    adds=gain("in place of the linear projector"),
 )
 
 

@@ -2,7 +2,16 @@
 
 from time import perf_counter
 
-from benchmarks.methods._aligned import BED, CONTRAST, ON, across, on_real, pair, steps, with_pairs
+from benchmarks.methods._aligned import (
+    BED,
+    CONTRAST,
+    across,
+    gain,
+    on_real,
+    pair,
+    steps,
+    with_pairs,
+)
 from benchmarks.methods._claim import Check, Claim
 from benchmarks.methods._student import fitted
 
@@ -22,8 +31,7 @@ CLAIM = Claim(
     ]
     + [Check(what="seconds of the fit", value=lambda f: f["seconds"], below=10)],
     direction=lambda f: f["map 200"] > 0.05,
-    adds=lambda f: f["with"] - f["without"],
-    on=f"{ON}; frozen maps in place of the linear projector",
+    adds=gain("frozen maps in place of the linear projector"),
 )
 
 

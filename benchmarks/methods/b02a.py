@@ -2,7 +2,7 @@
 
 from benchmarks.methods import _probed
 from benchmarks.methods._claim import Figures
-from benchmarks.methods._online import REAL, adds
+from benchmarks.methods._whole import whole
 
 NAME = "gradient_modulation"
 SLOW = True
@@ -10,7 +10,6 @@ SLOW = True
 CLAIM = _probed.claim(
     "B02a",
     NAME,
-    f"{REAL}, 4 labels per class: accuracy of the default with `balance: {NAME}` minus without",
 )
 
 
@@ -21,4 +20,4 @@ def run(seed: int, *, short: bool) -> Figures:
 
 def real(seed: int) -> Figures:
     """The default of a real set with and without it."""
-    return adds(seed, balance={"name": NAME})
+    return whole(seed, {"balance": {"name": NAME}})

@@ -1,6 +1,6 @@
 """SDM against InfoNCE, where a batch holds several records of a class."""
 
-from benchmarks.methods._aligned import BED, CONTRAST, ON, across, on_real, pair
+from benchmarks.methods._aligned import BED, CONTRAST, across, gain, on_real, pair
 from benchmarks.methods._by_class import CHECKS, HOW, compared
 from benchmarks.methods._claim import Check, Claim
 from benchmarks.methods._student import fitted
@@ -21,8 +21,7 @@ CLAIM = Claim(
         ),
     ],
     direction=lambda f: f["class r1"] > f["info_nce class r1"],
-    adds=lambda f: f["with"] - f["without"],
-    on=f"{ON}; beside InfoNCE",
+    adds=gain("beside InfoNCE"),
 )
 LOSS = {"sdm": {}}
 

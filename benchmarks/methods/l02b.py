@@ -1,6 +1,6 @@
 """Supervised contrast against InfoNCE, where a batch holds several records of a class."""
 
-from benchmarks.methods._aligned import BED, ON, on_real, pair
+from benchmarks.methods._aligned import BED, gain, on_real, pair
 from benchmarks.methods._by_class import CHECKS, compared
 from benchmarks.methods._claim import Claim
 
@@ -11,8 +11,7 @@ CLAIM = Claim(
     bed=f"{BED}; 1,200 pairs of 4 classes, classes 1.0 apart, batches of 64",
     checks=CHECKS,
     direction=lambda f: f["class r1"] > f["info_nce class r1"],
-    adds=lambda f: f["with"] - f["without"],
-    on=f"{ON}; beside InfoNCE",
+    adds=gain("beside InfoNCE"),
 )
 LOSS = {"supervised_contrast": {}}
 

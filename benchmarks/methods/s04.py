@@ -7,8 +7,9 @@ import numpy as np
 
 from benchmarks.methods import _beds
 from benchmarks.methods._claim import Check, Claim, Figures
-from benchmarks.methods._labelling import Given, adds, given, pseudo
+from benchmarks.methods._labelling import Given, given, pseudo
 from benchmarks.methods._student import answers, f1, fitted
+from benchmarks.methods._whole import GAINS, whole
 from components.training.data import training_data
 
 NOISE = 1.0
@@ -43,7 +44,7 @@ def run(seed: int, short: bool) -> Figures:
 
 def real(seed: int) -> Figures:
     """The whole run with the labeller, and with the default one."""
-    return adds(seed, "agreement")
+    return whole(seed, {"labeller": {"name": "agreement"}})
 
 
 def _best_head(seen: Given, truth: np.ndarray, count: int) -> float:
@@ -104,8 +105,7 @@ CLAIM = Claim(
         ),
     ],
     direction=lambda f: f["independent: agreed"] > f["independent: one head"] - 0.02,
-    adds=lambda f: f["agreement"] - f["soft"],
-    on="dcss-monsters, 4 labels per class: accuracy with `labeller: agreement` minus the default's",
+    adds=GAINS,
     note="Looked into before these cells: the shift to the classes' shares among all records, which"
     " moved every modality towards the same classes, passed for agreement; the labeller now judges"
     " without it.",

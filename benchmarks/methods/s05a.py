@@ -4,7 +4,8 @@ import numpy as np
 
 from benchmarks.methods import _beds
 from benchmarks.methods._claim import Check, Claim, Figures
-from benchmarks.methods._labelling import adds, given
+from benchmarks.methods._labelling import given
+from benchmarks.methods._whole import GAINS, whole
 from components.parts.labellers import voting
 
 
@@ -53,7 +54,7 @@ def run(seed: int, short: bool) -> Figures:
 
 def real(seed: int) -> Figures:
     """The whole run with the labeller, and with the default one."""
-    return adds(seed, "voting")
+    return whole(seed, {"labeller": {"name": "voting"}})
 
 
 CLAIM = Claim(
@@ -79,6 +80,5 @@ CLAIM = Claim(
         ),
     ],
     direction=lambda f: f["votes"] > f["one head"],
-    adds=lambda f: f["voting"] - f["soft"],
-    on="dcss-monsters, 4 labels per class: accuracy with `labeller: voting` minus the default's",
+    adds=GAINS,
 )
