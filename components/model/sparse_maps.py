@@ -61,7 +61,7 @@ class SparseMaps:
         own = np.asarray(rows @ self.weight.reshape(len(self.weight), -1), np.float32)
         found = np.zeros((len(own), self.reads), np.float32)
         every = found[:, : self.bias.size].reshape(len(own), *self.bias.shape)
-        every[:, self.seats] = own.reshape(len(own), len(self.seats), -1)
+        every[:, self.seats] = own.reshape(len(own), len(self.seats), self.bias.shape[1])
         every += self.bias
         if self.basis.size and len(self.columns):
             compared = rows[:, : len(self.columns)]

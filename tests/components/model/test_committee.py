@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 import torch
+from scipy.sparse import csr_array
 
-from components.model.committee import LinearView
+from components.model.committee import LinearView, SparseView
 
 SEATS, DIM, SHORT = 3, 12, 4
 
@@ -33,3 +34,11 @@ def test_a_view_without_any_weight_keeps_no_map_and_adds_its_bias():
     view.put_maps(np.eye(DIM, dtype=np.float32), np.zeros((DIM, SEATS, 2), np.float32), bias)
     assert view.weight.numel() == 0
     assert view(torch.ones(2, DIM)).numpy().tolist() == [bias.ravel().tolist()] * 2
+
+
+def test_a_sparse_view_that_no_head_uses_adds_its_bias():
+    counts, bias = csr_array(np.eye(DIM, dtype=np.float32)), np.ones((SEATS, 2), np.float32)
+    view = SparseView(2)
+    view.put(np.ones(DIM, np.float32), np.arange(DIM))
+    view.put_maps(np.eye(DIM, dtype=np.float32), np.zeros((DIM, SEATS, 2), np.float32), bias)
+    assert view.maps().logits(counts).tolist() == [[1.0] * 2 * SEATS] * DIM
