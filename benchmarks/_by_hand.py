@@ -57,10 +57,10 @@ def cached(features: Features, folder: Path) -> dict[str, NDArray[Any]]:
     """
     import torch
 
-    from components.model import network as models
+    from components.model import storage
     from components.training.light import light_views, ways
 
-    model = models.load(folder)
+    model = storage.load(folder)
     views = light_views(model, features, ways(model, features))
     visible = (features.splits == "train") & features.target.labelled(features.labels)
     found = dict(views.features)

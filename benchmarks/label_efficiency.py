@@ -105,10 +105,11 @@ def cell(name: str, draw: str, config: RunConfig, bar: Path | None) -> dict[str,
 def with_rounds(features: Features, folder: Path) -> float:
     """The figure of a model that answers with its committee alone, after the graph's rounds."""
     from components.evaluation.held_out import HeldOut, infer_rows
-    from components.model import network as models
+    from components.model import storage
+    from components.model.description import Mix
 
-    model, held_out, target = models.load(folder), HeldOut.of(features), features.target
-    model.mix = models.Mix(network=0.0, committee=1.0)
+    model, held_out, target = storage.load(folder), HeldOut.of(features), features.target
+    model.mix = Mix(network=0.0, committee=1.0)
     logits = infer_rows(model, features, held_out.rows).logits
     answers = target.answers(target.probabilities(logits))
     blank = np.isnan(logits).any(axis=1)

@@ -18,7 +18,7 @@ import torch
 from benchmarks._timing import report
 from components.config.run import ModelConfig, TrainingConfig
 from components.features.spec import ModalitySpec, build_modality
-from components.model import network as models
+from components.model import storage
 from components.model.network import Model
 from components.parts import loading as parts
 from components.training.checkpoint import Folder
@@ -82,7 +82,7 @@ def model(specs: dict[str, ModalitySpec], dropout: float | None = None) -> Model
     """Fresh weights, with the default dropout or another."""
     torch.manual_seed(0)
     config = ModelConfig() if dropout is None else ModelConfig(dropout=dropout)
-    return models.build(config, classes=[str(c) for c in range(CLASSES)], specs=specs)
+    return storage.build(config, classes=[str(c) for c in range(CLASSES)], specs=specs)
 
 
 def losses() -> dict[str, tuple[float, Loss]]:

@@ -169,10 +169,10 @@ def _encoded_for(session: Session, package: Path) -> Ref:
 
     This is a step like any other, so that a later run finds it by its key.
     """
-    from components.model import network as models
+    from components.model import storage
 
     job = session.job
-    options = {name: spec.choice for name, spec in models.load(package).specs.items()}
+    options = {name: spec.choice for name, spec in storage.load(package).specs.items()}
     config: RunConfig = job.config.model_copy(update={"modalities": options})
     encode = named(table.steps_for(config, job.manifest, job.base), "encode")
     return execute(encode, session.inputs(encode), replace(job, config=config)).ref

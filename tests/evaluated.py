@@ -15,7 +15,8 @@ from components.config.run import EvaluationConfig, ModelConfig
 from components.core.files import write_json
 from components.evaluation.evaluate import evaluate
 from components.features.store import Features
-from components.model import network as models
+from components.model import storage
+from components.model.network import Model
 from components.training.optimiser import adamw
 from tests import synthetic
 
@@ -61,10 +62,10 @@ def one_thread() -> Iterator[None]:
 
 
 @one_thread()
-def fit(features: Features, names: tuple[str, ...], *, seed: int, steps: int = 40) -> models.Model:
+def fit(features: Features, names: tuple[str, ...], *, seed: int, steps: int = 40) -> Model:
     """A short fit on visible labels and on pairs (contrastive): mostly right, no more."""
     torch.manual_seed(seed)
-    model = models.build(
+    model = storage.build(
         ModelConfig(dim=16), classes=features.classes, specs={n: features.specs[n] for n in names}
     )
     rows = features.rows("train", labelled=True)
@@ -109,14 +110,14 @@ def prepare(
     """Write the folders that evaluate reads."""
     source = synthetic.records(n)
     features = synthetic.write_features(root / "features", source, names)
-    models.save(fit(features, names, seed=0, steps=15), root / "teacher")
+    storage.save(fit(features, names, seed=0, steps=15), root / "teacher")
     student = fit(features, names, seed=1)
-    models.save(student, root / "train" / "model")
-    models.save(student, root / "train" / "student")
+    storage.save(student, root / "train" / "model")
+    storage.save(student, root / "train" / "student")
     for name in names:
-        models.save(fit(features, (name,), seed=2, steps=20), root / "baselines" / f"only-{name}")
+        storage.save(fit(features, (name,), seed=2, steps=20), root / "baselines" / f"only-{name}")
     if concat:
-        models.save(fit(features, names, seed=3, steps=20), root / "baselines" / "concat")
+        storage.save(fit(features, names, seed=3, steps=20), root / "baselines" / "concat")
     selection = {"kept": "student", "by": "folds", "records": 40, "losses": {"student": 0.5}}
     write_json(root / "train" / "selection.json", selection)
     write_json(root / "train" / "calibration.json", {"+".join(names): 1.5})

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from components.config.run import DataConfig, RunConfig, ServingConfig
 from components.core.files import write_json
-from components.model import network as models
+from components.model import storage
 from components.prediction.package import package
 from tests import evaluated, synthetic
 
@@ -52,7 +52,7 @@ def packed() -> Packed:
     source = synthetic.records(200)
     names = ("facts", "image", "text")
     features = synthetic.write_features(root / "features", source, names)
-    models.save(evaluated.fit(features, names, seed=0, steps=25), root / "train" / "model")
+    storage.save(evaluated.fit(features, names, seed=0, steps=25), root / "train" / "model")
     (root / "evaluation").mkdir()
     write_json(root / "evaluation" / "calibration.json", {"image": 1.5, "facts+image+text": 0.8})
     write_json(root / "evaluation" / "metrics.json", METRICS)

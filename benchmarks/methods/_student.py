@@ -11,7 +11,7 @@ from benchmarks.methods._beds import bed, oracle, truth, wrong  # noqa: F401
 from components.config.run import ModelConfig, Part, SslPart, TrainingConfig
 from components.evaluation.retrieval import every_pair
 from components.features.store import Features
-from components.model import network as models
+from components.model import storage
 from components.model.inference import infer
 from components.model.network import Model
 from components.model.outputs import Inference
@@ -68,7 +68,7 @@ def fitted(
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = models.build(
+        network = storage.build(
             shape,
             classes=features.classes,
             specs={name: features.specs[name] for name in used},

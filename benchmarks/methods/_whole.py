@@ -8,7 +8,7 @@ from benchmarks.methods._claim import Figures
 from benchmarks.methods._real import config_of
 from benchmarks.methods._student import answers, right
 from components.features.store import Features
-from components.model import network as models
+from components.model import storage
 
 SET, BUDGETS = "dcss-monsters", (4, 25)
 NOTHING: Mapping[str, Any] = {}
@@ -44,7 +44,7 @@ def whole(
         for arm, blocks in (("with", changed), ("without", without)):
             config = config_of(SET, k, seed, **blocks)
             out = walked(config, "train", f"{SET} {k} {seed} {blocks}").outputs
-            features, model = Features.load(out["encode"]), models.load(out["train"] / "model")
+            features, model = Features.load(out["encode"]), storage.load(out["train"] / "model")
             test = features.rows("test", labelled=True)
             both = answers(model, features, test).logits
             model.mix = models.Mix(network=1.0, committee=0.0)

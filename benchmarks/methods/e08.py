@@ -12,7 +12,7 @@ from benchmarks.methods._student import answers, bed, fitted, recall, right
 from components.config.run import ModelConfig, Part, TrainingConfig
 from components.evaluation.label_curves import area, saved
 from components.features.store import Features
-from components.model import network as models
+from components.model import storage
 from components.training.pseudo_label import COMMITTEE, pseudo_label
 from components.training.teaching import teach
 
@@ -82,7 +82,7 @@ def _curves(
 
 def _accuracy(data: Features, folder: Path) -> float:
     rows = data.rows("test")
-    return right(data, rows, answers(models.load(folder), data, rows).logits)
+    return right(data, rows, answers(storage.load(folder), data, rows).logits)
 
 
 def _by_pairs(seed: int, short: bool) -> Mapping[str, float]:

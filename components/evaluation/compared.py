@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from components.core.files import read_json
 from components.core.refs import digest_file
 from components.evaluation.held_out import HeldOut, infer_rows
-from components.model import network as models
+from components.model import storage
 
 Classes = NDArray[Any]
 SINGLE = "only-"
@@ -68,7 +68,7 @@ class _Predictions:
         """Answers ``(n, …)``; the baseline's without any of the model's modalities."""
         key = _weights(folder)
         if key not in self._known:
-            model = models.load(folder)
+            model = storage.load(folder)
             logits = infer_rows(model, self._held_out.features, self._held_out.rows).logits
             target, blank = self._held_out.features.target, np.isnan(logits).any(axis=1)
             found = target.answers(target.probabilities(logits))

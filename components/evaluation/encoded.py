@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from components.evaluation.held_out import HeldOut, Rows
-from components.model import network as models
 from components.model.committee import SparseView
 from components.model.inference import infer
+from components.model.network import Model
 from components.model.outputs import Inference
 from components.parts.network import ViewNetwork
 
@@ -31,12 +31,12 @@ class Encoded:
         present: ``(n, modalities of the model)``.
     """
 
-    model: models.Model
+    model: Model
     arrays: dict[str, NDArray[np.float32]]
     present: NDArray[np.bool_]
 
     @classmethod
-    def of(cls, model: models.Model, held_out: HeldOut) -> "Encoded":
+    def of(cls, model: Model, held_out: HeldOut) -> "Encoded":
         """Run the encoders of a model, perhaps one of fewer modalities."""
         columns = [held_out.features.names.index(name) for name in model.names]
         present = held_out.present[:, columns]
@@ -79,7 +79,7 @@ class Encoded:
 class _Whole(nn.Module):
     """The features of a view, followed by what the committee makes of it, where it counts."""
 
-    def __init__(self, model: models.Model, view: str) -> None:
+    def __init__(self, model: Model, view: str) -> None:
         super().__init__()
         self.encoder = model.encoders[view]
         counts = model.mix.committee and view in model.committee.views

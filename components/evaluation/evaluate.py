@@ -30,7 +30,7 @@ from components.evaluation.reliance import reliance
 from components.evaluation.standing import CALIBRATION, THRESHOLDS, searched
 from components.evaluation.tables import comparison_table, prediction_table
 from components.features.store import Features
-from components.model import network as models
+from components.model import storage
 from components.model.abstention import fitted_threshold
 from components.model.outputs import Inference
 
@@ -143,7 +143,7 @@ def _answered(data: Features, train: Path) -> Answered:
             "no labelled record in the test split, so nothing can be measured;"
             " add labelled test records"
         )
-    model = models.load(train / "model")
+    model = storage.load(train / "model")
     chosen = Encoded.of(model, held_out)
     temperatures = {key: float(str(t)) for key, t in read_json(train / CALIBRATION).items()}
     answers = subset_answers(chosen, held_out, temperatures)

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from components.features.store import Features
-from components.model import network as models
 from components.model.inference import infer
+from components.model.network import Model
 from components.model.outputs import Inference
 
 Rows = NDArray[np.int64]
@@ -55,7 +55,7 @@ class HeldOut:
         return self.test & self.features.target.labelled(self.labels)
 
 
-def infer_rows(model: models.Model, features: Features, rows: Rows) -> Inference:
+def infer_rows(model: Model, features: Features, rows: Rows) -> Inference:
     """Model outputs for rows ``(k,)`` of a data set from all modalities that they have.
 
     The model may know fewer modalities than the data set.

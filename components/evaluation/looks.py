@@ -18,7 +18,7 @@ from components.evaluation.reliance import of_features
 from components.evaluation.stress import Answer, stress
 from components.features.encode import Accepted
 from components.features.store import Features
-from components.model import network as models
+from components.model import storage
 from components.parts.contracts import Target
 
 _STRESSED = 200
@@ -31,7 +31,7 @@ def reliance_of(package: Path, features: Features, rows: NDArray[np.int64]) -> d
     Raises:
         UserError: it knows other classes than the data set, reads one modality, or predicts none.
     """
-    model = models.load(package)
+    model = storage.load(package)
     if len(model.names) < 2:
         raise UserError(
             f"--reliance compares modalities: got a model of {model.names[0]!r} alone, wanted two "

@@ -13,7 +13,8 @@ from components.evaluation.held_out import HeldOut, infer_rows
 from components.evaluation.retrieval import hits
 from components.features.spec import other_target
 from components.features.store import Features
-from components.model import network as models
+from components.model import storage
+from components.model.network import Model
 from components.model.outputs import Inference
 from components.model.subsets import patterns, temperature
 from components.parts.contracts import Target
@@ -24,7 +25,7 @@ CALIBRATION, THRESHOLDS = "calibration.json", "thresholds.json"
 
 def is_compatible(package: Path, features: Features) -> bool:
     """Whether features are encoded as the version's own inputs were, so that it can use them."""
-    specs = models.load(package).specs
+    specs = storage.load(package).specs
     return all(
         name in features.specs and features.specs[name].digest() == spec.digest()
         for name, spec in specs.items()
@@ -39,7 +40,7 @@ def answers(package: Path, features: Features) -> dict[str, Any]:
     they are the probabilities of today's classes ``(classes,)``, 0 for those that the version does
     not know. Where nothing is predicted they are the hits of the record's searches.
     """
-    model, held_out = models.load(package), HeldOut.of(features)
+    model, held_out = storage.load(package), HeldOut.of(features)
     ids = [features.ids[row] for row in held_out.rows.tolist()]
     found = infer_rows(model, features, held_out.rows)
     if model.target_kind != features.target_kind:
@@ -71,7 +72,7 @@ def target_of(package: Path, features: Features) -> Target:
 
 
 def calibrated(
-    package: Path, model: models.Model, held_out: HeldOut, found: Inference
+    package: Path, model: Model, held_out: HeldOut, found: Inference
 ) -> NDArray[np.float64]:
     """Probabilities ``(n, classes)`` as the package gives them, each with its subset's temperature.
 

@@ -20,7 +20,8 @@ from torch import Tensor, nn
 from components.core.files import write_atomically, write_json
 from components.model.committee import LinearView
 from components.model.description import CARRIED
-from components.model.network import Model, masked
+from components.model.network import Model
+from components.model.present import masked
 from components.model.runtime import GRAPH, RUNTIME, Chosen
 from components.parts import loading as parts
 from components.parts.contracts import Carried

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from components.features.rows import Rows
-from components.model import network as models
+from components.model import storage
 from components.model.inference import infer
 from components.model.light_rows import light_rows
 from components.model.network import Model
@@ -32,7 +32,7 @@ class TorchRuntime:
     @classmethod
     def load(cls, folder: Path, chosen: Chosen) -> "TorchRuntime":
         """Read a model folder."""
-        return cls(models.load(folder), chosen)
+        return cls(storage.load(folder), chosen)
 
     def answer(self, arrays: Mapping[str, Rows], present: NDArray[np.bool_]) -> Answered:
         """Answer encoded records; see ``runtime.Runtime``."""

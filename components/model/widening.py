@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from components.model import network as models
+from components.model import storage
 from components.model.committee import SparseView
 from components.model.description import Mix
 from components.model.network import Model
@@ -34,7 +34,7 @@ def widened(
     classes = [*model.classes, name]
     order = np.argsort(np.array(classes, dtype=object), kind="stable").tolist()
     with torch.random.fork_rng(devices=[]):
-        wide = models.build(
+        wide = storage.build(
             model.config,
             classes=sorted(classes),
             specs=model.specs,

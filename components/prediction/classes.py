@@ -12,8 +12,7 @@ from components.core.errors import UserError
 from components.core.files import read_json, write_atomically, write_json
 from components.core.refs import digest_folder
 from components.features.rows import Rows, joined
-from components.model import export
-from components.model import network as models
+from components.model import export, storage
 from components.model.inference import infer
 from components.model.light_rows import light_rows
 from components.model.listing import FILES
@@ -150,7 +149,7 @@ def add_class_by_name(package: Path, name: str, out: Path) -> Added:
 
 def _loaded(package: Path) -> tuple[Model, Classifier]:
     """The model in torch, which can be changed, and what encodes records for it."""
-    model = models.load(package)
+    model = storage.load(package)
     return model, Classifier(package, TorchRuntime(model, Chosen(name="torch")))
 
 
@@ -183,7 +182,7 @@ def _wide(
 def _written(package: Path, wide: Model, name: str, found: Found, source: str, out: Path) -> str:
     """Write the new package; returns its digest."""
     shutil.copytree(package, out)
-    models.save(wide, out)
+    storage.save(wide, out)
     export.write(wide, out)
     write_distances(wide.columns, out)
     _tell(out, wide, name, found, source)

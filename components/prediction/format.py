@@ -1,6 +1,6 @@
 """The format of a model package: the names of its files, and the check of them against its list.
 
-Besides the files of a model folder (`components.model.network`) a package holds
+Besides the files of a model folder (`components.model.storage`) a package holds
 ``calibration.json``, perhaps ``thresholds.json``, ``metrics.json``, ``config.yaml``, ``card.md``,
 the folder ``index`` and ``files.json``, which lists every other file with its digest.
 """

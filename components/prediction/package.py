@@ -15,10 +15,10 @@ from components.core.files import read_json, write_atomically, write_json
 from components.core.names import FUSED
 from components.core.progress import Progress, silent
 from components.features.store import Features
-from components.model import export
-from components.model import network as models
+from components.model import export, storage
 from components.model.inference import infer
 from components.model.listing import FILES
+from components.model.network import Model
 from components.model.subsets import patterns, temperature
 from components.model.unfamiliar import write_distances
 from components.prediction.attributes import declared as declared_attributes
@@ -77,7 +77,7 @@ def package(
         yaml.safe_dump(kept_config(config), sort_keys=False, allow_unicode=True),
     )
     data = Features.load(features)
-    model = models.load(folder)
+    model = storage.load(folder)
     chosen = export.write(model, folder)
     export.carry(model, folder)
     write_distances(model.columns, folder)
@@ -104,7 +104,7 @@ def kept_config(config: RunConfig) -> dict[str, Any]:
 
 
 def _write_index(
-    folder: Path, model: models.Model, data: Features, part: Part | None, progress: Progress
+    folder: Path, model: Model, data: Features, part: Part | None, progress: Progress
 ) -> None:
     """Write the indexes of unit vectors, and the records' ids, labels, answers and previews."""
     folder.mkdir(exist_ok=True)

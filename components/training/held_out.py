@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from components.core.files import read_json, write_json
 from components.features.halves import halves
 from components.features.store import Features
-from components.model import network as models
+from components.model import storage
 from components.model.description import BY_COMMITTEE, Mix
 from components.training import taught
 from components.training.light import light_views
@@ -99,7 +99,7 @@ def of_committee(features: Path, committee: Path) -> tuple[HeldOut, bool] | None
     if found is None:
         return None
     data = Features.load(features)
-    views = light_views(models.load(committee), data, found.made, found.labelled.rows)
+    views = light_views(storage.load(committee), data, found.made, found.labelled.rows)
     trial = everything_held_out(found, views)
     return held_out(trial, BY_COMMITTEE, data), judges(found)
 

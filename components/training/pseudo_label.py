@@ -15,7 +15,7 @@ from components.core.files import read_json, write_json
 from components.core.progress import Progress, silent
 from components.features.served import check_labeller
 from components.features.store import Features
-from components.model import network as models
+from components.model import storage
 from components.model.network import Model
 from components.parts import loading as parts
 from components.parts.labelling import PseudoLabels
@@ -88,14 +88,14 @@ def pseudo_label(
             reason = str(read_json(teacher / taught.DESCRIPTION)["reason"])
             taught.save(None, committee, reason=reason)
         else:
-            write(models.load(teacher), found, committee)
+            write(storage.load(teacher), found, committee)
         _nothing(out, reason)
         return
     module = parts.load("labellers", labeller.name, base)
     specs = data.specs.items()
     check_labeller(labeller, data.names, lambda: {n: s.build(n) for n, s in specs}, base)
     decide = module.build(parts.configure("labellers", labeller.name, labeller.options, base))
-    model = models.load(teacher)
+    model = storage.load(teacher)
     done = rounds(model, data, found, progress)
     if isinstance(done, str):
         write(model, found, committee)

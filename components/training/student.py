@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from components.core.files import read_json, write_json
 from components.features.store import Features
-from components.model import network as models
+from components.model import storage
 from components.model.description import BY_BOTH, BY_COMMITTEE, Mix
 from components.model.network import Model
 from components.training import taught
@@ -91,7 +91,7 @@ def train(trainer: Trainer, *, pseudo: Path | None, out: Path) -> None:
         known = thresholds(seen.target, answers, seen.labels[trial.rows])
         if known is not None:
             write_json(out / "thresholds.json", known)
-    models.save(model, out / "model")
+    storage.save(model, out / "model")
     _write(selection, by, features, seen, out)
 
 
@@ -153,7 +153,7 @@ def _taught(features: Features, pseudo: Path | None) -> tuple[Taught | None, Vie
     found = taught.load(pseudo / COMMITTEE) if pseudo else None
     if found is None or pseudo is None:
         return None, None
-    teacher = models.load(pseudo / COMMITTEE)
+    teacher = storage.load(pseudo / COMMITTEE)
     return found, light_views(teacher, features, found.made, found.labelled.rows)
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from components.config.run import ModelConfig, TrainingConfig
 from components.core.progress import Say, unheard
 from components.features.store import Features
-from components.model import network as models
+from components.model import storage
 from components.model.description import BY_COMMITTEE
 from components.model.network import Model
 from components.parts import loading as parts
@@ -96,7 +96,7 @@ def untrained(
     names = tuple(data.names if names is None else names)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(training.seed)
-        model = models.build(
+        model = storage.build(
             config,
             classes=data.classes,
             specs={name: data.specs[name] for name in names},
@@ -134,7 +134,7 @@ def write(model: Model, found: Taught, out: Path, **figures: object) -> None:
     """Write a model folder that answers with a committee, and the committee beside it."""
     put_into(model, found.made, found.committee, found.shift)
     model.mix = BY_COMMITTEE
-    models.save(model, out)
+    storage.save(model, out)
     taught.save(found, out, **figures)
 
 

@@ -11,7 +11,7 @@ from components.core.files import write_json
 from components.core.progress import Log, Progress, silent, unlogged
 from components.core.refs import digest_json
 from components.features.store import Features
-from components.model import network as models
+from components.model import storage
 from components.model.network import Model
 from components.parts import loading as parts
 from components.parts.own import OWN
@@ -113,7 +113,7 @@ class Trainer:
             return model
         out.mkdir(parents=True, exist_ok=True)
         if weights:
-            models.save(model, out)
+            storage.save(model, out)
         summary = {
             "steps": fitted.steps,
             "records": len(data.supervised) + len(data.unlabelled),
@@ -127,7 +127,7 @@ class Trainer:
         return len(training_data(self.features, names=(name,), pseudo=pseudo).supervised) > 0
 
     def _fresh(self, config: ModelConfig, features: Features, names: tuple[str, ...]) -> Model:
-        return models.build(
+        return storage.build(
             config,
             classes=features.classes,
             specs={name: features.specs[name] for name in names},

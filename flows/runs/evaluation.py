@@ -38,13 +38,13 @@ def measure(
     from components.evaluation import standing
     from components.evaluation.comparison import figure
     from components.features.store import Features
-    from components.model import network as models
+    from components.model import storage
 
     config, home = configuration.load(path, data), writable(find())
     promotion = Promotion(home, config.name, console.print)
     chosen = promotion.versions().named(version)
     package = promotion.package_of(chosen)
-    options = {name: spec.choice for name, spec in models.load(package).specs.items()}
+    options = {name: spec.choice for name, spec in storage.load(package).specs.items()}
     with runs.exclusive(home, wait=True, say=console.print), Display() as display:
         asked = config.model_copy(update={"modalities": options})
         job = Job.opened(asked, base=path.resolve().parent, home=home)

@@ -12,7 +12,7 @@ from components.config.run import EvaluationConfig
 from components.evaluation.encoded import Encoded
 from components.evaluation.evaluate import evaluate
 from components.evaluation.held_out import HeldOut
-from components.model import network as models
+from components.model import storage
 from components.parts.losses.info_nce import Config as InfoNCEConfig
 from components.parts.losses.info_nce import build
 from components.parts.network import Likeness, ModelOutput
@@ -39,7 +39,7 @@ def test_few_queries_search_among_all_test_records(run, tmp_path):
     test = np.flatnonzero(held_out.test)
     asked = np.random.default_rng(0).choice(len(test), 9, replace=False)
     with evaluated.one_thread():
-        vectors = Encoded.of(models.load(run.root / "train" / "model"), held_out).infer(test)
+        vectors = Encoded.of(storage.load(run.root / "train" / "model"), held_out).infer(test)
     groups = [run.features.groups[row] for row in held_out.rows[test]]
     for source, target in itertools.permutations(run.features.names, 2):
         has = {n: held_out.present[test, run.features.names.index(n)] for n in (source, target)}

@@ -10,7 +10,8 @@ from components.config.chosen_parts import check_parts
 from components.config.home import Home
 from components.core.errors import UserError
 from components.core.files import read_json, write_json
-from components.model import network
+from components.model import storage
+from components.model.description import DESCRIPTION
 from components.prediction.predictor import Predictor
 from flows.steps import table
 from flows.steps.step import Job, needed, walk
@@ -81,12 +82,12 @@ def test_a_model_folder_never_runs_a_file_outside_it(tmp_path, place):
     marker = tmp_path / "executed"
     outside = tmp_path / "outside.py"
     outside.write_text(f"open({str(marker)!r}, 'w')\n{own_parts.FUSION}")
-    description = read_json(model / network.DESCRIPTION)
+    description = read_json(model / DESCRIPTION)
     name = str(outside) if place == "absolute" else "../../outside.py"
     description["model"]["fusion"]["name"] = name
-    write_json(model / network.DESCRIPTION, description)
+    write_json(model / DESCRIPTION, description)
     with pytest.raises(UserError, match="leaves the folder"):
-        network.load(model)
+        storage.load(model)
     assert not marker.exists()
 
 

@@ -8,7 +8,7 @@ import pytest
 from components.config.run import DataConfig, RunConfig
 from components.core.files import write_json
 from components.features.store import Features
-from components.model import network as models
+from components.model import storage
 from components.prediction.package import package
 from serving.interface.limits import Limits
 from serving.live.answers import Answers
@@ -40,7 +40,7 @@ def folder(tmp_path_factory):
     tiny.encoded(root, RECORDS, times)
     features = Features.load(root / "features")
     fitted = evaluated.fit(features, ("facts", "image", "text"), seed=0, steps=2)
-    models.save(fitted, root / "train" / "model")
+    storage.save(fitted, root / "train" / "model")
     (root / "evaluation").mkdir()
     write_json(root / "evaluation" / "calibration.json", {})
     write_json(root / "evaluation" / "metrics.json", METRICS)

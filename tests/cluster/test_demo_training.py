@@ -27,7 +27,7 @@ from components.config.trainer import KubernetesTrainer
 from components.core.files import read_json
 from components.core.refs import Ref
 from components.features.store import Features
-from components.model import network as models
+from components.model import storage
 from components.model.inference import infer
 from components.training.run import run as run_here
 from flows.places.trainer import train
@@ -81,7 +81,7 @@ def differences(here: Here, out: Path) -> tuple[float, float]:
     features = Features.load(here.outputs["encode"].path)
     rows = np.flatnonzero((features.splits != "train") & features.present.any(axis=1))
     logits = [
-        infer(models.load(f / "student"), features.arrays, features.present, rows).logits
+        infer(storage.load(f / "student"), features.arrays, features.present, rows).logits
         for f in (here.out, out)
     ]
     return losses, float(np.abs(logits[0] - logits[1]).max())

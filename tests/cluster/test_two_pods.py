@@ -6,7 +6,7 @@ import pytest
 from components.config.run import Part, SslPart
 from components.core.files import read_json
 from components.features.store import Features
-from components.model import network as models
+from components.model import storage
 from components.model.inference import infer
 from tests.cluster.running import Running, here
 from tests.cluster.test_demo_training import through_s3
@@ -60,7 +60,7 @@ def test_two_pods_over_gloo_train_what_one_process_trains(
         for f in (one, tmp_path / "out")
     ]
     logits = [
-        infer(models.load(f / "model"), features.arrays, features.present).logits
+        infer(storage.load(f / "model"), features.arrays, features.present).logits
         for f in (one, tmp_path / "out")
     ]
     np.testing.assert_allclose(losses[1], losses[0], atol=1e-3, rtol=0)

@@ -12,7 +12,7 @@ from components.core.errors import UserError
 from components.core.refs import digest_folder
 from components.evaluation.metrics import Metrics, schema
 from components.evaluation.side_by_side import model_rows
-from components.model import network as models
+from components.model import storage
 from components.model.inference import infer
 from components.parts.classification import softmax
 from tests.evaluated import one_thread, prepare
@@ -85,7 +85,7 @@ def test_subset_figures_are_those_of_the_stored_answers_by_scikit_learn(out, met
 
 def test_stored_answers_are_those_of_the_model_run_on_its_own_inputs(run, out):
     """Evaluation shares encoder outputs among subsets; here each subset runs separately."""
-    model, features = models.load(run.root / "train" / "model"), run.features
+    model, features = storage.load(run.root / "train" / "model"), run.features
     temperatures = json.loads((out / "calibration.json").read_text())
     number = {record: row for row, record in enumerate(features.ids)}
     for key in SUBSETS:

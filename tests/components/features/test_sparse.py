@@ -19,7 +19,7 @@ from components.features.encode import encode
 from components.features.rows import joined, opened, placed, writer
 from components.features.spec import ViewSpec, build_modality
 from components.features.store import Features
-from components.model import network as models
+from components.model import storage
 from components.model.inference import infer
 from components.prediction.block import BLOCK
 from components.shards.accounting import accounted, folders, results
@@ -95,10 +95,10 @@ def test_shards_join_to_the_bytes_that_one_process_writes(data, tmp_path):
 
 def test_the_network_reads_the_other_views_and_is_saved_and_loaded(data, tmp_path):
     found = encoded(data, tmp_path / "out", tmp_path / "cache")
-    model = models.build(ModelConfig(dim=8), classes=found.classes, specs=found.specs)
+    model = storage.build(ModelConfig(dim=8), classes=found.classes, specs=found.specs)
     assert model.views["text"] == ["text/hashing"]
-    models.save(model, tmp_path / "model")
-    again = infer(models.load(tmp_path / "model"), found.views(), found.present)
+    storage.save(model, tmp_path / "model")
+    again = infer(storage.load(tmp_path / "model"), found.views(), found.present)
     assert np.array_equal(
         infer(model, found.arrays, found.present).logits, again.logits, equal_nan=True
     )

@@ -7,7 +7,8 @@ import torch
 
 from components.config.run import ModelConfig, Part
 from components.core.errors import BadInput, UserError
-from components.model import network as models
+from components.model import storage
+from components.model.description import Mix
 from components.model.inference import infer
 from tests.synthetic import records, write_features
 
@@ -22,7 +23,7 @@ def features(tmp_path_factory):
 def made(features, fusion="concat", **options):
     torch.manual_seed(0)
     config = ModelConfig(dim=16, fusion=Part(name=fusion), **options)
-    return models.build(config, classes=features.classes, specs=features.specs).eval()
+    return storage.build(config, classes=features.classes, specs=features.specs).eval()
 
 
 def batch(features, rows):
@@ -86,9 +87,9 @@ def test_a_record_without_any_modality_is_refused(features):
 @pytest.mark.parametrize("fusion", ["concat", "gated"])
 def test_saved_and_loaded_answers_are_the_same_to_the_bit(features, tmp_path, fusion):
     model = made(features, fusion)
-    models.save(model, tmp_path / "m")
+    storage.save(model, tmp_path / "m")
     state = torch.get_rng_state()
-    other = models.load(tmp_path / "m")
+    other = storage.load(tmp_path / "m")
     assert torch.equal(torch.get_rng_state(), state)
     a, b = (infer(m, features.arrays, features.present) for m in (model, other))
     assert np.array_equal(a.logits, b.logits, equal_nan=True)
@@ -120,34 +121,34 @@ def build(config, *, names, dim, dropout):
 def test_a_users_own_fusion_goes_with_the_model(features, tmp_path):
     (tmp_path / "mine.py").write_text(OWN)
     config = ModelConfig(dim=16, fusion=Part.model_validate({"name": "./mine.py", "scale": 2.0}))
-    model = models.build(
+    model = storage.build(
         config, classes=features.classes, specs=features.specs, base=tmp_path
     ).eval()
-    models.save(model, tmp_path / "m")
+    storage.save(model, tmp_path / "m")
     (tmp_path / "mine.py").unlink()
-    again = models.load(tmp_path / "m")
-    models.save(again, tmp_path / "n")
+    again = storage.load(tmp_path / "m")
+    storage.save(again, tmp_path / "n")
     a, b = (
-        infer(m, features.arrays, features.present) for m in (model, models.load(tmp_path / "n"))
+        infer(m, features.arrays, features.present) for m in (model, storage.load(tmp_path / "n"))
     )
     assert np.array_equal(a.logits, b.logits, equal_nan=True)
 
 
 def test_no_model_and_another_format_are_said_clearly(features, tmp_path):
     with pytest.raises(UserError, match="not a model folder"):
-        models.load(tmp_path)
-    models.save(made(features), tmp_path / "m")
+        storage.load(tmp_path)
+    storage.save(made(features), tmp_path / "m")
     about = json.loads((tmp_path / "m" / "model.json").read_text()) | {"format": 99}
     (tmp_path / "m" / "model.json").write_text(json.dumps(about))
     with pytest.raises(UserError, match="format 99"):
-        models.load(tmp_path / "m")
+        storage.load(tmp_path / "m")
 
 
 def test_a_temperature_leaves_alone_how_common_classes_are(tmp_path):
     """Oracle: probabilities in proportion to ``exp(evidence / temperature) * prior``."""
     features = write_features(tmp_path / "features", records(80))
-    model = models.build(ModelConfig(dim=16), classes=features.classes, specs=features.specs)
-    model.mix = models.Mix(network=0.0, committee=1.0)
+    model = storage.build(ModelConfig(dim=16), classes=features.classes, specs=features.specs)
+    model.mix = Mix(network=0.0, committee=1.0)
     prior = np.array([0.7, 0.1, 0.1, 0.1])
     model.committee.shift.copy_(torch.from_numpy(np.log(prior)))
     evidence = np.random.default_rng(0).normal(size=(5, 4))

@@ -8,8 +8,7 @@ import torch
 
 from components.config.run import ModelConfig, Part
 from components.features.store import Features
-from components.model import export, loading
-from components.model import network as models
+from components.model import export, loading, storage
 from components.model.committee import LinearView
 from components.model.description import Mix
 from components.model.light_rows import light_rows
@@ -87,7 +86,7 @@ def made(
     torch.manual_seed(0)
     config = ModelConfig.model_validate({"dim": 16, "projector": projector, "fusion": fusion})
     classes = [] if target == "none" else synthetic.CLASSES
-    model = models.build(config, classes=classes, specs=features.specs, target=target).eval()
+    model = storage.build(config, classes=classes, specs=features.specs, target=target).eval()
     for own in model.projectors.values() if projector != "linear" else ():
         for tensor in own.state_dict().values():
             torch.nn.init.uniform_(tensor, -1, 1)
@@ -98,7 +97,7 @@ def made(
 
 
 def packed(model, folder):
-    models.save(model, folder)
+    storage.save(model, folder)
     exported = export.write(model, folder)
     assert exported == Chosen(name="onnx")
     return TorchRuntime(model, Chosen(name="torch")), loading.load(folder)
@@ -195,10 +194,10 @@ def build(config, *, names, dim, dropout):
 def test_a_fusion_that_cannot_be_exported_is_answered_by_torch_which_names_it(features, tmp_path):
     (tmp_path / "mine.py").write_text(OWN)
     config = ModelConfig(dim=16, fusion=Part(name="./mine.py"))
-    model = models.build(
+    model = storage.build(
         config, classes=features.classes, specs=features.specs, base=tmp_path
     ).eval()
-    models.save(model, tmp_path / "model")
+    storage.save(model, tmp_path / "model")
     told = export.write(model, tmp_path / "model")
     assert told.name == "torch"
     assert "fusion ./mine.py" in told.reason
@@ -206,5 +205,5 @@ def test_a_fusion_that_cannot_be_exported_is_answered_by_torch_which_names_it(fe
 
 
 def test_a_package_from_before_exports_is_answered_by_torch_and_says_so(features, tmp_path):
-    models.save(made(features, committee=False), tmp_path / "model")
+    storage.save(made(features, committee=False), tmp_path / "model")
     assert "made before exports" in loading.load(tmp_path / "model").chosen.reason

@@ -10,7 +10,7 @@ from safetensors.numpy import load_file
 from components.config.run import DataConfig, RunConfig
 from components.core.errors import UserError
 from components.core.files import write_json
-from components.model import network as models
+from components.model import storage
 from components.model.description import Mix
 from components.model.reference import REFERENCE
 from components.model.unfamiliar import DISTANCES
@@ -54,7 +54,7 @@ def made(root, mix):
     model = evaluated.fit(features, NAMES, seed=0, steps=25)
     with_committee(model, features)
     model.mix = mix
-    models.save(model, root / "train" / "model")
+    storage.save(model, root / "train" / "model")
     (root / "evaluation").mkdir()
     write_json(root / "evaluation" / "calibration.json", {})
     write_json(root / "evaluation" / "metrics.json", METRICS)
@@ -98,9 +98,9 @@ def test_records_of_the_new_class_get_it_and_others_keep_theirs(kept, tmp_path):
     "mix", [Mix(network=0.0, committee=1.0), Mix(network=0.5, committee=0.5), Mix()]
 )
 def test_known_classes_stay_in_proportion_to_each_other(kept, tmp_path, mix):
-    model = models.load(kept.package)
+    model = storage.load(kept.package)
     model.mix = mix
-    models.save(model, tmp_path / "before")
+    storage.save(model, tmp_path / "before")
     for name in ("calibration.json", "card.md"):
         (tmp_path / "before" / name).write_bytes((kept.package / name).read_bytes())
     add_class(tmp_path / "before", NEW, kept.new[:3], tmp_path / "after")
@@ -179,8 +179,8 @@ def test_a_known_class_is_refused(kept, tmp_path):
 
 
 def test_a_model_without_records_to_compare_with_says_what_to_do(kept, tmp_path):
-    model = models.load(kept.package)
-    models.save(model, tmp_path / "model")
+    model = storage.load(kept.package)
+    storage.save(model, tmp_path / "model")
     (tmp_path / "model" / REFERENCE).unlink()
     (tmp_path / "model" / "calibration.json").write_text("{}")
     with pytest.raises(UserError, match="concord run CONFIG"):

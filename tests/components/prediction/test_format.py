@@ -7,7 +7,7 @@ import pytest
 
 from components.core.errors import UserError
 from components.core.refs import digest_file
-from components.model import network as models
+from components.model import storage
 from components.prediction.predictor import Predictor
 from serving.interface.limits import Limits
 from tests.packaged import packed
@@ -39,7 +39,7 @@ def _listed(package, changes):
 
 
 def _refused(package, match):
-    for load in (Predictor.load, lambda p: Predictor.load(p, verify=False), models.load):
+    for load in (Predictor.load, lambda p: Predictor.load(p, verify=False), storage.load):
         with pytest.raises(UserError, match=match):
             load(package)
 

@@ -13,8 +13,7 @@ import torch
 from components.config.run import ModelConfig, Part
 from components.core.files import write_json
 from components.features.spec import build_modality
-from components.model import export
-from components.model import network as models
+from components.model import export, storage
 from components.model.runtime import Chosen
 from components.model.torch_runtime import TorchRuntime
 from components.prediction.classifier import Classifier
@@ -42,13 +41,13 @@ CASES = {
 
 def made(folder, target, fusion, modalities):
     torch.manual_seed(0)
-    model = models.build(
+    model = storage.build(
         ModelConfig(dim=8, fusion=Part(name=fusion)),
         classes=[] if target == "none" else synthetic.CLASSES,
         specs={name: build_modality(name, *rest).spec for name, *rest in modalities},
         target=target,
     ).eval()
-    models.save(model, folder)
+    storage.save(model, folder)
     write_json(folder / "calibration.json", {})
     assert export.write(model, folder).reason == ""
     export.carry(model, folder)

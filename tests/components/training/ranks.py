@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 
 from components.config.run import ModelConfig, Part, SslPart, TrainingConfig
 from components.features.store import Features
-from components.model import network as models
+from components.model import storage
 from components.model.inference import infer
 from components.parts import loading as parts
 from components.parts.losses.info_nce import InfoNCE
@@ -70,7 +70,7 @@ def trained(
         )
         for name, spec in features.specs.items()
     }
-    model = models.build(
+    model = storage.build(
         ModelConfig(dim=16, dropout=dropout, fusion=Part(name=fusion)),
         classes=features.classes,
         specs=specs,

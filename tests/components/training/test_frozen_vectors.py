@@ -9,7 +9,8 @@ import torch
 from components.config.chosen_parts import check_parts
 from components.config.run import ModelConfig, RunConfig, TrainingConfig
 from components.core.errors import UserError
-from components.model import network as models
+from components.model import storage
+from components.model.network import Model
 from components.training.data import training_data
 from components.training.distributed import ALONE
 from components.training.objective import Objective, built
@@ -23,7 +24,7 @@ def features(tmp_path_factory):
 
 def objective(features, losses, names=None):
     specs = {n: features.specs[n] for n in names or features.names}
-    model = models.build(ModelConfig(dim=16), classes=features.classes, specs=specs)
+    model = storage.build(ModelConfig(dim=16), classes=features.classes, specs=specs)
     chosen, _ = built(losses, len(specs), None)
     return Objective(model, chosen, TrainingConfig(), torch.float32, ALONE)
 
@@ -54,7 +55,7 @@ def test_they_are_the_light_of_a_records_own_inputs_and_zero_where_it_lacks_them
 def test_they_are_not_computed_where_no_loss_asks(features, monkeypatch):
     made = objective(features, {"cross_entropy": {}, "info_nce": {}})
     computed = []
-    monkeypatch.setattr(models.Model, "frozen", lambda *_: computed.append(True))
+    monkeypatch.setattr(Model, "frozen", lambda *_: computed.append(True))
     data = training_data(features)
     made(data.batch(data.supervised[:8], torch.device("cpu")))
     assert not computed

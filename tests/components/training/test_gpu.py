@@ -6,7 +6,7 @@ import torch
 
 from components.config.run import ModelConfig, TrainingConfig
 from components.core.errors import Interrupted
-from components.model import network as models
+from components.model import storage
 from components.model.inference import infer
 from components.parts import loading as parts
 from components.training.checkpoint import Folder
@@ -30,7 +30,7 @@ def trained(features, device, precision="fp32", epochs=12, **options):
     """A model without draws of its own, and the figures of its training."""
     torch.manual_seed(CONFIG.seed)
     config = ModelConfig(dim=16, dropout=0.0)
-    model = models.build(config, classes=features.classes, specs=features.specs)
+    model = storage.build(config, classes=features.classes, specs=features.specs)
     losses = {
         name: (weight, parts.load("losses", name).build(parts.configure("losses", name, {})))
         for name, weight in {"cross_entropy": 1.0, "info_nce": 0.1}.items()

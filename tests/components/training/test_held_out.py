@@ -8,7 +8,7 @@ from scipy.special import log_softmax
 
 from components.core.files import read_json
 from components.features.store import Features
-from components.model import network as models
+from components.model import storage
 from components.model.description import Mix
 from components.training import taught
 from components.training.held_out import (
@@ -34,7 +34,7 @@ def test_losses_are_those_of_fits_that_did_not_see_the_record(places):
     told = HeldOut.read(places / "train" / HELD_OUT)
     data, folder = Features.load(places / "features"), places / "pseudo" / "committee"
     found = taught.load(folder)
-    views = light_views(models.load(folder), data, found.made, found.labelled.rows)
+    views = light_views(storage.load(folder), data, found.made, found.labelled.rows)
     logits = held_out_by_folds(found, views)(data.names)
     codes = found.labelled.targets.argmax(axis=1)
     expected = -log_softmax(logits.astype(float), axis=1)[np.arange(len(codes)), codes]
@@ -60,7 +60,7 @@ def test_records_that_are_alone_in_their_class_tell_nothing(places):
         targets=found.labelled.targets[first],
         folds=np.arange(len(first)) % 2,
     )
-    views = light_views(models.load(folder), data, found.made, labelled.rows)
+    views = light_views(storage.load(folder), data, found.made, labelled.rows)
     trial = everything_held_out(replace(found, labelled=labelled), views)
     assert not len(trial.rows)
     assert calibration(trial, Mix(network=0.0, committee=1.0), data) == {}

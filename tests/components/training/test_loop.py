@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from components.config.run import ModelConfig, TrainingConfig
 from components.core.errors import Interrupted, UserError
 from components.features.spec import build_target
-from components.model import network as models
+from components.model import storage
 from components.parts import loading as parts
 from components.training.checkpoint import Folder, decode
 from components.training.data import Pseudo, training_data
@@ -37,7 +37,7 @@ def built_losses():
 
 def trained(features, epochs=3, data=None, config=CONFIG, **options):
     torch.manual_seed(config.seed)
-    model = models.build(ModelConfig(dim=16), classes=features.classes, specs=features.specs)
+    model = storage.build(ModelConfig(dim=16), classes=features.classes, specs=features.specs)
     return model, fit(
         model, built_losses(), data or training_data(features), config, epochs=epochs, **options
     )
@@ -150,9 +150,9 @@ def test_the_same_seed_gives_the_same_weights_another_does_not(features):
 
 def test_training_learns_and_leaves_the_callers_random_numbers(features):
     torch.manual_seed(11)
-    models.build(ModelConfig(dim=16), classes=features.classes, specs=features.specs)
+    storage.build(ModelConfig(dim=16), classes=features.classes, specs=features.specs)
     data = training_data(features)
-    model = models.build(ModelConfig(dim=16), classes=features.classes, specs=features.specs)
+    model = storage.build(ModelConfig(dim=16), classes=features.classes, specs=features.specs)
     state = torch.get_rng_state()
     fitted = fit(model, built_losses(), data, CONFIG, epochs=12)
     assert torch.equal(torch.get_rng_state(), state)
@@ -354,7 +354,7 @@ def test_a_soft_label_takes_the_place_of_the_coded_one(features):
     )  # fmt: skip
     data = training_data(features, pseudo=pseudo)
     torch.manual_seed(0)
-    model = models.build(ModelConfig(dim=16), classes=features.classes, specs=features.specs)
+    model = storage.build(ModelConfig(dim=16), classes=features.classes, specs=features.specs)
     rows = np.array([data.supervised[0], free])
     found = targets(model, data.batch(rows, torch.device("cpu")), 0.0)
     assert found[1].tolist() == [0.25, 0.0, 0.75, 0.0]

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from components.features.store import Features
-from components.model import network as models
+from components.model import storage
 from components.model.committee import LinearView
 from components.model.description import Mix
 from components.model.inference import infer
@@ -116,7 +116,7 @@ def places(tmp_path_factory):
         patch.setitem(OPTIONS["text"], "encoders", ["hashing", "ngrams"])
         write_features(home / "features", records(300, labelled=0.3))
     data = Features.load(home / "features")
-    model = models.load(learned.teach(home / "features", home / "teacher"))
+    model = storage.load(learned.teach(home / "features", home / "teacher"))
     found = taught.load(home / "teacher")
     views = light_views(model, data, found.made)
     rng, rows = np.random.default_rng(0), data.rows("train")
@@ -143,14 +143,14 @@ def places(tmp_path_factory):
     found = replace(found, committee=replace(found.committee, neighbours=member))
     put_into(model, found.made, found.committee)
     model.mix = Mix(network=0.0, committee=1.0)
-    models.save(model, home / "model")
+    storage.save(model, home / "model")
     taught.save(found, home / "teacher")
     return home
 
 
 def test_a_model_answers_as_its_committee_from_every_subset(places):
     data, found = Features.load(places / "features"), taught.load(places / "teacher")
-    model = models.load(places / "model")
+    model = storage.load(places / "model")
     views = light_views(model, data, found.made)
     assert found.committee.neighbours is not None
     rows = np.flatnonzero(data.present.any(axis=1) & (data.splits != "train"))
@@ -166,7 +166,7 @@ def test_a_model_answers_as_its_committee_from_every_subset(places):
 
 def test_all_fits_at_once_are_each_by_itself(places):
     data, found = Features.load(places / "features"), taught.load(places / "teacher")
-    views = light_views(models.load(places / "model"), data, found.made)
+    views = light_views(storage.load(places / "model"), data, found.made)
     rows = np.flatnonzero(views.anything)[:50]
     every = found.committee.every(views, rows)
     for fit in range(found.labelled.fits):
@@ -175,7 +175,7 @@ def test_all_fits_at_once_are_each_by_itself(places):
 
 def test_a_class_more_leaves_what_is_said_of_the_others(places):
     """The mean of the others is what a member without exemplars of the class says of it."""
-    data, model = Features.load(places / "features"), models.load(places / "model")
+    data, model = Features.load(places / "features"), storage.load(places / "model")
     before = infer(model, data.arrays, data.present).logits
     wide = widened(model, "crown", {}, known=range(4))
     after = infer(wide, data.arrays, data.present).logits
@@ -186,7 +186,7 @@ def test_a_class_more_leaves_what_is_said_of_the_others(places):
 
 def test_exemplars_of_a_class_leave_what_is_said_of_the_others(places):
     """The views that tell the new class still find the same neighbours."""
-    data, model = Features.load(places / "features"), models.load(places / "model")
+    data, model = Features.load(places / "features"), storage.load(places / "model")
     before = infer(model, data.arrays, data.present).logits
     dims = {
         view: len(own.mean) if isinstance(own, LinearView) else len(own.idf)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from components.config.run import ModelConfig, Part, SslPart, TrainingConfig
 from components.core.errors import UserError
-from components.model import network as models
+from components.model import storage
 from components.parts import loading as parts
 from components.parts.network import Disturbance
 from components.training.balancing import own_parameters, stepping
@@ -39,7 +39,7 @@ def features(tmp_path_factory):
 
 def trained(features, chosen, epochs=2, data=None, **options):
     torch.manual_seed(CONFIG.seed)
-    model = models.build(ModelConfig(dim=16), classes=features.classes, specs=features.specs)
+    model = storage.build(ModelConfig(dim=16), classes=features.classes, specs=features.specs)
     data = data or training_data(features, unlabelled=True)
     ssl, balance = chosen["ssl"], chosen["balance"]
     asked = online(
@@ -156,7 +156,7 @@ def test_rows_beside_are_all_used_before_one_comes_again(hidden, steps, epoch):
 
 def test_a_factor_scales_the_step_of_its_modality_alone(features):
     torch.manual_seed(0)
-    model = models.build(ModelConfig(dim=16), classes=features.classes, specs=features.specs)
+    model = storage.build(ModelConfig(dim=16), classes=features.classes, specs=features.specs)
     apart = own_parameters(model)
     assert set(apart) == {"facts", "image", "text"}
     before = {n: p.detach().clone() for n, p in model.named_parameters()}
@@ -172,7 +172,7 @@ def test_a_factor_scales_the_step_of_its_modality_alone(features):
 def test_disturbed_views_stay_valid_and_leave_what_is_0(features):
     data = training_data(features, unlabelled=True)
     torch.manual_seed(0)
-    model = models.build(ModelConfig(dim=16), classes=features.classes, specs=features.specs)
+    model = storage.build(ModelConfig(dim=16), classes=features.classes, specs=features.specs)
     batch = data.batch(data.supervised, torch.device("cpu"))
     same_views = disturbed(model, batch.inputs, batch.present, Disturbance())
     assert all(same_views[v] is batch.inputs[v] for v in same_views)

@@ -8,7 +8,7 @@ from benchmarks.methods._beds import bed
 from benchmarks.methods._student import fitted, recall
 from components.config.run import ModelConfig
 from components.core.errors import UserError
-from components.model import network as models
+from components.model import storage
 from components.training.data import training_data
 from components.training.projectors import fit_projectors
 from tests.synthetic import records, write_features
@@ -27,7 +27,7 @@ def maps(**options):
 
 
 def test_training_leaves_maps_as_they_are_unless_they_are_a_start(pair):
-    model = models.build(
+    model = storage.build(
         ModelConfig.model_validate({"dim": 64, **maps(method="cca")}),
         classes=pair.classes,
         specs=pair.specs,
@@ -50,8 +50,8 @@ def test_training_leaves_maps_as_they_are_unless_they_are_a_start(pair):
 @pytest.mark.parametrize("projector", [{"projector": "mlp"}, maps(), maps(method="relative")])
 def test_a_model_comes_back_from_its_folder_and_finds_across_modalities(pair, tmp_path, projector):
     model = fitted(pair, losses=CONTRAST, model=projector, training=SHORT)
-    models.save(model, tmp_path / "m")
-    again = models.load(tmp_path / "m")
+    storage.save(model, tmp_path / "m")
+    again = storage.load(tmp_path / "m")
     assert again.config.projector.name != "linear"
     test = pair.rows("test")
     assert recall(again, pair, test, 10) == recall(model, pair, test, 10)
@@ -61,8 +61,8 @@ def test_a_model_comes_back_from_its_folder_and_finds_across_modalities(pair, tm
 def test_a_default_model_is_written_as_before_projectors_could_be_chosen(pair, tmp_path):
     import json
 
-    model = models.build(ModelConfig(dim=8), classes=pair.classes, specs=pair.specs)
-    models.save(model, tmp_path / "m")
+    model = storage.build(ModelConfig(dim=8), classes=pair.classes, specs=pair.specs)
+    storage.save(model, tmp_path / "m")
     told = json.loads((tmp_path / "m" / "model.json").read_text())
     assert told["format"] == 6
     assert "projector" not in told["model"]

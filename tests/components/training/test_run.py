@@ -10,7 +10,7 @@ from components.core.errors import UserError
 from components.core.files import read_json
 from components.core.refs import Ref, digest_folder
 from components.features.store import Features
-from components.model import network as models
+from components.model import storage
 from components.model.description import Mix
 from components.model.inference import infer
 from components.training.held_out import HELD_OUT, HeldOut
@@ -52,8 +52,8 @@ def accuracy(model, data):
 
 def test_the_committee_answers_better_than_chance(places):
     data = Features.load(places / "features")
-    assert accuracy(models.load(places / "teacher"), data) > 0.5
-    assert accuracy(models.load(places / "pseudo" / "committee"), data) > 0.5
+    assert accuracy(storage.load(places / "teacher"), data) > 0.5
+    assert accuracy(storage.load(places / "pseudo" / "committee"), data) > 0.5
 
 
 def test_the_same_inputs_give_the_same_bytes(places, tmp_path):
@@ -111,8 +111,8 @@ def test_few_labels_judge_no_network_which_answers_with_the_committee_it_learned
         "by": "folds",
         "left_out": [],
     }
-    assert models.load(places / "train" / "model").mix == Mix(network=0.5, committee=0.5)
-    assert models.load(places / "train" / "student").mix == Mix()
+    assert storage.load(places / "train" / "model").mix == Mix(network=0.5, committee=0.5)
+    assert storage.load(places / "train" / "student").mix == Mix()
     # The committee's held-out answers, of all folds, tell how sure both may be.
     assert read_json(places / "train" / "calibration.json")
     assert len(HeldOut.read(places / "train" / "held_out.json").ids) > 30
@@ -191,7 +191,7 @@ def test_few_validation_records_judge_no_network(places, tmp_path):
     )
     found = read_json(out / "selection.json")
     assert (found["kept"], found["losses"], found["by"]) == ("mix", {}, "folds")
-    assert models.load(out / "model").mix == Mix(network=0.5, committee=0.5)
+    assert storage.load(out / "model").mix == Mix(network=0.5, committee=0.5)
     # Nor do two records say how sure answers may be: those of the folds do.
     by_folds = read_json(places / "train" / "calibration.json")
     assert read_json(out / "calibration.json") == pytest.approx(by_folds)
@@ -203,7 +203,7 @@ def test_without_a_labeller_the_committee_is_that_of_the_labels(places, tmp_path
     out = learned.train(places / "features", pseudo, tmp_path / "train")
     data, rows = Features.load(places / "features"), None
     answers = [
-        infer(models.load(folder), data.arrays, data.present, rows).logits
+        infer(storage.load(folder), data.arrays, data.present, rows).logits
         for folder in (out / "model", places / "teacher")
     ]
     assert np.array_equal(*answers, equal_nan=True)
@@ -215,8 +215,8 @@ def test_baselines_are_each_modality_alone_no_pseudo_labels_and_concat(places, t
     )
     found = read_json(out / "baselines.json")["models"]
     assert sorted(found) == ["concat", "only-facts", "only-image", "only-text", "supervised"]
-    assert models.load(out / "only-image").names == ["image"]
-    assert models.load(out / "concat").config.fusion.name == "concat"
+    assert storage.load(out / "only-image").names == ["image"]
+    assert storage.load(out / "concat").config.fusion.name == "concat"
     assert 0 < found["only-text"]["held_out"] < 1
 
 
@@ -224,7 +224,7 @@ def test_a_modality_alone_is_a_network_where_no_view_of_it_is_fixed(places, tmp_
     out = learned.train(
         places / "features", places / "pseudo", tmp_path / "baselines", task="baselines"
     )
-    mixes = {name: models.load(out / f"only-{name}").mix for name in ("image", "text")}
+    mixes = {name: storage.load(out / f"only-{name}").mix for name in ("image", "text")}
     assert mixes == {"image": Mix(), "text": Mix(network=0.0, committee=1.0)}
     # It is judged too, or it could never be the best single one.
     assert 0 < read_json(out / "baselines.json")["models"]["only-image"]["held_out"] <= 1
@@ -282,7 +282,7 @@ def test_classes_and_labels_that_leave_no_room_for_rounds_are_told(places, tmp_p
     monkeypatch.setattr("components.training.pseudo_label._CELLS", 100)
     pseudo = learned.label(places / "features", places / "teacher", tmp_path / "pseudo")
     assert "leave no room for rounds" in read_json(pseudo / "summary.json")["reason"]
-    assert models.load(pseudo / "committee").mix.committee == 1.0
+    assert storage.load(pseudo / "committee").mix.committee == 1.0
 
 
 def test_of_very_many_records_an_evenly_spaced_part_is_labelled(places, tmp_path, monkeypatch):

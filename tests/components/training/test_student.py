@@ -5,7 +5,7 @@ import pytest
 
 from components.core.files import read_json
 from components.features.store import Features
-from components.model import network as models
+from components.model import storage
 from components.training.rehearsal import learned_views
 from components.training.student import seen_by_student
 from tests import learned, synthetic
@@ -31,7 +31,7 @@ def test_a_trained_encoder_is_kept_where_it_tells_more(tmp_path, monkeypatch, by
     pictures(tmp_path, monkeypatch, 520, blind=True)
     root = learned.learn(tmp_path / "features", tmp_path, epochs=8, selection=by)
     assert read_json(root / "train" / "selection.json")["left_out"] == []
-    assert models.load(root / "train" / "model").views == {"image": ["image/cnn", "image/lite"]}
+    assert storage.load(root / "train" / "model").views == {"image": ["image/cnn", "image/lite"]}
 
 
 def test_a_trained_encoder_is_left_out_where_it_tells_no_more(tmp_path, monkeypatch):
@@ -40,7 +40,7 @@ def test_a_trained_encoder_is_left_out_where_it_tells_no_more(tmp_path, monkeypa
     root = learned.learn(tmp_path / "features", tmp_path, epochs=1, learning_rate=1e-6)
     assert read_json(root / "train" / "selection.json")["left_out"] == ["image/cnn"]
     for name in ("model", "student"):
-        assert models.load(root / "train" / name).views == {"image": ["image/lite"]}
+        assert storage.load(root / "train" / name).views == {"image": ["image/lite"]}
     seen = seen_by_student(Features.load(tmp_path / "features"), root / "train")
     assert list(seen.arrays) == ["image/lite"]
 

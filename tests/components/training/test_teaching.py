@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 
 from components.config.run import Part
 from components.features.store import Features
-from components.model import network as models
+from components.model import storage
 from components.model.description import Mix
 from components.model.inference import infer
 from components.model.subsets import subsets
@@ -40,7 +40,7 @@ def data(home):
 
 @pytest.fixture(scope="module")
 def fitted(home):
-    return models.load(learned.teach(home / "features", home / "teacher"))
+    return storage.load(learned.teach(home / "features", home / "teacher"))
 
 
 def constants(data):
@@ -147,7 +147,7 @@ def test_every_subset_is_answered_as_by_the_committee_that_was_fitted(home, fitt
 def test_a_model_without_seats_is_read_as_one_that_has_a_single_one(home, data, tmp_path):
     """Format 3 had one sum for all records."""
     features = learned.teach(home / "features", home / "single")
-    model = models.load(features)
+    model = storage.load(features)
     for part in (model.committee, *model.committee.views.values()):
         for name in ("patterns", "constant", "weight", "bias"):
             if (values := getattr(part, name, None)) is not None:
@@ -156,7 +156,7 @@ def test_a_model_without_seats_is_read_as_one_that_has_a_single_one(home, data, 
     for view in model.committee.views.values():
         view.seats = torch.zeros(1, dtype=torch.int64)
     wanted = infer(model, data.views(), data.present).logits
-    models.save(model, tmp_path)
+    storage.save(model, tmp_path)
     weights = load_file(tmp_path / "weights.safetensors")
     old = {
         name: values.squeeze(1 if name.endswith("weight") else 0)
@@ -172,13 +172,13 @@ def test_a_model_without_seats_is_read_as_one_that_has_a_single_one(home, data, 
     )
     about = json.loads((tmp_path / "model.json").read_text()) | {"format": 3}
     (tmp_path / "model.json").write_text(json.dumps(about))
-    again = infer(models.load(tmp_path), data.views(), data.present).logits
+    again = infer(storage.load(tmp_path), data.views(), data.present).logits
     assert np.array_equal(again, wanted, equal_nan=True)
 
 
 def test_a_model_with_a_map_for_every_seat_is_read(fitted, data, tmp_path):
     """Format 4 had zeros where a seat does not read a view."""
-    models.save(fitted, tmp_path)
+    storage.save(fitted, tmp_path)
     weights = load_file(tmp_path / "weights.safetensors")
     for stem in [name.removesuffix(".seats") for name in weights if name.endswith(".seats")]:
         own, seats = weights.pop(f"{stem}.weight"), weights.pop(f"{stem}.seats")
@@ -190,13 +190,13 @@ def test_a_model_with_a_map_for_every_seat_is_read(fitted, data, tmp_path):
     save_file(weights, tmp_path / "weights.safetensors")
     about = json.loads((tmp_path / "model.json").read_text()) | {"format": 4}
     (tmp_path / "model.json").write_text(json.dumps(about))
-    both = [infer(m, data.views(), data.present).logits for m in (fitted, models.load(tmp_path))]
+    both = [infer(m, data.views(), data.present).logits for m in (fitted, storage.load(tmp_path))]
     assert np.allclose(*both, atol=1e-5, equal_nan=True)
 
 
 def test_a_saved_model_answers_as_before(fitted, data, tmp_path):
-    models.save(fitted, tmp_path)
-    again = models.load(tmp_path)
+    storage.save(fitted, tmp_path)
+    again = storage.load(tmp_path)
     assert again.mix == fitted.mix
     both = [infer(m, data.views(), data.present).logits for m in (fitted, again)]
     assert np.array_equal(*both, equal_nan=True)
@@ -219,9 +219,9 @@ def test_a_sparse_view_is_answered_by_what_was_fitted_to_its_reduction(tmp_path,
     committee = crossfit(views, labelled, {"prototype": prototype.build(prototype.Config())})
     put_into(model, made, committee)
     model.mix = Mix(network=0.0, committee=1.0)
-    models.save(model, tmp_path / "saved")
+    storage.save(model, tmp_path / "saved")
     has = np.flatnonzero(data.present.any(axis=1))
-    for each in (model, models.load(tmp_path / "saved")):
+    for each in (model, storage.load(tmp_path / "saved")):
         found = infer(each, data.arrays, data.present, has).logits
         assert np.allclose(found, committee.logits(views, rows=has), atol=1e-3)
     assert np.abs(committee.widest.maps.of["text/ngrams"].weight).max() > 0

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from components.config.run import ModelConfig
-from components.model import network as models
+from components.model import storage
 from components.model.inference import infer
 from components.training.votes import take_votes, weigh_votes
 from tests.synthetic import records, write_features
@@ -19,7 +19,7 @@ def features(tmp_path_factory):
 def voting(features, seed=0):
     torch.manual_seed(seed)
     shape = ModelConfig.model_validate({"dim": 16, "fusion": "voting"})
-    return models.build(shape, classes=features.classes, specs=features.specs).eval()
+    return storage.build(shape, classes=features.classes, specs=features.specs).eval()
 
 
 def test_weights_are_likelihoods_at_the_best_temperature(features):

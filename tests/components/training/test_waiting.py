@@ -9,7 +9,8 @@ import torch
 from torch._subclasses.fake_tensor import DynamicOutputShapeException, FakeTensorMode
 
 from components.config.run import ModelConfig, Part, SslPart, TrainingConfig
-from components.model import network as models
+from components.model import network, present, storage
+from components.model.description import Mix
 from components.parts import loading as parts
 from components.parts.network import Likeness
 from components.training.consistency import online
@@ -27,8 +28,8 @@ def features(tmp_path_factory):
 @pytest.fixture(scope="module", params=parts.available("fusion"))
 def objective(request, features):
     config = ModelConfig.model_validate({"dim": 16, "fusion": request.param})
-    model = models.build(config, classes=features.classes, specs=features.specs)
-    model.mix = models.Mix(network=1.0, committee=1.0)
+    model = storage.build(config, classes=features.classes, specs=features.specs)
+    model.mix = Mix(network=1.0, committee=1.0)
     losses = {
         name: (1.0, parts.load("losses", name).build(parts.configure("losses", name, {})))
         for name in parts.available("losses")
@@ -77,7 +78,7 @@ CHOSEN = [
 @pytest.mark.parametrize(("ssl", "balance"), CHOSEN)
 def test_a_step_with_online_parts_asks_the_device_for_no_value(features, ssl, balance):
     data = training_data(features, unlabelled=True)
-    model = models.build(ModelConfig(dim=16), classes=features.classes, specs=features.specs)
+    model = storage.build(ModelConfig(dim=16), classes=features.classes, specs=features.specs)
     chosen = online(SslPart(name=ssl), Part(name=balance), model, data, None)
     loss = parts.load("losses", "cross_entropy")
     losses = {"cross_entropy": (1.0, loss.build(loss.Config()))}
@@ -117,7 +118,8 @@ def test_a_device_answers_as_the_processor(features, objective, monkeypatch):
     for column, name in enumerate(model.names):
         for view in model.views[name]:
             absent[view][~batch.present[:, column]] = 77
-    monkeypatch.setattr(models, "_chooses_rows", lambda _: False)
+    for module in (network, present):
+        monkeypatch.setattr(module, "chooses_rows", lambda _: False)
     found = model(absent, batch.present)
     assert torch.allclose(found.logits, wanted.logits, atol=1e-5)
     assert torch.allclose(found.fused, wanted.fused, atol=1e-5)
