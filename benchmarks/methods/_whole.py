@@ -9,6 +9,7 @@ from benchmarks.methods._real import config_of
 from benchmarks.methods._student import answers, right
 from components.features.store import Features
 from components.model import storage
+from components.model.description import Mix
 
 SET, BUDGETS = "dcss-monsters", (4, 25)
 NOTHING: Mapping[str, Any] = {}
@@ -47,7 +48,7 @@ def whole(
             features, model = Features.load(out["encode"]), storage.load(out["train"] / "model")
             test = features.rows("test", labelled=True)
             both = answers(model, features, test).logits
-            model.mix = models.Mix(network=1.0, committee=0.0)
+            model.mix = Mix(network=1.0, committee=0.0)
             alone = answers(model, features, test).logits
             found[f"{arm}, {k} labels"] = right(features, test, both)
             found[f"{arm}, student, {k} labels"] = right(features, test, alone)
