@@ -38,7 +38,7 @@ def scores(model: Model, output: ModelOutput, wanted: Tensor, batch: Batch) -> l
     Args:
         model: its target says what probabilities are.
         output: of the whole batch.
-        wanted: targets ``(batch, classes)``.
+        wanted: targets ``(batch, classes)``; NaN in a set where nobody knows.
         batch: its records with a label count by their weight.
     """
     found = []
@@ -48,7 +48,7 @@ def scores(model: Model, output: ModelOutput, wanted: Tensor, batch: Batch) -> l
             right = (logits.softmax(dim=1) * wanted).sum(dim=1)
         else:
             yes = logits.sigmoid()
-            right = (yes * wanted + (1 - yes) * (1 - wanted)).mean(dim=1)
+            right = (yes * wanted + (1 - yes) * (1 - wanted)).nanmean(dim=1)
         weights = batch.weights * batch.present[:, column]
         rows = right.masked_fill(weights == 0, 0.0)
         found.append((weights * rows).sum() / weights.sum().clamp_min(1e-12))

@@ -33,8 +33,8 @@ def check(spec: TrainSpec, features: Features, base: Path | None) -> None:
         if why is not None:
             raise UserError(f"ssl: {spec.ssl.name} cannot serve this data set: {why}")
     if spec.balance is not None and (len(features.names) < 2 or not features.target.width):
-        has = "nothing to predict" if not features.target.width else features.names[0]
+        got = f"{features.names[0]} alone" if features.target.width else "no labels to predict"
         raise UserError(
-            f"balance: {spec.balance.name} holds back the modality that answers best; got a data "
-            f"set with {has} alone, wanted labels and two modalities; leave `balance` out"
+            f"balance: {spec.balance.name} holds back the modality that answers best: got a data "
+            f"set with {got}, wanted labels and two modalities; leave `balance` out"
         )

@@ -1,6 +1,7 @@
 """Training with the families ``ssl/`` and ``balance/``: the loop's side."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,8 +13,8 @@ from components.config.run import ModelConfig, Part, SslPart, TrainingConfig
 from components.core.errors import UserError
 from components.model import storage
 from components.parts import loading as parts
-from components.parts.network import Disturbance
-from components.training.balancing import own_parameters, stepping
+from components.parts.network import Disturbance, ModelOutput
+from components.training.balancing import own_parameters, scores, stepping
 from components.training.checkpoint import Folder
 from components.training.consistency import disturbed, online
 from components.training.data import Pseudo, training_data
@@ -181,6 +182,17 @@ def test_disturbed_views_stay_valid_and_leave_what_is_0(features):
     )
     assert not any(torch.equal(strong[v].float(), batch.inputs[v].float()) for v in strong)
     assert torch.isfinite(model(strong, batch.present).logits).all()
+
+
+def test_a_score_of_sets_is_over_the_classes_that_are_known(features):
+    shape = ModelConfig(dim=16)
+    model = models.build(shape, classes=list("abc"), specs=features.specs, target="multi")
+    logits = dict.fromkeys(model.names, torch.tensor([[0.0, 9.0, -9.0], [0.0, 0.0, 0.0]]))
+    wanted = torch.tensor([[torch.nan, 1.0, torch.nan], [torch.nan] * 3])
+    output = ModelOutput(logits=wanted, modality_logits=logits, embeddings={}, fused=wanted)
+    batch = SimpleNamespace(weights=torch.tensor([1.0, 0.0]), present=torch.ones(2, 3))
+    found = scores(model, output, wanted, batch)
+    assert [x.item() for x in found] == pytest.approx([1 / (1 + np.exp(-9))] * 3)
 
 
 @pytest.mark.parametrize(

@@ -32,10 +32,11 @@ def loss(name):
     return parts.load("losses", name).build(parts.configure("losses", name, {}))
 
 
-def called(made, out, want, weights, present, frozen=None):
-    """A loss of a batch, with frozen vectors where it asks for them."""
+def called(made, out, want, weights, present, frozen=None, target=None):
+    """A loss of a batch, with frozen vectors and the target where it asks for them."""
     asks = inspect.signature(made.forward if isinstance(made, nn.Module) else made).parameters
-    return made(out, want, weights, present, **({"frozen": frozen} if "frozen" in asks else {}))
+    more = {"frozen": frozen, "target": target}
+    return made(out, want, weights, present, **{n: x for n, x in more.items() if n in asks})
 
 
 def frozen():
@@ -58,6 +59,19 @@ class TestLoss:
         assert torch.isfinite(value)
         assert value >= -1e-6
         value.backward()
+        assert all(x.grad is None or torch.isfinite(x.grad).all() for x in leaves)
+
+    def test_sets_of_which_some_classes_are_unknown_give_finite_numbers(self, name):
+        leaves, out = output()
+        sets = parts.load("targets", "multi")
+        target = sets.build(sets.Config(), classes=list("abcde"))
+        labels = torch.randint(-1, 2, (B, K))
+        labels[0], labels[1] = -1, torch.tensor([-1, -1, 1, 0, 0])
+        weights = (labels >= 0).any(dim=1).float()
+        want, made = target.soft(labels, 0.0), loss(name)
+        value = called(made, out, want, weights, present_with((0, 1, 2)), frozen(), target)
+        value.backward()
+        assert torch.isfinite(value)
         assert all(x.grad is None or torch.isfinite(x.grad).all() for x in leaves)
 
     def test_absent_rows_change_neither_value_nor_gradient(self, name):

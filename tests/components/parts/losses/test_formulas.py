@@ -219,6 +219,9 @@ def test_likely_labels_make_likely_matches_and_sets_of_classes_share_some():
     sets = t([[1, 1, 0], [1, 0, 0], [0, 0, 1]])
     target = multi.build(multi.Config(), classes=["a", "b", "c"])
     assert same_label(sets, torch.ones(3), target)[0].tolist() == pytest.approx([1, 0.5, 0])
+    # Only what is known of both counts: of the first two records that is the first class.
+    sets[1, 1:] = torch.nan
+    assert same_label(sets, torch.ones(3), target)[0].tolist() == pytest.approx([1, 1, 0])
 
 
 def test_supervised_contrast_is_khoslas_sum_over_the_vectors_of_all_modalities():
