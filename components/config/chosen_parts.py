@@ -138,12 +138,17 @@ def _too_few(config: "RunConfig", kinds: Mapping[str, str], base: Path) -> list[
 
 
 def _unsuited(config: "RunConfig", kinds: Mapping[str, str], base: Path) -> list[str]:
-    """Why parts cannot serve a run: a fusion may export ``unsuited``, a loss ``FUSIONS``."""
+    """Why parts cannot serve a run: they may export ``unsuited``, and a loss ``FUSIONS``."""
     fusion = config.model.fusion.name
     why = fusion_unsuited(fusion, config.losses, len(kinds), base)
     found = [f"model.fusion: {why}"] if why else []
-    for name in config.losses:
-        wanted = getattr(parts.load("losses", name, base), "FUSIONS", (fusion,))
+    for name, options in config.losses.items():
+        module = parts.load("losses", name, base)
+        own = {key: value for key, value in options.items() if key != "weight"}
+        asked = getattr(module, "unsuited", None)
+        if asked and (why := asked(parts.configure("losses", name, own, base), list(kinds))):
+            found.append(f"losses.{name}.{why}")
+        wanted = getattr(module, "FUSIONS", (fusion,))
         if fusion not in wanted and not is_own(fusion):
             found.append(
                 f"losses.{name}: got the fusion {fusion}, whose output it cannot read; wanted"

@@ -48,6 +48,11 @@ class Part(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _short_form(cls, value: object) -> object:
+        if not isinstance(value, str | dict | Part):
+            raise ValueError(
+                f"got {value!r}, wanted one name, or a name with options: "
+                "`{name: NAME, OPTION: VALUE}`"
+            )
         return {"name": value} if isinstance(value, str) else value
 
     @property

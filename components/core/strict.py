@@ -13,6 +13,11 @@ from components.core.errors import UsageError, unknown_name
 
 _SHOWN = 120
 """Characters of a wrong value that a message shows."""
+_PLAIN = {
+    "bool_type": "true or false",
+    "dict_type": "a dictionary, such as `{key: value}`, or `{}`",
+}
+"""What is wanted, by pydantic's type of mistake."""
 
 
 class Mistakes(ValueError):
@@ -37,12 +42,22 @@ def explain(error: ValidationError, model: type, where: str = "") -> list[str]:
         model: the model or dataclass of the tree.
         where: path of the tree in the user's file; paths of mistakes start with it.
     """
-    lines = []
-    for item in error.errors():
+    lines, items = [], error.errors()
+    for item in items:
+        if _counts_only_good_items(item, items):
+            continue
         for inner, what in _explained(item, model):
             path = ".".join(p for p in (where, *inner) if p)
             lines.append(f"{path}: {what}" if path else what)
     return lines
+
+
+def _counts_only_good_items(item: ErrorDetails, items: Sequence[ErrorDetails]) -> bool:
+    """Whether a list is called too short because its wrong items, told beside it, do not count."""
+    size = len(item["loc"])
+    return item["type"] == "too_short" and any(
+        len(other["loc"]) > size and other["loc"][:size] == item["loc"] for other in items
+    )
 
 
 def _explained(item: ErrorDetails, model: type) -> list[tuple[list[str], str]]:
@@ -75,13 +90,13 @@ def _short(value: object) -> str:
 def _wanted(item: ErrorDetails) -> str:
     limits = item.get("ctx", {})
     if item["type"] == "too_short":
-        return f"at least {limits['min_length']} items"
+        return f"at least {limits['min_length']} item{'s' * (limits['min_length'] != 1)}"
     if item["type"] == "too_long":
         return f"at most {limits['max_length']} items"
     if item["type"] == "string_pattern_mismatch":
         return f"text of the form {limits['pattern']}"
-    if item["type"] == "bool_type":
-        return "true or false"
+    if item["type"] in _PLAIN:
+        return _PLAIN[item["type"]]
     if item["type"] == "string_type":
         scalar = isinstance(item["input"], bool | int | float)
         return "text; write it in quotes" if scalar else "text"

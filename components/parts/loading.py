@@ -41,6 +41,8 @@ FAMILIES = {
     "index": "index",
 }
 """Folder of a family to what messages call one of its parts."""
+_NAMED = {"heads", "index"}
+"""Families whose parts are chosen by name alone."""
 _DECLARED = {
     "kinds": (
         "RAW",
@@ -84,9 +86,10 @@ def source(family: str, name: str, base: Path | None = None) -> Path:
     if own.is_own(name):
         return own.source(FAMILIES[family], name, base)
     if name not in available(family):
+        own_file = f", or a path to your own file ('./my_{FAMILIES[family]}.py')"
         raise UsageError(
             unknown_name(FAMILIES[family], name, available(family))
-            + f", or a path to your own file ('./my_{FAMILIES[family]}.py')"
+            + (own_file if family not in _NAMED else "")
         )
     return _ROOT / family / f"{name}.py"
 

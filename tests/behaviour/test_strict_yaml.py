@@ -198,7 +198,11 @@ def test_a_path_that_cannot_be_read_is_named_for_what_it_is(tmp_path):
         ("training: {batch_size: 9223372036854775807}", "training.batch_size"),
         ("serving: {max_batch: 9223372036854775807}", "serving.max_batch"),
         ("labeller: 3", "labeller: got 3"),
+        ("labeller: [soft, graph]", "labeller: got ['soft', 'graph'], wanted one name"),
+        ("ssl: false", "ssl: got False, wanted one name, or a name with options"),
+        ("losses: {info_nce: }", "losses.info_nce: got None, wanted: a dictionary, such as"),
         ("model: {fusion: [concat]}", "model.fusion: got ['concat']"),
+        ("model: {heads: []}", "model.heads: got [], wanted: at least 1 item"),
         ("trainer: {where: kubernetes, image: i, exchange: {uri: s3://a}, cpu: 1e300}", "cpu"),
     ],
 )

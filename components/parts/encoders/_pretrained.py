@@ -173,6 +173,10 @@ def _digest(path: str, size: int, changed: int) -> str:  # noqa: ARG001 - a chan
 def _json(folder: Path, name: str) -> Any:  # noqa: ANN401
     try:
         return json.loads((folder / name).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(
+            f"{folder}: got no {name}, wanted the folder of a model as `save_pretrained` writes it"
+        ) from None
     except (OSError, ValueError) as error:
         raise UserError(f"{folder / name}: wanted a JSON file of a model: {error}") from error
 

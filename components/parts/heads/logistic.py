@@ -44,9 +44,9 @@ class Config:
         iterations: most steps of L-BFGS for each strength.
     """
 
-    strengths: Annotated[tuple[float, ...], Field(min_length=1)] = (
-        *(0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0),
-    )
+    strengths: Annotated[
+        tuple[Annotated[float, Field(gt=0, le=1_000_000)], ...], Field(min_length=1)
+    ] = (*(0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0),)
     iterations: Annotated[int, Field(ge=1)] = 60
 
 

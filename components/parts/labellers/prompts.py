@@ -20,7 +20,7 @@ from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from components.core.errors import UserError
 from components.parts import prototypes
@@ -63,6 +63,12 @@ class Config:
     examples: bool = False
     rounds: Annotated[int, Field(ge=0, le=100)] = 5
     floor: Annotated[float, Field(ge=0, le=1)] = 0.0
+
+    @model_validator(mode="after")
+    def _name_the_class(self) -> "Config":
+        if without := [template for template in self.templates if "{}" not in template]:
+            raise ValueError(f"got the template {without[0]!r}, wanted {{}} for the class's name")
+        return self
 
 
 def class_vectors(said: Vectors, templates: int) -> Vectors:

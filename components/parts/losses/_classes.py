@@ -14,7 +14,7 @@ def same_label(targets: Tensor, weights: Tensor, target: Target | None = None) -
     A record without a label is like itself alone.
 
     Args:
-        targets: ``(batch, classes)`` as ``target.soft`` gives them; NaN in a set where nobody knows.
+        targets: ``(batch, classes)`` as ``target.soft`` gives them, NaN where nobody knows.
         weights: ``(batch,)``, 0 for records without a label.
         target: what is predicted; by default one class.
     """

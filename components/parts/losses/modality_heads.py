@@ -8,7 +8,7 @@ Source: Wang et al. 2020, What makes training multi-modal classification network
 (arXiv:1905.12681); Kontras et al. 2024, Multi-loss gradient modulation (arXiv:2405.07930).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Annotated
@@ -16,6 +16,7 @@ from typing import Annotated
 from pydantic import Field
 from torch import Tensor
 
+from components.core.errors import unknown_name
 from components.parts.contracts import Target
 from components.parts.losses.cross_entropy import weighted_cross_entropy
 from components.parts.network import ModelOutput
@@ -65,6 +66,14 @@ def modality_heads(
         found = weighted_cross_entropy(output.modality_logits[name], targets, own, target)
         total = total + each.get(name, 1.0) * found
     return total
+
+
+def unsuited(config: Config, modalities: Collection[str]) -> str | None:
+    """Why options cannot serve a data set; None if they can."""
+    for name in config.each:
+        if name not in modalities:
+            return f"each: {unknown_name('modality', name, modalities)}"
+    return None
 
 
 def build(config: Config) -> Callable[..., Tensor]:

@@ -2,8 +2,9 @@
 
 The weight is 1 where ``max q >= mu``, otherwise ``exp(-(max q - mu)^2 / (2 * sigma^2))``, with
 running mean ``mu`` and variance ``sigma^2`` of ``max q``; they begin at ``1 / classes`` and 1. The
-paper's alignment of the class distribution is left out. Its running statistics move by .001 a step;
-a run here takes hundreds of steps, so that they move by .01. Views as ``fixmatch`` has them.
+paper's alignment of the class distribution is left out, and its factor ``U / (U - 1)`` of the
+variance of a batch. Its running statistics move by .001 a step; a run here takes hundreds of steps,
+so that they move by .01. Views as ``fixmatch`` has them.
 
 Source: SoftMatch, Chen et al. 2023 (arXiv:2301.10921).
 """

@@ -143,6 +143,11 @@ def test_weights_that_could_run_code_are_refused(tmp_path):
         build(tmp_path, "text")
 
 
+def test_a_folder_without_a_model_is_told_by_what_it_lacks(tmp_path):
+    with pytest.raises(UserError, match=r"got no config\.json, wanted the folder of a model"):
+        build(tmp_path, "text")
+
+
 def test_code_of_a_models_own_is_never_run(tmp_path):
     pretrained.saved("bert", tmp_path)
     path = tmp_path / "config.json"

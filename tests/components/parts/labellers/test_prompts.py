@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from components.core.errors import UserError
+from components.core.errors import UsageError, UserError
+from components.parts import loading
 from components.parts.labellers import prompts
 from components.parts.labelling import Evidence, Records
 
@@ -126,3 +127,8 @@ def test_without_a_view_that_reads_names_there_is_nothing_to_ask():
     decide = prompts.build(prompts.Config())
     with pytest.raises(UserError, match="got no view that reads names of classes, wanted"):
         decide(blind, blind, np.zeros(5, np.int64), np.full(3, 1 / 3))
+
+
+def test_a_template_without_a_place_for_the_name_is_refused():
+    with pytest.raises(UsageError, match=r"got the template 'a photo', wanted \{\} for the class"):
+        loading.configure("labellers", "prompts", {"templates": ["{}", "a photo"]})
