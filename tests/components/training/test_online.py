@@ -186,7 +186,7 @@ def test_disturbed_views_stay_valid_and_leave_what_is_0(features):
 
 def test_a_score_of_sets_is_over_the_classes_that_are_known(features):
     shape = ModelConfig(dim=16)
-    model = models.build(shape, classes=list("abc"), specs=features.specs, target="multi")
+    model = storage.build(shape, classes=list("abc"), specs=features.specs, target="multi")
     logits = dict.fromkeys(model.names, torch.tensor([[0.0, 9.0, -9.0], [0.0, 0.0, 0.0]]))
     wanted = torch.tensor([[torch.nan, 1.0, torch.nan], [torch.nan] * 3])
     output = ModelOutput(logits=wanted, modality_logits=logits, embeddings={}, fused=wanted)
