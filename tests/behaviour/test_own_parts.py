@@ -81,7 +81,7 @@ def test_a_model_folder_never_runs_a_file_outside_it(tmp_path, place):
     shutil.copytree(steps(path, "train")["train"].ref.path / "model", model)
     marker = tmp_path / "executed"
     outside = tmp_path / "outside.py"
-    outside.write_text(f"open({str(marker)!r}, 'w')\n{own_parts.FUSION}")
+    outside.write_text(f"open({str(marker)!r}, 'w')\n{own_parts.text('fusion')}")
     description = read_json(model / DESCRIPTION)
     name = str(outside) if place == "absolute" else "../../outside.py"
     description["model"]["fusion"]["name"] = name

@@ -58,14 +58,14 @@ def test_pods_with_another_decoder_are_refused(whole, data, tmp_path, monkeypatc
 def test_a_users_own_encoder_travels_with_the_parts(data, tmp_path):
     mine = tmp_path / "conf" / "letters.py"
     mine.parent.mkdir()
-    mine.write_text(own_parts.ENCODER)
+    mine.write_text(own_parts.text("encoders"))
     options = {"text": {"encoders": ["./letters.py"]}}
     plan = replace(encode_plan(data, 2), modalities=options, base=mine.parent)
     exchange = Exchange(str(tmp_path / "exchange"))
     spec = plan.cut(exchange, tmp_path / "scratch")
     mine.unlink()  # pods do not see it
     run_all(spec, exchange, tmp_path)
-    mine.write_text(own_parts.ENCODER)
+    mine.write_text(own_parts.text("encoders"))
     chunks = accounted(spec, results(exchange, JOB, {}, tmp_path))
     for name in ("joined", "alone"):
         (tmp_path / name).mkdir()

@@ -58,62 +58,64 @@ def trained(
     """
     dropout = 0.2 if draws else 0.0
     torch.manual_seed(5)
-    specs = {
-        name: dataclasses.replace(
-            spec,
-            views=tuple(
-                dataclasses.replace(view, options={**view.options, "dropout": dropout})
-                if "dropout" in view.options
-                else view
-                for view in spec.views
-            ),
-        )
-        for name, spec in features.specs.items()
-    }
     model = storage.build(
         ModelConfig(dim=16, dropout=dropout, fusion=Part(name=fusion)),
         classes=features.classes,
-        specs=specs,
+        specs={name: _dropping(spec, dropout) for name, spec in features.specs.items()},
     )
-    built = {
-        name: (0.7, parts.load("losses", name).build(parts.configure("losses", name, {})))
-        for name in losses
-    }
     data = training_data(features, unlabelled=True)
     if thin is not None:
-        present = data.present.copy()
-        present[:, features.names.index("image")] &= (
-            np.random.default_rng(0).random(len(present)) < thin
-        )
-        keep = present.any(axis=1)
-        own = {
-            name: rows[keep[rows]]
-            for name in ("supervised", "unlabelled")
-            for rows in [getattr(data, name)]
-        }
-        data = dataclasses.replace(data, present=present, **own)
+        data = _thinned(data, features.names.index("image"), thin)
+    chosen = (
+        SslPart.model_validate(ssl) if ssl else None,
+        Part.model_validate(balance) if balance else None,
+    )
     fitted = fit(
         model,
-        built,
+        _built(losses),
         data,
         CONFIG.model_copy(update={"batch_size": batch_size, "augment": draws, "seed": seed}),
         epochs=epochs,
         control=Control(world=world),
-        online=online(
-            SslPart.model_validate(ssl) if ssl else None,
-            Part.model_validate(balance) if balance else None,
-            model,
-            data,
-            None,
-        ),
+        online=online(*chosen, model, data, None),
     )
-    rows = features.rows("val")
-    found = {f"weights/{name}": tensor for name, tensor in model.state_dict().items()}
-    found["losses"] = torch.tensor([list(epoch.values()) for epoch in fitted.history])
-    found["logits"] = torch.from_numpy(
-        infer(model, features.arrays, features.present, rows).logits
-    ).nan_to_num()
-    return found
+    answered = infer(model, features.arrays, features.present, features.rows("val"))
+    return {
+        **{f"weights/{name}": tensor for name, tensor in model.state_dict().items()},
+        "losses": torch.tensor([list(epoch.values()) for epoch in fitted.history]),
+        "logits": torch.from_numpy(answered.logits).nan_to_num(),
+    }
+
+
+def _dropping(spec, dropout):
+    """The modality's spec, with this dropout in the encoders that have any."""
+    views = tuple(
+        dataclasses.replace(view, options={**view.options, "dropout": dropout})
+        if "dropout" in view.options
+        else view
+        for view in spec.views
+    )
+    return dataclasses.replace(spec, views=views)
+
+
+def _built(losses):
+    return {
+        name: (0.7, parts.load("losses", name).build(parts.configure("losses", name, {})))
+        for name in losses
+    }
+
+
+def _thinned(data, column, share):
+    """The data without most values of one modality, nor records that have no other."""
+    present = data.present.copy()
+    present[:, column] &= np.random.default_rng(0).random(len(present)) < share
+    keep = present.any(axis=1)
+    return dataclasses.replace(
+        data,
+        present=present,
+        supervised=data.supervised[keep[data.supervised]],
+        unlabelled=data.unlabelled[keep[data.unlabelled]],
+    )
 
 
 def contrasted(world: World = ALONE):
