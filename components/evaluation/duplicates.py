@@ -1,9 +1,10 @@
 """Copies of records within and across splits: what leaks, and the groups that would hold it.
 
-Two records are linked where a modality of both has the same content, or one that is a near copy
-(pictures: ``leaks.pictures``; texts and sounds: ``leaks.sketches``). A content that many records
-have says nothing of any two of them, and so do equal rows of a table beside pictures, texts or
-sounds. Linked records form groups; nothing is ever removed.
+Two records are linked where a modality of both has the same content (of texts the same words,
+whatever their case, spaces and punctuation), or one that is a near copy (pictures:
+``leaks.pictures``; texts and sounds: ``leaks.sketches``). A content that many records have says
+nothing of any two of them, and so do equal rows of a table beside pictures, texts or sounds. Linked
+records form groups; nothing is ever removed.
 
 Source: perceptual hashing, sketches and landmarks as named in ``leaks``; leaks between labelled and
 unlabelled records as in SemiOccam (2025).
@@ -66,6 +67,7 @@ class Prints:
     def add(self, row: int, content: bytes, value: object) -> None:
         """Take a value: its content, and its decoded form, whose type tells what it is."""
         self.rows.append(row)
+        content = sketches.plain(value) if isinstance(value, str) else content
         digest = blake2b(content, digest_size=8).digest()
         self.contents.append(int.from_bytes(digest, "little", signed=True))
         if isinstance(value, str):

@@ -12,12 +12,14 @@ signatures know no weights.
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from unicodedata import normalize
 from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
 
-_PIECE = 4
+_PIECE, _SEVERAL = 4, 2
+_MARKS = " \t\n.,;:!?\"'()[]"
 _WORD = re.compile(r"\w+")
 _COMMON = 24
 """Sets that agree in a band from which on it makes no candidates."""
@@ -48,14 +50,38 @@ SOUNDS = Rule(kept=256, least=24, alike=0.08, bands=128, width=2)
 """A share of 0.1 makes two sounds candidates with probability 0.72, and one of 0.01 with 0.01."""
 
 
+def words(text: str) -> list[str]:
+    """The words of a text, whatever their case and the form of their letters.
+
+    >>> words("Ｒed\u00a0HAT!"), words("red, hat")
+    (['red', 'hat'], ['red', 'hat'])
+    """
+    return _WORD.findall(normalize("NFKC", text).casefold())
+
+
+def plain(text: str) -> bytes:
+    """What two texts have in common that differ in case, spaces and punctuation alone.
+
+    In a text of one word other signs than marks of sentences count: C, C++, C#.
+
+    >>> plain("Red  hat!"), plain("C++"), plain("c.")
+    (b'red hat', b'c++', b'c')
+    """
+    found = words(text)
+    if len(found) < _SEVERAL:
+        folded = normalize("NFKC", text).casefold()
+        found = (folded.strip(_MARKS) or folded).split()
+    return " ".join(found).encode("utf-8", "surrogatepass")
+
+
 def pieces(text: str) -> NDArray[np.uint32]:
     """Hashes of the pieces of four characters in the words of a text, whatever their order.
 
     >>> sorted(pieces("Red hat")) == sorted(pieces("hat, RED!"))
     True
     """
-    words = (f" {word} " for word in _WORD.findall(text.casefold()))
-    parts = {w[at : at + _PIECE] for w in words for at in range(max(1, len(w) - _PIECE + 1))}
+    spaced = (f" {word} " for word in words(text))
+    parts = {w[at : at + _PIECE] for w in spaced for at in range(max(1, len(w) - _PIECE + 1))}
     # CRC-32 spreads bits well enough for a sample, and is quick and the same everywhere.
     return np.array([crc32(part.encode()) for part in parts], np.uint32)
 

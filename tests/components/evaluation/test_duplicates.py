@@ -2,6 +2,7 @@
 
 import networkx as nx
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -43,6 +44,23 @@ def test_equal_contents_are_linked_whatever_they_are():
     for row, content in enumerate([b"a", b"b", b"a"]):
         prints.add(row, content, {"any": "value"})
     assert [(k.a, k.b, k.alike) for k in prints.links()] == [(0, 2, 1.0)]
+
+
+@pytest.mark.parametrize(
+    ("text", "copy", "other"),
+    [
+        ("Red hat", "  RED \n hat!", "Red hats"),
+        ("Goblin", "goblin.", "Goblins"),
+        ("C++", "c++", "C"),
+        ("ﬁve-ring circus", "Five ring circus", "circus ring five"),
+        ("?", "?", "??"),
+    ],
+)
+def test_short_texts_are_copies_whatever_their_case_spaces_and_punctuation(text, copy, other):
+    prints = Prints(modality="title")
+    for row, value in enumerate([text, copy, other]):
+        prints.add(row, value.encode(), value)
+    assert [(k.a, k.b, k.alike) for k in prints.links()] == [(0, 1, 1.0)]
 
 
 def test_the_effect_is_the_figure_without_the_records_that_leak():
