@@ -10,7 +10,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from functools import cache
 from importlib import metadata
 from pathlib import Path
 
@@ -18,88 +17,15 @@ import yaml
 
 from components.core.errors import MachineError, UserError
 from components.core.files import link, read_json
-from components.core.refs import digest_file, digest_folder, digest_json
+from components.core.refs import digest_folder
 from components.model.description import CARRIED, read_description
 from components.model.listing import check_code
 from components.model.runtime import chosen
 from components.parts import loading as parts
 from components.parts.indexing import DEFAULT
 from serving.interface.limits import Limits
+from serving.served import ROOT, served_files
 
-_ROOT = Path(__file__).parents[1]
-SERVED = (
-    "components/__init__.py",
-    "components/config/__init__.py",
-    "components/config/chosen_parts.py",
-    "components/config/home.py",
-    "components/config/pods.py",
-    "components/config/run.py",
-    "components/config/trainer.py",
-    "components/core/*.py",
-    "components/data/__init__.py",
-    "components/data/manifest.py",
-    "components/data/modality.py",
-    "components/data/target.py",
-    "components/exchange/*.py",
-    "components/features/__init__.py",
-    "components/features/format_1.py",
-    "components/features/rows.py",
-    "components/features/spec.py",
-    "components/features/tfidf.py",
-    "components/model/*.py",
-    "components/parts/*.py",
-    "components/parts/encoders/*.py",
-    "components/parts/fusion/*.py",
-    "components/parts/index/*.py",
-    "components/parts/kinds/*.py",
-    "components/parts/projectors/*.py",
-    "components/parts/targets/*.py",
-    "components/prediction/__init__.py",
-    "components/prediction/asking.py",
-    "components/prediction/attributes.py",
-    "components/prediction/classifier.py",
-    "components/prediction/collection.py",
-    "components/prediction/composing.py",
-    "components/prediction/cursor.py",
-    "components/prediction/format.py",
-    "components/prediction/hubness.py",
-    "components/prediction/indexes.py",
-    "components/prediction/journal.py",
-    "components/prediction/made.py",
-    "components/prediction/packaged.py",
-    "components/prediction/prediction.py",
-    "components/prediction/predictor.py",
-    "components/prediction/review.py",
-    "components/prediction/searcher.py",
-    "components/prediction/seen.py",
-    "components/registry/__init__.py",
-    "components/registry/database.py",
-    "components/registry/history.py",
-    "components/registry/ledger.py",
-    "components/registry/ledger_entry.py",
-    "components/registry/packages.py",
-    "components/registry/postgres_server.py",
-    "components/registry/postgres_url.py",
-    "components/registry/sqlite_file.py",
-    "components/registry/versions.py",
-    "serving/__init__.py",
-    "serving/access.py",
-    "serving/defaults.py",
-    "serving/http/*.py",
-    "serving/interface/*.py",
-    "serving/live/*.py",
-    "serving/service.py",
-    "serving/store/*.py",
-    "serving/ui/*.css",
-    "serving/ui/*.html",
-    "serving/ui/*.js",
-    "serving/ui/*.svg",
-    "serving/worker.py",
-)
-"""The code that a Bento contains: whole folders, or the modules that it needs of one.
-
-A change elsewhere does not make a new Bento.
-"""
 LIBRARIES = (
     "fastapi",
     "filelock",
@@ -120,29 +46,8 @@ LIBRARIES = (
 Those of its model's kinds and encoders and of its index come on top, as these declare them, and
 torch where it computes the network.
 """
-_ROOMS = ("components", "serving")
 _ALWAYS = "2000-01-01T00:00:00+00:00"
 _BUILD_SECONDS = 300
-
-
-def served_files() -> list[Path]:
-    """The files of `SERVED`, relative to the folder of the code."""
-    return sorted(path.relative_to(_ROOT) for name in SERVED for path in _ROOT.glob(name))
-
-
-@cache
-def code_digest() -> str:
-    """SHA-256 of the code that a Bento contains, part of the key of the step that builds one."""
-    return digest_json({file.as_posix(): digest_file(_ROOT / file) for file in served_files()})
-
-
-def has_todays_code(bento: Path) -> bool:
-    """Whether a Bento contains the code that one would be built with now."""
-    source = bento / "src"
-    carried = {p.relative_to(source) for room in _ROOMS for p in (source / room).rglob("*.py")}
-    return carried == {f for f in served_files() if f.suffix == ".py"} and all(
-        digest_file(source / file) == digest_file(_ROOT / file) for file in served_files()
-    )
 
 
 def build(package: Path, out: Path) -> Path:
@@ -170,7 +75,7 @@ def build(package: Path, out: Path) -> Path:
         context.mkdir()
         for file in served_files():
             (context / file).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(_ROOT / file, context / file)
+            shutil.copyfile(ROOT / file, context / file)
         shutil.copytree(package, context / "package", copy_function=link)
         (context / "bentofile.yaml").write_text(
             yaml.safe_dump(_bentofile(name, version, libraries(package))), encoding="utf-8"

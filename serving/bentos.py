@@ -14,7 +14,8 @@ from components.core.refs import digest_folder
 from components.registry.packages import is_intact
 from components.registry.promotion import Promotion
 from components.registry.versions import RegisteredVersion
-from serving.bento import build, has_todays_code
+from serving.bento import build
+from serving.served import has_todays_code
 
 
 def install(home: Home, version: RegisteredVersion, bento: Path) -> None:

@@ -9,7 +9,7 @@ from components.features.spec import ENCODING
 from flows.steps import work
 from flows.steps.chosen import Chosen, unique
 from flows.steps.step import Step
-from serving import bento
+from serving import bento, served
 
 _ARRAYS = ("numpy", "pyarrow")
 _TORCH = (*_ARRAYS, "safetensors", "torch")
@@ -152,7 +152,7 @@ def _package(config: RunConfig, chosen: Chosen) -> Step:
         config=_kept(config),
         chosen=(*chosen.views, *chosen.projector, *chosen.fusion),
         libraries=unique((*_TORCH, "bentoml", "faiss-cpu", *carried)),
-        code=bento.code_digest(),
+        code=served.code_digest(),
         work=work.package,
     )
 

@@ -32,7 +32,7 @@ from components.prediction.package import kept_config
 from components.shards.plan import EncodePlan
 from flows.steps import table, work
 from flows.steps.step import Call, Job, key, named
-from serving import bento
+from serving import served
 
 MANIFEST = """\
 id: id
@@ -204,7 +204,7 @@ def kind_version(run: Run, patch: pytest.MonkeyPatch) -> None:
 
 
 def service_code(_: Run, patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(bento, "code_digest", lambda: "another")
+    patch.setattr(served, "code_digest", lambda: "another")
 
 
 def own_file(name: str) -> Change:

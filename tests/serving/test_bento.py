@@ -11,7 +11,7 @@ import yaml
 
 from components.core.errors import UserError
 from components.core.refs import digest_folder
-from serving import bento as module
+from serving import served
 from serving.bento import build
 from tests.packaged import packed
 
@@ -42,12 +42,12 @@ def test_the_digest_of_its_code_follows_the_files_that_it_carries(
 ):
     assert (bento / "src" / edited).is_file() == counts
     for folder in ("components", "serving"):
-        shutil.copytree(module._ROOT / folder, tmp_path / folder)
-    monkeypatch.setattr(module, "_ROOT", tmp_path)
-    before = module.code_digest.__wrapped__()
+        shutil.copytree(served.ROOT / folder, tmp_path / folder)
+    monkeypatch.setattr(served, "ROOT", tmp_path)
+    before = served.code_digest.__wrapped__()
     with (tmp_path / edited).open("a") as file:
         file.write("# edited\n")
-    assert (module.code_digest.__wrapped__() != before) == counts
+    assert (served.code_digest.__wrapped__() != before) == counts
 
 
 @pytest.mark.usefixtures("endpoint")  # serving it writes nothing into it
@@ -66,7 +66,7 @@ def test_it_carries_the_listed_rooms_and_nothing_else(bento):
     folders = (source / "components", source / "serving")
     files = [p for folder in folders for p in folder.rglob("*") if p.is_file()]
     carried = {p.relative_to(source).as_posix() for p in files if "__pycache__" not in p.parts}
-    assert carried == {file.as_posix() for file in module.served_files()}
+    assert carried == {file.as_posix() for file in served.served_files()}
     rooms = {name.split("/")[1] for name in carried if name.startswith("components/")}
     assert rooms == {
         "__init__.py", "config", "core", "data", "exchange", "features", "model", "parts",

@@ -21,7 +21,8 @@ from pydantic import Field
 
 from components.parts.graphs import nearest, normalised, one_way, propagated
 from components.parts.labellers import fixed
-from components.parts.labellers._sets import label_sets, supporters
+from components.parts.labellers._sets import label_sets
+from components.parts.labellers._single import label_classes
 from components.parts.labelling import Evidence, Labeller, PseudoLabels, Vectors
 
 if TYPE_CHECKING:
@@ -155,20 +156,9 @@ def label(
     p = np.where(mass > 0, found / np.maximum(mass, 1e-300), 1 / classes)
     entropy = -(p * np.log(np.maximum(p, 1e-300))).sum(axis=1)
     confidence = np.clip(1 - entropy / np.log(max(classes, 2)), 0.0, 1.0)
-    reached = mass[:, 0] > 0
-    accepted = reached & (confidence >= config.floor)
-    answer = p.argmax(axis=1) if count else np.empty(0, np.int64)
-    return PseudoLabels(
-        labels=answer,
-        confidence=confidence,
-        accepted=accepted,
-        sources=supporters(pool, answer),
-        reasons=[
-            "accepted" if yes else "low confidence" if some else "no path to a label"
-            for yes, some in zip(accepted, reached, strict=True)
-        ],
-        thresholds=np.full(classes, config.floor),
-        soft=p,
+    apart = mass[:, 0] <= 0
+    return label_classes(
+        pool, p, confidence, floor=config.floor, barred=apart, why="no path to a label"
     )
 
 

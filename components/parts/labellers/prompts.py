@@ -26,7 +26,8 @@ from components.core.errors import UserError
 from components.parts import prototypes
 from components.parts.labellers import fixed
 from components.parts.labellers._heads import answers, fitted
-from components.parts.labellers._sets import label_sets, supporters
+from components.parts.labellers._sets import label_sets
+from components.parts.labellers._single import label_classes
 from components.parts.labelling import Evidence, Labeller, PseudoLabels, Records, Vectors
 from components.parts.linear import Activation, class_means
 
@@ -214,20 +215,7 @@ def label(
         p[none] = 0.0
         return label_sets(fixed.Config(agree=0), replace(pool, fused=p))
     confidence = p.max(axis=1, initial=0.0)
-    accepted = ~none & (confidence >= config.floor)
-    answer = p.argmax(axis=1) if count else np.empty(0, np.int64)
-    return PseudoLabels(
-        labels=answer,
-        confidence=np.minimum(confidence, 1.0),
-        accepted=accepted,
-        sources=supporters(pool, answer),
-        reasons=[
-            "accepted" if yes else "none of these" if other else "low confidence"
-            for yes, other in zip(accepted, none, strict=True)
-        ],
-        thresholds=np.full(classes, config.floor),
-        soft=p,
-    )
+    return label_classes(pool, p, confidence, floor=config.floor, barred=none, why="none of these")
 
 
 def build(config: Config) -> Labeller:
