@@ -42,24 +42,27 @@ def temper(
 ) -> float:
     """The factor that makes the labels most likely under logits ``(k, classes)``.
 
-    It is drawn towards 1 by as much as one record says. Where none of the records can judge, since
-    each is the only one of its class, logits get the spread that they have elsewhere.
+    It is drawn towards 1 by as much as one record says, or where logits spread more than usual,
+    towards the usual spread: a few records that are all answered rightly would let any pass. Where
+    none of the records can judge, since each is the only one of its class, the usual spread is it.
     """
     from scipy.optimize import minimize_scalar
 
     at = np.arange(len(labelled.rows)) if at is None else at
     count, judging = len(logits), labelled.judging[at]
+    usual = _usual(logits)
     if not judging.any():
-        return _unjudged(logits)
-    told, own = logits[judging], at[judging]
+        return usual
+    told, own, middle = logits[judging], at[judging], min(0.0, float(np.log(usual)))
 
     def loss(exponent: float) -> float:
-        return labelled.loss(told * np.exp(exponent), own) + exponent**2 / (2 * count)
+        away = exponent - middle
+        return labelled.loss(told * np.exp(exponent), own) + away**2 / (2 * count)
 
-    return float(np.exp(minimize_scalar(loss, bounds=(-5, 5), method="bounded").x))
+    return float(np.exp(minimize_scalar(loss, bounds=(middle - 5, middle + 5), method="bounded").x))
 
 
-def _unjudged(logits: NDArray[np.floating]) -> float:
+def _usual(logits: NDArray[np.floating]) -> float:
     """The factor that gives logits ``(k, classes)`` the usual spread; 1 without any."""
     spread = logits.std(axis=1) if logits.size else np.zeros(0)
     return float(_SPREAD / spread.mean()) if spread.any() else 1.0

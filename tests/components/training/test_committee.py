@@ -225,6 +225,17 @@ def test_where_no_record_can_judge_logits_get_the_usual_spread(strength):
     assert temper(logits[:0], alone, np.arange(0)) == 1.0
 
 
+def test_few_records_that_are_all_right_do_not_let_any_spread_pass():
+    """A thin covariance gives logits of hundreds, and eight records cannot say that it is wrong."""
+    targets = np.eye(2)[np.arange(8) % 2]
+    few = Labelled(
+        rows=np.arange(8), targets=targets, folds=np.arange(8) // 2, activation="softmax"
+    )
+    sure = (targets - 0.5) * 400
+    assert (temper(sure, few) * sure).std(axis=1).mean() == pytest.approx(3.0, rel=0.2)
+    assert (temper(sure / 400, few) * sure / 400).std(axis=1).mean() < 3.0
+
+
 def test_no_weight_is_negative_and_a_useless_member_gets_nearly_none():
     rng = np.random.default_rng(6)
     labels = rng.integers(CLASSES, size=400)
