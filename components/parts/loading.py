@@ -11,6 +11,7 @@ it, so that it can travel alone.
 
 import ast
 import dataclasses
+import functools
 import importlib
 import pkgutil
 import shutil
@@ -97,11 +98,12 @@ def source(family: str, name: str, base: Path | None = None) -> Path:
 def source_digest(family: str, name: str, base: Path | None = None) -> str:
     """SHA-256 of a part's source text: part of the key of every step that uses it.
 
-    Private modules of the family that the part imports (``_minilm.py``) count as its own text.
+    The files of any family that the part imports, directly or through others, count as its own
+    text (``_minilm.py``, the loss ``info_nce`` in ``completion``). The shared modules of this
+    folder do not: a change there raises the version of the steps whose output it changes.
     """
     path = source(family, name, base)
-    helpers = set() if own.is_own(name) else _helpers(family, path)
-    return digest_bytes(*(file.read_bytes() for file in [path, *sorted(helpers)]))
+    return digest_bytes(*(file.read_bytes() for file in [path, *sorted(_imported(path))]))
 
 
 def load(family: str, name: str, base: Path | None = None) -> types.ModuleType:
@@ -167,25 +169,32 @@ def configure(
     return config
 
 
-def _helpers(family: str, path: Path) -> set[Path]:
-    """Private modules of a family that one of its files imports, themselves or through others."""
-    package = f"components.parts.{family}"
+def _imported(path: Path) -> set[Path]:
+    """Other files of the families that a file imports, directly or through others."""
     found: set[Path] = set()
     todo = [path]
     while todo:
-        text = todo.pop().read_bytes()
-        if package.encode() not in text:  # parsing takes milliseconds, for every part of every key
-            continue
-        for node in ast.walk(ast.parse(text)):
-            if not isinstance(node, ast.ImportFrom) or node.module is None:
-                continue
-            names = [f"{node.module}.{alias.name}" for alias in node.names]
-            for name in [node.module, *names]:
-                helper = _ROOT / family / f"{name.removeprefix(f'{package}.')}.py"
-                if helper.name.startswith("_") and helper.is_file() and helper not in found:
-                    found.add(helper)
-                    todo.append(helper)
+        names = _family_modules(todo.pop().read_bytes())
+        files = {_ROOT / family / f"{module}.py" for family, module in names}
+        new = {file for file in files if file.is_file()} - found - {path}
+        found |= new
+        todo += new
     return found
+
+
+@functools.cache
+def _family_modules(text: bytes) -> frozenset[tuple[str, str]]:
+    """Family and module of what may be imported from the families by a file with this text."""
+    if b"components.parts." not in text:  # parsing takes milliseconds
+        return frozenset()
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    found = (name.removeprefix("components.parts.").split(".") for name in names)
+    return frozenset((family, rest[0]) for family, *rest in found if family in FAMILIES and rest)
 
 
 def carry(chosen: Iterable[tuple[str, str]], base: Path | None, folder: Path) -> list[str]:

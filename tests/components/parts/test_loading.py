@@ -1,9 +1,12 @@
 """Parts found by name, options checked, and a user's own files."""
 
+import shutil
+
 import pytest
 
 from components.core.errors import UsageError, UserError
 from components.parts import loading as parts
+from components.parts.loading import source_digest
 
 OWN = """
 from dataclasses import dataclass
@@ -125,3 +128,46 @@ def test_a_mistake_in_an_own_file_is_told_with_its_line(own, text, message):
         configure(own)
     (own / "mine.py").write_text(OWN)
     assert configure(own).least == 0
+
+
+IMPORTS = {
+    "completion": ("losses", "losses/info_nce.py"),
+    "agreement": ("labellers", "labellers/fixed.py"),
+    "prompts": ("labellers", "labellers/_sets.py"),  # through `_single`
+    "proxy": ("fusion", "fusion/concat.py"),  # through `_completing`
+    "melcnn": ("encoders", "encoders/_cnn.py"),
+    "fields": ("encoders", "kinds/tabular.py"),
+}
+
+
+@pytest.fixture
+def source_tree(tmp_path, monkeypatch):
+    """A copy of all parts, which may be edited."""
+    shutil.copytree(parts._ROOT, tmp_path / "parts")
+    monkeypatch.setattr(parts, "_ROOT", tmp_path / "parts")
+    return tmp_path / "parts"
+
+
+@pytest.mark.parametrize("name", IMPORTS)
+def test_the_digest_of_a_part_follows_the_files_that_it_imports(source_tree, name):
+    family, imported = IMPORTS[name]
+    before = source_digest(family, name)
+    with (source_tree / imported).open("a") as file:
+        file.write("# edited\n")
+    assert source_digest(family, name) != before
+
+
+def test_the_digest_of_an_own_file_follows_the_parts_that_it_imports(source_tree, tmp_path):
+    (tmp_path / "mine.py").write_text("import components.parts.losses.info_nce\n")
+    before = source_digest("losses", "mine.py", tmp_path)
+    with (source_tree / "losses" / "info_nce.py").open("a") as file:
+        file.write("# edited\n")
+    assert source_digest("losses", "mine.py", tmp_path) != before
+
+
+def test_the_digest_of_a_part_follows_no_file_that_it_does_not_import(source_tree):
+    before = source_digest("losses", "completion")
+    for path in ("losses/focal.py", "labellers/fixed.py", "encoders/_cnn.py"):
+        with (source_tree / path).open("a") as file:
+            file.write("# edited\n")
+    assert source_digest("losses", "completion") == before
