@@ -5,8 +5,9 @@ every set and draw of visible labels, and adds one JSON line for each cell to th
 that are there already are not run again, so it can be stopped at any time. ``--table`` prints the
 results in Markdown and ``--plot FILE`` draws them; then nothing is run.
 
-``DIR`` holds the real sets, which ``conf/`` describes; ``glyphs`` is drawn where it is missing,
-from five seeds of its recipe. Nothing but a name and what the data mean is configured.
+``DIR`` holds the real sets, which ``conf/`` describes. ``glyphs``, from five seeds of its recipe,
+and the sets that scikit-learn brings are made where they are missing. Nothing but a name and what
+the data mean is configured.
 
 ``SCRIPT`` receives the path of an ``.npz`` with the frozen views of all records (``view/NAME``,
 ``present/NAME``; a sparse one reduced), their ``labels``, and which are ``visible``, ``train`` and
@@ -24,9 +25,9 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import _by_hand
+from benchmarks import _bundled, _by_hand
 from benchmarks._efficiency import plot, table
-from benchmarks._loop import ROOT, configured, walked
+from benchmarks._loop import ROOT, configured, drawn, walked
 from components.config.run import DataConfig, Labels, RunConfig
 from components.core.files import read_json
 from components.features.store import Features
@@ -39,6 +40,7 @@ BUDGETS: dict[str, tuple[int, ...]] = {
     GLYPHS: (4, 25, 100),
     "movie-posters": (4, 25, 100),
     "fashion-products": (4, 25, 100),
+    **dict.fromkeys(_bundled.BUNDLED, _bundled.BUDGETS),
 }
 """Labels per class of the draws of each set, quick sets first; ``all`` comes beside them."""
 DRAWS, RECIPES = 3, (1, 2, 3, 4, 5)
@@ -56,15 +58,21 @@ def draws(name: str) -> Iterator[str]:
             yield from (f"{k}_seed{seed}" for seed in range(DRAWS))
 
 
-def configuration(name: str, draw: str, data: Path, glyphs: Path) -> RunConfig:
+def configuration(name: str, draw: str, data: Path, made: Path) -> RunConfig:
     """What a cell runs."""
+    if name in _bundled.BUNDLED:
+        _bundled.make(made / name, name)
+        labels = Labels(file="labelled.parquet", column="labelled_25_seed0")
+        return drawn(
+            RunConfig(name=name, data=DataConfig(uri=str(made / name), labels=labels)), draw
+        )
     if name != GLYPHS:
         return configured(name, data / name, draw)
     from components.glyphs.glyphs import make_glyphs
     from components.glyphs.recipe import Recipe
 
     k, _, seed = draw.partition("_recipe")
-    folder = glyphs / f"recipe{seed}"
+    folder = made / f"recipe{seed}"
     if not folder.exists():
         make_glyphs(folder, Recipe(seed=int(seed)))
     labels = Labels(file="labelled.parquet", column=f"labelled_{k}_seed0")
@@ -129,7 +137,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("results", type=Path)
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
-    parser.add_argument("--glyphs", type=Path, default=ROOT / "data" / "recipes")
+    parser.add_argument("--made", type=Path, default=ROOT / "data" / "recipes")
     parser.add_argument("--bar", type=Path, help="script that makes heads by hand")
     parser.add_argument("--sets", nargs="+", default=list(BUDGETS), choices=list(BUDGETS))
     parser.add_argument("--draws", nargs="+", default=["*"], help="patterns, such as 25_*")
@@ -155,7 +163,7 @@ def main() -> None:
     ]
     # The first draw of every number of labels comes before the second of any.
     for name, draw in sorted(wanted, key=lambda one: _turn(one[1])):
-        config = configuration(name, draw, chosen.data, chosen.glyphs)
+        config = configuration(name, draw, chosen.data, chosen.made)
         line = cell(name, draw, config, chosen.bar)
         with chosen.results.open("a") as file:
             file.write(json.dumps(line) + "\n")

@@ -1,8 +1,10 @@
 """The table of label efficiency: means over draws, and what is wanted of them."""
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
+from benchmarks import _bundled
 from benchmarks._by_hand import of_sets
 from benchmarks._efficiency import means, plot, table
 
@@ -57,3 +59,12 @@ def test_sets_of_classes_are_told_by_the_view_that_knows_them():
     assert right["one-vs-rest stack"] > 0.95 > right["one-vs-rest noise"]
     share = labels[seen].mean(axis=0)
     assert np.allclose(found["one-vs-rest known"][~shown], share)
+
+
+def test_a_bundled_set_is_a_data_set_whose_draws_lie_in_its_training_split(tmp_path):
+    _bundled.make(tmp_path / "wine", "wine")
+    records = pq.read_table(tmp_path / "wine" / "records.parquet")
+    split = dict(zip(records["id"].to_pylist(), records["split"].to_pylist(), strict=True))
+    draws = pq.read_table(tmp_path / "wine" / "labelled.parquet")
+    assert {split[id_] for id_ in draws["id"].to_pylist()} == {"train"}
+    assert sum(draws["labelled_4_seed0"].to_pylist()) == 4 * 3
