@@ -1,4 +1,4 @@
-"""Whether a configuration and its data set fit each other, told before anything runs."""
+"""Checks, before anything runs, that a configuration and its data set fit each other."""
 
 from pathlib import Path
 

@@ -81,7 +81,7 @@ class Engines:
 
         Raises:
             UsageError: this is a pod, and the address of Prefect's server is not set.
-            UserError: there is no room for temporary files.
+            UserError: no space is left for temporary files.
         """
         if in_cluster() and PREFECT not in os.environ:
             raise UsageError(missing_in_pod(PREFECT))

@@ -1,4 +1,4 @@
-"""Who may reach a service that listens on an address; said by the launcher to the service."""
+"""Who may reach a service that listens on an address; the launcher passes it to the service."""
 
 import os
 from collections.abc import Mapping

@@ -36,7 +36,7 @@ def install(home: Home, version: RegisteredVersion, bento: Path) -> None:
 
 
 def bento_of(home: Home, version: RegisteredVersion) -> Path:
-    """The Bento of a registered version, built from its package if none is there of today's code.
+    """The Bento of a registered version, built from its package unless one of today's code exists.
 
     It is built under a temporary name and renamed, so that a killed build leaves nothing
     incomplete.

@@ -23,7 +23,7 @@ from serving.sending import TOKEN, as_json, bearer, checked
 _SECONDS = 60.0
 _BUSY = (429, 503)
 _PAUSE = 0.5
-"""Seconds before a busy endpoint is asked again where it does not say how many."""
+"""Seconds before a busy endpoint is asked again if it sent no ``Retry-After``."""
 
 Record = Mapping[str, Any]
 """Modality to ``bytes`` or ``Path`` (media), text, or fields."""
@@ -79,7 +79,7 @@ class Client:
         self._http.close()
 
     def classify(self, records: Sequence[Record], *, explain: bool = False) -> dict[str, Any]:
-        """Classify records; ``explain`` asks what each modality says by itself."""
+        """Classify records; ``explain`` adds the answer of each modality alone."""
         more = {"explain": True} if explain else {}
         return self._post("/v1/classify", {"records": [as_json(r) for r in records], **more})
 
@@ -158,7 +158,7 @@ class Client:
         return self._post("/v1/feedback", {**named, **judgement})
 
     def withdraw(self, feedback_id: str) -> dict[str, Any]:
-        """Take back all that this token said of one answer or record."""
+        """Withdraw all feedback of this token on one answer or record."""
         return self._read(self._send("DELETE", f"/v1/feedback/{quote(feedback_id, safe='')}"))
 
     def model(self) -> dict[str, Any]:

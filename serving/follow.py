@@ -122,7 +122,7 @@ class _Told:
             self._say(f"serving {self._model} version {version} at {endpoint.url}")
         if refused is not None and refused != self._refused:
             self._say(
-                f"version {refused} cannot be served, version {self.version} goes on;"
+                f"version {refused} cannot be served, version {self.version} stays;"
                 f" why: {endpoint.log}"
             )
         self._refused = refused

@@ -107,7 +107,7 @@ class Serving:
         except MachineError:
             raise  # a team's database, which will be there again
         except UserError as error:
-            _log.warning("nobody can write records: %s", error)
+            _log.warning("records cannot be written: %s", error)
             return None
         self._kept[model] = Records(journal)
         self._kept[model].start()

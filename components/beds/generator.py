@@ -96,7 +96,7 @@ class Pair:
 class Xor:
     """A bit in each modality, seen along one direction with a private code across it.
 
-    What the label is of the bits, the knob `variant` says.
+    The knob `variant` selects how the label follows from the bits.
     """
 
     classes = 2

@@ -100,7 +100,7 @@ def _default() -> Path:
 
 
 def _rooted(root: Path) -> Path:
-    """The one path of a folder, through whatever links it is reached."""
+    """The path of a folder with links resolved, so that each folder has one path."""
     place = expanded(root)
     if place.parts[:1] == ("~",):
         raise UsageError(

@@ -25,7 +25,7 @@ class UsageError(UserError):
 class MachineError(UserError):
     """The machine, the network or a server failed, not the user: the same work may succeed later.
 
-    It is shown like a mistake of the user, since its message says what to do.
+    It is shown like a mistake of the user, since its message gives the remedy.
     """
 
 

@@ -30,7 +30,7 @@ _REMEDIES = {
     errno.EIO: "the device reports a fault; look at the system's log",
     errno.ENOMEM: "close programs, or work on a machine with more memory",
     errno.EPIPE: "the program at the other end has ended",
-    errno.ECONNREFUSED: "nobody listens there; see whether the server runs",
+    errno.ECONNREFUSED: "nothing listens there; check that the server runs",
 }
 _DENIED = (errno.EACCES, errno.EPERM)
 

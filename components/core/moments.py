@@ -17,7 +17,7 @@ def seconds_of(value: object) -> float | None:
     (86400.0, 86400.0, None)
 
     Raises:
-        ValueError: it is no moment.
+        ValueError: not a moment in time.
     """
     if is_empty(value):
         return None

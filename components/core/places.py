@@ -36,7 +36,7 @@ def in_utf8(place: str | Path) -> str:
     """A place whose name can be written in a file; the libraries take no other.
 
     Raises:
-        UsageError: its name has bytes that are no UTF-8.
+        UsageError: its name is not valid UTF-8.
     """
     try:
         str(place).encode()

@@ -11,7 +11,7 @@ def started(pid: int) -> str:
     """When a process began, in a form that no other process of the same number ever has.
 
     On Linux that is the boot of the machine and the clock tick since then, which containers on one
-    machine share; elsewhere the time that ``ps`` prints. It is empty where nobody can say.
+    machine share; elsewhere the time that ``ps`` prints. Empty where neither is known.
     """
     if _PROC.is_dir():
         fields = _stat(pid)

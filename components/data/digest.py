@@ -87,7 +87,7 @@ def data_digest(uri: str, manifest: Manifest, *, cache: Path, labels: str | None
 def data_state(uri: str) -> str:
     """Changes whenever a file of the data set is written, replaced or removed; nothing is read.
 
-    A store without marks tells only names and sizes. Descriptions beside the records do not count.
+    A store without marks gives only names and sizes. Descriptions beside the records do not count.
 
     Raises:
         UserError: the data set has no records.
@@ -114,7 +114,7 @@ def _files(uri: str, filesystem: Any, root: str, labels: str | None) -> list[Fil
 
 
 def _on_disk(root: Path) -> Iterator[FileState]:
-    """The files that have content: dead links and pipes are no part of the data."""
+    """The files that have content: dead links and pipes are not part of the data."""
     for name, state in files_below(root):
         yield _stated(name, f"{root}/{name}", state)
 
@@ -198,7 +198,7 @@ def _holds_texts(kind: pa.DataType) -> bool:
 
 
 def _sha(filesystem: Any, place: str) -> str:  # noqa: ANN401
-    """SHA-256 of a file; validation tells which record names a file that cannot be read."""
+    """SHA-256 of a file; validation reports which record names a file that cannot be read."""
     try:
         with filesystem.open(place, "rb") as file:
             return digest_stream(file)

@@ -85,9 +85,9 @@ def given_labels(batch: pa.RecordBatch | pa.Table, target: Target) -> list[Any]:
 
 
 def members(cell: object, separator: str | None = None) -> list[str] | None:
-    """The classes in a cell, in its order, blank ones left out; None where it is no label.
+    """The classes in a cell, in its order, blank ones left out; None where it is not a label.
 
-    An empty list is a label, "none of the classes". A text cannot say that: an empty one is no
+    An empty list is a label, "none of the classes". A text cannot express that: an empty one is no
     label.
 
     >>> members("a | b", "|"), members([]), members(""), members(None)

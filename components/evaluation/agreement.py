@@ -31,14 +31,14 @@ SAMPLE = 1_000
 """Training records that have both modalities, evenly spaced."""
 NEIGHBOURS = 10
 _LEAST = 20
-"""Records without which nothing is said."""
+"""Fewest records that give a figure."""
 
 Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Agreement:
-    """How far two views say the same of records.
+    """How far two views agree on records.
 
     Attributes:
         first: a view.
@@ -75,7 +75,7 @@ def rank_correlation(x: Array, y: Array) -> float:
 def agreements(features: Features) -> list[Agreement]:
     """All pairs of fixed views of two modalities, those that agree most first.
 
-    They are ordered by mutual neighbours. Views that are learned have nothing to say yet.
+    They are ordered by mutual neighbours. Views that are yet to be learned are left out.
     """
     train, found = features.rows("train"), []
     for (i, a), (j, b) in combinations(enumerate(features.names), 2):

@@ -20,7 +20,7 @@ from components.parts.label_sets import average_precisions, macro_map
 Metric = Literal["accuracy", "macro_f1", "macro_map", "recall@10"]
 Answers = NDArray[Any]
 """``(n,)`` class numbers or names; ``(n, classes)`` probabilities for ``macro_map``; for
-``recall@10`` ``(n, directions)`` hits, NaN where a record is no query."""
+``recall@10`` ``(n, directions)`` hits, NaN where a record is not a query."""
 _CHUNK_CELLS = 4_000_000  # counts held at a time: 32 MB
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 PERCENT = (50, 80, 90)
-"""Shares of answered records at which the accuracy is told."""
+"""Shares of answered records at which the accuracy is reported."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -47,7 +47,7 @@ class Link:
 
 @dataclass(kw_only=True)
 class Prints:
-    """What tells copies of one modality apart, value by value, in bounded memory a record.
+    """Finds copies within one modality, value by value, in bounded memory per record.
 
     Attributes:
         modality: its name.

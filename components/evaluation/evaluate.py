@@ -112,7 +112,7 @@ def evaluate(
 
 @dataclass(frozen=True, kw_only=True)
 class Answered:
-    """What the chosen model says of the held-out records.
+    """Outputs of the chosen model for the held-out records.
 
     Attributes:
         held_out: the records, with the thresholds of classes.

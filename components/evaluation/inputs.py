@@ -10,7 +10,7 @@ from components.features.store import Features
 from components.parts import loading as parts
 
 _TEXTS = 1_000
-"""Training records, evenly spaced, that tell why encoders were chosen."""
+"""Training records, evenly spaced, from which the report explains the choice of encoders."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,7 +19,7 @@ def _number(value: object) -> object:
 
 
 Figure = Annotated[float | None, BeforeValidator(_number)]
-"""A figure; ``null`` where there are no rows to take it from."""
+"""A figure; ``null`` without rows to compute it from."""
 
 
 class _Figures(BaseModel):

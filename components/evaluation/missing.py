@@ -103,10 +103,10 @@ def sweep(
     """A figure at rising missing rates, each a mean over draws of what is missing.
 
     Args:
-        answers: what the model says of all records when it sees these modalities.
+        answers: outputs of the model for all records when it sees these modalities.
         figure: of such answers.
         present: which modalities each record has ``(n, modalities)``.
-        stands: standing ``(n,)`` of each record, from 0 to 1; None hides at random.
+        stands: rank ``(n,)`` of each record, from 0 to 1; None hides at random.
         rates: of hiding.
         draws: how many; they are the same at all rates and for all patterns.
         seed: of the draws.

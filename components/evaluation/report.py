@@ -91,7 +91,7 @@ def write_report(
 
 
 def _intervals(metrics: Metrics) -> Markup | None:
-    """The gains with their intervals; None where there are none."""
+    """The gains with their intervals; None without gains."""
     gains = metrics.intervals
     found = {
         f"chosen {_MINUS} best single": gains.fused_minus_best_single,

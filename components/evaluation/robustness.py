@@ -72,7 +72,7 @@ def _told(curve: Curve) -> dict[str, Any]:
 
 
 def _by_class(labels: NDArray[Any]) -> dict[str, NDArray[np.float64]]:
-    """Standing of records by how common their class is, and the reverse; of sets there is none."""
+    """Rank of records by how common their class is, and the reverse; empty for sets of classes."""
     if labels.ndim > 1:
         return {}
     stands = by_frequency(labels)
@@ -80,7 +80,7 @@ def _by_class(labels: NDArray[Any]) -> dict[str, NDArray[np.float64]]:
 
 
 def _by_fields(features: Features, rows: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
-    """Standing of records by fields that reports show: of numbers by size, else by frequency."""
+    """Rank of records by fields that reports show: of numbers by size, else by frequency."""
     table = pq.read_table(features.path / "records.parquet")
     fields = [name for name in table.column_names if name not in RECORD_COLUMNS][:_MOST_FIELDS]
     found = {}

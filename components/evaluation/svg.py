@@ -20,7 +20,7 @@ def drawing(width: float, height: float, title: str, parts: Sequence[Markup]) ->
 def rect(
     x: float, y: float, width: float, height: float, kind: str, tip: str, opacity: float = 1.0
 ) -> Markup:
-    """A rectangle that says its tip when pointed at."""
+    """A rectangle with a tooltip."""
     shade = Markup("") if opacity >= 1 else Markup(' fill-opacity="{}"').format(round(opacity, 3))
     return Markup(
         '<rect class="{}" x="{}" y="{}" width="{}" height="{}"{}><title>{}</title></rect>'
@@ -50,7 +50,7 @@ def line(x1: float, y1: float, x2: float, y2: float, kind: str) -> Markup:
 
 
 def circle(x: float, y: float, kind: str, tip: str) -> Markup:
-    """A dot that says its tip when pointed at."""
+    """A dot with a tooltip."""
     return Markup('<circle class="{}" cx="{}" cy="{}" r="6"><title>{}</title></circle>').format(
         kind, round(x, 1), round(y, 1), tip
     )

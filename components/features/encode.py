@@ -194,5 +194,5 @@ def encode(
 
 
 def _within(progress: Progress, done: int, rows: int, count: int, share: float) -> None:
-    """Tell the progress within a batch of ``rows``, of which a share is done."""
+    """Report progress within a batch of ``rows``, of which a share is done."""
     progress("encode", done + int(share * rows), count)

@@ -34,7 +34,7 @@ class Examined:
         previews: small forms to show; None for values with a fault.
         contents: ``(n,)`` numbers, equal for equal raw contents; 0 for values with a fault.
         faults: position to the reason why the value cannot be used.
-        notices: position to what is odd about the value, where its kind tells.
+        notices: position to what is odd about the value, where its kind reports it.
     """
 
     inputs: dict[str, Rows]

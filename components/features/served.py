@@ -1,4 +1,4 @@
-"""Whether a data set has what a labeller needs, told before anything is trained."""
+"""Checks, before anything is trained, that a data set has what a labeller needs."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path

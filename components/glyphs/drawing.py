@@ -1,4 +1,4 @@
-"""Pictures, names and facts of Unicode characters, as fonts and tables tell them.
+"""Pictures, names and facts of Unicode characters, as given by fonts and tables.
 
 Source: Python's ``unicodedata`` (names, properties), fontTools (blocks), the DejaVu fonts that
 Matplotlib contains.

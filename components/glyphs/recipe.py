@@ -39,7 +39,7 @@ class Recipe:
     noise: Annotated[float, Field(ge=0, le=1)] = 0.06
     """Standard deviation of the pixel noise, full range 1."""
     mask_words: _Chance = 0.55
-    """Chance that a telling word is struck from a name."""
+    """Chance that an informative word is struck from a name."""
     null_facts: _Chance = 0.2
     """Chance that a single fact is unknown."""
     rare: Annotated[int, Field(ge=0)] = 20
@@ -125,7 +125,7 @@ def words(name: str) -> list[str]:
 
 
 def masked(name: str, telling: frozenset[str], recipe: Recipe, random: np.random.Generator) -> str:
-    """A name without randomly chosen telling words; empty if no word is left."""
+    """A name without randomly chosen informative words; empty if no word is left."""
     said = words(name)
     keep = random.random(len(said)) >= recipe.mask_words
     return " ".join(w for w, kept in zip(said, keep, strict=True) if kept or w not in telling)

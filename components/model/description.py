@@ -1,4 +1,4 @@
-"""What a model folder says of itself, read without torch."""
+"""The description in a model folder, read without torch."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ one with the default is written as 6. Older ones are read."""
 _LINEAR = Part(name="linear")
 WEIGHTS, DESCRIPTION = "weights.safetensors", "model.json"
 CARRIED = "encoders"
-"""Folder of what a package carries of its frozen encoders, by view."""
+"""Folder of the frozen encoders that a package carries, by view."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,12 +39,12 @@ BY_COMMITTEE, BY_BOTH = Mix(network=0.0, committee=1.0), Mix(network=0.5, commit
 
 @dataclass(frozen=True, kw_only=True)
 class Description:
-    """What ``model.json`` tells.
+    """The contents of ``model.json``.
 
     Attributes:
         made: the format that it was written in.
         config: shape of the network.
-        target: name of the part that tells what is predicted.
+        target: name of the part that defines what is predicted.
         classes: class names.
         specs: modality name to what builds it again.
         mix: what the logits are a sum of.
@@ -100,7 +100,7 @@ def described(config: ModelConfig) -> dict[str, Any]:
 
 
 def no_model(folder: Path, error: OSError) -> UserError:
-    """What is said of a folder that lacks a model's files."""
+    """The error for a folder that lacks a model's files."""
     return UserError(f"{folder} is not a model folder ({error}); name one that a run has written")
 
 

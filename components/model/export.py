@@ -73,7 +73,7 @@ def carry(model: Model, folder: Path) -> None:
 
 
 def _torch_encoders(model: Model) -> list[str]:
-    """What is said of encoders that torch computes, whatever computes the network."""
+    """A remark on each encoder that torch computes, even where onnxruntime runs the network."""
     return [
         f"the encoder of {view} is computed by torch"
         for name in model.names

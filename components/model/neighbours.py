@@ -1,4 +1,4 @@
-"""What the nearest training records say of a record: their class distributions, averaged.
+"""A record's class distribution by its nearest training records: the average of theirs.
 
 Source: propagation to new records by their neighbours, Delalleau et al. 2005 (AISTATS, 96-103);
 sharpened similarities, Iscen et al. 2019 (arXiv:1904.04717).

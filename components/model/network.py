@@ -164,7 +164,7 @@ class Model(nn.Module):
     ) -> NDArray[np.float64]:
         """Logits ``(n, classes)`` at a temperature, which leaves alone what classes are expected.
 
-        Fewer modalities say less, but how common a class is stays as it is.
+        Fewer modalities give less evidence, but how common a class is stays the same.
         """
         shift = self.mix.committee * self.committee.shift.double().numpy()
         found: NDArray[np.float64] = (logits - shift) / temperature + shift

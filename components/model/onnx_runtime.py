@@ -33,7 +33,7 @@ class OnnxRuntime:
 
     Args:
         folder: a package with an export.
-        chosen: what its export says.
+        chosen: the runtime that its export recorded.
     """
 
     def __init__(self, folder: Path, chosen: Chosen) -> None:

@@ -1,4 +1,4 @@
-"""What a model gives for records, whatever computes it."""
+"""Outputs of a model for records, from any runtime."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ class Inference:
 
     @classmethod
     def blank(cls, n: int, classes: int, dim: int, names: Sequence[str]) -> "Inference":
-        """What is said of ``n`` records before any is answered."""
+        """Empty outputs for ``n`` records, to be filled in."""
         return cls(
             logits=np.full((n, classes), np.nan, np.float32),
             modality_logits={m: np.full((n, classes), np.nan, np.float32) for m in names},

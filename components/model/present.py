@@ -61,7 +61,7 @@ def chooses_rows(present: Tensor) -> bool:
 
 
 def masked(rows: Tensor, present: Tensor) -> Tensor:
-    """Rows ``(batch, …)``, zeros where they are absent, whatever stands there."""
+    """Rows ``(batch, …)``, with zeros in place of absent ones, which may hold anything."""
     return torch.where(present.view(-1, *[1] * (rows.ndim - 1)), rows, rows.new_zeros(()))
 
 

@@ -90,7 +90,7 @@ class Runtime(Protocol):
 
 
 def chosen(package: Path) -> Chosen:
-    """What computes a package, as its export says."""
+    """The runtime that computes a package, as its export recorded."""
     if not (package / RUNTIME).is_file():
         return Chosen(name="torch", reason=BEFORE)
     told = read_json(package / RUNTIME)

@@ -1,4 +1,4 @@
-"""A model with one more class; what it says of the others stays as it is."""
+"""A model with one more class; its logits of the other classes stay the same."""
 
 from collections.abc import Callable, Mapping, Sequence
 

@@ -79,7 +79,7 @@ class Costly(Protocol):
     """A kind whose values may be much larger decoded than raw, as those of media are."""
 
     def cost(self, raw: Raw, detail: int = 0) -> int:
-        """Bytes of memory that ``decode`` takes at most, told without decoding.
+        """Upper bound of the bytes of memory that ``decode`` takes, found without decoding.
 
         Raises:
             BadInput: a value that ``decode`` would refuse as well.
@@ -89,7 +89,7 @@ class Costly(Protocol):
 
 @runtime_checkable
 class Noticing(Protocol):
-    """A kind that tells of values that can be used and are seldom meant so, as a silent sound."""
+    """A kind that reports usable but suspicious values, such as a silent sound."""
 
     def notices(self, value: Any) -> tuple[str, ...]:  # noqa: ANN401
         """What is odd about a decoded value, each in a word that follows "is"."""
@@ -310,7 +310,7 @@ class Target(Protocol):
 
 
 def cost(kind: Kind, raw: Raw, detail: int = 0) -> int:
-    """Bytes of memory that decoding a value takes: what its kind says, else its own size."""
+    """Bytes of memory that decoding a value takes: its kind's estimate, else its own size."""
     if isinstance(kind, Costly):
         return kind.cost(raw, detail)
     return len(raw) if isinstance(raw, bytes | str) else 0

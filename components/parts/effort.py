@@ -1,4 +1,4 @@
-"""How long encoders compute for a value, told before it is decoded."""
+"""Estimates, before a value is decoded, how long encoders will compute for it."""
 
 from collections.abc import Iterable
 from typing import Protocol, runtime_checkable
@@ -11,7 +11,7 @@ class Lasting(Protocol):
     """A kind whose values last, as sounds do, so that one may take far longer than another."""
 
     def seconds(self, raw: Raw) -> float:
-        """How long a value lasts, told without decoding.
+        """Duration of a value, found without decoding.
 
         Raises:
             BadInput: a value that ``decode`` would refuse as well.
@@ -20,6 +20,6 @@ class Lasting(Protocol):
 
 
 def effort(kind: Kind, encoders: Iterable[Encoder], raw: Raw) -> float:
-    """Seconds of one core that encoders take for a value, as far as they tell (``pace``)."""
+    """Seconds of one core that encoders take for a value, by those that declare ``pace``."""
     pace = sum(float(getattr(encoder, "pace", 0.0)) for encoder in encoders)
     return pace * kind.seconds(raw) if pace and isinstance(kind, Lasting) else 0.0

@@ -1,4 +1,4 @@
-"""The catalogue of methods: what each file says of itself, and what experiments made of it.
+"""The catalogue of methods: the description in each file, and the verdicts of the experiments.
 
 A file that holds a method has a literal ``METHOD`` (one, or a list of several) at its top level.
 Files are read, not imported: a list of methods needs none of their libraries.
@@ -80,7 +80,7 @@ def chosen(name: str | None) -> list[Method]:
 
 
 def _declared(path: Path, text: str) -> list[Method]:
-    """What a file says of itself."""
+    """The description that a file declares in ``METHOD``."""
     tree = ast.parse(text)
     (told,) = (
         ast.literal_eval(node.value)

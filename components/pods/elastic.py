@@ -100,6 +100,6 @@ def await_first_node(nodes: Nodes, join_s: int) -> None:
         TCPStore(nodes.host, nodes.port, is_master=False, timeout=timedelta(seconds=join_s))
     except DistError as error:
         raise PeersError(
-            f"launch: nobody listens at {nodes.host}:{nodes.port} ({str(error).splitlines()[0]}); "
+            f"launch: nothing listens at {nodes.host}:{nodes.port} ({str(error).splitlines()[0]}); "
             "see why the first pod does not run"
         ) from error

@@ -63,7 +63,7 @@ class Ask:
         where: which records may be found.
         after: ``next`` of the page before.
         hubness: correct scores of records that are near to nearly every query.
-        explain: tell the cosine with each modality of a hit.
+        explain: add the cosine with each modality of a hit.
         asked: digest of the examples as they were given, by which a cursor is known again.
     """
 

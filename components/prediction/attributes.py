@@ -41,7 +41,7 @@ def values(
     """The values of ``n`` records, by attribute.
 
     Args:
-        known: what the model says of each record.
+        known: the model's prediction for each record.
         fields: of each record modality to its fields; see `fields_of`.
         of: the declared attributes.
     """

@@ -204,7 +204,7 @@ def predict(
 ) -> Counts:
     """Answer all records of a data set, or of a file, into one Parquet file.
 
-    A run that was killed goes on where it was, as long as model and records are the same.
+    A run that was killed resumes where it stopped, as long as model and records are the same.
 
     Args:
         predictor: the model.

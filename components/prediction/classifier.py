@@ -103,7 +103,7 @@ class Classifier:
         return answer.embeddings
 
     def contributions(self, answer: Prediction) -> dict[str, Contribution]:
-        """What each modality of an answered record says by itself, calibrated as if it were alone.
+        """The answer of each modality of a record alone, calibrated for that modality.
 
         Together they need not add up to the answer, which also weighs how modalities agree.
         """
@@ -159,7 +159,7 @@ class Classifier:
         return arrays, present
 
     def answers(self, given: Sequence[Record], places: Sequence[str]) -> list[Prediction]:
-        """What the model says of records, also where it has no classifier.
+        """Predictions for records, also from a model without a classifier.
 
         Raises:
             BadInput: as for `predict`; ``places`` name the records.

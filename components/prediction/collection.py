@@ -79,7 +79,7 @@ class Collection:
         return self.known(record) is not None
 
     def known(self, record: str) -> Known | None:
-        """What the model says of a record; None if there is none of this id."""
+        """The model's prediction for a record; None if no record has this id."""
         if record in self._written:
             found = self._written[record]
             return None if found is None else found[1]
@@ -132,7 +132,7 @@ class Collection:
         Args:
             writes: records of distinct ids.
             places: path of each record in the request, for errors.
-            answers: what the model says of each record that is not deleted, where it was asked.
+            answers: the model's prediction for each record that is not deleted, where requested.
 
         Raises:
             BadInput: a value that the model cannot read, or an unknown label; nothing is written.

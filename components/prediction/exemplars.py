@@ -57,7 +57,7 @@ def exemplars(
 def _showing(
     dataset: Dataset, manifest: Manifest, columns: list[str], name: str
 ) -> tuple[pa.Table, set[str]]:
-    """The records with the label, else all if there is no label; and the labels that there are."""
+    """The records with the label, or those without any if no label occurs; and all labels."""
     seen: set[str] = set()
     own, unlabelled = [], []
     has = manifest.target.column in columns

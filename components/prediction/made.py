@@ -20,7 +20,7 @@ Vector = NDArray[np.float32]
 
 @dataclass(frozen=True, kw_only=True)
 class Known:
-    """What a model says of a record of its index.
+    """A model's prediction for a record of its index.
 
     Attributes:
         label: its label, if known.
@@ -29,7 +29,7 @@ class Known:
         confidence: how sure the model is of ``predicted``; None where nobody has measured it.
         votes: modality to what the model answers by it alone.
         modalities: those that the record has, sorted.
-        time: the moment that it is from, in seconds since 1970; None where nobody said.
+        time: the moment that it is from, in seconds since 1970; None if unknown.
     """
 
     label: Label
@@ -46,7 +46,7 @@ class MadeRecord:
     """A written record as one model sees it.
 
     Attributes:
-        known: what the model says of it.
+        known: the model's prediction for it.
         vectors: modality, and ``fused``, to unit vector ``(dim,)``.
         previews: modality to a small form to show: bytes of media, or text.
     """

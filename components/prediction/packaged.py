@@ -1,4 +1,4 @@
-"""The records that a package came with: what its model says of them, and their previews."""
+"""The records that a package came with: its model's predictions for them, and their previews."""
 
 from collections.abc import Iterator, Mapping
 from functools import cached_property
@@ -50,7 +50,7 @@ class Packaged:
         return "time" in self._columns
 
     def known(self, row: int) -> Known:
-        """What the model says of a record."""
+        """The model's prediction for a record."""
         cells = {name: column[row].as_py() for name, column in self._columns.items()}
         has = zip(self._names, self.present[row], strict=True)
         votes = {n: vote for n, vote in (cells.get("votes") or {}).items() if vote is not None}

@@ -1,4 +1,4 @@
-"""What a model says of one record."""
+"""A model's prediction for one record."""
 
 from dataclasses import dataclass
 
@@ -39,7 +39,7 @@ class Prediction:
 
 @dataclass(frozen=True, kw_only=True)
 class Contribution:
-    """What one modality of a record says by itself.
+    """The prediction from one modality of a record alone.
 
     Attributes:
         label: its most probable class; None where a record has a set of classes.

@@ -132,7 +132,7 @@ def _typed(path: Path, table: pa.Table, manifest: Manifest, decimal_comma: bool)
     """A table of text with the columns of numbers as numbers.
 
     Raises:
-        UserError: some cell is no number.
+        UserError: a cell is not a number.
     """
     specs = [m.columns or {} for m in manifest.modalities.values()]
     numbers = [c for columns in specs for c, spec in columns.items() if spec.type == "number"]

@@ -1,4 +1,4 @@
-"""A file of rows written part by part, so that a killed run goes on where it was.
+"""A file of rows written part by part, so that a killed run resumes where it stopped.
 
 Parts lie in a hidden folder beside the file and are joined when all are there: a reader sees the
 whole file or none.
@@ -35,9 +35,9 @@ def write_in_parts(
     Args:
         tables: the rows from a part on, as tables of one part each.
         schema: their columns.
-        out: the file; it appears when all rows are there.
+        out: the file; it appears when all rows are written.
         count: rows in all.
-        key: says what the rows are made of; parts of another key are thrown away.
+        key: identifies what the rows are made of; parts of another key are discarded.
         progress: called after every part.
 
     Raises:

@@ -23,7 +23,7 @@ class Doubt:
 
     Attributes:
         id: of the record.
-        known: what the model says of it.
+        known: the model's prediction for it.
         disagreement: share of pairs of its modalities whose answers differ, in 0..1; of sets of
             classes, their mean Jaccard distance.
     """

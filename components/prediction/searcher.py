@@ -52,7 +52,7 @@ class Searcher:
         collection: the records.
 
     Attributes:
-        watched: is told of every search of an index, and what it found.
+        watched: receives every search of an index, and its hits.
     """
 
     def __init__(self, collection: Collection) -> None:

@@ -46,7 +46,7 @@ class ViewMetric:
         return difference, self.basis @ (self.precision @ (self.basis.T @ difference))
 
     def scores(self, shown: NDArray[np.int64], own: NDArray[np.bool_], number: int) -> Floats:
-        """What the view says of all records if some of a class are its exemplars, ``(n, 3)``.
+        """Scores of all records by the view if some of a class are its exemplars, ``(n, 3)``.
 
         Args:
             shown: numbers of the exemplars.

@@ -23,7 +23,7 @@ def follow(home: Home, registry: Registry, versions: Versions, say: Say) -> bool
         home: the state folder.
         registry: MLflow.
         versions: the ledger's versions of the model.
-        say: receives what was found to be different in MLflow.
+        say: receives a message for each difference found in MLflow.
     """
     champion, model = versions.champion(), versions.history.model
     note, wanted = _Note(home, registry, model), champion.package_digest if champion else None
@@ -60,7 +60,7 @@ def fill(home: Home, registry: Registry, versions: Versions, say: Say) -> None:
 def _version(
     home: Home, registry: Registry, versions: Versions, champion: RegisteredVersion, say: Say
 ) -> int | None:
-    """The champion's number in MLflow, where it is registered again if it is gone."""
+    """The champion's number in MLflow, where it is registered again if missing."""
     if (found := _found(registry, champion)) is None:
         fill(home, registry, versions, say)
         found = _found(registry, champion)

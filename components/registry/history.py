@@ -1,4 +1,4 @@
-"""What the ledger's entries of one model say: pure functions of the list."""
+"""Facts derived from the ledger's entries of one model: pure functions of the list."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

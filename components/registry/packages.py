@@ -19,7 +19,7 @@ SHARED = "CONCORD_PACKAGES"
 
 
 def place(home: Home, package_digest: str) -> Path:
-    """The folder of a package, whether it is there or not."""
+    """The folder of a package, whether or not it exists."""
     return home.packages / package_digest / _PACKAGE
 
 

@@ -211,7 +211,7 @@ class Promotion:
     def package_of(self, version: RegisteredVersion) -> Path:
         """The folder of a version's package, verified; fetched from MLflow if it is not here.
 
-        It is compared with the ledger's digest each time: the list inside a package is no proof.
+        It is compared with the ledger's digest each time: the list inside a package proves nothing.
 
         Raises:
             UserError: it is nowhere, or not what was registered; the message says what to do.

@@ -46,8 +46,8 @@ def audit(
     Args:
         data: the data set.
         rows: ``(n,)`` the records without a label.
-        decided: what the labeller said of them.
-        known: what it would say of the labelled records.
+        decided: the labeller's answers for them.
+        known: its answers for the labelled records.
         known_rows: ``(k,)`` those.
 
     Returns:

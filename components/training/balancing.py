@@ -36,7 +36,7 @@ def scores(model: Model, output: ModelOutput, wanted: Tensor, batch: Batch) -> l
     """Mean probability that each modality alone gives to the right answer; 0 where none has one.
 
     Args:
-        model: its target says what probabilities are.
+        model: its target defines the probabilities.
         output: of the whole batch.
         wanted: targets ``(batch, classes)``; NaN in a set where nobody knows.
         batch: its records with a label count by their weight.

@@ -24,7 +24,7 @@ LEAST = 50
 
 @dataclass(frozen=True, kw_only=True)
 class HeldOut:
-    """What held-out records say of a model.
+    """The evidence of held-out records about a model.
 
     Attributes:
         ids: of the records.
@@ -86,7 +86,7 @@ def held_out(trial: Trial, mix: Mix, features: Features) -> HeldOut:
 
 
 def of_committee(features: Path, committee: Path) -> tuple[HeldOut, bool] | None:
-    """What held-out records say of a committee; None where there is none.
+    """The evidence of held-out records about a committee; None without one.
 
     Args:
         features: output of encode.

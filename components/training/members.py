@@ -15,7 +15,7 @@ from components.training.stacking import temper, weighed
 from components.training.views import Views, modality_of
 
 SIDE_BY_SIDE = "all"
-"""What members on all views of a seat are said to read."""
+"""The name of members that read all views of a seat."""
 _AT_ONCE = 40_000_000
 """Most answers, records times classes, of members in the making; each takes some 50 bytes."""
 _PATIENCE = 2

@@ -56,7 +56,7 @@ class Pool:
         self._at = np.searchsorted(done.pool, self._labelled.rows)
 
     def decided(self, decide: Labeller, fit: int) -> tuple[NDArray[np.int64], PseudoLabels]:
-        """Rows without a label that the fit may see, and what the labeller says of them.
+        """Rows without a label that the fit may see, and the labeller's answers for them.
 
         The labeller tunes itself on labelled records that were held out; not on those of the fold
         that the fit leaves out, which will judge.
@@ -71,7 +71,7 @@ class Pool:
         return rows, decide(pool, self._held_out(~hidden), known, self._data.target.shares(known))
 
     def judged(self, decide: Labeller) -> PseudoLabels:
-        """What the labeller would say of the labelled records if it did not know their labels."""
+        """The labeller's answers for the labelled records, found without their labels."""
         if self._by_fold:
             return self._judged_by_fold(decide)
         everything = np.ones(len(self._labelled.rows), np.bool_)

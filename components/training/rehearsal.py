@@ -40,7 +40,7 @@ def without_labels(features: Features, rows: NDArray[np.int64]) -> Features:
 def learned_views(features: Features) -> list[str]:
     """Views that are trained with the network, of modalities of which it reads others too.
 
-    Their encoders are no use to light heads.
+    Light heads cannot use their encoders.
     """
     found = []
     with torch.random.fork_rng(devices=[]):

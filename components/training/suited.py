@@ -1,4 +1,4 @@
-"""Whether a data set has what the online parts of a training need, told before anything trains."""
+"""Checks, before anything trains, that a data set has what online parts need."""
 
 from pathlib import Path
 

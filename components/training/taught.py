@@ -44,7 +44,7 @@ def save(taught: Taught | None, folder: Path, **figures: object) -> None:
     Args:
         taught: None where nothing could be fitted.
         folder: it exists.
-        figures: what else the description tells.
+        figures: further contents of the description.
     """
     if taught is None:
         write_json(folder / DESCRIPTION, {"fitted": False, **figures})

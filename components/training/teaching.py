@@ -51,7 +51,7 @@ def teach(
         training: its seed is that of the folds.
         base: folder that a user's own parts are relative to.
         out: an empty folder.
-        say: told of heads that were left out.
+        say: receives a message about heads that were left out.
     """
     data = Features.load(features)
     fresh = untrained(data, model, training, base)

@@ -1,4 +1,4 @@
-"""Rules of the whole set: a broken one prevents any run, and its message says what to do."""
+"""Rules of the whole set: a broken one prevents any run, and its message gives the remedy."""
 
 from collections.abc import Sequence
 

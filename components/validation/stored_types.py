@@ -1,4 +1,4 @@
-"""Whether the stored types of columns fit what the manifest says of them."""
+"""Checks that the stored types of columns fit the manifest."""
 
 from collections.abc import Callable, Sequence
 

@@ -1,4 +1,4 @@
-"""What the validate step tells about the whole set: counts, warnings and the label budget."""
+"""The validate step's summary of the whole set: counts, warnings and the label budget."""
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -73,7 +73,7 @@ def _warnings(outcome: Outcome, manifest: Manifest, shown: int) -> list[str]:
     if outcome.quarantined:
         said.append(
             f"{outcome.quarantined} records are in quarantine; "
-            "quarantine/records.parquet says why for each"
+            "quarantine/records.parquet gives the reason for each"
         )
     said += warnings(outcome.tally, manifest, shown - outcome.seen)
     return said + oddities(outcome.noticed)

@@ -56,7 +56,7 @@ def _set_warnings(tally: Tally, manifest: Manifest) -> list[str]:
     if empty := tally.empty.total():
         said.append(
             f"{empty} of {tally.labels.total()} labels are empty sets: they say that none of the "
-            "classes applies; null means that nobody has said"
+            "classes applies; null means that the label is unknown"
         )
     if tally.repeated:
         said.append(f"{tally.repeated} records name a class twice; it counts once")

@@ -43,7 +43,7 @@ def pair(
 ) -> None:
     """Make a synthetic set whose modalities share a class and a part of each record.
 
-    It tells the best accuracy that any model can reach. Its fields are vectors of numbers, which
+    It prints the best accuracy that any model can reach. Its fields are vectors of numbers, which
     the encoder `numbers` reads.
 
     Example: concord data pair data/pair
@@ -73,9 +73,9 @@ def xor(
     unlabelled: _Unlabelled = 0.0,
     as_json: AsJson = False,
 ) -> None:
-    """Make a synthetic set whose label no modality tells alone.
+    """Make a synthetic set whose label no modality gives alone.
 
-    It tells the best accuracy that any model can reach. Its fields are vectors of numbers, which
+    It prints the best accuracy that any model can reach. Its fields are vectors of numbers, which
     the encoder `numbers` reads.
 
     Example: concord data xor data/xor

@@ -44,7 +44,7 @@ def classes_add(
             "--from",
             metavar="DATA",
             help="Data set with exemplars: its records with the label NAME, or all of them if it "
-            "has no labels. Without it the name alone tells, through a view that reads names: a "
+            "has no labels. Without it the name alone counts, through a view that reads names: a "
             "text view, or pictures through an image-text model.",
         ),
     ] = None,

@@ -82,7 +82,7 @@ def classify(
     """Classify one record from any subset of its modalities, or all records of a file or data set.
 
     One record is answered by the running endpoint; where none runs, by the champion, loaded here.
-    A batch that was interrupted goes on where it was with the same command.
+    The same command resumes a batch that was interrupted.
 
     Example: concord classify --media image=arrow.png --text "text=LEFTWARDS ARROW"
 

@@ -1,4 +1,4 @@
-"""Commands about what people said of answers."""
+"""Commands about the feedback of people on answers."""
 
 from datetime import datetime
 from pathlib import Path
@@ -26,7 +26,7 @@ _Since = Annotated[
 
 @app.command("list")
 def feedback_list(since: _Since = None, as_json: AsJson = False) -> None:
-    """List feedback, oldest first: of which answer or record, and what was said.
+    """List feedback, oldest first: the answer or record, and the judgement.
 
     Example: concord feedback list --since 2026-01-31
     """
@@ -47,7 +47,7 @@ def feedback_export(
 ) -> None:
     """Write the labels that were given, as a file for `concord data import`.
 
-    Values of a record are there where the answer log keeps payloads (`serving.log_payloads`).
+    Values of a record are included where the answer log keeps payloads (`serving.log_payloads`).
 
     Example: concord feedback export --out feedback.parquet
     """

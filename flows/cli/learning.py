@@ -1,4 +1,4 @@
-"""Commands that make a model better, or tell what that takes."""
+"""Commands that improve a model, or estimate what that takes."""
 
 from pathlib import Path
 from typing import Annotated
@@ -66,7 +66,7 @@ def sweep(
 
     Trials are judged by held-out visible labels of the training records alone. The best one is
     written beside CONFIG as NAME.best.yaml, with how much better it is and whether that is noise.
-    Ctrl-C keeps what was found, and the same command goes on from there.
+    Ctrl-C keeps what was found, and the same command resumes from there.
 
     Example: concord sweep conf/demo.yaml --minutes 10
     """

@@ -104,7 +104,7 @@ def ledger(model: Model = None, as_json: AsJson = False) -> None:
 def canary(
     version: Annotated[
         str | None,
-        typer.Argument(help="A version, its digest, or `challenger`; none: tell what is tried."),
+        typer.Argument(help="A version, its digest, or `challenger`; none: print the trial."),
     ] = None,
     share: Annotated[
         float,
@@ -112,7 +112,7 @@ def canary(
     ] = 0.1,
     shadow: Annotated[
         bool,
-        typer.Option(help="It answers copies of requests, which nobody sees and which are kept."),
+        typer.Option(help="Answer copies of requests; the answers are stored but not sent."),
     ] = False,
     off: Annotated[bool, typer.Option(help="Try no version any more.")] = False,
     model: Model = None,

@@ -81,7 +81,7 @@ def _json(value: object) -> str:
 
 
 def _print(text: str, code: int) -> int:
-    """Write to standard output; a reader that has seen enough (``| head -1``) is no failure."""
+    """Write to standard output; a reader that has seen enough (``| head -1``) is not a failure."""
     try:
         sys.stdout.write(text)
         sys.stdout.flush()

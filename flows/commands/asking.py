@@ -84,7 +84,7 @@ def _asked(
 
     Raises:
         UsageError: both an address and a version are named.
-        UserError: neither an endpoint nor a champion is there, or the request was refused.
+        UserError: no endpoint runs and there is no champion, or the request was refused.
     """
     here = model is not None or version is not None
     if here and url is not None:

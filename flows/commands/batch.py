@@ -137,7 +137,7 @@ def _told(version: RegisteredVersion, counts: "Counts", out: Path, without: str)
         f"{counts.records} records in {out}"
     )
     if left:
-        text += f"\n{left} have no usable modality: {without} and `reason` says why"
+        text += f"\n{left} have no usable modality: {without} and `reason` gives the cause"
     show = f"import pandas; print(pandas.read_parquet({json.dumps(str(out))}))"
     value = {
         "model": version.model,

@@ -8,7 +8,7 @@ from flows.commands.answer import Answer, table
 
 
 def make(bed: str, folder: Path, given: Mapping[str, Any]) -> Answer:
-    """Make a synthetic bed, and tell what can be reached on it.
+    """Make a synthetic bed, and print the best accuracy that can be reached on it.
 
     Args:
         bed: `pair` or `xor`.

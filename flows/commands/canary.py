@@ -17,7 +17,7 @@ _NEXT = "concord promote VERSION --reason TEXT"
 def canary(
     model: str | None, version: str | None, *, share: float, shadow: bool, off: bool
 ) -> Answer:
-    """Try a version beside the champion, end that, or tell what is known."""
+    """Start a trial of a version beside the champion, end it, or print its state."""
     home = find()
     name = only_model(home, model)
     role: Role = "shadow" if shadow else "canary"

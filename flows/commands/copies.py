@@ -1,4 +1,4 @@
-"""What ``concord data check`` tells of copies of records within and across splits."""
+"""The output of ``concord data check`` on copies of records within and across splits."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any

@@ -26,7 +26,7 @@ def _leaks(found: Mapping[str, Any]) -> Iterator[str]:
     yield (
         f"{found['leaked']:,} of {found['records']:,} test records have a copy in train or val: "
         f"{found['figure']} {found['all']:.4f} with them, {found['without_leaks']:.4f} without; "
-        "`concord data check DIR` tells how to hold copies in one split"
+        "`concord data check DIR` shows how to hold copies in one split"
     )
 
 

@@ -27,7 +27,7 @@ def methods(name: str | None) -> Answer:
 
 
 _FEW = 5
-"""Methods that are told at length."""
+"""Methods that are printed in full."""
 
 
 def _whole(one: Method) -> str:

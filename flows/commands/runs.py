@@ -61,7 +61,7 @@ def cancel(run_id: str) -> Answer:
 
 
 def clean(keep: int, *, dry_run: bool) -> Answer:
-    """Remove the content and records of old runs, or say what that would be."""
+    """Remove the content and records of old runs, or list what would be removed."""
     home = find()
     if not home.root.is_dir():
         return Answer(value={"freed_bytes": 0, "runs_removed": []}, text=_EMPTY)

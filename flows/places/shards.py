@@ -84,7 +84,7 @@ class _InParts:
         return self.plan.digest()
 
     def prepare(self, exchange: Exchange, job: str) -> str:
-        """Cut the data; what this state folder's runs have cut is kept if all of it is there."""
+        """Cut the data; an earlier cut in this state folder is kept if it is complete."""
         spec = self._spec(exchange, job)
         if spec is not None:
             needed = {part.records for part in spec.parts} | ({spec.package} - {None})

@@ -36,7 +36,7 @@ class RunRecord:
     host: str = ""
     """Machine or pod of the process."""
     began: str = ""
-    """When the process began, as `components.core.process.started` says it."""
+    """When the process began, as `components.core.process.started` returns it."""
     config: dict[str, Any]
     config_path: str
     data_digest: str

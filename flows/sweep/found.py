@@ -21,7 +21,7 @@ class Trial:
         number: in the order of the trials; 0 is the configuration itself.
         chosen: the choice of each setting.
         changes: choices that are not the configuration's own.
-        held_out: what held-out records say of it.
+        held_out: its figures on held-out records.
         gain: how much better it is than the configuration itself.
         seconds: that it took.
     """
@@ -43,7 +43,7 @@ class Trials:
         Args:
             folder: for the files.
             settings: what is searched.
-            own: what held-out records say of the configuration itself.
+            own: figures of the configuration itself on held-out records.
         """
         self._folder, self._settings, self._own = folder, settings, own
         self.done: list[Trial] = []

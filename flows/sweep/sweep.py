@@ -171,7 +171,7 @@ def _steps(job: Job) -> tuple[Step, ...]:
 
 
 def _evidence(job: Job, network: bool) -> HeldOut:
-    """What held-out records say of a trial."""
+    """Figures of a trial on held-out records."""
     outputs, _ = _walked(job, _NETWORK_TOO if network else _COMMITTEE_ALONE)
     if network:
         return HeldOut.read(outputs[_NETWORK_TOO].path / HELD_OUT)

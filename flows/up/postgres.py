@@ -95,7 +95,7 @@ def programs() -> Path:
     """The folder of PostgreSQL's programs: on PATH, of the system, or of the Python package.
 
     Raises:
-        UserError: there are none.
+        UserError: no server programs were found.
     """
     if found := shutil.which("postgres"):
         return Path(found).parent

@@ -31,7 +31,7 @@ def table(fleet: Fleet) -> Table:
 
 
 def line(one: Running) -> None:
-    """A change, where there is no terminal."""
+    """A change, printed as a line where there is no terminal."""
     if not console.is_terminal:
         words = one.said or one.state.value
         console.print(f"{one.server.name} ({one.server.shows}): {words}", markup=False)

@@ -151,7 +151,7 @@ def _prefect(home: Home, port: int) -> Server:
 
 
 def prepare(home: Home, wanted: list[Server]) -> None:
-    """Make MLflow's database where there is none, as a run makes it (ten seconds).
+    """Create MLflow's database if it does not exist, as a run does (ten seconds).
 
     Raises:
         subprocess.CalledProcessError: it cannot be made; its words are on standard error.

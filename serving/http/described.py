@@ -9,8 +9,11 @@ from serving.interface.responses import Refusal
 _RESPONSES: dict[int | str, dict[str, Any]] = {
     401: {"model": Refusal, "description": "No token, or one that is unknown or not valid."},
     403: {"model": Refusal, "description": "The token lacks the scope that the message names."},
-    429: {"model": Refusal, "description": "Too much at once; `Retry-After` says when to ask."},
-    503: {"model": Refusal, "description": "Not now; `Retry-After` says when to ask again."},
+    429: {
+        "model": Refusal,
+        "description": "Too much at once; `Retry-After` gives the seconds to wait.",
+    },
+    503: {"model": Refusal, "description": "Not now; `Retry-After` gives the seconds to wait."},
 }
 
 

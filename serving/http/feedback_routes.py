@@ -52,11 +52,11 @@ class FeedbackResponse(BaseModel):
     """Feedback that is stored."""
 
     feedback_id: str
-    """The same for all that a token says of one answer or record."""
+    """The same for all feedback of a token on one answer or record."""
 
 
 class WithdrawnResponse(Strict):
-    """Feedback that is there no more."""
+    """Feedback that was withdrawn."""
 
     feedback_id: str
 
@@ -88,7 +88,7 @@ def add(app: FastAPI, unit: "Unit") -> None:
     async def feedback(
         request: Annotated[FeedbackRequest, body], http: Request
     ) -> FeedbackResponse:
-        """Say what is right; it is stored when this answers, and saying it twice changes nothing.
+        """Store a correct label or a judgement, durably; sending it twice changes nothing.
 
         A later label takes the place of an earlier one of the same token.
         """
@@ -103,7 +103,7 @@ def add(app: FastAPI, unit: "Unit") -> None:
         operation_id="withdraw",
     )
     async def withdraw(feedback_id: Annotated[str, given], http: Request) -> WithdrawnResponse:
-        """Withdraw all that this token said of one answer or record; others' words stay."""
+        """Withdraw all feedback of this token on one answer or record; that of others stays."""
         token = _token(http)
         if not await kept.run(lambda: kept.feedback.withdraw(feedback_id, token)):
             wanted = "the id of feedback that this token gave"
@@ -142,7 +142,7 @@ def _given(kept: "Kept", said: Said, unit: "Unit", token: str | None) -> str:
 
 
 def _said(request: FeedbackRequest, unit: "Unit") -> Said:
-    """What a request says.
+    """The feedback in a request.
 
     Raises:
         BadInput: not exactly one thing is judged, nothing is said of it, or not as the model says.
@@ -162,7 +162,7 @@ def _said(request: FeedbackRequest, unit: "Unit") -> Said:
         raise BadInput("relevant", "no answer_id", "the answer whose hits are judged")
     given = (request.label, request.labels, request.relevant, request.note)
     if all(part is None for part in given):
-        raise BadInput("body", "nothing that is said", "a label, relevant hits or a note")
+        raise BadInput("body", "no judgement", "a label, relevant hits or a note")
     return Said(
         answer=request.answer_id,
         record=request.record_id,

@@ -1,4 +1,4 @@
-"""The refusal of what is no HTTP, which no application hears of: the server itself answers it.
+"""The refusal of malformed HTTP, which the server answers before any application sees it.
 
 uvicorn has no setting for its words, and BentoML makes uvicorn's server itself, so the method that
 sends them is replaced.

@@ -26,7 +26,7 @@ _TYPE = "multipart/form-data"
 
 
 def also_multipart(limits: Limits) -> dict[str, Any]:
-    """What an OpenAPI operation says of forms, beside JSON."""
+    """The forms in an OpenAPI operation, beside JSON."""
     properties: dict[str, Any] = {}
     for name, modality in limits.modalities.items():
         binary = {"type": "string", "format": "binary", "description": modality.accepts}

@@ -76,7 +76,7 @@ class Bodies:
 
         Args:
             receive: of ASGI.
-            declared: bytes that the client says will come.
+            declared: the length of the body that the client declared.
             most: bytes that a body may have.
 
         Raises:

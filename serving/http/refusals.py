@@ -37,11 +37,11 @@ _REFUSALS: dict[int | str, dict[str, Any]] = {
     },
     429: {
         "model": Refusal,
-        "description": "More requests than can be answered soon; `Retry-After` says when to ask.",
+        "description": "More requests than can be answered soon; `Retry-After` gives the wait.",
     },
     503: {
         "model": Refusal,
-        "description": "Other requests take all the memory; `Retry-After` says when to ask again.",
+        "description": "Other requests take all the memory; `Retry-After` gives the wait.",
     },
     504: {"model": Refusal, "description": "There was no answer before the deadline."},
 }
@@ -87,17 +87,17 @@ def refusal(
     message: str | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """A refusal: its problems, told in a sentence as well.
+    """A refusal: its problems, also as a sentence.
 
     Args:
         status: of HTTP.
-        problems: field, got and wanted; the first of them are told.
+        problems: field, got and wanted; the first of them are listed.
         message: another sentence.
         headers: more headers.
     """
     if len(problems) > _SHOWN:
         more = f"{len(problems) - _SHOWN} more problems"
-        rest = {"field": "body", "got": more, "wanted": "none; mend those that are told first"}
+        rest = {"field": "body", "got": more, "wanted": "none; fix the listed ones first"}
         problems = [*problems[:_SHOWN], rest]
     text = message or "; ".join(
         f"{p['field']}: got {p['got']}, wanted {p['wanted']}" for p in problems
@@ -178,7 +178,7 @@ async def _busy(_: Request, __: Exception) -> Response:
 
 
 def busy(got: str, status: int = 503) -> Response:
-    """A refusal that says when to ask again."""
+    """A refusal with the time to wait before asking again."""
     problem = {"field": "body", "got": got, "wanted": f"another try in {RETRY_SECONDS} seconds"}
     return refusal(status, [problem], headers={"Retry-After": str(RETRY_SECONDS)})
 

@@ -38,7 +38,7 @@ def classify_type(limits: Limits, record: type[BaseModel]) -> type[BaseModel]:
         records=_records(limits, record),
         explain=(
             StrictBool,
-            Field(default=False, description="tell what each modality says by itself"),
+            Field(default=False, description="add the answer of each modality alone"),
         ),
     )
     return described(made, "Records to classify.")
@@ -62,7 +62,7 @@ def _records(limits: Limits, record: Any) -> Any:  # noqa: ANN401 - a field of p
 
 
 def described(made: type[BaseModel], words: str) -> type[BaseModel]:
-    """A type with words that say what it is."""
+    """A type with its description."""
     made.__doc__ = words
     return made
 

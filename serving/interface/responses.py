@@ -21,7 +21,7 @@ class ModelRef(Strict):
 
 
 class Contribution(Strict):
-    """What one modality of a record says by itself."""
+    """The answer from one modality of a record alone."""
 
     label: str | None = None
     """Its most probable class; null where a record has a set of classes."""
@@ -53,7 +53,7 @@ class Answer(Strict):
     modalities: list[str]
     """Those of the record, which the answer rests on."""
     contributions: dict[str, Contribution] | None = None
-    """Modality to what it says by itself, where `explain` asked for it."""
+    """Modality to the answer from it alone, with `explain`."""
 
 
 class SetAnswer(Strict):
@@ -74,7 +74,7 @@ class SetAnswer(Strict):
     modalities: list[str]
     """Those of the record, which the answer rests on."""
     contributions: dict[str, Contribution] | None = None
-    """Modality to what it says by itself, where `explain` asked for it."""
+    """Modality to the answer from it alone, with `explain`."""
 
 
 class ClassifyResponse(Strict):

@@ -125,7 +125,7 @@ class Answers:
     def told(
         self, found: "Sequence[Prediction]", *, explain: bool = False
     ) -> list[responses.Answer] | list[responses.SetAnswer]:
-        """Predictions as answers; ``explain``: with what each modality says by itself."""
+        """Predictions as answers; ``explain``: with the answer of each modality alone."""
         return told(self.predictor.classifier, found, explain=explain)
 
     def nearest(self, query: "Prediction") -> "list[Hit]":
@@ -166,7 +166,7 @@ class Answers:
         Args:
             writes: records of distinct ids.
             places: path of each record in the request.
-            found: what the model says of each record that is not deleted.
+            found: the model's prediction for each record that is not deleted.
         """
         assert self.records is not None, "there are routes to write only where there is a journal"
         return self.records.write(self.predictor.collection, writes, places, found)
@@ -176,7 +176,7 @@ class Answers:
         return IndexRef(package_digest=self.ref.package_digest, through=through)
 
     def known(self, record: str) -> "Known":
-        """What the model says of a record.
+        """The model's prediction for a record.
 
         Raises:
             NotThere: no such record.

@@ -48,7 +48,7 @@ class Batcher(Generic[In, Out]):
         most: rows in a batch; a request of more is a batch by itself.
         seconds: that a batch should take.
         at_once: batches that are computed at a time.
-        seen: told of every batch: its rows, and the seconds that its first request waited.
+        seen: receives the rows of every batch, and the seconds that its first request waited.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""What requests may take, told before any decoding: memory, which is reserved, and computing."""
+"""Limits of requests, checked before any decoding: memory, which is reserved, and computing."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -22,7 +22,7 @@ class Cost:
     memory: int
     """Bytes, to decode it."""
     seconds: float = 0.0
-    """Of one core, to compute with it, as far as its encoders tell."""
+    """Seconds of one core to compute with it, by its encoders that declare it."""
 
 
 class TooMuch(BadInput):

@@ -1,6 +1,6 @@
 """Follows the registry: what the ledger names as champion is loaded beside, and then swapped in.
 
-The unit that serves goes on until the next one is verified, loaded, warm and tried, so that no
+The serving unit keeps answering until the next one is verified, loaded, warm and tried, so that no
 request is lost. A version that cannot be served is reported and left alone; the one that serves
 stays. It is tried again where the machine and not the version may be at fault.
 """
@@ -88,7 +88,7 @@ class Follower:
             return None
         try:
             return Beside(unit=self._made(version), share=chosen.share)
-        except Exception as error:  # the champion goes on
+        except Exception as error:  # the champion stays
             self._failed.add(version.package_digest)
             self._report(version, error)
             return None
@@ -114,7 +114,7 @@ class Follower:
         except (MachineError, ExchangeError) as error:
             self._report(version, error)
             return
-        except Exception as error:  # whatever it is, the version that serves goes on
+        except Exception as error:  # of any kind: the version that serves stays
             self._refused = version.package_digest
             self._report(version, error)
             return
@@ -134,7 +134,7 @@ class Follower:
             try:
                 self.look()
             except Exception:  # the ledger is away for a while
-                _log.exception("cannot read the ledger; the version that serves goes on")
+                _log.exception("cannot read the ledger; the version that serves stays")
 
 
 def champion_of(home: Home, model: str) -> tuple[RegisteredVersion, Path]:

@@ -111,7 +111,7 @@ class Metrics:
             self.abstained.inc()
 
     def index(self, collection: "Collection") -> None:
-        """Tell the index that serves from now on."""
+        """Record the index that serves from now on."""
         self.records.set_function(lambda: len(collection))
         self.applied.set_function(lambda: collection.applied)
         self.skipped.set_function(lambda: collection.skipped)

@@ -58,7 +58,7 @@ class Records:
             collection: of the unit that took the request.
             writes: records of distinct ids.
             places: path of each record in the request, for errors.
-            answers: what the unit's model says of each record that is not deleted.
+            answers: predictions of the unit's model for each record that is not deleted.
 
         Raises:
             BadInput: a value that the model cannot read, or an unknown label; nothing is written.

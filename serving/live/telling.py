@@ -20,7 +20,7 @@ def told(
     Args:
         classifier: the model that made them.
         found: the predictions.
-        explain: tell what each modality says by itself.
+        explain: add the answer of each modality alone.
     """
     # What is not set is not sent.
     why = [{"contributions": _contributions(classifier, p)} if explain else {} for p in found]

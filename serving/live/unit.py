@@ -100,7 +100,7 @@ class Unit:
         return found
 
     def serves(self) -> None:
-        """Tell by metrics that this unit is the champion's from now on."""
+        """Record in the metrics that this unit is the champion's from now on."""
         metrics = self.shared.metrics
         metrics.swaps.inc()
         metrics.version.labels("champion").set(self.ref.version or 0)

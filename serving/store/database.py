@@ -132,10 +132,10 @@ class Database:
             yield connection
 
     def _prepare(self, schema: Schema) -> None:
-        """Make the tables of a schema if there are none.
+        """Create the tables of a schema if they do not exist.
 
         Raises:
-            UserError: they are there in another version.
+            UserError: they exist in another version.
         """
         with self._making, self._connection(writes=True) as connection:
             if self.postgres:  # of several that find none, one makes them

@@ -82,7 +82,7 @@ def export(
 
 
 def _about(given: Sequence[Given]) -> dict[str, pa.Array]:
-    """The columns that tell where each label is from."""
+    """The columns with the origin of each label."""
     times = [datetime.fromtimestamp(g.time, UTC) for g in given]
     cells = (
         pa.array([_SOURCE] * len(given), pa.string()),

@@ -1,4 +1,4 @@
-"""Feedback: what people say of an answer or of a record of the index.
+"""Feedback of people on an answer, or on a record of the index.
 
 One row for each token and each answer or record. Saying the same again changes nothing; a label
 that is given later takes the place of the earlier one, and judgements of further hits are added.
@@ -77,12 +77,12 @@ class Feedback:
         self._database, self._log, self._clock = database, log, clock
 
     def give(self, said: Said, about: About, token: str | None) -> str:
-        """Keep what was said; when this returns it is durable.
+        """Store feedback; it is durable when this returns.
 
         Args:
             said: about an answer of the log, or a record that the caller knows to exist.
             about: the model that is served; an answer brings its own name and version.
-            token: name of the token that says it.
+            token: name of the token that gave it.
 
         Returns:
             The id of the feedback: the same one for the same token and the same answer or record.
@@ -185,7 +185,7 @@ def _write(
     classes: Collection[str],
     now: float,
 ) -> None:
-    """Add feedback, or bring what is there up to date; of two writers one waits for the other."""
+    """Insert or update feedback; of two writers one waits for the other."""
     empty = {"labels": None, "multi": False, "unknown": "[]", "relevant": "{}", "note": None}
     new = {**row, **empty, **_changed(empty, said, classes), "time": now}
     mine = _FEEDBACK.c.id == row["id"]
@@ -205,7 +205,7 @@ def _write(
 
 
 def _changed(before: Mapping[str, Any], said: Said, classes: Collection[str]) -> dict[str, Any]:
-    """The columns that what was said changes."""
+    """The columns that new feedback overwrites."""
     changed: dict[str, Any] = {}
     if said.labels is not None:
         labels = sorted(set(said.labels)) if said.multi else list(said.labels)

@@ -1,4 +1,4 @@
-"""What somebody says of an answer or of a record, and what is kept of it."""
+"""Feedback on an answer or on a record, and the form in which it is stored."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class About:
 
 @dataclass(frozen=True, kw_only=True)
 class Said:
-    """What somebody says of one answer or one record; exactly one of them is named."""
+    """Feedback on one answer or one record; exactly one of them is named."""
 
     answer: str | None = None
     record: str | None = None

@@ -85,7 +85,7 @@ def test_an_address_that_can_be_used_is_taken(url):
         (errno.EISDIR, "give the path of a file"),
         (errno.ENAMETOOLONG, "give a shorter name"),
         (errno.EMFILE, "ulimit -n"),
-        (errno.ECONNREFUSED, "nobody listens there"),
+        (errno.ECONNREFUSED, "nothing listens there"),
         (errno.EACCES, "you may not write there"),
         (errno.ETXTBSY, ""),
     ],

@@ -27,7 +27,7 @@ from components.data.manifest import RESERVED
 
 _NONE: Mapping[str, str] = MappingProxyType({})
 ABOUT_THE_LABEL = {b"concord": b"about the label"}
-"""Metadata of a Parquet column that tells where a label is from, as feedback is exported with."""
+"""Metadata of a Parquet column with the origin of a label, as in exported feedback."""
 _LEFT_OUT = {
     name: f"the name is kept for the record's {name}, which another column gives"
     for name in RESERVED
@@ -80,7 +80,7 @@ def import_dataset(
     if read.table.num_rows == 0:
         raise UserError(f"{source} has no records")
     report.columns |= {
-        field.name: "it tells where the label is from"
+        field.name: "it holds where the label is from"
         for field in read.table.schema
         if ABOUT_THE_LABEL.items() <= (field.metadata or {}).items()
     }

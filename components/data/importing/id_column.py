@@ -15,7 +15,7 @@ from components.data.importing.role_columns import columns_for, texts_of
 def id_column(
     table: pa.Table, source: Path, named: Mapping[str, str], report: Report
 ) -> tuple[str, list[str | None]] | None:
-    """The first column that gives each record an id of its own; the others are no features."""
+    """The first column that gives each record an id of its own; the others are not features."""
     for column in columns_for(table, "id", named):
         cells = texts_of(table, column, source)
         why = _unfit(cells)

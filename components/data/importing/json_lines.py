@@ -21,7 +21,7 @@ def read_json_lines(source: Path, encoding: str | None, report: Report) -> pa.Ta
         report: receives the columns whose cells have several types.
 
     Raises:
-        UserError: a line that is no JSON object, or bytes that are not text.
+        UserError: a line that is not a JSON object, or bytes that are not text.
     """
     rows = []
     with opened(source, encoding) as file:

@@ -12,7 +12,7 @@ from components.data.importing.role_columns import NAMES, columns_for, listed
 from components.data.labels import members
 
 NO_LABEL = "none"
-"""In place of a label column: nothing is predicted, whatever the table says."""
+"""In place of a label column: nothing is predicted, even if the table has labels."""
 _MARKERS = ("na", "n/a", "#n/a", "<na>", "nan", "null", "none", "-", "?", "unknown", "unlabelled")
 
 

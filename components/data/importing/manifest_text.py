@@ -65,7 +65,7 @@ def manifest_text(
 
 
 def _target(column: str | None, table: pa.Table) -> str:
-    """The line that says what is predicted."""
+    """The line that names what is predicted."""
     if column is None:
         return "target: {kind: none}    # nothing is predicted: alignment and search alone"
     label = table[column]

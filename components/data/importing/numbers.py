@@ -23,7 +23,7 @@ _DRESSED = re.compile(
 )
 """Amounts as people write them: thousands apart, a decimal comma, a currency, per cent."""
 _MOST_ODD = 0.1
-"""Largest share of other cells with which a column is said to be nearly one of numbers."""
+"""Largest share of other cells in a column that is reported as nearly numeric."""
 
 
 def as_numbers(
@@ -54,7 +54,7 @@ def as_numbers(
 
 
 def nearly_numbers(column: pa.ChunkedArray, decimal_comma: bool = False) -> str:
-    """What keeps a column of numbers from being one; empty if most cells are none."""
+    """Why a column of mostly numbers is not numeric; empty if most cells are not numbers."""
     cells, empty = _given(column, decimal_comma)
     fine = pc.or_(
         pc.match_substring_regex(cells, _NUMBER), pc.or_(pc.is_in(cells, pa.array(MARKERS)), empty)

@@ -59,7 +59,7 @@ class Packing:
     def _write(
         self, cells: list[str], paths: Paths, kind: str, column: str
     ) -> tuple[dict[str, str], dict[str, str]]:
-        """Cell to name in the set, and cell to the reason where there is none."""
+        """Cell to name in the set, and cell to the reason why it has no name."""
         inside: dict[str, str] = {}
         faults: dict[str, str] = {}
         self._columns += 1

@@ -131,7 +131,7 @@ class Paths:
 def inside_name(path: Path, base: Path) -> str:
     """The name in a data set of a file: its path below the folder, as text in UTF-8.
 
-    Bytes that are no UTF-8, as old archives leave them in names, are written like ``%E9``.
+    Bytes that are not UTF-8, as in names from old archives, are written like ``%E9``.
     """
     below = os.path.relpath(path, os.path.abspath(base))  # noqa: PTH100
     name = "/".join(p for p in Path(below).parts if p not in (os.pardir, os.sep))
@@ -152,7 +152,7 @@ def as_text(name: str) -> str:
 
 
 def is_odd(name: str) -> bool:
-    """Whether a name has bytes that are no UTF-8, which Python holds as lone surrogates."""
+    """Whether a name has bytes that are not UTF-8, which Python holds as lone surrogates."""
     return any("\ud800" <= c <= "\udfff" for c in name)
 
 

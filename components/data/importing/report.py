@@ -1,4 +1,4 @@
-"""What an import tells its user: what it read, left out, and would like to be told."""
+"""The report of an import: what it read, what it left out, and what the user may decide."""
 
 from collections import Counter
 from collections.abc import Sequence

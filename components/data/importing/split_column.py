@@ -12,7 +12,7 @@ from components.data.importing.split_words import WORDS, split_of
 from components.data.splits import SPLITS
 
 HASH = "hash"
-"""In place of a split column: the split is decided by hash, whatever the table says."""
+"""In place of a split column: the split is decided by hash, even if the table has one."""
 
 
 def split_column(

@@ -30,7 +30,7 @@ _BANDS = 8
 _COMMON = 256
 """Pictures in a bucket from which on its key is too common to tell anything."""
 _FAR = 14
-"""Differing bits of 64 from which on a pair is no candidate."""
+"""Differing bits of 64 from which on a pair is not a candidate."""
 _MOST = 8
 """Candidates of a picture that are compared, the nearest first."""
 _QUERIES = 512
@@ -41,7 +41,7 @@ _SMALLEST = 0.6
 _LEFT, _LEAST, _ENOUGH = 0.15, 0.9, 0.985
 """A copy leaves this share of what the set's usual candidates leave unexplained, within limits."""
 _SAMPLE = 1024
-"""Candidates that tell what is usual."""
+"""Candidates from which the usual distance is estimated."""
 _FLAT = 4.0
 """Standard deviation of grey values below which a picture shows too little to be told apart."""
 

@@ -51,7 +51,7 @@ SOUNDS = Rule(kept=256, least=24, alike=0.08, bands=128, width=2)
 
 
 def words(text: str) -> list[str]:
-    """The words of a text, whatever their case and the form of their letters.
+    """The words of a text, with case and the form of letters normalised.
 
     >>> words("Ｒed\u00a0HAT!"), words("red, hat")
     (['red', 'hat'], ['red', 'hat'])

@@ -66,7 +66,7 @@ FAMILIES = {
 
 @dataclass(frozen=True, kw_only=True)
 class Pretrained:
-    """What a folder says of its model.
+    """Facts about the model in a folder.
 
     Attributes:
         folder: where it is.
@@ -75,8 +75,8 @@ class Pretrained:
         pooling: see ``Family``.
         unit: vectors have unit length.
         dim: number of features.
-        side: longest side of a picture that it reads, in pixels; 0 if it says none.
-        most_tokens: longest text that it reads, by ``sentence-transformers``; None if it says none.
+        side: longest side of a picture that it reads, in pixels; 0 if not given.
+        most_tokens: longest text that it reads, by ``sentence-transformers``; None if not given.
     """
 
     folder: Path
@@ -150,7 +150,7 @@ def described(folder: Path) -> Pretrained:
 
 
 def reads_tokens(folder: Path) -> int:
-    """The longest text that a folder's tokenizer says its model reads."""
+    """The longest text that the model reads, according to its tokenizer."""
     name = "tokenizer_config.json"
     told = _json(folder, name).get("model_max_length") if (folder / name).is_file() else None
     return int(min(told or _MANY, _MANY))  # one without a limit says 10^30

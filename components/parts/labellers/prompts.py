@@ -48,7 +48,7 @@ class Config:
 
     Attributes:
         templates: texts of a class; ``{}`` stands for its name.
-        none: names of what is no class; empty: there is no such thing.
+        none: names for records of no class; empty: every record has a class.
         tau: temperature of the zero-shot answers.
         examples: whether labelled records draw the vectors of their classes towards them, see
             ``components.parts.prototypes``.
@@ -157,7 +157,7 @@ def taught(
     prior: NDArray[np.float64],
     activation: Activation,
 ) -> NDArray[np.float64]:
-    """What the head of the last round says ``(n, classes)``.
+    """Probabilities ``(n, classes)`` of the last round's head.
 
     Args:
         config: the number of rounds.

@@ -61,7 +61,7 @@ class Config:
         ridge: the penalty, in units of the mean variance of a feature.
         rank: main directions of each modality that are kept before anything is fitted; all by
             default.
-        trained: whether they are a start that training goes on from, or stay as they are.
+        trained: whether training continues from them, or they stay as they are.
     """
 
     method: Literal["least_squares", "procrustes", "cca", "relative"] = "least_squares"

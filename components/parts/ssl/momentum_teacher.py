@@ -32,11 +32,11 @@ METHOD = {
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """How slow the teacher is, and how much it says.
+    """How slow the teacher is, and the weight of its answers.
 
     Attributes:
         decay: ``m``, of the running mean of weights.
-        share: ``a``, what the teacher says; the losses keep the rest.
+        share: ``a``, weight of the teacher's answers; the losses keep the rest.
         temperature: of the similarities.
     """
 

@@ -82,7 +82,7 @@ class NoTarget:
         return 1.0
 
     def fit_thresholds(self, probabilities: NDArray[np.floating], labels: Nothing) -> None:
-        """There are none."""
+        """Do nothing: there are no thresholds."""
 
     def with_thresholds(self, thresholds: Sequence[float] | None) -> "NoTarget":  # noqa: ARG002
         """The same target."""

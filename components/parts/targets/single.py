@@ -99,7 +99,7 @@ class SingleTarget:
     def fit_thresholds(
         self, probabilities: NDArray[np.floating], labels: NDArray[np.integer]
     ) -> None:
-        """There are none."""
+        """Do nothing: there are no thresholds."""
 
     def with_thresholds(self, thresholds: Sequence[float] | None) -> "SingleTarget":  # noqa: ARG002
         """The same target."""

@@ -224,7 +224,7 @@ def test_later_nodes_wait_for_the_first_one_to_listen():
     from components.pods.elastic import await_first_node
 
     nodes = Nodes.parse("2", 1, f"localhost:{free_port()}")
-    with pytest.raises(PeersError, match=f"nobody listens at localhost:{nodes.port}"):
+    with pytest.raises(PeersError, match=f"nothing listens at localhost:{nodes.port}"):
         await_first_node(nodes, join_s=1)
     store = TCPStore(nodes.host, nodes.port, is_master=True, wait_for_workers=False)
     await_first_node(nodes, join_s=30)
