@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 from sklearn import datasets
+from sklearn.utils import Bunch
 
 from components.core.files import written_aside
 from components.data.draws import nested_draws
@@ -55,7 +56,7 @@ def make(folder: Path, name: str) -> None:
             shutil.copytree(out, target, dirs_exist_ok=True)
 
 
-def _pictures(found: datasets.Bunch, folder: Path) -> dict[str, list[str]]:
+def _pictures(found: Bunch, folder: Path) -> dict[str, list[str]]:
     """Pictures written into a folder, and the column of their paths."""
     paths = [f"{row}.png" for row in range(len(found.images))]
     for path, pixels in zip(paths, found.images, strict=True):
@@ -63,6 +64,6 @@ def _pictures(found: datasets.Bunch, folder: Path) -> dict[str, list[str]]:
     return {"picture": paths}
 
 
-def _numbers(found: datasets.Bunch) -> dict[str, np.ndarray]:
+def _numbers(found: Bunch) -> dict[str, np.ndarray]:
     """The columns of a table."""
     return dict(zip(map(str, found.feature_names), found.data.T, strict=True))
