@@ -12,9 +12,13 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # CI may itself run in a pod; a test that needs the variable sets it.
 os.environ.pop("KUBERNETES_SERVICE_HOST", None)
 
-# Of several workers each has one core for itself and the processes that it starts.
+# Of several workers each has one core for itself and the processes that it starts, and a cluster
+# for itself where `python -m tools.testcluster run` started several.
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    if numbers := os.environ.get("CONCORD_TESTCLUSTER_NUMBERS"):
+        worker = int(os.environ["PYTEST_XDIST_WORKER"].removeprefix("gw"))
+        os.environ["CONCORD_TESTCLUSTER_NUMBER"] = numbers.split()[worker]
 
 # How fast a busy machine makes examples is no property of what is tested: the first text of a
 # fresh checkout waits for a table of all characters.

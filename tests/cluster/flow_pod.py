@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -138,8 +139,9 @@ def team(kubectl: Kubectl, namespace: str, folder: Path, kubeconfig: Path) -> It
         copy(CHECKOUT / name, folder / "code" / name)
     with contextlib.ExitStack() as running:
         database = running.enter_context(postgres.serving(address, postgres.installed()))
-        mlflow = running.enter_context(servers.mlflow(database, address))
-        prefect = running.enter_context(servers.prefect(database, address))
+        asked = [servers.mlflow(database, address), servers.prefect(database, address)]
+        with ThreadPoolExecutor() as pool:  # each starts for many seconds, most of them on one core
+            mlflow, prefect = pool.map(running.enter_context, asked)
         ready = Team(kubectl, namespace, folder, database.url(database.database()), mlflow, prefect)
         _prepare(ready)
         running.enter_context(_worker(ready, kubeconfig))
@@ -271,13 +273,9 @@ def _worker(team: Team, kubeconfig: Path) -> Iterator[None]:
         process = subprocess.Popen(command, cwd=CHECKOUT, env=environment, stdout=log, stderr=log)
     try:
         yield
-    finally:
-        process.terminate()
-        try:
-            process.wait(30)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+    finally:  # it would wait half a minute for runs that it no longer has
+        process.kill()
+        process.wait()
 
 
 def database_files(folder: Path) -> list[str]:

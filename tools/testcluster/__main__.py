@@ -8,7 +8,7 @@ from pathlib import Path
 
 from components.core.errors import UserError
 from tools.testcluster import builds, cluster, processes
-from tools.testcluster.layout import KUBECONFIG, NODES
+from tools.testcluster.layout import KUBECONFIG, NODES, NUMBER
 from tools.testcluster.shell import say
 
 _NAMES = [node.name for node in NODES]
@@ -29,13 +29,22 @@ def main(argv: list[str] | None = None) -> int:
     running = commands.add_parser(
         "run", help="run a command with KUBECONFIG set, on this cluster if none is set"
     )
+    running.add_argument(
+        "--clusters",
+        type=int,
+        default=1,
+        metavar="N",
+        help="start N, numbered on from this one; with several the command finds their numbers in "
+        "CONCORD_TESTCLUSTER_NUMBERS and no KUBECONFIG",
+    )
     running.add_argument("arguments", nargs=argparse.REMAINDER, metavar="-- COMMAND")
     asked = parser.parse_args(argv)
     try:
         if asked.command == "image":
             return _image(asked)
         if asked.command == "run":
-            return _run(asked.arguments[1:] if asked.arguments[:1] == ["--"] else asked.arguments)
+            command = asked.arguments[1:] if asked.arguments[:1] == ["--"] else asked.arguments
+            return _run(command, range(NUMBER, NUMBER + asked.clusters))
         return {"up": _up, "down": _down, "status": _status}[asked.command]()
     except UserError as error:
         say(str(error))
@@ -64,20 +73,38 @@ def _status() -> int:
     return 0 if whole else 1
 
 
-def _run(command: list[str]) -> int:
-    """Run a command on the configured cluster, else on this one, stopped if started for it."""
+def _run(command: list[str], numbers: range) -> int:
+    """Run a command on the configured cluster, else on these, stopped if started for it."""
     if os.environ.get("KUBECONFIG"):
         say(f"on the cluster of KUBECONFIG={os.environ['KUBECONFIG']}")
         return subprocess.run(command, check=False).returncode
-    started = cluster.up()
-    say("started for this command" if started else "it runs already, and will go on")
+    started = []
     try:
-        return subprocess.run(
-            command, env={**os.environ, "KUBECONFIG": str(KUBECONFIG)}, check=False
-        ).returncode
+        for number in numbers:
+            if _verb("status", number) == 0:
+                say(f"cluster {number} runs already, and will go on")
+                continue
+            started.append(number)
+            if code := _verb("up", number):
+                return code
+        if len(numbers) > 1:
+            place = {"CONCORD_TESTCLUSTER_NUMBERS": " ".join(map(str, numbers))}
+        else:
+            place = {"KUBECONFIG": str(KUBECONFIG)}
+        return subprocess.run(command, env=os.environ | place, check=False).returncode
     finally:
-        if started:
-            _down()
+        for number in started:
+            _verb("down", number)
+
+
+def _verb(verb: str, number: int) -> int:
+    """Run a command of this program for the cluster of a number; returns its exit code."""
+    return subprocess.run(
+        [sys.executable, "-m", "tools.testcluster", verb],
+        env=os.environ | {"CONCORD_TESTCLUSTER_NUMBER": str(number)},
+        stdout=subprocess.DEVNULL,
+        check=False,
+    ).returncode
 
 
 def _image_options(parser: argparse.ArgumentParser) -> None:

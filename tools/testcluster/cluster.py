@@ -90,15 +90,16 @@ def down() -> None:
 
 
 def _remove_shared() -> None:
-    groups = [top / "k8s.io" for top in (nodes.CGROUPS, *nodes.CGROUPS.iterdir())]
     for link in _LOGS.glob("*"):
         if link.is_symlink() and f"{STATE}/" in str(link.readlink()):
             link.unlink()
+    groups: list[Path] = []
     if not _others("kubelet"):
+        groups = [top / "k8s.io" for top in (nodes.CGROUPS, *nodes.CGROUPS.iterdir())]
         # Remains of killed containers, which their runtime had no time to remove.
         for path in [*_DEVICES.glob("*"), *_LOOPBACKS.glob("cni-loopback-*-lo")]:
             path.unlink()
-    if not _others("containerd-shim"):
+    if not _others("containerd"):  # it may start a container at any moment
         for path in _SHIMS.glob("*"):
             path.unlink()
     shared = (
