@@ -49,7 +49,7 @@ cluster-down:  ## Stop it and leave nothing behind but its cached programs.
 
 test-cluster: $(READY)  ## The cluster suite, on the cluster of KUBECONFIG if that is set, else each worker on one of this machine's own.
 	@$(BIN)/python -m tools.testcluster run --clusters $(WORKERS) -- \
-		$(BIN)/pytest $(if $(KUBECONFIG),,-n $(WORKERS) --dist loadscope) -m "cluster and not slow" -rs tests/cluster
+		$(BIN)/pytest $(if $(KUBECONFIG),,-n $(WORKERS) --dist loadscope --no-loadscope-reorder) -m "cluster and not slow" -rs tests/cluster
 
 lock: pyproject.toml  ## Resolve the lock file again.
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --all-extras --quiet \

@@ -53,9 +53,9 @@ def left(kubectl, namespace, spec):
     ]
 
 
-def slow(features, seed):
+def slow(features, seed, epochs=50):
     """A training run of some seconds, distinct for each test."""
-    return train_spec(features, training={"epochs": 50, "seed": seed})
+    return train_spec(features, training={"epochs": epochs, "seed": seed})
 
 
 @pytest.fixture
@@ -212,7 +212,7 @@ def test_a_killed_run_is_found_again_by_the_next_one(
 
 
 def test_a_cancelled_run_takes_its_job_along(features, trainer, tmp_path, kubectl, namespace):
-    spec = slow(features, 4)
+    spec = slow(features, 4, epochs=5000)  # on a busy machine 50 may end before the signal comes
     run = started(tmp_path, spec, trainer, "run")
     words_come(tmp_path, "run", "running on")
     run.send_signal(signal.SIGINT)

@@ -23,7 +23,8 @@ def _number(place: Path) -> int:
 def next_generation(place: Path) -> Iterator[Path]:
     """Give an empty folder, which counts when the block ends without an error.
 
-    The generation before it is then removed; files of it that are open or mapped stay readable.
+    Those before it are then removed, with whatever writers left that were killed; files that are
+    open or mapped stay readable.
     """
     before = _number(place) if (place / _CURRENT).is_file() else 0
     folder = place / str(before + 1)
@@ -38,7 +39,7 @@ def next_generation(place: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
         raise
     _flush(place)
-    shutil.rmtree(place / str(before), ignore_errors=True)
+    _remove_all_but(place, before + 1)
 
 
 def read_generation(place: Path, read: Callable[[Path], Read]) -> Read:
@@ -60,6 +61,14 @@ def read_generation(place: Path, read: Callable[[Path], Read]) -> Read:
             if _number(place) == number:
                 raise
     raise RuntimeError(f"{place} was replaced {_TRIES} times while it was read")
+
+
+def _remove_all_but(place: Path, number: int) -> None:
+    for path in place.iterdir():
+        if path.name.isdigit() and path.name != str(number):
+            shutil.rmtree(path, ignore_errors=True)
+        elif path.name.startswith(f".{_CURRENT}."):
+            path.unlink(missing_ok=True)
 
 
 def _flush(path: Path) -> None:

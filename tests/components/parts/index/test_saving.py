@@ -1,5 +1,6 @@
 """A saved index is replaced as a whole: its writer may be killed, the old or the new is read."""
 
+import os
 import random
 import signal
 import subprocess
@@ -15,32 +16,61 @@ from components.core.files import read_json
 from components.parts import loading as parts
 from tests.stores import ROOT
 
-WRITER = """
-import sys
+BUILT = """
+import os, signal, sys
 from pathlib import Path
 import numpy as np
 from components.parts import loading as parts
 from components.parts.index import approximate
 approximate._SMALL = 300
 module = parts.load("index", sys.argv[1])
-rng, turn = np.random.default_rng(0), 0
+rng, ids = np.random.default_rng(0), [f"r{i:04d}" for i in range(400)]
 index = module.build(module.Config(), dim=8, attributes={"turn": "number"})
-ids = [f"r{i:04d}" for i in range(400)]
-while True:
-    turn += 1
+def save(turn, place):
     vectors = np.full((400, 8), turn, np.float32) + rng.random((400, 8), np.float32) / 2
     index.upsert(ids, vectors, {"turn": [turn] * 400})
-    index.save(Path(sys.argv[2]))
+    index.save(place)
+"""
+ON_AND_ON = """
+turn = 0
+while True:
+    turn += 1
+    save(turn, Path(sys.argv[2]))
     print(turn, flush=True)
+"""
+STEP_BY_STEP = """
+import faiss, pandas  # each writer needs them
+os.fsync = lambda _: None  # the system keeps what a killed process wrote
+def killed_before(left, place):
+    def count(event, _):
+        nonlocal left
+        left -= event.startswith(("open", "os.", "shutil."))
+        if not left:
+            os.kill(os.getpid(), signal.SIGKILL)
+    save(1, place)
+    sys.addaudithook(count)
+    save(2, place)
+    os._exit(0)
+step, status = 0, None
+while status != 0:
+    step += 1
+    place = Path(sys.argv[2]) / str(step)
+    _, status = os.waitpid(os.fork() or killed_before(step, place), 0)
+    if status not in (0, signal.SIGKILL):
+        sys.exit(f"the writer of step {step} ended with {status}")
+print(step)
 """
 
 
 def _killed(family, place, seconds):
     """Start a writer, kill it after its first save and some seconds more; the last turn it told."""
     with subprocess.Popen(
-        [sys.executable, "-c", WRITER, family, str(place)], stdout=subprocess.PIPE, cwd=ROOT
+        [sys.executable, "-c", BUILT + ON_AND_ON, family, str(place)],
+        stdout=subprocess.PIPE,
+        cwd=ROOT,
     ) as writer:
         told = [writer.stdout.readline()]
+        assert told[0], "the writer ended before its first save"
         time.sleep(seconds)
         writer.send_signal(signal.SIGKILL)
         told += writer.stdout.readlines()
@@ -55,13 +85,22 @@ def _is_whole(family, place, last):
     (found,) = index.search(vectors[:1], 400)
     assert len(index) == len(found.ids) == 400
     generation = str(read_json(place / "current.json")["generation"])
-    return {path.name for path in place.iterdir()} - {generation, "current.json"}
+    return turn, {path.name for path in place.iterdir()} - {generation, "current.json"}
 
 
 @pytest.mark.parametrize("family", ["exact", "approximate"])
-def test_an_index_whose_writer_was_killed_is_whole(family, tmp_path):
-    last = _killed(family, tmp_path / "index", 0.1)
-    _is_whole(family, tmp_path / "index", last)
+def test_an_index_whose_writer_was_killed_before_any_step_of_a_save_is_whole(family, tmp_path):
+    script = [sys.executable, "-c", BUILT + STEP_BY_STEP, family, str(tmp_path)]
+    alone = os.environ | {"OMP_NUM_THREADS": "1"}  # a fork has no other threads to wait for
+    done = subprocess.run(
+        script, capture_output=True, text=True, check=False, cwd=ROOT, env=alone, timeout=200
+    )
+    assert done.returncode == 0, done.stderr
+    steps = int(done.stdout)
+    turns = [_is_whole(family, tmp_path / str(step), 1)[0] for step in range(1, steps + 1)]
+    assert turns == sorted(turns)
+    assert turns.count(1) > 10, "files were written"
+    assert turns.count(2) > 2, "the old ones were removed"
 
 
 @pytest.mark.slow
@@ -70,7 +109,7 @@ def test_an_index_whose_writer_was_killed_at_many_moments_is_whole(family, tmp_p
     moments = random.Random(0)
     for _ in range(15):
         last = _killed(family, tmp_path / "index", moments.uniform(0, 0.5))
-        assert len(_is_whole(family, tmp_path / "index", last)) <= 2
+        assert len(_is_whole(family, tmp_path / "index", last)[1]) <= 2
 
 
 def test_what_a_killed_writer_left_is_taken_away_by_the_next(tmp_path):
