@@ -112,13 +112,16 @@ def test_an_index_whose_writer_was_killed_at_many_moments_is_whole(family, tmp_p
         assert len(_is_whole(family, tmp_path / "index", last)[1]) <= 2
 
 
-def test_what_a_killed_writer_left_is_taken_away_by_the_next(tmp_path):
+@pytest.mark.parametrize("left", ["2/vectors.npy", "7/vectors.npy", ".current.json.5.a.part"])
+def test_what_a_killed_writer_left_is_taken_away_by_the_next(tmp_path, left):
+    """Half of the next generation, one before that was being removed, a file being written."""
     module = parts.load("index", "exact")
     index = module.build(module.Config(), dim=2, attributes={})
     index.upsert(["a"], np.ones((1, 2), np.float32), {})
     index.save(tmp_path / "index")
-    (tmp_path / "index" / "2").mkdir()
-    (tmp_path / "index" / "2" / "vectors.npy").write_bytes(b"half")
+    path = tmp_path / "index" / left
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(b"half")
     assert len(module.open(tmp_path / "index")) == 1
     index.save(tmp_path / "index")
     assert sorted(p.name for p in (tmp_path / "index").iterdir()) == ["2", "current.json"]
