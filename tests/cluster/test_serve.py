@@ -38,7 +38,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 
 MODEL = "tiny"
 APP = "app.kubernetes.io/name=concord-serve"
-CLIENTS, POLL_SECONDS = 4, 2.0
+CLIENTS = 4
 
 
 @dataclass

@@ -22,13 +22,14 @@ from pathlib import Path
 import numpy as np
 from components.parts import loading as parts
 from components.parts.index import approximate
-approximate._SMALL = 300
+approximate._SMALL = 30
 module = parts.load("index", sys.argv[1])
-rng, ids = np.random.default_rng(0), [f"r{i:04d}" for i in range(400)]
+rng, count = np.random.default_rng(0), int(sys.argv[3])
+ids = [f"r{i:04d}" for i in range(count)]
 index = module.build(module.Config(), dim=8, attributes={"turn": "number"})
 def save(turn, place):
-    vectors = np.full((400, 8), turn, np.float32) + rng.random((400, 8), np.float32) / 2
-    index.upsert(ids, vectors, {"turn": [turn] * 400})
+    vectors = np.full((count, 8), turn, np.float32) + rng.random((count, 8), np.float32) / 2
+    index.upsert(ids, vectors, {"turn": [turn] * count})
     index.save(place)
 """
 ON_AND_ON = """
@@ -65,7 +66,7 @@ print(step)
 def _killed(family, place, seconds):
     """Start a writer, kill it after its first save and some seconds more; the last turn it told."""
     with subprocess.Popen(
-        [sys.executable, "-c", BUILT + ON_AND_ON, family, str(place)],
+        [sys.executable, "-c", BUILT + ON_AND_ON, family, str(place), "400"],
         stdout=subprocess.PIPE,
         cwd=ROOT,
     ) as writer:
@@ -77,27 +78,27 @@ def _killed(family, place, seconds):
     return int(told[-1])
 
 
-def _is_whole(family, place, last):
+def _is_whole(family, place, last, count):
     index = parts.load("index", family).open(place)
-    vectors = index.vectors_of([f"r{i:04d}" for i in range(400)])
+    vectors = index.vectors_of([f"r{i:04d}" for i in range(count)])
     (turn,) = set(np.floor(vectors).ravel().tolist())
     assert turn in (last, last + 1)
-    (found,) = index.search(vectors[:1], 400)
-    assert len(index) == len(found.ids) == 400
+    (found,) = index.search(vectors[:1], count)
+    assert len(index) == len(found.ids) == count
     generation = str(read_json(place / "current.json")["generation"])
     return turn, {path.name for path in place.iterdir()} - {generation, "current.json"}
 
 
 @pytest.mark.parametrize("family", ["exact", "approximate"])
 def test_an_index_whose_writer_was_killed_before_any_step_of_a_save_is_whole(family, tmp_path):
-    script = [sys.executable, "-c", BUILT + STEP_BY_STEP, family, str(tmp_path)]
+    script = [sys.executable, "-c", BUILT + STEP_BY_STEP, family, str(tmp_path), "40"]
     alone = os.environ | {"OMP_NUM_THREADS": "1"}  # a fork has no other threads to wait for
     done = subprocess.run(
         script, capture_output=True, text=True, check=False, cwd=ROOT, env=alone, timeout=200
     )
     assert done.returncode == 0, done.stderr
     steps = int(done.stdout)
-    turns = [_is_whole(family, tmp_path / str(step), 1)[0] for step in range(1, steps + 1)]
+    turns = [_is_whole(family, tmp_path / str(step), 1, 40)[0] for step in range(1, steps + 1)]
     assert turns == sorted(turns)
     assert turns.count(1) > 10, "files were written"
     assert turns.count(2) > 2, "the old ones were removed"
@@ -109,7 +110,7 @@ def test_an_index_whose_writer_was_killed_at_many_moments_is_whole(family, tmp_p
     moments = random.Random(0)
     for _ in range(15):
         last = _killed(family, tmp_path / "index", moments.uniform(0, 0.5))
-        assert len(_is_whole(family, tmp_path / "index", last)[1]) <= 2
+        assert len(_is_whole(family, tmp_path / "index", last, 400)[1]) <= 2
 
 
 @pytest.mark.parametrize("left", ["2/vectors.npy", "7/vectors.npy", ".current.json.5.a.part"])
