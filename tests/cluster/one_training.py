@@ -4,6 +4,7 @@ SPEC and BLOCK (the trainer block) are JSON.
 """
 
 import json
+import signal
 import sys
 from pathlib import Path
 
@@ -37,4 +38,6 @@ def _say(words: str) -> None:
 
 
 if __name__ == "__main__":
+    # A worker of pytest-xdist ignores the signal, and so does what it starts.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     main(*sys.argv[1:])

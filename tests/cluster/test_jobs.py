@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -53,9 +54,9 @@ def left(kubectl, namespace, spec):
     ]
 
 
-def slow(features, seed, epochs=50):
+def slow(features, seed):
     """A training run of some seconds, distinct for each test."""
-    return train_spec(features, training={"epochs": epochs, "seed": seed})
+    return train_spec(features, training={"epochs": 50, "seed": seed})
 
 
 @pytest.fixture
@@ -172,20 +173,22 @@ def jobs(kubectl, namespace):
     return {j["metadata"]["uid"] for j in kubectl.json("-n", namespace, "get", "jobs")["items"]}
 
 
+@contextmanager
 def started(tmp_path, spec, block, out):
-    """A process that trains on the cluster, and its output so far."""
+    """A process that trains on the cluster, killed when the block ends; its output is in a log."""
     (tmp_path / "spec.json").write_text(spec.model_dump_json())
     (tmp_path / "block.json").write_text(json.dumps(block))
     arguments = [str(tmp_path / "spec.json"), str(tmp_path / "block.json"), str(tmp_path / out)]
     command = [sys.executable, "-m", "tests.cluster.one_training", *arguments]
-    with (tmp_path / f"{out}.log").open("w") as log:
-        return subprocess.Popen(
-            command,
-            cwd=CHECKOUT,
-            stdout=log,
-            stderr=log,
-            env=os.environ | {"PYTHONPATH": str(CHECKOUT)},
-        )
+    environment = os.environ | {"PYTHONPATH": str(CHECKOUT)}
+    with (
+        (tmp_path / f"{out}.log").open("w") as log,
+        subprocess.Popen(command, cwd=CHECKOUT, stdout=log, stderr=log, env=environment) as process,
+    ):
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def words_come(tmp_path, out, words, seconds=120):
@@ -199,24 +202,22 @@ def test_a_killed_run_is_found_again_by_the_next_one(
     features, trainer, tmp_path, kubectl, namespace
 ):
     spec = slow(features, 3)
-    first = started(tmp_path, spec, trainer, "first")
-    words_come(tmp_path, "first", "running on")
-    first.send_signal(signal.SIGKILL)
-    first.wait()
+    with started(tmp_path, spec, trainer, "first"):
+        words_come(tmp_path, "first", "running on")
     before = jobs(kubectl, namespace)
-    second = started(tmp_path, spec, trainer, "second")
-    words_come(tmp_path, "second", "found Job")
-    assert jobs(kubectl, namespace) == before
-    assert second.wait(180) == 0, (tmp_path / "second.log").read_text()
+    with started(tmp_path, spec, trainer, "second") as second:
+        words_come(tmp_path, "second", "found Job")
+        assert jobs(kubectl, namespace) == before
+        assert second.wait(180) == 0, (tmp_path / "second.log").read_text()
     assert (tmp_path / "second" / "model" / "weights.safetensors").is_file()
 
 
 def test_a_cancelled_run_takes_its_job_along(features, trainer, tmp_path, kubectl, namespace):
-    spec = slow(features, 4, epochs=5000)  # on a busy machine 50 may end before the signal comes
-    run = started(tmp_path, spec, trainer, "run")
-    words_come(tmp_path, "run", "running on")
-    run.send_signal(signal.SIGINT)
-    run.wait(60)
+    spec = slow(features, 4)
+    with started(tmp_path, spec, trainer, "run") as run:
+        words_come(tmp_path, "run", "running on")
+        run.send_signal(signal.SIGINT)
+        run.wait(60)
     assert "cancelled: deleting Job" in (tmp_path / "run.log").read_text()
     assert left(kubectl, namespace, spec) == [0, 0]
 
