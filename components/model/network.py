@@ -26,6 +26,7 @@ from components.model.present import (
     shown,
 )
 from components.model.reference import Reference
+from components.parts import returned
 from components.parts.contracts import Target
 from components.parts.network import Fused, Inputs, ModelOutput, ViewNetwork, Votes
 
@@ -198,6 +199,7 @@ class Model(nn.Module):
             return fused, self.head(fused), {}
         found = self.fusion(seen, visible)
         one = found if isinstance(found, Fused) else Fused(vector=found, extras={})
+        returned.vectors("model.fusion", one.vector, self.dim)
         if not isinstance(self.fusion, Votes):
             return one.vector, self.head(one.vector), one.extras
         sigmoid = self.target.activation == "sigmoid"

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from components.core.errors import UserError
 
 Vectors = NDArray[np.float32]
+_ROUNDED = 1e-6
+"""What a sum of shares may be above 1."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,3 +121,66 @@ class Labeller(Protocol):
                 learned from.
         """
         ...
+
+
+def checked(name: str, labeller: Labeller) -> Labeller:
+    """A labeller whose answers fit the pool: a user's own may return anything.
+
+    Raises:
+        UserError: when it is called: what it returned, and what was wanted.
+    """
+
+    def label(
+        pool: Evidence,
+        held_out: Evidence,
+        labels: NDArray[np.int64],
+        prior: NDArray[np.float64],
+    ) -> PseudoLabels:
+        found: object = labeller(pool, held_out, labels, prior)
+        if not isinstance(found, PseudoLabels):
+            raise UserError(
+                f"labeller {name} returned a {type(found).__name__}, wanted `PseudoLabels`"
+            )
+        (n, classes), sets = pool.fused.shape, labels.ndim > 1
+        why = _misshapen(found, n, classes, sets=sets) or _beyond(found, classes, sets=sets)
+        if why:
+            raise UserError(f"labeller {name} returned {why}")
+        return found
+
+    return label
+
+
+def _misshapen(found: PseudoLabels, n: int, classes: int, *, sets: bool) -> str | None:
+    """What does not fit a pool of ``n`` records; None if all does."""
+    shapes: dict[str, tuple[int, ...]] = {
+        "labels": (n, classes) if sets else (n,),
+        **dict.fromkeys(("confidence", "accepted", "sources", "reasons"), (n,)),
+        "thresholds": (classes,),
+        **({"soft": (n, classes)} if found.soft is not None else {}),
+    }
+    for name, shape in shapes.items():
+        value = getattr(found, name)
+        got = (len(value),) if isinstance(value, list) else np.shape(value)
+        if got != shape:
+            return f"{name} of the shape {got}, wanted {shape}"
+    types = found.labels.dtype, found.accepted.dtype
+    if not np.issubdtype(types[0], np.integer) or types[1] != np.bool_:
+        return f"labels of {types[0]} and accepted of {types[1]}, wanted integers and bool"
+    return None
+
+
+def _beyond(found: PseudoLabels, classes: int, *, sets: bool) -> str | None:
+    """Which number of an accepted record is none that may stand there; None if all may."""
+    limits = {
+        "labels": (-1, 1) if sets else (0, classes - 1),
+        "confidence": (0, 1),
+        "soft": (0, 1),
+    }
+    for name, (least, most) in limits.items():
+        if (value := getattr(found, name)) is None:
+            continue
+        own = value[found.accepted]
+        wrong = own[~((own >= least - _ROUNDED) & (own <= most + _ROUNDED))]
+        if wrong.size:
+            return f"{name} with {wrong[0]} for an accepted record, wanted {least} to {most}"
+    return None

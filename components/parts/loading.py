@@ -13,10 +13,11 @@ import ast
 import dataclasses
 import functools
 import importlib
+import inspect
 import pkgutil
 import shutil
 import types
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,16 @@ FAMILIES = {
     "index": "index",
 }
 """Folder of a family to what messages call one of its parts."""
+_GIVEN = {
+    "projectors": ("width", "dim"),
+    "fusion": ("names", "dim", "dropout"),
+    "ssl": ("setting",),
+    "balance": ("modalities",),
+    "kinds": ("name", "columns"),
+    "encoders": ("kind",),
+    "targets": ("classes",),
+}
+"""What ``build`` is given by name, beside the options; nothing in other families."""
 _NAMED = {"heads", "index"}
 """Families whose parts are chosen by name alone."""
 _DECLARED = {
@@ -126,7 +137,18 @@ def load(family: str, name: str, base: Path | None = None) -> types.ModuleType:
         raise UsageError(
             f"{path}: `Config` must be a dataclass; write `@dataclass(frozen=True, kw_only=True)`"
         )
+    _check_build(family, path, module.build)
     return module
+
+
+def _check_build(family: str, path: Path, build: Callable[..., object]) -> None:
+    """Refuse an own part whose ``build`` takes other arguments than its family's."""
+    given = _GIVEN.get(family, ())
+    try:
+        inspect.signature(build).bind(None, **dict.fromkeys(given))
+    except TypeError as error:
+        wanted = ", ".join(["config", *(["*", *given] if given else [])])
+        raise UsageError(f"{path}: `build` must take ({wanted}): {error}") from None
 
 
 def configure(

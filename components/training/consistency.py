@@ -6,7 +6,6 @@ what the teacher says now comes beside it. Another reading, to leave such record
 nothing with a labeller that accepts all of them, as ``soft`` does.
 """
 
-from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from components.config.run import Part, SslPart
 from components.model.network import Model
 from components.parts import loading as parts
+from components.parts import returned
 from components.parts.network import Disturbance, Inputs, ModelOutput, ViewNetwork
 from components.parts.online import Answered, Balance, Setting, Ssl
 from components.training.data import Batch, TrainingData
@@ -143,7 +143,7 @@ class Learner:
         if given is None:
             student = self.world.gathered(student, total)
         assert batch.numbers is not None
-        found: Mapping[str, Tensor] = self.part(
+        answer: object = self.part(
             Answered(
                 student=student,
                 teacher=self.world.gathered(teacher, total),
@@ -153,8 +153,9 @@ class Learner:
                 target=self.model.target,
             )
         )
-        figures = [found[name].detach() for name in self.part.figures]
-        return [*(found[name] for name in self.part.terms), *figures]
+        terms, figures = self.part.terms, self.part.figures
+        found = returned.scalars("ssl", answer, (*terms, *figures))
+        return [*found[: len(terms)], *(figure.detach() for figure in found[len(terms) :])]
 
 
 def disturbed(model: Model, inputs: Inputs, present: Tensor, how: Disturbance) -> Inputs:

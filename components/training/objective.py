@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +14,7 @@ from components.config.run import TrainingConfig
 from components.core.errors import UserError
 from components.model.network import Model
 from components.parts import loading as parts
+from components.parts import returned
 from components.training.balancing import scores
 from components.training.consistency import NOTHING, Learner, Online, averaged
 from components.training.data import Batch
@@ -54,7 +55,8 @@ def built(
         if weight == 0 or modalities < getattr(module, "MIN_MODALITIES", 1):
             continue
         own = {k: v for k, v in options.items() if k != "weight"}
-        found[name] = weight, module.build(parts.configure("losses", name, own, base))
+        loss = module.build(parts.configure("losses", name, own, base))
+        found[name] = weight, _taking(name, loss)
         unlabelled |= bool(getattr(module, "USES_UNLABELLED", False))
     return found, unlabelled
 
@@ -87,8 +89,8 @@ class Objective(nn.Module):
         self.losses = nn.ModuleDict(
             {n: loss for n, (_, loss) in losses.items() if isinstance(loss, nn.Module)}
         )
-        self._terms = [(loss, _more(loss)) for _, loss in losses.values()]
-        self._reads_frozen = any(_FROZEN in names for _, names in self._terms)
+        self._terms = [(f"losses: {n}", loss, _more(loss)) for n, (_, loss) in losses.items()]
+        self._reads_frozen = any(_FROZEN in names for *_, names in self._terms)
         if self._reads_frozen and not any(model.frozen_dims.values()):
             asking = ", ".join(n for n, (_, loss) in losses.items() if _FROZEN in _more(loss))
             raise UserError(
@@ -150,7 +152,8 @@ class Objective(nn.Module):
                 own_rows = self.model.frozen(batch.inputs, batch.present[start:stop])
             more[_FROZEN] = self._world.whole(own_rows, total)
         values = [
-            loss(*given, **{name: more[name] for name in names}) for loss, names in self._terms
+            returned.tensor(part, loss(*given, **{name: more[name] for name in names}), ())
+            for part, loss, names in self._terms
         ]
         if self._learner is not None:
             read = batch if beside is None else beside
@@ -167,6 +170,7 @@ class Objective(nn.Module):
         rates = self.balance.on_batch() if self.balance is not None else None
         if rates is None:
             return hidden
+        returned.tensor("balance: `on_batch`", rates, present.shape[1:])
         if hidden is None:
             return hide_modalities(present, rates)
         return hidden | hide_modalities(present & ~hidden, rates)
@@ -191,6 +195,27 @@ def targets(model: Model, batch: Batch, smoothing: float) -> Tensor:
     codes, shares = batch.likeliest
     soft = torch.zeros_like(coded).scatter_add_(1, codes, shares.to(coded.dtype))
     return torch.where(shares.sum(dim=1, keepdim=True) > 0, soft, coded)
+
+
+def _taking(name: str, found: object) -> Loss:
+    """A loss that can be called.
+
+    Raises:
+        UserError: it is no function, or takes other arguments.
+    """
+    wanted = "(output, targets, weights, present)"
+    if not callable(found):
+        got = returned.described(found)
+        raise UserError(f"losses: {name}: `build` returned {got}, wanted a function {wanted}")
+    loss = cast(Loss, found)
+    called = loss.forward if isinstance(loss, nn.Module) else loss
+    try:
+        inspect.signature(called).bind(*range(4), **dict.fromkeys(_more(loss)))
+    except TypeError as error:
+        raise UserError(
+            f"losses: {name}: got a function {inspect.signature(called)}, wanted {wanted}: {error}"
+        ) from None
+    return loss
 
 
 def _more(loss: Loss) -> list[str]:

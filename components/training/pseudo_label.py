@@ -18,7 +18,7 @@ from components.features.store import Features
 from components.model import storage
 from components.model.network import Model
 from components.parts import loading as parts
-from components.parts.labelling import PseudoLabels
+from components.parts.labelling import PseudoLabels, checked
 from components.training import taught
 from components.training.audit import audit
 from components.training.data import Pseudo
@@ -94,7 +94,8 @@ def pseudo_label(
     module = parts.load("labellers", labeller.name, base)
     specs = data.specs.items()
     check_labeller(labeller, data.names, lambda: {n: s.build(n) for n, s in specs}, base)
-    decide = module.build(parts.configure("labellers", labeller.name, labeller.options, base))
+    options = parts.configure("labellers", labeller.name, labeller.options, base)
+    decide = checked(labeller.name, module.build(options))
     model = storage.load(teacher)
     done = rounds(model, data, found, progress)
     if isinstance(done, str):

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from components.config.run import TrainingConfig
 from components.core.errors import UserError
 from components.model.network import Model
+from components.parts import returned
 from components.parts.network import FitsParts, ViewNetwork
 from components.training.balancing import gradients, own_parameters, stepping
 from components.training.checkpoint import Checkpoint
@@ -183,9 +184,12 @@ class TrainState:
         if self.online.balance is None:
             return None
         scores = values[len(values) - len(self.apart) :]
-        return self.online.balance.after_backward(
+        factors = self.online.balance.after_backward(
             scores, gradients(self.apart), self.step / self.steps
         )
+        if factors is not None:
+            returned.tensor("balance: `after_backward`", factors, scores.shape)
+        return factors
 
     def _own_seeds(self) -> tuple[int, int] | None:
         if self.world.size == 1:
