@@ -1,10 +1,11 @@
 """Swaps between two versions under load, with writes: nothing lost, nothing mixed.
 
 ``python -m benchmarks.swaps PACKAGE [OTHER] --swaps 100`` serves two versions in turn, as the
-ledger says. Clients in another process classify, search and write records meanwhile. Counted are
-requests that failed, answers whose vectors and index are of different versions, written records
-that are not found at once or at the end, the longest time that a client waited, and the memory of
-the service after the first, the middle and the last swap.
+ledger says. Clients in another process classify, search and write records meanwhile: 2,000 of
+them, again and again. Counted are requests that failed, answers whose vectors and index are of
+different versions, records that are not found as they were last written (at once, and at the end),
+the longest time that a client waited, seconds from a promotion to the first answer of its version,
+and the memory of the service after some of the swaps. ``--report FILE`` gets a line every 10 swaps.
 """
 
 import argparse
@@ -18,6 +19,7 @@ import tempfile
 import time
 from collections import Counter
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import httpx
@@ -34,12 +36,15 @@ from components.registry.ledger import Ledger
 from components.registry.ledger_entry import Entry
 
 _CLIENTS = 8
+_RECORDS = 2000  # a multiple of the clients, so that each of them writes its own
+_TOLD = (1, 100, 500, 1000)
+"""Swaps after which the memory is told, beside the last one."""
 SERVER = """
 import sys
 from pathlib import Path
 import uvicorn
 from serving.live import follow
-follow.POLL_SECONDS = 0.02
+follow.POLL_SECONDS = 0.05
 from serving.worker import Serving
 serving = Serving(own=Path(sys.argv[1]))
 serving.begin()
@@ -77,124 +82,175 @@ def copied(package: Path, home: Path, number: int) -> Path:
     return target
 
 
-async def clients(plan: dict[str, Any]) -> dict[str, Any]:
-    """Ask and write until the file that ends it appears."""
-    seen: Counter[str] = Counter()
-    longest, written = [0.0], []
-    asked: list[dict[str, Any]] = plan["records"]
+class Asking:
+    """Clients that ask and write until the file that ends it appears.
 
-    async def one(http: httpx.AsyncClient, number: int) -> None:
-        while not Path(plan["end"]).exists():
-            record = asked[number % len(asked)]
-            name = f"written-{number}"
-            steps = (
-                ("POST", "/v1/classify", {"records": [record]}),
-                ("POST", "/v1/search", {"query": record, "k": 3}),
-                ("PUT", f"/v1/records/{name}", {"record": record}),
-                ("GET", f"/v1/records/{name}", None),
-            )
-            for method, path, body in steps:
-                begun = time.perf_counter()
-                try:
-                    response = await http.request(method, path, json=body)
-                except httpx.HTTPError as error:
-                    seen[f"broken {type(error).__name__}"] += 1
-                    continue
-                longest[0] = max(longest[0], time.perf_counter() - begun)
-                seen[f"{method} {path.split('/')[2]} {response.status_code}"] += 1
-                if not response.is_success:
-                    seen["failed"] += 1
-                    continue
-                found = response.json()
-                if method == "PUT":
-                    written.append(name)
-                if "index" in found:
-                    of = found["index"]["package_digest"], found["model"]["package_digest"]
-                    seen["mixed"] += of[0] != of[1]
+    Args:
+        plan: address, records to ask with, classes, and seconds between two rounds of a client.
+    """
+
+    def __init__(self, plan: dict[str, Any]) -> None:
+        self._plan, self._end = plan, Path(plan["end"])
+        self._seen: Counter[str] = Counter()
+        self._longest = 0.0
+        self._written: dict[str, str] = {}
+
+    async def run(self) -> dict[str, Any]:
+        """Ask, look at the end for what was written, and tell what was seen."""
+        limits = httpx.Limits(max_connections=_CLIENTS)
+        async with httpx.AsyncClient(
+            base_url=self._plan["url"], trust_env=False, timeout=60, limits=limits
+        ) as http:
+            await asyncio.gather(*(self._client(http, n) for n in range(_CLIENTS)))
+            for name, label in self._written.items():
+                response = await http.get(f"/v1/records/{name}")
+                self._seen["lost"] += not _is(response, label)
+        found = {"written": len(self._written), "longest_ms": round(self._longest * 1000, 1)}
+        return {"seen": dict(self._seen), **found}
+
+    async def _client(self, http: httpx.AsyncClient, number: int) -> None:
+        asked, classes = self._plan["records"], self._plan["classes"]
+        while not self._end.exists():
+            record, label = asked[number % len(asked)], classes[number // 7 % len(classes)]
+            name = f"written-{number % _RECORDS}"
+            await self._ask(http, "POST", "/v1/classify", {"records": [record]})
+            await self._ask(http, "POST", "/v1/search", {"query": record, "k": 3})
+            body = {"record": record, "label": label}
+            if await self._ask(http, "PUT", f"/v1/records/{name}", body) is None:
+                self._written.pop(name, None)  # nobody knows whether it was written
+            else:
+                self._written[name] = label
+                found = await self._ask(http, "GET", f"/v1/records/{name}", None)
+                self._seen["lost"] += found is not None and not _is(found, label)
+            await asyncio.sleep(self._plan["pause"])
             number += _CLIENTS
 
-    limits = httpx.Limits(max_connections=_CLIENTS)
-    async with httpx.AsyncClient(
-        base_url=plan["url"], trust_env=False, timeout=60, limits=limits
-    ) as http:
-        await asyncio.gather(*(one(http, n) for n in range(_CLIENTS)))
-        for name in written:
-            response = await http.get(f"/v1/records/{name}")
-            seen["lost"] += response.status_code != 200
+    async def _ask(
+        self,
+        http: httpx.AsyncClient,
+        method: str,
+        path: str,
+        body: Any,  # noqa: ANN401
+    ) -> httpx.Response | None:
+        """Ask once and count it; None where it failed."""
+        begun = time.perf_counter()
+        try:
+            response = await http.request(method, path, json=body)
+        except httpx.HTTPError as error:
+            self._seen.update([f"broken {type(error).__name__}", "failed"])
+            return None
+        self._longest = max(self._longest, time.perf_counter() - begun)
+        self._seen[f"{method} {path.split('/')[2]} {response.status_code}"] += 1
+        if not response.is_success:
+            self._seen["failed"] += 1
+            return None
+        if "index" in (found := response.json()):
+            of = found["index"]["package_digest"], found["model"]["package_digest"]
+            self._seen["mixed"] += of[0] != of[1]
+        return response
+
+
+def _is(response: httpx.Response, label: str) -> bool:
+    """Whether a record was found with the label that was written last."""
+    return response.is_success and response.json()["label"] == label
+
+
+class Service:
+    """The service in a process of its own; it follows a registry of two packages."""
+
+    def __init__(self, package: Path, registry: Registry, home: Path, port: int) -> None:
+        variables = {
+            "CONCORD_HOME": str(home), "CONCORD_FOLLOW": registry.name,
+            "CONCORD_HOST": "127.0.0.1", "CONCORD_MODEL_VERSION": "1",
+            "CONCORD_PACKAGE_DIGEST": registry.digests[0],
+        }  # fmt: skip
+        command = [sys.executable, "-c", SERVER, str(package), str(port)]
+        self._process = subprocess.Popen(command, env={**os.environ, **variables})
+        self._http = httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=30)
+
+    def wait_for(self, number: int) -> None:
+        """Wait until a version serves."""
+        end = time.monotonic() + 600
+        while self._version() != number:
+            assert self._process.poll() is None, "the server ended"
+            assert time.monotonic() < end, f"version {number} does not serve"
+            time.sleep(0.05)
+
+    def memory(self) -> float:
+        """Resident megabytes."""
+        return told(self._process.pid)["resident_mb"]
+
+    def end(self) -> None:
+        """Stop it."""
+        self._process.terminate()
+        self._process.wait(30)
+
+    def _version(self) -> int | None:
+        try:
+            found = self._http.get("/readyz").json()
+        except (httpx.HTTPError, ValueError):
+            return None
+        return found.get("version")  # type: ignore[no-any-return]
+
+
+def swap(
+    service: Service, registry: Registry, swaps: int, minutes: float, report: Path | None
+) -> dict[str, Any]:
+    """Swap so many times, or as often as some minutes allow."""
+    memory: list[float] = []
+    seconds: list[float] = []
+    begun = time.perf_counter()
+    while len(memory) < swaps and time.perf_counter() - begun < 60 * minutes:
+        version, at = 2 - len(memory) % 2, time.perf_counter()
+        registry.promote(version)
+        service.wait_for(version)
+        seconds.append(time.perf_counter() - at)
+        memory.append(service.memory())
+        if len(memory) % 10 == 0 and report is not None:
+            took = time.perf_counter() - begun
+            with report.open("a", encoding="utf-8") as lines:
+                lines.write(f"{len(memory)} swaps, {took:.0f} s, {memory[-1]:.0f} MB\n")
     return {
-        "seen": dict(seen), "written": len(written), "longest_ms": round(longest[0] * 1000, 1),
+        "swaps": len(memory), "seconds": round(time.perf_counter() - begun, 1),
+        "swap_seconds": {"median": round(median(seconds), 2), "most": round(max(seconds), 2)},
+        "resident_mb_after": {n: memory[n - 1] for n in (*_TOLD, len(memory)) if n <= len(memory)},
     }  # fmt: skip
 
 
-def champion(url: str) -> int | None:
-    """The version that serves."""
-    try:
-        found = httpx.get(f"{url}/readyz", trust_env=False, timeout=30).json()
-    except (httpx.HTTPError, ValueError):
-        return None
-    version = found.get("version")
-    return None if version is None else int(version)
-
-
-def wait_for(url: str, number: int, server: "subprocess.Popen[bytes]") -> None:
-    """Wait until a version serves."""
-    end = time.monotonic() + 120
-    while champion(url) != number:
-        assert server.poll() is None, "the server ended"
-        assert time.monotonic() < end, f"version {number} does not serve"
-        time.sleep(0.02)
-
-
-def run(packages: list[Path], swaps: int, minutes: float, port: int = 38431) -> dict[str, Any]:
-    """Swap so many times under load, or as often as some minutes allow."""
+def run(given: argparse.Namespace, port: int = 38431) -> dict[str, Any]:
+    """Swap under load."""
+    one, *other = given.packages
     with tempfile.TemporaryDirectory() as folder:
         home = Home(root=Path(folder))
-        kept = [copied(package, home.root, n) for n, package in enumerate(packages, start=1)]
+        both = (one, other[0] if other else one)
+        kept = [copied(package, home.root, n) for n, package in enumerate(both, start=1)]
         registry = Registry(home, kept)
         registry.promote(1)
         predictor = Predictor.load(kept[0])
         plan = {
             "url": f"http://127.0.0.1:{port}", "end": str(home.root / "end"),
-            "records": records(predictor, 50),
+            "records": records(predictor, 50), "classes": predictor.classes, "pause": given.pause,
         }  # fmt: skip
         del predictor
-        variables = {
-            "CONCORD_HOME": folder, "CONCORD_FOLLOW": registry.name, "CONCORD_HOST": "127.0.0.1",
-        }  # fmt: skip
-        start = {"CONCORD_PACKAGE_DIGEST": registry.digests[0], "CONCORD_MODEL_VERSION": "1"}
-        environment = {**os.environ, **variables, **start}
-        server = subprocess.Popen(
-            [sys.executable, "-c", SERVER, str(kept[0]), str(port)], env=environment
-        )
+        service = Service(kept[0], registry, home.root, port)
         try:
-            wait_for(plan["url"], 1, server)
-            asking = subprocess.Popen(
+            service.wait_for(1)
+            with subprocess.Popen(
                 [sys.executable, "-m", "benchmarks.swaps", "--asks"],
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-            )  # fmt: skip
-            assert asking.stdin is not None
-            asking.stdin.write(json.dumps(plan))
-            asking.stdin.close()
-            asking.stdin = None
-            begun, end, memory = time.perf_counter(), time.monotonic() + 60 * minutes, []
-            while len(memory) < swaps and time.monotonic() < end:
-                version = 2 - len(memory) % 2
-                registry.promote(version)
-                wait_for(plan["url"], version, server)
-                memory.append(told(server.pid)["resident_mb"])
-                if len(memory) % 50 == 0:
-                    sys.stderr.write(f"{len(memory)} of {swaps} swaps\n")
-            took = time.perf_counter() - begun
-            Path(plan["end"]).touch()
-            out, _ = asking.communicate(timeout=600)
+            ) as asking:  # fmt: skip
+                assert asking.stdin is not None
+                asking.stdin.write(json.dumps(plan))
+                asking.stdin.close()
+                asking.stdin = None
+                try:
+                    found = swap(service, registry, given.swaps, given.minutes, given.report)
+                finally:
+                    Path(plan["end"]).touch()
+                out, _ = asking.communicate(timeout=600)
         finally:
-            server.terminate()
-            server.wait(30)
-    after = {str(n): memory[n - 1] for n in (1, len(memory) // 2 or 1, len(memory))}
-    return {
-        "swaps": len(memory), "seconds": round(took, 1), "resident_mb_after": after,
-        **json.loads(out),
-    }  # fmt: skip
+            service.end()
+    return {**found, **json.loads(out)}
 
 
 def main() -> None:
@@ -203,13 +259,11 @@ def main() -> None:
     parser.add_argument("packages", type=Path, nargs="*")
     parser.add_argument("--swaps", type=int, default=100)
     parser.add_argument("--minutes", type=float, default=1e6, help="stop earlier after these")
+    parser.add_argument("--pause", type=float, default=0.0, help="seconds between two rounds")
+    parser.add_argument("--report", type=Path, help="a file that gets a line every 10 swaps")
     parser.add_argument("--asks", action="store_true", help=argparse.SUPPRESS)
     chosen = parser.parse_args()
-    if chosen.asks:
-        found = asyncio.run(clients(json.load(sys.stdin)))
-    else:
-        one, *other = chosen.packages
-        found = run([one, other[0] if other else one], chosen.swaps, chosen.minutes)
+    found = asyncio.run(Asking(json.load(sys.stdin)).run()) if chosen.asks else run(chosen)
     sys.stdout.write(json.dumps(found) + "\n")
 
 

@@ -26,6 +26,8 @@ from components.prediction.made import Known, MadeRecord, check_label, make, mak
 from components.prediction.packaged import Packaged, packaged_attributes
 from components.prediction.prediction import Prediction
 
+_ENTRIES = 100_000
+"""Rows of the journal that are read together, so that what was replaced later is not applied."""
 _AT_A_TIME = 1000
 """Writes that are read and applied together."""
 _BATCH = 64
@@ -171,30 +173,32 @@ class Collection:
             return self.applied
         with self._writing:
             while up_to is None or self.applied < up_to:
-                entries = self._journal.after(self.applied, _AT_A_TIME)
+                entries = self._journal.after(self.applied, _ENTRIES)
                 if not entries:
                     break
-                self._apply(entries, at_hand or {})
+                last = list({entry.id: entry for entry in entries}.values())  # later writes win
+                for start in range(0, len(last), _AT_A_TIME):
+                    self._apply(last[start : start + _AT_A_TIME], at_hand or {})
+                self.applied = entries[-1].number
         return self.applied
 
     def _apply(self, entries: Sequence[Entry], at_hand: Mapping[int, MadeRecord]) -> None:
-        last = {entry.id: entry for entry in entries}  # later writes of a record win
-        wanted = [e.number for e in last.values() if not e.deleted]
+        """Apply writes of distinct records."""
+        wanted = [e.number for e in entries if not e.deleted]
         seen: dict[int, MadeRecord | None] = {n: at_hand[n] for n in wanted if n in at_hand}
         seen |= self._made([n for n in wanted if n not in seen])
         made = {number: record for number, record in seen.items() if record is not None}
-        upserts = {e.id: e.number for e in last.values() if e.number in made}
+        upserts = {e.id: e.number for e in entries if e.number in made}
         # A write that the model cannot read replaces what was there before as well. One that was
         # compacted away is not in `seen`: a later write of the record follows.
-        gone = [r for r, e in last.items() if e.deleted or (e.number in seen and r not in upserts)]
+        gone = [e.id for e in entries if e.deleted or (e.number in seen and e.id not in upserts)]
         for index in self.indexes.values():
             index.delete(gone)
         for record in gone:
             self._written[record] = None
         self._upsert(upserts, made)
         self.upserted += len(upserts)
-        self.deleted += sum(entry.deleted for entry in last.values())
-        self.applied = entries[-1].number
+        self.deleted += sum(entry.deleted for entry in entries)
 
     def _upsert(self, upserts: Mapping[str, int], made: Mapping[int, MadeRecord]) -> None:
         for record, number in upserts.items():

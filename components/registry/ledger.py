@@ -130,6 +130,21 @@ class Ledger:
                 query = query.where(table.c.kind == kind)
             return [from_row(dict(row)) for row in connection.execute(query).mappings()]
 
+    def last(self, model: str) -> int:
+        """The place of a model's last entry; 0 without any. It tells whether to read again.
+
+        Raises:
+            UserError: the ledger cannot be read, or the file is not one.
+        """
+        with self._database.reading() as connection:
+            if connection is None:
+                return 0
+            table = _TABLES[connection.dialect.name]
+            if not inspect(connection).has_table(table.name):
+                return 0
+            query = select(func.max(table.c.seq)).where(table.c.model == model)
+            return connection.execute(query).scalar() or 0
+
     def history(self, model: str) -> History:
         """All entries of one model, to be asked about it.
 

@@ -16,6 +16,7 @@ from components.core.errors import MachineError
 from components.core.memory import let_go
 from components.exchange.errors import ExchangeError
 from components.registry import packages
+from components.registry.history import History
 from components.registry.ledger import Ledger
 from components.registry.versions import RegisteredVersion, Versions
 from serving.live.live import Beside, Live
@@ -57,6 +58,7 @@ class Follower:
         self._home, self._model, self._live, self._load = home, model, live, load
         self._store = store
         self._ledger, self._poll = Ledger(home.ledger), poll_seconds
+        self._read, self._versions = -1, Versions(home, History(model, []))
         self._refused: str | None = None
         self._failed: set[str] = set()
         self._stop = threading.Event()
@@ -76,14 +78,21 @@ class Follower:
         self._live.canary = self._beside(wanted.get("canary"), self._live.canary)
         self._live.shadow = self._beside(wanted.get("shadow"), self._live.shadow)
 
+    def _known(self) -> Versions:
+        """What the ledger says; its entries are read again only after one was added."""
+        last = self._ledger.last(self._model)
+        if last != self._read:
+            self._versions = Versions(self._home, self._ledger.history(self._model))
+            self._read = last
+        return self._versions
+
     def _beside(self, chosen: beside.Chosen | None, now: Beside | None) -> Beside | None:
         """A version beside the champion, loaded if it is another one."""
         if chosen is None:
             return None
         if now is not None and now.unit.ref.package_digest == chosen.package_digest:
             return replace(now, share=chosen.share)
-        history = self._ledger.history(self._model)
-        version = Versions(self._home, history).of(chosen.package_digest)
+        version = self._versions.of(chosen.package_digest)
         if version is None or version.package_digest in self._failed:
             return None
         try:
@@ -102,7 +111,7 @@ class Follower:
 
     def _champion(self) -> None:
         """Load and swap in the champion, if it is another one."""
-        version = Versions(self._home, self._ledger.history(self._model)).champion()
+        version = self._known().champion()
         serving = self._live.current
         if version is None or version.package_digest == self._refused:
             return

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
+from math import sqrt
 from typing import Any
 
 import numpy as np
@@ -20,11 +21,26 @@ _GRAPHED = 20_000
 """Records from which the table gets a graph; fewer are compared exactly."""
 _MOST_HALVES = 4000
 """Numbers of a vector that pgvector's graph of half-precision vectors takes."""
-_WIDTH, _WIDEST = 200, 1000
+_WIDTH, _WIDEST = 300, 1000
 """Candidates kept while searching (``hnsw.ef_search``): usual, and the most."""
-_VISITED = 200_000
+_STEP = 16
+"""Records that are compared in the time in which a walk visits one."""
+_VISITED = 10_000
 """Records that an iterative scan looks at (``hnsw.max_scan_tuples``)."""
+_SESSION = (
+    ("hnsw.iterative_scan", "strict_order"),
+    ("hnsw.max_scan_tuples", _VISITED),
+    # A plan for any value of a filter cannot know how few records a value leaves.
+    ("plan_cache_mode", "force_custom_plan"),
+)
+_BUILDING_MB = (64, 1024)
+"""Memory in which a graph is built (``maintenance_work_mem``): least and most."""
+_NODE_BYTES = 600
+"""What the graph keeps of a record beside its vector."""
 _AT_A_TIME = 1000
+Vectors = NDArray[np.float32]
+Near = tuple[list[str], Vectors]
+"""Ids ``(n,)`` and vectors ``(n, dim)`` of some records."""
 _TYPES: dict[Type, Any] = {
     "text": sa.Text,
     "texts": pg.ARRAY(sa.Text),
@@ -38,7 +54,16 @@ _TYPES: dict[Type, Any] = {
 def engine(url: str) -> sa.Engine:
     """The connections to a database, which all its tables share."""
     address = sa.make_url(url).set(drivername="postgresql+psycopg")
-    return sa.create_engine(address, pool_pre_ping=True)
+    made = sa.create_engine(address, pool_pre_ping=True)
+    sa.event.listen(made, "connect", _begin_session)
+    return made
+
+
+def _begin_session(connection: Any, _: object) -> None:  # noqa: ANN401 - of psycopg
+    with connection.cursor() as cursor:
+        for name, value in _SESSION:
+            cursor.execute("SELECT set_config(%s, %s, false)", (name, str(value)))
+    connection.commit()
 
 
 class Table:
@@ -56,6 +81,7 @@ class Table:
         self._engine = engine(url)
         # Longer vectors have no graph, and are compared exactly.
         self._graphed = dim > _MOST_HALVES
+        self._size: int | None = None  # about how many records; it chooses how to search
         # Attributes may have any name; columns are numbered.
         self._fields = {field: f"a{i}" for i, field in enumerate(sorted(declared))}
         columns = [sa.Column(self._fields[f], _TYPES[declared[f]]) for f in sorted(declared)]
@@ -109,14 +135,20 @@ class Table:
         with self._connected() as connection:
             self._table.drop(connection)
 
-    def count(self, where: Filter | None, most: int | None = None) -> int:
+    def count(self, where: Filter | None = None, most: int | None = None) -> int:
         """Number of records that satisfy a filter, counted up to ``most``."""
-        some = sa.select(sa.literal(1)).select_from(self._table)
-        if where is not None:
-            some = some.where(self._where.satisfies(where))
-        statement = sa.select(sa.func.count()).select_from(some.limit(most).subquery())
         with self._connected() as connection:
-            return int(connection.execute(statement).scalar_one())
+            return self._count(connection, where, most)
+
+    def _count(
+        self, connection: sa.Connection, where: Filter | None = None, most: int | None = None
+    ) -> int:
+        some = self._allowed(sa.select(sa.literal(1)).select_from(self._table), where)
+        statement = sa.select(sa.func.count()).select_from(some.limit(most).subquery())
+        return int(connection.execute(statement).scalar_one())
+
+    def _allowed(self, statement: sa.Select[Any], where: Filter | None) -> sa.Select[Any]:
+        return statement if where is None else statement.where(self._where.satisfies(where))
 
     def upsert(self, ids: Sequence[str], vectors: NDArray[np.float32], attrs: Attributes) -> None:
         """Write checked records in one transaction."""
@@ -137,6 +169,7 @@ class Table:
                     for r in rows
                 ]
                 connection.execute(insert, records)
+        self._size = None
         if not self._graphed and self.count(None, _GRAPHED) == _GRAPHED:
             self._add_graph()
             self._graphed = True
@@ -147,35 +180,66 @@ class Table:
             connection.execute(sa.delete(self._table).where(self._where.one_of(ids)))
 
     def nearest(
-        self, query: NDArray[np.float32], count: int, where: Filter | None, *, exact: bool
-    ) -> tuple[list[str], NDArray[np.float32]]:
-        """Ids ``(n,)`` and vectors ``(n, dim)`` of the records nearest to a query.
+        self, queries: NDArray[np.float32], count: int, where: Filter | None, *, exact: bool
+    ) -> list[Near]:
+        """The records nearest to each query ``(q, dim)``.
 
         Args:
-            query: ``(dim,)``.
+            queries: ``(q, dim)``.
             count: records wanted.
             where: which may be found.
             exact: compare all of them, and not those that the graph leads to.
         """
-        stored, given = self._table.c.v, sa.literal(query, Vector(self.dim))
-        if exact or self.dim > _MOST_HALVES:
-            # Equal scores are ordered by id, so that those that are cut off are the last ones.
-            order: list[Any] = [stored.op("<#>")(given), self._table.c.id]
-        else:
-            half = Half(self.dim)
-            order = [sa.cast(stored, half).op("<#>")(sa.cast(given, half))]
-        statement = sa.select(self._table.c.id, sa.func.vector_send(stored)).order_by(*order)
-        if where is not None:
-            statement = statement.where(self._where.satisfies(where))
         with self._connected() as connection:
-            if not exact:
-                for name, value in (
-                    ("hnsw.ef_search", min(_WIDEST, max(_WIDTH, 2 * count))),
-                    ("hnsw.iterative_scan", "strict_order"),
-                    ("hnsw.max_scan_tuples", _VISITED),
-                ):
-                    connection.execute(sa.select(sa.func.set_config(name, str(value), True)))
-            rows = connection.execute(statement.limit(count)).all()
+            walks = not exact and self._walks(connection, count, where)
+            found = []
+            for query in queries:
+                near = self._walked(connection, query, count, where) if walks else None
+                found.append(near or self._compared(connection, query, count, where))
+            return found
+
+    def _walks(self, connection: sa.Connection, count: int, where: Filter | None) -> bool:
+        """Whether to walk the graph: it meets one allowed record in so many that it visits."""
+        if self.dim > _MOST_HALVES:
+            return False
+        if self._size is None:
+            self._size = self._count(connection)
+        few = int(sqrt(_STEP * count * self._size))
+        if where is None or self._size <= few:
+            return self._size > few
+        return self._count(connection, where, few + 1) > few
+
+    def _walked(
+        self, connection: sa.Connection, query: Vectors, count: int, where: Filter | None
+    ) -> Near | None:
+        """What the graph leads to; None where that is not enough."""
+        given, half = sa.literal(query, Vector(self.dim)), Half(self.dim)
+        stored = self._table.c.v
+        order = sa.cast(stored, half).op("<#>")(sa.cast(given, half))
+        found = sa.select(self._table.c.id, sa.func.vector_send(stored)).order_by(order)
+        wanted = {
+            "hnsw.ef_search": str(min(_WIDEST, max(_WIDTH, 2 * count))),
+            "enable_sort": "off",  # the graph, and not all allowed records in order
+        }
+        chosen = (sa.func.set_config(name, value, True) for name, value in wanted.items())
+        connection.execute(sa.select(*chosen))
+        rows = connection.execute(self._allowed(found, where).limit(count)).all()
+        return self._near(rows) if len(rows) == count else None
+
+    def _compared(
+        self, connection: sa.Connection, query: Vectors, count: int, where: Filter | None
+    ) -> Near:
+        """The nearest of all allowed records; only their vectors are fetched."""
+        table = self._table.c
+        # Equal scores are ordered by id, so that those that are cut off are the last ones.
+        distance = table.v.op("<#>", return_type=sa.Double())(sa.literal(query, Vector(self.dim)))
+        best = self._allowed(sa.select(table.id, distance.label("d")), where)
+        best = best.order_by(sa.text("d"), table.id).limit(count)
+        near = best.cte("near").prefix_with("MATERIALIZED", dialect="postgresql")
+        found = sa.select(table.id, sa.func.vector_send(table.v)).join(near, near.c.id == table.id)
+        return self._near(connection.execute(found).all())
+
+    def _near(self, rows: Sequence[Any]) -> Near:
         vectors = [read(row[1]) for row in rows]
         return [row[0] for row in rows], np.array(vectors, np.float32).reshape(-1, self.dim)
 
@@ -196,7 +260,12 @@ class Table:
         )
         try:
             with self._connected() as connection:
+                need = self._count(connection) * (2 * self.dim + _NODE_BYTES) >> 20
+                memory = f"{min(max(need, _BUILDING_MB[0]), _BUILDING_MB[1])}MB"
+                setting = sa.func.set_config("maintenance_work_mem", memory, True)
+                connection.execute(sa.select(setting))
                 index.create(connection, checkfirst=True)
+                connection.execute(sa.text(f"ANALYZE {self.name}"))
         finally:
             self._table.indexes.discard(index)
 

@@ -1,7 +1,7 @@
 """Search in PostgreSQL with pgvector: one table for an index, shared by all that open it.
 
-A small set of allowed records is compared exactly; a larger one is walked through the HNSW graph of
-half-precision vectors with iterative scans, and scored again by the stored float32.
+Where a filter leaves few records they are all compared; else the HNSW graph of half-precision
+vectors is walked with iterative scans, and what it leads to is scored again by the stored float32.
 
 Source: pgvector 0.8 (2024), README, "Iterative Index Scans"; Malkov & Yashunin 2020, "Efficient and
 robust approximate nearest neighbor search using Hierarchical Navigable Small World graphs".
@@ -27,8 +27,6 @@ from components.parts.indexing import Found, best, checked, unknown_id
 
 _POINTER = "postgres.json"
 _VARIABLE = "CONCORD_INDEX_URL"
-_SCANNED = 20_000
-"""Allowed records that are compared exactly."""
 
 LIBRARIES: tuple[str, ...] = ("psycopg", "sqlalchemy")
 """Distributions that it needs."""
@@ -92,12 +90,11 @@ class PostgresIndex:
             raise ValueError(f"got k {k}, wanted at least 1")
         if where is not None:
             check(where, self._table.declared)
-        few = exact or self._table.count(where, _SCANNED + 1) <= _SCANNED
-        found = []
-        for query in queries:
-            ids, stored = self._table.nearest(query, 2 * k + 16, where, exact=few)
-            found.append(best(query, stored, k, partial(_at, ids)))
-        return found
+        near = self._table.nearest(queries, 2 * k + 16, where, exact=exact)
+        return [
+            best(query, stored, k, partial(_at, ids))
+            for query, (ids, stored) in zip(queries, near, strict=True)
+        ]
 
     def vectors_of(self, ids: Sequence[str]) -> NDArray[np.float32]:
         """The vectors ``(n, dim)`` of some records; see `Index.vectors_of`."""

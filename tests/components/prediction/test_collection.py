@@ -272,3 +272,14 @@ def test_packages_without_confidence_votes_and_attributes_still_load(tmp_path):
     )
     assert old.searcher.search(ask).hits == now.searcher.search(ask).hits != []
     assert old.review.first(5) == []
+
+
+def test_what_was_replaced_later_is_not_applied(journal):
+    there = unit(journal)
+    for row in range(5):
+        there.collection.write([Write(id="a", record=SPARE.raw(row))], ["record"])
+    new = unit(journal)
+    assert new.collection.apply() == 5
+    assert new.collection.upserted == 1
+    (ours,), (theirs,) = (u.collection.vectors("fused", ["a"]).values() for u in (new, there))
+    assert (ours == theirs).all()

@@ -136,6 +136,13 @@ def test_the_table_itself_refuses_to_forget(statement):
     assert Ledger(place).entries() == before
 
 
+def test_the_last_place_is_that_of_the_model(place):
+    ledger = Ledger(place)
+    assert ledger.last("m") == 0
+    ledger.append(entry(model="m"), entry(model="n"))
+    assert (ledger.last("m"), ledger.last("n"), ledger.last("other")) == (1, 2, 0)
+
+
 def test_a_package_stays_rolled_back_until_somebody_promotes_it_again(place):
     ledger = Ledger(place)
     ledger.append(entry("promotion", 1, "a"), entry("promotion", 2, "b"))

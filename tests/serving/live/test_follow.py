@@ -78,6 +78,20 @@ def test_promotions_and_rollbacks_are_followed(registry, follower):
         assert live.any().ref.package_digest == registry.digests[champion]
 
 
+def test_the_ledger_is_read_again_only_after_it_has_grown(registry, follower, monkeypatch):
+    follow, _, _ = follower
+    registry.register(1)
+    registry.promote(1)
+    read = []
+    entries = Ledger.entries
+    monkeypatch.setattr(Ledger, "entries", lambda *given: read.append(1) or entries(*given))
+    for _ in range(3):
+        follow.look()
+    registry.promote(1)
+    follow.look()
+    assert len(read) == 2
+
+
 def test_a_version_that_does_not_load_is_reported_and_the_old_one_goes_on(registry, follower):
     follow, live, _ = follower
     registry.register(1)

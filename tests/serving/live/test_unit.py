@@ -140,3 +140,17 @@ def test_a_unit_that_serves_no_more_leaves_memory_with_its_model_and_its_records
         gc.collect()
         time.sleep(0.05)  # a thread of a pool holds its last work for a moment
     assert [one() for one in left] == [None] * 5
+
+
+def test_the_routes_of_an_application_before_leave_memory():
+    def built():
+        limits = Limits.read(packed().package)
+        answers = Answers.load(packed().package, limits=limits, name="tiny", version=1)
+        unit = Unit(answers, Shared.of(limits.serving), build)
+        return [weakref.ref(r.endpoint) for r in unit.app.routes if hasattr(r, "response_model")]
+
+    before = built()
+    built()
+    gc.collect()
+    assert before
+    assert [route() for route in before] == [None] * len(before)
