@@ -24,14 +24,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import sqlalchemy as sa
 from numpy.typing import NDArray
 
 from components.parts.filters import And, Filter, In, Range
-from components.parts.index import approximate, exact, postgres
+from components.parts.index import approximate, exact
 
-_DIM, _QUERIES, _K = 384, 300, 10
-_DECLARED: dict[str, Any] = {"a": "text", "b": "text", "u": "number"}
+DIM, _QUERIES, K = 384, 300, 10
+DECLARED: dict[str, Any] = {"a": "text", "b": "text", "u": "number"}
 FILTERS: dict[str, Filter | None] = {
     "100": None,
     "20": In("a", ("v1",)),
@@ -55,11 +54,11 @@ def unit(x: NDArray[Any]) -> Vectors:
 def clustered(n: int) -> tuple[Vectors, Vectors]:
     """As many clusters as the root of ``n``, each as wide as they lie apart."""
     rng = np.random.default_rng(0)
-    centres = unit(rng.normal(size=(int(np.sqrt(n)), _DIM)))
+    centres = unit(rng.normal(size=(int(np.sqrt(n)), DIM)))
 
     def draw(m: int) -> Vectors:
         chosen = centres[rng.integers(0, len(centres), m)]
-        return unit(chosen + rng.standard_normal((m, _DIM), np.float32) / np.sqrt(_DIM))
+        return unit(chosen + rng.standard_normal((m, DIM), np.float32) / np.sqrt(DIM))
 
     return draw(n), draw(_QUERIES)
 
@@ -67,13 +66,13 @@ def clustered(n: int) -> tuple[Vectors, Vectors]:
 def manifold(n: int) -> tuple[Vectors, Vectors]:
     """Clusters of 24 hidden numbers, seen through two layers, a little noise."""
     rng = np.random.default_rng(1)
-    first, second = rng.normal(size=(24, 256)), rng.normal(size=(256, _DIM))
+    first, second = rng.normal(size=(24, 256)), rng.normal(size=(256, DIM))
     centres = rng.normal(size=(200, 24))
 
     def draw(m: int) -> Vectors:
         hidden = centres[rng.integers(0, len(centres), m)] + 0.6 * rng.normal(size=(m, 24))
         seen = unit(np.tanh(hidden @ first / 5).astype(np.float32) @ second.astype(np.float32))
-        return unit(seen + 0.2 / np.sqrt(_DIM) * rng.standard_normal((m, _DIM), np.float32))
+        return unit(seen + 0.2 / np.sqrt(DIM) * rng.standard_normal((m, DIM), np.float32))
 
     blocks = [draw(min(50_000, n - start)) for start in range(0, n, 50_000)]
     return np.concatenate(blocks), draw(_QUERIES)
@@ -82,15 +81,15 @@ def manifold(n: int) -> tuple[Vectors, Vectors]:
 def half(n: int) -> tuple[Vectors, Vectors]:
     """The records of ``manifold``, asked with two thirds of their numbers."""
     records, queries = manifold(n)
-    queries[:, : _DIM // 3] = 0
+    queries[:, : DIM // 3] = 0
     return records, unit(queries)
 
 
 def random(n: int) -> tuple[Vectors, Vectors]:
     """Directions without structure."""
     rng = np.random.default_rng(2)
-    records = rng.standard_normal((n, _DIM), np.float32)
-    return unit(records), unit(rng.standard_normal((_QUERIES, _DIM), np.float32))
+    records = rng.standard_normal((n, DIM), np.float32)
+    return unit(records), unit(rng.standard_normal((_QUERIES, DIM), np.float32))
 
 
 SETS: dict[str, Callable[[int], tuple[Vectors, Vectors]]] = {
@@ -145,8 +144,8 @@ def recall(answers: list[list[str]], wanted: list[list[str]]) -> float:
 def filtered(index: Any, queries: Vectors) -> None:  # noqa: ANN401
     """Recall and time at each selectivity."""
     for share, where in FILTERS.items():
-        wanted = [found.ids for found in index.search(queries, _K, where, exact=True)]
-        ask = lambda q, w=where: index.search(q[None], _K, w)[0].ids  # noqa: E731
+        wanted = [found.ids for found in index.search(queries, K, where, exact=True)]
+        ask = lambda q, w=where: index.search(q[None], K, w)[0].ids  # noqa: E731
         timed(ask, queries[:20])
         answers, median = timed(ask, queries)
         ratio = ""
@@ -177,13 +176,13 @@ def bare(
     for name, searched, parameters in chosen:
 
         def ask(query: Vectors, on: Any = searched, using: Any = parameters) -> list[str]:  # noqa: ANN401
-            _, (near,) = on.search(query[None], 2 * _K + 16, params=using)
+            _, (near,) = on.search(query[None], 2 * K + 16, params=using)
             near = near[near >= 0]
-            order = np.argsort(-(rows.base[near] @ query))[:_K]
+            order = np.argsort(-(rows.base[near] @ query))[:K]
             return [rows._ids[row] for row in near[order].tolist()]
 
         if recall(timed(ask, queries)[0], wanted) >= reached:
-            ours = lambda q: index.search(q[None], _K)[0].ids  # noqa: E731
+            ours = lambda q: index.search(q[None], K)[0].ids  # noqa: E731
             ratio, alone = in_turns(ours, ask, queries)
             return f"  {ratio:.2f} times bare faiss ({name}: {alone:.2f} ms)"
     return "  bare faiss reaches this recall at no width"
@@ -197,47 +196,6 @@ def changed(index: Any, records: Vectors) -> None:  # noqa: ANN401
     (found,) = index.search(unit(records[:1] + 1), 1)
     assert found.ids == [ids[0]]
     print(f"  1,000 upserts are found after {time.perf_counter() - start:.2f} s")
-
-
-def in_postgres(names: list[str], n: int, asked: int) -> None:
-    """Sets of the same records through PostgreSQL; their table is dropped in the end."""
-    drawn = {name: SETS[name](n) for name in names}
-    records, _ = drawn[names[0]]
-    index = postgres.build(postgres.Config(), dim=_DIM, attributes=_DECLARED)
-    try:
-        start = time.perf_counter()
-        index.upsert([f"r{i:07d}" for i in range(n)], records, attributes(n))  # as a package does
-        print(f"{names}: {n} records written to postgres in {time.perf_counter() - start:.0f} s")
-        for name, (_, queries) in drawn.items():
-            print(name)
-            _ask_postgres(index, queries[:asked])
-        changed(index, records[:1000])
-    finally:
-        index.drop()
-
-
-def _ask_postgres(index: Any, queries: Vectors) -> None:  # noqa: ANN401
-    """Recall and time at each selectivity, by the wall and by the processor."""
-    for share, where in FILTERS.items():
-        wanted = [found.ids for found in index.search(queries, _K, where, exact=True)]
-        ask = lambda q, w=where: index.search(q[None], _K, w)[0].ids  # noqa: E731
-        timed(ask, queries[:20])
-        ours, theirs = time.thread_time(), _server_seconds(index)
-        answers, median = timed(ask, queries, time.perf_counter)
-        each = 1000 / len(queries)
-        ours, theirs = time.thread_time() - ours, _server_seconds(index) - theirs
-        print(
-            f"  {share:>6} %  recall {recall(answers, wanted):.4f}  p50 {median:.1f} ms;"
-            f" processor: server {theirs * each:.2f} ms, client {ours * each:.2f} ms",
-            flush=True,
-        )
-
-
-def _server_seconds(index: Any) -> float:  # noqa: ANN401
-    """Seconds of the processor that the connection's process of a server on this machine took."""
-    with index._table._connected() as connection:
-        process = connection.execute(sa.select(sa.func.pg_backend_pid())).scalar_one()
-    return int(Path(f"/proc/{process}/schedstat").read_text().split()[0]) / 1e9
 
 
 def megabytes(kind: str) -> int:
@@ -256,7 +214,7 @@ def memory(folder: Path) -> None:
     """What `_alone` prints."""
     index, rng = approximate.open(folder), np.random.default_rng(4)
     for row in rng.integers(0, len(index), _QUERIES).tolist():
-        index.search(index.vectors_of([f"r{row:07d}"]), _K)
+        index.search(index.vectors_of([f"r{row:07d}"]), K)
     own, files = megabytes("RssAnon"), megabytes("RssFile")
     print(f"{own} MB of its own, {files} MB of files, libraries and mapped vectors")
 
@@ -264,15 +222,15 @@ def memory(folder: Path) -> None:
 def brute(n: int) -> None:
     """Exact search beside the product and the partition alone."""
     records, queries = random(n)
-    index = exact.build(exact.Config(), dim=_DIM)
+    index = exact.build(exact.Config(), dim=DIM)
     index.upsert([f"r{i:07d}" for i in range(n)], records, {})
 
     def plain(query: Vectors) -> list[str]:
         scores = records @ query
-        near = np.argpartition(scores, n - _K)[n - _K :]
+        near = np.argpartition(scores, n - K)[n - K :]
         return [str(row) for row in near[np.argsort(-scores[near])]]
 
-    ask = lambda q: index.search(q[None], _K)[0].ids  # noqa: E731
+    ask = lambda q: index.search(q[None], K)[0].ids  # noqa: E731
     wall = time.perf_counter  # both use all cores
     timed(plain, queries[:3])
     pairs = [(timed(plain, q[None], wall)[1], timed(ask, q[None], wall)[1]) for q in queries[:60]]
@@ -304,6 +262,8 @@ def main() -> None:
     else:
         drawn = {name: SETS[name] for name in given.sets}
     if given.postgres:
+        from benchmarks._search_postgres import in_postgres
+
         for same in (("manifold", "half"), ("clustered",), ("random",)):
             if names := [name for name in same if name in given.sets]:
                 in_postgres(names, given.records, given.queries)
@@ -323,7 +283,7 @@ def measure(
     kept = folder / ("manifold" if name == "half" else name)  # the same records
     if not kept.exists():
         start = time.perf_counter()
-        index = approximate.build(approximate.Config(), dim=_DIM, attributes=_DECLARED)
+        index = approximate.build(approximate.Config(), dim=DIM, attributes=DECLARED)
         index.upsert([f"r{i:07d}" for i in range(n)], records, attributes(n))
         index.save(kept)
         print(f"{name}: {n} records built and saved in {time.perf_counter() - start:.0f} s")
