@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -71,13 +72,23 @@ def say(answer: Answer, *, as_json: bool) -> int:
 
 
 def _json(value: object) -> str:
-    """One line of JSON, escaped where standard output cannot show it."""
+    """One line of JSON, escaped where standard output cannot show it; what is no number is null."""
+    value = _finite(value)
     text = json.dumps(value, ensure_ascii=False, default=str) + "\n"
     try:
         text.encode(sys.stdout.encoding or "utf-8")
     except UnicodeEncodeError:
         return json.dumps(value, default=str) + "\n"
     return text
+
+
+def _finite(value: object) -> object:
+    """A tree with null for numbers that JSON lacks."""
+    if isinstance(value, dict):
+        return {key: _finite(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _print(text: str, code: int) -> int:

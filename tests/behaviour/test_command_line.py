@@ -3,6 +3,7 @@
 import errno
 import io
 import json
+import math
 import os
 import re
 import subprocess
@@ -15,7 +16,7 @@ from typer.testing import CliRunner
 from components.core.failures import told
 from flows import cron
 from flows.cli import app
-from flows.commands.answer import Answer, give
+from flows.commands.answer import Answer, give, say
 from flows.commands.data import _named
 from serving.client import Client
 
@@ -217,3 +218,13 @@ def test_what_a_terminal_cannot_show_is_escaped(tmp_path):
     done = program("run", path, home=tmp_path, PYTHONIOENCODING="ascii", LANG="C")
     assert done.returncode == 2
     assert b"no configuration at caf\\udce9.yaml" in done.stderr
+
+
+def test_a_figure_that_is_no_number_is_null_in_json(capsys):
+    given = Answer(value={"n": 3, "shares": [math.nan, 0.5], "all": (math.inf,)}, text="")
+    assert say(given, as_json=True) == 0
+    assert json.loads(capsys.readouterr().out, parse_constant=pytest.fail) == {
+        "n": 3,
+        "shares": [None, 0.5],
+        "all": [None],
+    }
