@@ -72,7 +72,7 @@ def _encode(config: RunConfig, chosen: Chosen) -> Step:
 def _teach(config: RunConfig, chosen: Chosen) -> Step:
     return Step(
         name="teach",
-        version=14,  # 13: the usual spread where nothing judges; 14: room for neighbours
+        version=15,  # 14: room for neighbours; 15: logits are drawn to the usual spread
         inputs={"features": "encode"},
         config={
             "model": config.model.model_dump(mode="json"),
@@ -87,7 +87,7 @@ def _teach(config: RunConfig, chosen: Chosen) -> Step:
 def _pseudo_label(config: RunConfig, chosen: Chosen) -> Step:
     return Step(
         name="pseudo_label",
-        version=13,  # 12: neighbours are a member; 13: shares of classes by mean answers
+        version=14,  # 13: shares of classes by mean answers; 14: the usual spread
         inputs={"features": "encode", "teacher": "teach"},
         config={"labeller": _labeller(config)},
         chosen=(*chosen.network, *chosen.heads, *chosen.labellers),
@@ -112,7 +112,7 @@ def _train(config: RunConfig, chosen: Chosen) -> Step:
 def _baselines(config: RunConfig, chosen: Chosen) -> Step:
     return Step(
         name="baselines",
-        version=21,  # 20: neighbours are a member; 21: the views of the student
+        version=22,  # 21: the views of the student; 22: the usual spread
         inputs={"features": "encode", "pseudo": "pseudo_label", "trained": "train"},
         config=_training(config),
         chosen=unique(
