@@ -57,7 +57,9 @@ def with_neighbours(
     judges = np.flatnonzero(labelled.judging)
     weights = weighed(np.stack([before, own])[:, judges], labelled, judges)
     after = (weights[:, labelled.folds, None] * np.stack([before, own])).sum(axis=0)
-    if not labelled.better(after, before):
+    # A further weight must be worth more than one nat in all (Akaike 1974).
+    gain = len(judges) * (labelled.loss(before) - labelled.loss(after))
+    if gain < 1 or not labelled.better(after, before):
         return committee
     seats = {
         key: replace(seat, maps=Maps.weighted([seat.maps], weights[:1]))
