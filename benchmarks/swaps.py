@@ -46,7 +46,8 @@ follow.POLL_SECONDS = 0.05
 from serving.worker import Serving
 serving = Serving(own=Path(sys.argv[1]))
 serving.begin()
-uvicorn.run(serving.front, port=int(sys.argv[2]), log_level="warning", server_header=False)
+uvicorn.run(serving.front, port=int(sys.argv[2]), log_level="warning", server_header=False,
+            timeout_keep_alive=75)
 """
 
 

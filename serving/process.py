@@ -20,6 +20,7 @@ from pathlib import Path
 from components.core.errors import UsageError, UserError
 from components.core.process import started as began
 from serving.address import check_port, resolve
+from serving.defaults import KEEP_ALIVE
 
 _READY_SECONDS = 120.0
 _STOP_SECONDS = 15.0
@@ -90,7 +91,7 @@ def start(
     with log.open("ab") as output:
         begin = output.tell()
         process = subprocess.Popen(
-            [*program, "--host", address, "--port", str(port), *secure],
+            [*program, "--host", address, "--port", str(port), *KEEP_ALIVE, *secure],
             cwd=bento.resolve(),
             env=_environment(scratch, version, digest, follow, address),
             stdin=subprocess.DEVNULL,

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from http.client import HTTPResponse
+from http.client import HTTPConnection, HTTPResponse
 
 import httpx
 import psutil
@@ -58,6 +58,19 @@ def version_at(port):
         ]
     except (httpx.HTTPError, ValueError):
         return None
+
+
+@pytest.mark.slow
+def test_a_connection_outlives_the_usual_idle_time_of_clients(endpoint):
+    """A server that closes after five seconds, as clients do, closes under some requests."""
+    connection = HTTPConnection("127.0.0.1", endpoint.port, timeout=30)
+    for idle in (7, 0):
+        connection.request("GET", "/readyz")
+        with connection.getresponse() as response:
+            assert response.status == 200
+            response.read()
+        time.sleep(idle)
+    connection.close()
 
 
 def test_the_live_server_answers_as_the_package_does(client):
