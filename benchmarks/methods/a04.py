@@ -51,7 +51,9 @@ CLAIM = Claim(
         ),
     ),
     direction=lambda x: x["lora, 80"] > 0,
-    note="no real set: an epoch of 1,000 real descriptions takes minutes on a processor",
+    note="Looked into: with 1,000 labels both arms know every sentence, so that the bed shows no "
+    "gain there and no crossing; with 80 the adapters gain a fifth, where a loss was feared. No "
+    "real set: an epoch of 1,000 real descriptions takes minutes on a processor",
 )
 
 
