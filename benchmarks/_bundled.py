@@ -1,4 +1,4 @@
-"""Data sets that scikit-learn brings, imported as a user's own table: none was used in development.
+"""Data sets that scikit-learn brings, imported as a user's own table, with nothing configured.
 
 ``digits`` are 1,797 pictures of 8 by 8 pixels (10 classes), ``wine`` 178 records of 13 numbers (3),
 ``breast-cancer`` 569 of 30 (2). A third of the records is for tests, a tenth for validation.

@@ -27,8 +27,7 @@ class Asking:
 
     async def run(self) -> dict[str, Any]:
         """Ask, look at the end for what was written, and tell what was seen."""
-        # The server closes a connection that is idle for 5 s: never ask on one that it may close.
-        limits = httpx.Limits(max_connections=_CLIENTS, keepalive_expiry=2.0)
+        limits = httpx.Limits(max_connections=_CLIENTS)
         async with httpx.AsyncClient(
             base_url=self._plan["url"], trust_env=False, timeout=60, limits=limits
         ) as http:

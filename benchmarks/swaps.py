@@ -41,13 +41,14 @@ SERVER = """
 import sys
 from pathlib import Path
 import uvicorn
+from serving.defaults import KEEP_ALIVE_SECONDS
 from serving.live import follow
 follow.POLL_SECONDS = 0.05
 from serving.worker import Serving
 serving = Serving(own=Path(sys.argv[1]))
 serving.begin()
 uvicorn.run(serving.front, port=int(sys.argv[2]), log_level="warning", server_header=False,
-            timeout_keep_alive=75)
+            timeout_keep_alive=KEEP_ALIVE_SECONDS)
 """
 
 

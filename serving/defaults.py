@@ -13,8 +13,8 @@ VERSION = "CONCORD_MODEL_VERSION"
 """Environment variable: the registry's version of the package."""
 FOLLOW = "CONCORD_FOLLOW"
 """Environment variable: the registered model whose champion is served from then on."""
-KEEP_ALIVE = ("--timeout-keep-alive", "75")
-"""Seconds that an idle connection stays open: longer than proxies (60) and clients keep theirs, so
-that none sends a request into a connection which is closing."""
+KEEP_ALIVE_SECONDS = 75
+"""An idle connection stays open so long: longer than proxies (60) and clients keep theirs, so that
+none sends a request into a connection which is closing."""
 ANSWER_SECONDS = 60.0
 """An answer takes no longer, the reading of the body not counted."""

@@ -20,7 +20,7 @@ from pathlib import Path
 from components.core.errors import UsageError, UserError
 from components.core.process import started as began
 from serving.address import check_port, resolve
-from serving.defaults import KEEP_ALIVE
+from serving.defaults import KEEP_ALIVE_SECONDS
 
 _READY_SECONDS = 120.0
 _STOP_SECONDS = 15.0
@@ -88,10 +88,11 @@ def start(
     log.parent.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix="concord-serve-"))
     program = [sys.executable, "-m", "bentoml", "serve", str(bento.resolve())]
+    program += ["--timeout-keep-alive", str(KEEP_ALIVE_SECONDS)]
     with log.open("ab") as output:
         begin = output.tell()
         process = subprocess.Popen(
-            [*program, "--host", address, "--port", str(port), *KEEP_ALIVE, *secure],
+            [*program, "--host", address, "--port", str(port), *secure],
             cwd=bento.resolve(),
             env=_environment(scratch, version, digest, follow, address),
             stdin=subprocess.DEVNULL,

@@ -22,7 +22,7 @@ from components.core.failures import ended
 from components.core.refs import digest_folder
 from components.exchange.exchange import Exchange
 from serving.access import HOST, check_access
-from serving.defaults import DIGEST, FOLLOW, KEEP_ALIVE, PACKAGE, PORT, VERSION
+from serving.defaults import DIGEST, FOLLOW, KEEP_ALIVE_SECONDS, PACKAGE, PORT, VERSION
 from serving.live.follow import champion_of
 from serving.store.database import Database
 
@@ -95,7 +95,8 @@ def main() -> None:
         _ADDRESS,
         "--port",
         port,
-        *KEEP_ALIVE,
+        "--timeout-keep-alive",
+        str(KEEP_ALIVE_SECONDS),
     ]
     os.execv(command[0], command)  # noqa: S606  # signals of the pod reach the server itself
 

@@ -9,9 +9,10 @@ from components.parts.linear import activated
 from components.training.labelled import Labelled
 
 _SPREAD = 3.0
-"""Standard deviation of a record's logits where no record can judge them. With one label for each
-class the best one was 1.8, 4.6, 5.1, 2.9 and 3.2 on hidden labels of the training records of
-dcss-monsters, esc10-audio, av-digits, glyphs and fashion-products (medians of five draws)."""
+"""Standard deviation of a record's logits where no record can judge them, and what larger ones are
+drawn to. With one label for each class the best one was 1.8, 4.6, 5.1, 2.9 and 3.2 on hidden labels
+of the training records of dcss-monsters, esc10-audio, av-digits, glyphs and fashion-products
+(medians of five draws)."""
 
 
 def weighed(
