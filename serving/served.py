@@ -60,6 +60,7 @@ SERVED = (
     "components/registry/postgres_server.py",
     "components/registry/postgres_url.py",
     "components/registry/sqlite_file.py",
+    "components/registry/sqlite_writer.py",
     "components/registry/versions.py",
     "serving/__init__.py",
     "serving/access.py",

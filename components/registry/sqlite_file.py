@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import NullPool
 
 from components.core.errors import UserError
+from components.registry.sqlite_writer import writer
 
 _WAIT = 30.0  # seconds that a writer waits for another one
 
@@ -48,7 +49,8 @@ class SqliteFile:
         """
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            with _sqlite(self._writer, "BEGIN IMMEDIATE").begin() as connection:
+            opened = _sqlite(lambda: writer(self._path, _WAIT), "BEGIN IMMEDIATE")
+            with opened.begin() as connection:
                 yield connection
         except (OSError, DBAPIError) as error:
             raise self._refusal("write", error) from error
@@ -97,16 +99,6 @@ class SqliteFile:
     def _opener(self, mode: str) -> Callable[[], sqlite3.Connection]:
         uri = f"{self._path.absolute().as_uri()}?{mode}"
         return lambda: sqlite3.connect(uri, uri=True, timeout=_WAIT, isolation_level=None)
-
-    def _writer(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self._path, timeout=_WAIT, isolation_level=None)
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")  # a reported entry survives a power cut
-        except sqlite3.Error:
-            connection.close()
-            raise
-        return connection
 
     def _refusal(self, verb: str, error: Exception) -> UserError:
         remedy = {

@@ -33,6 +33,7 @@ from sqlalchemy.exc import DBAPIError
 from components.config.home import DATABASE
 from components.core.errors import MachineError, UsageError, UserError
 from components.registry import postgres_url
+from components.registry.sqlite_writer import writer
 
 METADATA = MetaData()
 _WAIT = 30.0  # seconds that a writer waits for another one
@@ -207,17 +208,7 @@ def _sqlite(path: Path) -> Engine:
         path.parent.mkdir(parents=True, exist_ok=True)
         # Others on the machine need not read who may ask, and what was answered.
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-        # The pool gives a connection to one thread at a time.
-        connection = sqlite3.connect(
-            path, timeout=_WAIT, isolation_level=None, check_same_thread=False
-        )
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
-        except sqlite3.Error:
-            connection.close()
-            raise
-        return connection
+        return writer(path, _WAIT)  # the pool gives a connection to one thread at a time
 
     engine = create_engine(
         "sqlite:///store", creator=connect, pool_size=_POOL, max_overflow=_POOL, pool_timeout=_WAIT
