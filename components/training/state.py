@@ -202,7 +202,7 @@ class TrainState:
         if not math.isfinite(means[0]):
             raise UserError(
                 f"training diverged in epoch {self.epoch}: the loss is {means[0]}; "
-                "lower training.learning_rate"
+                "lower training.learning_rate, or see whether a loss of your own divides by 0"
             )
         self.history.append(
             {

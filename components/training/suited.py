@@ -32,6 +32,11 @@ def check(spec: TrainSpec, features: Features, base: Path | None) -> None:
         why = module.refuses(config, setting)
         if why is not None:
             raise UserError(f"ssl: {spec.ssl.name} cannot serve this data set: {why}")
+        if spec.ssl.ratio != 1 and module.build(config, setting=setting).records == "batch":
+            raise UserError(
+                f"ssl: {spec.ssl.name}: got ratio {spec.ssl.ratio:g}, wanted none: it learns from "
+                "the records of each batch, and reads no unlabelled ones beside them"
+            )
     if spec.balance is not None and (len(features.names) < 2 or not features.target.width):
         got = f"{features.names[0]} alone" if features.target.width else "no labels to predict"
         raise UserError(

@@ -88,6 +88,13 @@ def trained(features, folder, family, text, body):
         ("losses", LOSS, "None", r"losses: \./own\.py returned None, wanted a scalar tensor"),
         ("losses", LOSS, "1.0", r"own\.py returned a float, wanted a scalar tensor"),
         ("losses", LOSS, "weights", r"own\.py returned a tensor \(\d+,\), wanted a scalar tensor"),
+        ("losses", LOSS, "weights.sum()", r"own\.py returned \S+ without a gradient, wanted"),
+        (
+            "losses",
+            LOSS,
+            "output.logits.sum() * torch.nan",
+            "diverged in epoch 1: .* a loss of your own",
+        ),
         ("losses", "\ndef build(config): return BODY", "None", "`build` returned None, wanted a f"),
         (
             "losses",

@@ -199,6 +199,7 @@ def test_a_score_of_sets_is_over_the_classes_that_are_known(features):
     ("chosen", "labelled", "names", "said"),
     [
         ({"ssl": SslPart(name="fixmatch")}, 1.0, None, "without a visible label, and there are"),
+        ({"ssl": SslPart(name="momentum_teacher", ratio=2)}, 0.5, None, "got ratio 2, wanted none"),
         ({"balance": Part(name="feature_drop")}, 0.5, ("text",), "wanted labels and two modal"),
     ],
 )
