@@ -1,6 +1,7 @@
 """What the service counts, for Prometheus; every label has a bounded set of values."""
 
 from collections.abc import Iterable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -20,79 +21,40 @@ class Metrics:
     """The counters of one process, in a registry of their own."""
 
     def __init__(self) -> None:
-        self.registry = CollectorRegistry()
-        self.requests = Counter(
-            "concord_requests", "Requests.", ["path", "status"], registry=self.registry
-        )
-        self.seconds = Histogram(
-            "concord_request_seconds",
-            "Seconds from the whole request to its answer.",
-            ["path"],
-            buckets=_SECONDS,
-            registry=self.registry,
-        )
-        self.rows = Histogram(
-            "concord_batch_records", "Records in a batch.", buckets=_ROWS, registry=self.registry
-        )
-        self.waited = Histogram(
-            "concord_queue_seconds",
-            "Seconds that the first request of a batch waited.",
-            buckets=_SECONDS,
-            registry=self.registry,
-        )
-        self.abstained = Counter(
-            "concord_abstained", "Answers that are but a guess.", registry=self.registry
-        )
-        self.version = Gauge(
-            "concord_version", "Version that is served.", ["role"], registry=self.registry
-        )
-        self.recall = Gauge(
-            "concord_search_recall",
-            "Share of the true records that searches found; some are repeated exactly.",
-            registry=self.registry,
-        )
-        self.records = Gauge(
-            "concord_index_records", "Records that can be found.", registry=self.registry
-        )
-        self.applied = Gauge(
-            "concord_journal_applied",
-            "Number of the last write of the journal that the index has.",
-            registry=self.registry,
-        )
-        self.skipped = Gauge(
-            "concord_records_skipped",
-            "Written records that the model which serves cannot read.",
-            registry=self.registry,
-        )
-        self.shadowed = Counter(
-            "concord_shadow_answers",
-            "Requests that a shadow answered too, by whether its answer is the same.",
-            ["same"],
-            registry=self.registry,
-        )
-        self.unlogged = Counter(
-            "concord_unlogged_answers",
-            "Answers that the log had no room for.",
-            registry=self.registry,
-        )
-        self.feedback = Counter(
-            "concord_feedback", "Feedback that was stored.", ["kind"], registry=self.registry
-        )
-        self.denied = Counter(
-            "concord_denied",
-            "Requests of those who may not ask.",
-            ["status"],
-            registry=self.registry,
-        )
-        self.swaps = Counter(
-            "concord_swaps", "Versions that began to serve.", registry=self.registry
-        )
-        self.refused = Counter(
-            "concord_refused_versions", "Versions that could not be served.", registry=self.registry
-        )
-        self._modalities = Counter(
-            "concord_modalities", "Records by what they have.", ["subset"], registry=self.registry
-        )
+        self.registry = registry = CollectorRegistry()
+        counter, gauge = partial(Counter, registry=registry), partial(Gauge, registry=registry)
+        histogram = partial(Histogram, registry=registry)
+
+        self.requests = counter("concord_requests", "Requests.", ["path", "status"])
+        told = "Seconds from the whole request to its answer."
+        self.seconds = histogram("concord_request_seconds", told, ["path"], buckets=_SECONDS)
+        self.rows = histogram("concord_batch_records", "Records in a batch.", buckets=_ROWS)
+        told = "Seconds that the first request of a batch waited."
+        self.waited = histogram("concord_queue_seconds", told, buckets=_SECONDS)
+        self.abstained = counter("concord_abstained", "Answers that are but a guess.")
+        told = "Records by what they have."
+        self._modalities = counter("concord_modalities", told, ["subset"])
+
+        told = "Share of the true records that searches found; some are repeated exactly."
+        self.recall = gauge("concord_search_recall", told)
+        self.records = gauge("concord_index_records", "Records that can be found.")
+        told = "Number of the last write of the journal that the index has."
+        self.applied = gauge("concord_journal_applied", told)
+        told = "Written records that the model which serves cannot read."
+        self.skipped = gauge("concord_records_skipped", told)
+
+        self.version = gauge("concord_version", "Version that is served.", ["role"])
+        self.swaps = counter("concord_swaps", "Versions that began to serve.")
+        told = "Versions that could not be served."
+        self.refused = counter("concord_refused_versions", told)
+        told = "Requests that a shadow answered too, by whether its answer is the same."
+        self.shadowed = counter("concord_shadow_answers", told, ["same"])
+
+        told = "Answers that the log had no room for."
+        self.unlogged = counter("concord_unlogged_answers", told)
+        self.feedback = counter("concord_feedback", "Feedback that was stored.", ["kind"])
+        told = "Requests of those who may not ask."
+        self.denied = counter("concord_denied", told, ["status"])
         self._known: set[str] = set()
 
     def batch(self, rows: int, waited: float) -> None:
