@@ -231,8 +231,13 @@ def test_a_rollout_under_load_loses_no_request(deployed: Deployed) -> None:
     assert {pod for pod, _ in load.answered} >= before | after
 
 
-def test_promotions_under_load_reach_every_replica_and_lose_no_request(deployed: Deployed) -> None:
-    swaps, longest = 10, 0.0
+@pytest.mark.parametrize(
+    "swaps", [10, pytest.param(200, marks=[pytest.mark.slow, pytest.mark.timeout(7200)])]
+)
+def test_promotions_under_load_reach_every_replica_and_lose_no_request(
+    deployed: Deployed, swaps: int
+) -> None:
+    longest = 0.0
     with Load(deployed).running() as load:
         for swap in range(swaps):
             version, began = 2 - swap % 2, time.monotonic()
