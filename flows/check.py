@@ -21,9 +21,10 @@ def check(config: RunConfig, path: Path, manifest: Manifest) -> None:
     kinds = {name: modality.kind for name, modality in manifest.modalities.items()}
     check_parts(config, path, kinds)
     # The encoders' code is imported by now.
-    from components.features.served import check_labeller
+    from components.features.served import check_composer, check_labeller
     from components.features.spec import build_modalities
 
+    check_composer(config.composer, manifest)
     base = path.resolve().parent
     check_labeller(
         config.labeller,

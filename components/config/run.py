@@ -15,6 +15,7 @@ from pydantic import (
 )
 
 from components.config.chosen_parts import unknown_parts
+from components.config.composer import ComposerConfig
 from components.config.trainer import KubernetesTrainer, LocalTrainer, TrainerConfig
 from components.core.places import expanded, in_utf8, is_url
 from components.core.strict import Mistakes, Strict, all_at_once, explain
@@ -238,6 +239,8 @@ class RunConfig(Strict):
     pseudo-label are among them, and keep it."""
     balance: Part | None = None
     """What keeps a fast modality from holding the others back."""
+    composer: ComposerConfig | None = None
+    """What makes one query of a picture and words; by default their weighted sum."""
     training: TrainingConfig = TrainingConfig()
     index: Annotated[Part, AfterValidator(_named)] | None = None
     """The index family: ``exact``, ``approximate`` or ``postgres``. By default ``exact`` up to

@@ -32,6 +32,7 @@ from components.evaluation.tables import comparison_table, prediction_table
 from components.features.store import Features
 from components.model import storage
 from components.model.abstention import fitted_threshold
+from components.model.composer import FIGURES
 from components.model.outputs import Inference
 
 _STAGES = 6
@@ -45,6 +46,7 @@ def evaluate(
     baselines: Path,
     pseudo: Path,
     accepted: Path,
+    composer: Path | None = None,
     evaluation: EvaluationConfig,
     out: Path,
     progress: Progress = silent,
@@ -60,6 +62,7 @@ def evaluate(
             ``concat/``.
         pseudo: output of pseudo-label.
         accepted: output of validate.
+        composer: output of compose, where the run learns one.
         evaluation: resamples, seed, size of the retrieval figures.
         out: an empty folder; takes ``calibration.json``, ``predictions.parquet``,
             ``comparisons.parquet``, ``thresholds.json``, ``metrics.json`` and ``report.html``.
@@ -91,6 +94,7 @@ def evaluate(
             "coverage": curve and coverage.figures(curve, found.least_confidence),
             "reliance": found.reliance,
             "leaks": exact_leaks(found.held_out, found.probabilities),
+            "composer": composer and read_json(composer / FIGURES),
         }
     )
     progress("tables", 4, _STAGES)

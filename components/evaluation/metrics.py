@@ -18,6 +18,10 @@ def _number(value: object) -> object:
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
+def _is_none(value: object) -> bool:
+    return value is None
+
+
 Figure = Annotated[float | None, BeforeValidator(_number)]
 """A figure; ``null`` without rows to compute it from."""
 
@@ -166,6 +170,20 @@ class LeakFigures(_Figures):
     without_leaks: Figure
 
 
+class ComposerFigures(_Figures):
+    """A learned composer beside the plain sum, on triplets of training records it did not see."""
+
+    reference: str = Field(description="modality that is changed, and searched")
+    text: str = Field(description="modality that names the change")
+    kept: bool = Field(description="whether searches use it")
+    composer: Figure = Field(description="recall@10")
+    sum: Figure = Field(description="recall@10 of the plain sum")
+    standard_error: Figure = Field(description="of their difference")
+    learned: int = Field(description="triplets that it learned from")
+    judged: int = Field(description="held-out triplets")
+    gallery: int = Field(description="records that were searched")
+
+
 class LabelBudget(_Figures):
     """All labels that the run could fit or select on."""
 
@@ -248,6 +266,9 @@ class Metrics(Classification):
     )
     leaks: LeakFigures | None = Field(
         default=None, description="null where no content is in two splits"
+    )
+    composer: ComposerFigures | None = Field(
+        default=None, exclude_if=_is_none, description="absent where the run learns none"
     )
     label_budget: LabelBudget
     intervals: Intervals

@@ -1,10 +1,13 @@
-"""Checks, before anything is trained, that a data set has what a labeller needs."""
+"""Checks, before anything is trained, that a data set has what a labeller or composer needs."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from components.config.composer import ComposerConfig
 from components.config.run import Part
-from components.core.errors import UserError
+from components.core.errors import UserError, unknown_name
+from components.data.manifest import Manifest
+from components.features.categories import CATEGORICAL
 from components.features.naming import readers
 from components.features.spec import Modality
 from components.parts import loading as parts
@@ -45,3 +48,29 @@ def check_labeller(
         " (CLIP, SigLIP) by `encoders: [lite, {name: transformers, model: FOLDER}]`; choose"
         " `labeller: soft`, or add such a view under `modalities`"
     )
+
+
+def check_composer(composer: ComposerConfig | None, manifest: Manifest) -> None:
+    """Refuse a data set whose records cannot differ in one field.
+
+    Raises:
+        UserError: it has one modality, lacks one that the composer names, or has neither a
+            categorical column nor classes.
+    """
+    if composer is None:
+        return
+    names = manifest.modalities
+    if len(names) == 1:
+        raise UserError(
+            f"composer: got a data set of {', '.join(names)} alone, wanted two modalities to"
+            " compose; remove `composer`, or add a modality to the manifest"
+        )
+    for key, name in (("reference", composer.reference), ("text", composer.text)):
+        if name not in names:
+            raise UserError(f"composer.{key}: {unknown_name('modality', name, names)}")
+    types = {c.type for m in names.values() for c in (m.columns or {}).values()}
+    if manifest.target.kind == "none" and types.isdisjoint(CATEGORICAL):
+        raise UserError(
+            "composer: got a data set without classes and without a column of type category or set,"
+            " wanted one in which records differ; remove `composer`, or declare such a column"
+        )

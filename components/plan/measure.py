@@ -113,10 +113,18 @@ def _walks(
 
 
 def _on(cut: sample.Sample, config: RunConfig, **training: int) -> RunConfig:
-    """The run on a sample, in this process, with some options of training replaced."""
+    """The run on a sample, in this process, with some options of training replaced.
+
+    A sample may have no triplets; a composer takes seconds, whatever the size.
+    """
     changed = config.training.model_copy(update=training)
     return config.model_copy(
-        update={"data": cut.data, "trainer": LocalTrainer(), "training": changed}
+        update={
+            "data": cut.data,
+            "trainer": LocalTrainer(),
+            "training": changed,
+            "composer": None,
+        }
     )
 
 

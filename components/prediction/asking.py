@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,8 @@ from components.core.names import FUSED
 from components.parts.filters import Filter
 
 Vector = NDArray[np.float32]
+How = Literal["composer", "sum"]
+"""What makes one query of several examples."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +65,7 @@ class Ask:
         where: which records may be found.
         after: ``next`` of the page before.
         hubness: correct scores of records that are near to nearly every query.
-        explain: add the cosine with each modality of a hit.
+        explain: add the cosine with each modality of a hit, and how examples were joined.
         asked: digest of the examples as they were given, by which a cursor is known again.
     """
 
@@ -109,9 +111,12 @@ class Page:
         next: where the next page begins; None on the last one.
         applied: the number of the last write that the index had seen.
         changed: whether records were written since the page before.
+        composed: ``composer`` or ``sum``: what made one query of several examples, where an
+            explanation was asked for.
     """
 
     hits: list[Hit]
     next: str | None
     applied: int
     changed: bool
+    composed: How | None = None

@@ -4,7 +4,6 @@ They are ``label``, ``predicted``, ``group``, ``has`` (the record's modalities),
 data set has a column of times, and each column of its fields as ``MODALITY.COLUMN``.
 """
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -42,7 +41,7 @@ def values(
 
     Args:
         known: the model's prediction for each record.
-        fields: of each record modality to its fields; see `fields_of`.
+        fields: of each record modality to its fields; see `fields.fields_of`.
         of: the declared attributes.
     """
     found: dict[str, list[Value]] = {name: [None] * len(known) for name in of}
@@ -67,14 +66,3 @@ def _suited(value: object, kind: Type) -> Value:
         number = isinstance(value, int | float) and not isinstance(value, bool)
         return float(value) if number and math.isfinite(value) else None  # type: ignore[arg-type]
     return value if isinstance(value, str) else None
-
-
-def fields_of(preview: bytes | str | None) -> dict[str, Any]:
-    """The fields of a modality of fields, by column, as its preview shows them."""
-    if not isinstance(preview, str):
-        return {}
-    try:
-        found = json.loads(preview)
-    except ValueError:  # the preview of a user's own kind may be any text
-        return {}
-    return found if isinstance(found, dict) else {}

@@ -157,7 +157,21 @@ def _search(found: Metrics) -> str:
         "| search | recall@1 | recall@10 | mean reciprocal rank | queries | searched |",
         "|---|---|---|---|---|---|",
     ]
-    return "\n".join(["## Search among test records", "", *head, *rows])
+    return "\n".join(["## Search among test records", "", *head, *rows, *_composer(found)])
+
+
+def _composer(found: Metrics) -> list[str]:
+    """How a picture and words are made one query."""
+    one = found.composer
+    if one is None or one.composer is None:
+        return []
+    uses = "the learned composer" if one.kept else "the plain sum"
+    both = f"{_plain(one.reference)} and {_plain(one.text)}"
+    return [
+        "",
+        f"A query of {both} is made by {uses}: recall@10 of the composer {_percent(one.composer)},"
+        f" of the sum {_percent(one.sum)}, on {one.judged:,} held-out triplets.",
+    ]
 
 
 def _modalities(found: Metrics) -> list[str]:

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from components.core.errors import BadInput
 from components.core.names import FUSED
+from components.features.fields import fields_of
 from components.parts.indexing import Index
 from components.prediction import attributes
-from components.prediction.attributes import fields_of
 from components.prediction.classifier import Classifier
 from components.prediction.format import INDEX
 from components.prediction.indexes import open_indexes

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from components.core.errors import BadInput
 
 METHOD = {
-    "id": "R05",
+    "id": "R05a",
     "name": "composed and negated queries (Rocchio)",
     "for": "searching by several examples, and away from others",
     "needs": "an index; two modalities for mixes of picture and text",

@@ -16,6 +16,7 @@ from components.core.names import FUSED
 from components.core.progress import Progress, silent
 from components.features.store import Features
 from components.model import export, storage
+from components.model.composer import COMPOSER
 from components.model.inference import infer
 from components.model.listing import FILES
 from components.model.network import Model
@@ -49,6 +50,7 @@ def package(
     features: Path,
     train: Path,
     evaluation: Path,
+    composer: Path | None = None,
     config: RunConfig,
     out: Path,
     progress: Progress = silent,
@@ -59,6 +61,7 @@ def package(
         features: output of encode; all its records go into the index.
         train: output of train.
         evaluation: output of evaluate.
+        composer: output of compose, where the run learns one; it has weights only if it was kept.
         config: the run's configuration; only what shapes answers is kept, without places.
         out: an empty folder.
         progress: called as records enter the index.
@@ -72,6 +75,8 @@ def package(
     )
     for name in measured:
         shutil.copyfile(evaluation / name, folder / name)
+    if composer is not None and (composer / COMPOSER).is_file():
+        shutil.copyfile(composer / COMPOSER, folder / COMPOSER)
     write_atomically(
         folder / CONFIG,
         yaml.safe_dump(kept_config(config), sort_keys=False, allow_unicode=True),
@@ -95,7 +100,7 @@ def package(
 
 def kept_config(config: RunConfig) -> dict[str, Any]:
     """The configuration of the model and its limits, without places and terms of promotion."""
-    used = {name for name in ("ssl", "balance") if getattr(config, name) is not None}
+    used = {name for name in ("ssl", "balance", "composer") if getattr(config, name) is not None}
     include = {"name", "modalities", "model", "losses", "labeller", "training", "index", *used}
     kept = config.model_dump(mode="json", include=include)
     for here in ("device", "checkpoint_every"):

@@ -9,10 +9,11 @@ import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from components.features.fields import fields_of
 from components.features.spec import ModalitySpec
 from components.parts.columns import Attributes
 from components.parts.filters import Declared
-from components.prediction.attributes import fields_of, values
+from components.prediction.attributes import values
 from components.prediction.format import INDEX, PRESENT, PREVIEW_ROWS, PREVIEWS, RECORDS
 from components.prediction.made import Known
 

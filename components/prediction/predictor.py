@@ -12,6 +12,7 @@ from components.core.errors import BadInput, UserError, one_of
 from components.core.files import read_json
 from components.core.names import FUSED
 from components.features.spec import Modality
+from components.model.composer import Composer
 from components.model.runtime import Chosen
 from components.parts.contracts import Raw, Target
 from components.parts.filters import In
@@ -45,7 +46,8 @@ class Predictor:
         if warm:
             threading.Thread(target=self.classifier.open, daemon=True).start()
         self.collection = Collection(path, digest, self.classifier, journal)
-        self.searcher, self.review = Searcher(self.collection), Review(self.collection)
+        self.searcher = Searcher(self.collection, Composer.of_package(path))
+        self.review = Review(self.collection)
 
     @classmethod
     def load(

@@ -13,14 +13,15 @@ from numpy.typing import NDArray
 from components.core.errors import BadInput, one_of
 from components.core.names import FUSED
 from components.core.refs import digest_json
+from components.model.composer import Composer
 from components.parts.filters import Filter, check
 from components.parts.indexing import Found, Index
 from components.prediction.asking import Ask, Example, Hit, Page
 from components.prediction.collection import Collection
-from components.prediction.composing import composed
 from components.prediction.cursor import Cursor
 from components.prediction.hubness import BANK, corrected
 from components.prediction.made import Known
+from components.prediction.mixing import Mix
 
 Vector = NDArray[np.float32]
 Ranked: TypeAlias = list[tuple[float, str]]
@@ -50,13 +51,14 @@ class Searcher:
 
     Args:
         collection: the records.
+        composer: what the package composes a picture and words with, if it has one.
 
     Attributes:
         watched: receives every search of an index, and its hits.
     """
 
-    def __init__(self, collection: Collection) -> None:
-        self._collection = collection
+    def __init__(self, collection: Collection, composer: Composer | None = None) -> None:
+        self._collection, self._composer = collection, composer
         self.watched: Watched = lambda _index, _vectors, _k, _where, _found: None
         self._banks: dict[str, tuple[int, Vector]] = {}
 
@@ -76,7 +78,7 @@ class Searcher:
 
         One example of several modalities searches the vectors of a modality by each of its own,
         and the rankings are joined by reciprocal rank, ``sum 1 / (60 + rank)``. Several examples
-        are composed into one vector first (`composing`).
+        are made one vector first (`mixing`).
 
         Raises:
             BadInput: an unknown target, attribute or id, or a cursor of another search.
@@ -86,7 +88,8 @@ class Searcher:
             check(ask.where, self._collection.declared)
         like = [self._vectors(example, ask.by) for example in ask.like]
         unlike = [self._vectors(example, ask.by) for example in ask.unlike]
-        seeking: Mapping[str, Vector] = self._seeking(ask, like, unlike)
+        mix = Mix(ask=ask, like=like, unlike=unlike, composer=self._composer)
+        seeking: Mapping[str, Vector] = mix.seeking()
         applied, search = self._collection.applied, digest_json([ask.asked, *_form(ask)])
         after = Cursor.parse(ask.after) if ask.after is not None else None
         if after:
@@ -106,13 +109,14 @@ class Searcher:
                 id=page[-1][1],
                 vectors=seeking,
             )
-        shared = self._shared(ask, like, unlike) if ask.explain and page else None
+        shared = mix.shared() if ask.explain and page else None
         known = [(-less, r, self._collection.known(r)) for less, r in page]
         return Page(
             hits=[self._hit(r, score, k, shared) for score, r, k in known if k],
             next=str(following) if following else None,
             applied=applied,
             changed=after is not None and after.applied != applied,
+            composed=mix.how if ask.explain else None,
         )
 
     def _vectors(self, example: Example, by: str | None) -> dict[str, Vector]:
@@ -129,41 +133,6 @@ class Searcher:
         names = (*known.modalities, FUSED) if by is None else (by,)
         found = {name: self._collection.vectors(name, [record]) for name in names}
         return {name: stored[record] for name, stored in found.items() if record in stored}
-
-    def _seeking(
-        self, ask: Ask, like: Sequence[dict[str, Vector]], unlike: Sequence[dict[str, Vector]]
-    ) -> dict[str, Vector]:
-        """The vectors that search, by the modality that they come from, or ``fused``."""
-        if ask.target == FUSED and not all(FUSED in vectors for vectors in (*like, *unlike)):
-            wanted = "a modality as `target`: of a stored record, only its own vectors are known"
-            raise BadInput("by", repr(ask.by), wanted)
-        if len(like) == 1 and not unlike:
-            (only,) = like
-            names = [FUSED] if ask.target == FUSED else sorted(set(only) - {FUSED})
-            return {name: only[name] for name in names}
-        if ask.target == FUSED:
-            return {FUSED: self._composed(ask, like, unlike, lambda vectors: vectors[FUSED])}
-        # The space of all modalities is the same; a bank of queries is that of the first one.
-        first = min(set(like[0]) - {FUSED})
-        return {first: self._composed(ask, like, unlike, _mean)}
-
-    def _shared(
-        self, ask: Ask, like: Sequence[dict[str, Vector]], unlike: Sequence[dict[str, Vector]]
-    ) -> Vector:
-        """One vector of the whole query in the space of the modalities."""
-        return self._composed(ask, like, unlike, _mean)
-
-    def _composed(
-        self,
-        ask: Ask,
-        like: Sequence[dict[str, Vector]],
-        unlike: Sequence[dict[str, Vector]],
-        one: Callable[[Mapping[str, Vector]], Vector],
-    ) -> Vector:
-        return composed(
-            [(one(v), e.weight) for v, e in zip(like, ask.like, strict=True)],
-            [(one(v), e.weight) for v, e in zip(unlike, ask.unlike, strict=True)],
-        )
 
     def _ranking(self, ask: Ask, seeking: Mapping[str, Vector]) -> Callable[[int], Ranked]:
         """What gives the best records of a search; of some kinds of search all at once."""
@@ -252,11 +221,6 @@ def joined_by_rank(lists: Sequence[Ranked]) -> Ranked:
         for rank, (_, record) in enumerate(ranked, start=1):
             joined[record] = joined.get(record, 0.0) + 1.0 / (_RANK_OFFSET + rank)
     return sorted((-score, record) for record, score in joined.items())
-
-
-def _mean(vectors: Mapping[str, Vector]) -> Vector:
-    """The direction of an example in the space of the modalities."""
-    return composed([(vector, 1.0) for name, vector in sorted(vectors.items()) if name != FUSED])
 
 
 def _form(ask: Ask) -> list[str]:

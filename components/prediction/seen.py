@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from components.features.fields import fields_of
 from components.features.spec import ModalitySpec
-from components.prediction.attributes import fields_of
 from components.prediction.packaged import Packaged
 
 _RECORDS = 5_000  # evenly spaced ones tell enough

@@ -29,9 +29,11 @@ def steps_for(config: RunConfig, manifest: Manifest, base: Path | None = None) -
     return (
         _validate(config, chosen),
         _encode(config, chosen),
+        *([_triplets(config)] if config.composer else []),
         _teach(config, chosen),
         _pseudo_label(config, chosen),
         _train(config, chosen),
+        *([_compose(config, chosen)] if config.composer else []),
         _baselines(config, chosen),
         _evaluate(config, chosen),
         _package(config, chosen),
@@ -66,6 +68,30 @@ def _encode(config: RunConfig, chosen: Chosen) -> Step:
         libraries=unique((*_ARRAYS, *chosen.libraries(chosen.views))),
         work=work.encode,
         divided=True,
+    )
+
+
+def _triplets(config: RunConfig) -> Step:
+    """Before anything is trained, since a data set without triplets is refused."""
+    return Step(
+        name="triplets",
+        version=1,
+        inputs={"features": "encode"},
+        config=_composing(config),
+        libraries=_ARRAYS,
+        work=work.triplets,
+    )
+
+
+def _compose(config: RunConfig, chosen: Chosen) -> Step:
+    return Step(
+        name="compose",
+        version=1,
+        inputs={"features": "encode", "triplets": "triplets", "train": "train"},
+        config=_composing(config),
+        chosen=(*chosen.network, ("losses", "info_nce")),
+        libraries=_TORCH,
+        work=work.compose,
     )
 
 
@@ -135,6 +161,7 @@ def _evaluate(config: RunConfig, chosen: Chosen) -> Step:
             "pseudo": "pseudo_label",
             "train": "train",
             "baselines": "baselines",
+            **_composer(config),
         },
         config={"evaluation": config.evaluation.model_dump()},
         chosen=unique((*chosen.views, *chosen.projector, *chosen.fusion, ("fusion", "concat"))),
@@ -148,13 +175,28 @@ def _package(config: RunConfig, chosen: Chosen) -> Step:
     return Step(
         name="package",
         version=20,  # 19: distances of kept records; 20: the index that was asked for
-        inputs={"features": "encode", "train": "train", "evaluation": "evaluate"},
+        inputs={
+            "features": "encode",
+            "train": "train",
+            "evaluation": "evaluate",
+            **_composer(config),
+        },
         config=_kept(config),
         chosen=(*chosen.views, *chosen.projector, *chosen.fusion),
         libraries=unique((*_TORCH, "bentoml", "faiss-cpu", *carried)),
         code=served.code_digest(),
         work=work.package,
     )
+
+
+def _composing(config: RunConfig) -> dict[str, Any]:
+    assert config.composer is not None
+    return {"composer": config.composer.model_dump(mode="json"), "seed": config.training.seed}
+
+
+def _composer(config: RunConfig) -> dict[str, str]:
+    """The composer as an input, where one is wanted."""
+    return {"composer": "compose"} if config.composer else {}
 
 
 def _labeller(config: RunConfig) -> dict[str, Any] | None:
@@ -178,5 +220,6 @@ def _kept(config: RunConfig) -> dict[str, Any]:
         "labeller": _labeller(config),
         "index": config.index and config.index.model_dump(mode="json"),
         "serving": config.serving.model_dump(mode="json"),
+        **({"composer": config.composer.model_dump(mode="json")} if config.composer else {}),
         **_training(config),
     }

@@ -125,6 +125,31 @@ def pseudo_label(call: Call) -> None:
     )
 
 
+def triplets(call: Call) -> None:
+    """Draw what a composer learns from, or refuse the data set."""
+    from components.training.triplets import write_triplets
+
+    config = call.job.config
+    assert config.composer is not None, "the table has this row where a composer is wanted"
+    write_triplets(call.inputs["features"].path, config.composer, config.training.seed, call.out)
+
+
+def compose(call: Call) -> None:
+    """Learn a composer, and judge it."""
+    from components.training import composer
+
+    job = call.job
+    assert job.config.composer is not None, "the table has this row where a composer is wanted"
+    composer.compose(
+        **{name: ref.path for name, ref in call.inputs.items()},
+        composer=job.config.composer,
+        seed=job.config.training.seed,
+        out=call.out,
+        progress=job.progress,
+        say=job.say,
+    )
+
+
 def evaluate(call: Call) -> None:
     """Measure the chosen model, its teacher and the baselines."""
     from components.evaluation import evaluate as evaluation

@@ -67,7 +67,12 @@ def search_type(
             StrictBool,
             _field(False, "take off what makes some records near to nearly every query"),
         ),
-        explain=(StrictBool, _field(False, "add the cosine with each modality of a hit")),
+        explain=(
+            StrictBool,
+            _field(
+                False, "add the cosine with each modality of a hit, and how examples were joined"
+            ),
+        ),
     )
     return described(made, "A search for records by any modality, in any modality.")
 

@@ -185,4 +185,5 @@ def _told(unit: "Unit", target: str, page: "Page") -> SearchResponse:
         hits=hits,
         next=page.next,
         changed=page.changed,
+        composed=page.composed,
     )

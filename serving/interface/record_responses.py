@@ -1,6 +1,6 @@
 """Responses about records: vectors, hits, writes, and what a person should look at."""
 
-from typing import Any
+from typing import Any, Literal
 
 from serving.interface.responses import ModelRef, Strict
 
@@ -55,6 +55,9 @@ class SearchResponse(Strict):
     """`after` of the next page; null on the last one."""
     changed: bool = False
     """Whether records were written since the page before."""
+    composed: Literal["composer", "sum"] | None = None
+    """What made one query of several examples, where `explain` asked for it: the learned composer
+    of the model, or the weighted sum. Null for one example."""
 
 
 class Written(Strict):
