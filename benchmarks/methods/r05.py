@@ -56,8 +56,10 @@ CLAIM = Claim(
         ),
     ),
     direction=lambda x: x["unwanted, without"] < x["unwanted"],
-    note="Concord subtracts what is unwanted (Rocchio) instead of projecting it out; no real set "
-    "of triplets",
+    note="On glyphs a name tells nearly all of a character, and two that agree in four coarse "
+    "fields look little alike, so that the picture of another one only takes the sum away from "
+    "what its words find; the composer learns to lean on the words. Concord subtracts what is "
+    "unwanted (Rocchio) instead of projecting it out; no real set of triplets",
 )
 
 

@@ -1,41 +1,22 @@
 """A package's composer joins one reference and one text; any other search takes the sum."""
 
 import json
-import shutil
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 
 from components.core.errors import BadInput, UserError
-from components.core.files import write_json
-from components.core.refs import digest_file
-from components.model.composer import COMPOSER, Composer
+from components.model.composer import COMPOSER
 from components.prediction.asking import Ask, Example, Given
 from components.prediction.predictor import Predictor
+from tests.composed import weights, with_composer
 from tests.packaged import packed
 
-TEXT, PICTURE = {"text": "round ring"}, "image"
-
-
-def weights(dim, hidden=8):
-    rng = np.random.default_rng(0)
-    shapes = {
-        "hidden.weight": (hidden, 2 * dim), "hidden.bias": (hidden,),
-        "out.weight": (dim, hidden), "out.bias": (dim,),
-    }  # fmt: skip
-    return {name: rng.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
-
-
-def with_composer(folder, *, listed=True):
-    """A copy of the package with a composer of images and texts of random weights."""
-    shutil.copytree(packed().package, folder)
-    dim = Predictor.load(folder).classifier.embed(TEXT)["text"].shape[0]
-    Composer(reference="image", text="text", weights=weights(dim)).save(folder)
-    if listed:
-        files = json.loads((folder / "files.json").read_text())
-        files["files"][COMPOSER] = digest_file(folder / COMPOSER)
-        write_json(folder / "files.json", files)
-    return folder
+TEXT = {"text": "round ring"}
+NAMES = ("image", "text")
 
 
 @pytest.fixture(scope="module")
@@ -145,3 +126,30 @@ def test_the_pages_of_a_composed_search_go_on_where_the_last_one_ended(predictor
     assert ids(first) + ids(second) == ids(whole)
     with pytest.raises(BadInput, match="after"):
         predictor.searcher.search(Ask(**{**ask, "asked": "y"}, after=first.next))
+
+
+def test_a_service_without_torch_composes_the_same(tmp_path, predictor):
+    package = with_composer(tmp_path / "package")
+    ids_of = predictor.collection.packaged.ids
+    image, text = (next(iter(predictor.collection.vectors(n, ids_of).items())) for n in NAMES)
+    asked = [Example(vectors={n: v}) for n, (_, v) in zip(NAMES, (image, text), strict=True)]
+    wanted = predictor.searcher.search(Ask(like=asked, target="image"))
+    code = f"""
+import sys, json
+sys.modules["torch"] = None
+from pathlib import Path
+from components.prediction.asking import Ask, Example
+from components.prediction.predictor import Predictor
+predictor = Predictor.load(Path({str(package)!r}))
+records = {{"image": {image[0]!r}, "text": {text[0]!r}}}
+like = [Example(vectors={{n: predictor.collection.vectors(n, [r])[r]}}) for n, r in records.items()]
+page = predictor.searcher.search(Ask(like=like, target="image", explain=True))
+print(json.dumps([page.composed, [[hit.id, hit.score] for hit in page.hits]]))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ
+    )
+    how, hits = json.loads(done.stdout.splitlines()[-1])
+    assert how == "composer"
+    assert [i for i, _ in hits] == ids(wanted)
+    assert [s for _, s in hits] == pytest.approx([hit.score for hit in wanted.hits], abs=1e-4)

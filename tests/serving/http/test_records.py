@@ -15,6 +15,7 @@ from serving.live.records import Records
 from serving.store.database import Database
 from serving.store.journal import RecordsJournal
 from tests import served, synthetic
+from tests.composed import with_composer
 from tests.packaged import packed
 
 SPARE = synthetic.records(12, seed=9)
@@ -143,6 +144,21 @@ def test_explained_searches_and_answers(client):
     for said in answer["contributions"].values():
         assert said["probability"] <= said["confidence"] + 1e-9
         assert (said["probability"] == said["confidence"]) == (said["label"] == answer["label"])
+
+
+def test_a_search_says_whether_the_composer_or_the_sum_made_its_query(tmp_path, records):
+    package = with_composer(tmp_path / "package")
+    limits = Limits.read(package)
+    answers = Answers.load(package, limits=limits, name="tiny", version=1, records=records)
+    like = [{"query": {"image": sent(WHOLE)["image"]}}, {"query": {"text": "ring"}}]
+    heavy = [{**like[0], "weight": 2}, like[1]]
+    with served.client(answers, raise_server_exceptions=False) as client:
+        ask = {"target": "image", "explain": True}
+        assert found(client, like=like, **ask)["composed"] == "composer"
+        assert found(client, like=heavy, **ask)["composed"] == "sum"
+        assert found(client, like=like, unlike=[like[1]], **ask)["composed"] == "sum"
+        assert found(client, like=like[:1], **ask)["composed"] is None
+        assert found(client, like=like, target="image")["composed"] is None
 
 
 def test_embeddings_are_those_of_the_model(client):
