@@ -5,7 +5,9 @@ first is the reference, and the second gives the text and the target. A missing 
 label, must agree like any other value, but is never what differs.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
@@ -125,13 +127,38 @@ def differing_in_one(
     """
     none = np.zeros((0, 3), np.int64)
     share = most // max(1, len(of.names))
-    drawn = [_drawn(of.codes, at, references, targets, share, rng) for at in range(len(of.names))]
+    drawn = [
+        _drawn(of.codes[:, at], alike, at, references, targets, share, rng)
+        for at, alike in enumerate(_alike_but_for_one(of.codes))
+    ]
     i, j, attribute = np.concatenate([none, *drawn]).T
     return i, j, attribute
 
 
+def _alike_but_for_one(codes: NDArray[np.int64]) -> Iterator[Rows]:
+    """For each attribute equal numbers ``(n,)`` for records that agree in all others.
+
+    Attributes before and after each one are joined step by step: a sort for each, not for each
+    pair of them.
+    """
+    columns = list(codes.T)
+    start = np.zeros(len(codes), np.int64)
+    before = list(accumulate(columns, _both, initial=start))
+    after = list(accumulate(columns[::-1], _both, initial=start))[::-1]
+    for left, right in zip(before[:-1], after[1:], strict=True):
+        yield _both(left, right)
+
+
+def _both(first: Rows, second: Rows) -> Rows:
+    """Equal numbers ``(n,)``, from 0, where both are equal; numbers are -1 or more."""
+    width = int(second.max(initial=0)) + 2
+    numbers = np.unique(first * width + second + 1, return_inverse=True)[1]
+    return np.asarray(numbers, dtype=np.int64).reshape(-1)
+
+
 def _drawn(
-    codes: NDArray[np.int64],
+    own: Rows,
+    alike: Rows,
     at: int,
     references: Mask,
     targets: Mask,
@@ -139,11 +166,6 @@ def _drawn(
     rng: np.random.Generator,
 ) -> NDArray[np.int64]:
     """Distinct pairs that differ in one attribute ``(<= count, 3)``, sorted."""
-    own = codes[:, at]
-    others = np.delete(codes, at, axis=1)
-    alike = np.zeros(len(codes), np.int64)
-    if others.shape[1]:
-        alike = np.unique(others, axis=0, return_inverse=True)[1].reshape(-1)
     width = int(own.max(initial=0)) + 1
     key = alike * width + own
     partners = np.flatnonzero(targets & (own != UNKNOWN))
