@@ -5,7 +5,7 @@ from pathlib import Path
 
 from components.config.composer import ComposerConfig
 from components.config.run import Part
-from components.core.errors import UserError, unknown_name
+from components.core.errors import UsageError, UserError, unknown_name
 from components.data.manifest import Manifest
 from components.features.categories import CATEGORICAL
 from components.features.naming import readers
@@ -54,8 +54,8 @@ def check_composer(composer: ComposerConfig | None, manifest: Manifest) -> None:
     """Refuse a data set whose records cannot differ in one field.
 
     Raises:
-        UserError: it has one modality, lacks one that the composer names, or has neither a
-            categorical column nor classes.
+        UsageError: the composer names a modality that it lacks.
+        UserError: it has one modality, or neither a categorical column nor classes.
     """
     if composer is None:
         return
@@ -67,7 +67,7 @@ def check_composer(composer: ComposerConfig | None, manifest: Manifest) -> None:
         )
     for key, name in (("reference", composer.reference), ("text", composer.text)):
         if name not in names:
-            raise UserError(f"composer.{key}: {unknown_name('modality', name, names)}")
+            raise UsageError(f"composer.{key}: {unknown_name('modality', name, names)}")
     types = {c.type for m in names.values() for c in (m.columns or {}).values()}
     if manifest.target.kind == "none" and types.isdisjoint(CATEGORICAL):
         raise UserError(

@@ -74,6 +74,15 @@ def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
 
 
+def _composer(m: Metrics) -> list[str]:
+    """The composer beside the plain sum, where the run learned one."""
+    if (found := m.composer) is None:
+        return []
+    kept = "kept" if found.kept else "not kept"
+    more = f"(plain sum {_number(found.sum)}, {found.judged:,} held-out triplets: {kept})"
+    return [f"  recall@10, composer         {_number(found.composer)}   {more}"]
+
+
 def screen(result: RunResult) -> str:
     """The outcome on one screen."""
     m = result.metrics
@@ -97,6 +106,7 @@ def screen(result: RunResult) -> str:
         f"  recall@10, {pair:<16} {_number(figures.recall_10)}"
         for pair, figures in sorted(m.retrieval.items())
     ]
+    lines += _composer(m)
     lines += [f"  label budget                {result.label_budget}", ""]
     lines += [f"  {s.name:<14} {s.status:<8} {s.seconds:7.1f} s   {s.reason}" for s in result.steps]
     lines += [f"  waiting for engines     {result.engine_seconds:7.1f} s", ""]

@@ -13,6 +13,8 @@ from components.prediction.asking import Ask, Example
 from components.prediction.predictor import Predictor
 from components.training.judged_composer import Judged
 from components.training.triplets import Triplets
+from flows.commands.run import screen
+from flows.runs.result import RunResult
 from flows.steps import table
 from flows.steps.step import Job, walk
 from tests import tiny
@@ -56,6 +58,14 @@ def test_the_report_has_both_figures(run):
         assert f"{figure:.1%}" in report
         assert f"{figure:.1%}" in card
     assert any(words.startswith("composer: ") for words in said)
+
+
+def test_the_outcome_of_a_run_has_both_figures(run):
+    metrics = Metrics.model_validate_json((run[0]["evaluate"] / "metrics.json").read_bytes())
+    rest = dict.fromkeys(RunResult.model_fields) | {"reasons": [], "steps": [], "engine_seconds": 0}
+    shown = screen(RunResult.model_construct(**(rest | {"metrics": metrics})))
+    one = metrics.composer
+    assert f"recall@10, composer         {one.composer:.3f}   (plain sum {one.sum:.3f}" in shown
 
 
 def test_the_package_lists_it_and_a_search_uses_it(run):
