@@ -77,7 +77,7 @@ FAMILIES: dict[str, tuple[str, dict[str, Any], dict[str, Any] | None]] = {
     "xlm-roberta": ("XLMRoberta", LATE, None),
     "mpnet": ("MPNet", LATE, None),
     "modernbert": ("ModernBert", {**TEXT, "cls_token_id": 2, "sep_token_id": 3}, None),
-    "distilbert": ("DistilBert", {**TEXT, "dim": 16, "n_heads": 2, "n_layers": 1}, None),
+    "distilbert": ("DistilBert", {**TEXT, "dim": 16, "n_heads": 2, "n_layers": 2}, None),
     "audio-spectrogram-transformer": (
         "AST",
         {**SMALL, "num_mel_bins": 16, "max_length": 32},

@@ -176,5 +176,5 @@ def _of_modality(where: str, kind: str, options: Mapping[str, Any], base: Path) 
     place = f"{where}.encoders" if "encoders" in options else where
     return [
         ChosenPart(where, "kinds", kind, limits),
-        *(ChosenPart(place, "encoders", name, given) for name, given in encoders),
+        *(ChosenPart(place, "encoders", one.name, one.options) for one in encoders),
     ]

@@ -12,7 +12,7 @@ from components.core.refs import digest_json
 from components.data.manifest import Manifest
 from components.parts import loading as parts
 from components.parts.contracts import Carried, Encoder, Kind, Target, is_sparse
-from components.parts.modality_options import modality_options
+from components.parts.modality_options import ChosenEncoder, modality_options
 from components.parts.own import OWN, is_own
 from components.parts.reading import Reading
 
@@ -36,6 +36,7 @@ class ViewSpec:
         shape: shape of the input of one record.
         dtype: number type of the input.
         sparse: whether inputs are rows of a sparse array, which the network does not read.
+        view: the name that the configuration gives it; empty: the encoder's own.
     """
 
     encoder: str
@@ -44,11 +45,17 @@ class ViewSpec:
     shape: tuple[int, ...]
     dtype: str
     sparse: bool = False
+    view: str = ""
 
     @property
     def name(self) -> str:
-        """The encoder's name without folder and suffix: a user's own file is called by its stem."""
-        return PurePosixPath(self.encoder).stem if is_own(self.encoder) else self.encoder
+        """The view's own name, else the encoder's: a user's own file is called by its stem."""
+        return ChosenEncoder(self.encoder, self.options, self.view).view_name
+
+    def to_json(self) -> dict[str, Any]:
+        """The JSON form."""
+        tree = {**asdict(self), "shape": list(self.shape)}
+        return tree if self.view else {key: tree[key] for key in tree if key != "view"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,8 +94,7 @@ class ModalitySpec:
 
     def to_json(self) -> dict[str, Any]:
         """The JSON form."""
-        views = [{**asdict(view), "shape": list(view.shape)} for view in self.views]
-        tree = {**asdict(self), "views": views}
+        tree = {**asdict(self), "views": [view.to_json() for view in self.views]}
         del tree["base"], tree["carried"]
         return tree
 
@@ -116,7 +122,10 @@ class ModalitySpec:
     @property
     def choice(self) -> dict[str, Any]:
         """The options of a configuration that would give the same modality."""
-        encoders = [{"name": view.encoder, **view.options} for view in self.views]
+        encoders = [
+            {"name": view.encoder, **({"view": view.view} if view.view else {}), **view.options}
+            for view in self.views
+        ]
         return {**self.options, "encoders": encoders}
 
     def build(self, name: str) -> "Modality":
@@ -205,13 +214,11 @@ def build_modality(
     versions = (module.VERSION, *getattr(module, "EARLIER", ()))
     earlier = tuple(_decoding(kind, version, base) for version in versions)
     views, encoders = [], {}
-    for encoder, given in chosen:
+    for one in chosen:
         own_carried = None if carried is None else carried / name
-        view, made = _view(encoder, given, built, decoding, base, own_carried)
+        view, made = _view(one, built, decoding, base, own_carried)
         views.append(view)
         encoders[f"{name}/{view.name}"] = made
-    if len(encoders) < len(views):
-        raise UsageError(f"encoders: got {[v.name for v in views]}, wanted each of them once")
     if all(view.sparse for view in views):
         raise UsageError(
             f"encoders: got only {[v.name for v in views]}, whose sparse counts the network does "
@@ -293,27 +300,27 @@ def _own_source(family: str, name: str, base: Path | None) -> list[str]:
 
 
 def _view(
-    encoder: str,
-    options: Mapping[str, Any],
+    chosen: ChosenEncoder,
     built: Kind,
     decoding: str,
     base: Path | None,
     carried: Path | None,
 ) -> tuple[ViewSpec, Encoder]:
-    module = parts.load("encoders", encoder, base)
-    config = parts.configure("encoders", encoder, options, base)
+    module = parts.load("encoders", chosen.name, base)
+    config = parts.configure("encoders", chosen.name, chosen.options, base)
     made: Encoder = module.build(config, kind=built)
     if carried is not None and isinstance(made, Carried):
-        folder = carried / PurePosixPath(encoder).stem if is_own(encoder) else carried / encoder
+        folder = carried / chosen.view_name
         if folder.is_dir():
             made.use(folder)
     view = ViewSpec(
-        encoder=encoder,
+        encoder=chosen.name,
         options=_plain(config),
-        digest=_view_digest(decoding, encoder, made, base),
+        digest=_view_digest(decoding, chosen.name, made, base),
         shape=tuple(made.shape),
         dtype=np.dtype(made.dtype).name,
         sparse=is_sparse(made),
+        view=chosen.view,
     )
     return view, made
 

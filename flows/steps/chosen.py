@@ -108,7 +108,7 @@ def _encoders(config: RunConfig, manifest: Manifest, base: Path | None) -> Parts
     for name, modality in sorted(manifest.modalities.items()):
         options = config.modalities.get(name, {})
         _, chosen = modality_options(modality.kind, options, base)
-        found += [("encoders", encoder) for encoder, _ in chosen]
+        found += [("encoders", encoder.name) for encoder in chosen]
     return unique(found)
 
 

@@ -3,7 +3,7 @@
 The first choice of every setting is the configuration's own.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from itertools import combinations
@@ -17,7 +17,7 @@ from components.data.manifest import Manifest
 from components.data.modality import Modality
 from components.features.spec import build_modality
 from components.parts import loading as parts
-from components.parts.modality_options import modality_options
+from components.parts.modality_options import ChosenEncoder, modality_options
 
 Chosen = dict[str, str]
 """Name of each setting to the name of a choice."""
@@ -69,8 +69,8 @@ def space(
         config: the configuration.
         manifest: that of its data set.
         base: folder that a user's own parts are relative to.
-        used: modality name to the encoders that read it now: where none is named, those that suit
-            its values.
+        used: modality name to its views now: where no encoder is named, of those that suit its
+            values.
         network: whether held-out records can judge the network; if not, what shapes it alone is
             left out.
     """
@@ -151,19 +151,21 @@ def _views(
     options = config.modalities.get(name, {})
     limits, own = modality_options(modality.kind, options, base)
     columns = modality.model_dump(mode="json", by_alias=True)
-    given = {encoder: dict(own).get(encoder, {}) for encoder in used}
-    named = list(dict.fromkeys([*given, *_readers(modality.kind, base)]))
+    named = {one.view_name: one for one in own}
+    given = {view: named.get(view, ChosenEncoder(view, {})) for view in used}
+    others = [each for each in _readers(modality.kind, base) if each not in given]
+    every = given | {each: ChosenEncoder(each, {}) for each in others}
     fixed = {
-        encoder: sparse
-        for encoder in named
-        if (sparse := _sparse(name, modality.kind, encoder, given, columns, base)) is not None
+        view: sparse
+        for view, one in every.items()
+        if (sparse := _sparse(name, modality.kind, one, given.values(), columns, base)) is not None
     }
-    trained = [encoder for encoder in given if encoder not in fixed]
-    choices = {_joined(e for e in given if e in fixed) or "as it is": options}
+    trained = [view for view in given if view not in fixed]
+    choices = {_joined(v for v in given if v in fixed) or "as it is": options}
     for chosen in _subsets(list(fixed)):
-        if not trained and all(fixed[encoder] for encoder in chosen):
+        if not trained and all(fixed[view] for view in chosen):
             continue  # the network reads no sparse view
-        encoders = [_written(e, given.get(e, {})) for e in (*trained, *chosen)]
+        encoders = [_written(every[view]) for view in (*trained, *chosen)]
         choices.setdefault(_joined(chosen), {**limits, "encoders": encoders})
     return Setting(path=("modalities", name), choices=choices)
 
@@ -181,21 +183,21 @@ def _readers(kind: str, base: Path) -> Iterator[str]:
 def _sparse(
     name: str,
     kind: str,
-    encoder: str,
-    given: Mapping[str, dict[str, Any]],
+    one: ChosenEncoder,
+    given: Iterable[ChosenEncoder],
     columns: Mapping[str, Any],
     base: Path,
 ) -> bool | None:
     """Whether the view of a fixed encoder is sparse; None of one that is trained or missing."""
-    dense = next((each for each in given if each != encoder), None)
+    dense = next((each for each in given if each.view_name != one.view_name), None)
     try:
-        encoders = [_written(encoder, given.get(encoder, {}))]
+        encoders = [_written(one)]
         try:
             built = build_modality(name, kind, {"encoders": encoders}, columns, base)
         except UserError:  # a sparse view does not stand alone
             if dense is None:
                 raise
-            encoders.append(_written(dense, given[dense]))
+            encoders.append(_written(dense))
             built = build_modality(name, kind, {"encoders": encoders}, columns, base)
     except UserError:
         return None
@@ -214,6 +216,7 @@ def _joined(names: Iterator[str] | tuple[str, ...]) -> str:
     return "+".join(sorted(names))
 
 
-def _written(name: str, options: Mapping[str, Any]) -> str | dict[str, Any]:
+def _written(one: ChosenEncoder) -> str | dict[str, Any]:
     """An encoder as YAML has it."""
-    return {"name": name, **options} if options else name
+    more = ({"view": one.view} if one.view else {}) | one.options
+    return {"name": one.name, **more} if more else one.name

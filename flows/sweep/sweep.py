@@ -145,12 +145,12 @@ def _first(job: Job) -> tuple[HeldOut, bool, str, dict[str, list[str]]]:
 
     Returns:
         Its evidence, whether that judges the network too, the key of the step that it is of, and
-        the encoders of each modality.
+        the views of each modality.
     """
     outputs, key = _walked(job, _COMMITTEE_ALONE)
     features = outputs["encode"].path
     specs = Features.load(features).specs
-    used = {name: [view.encoder for view in spec.views] for name, spec in specs.items()}
+    used = {name: [view.name for view in spec.views] for name, spec in specs.items()}
     found = of_committee(features, outputs["pseudo_label"].path / COMMITTEE)
     if found is not None and not found[1]:
         return found[0], False, key, used

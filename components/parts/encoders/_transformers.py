@@ -4,8 +4,7 @@ It runs in torch: exporting to ONNX needs a library (``onnxscript``) that is not
 graph for each family.
 """
 
-import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -16,7 +15,8 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from components.core.errors import UserError
+from components.parts.encoders._layers import Layer
+from components.parts.encoders._loaded import loaded
 from components.parts.encoders._pretrained import Pretrained
 from components.parts.kinds.audio import RATE, Sound
 
@@ -84,16 +84,19 @@ class Running:
         self._device = "cuda" if torch.cuda.is_available() else "cpu"
         self._model = network(model).eval().to(self._device)
 
-    def encode(self, kind: str, values: Sequence[Any]) -> NDArray[np.float32]:
+    def encode(
+        self, kind: str, values: Sequence[Any], layer: Layer | None = None
+    ) -> NDArray[np.float32]:
         """Features ``(n, dim)`` of values of one kind: texts of like length go together."""
         order = sorted(range(len(values)), key=lambda i: len(values[i]) if kind == "text" else 0)
-        out = np.empty((len(values), self._described.dim), np.float32)
+        dim = layer.dim if layer else self._described.dim
+        out = np.empty((len(values), dim), np.float32)
         step = _AT_ONCE.get(kind, 1)
         with torch.inference_mode():
             for start in range(0, len(order), step):
                 at = order[start : start + step]
                 inputs = self._reading.read(kind, [values[i] for i in at]).to(self._device)
-                vectors = pooled(self._model, self._described, kind, inputs)
+                vectors = pooled(self._model, self._described, kind, inputs, layer)
                 out[at] = vectors.float().cpu().numpy()
         return out
 
@@ -103,9 +106,18 @@ def network(model: Pretrained) -> Any:  # noqa: ANN401
     return loaded(model, "AutoModel", use_safetensors=True, dtype=torch.float32)
 
 
-def pooled(model: Any, described: Pretrained, kind: str, inputs: Any) -> Tensor:  # noqa: ANN401
-    """One vector ``(batch, dim)`` of each value, as its family makes it."""
-    found = _pooled(model, described, kind, inputs)
+def pooled(
+    model: Any,  # noqa: ANN401
+    described: Pretrained,
+    kind: str,
+    inputs: Any,  # noqa: ANN401
+    layer: Layer | None = None,
+) -> Tensor:
+    """One vector ``(batch, dim)`` of each value, as its family makes it, or of a layer."""
+    if layer is None:
+        found = _pooled(model, described, kind, inputs)
+    else:
+        found = _of_tokens(_hidden(model, described, layer, inputs), described, kind, inputs)
     return F.normalize(found, dim=1) if described.unit else found
 
 
@@ -116,10 +128,14 @@ def _pooled(model: Any, described: Pretrained, kind: str, inputs: Any) -> Tensor
     output = model(**inputs)
     if how == "pooled":
         return _vector(output)
-    tokens: Tensor = output.last_hidden_state
-    if how == "first":
+    return _of_tokens(output.last_hidden_state, described, kind, inputs)
+
+
+def _of_tokens(tokens: Tensor, described: Pretrained, kind: str, inputs: Any) -> Tensor:  # noqa: ANN401
+    """The first of the tokens ``(batch, tokens, dim)``, or their mean without padding."""
+    if described.pooling == "first":
         return tokens[:, 0]
-    if kind == "audio":  # one by one, so nothing is padding
+    if kind != "text":  # pictures have one size and sounds go one by one: nothing is padding
         return tokens.mean(1)
     real: Tensor = inputs["attention_mask"][:, :, None].to(tokens.dtype)
     return (tokens * real).sum(1) / real.sum(1)
@@ -133,38 +149,18 @@ def _projected(model: Any, described: Pretrained, kind: str, inputs: Any) -> Ten
     return _vector(model.get_text_features(**inputs))
 
 
-def loaded(model: Pretrained, name: str, **more: object) -> Any:  # noqa: ANN401
-    """A class of ``transformers`` from the folder: no download, no code of the model's own."""
-    import transformers
-
-    safe = {"local_files_only": True, "trust_remote_code": False}
-    try:
-        with _quiet():
-            return getattr(transformers, name).from_pretrained(str(model.folder), **safe, **more)
-    except (OSError, ValueError, ImportError) as error:
-        first = str(error).strip().partition("\n")[0]
-        raise UserError(f"{model.folder}: transformers cannot load it ({name}): {first}") from error
+def _hidden(model: Any, described: Pretrained, layer: Layer, inputs: Any) -> Tensor:  # noqa: ANN401
+    """The hidden state after a layer ``(batch, tokens, dim)``."""
+    tower = getattr(model, f"{layer.tower}_model") if layer.tower else model
+    if described.model_type == "siglip" and layer.tower == "text":
+        inputs = {"input_ids": inputs["input_ids"]}
+    found: Tensor = tower(**inputs, output_hidden_states=True).hidden_states[layer.number]
+    return found
 
 
 def _vector(output: Any) -> Tensor:  # noqa: ANN401
     vector: Tensor = output.pooler_output
     return vector
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """No progress bars and no advice to install more."""
-    from transformers.utils import logging
-
-    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        if bars:
-            logging.enable_progress_bar()
 
 
 @lru_cache(maxsize=2)

@@ -10,6 +10,11 @@ Source: Wolf et al. 2020 (arXiv:1910.03771). What a vector is depends on the fam
 - AST (arXiv:2104.01778): its own pooling; wav2vec 2.0 (arXiv:2006.11477), HuBERT, WavLM: the mean
   over time.
 
+With ``layer`` a vector is made of the hidden state after that layer, as ``transformers`` gives it:
+the first token where the family takes that of its last layer, else the mean over tokens, patches or
+time without padding. In CLIP and SigLIP it is a layer of the tower that reads the modality; such
+vectors have no space that pictures and texts share.
+
 Folders carry no code that is run, and nothing is downloaded.
 """
 
@@ -28,6 +33,7 @@ from components.core.errors import UsageError, UserError
 from components.core.refs import digest_json
 from components.parts.contracts import Kind
 from components.parts.encoders import _pretrained
+from components.parts.encoders._layers import Layer, layer_of
 
 KIND = ("image", "text", "audio")
 VERSION = 1
@@ -43,28 +49,34 @@ class Config:
         max_tokens: tokens of a text beyond this many, or beyond what the model reads, are cut.
         prompt: put before each text, as some models want (``query: ``).
         dropout: share of a vector's numbers that are hidden from the network in each training step.
+        layer: the layer whose hidden state is read, from 1, or from -1 counted from the end; by
+            default what the family gives. Other layers are other views, each with a ``view`` name.
     """
 
     model: str = ""
     max_tokens: Annotated[int, Field(ge=3, le=8192)] = 256
     prompt: str = ""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    layer: int | None = None
 
 
 class PretrainedEncoder:
     """Features ``float32 (dim,)``.
 
-    A model of two towers also encodes texts for a modality of pictures, into the same space.
+    A model of two towers also encodes texts for a modality of pictures, into the same space, unless
+    a layer is chosen.
     """
 
     dtype: np.dtype[Any] = np.dtype(np.float32)
 
-    def __init__(self, config: Config, model: _pretrained.Pretrained) -> None:
-        self._config = config
-        self._model = model
-        self.shape: tuple[int, ...] = (model.dim,)
+    def __init__(
+        self, config: Config, model: _pretrained.Pretrained, layer: Layer | None = None
+    ) -> None:
+        self._config, self._model, self._layer = config, model, layer
+        self.shape: tuple[int, ...] = (layer.dim if layer else model.dim,)
         self.detail = model.side
-        self.reads_names = model.pooling == "projected" and "text" in model.kinds
+        two_towers = model.pooling == "projected" and "text" in model.kinds
+        self.reads_names = two_towers and layer is None
 
     def digest(self) -> str:
         """SHA-256 of the folder's files and the options that shape a text."""
@@ -73,6 +85,8 @@ class PretrainedEncoder:
             "max_tokens": self._config.max_tokens,
             "prompt": self._config.prompt,
         }
+        if self._layer:
+            shaping["layer"] = self._layer.number
         return digest_json({"encoder": "transformers", "version": VERSION, **shaping})
 
     def encode(self, values: Sequence[Any]) -> NDArray[np.float32]:
@@ -89,9 +103,8 @@ class PretrainedEncoder:
         if kind == "text":
             values = [self._config.prompt + text for text in values]
         state = _pretrained.digest(self._model.folder)
-        return _transformers.running(self._model, self._config.max_tokens, state).encode(
-            kind, values
-        )
+        model = _transformers.running(self._model, self._config.max_tokens, state)
+        return model.encode(kind, values, self._layer)
 
     def network(self) -> Any:  # noqa: ANN401
         """A layer that centres the frozen features."""
@@ -118,8 +131,9 @@ def build(config: Config, *, kind: Kind) -> PretrainedEncoder:
     """An encoder of what the kind decodes.
 
     Raises:
-        UsageError: no such model, one that reads another kind, or ``transformers`` is missing.
-        UserError: a folder that is not read (see ``_pretrained.described``).
+        UsageError: no such model, one that reads another kind, or a layer that it does not have.
+        UserError: a folder that is not read (see ``_pretrained.described``), or ``transformers`` is
+            missing.
     """
     if find_spec("transformers") is None:
         raise UserError(
@@ -132,4 +146,6 @@ def build(config: Config, *, kind: Kind) -> PretrainedEncoder:
             f"model: got {config.model!r}, a {model.model_type} that reads"
             f" {' and '.join(model.kinds)}, wanted one that reads {wanted}"
         )
-    return PretrainedEncoder(config, model)
+    if config.layer is None:
+        return PretrainedEncoder(config, model)
+    return PretrainedEncoder(config, model, layer_of(model, wanted, config.layer))

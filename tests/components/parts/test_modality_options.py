@@ -19,7 +19,7 @@ def test_an_option_may_not_stand_in_two_places():
 
 def test_without_encoders_an_option_is_that_of_the_kinds_first():
     _, encoders = modality_options("image", {"size": [8, 8]})
-    assert encoders == [("cnn", {"size": [8, 8]}), ("lite", {})]
+    assert encoders == [("cnn", {"size": [8, 8]}, ""), ("lite", {}, "")]
     with pytest.raises(UsageError, match="buckets"):
         modality_options("text", {"buckets": 64})
 
@@ -43,3 +43,25 @@ def test_an_empty_list_of_encoders_is_refused():
 def test_an_encoder_of_another_kind_is_refused():
     with pytest.raises(UsageError, match="encoder 'minilm' reads 'text'"):
         modality_options("image", {"encoders": "minilm"})
+
+
+def test_an_encoder_may_stand_twice_under_views_of_its_own():
+    few = {"name": "hashing", "view": "few", "buckets": 8}
+    _, encoders = modality_options("text", {"encoders": [few, "hashing"]})
+    assert [one.view_name for one in encoders] == ["few", "hashing"]
+    assert encoders[0] == ("hashing", {"buckets": 8}, "few")
+
+
+@pytest.mark.parametrize(
+    "encoders", [["minilm", "minilm"], [{"name": "hashing", "view": "minilm"}, "minilm"]]
+)
+def test_two_views_of_one_name_are_refused_with_the_form_that_is_wanted(encoders):
+    wanted = r"got the view 'minilm' more than once.*\{name: \w+, view: NAME, \.\.\.\}"
+    with pytest.raises(UsageError, match=wanted):
+        modality_options("text", {"encoders": encoders})
+
+
+@pytest.mark.parametrize("view", ["", "../up", "a.b", "A", 3])
+def test_a_view_has_a_plain_name(view):
+    with pytest.raises(UsageError, match=r"got the view .*wanted a name of lower case letters"):
+        modality_options("text", {"encoders": {"name": "minilm", "view": view}})

@@ -82,3 +82,13 @@ def test_only_what_is_chosen_otherwise_changes_in_the_yaml(manifest):
         "labeller": None,
         "modalities": {"text": {"encoders": ["minilm"]}},
     }
+
+
+def test_views_of_one_encoder_are_chosen_apart(manifest):
+    few = {"name": "hashing", "view": "few", "buckets": 8}
+    own = {"encoders": [few, "hashing"]}
+    used = {"text": ["few", "hashing"]}
+    views = found(manifest, used=used, modalities={"text": own})["modalities.text"]
+    assert views.choices["few+hashing"] == own
+    assert views.choices["few"] == {"encoders": [few]}
+    assert views.choices["few+minilm"] == {"encoders": [few, "minilm"]}

@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 
 from components.core.errors import UsageError, UserError
+from components.core.refs import digest_json
 from components.parts import loading as parts
 from components.parts.encoders import _pretrained
 from components.parts.kinds.audio import Sound
@@ -98,6 +99,90 @@ def test_sound(family, tmp_path):
     assert np.isfinite(encoder.encode([Sound(samples=np.zeros(5, np.float32))])).all()
 
 
+def states(model, kind, folder):
+    """The hidden states of each value, called through ``transformers`` one by one."""
+    if kind == "image":
+        given = [{"pixel_values": pixels(folder, picture)} for picture in pictures()]
+        tower = getattr(model, "vision_model", model)
+    elif kind == "text":
+        most = {"truncation": True, "max_length": 12}
+        ids = [pretrained.tokenizer(12)(text, **most)["input_ids"] for text in TEXTS]
+        if model.config.model_type == "siglip":  # it reads padding, of which the mean is free
+            ids = [[*row, *[0] * (12 - len(row))] for row in ids]
+        given = [{"input_ids": torch.tensor([row])} for row in ids]
+        tower = getattr(model, "text_model", model)
+    else:
+        from transformers import AutoFeatureExtractor
+
+        reader = AutoFeatureExtractor.from_pretrained(folder)
+        sounds = [sound.samples for sound in pretrained.sounds()]
+        given = [reader(one, sampling_rate=16000, return_tensors="pt") for one in sounds]
+        tower = model
+    return [tower(**one, output_hidden_states=True).hidden_states for one in given]
+
+
+def values(kind):
+    return {"image": pictures, "text": lambda: TEXTS, "audio": pretrained.sounds}[kind]()
+
+
+EVERY = [(name, kind) for name, one in _pretrained.FAMILIES.items() for kind in one.kinds]
+
+
+@pytest.mark.parametrize(("family", "kind"), EVERY)
+def test_a_layer_is_its_hidden_state_pooled_as_the_family_pools(family, kind, tmp_path):
+    model = pretrained.saved(family, tmp_path)
+    read = states(model, kind, tmp_path)
+    for layer in (1, 2):
+        rows = [one[layer] for one in read]
+        if family == "siglip" and kind == "text":
+            ids = pretrained.tokenizer(12)(TEXTS, truncation=True, max_length=12)["input_ids"]
+            rows = [row[:, : len(own)] for row, own in zip(rows, ids, strict=True)]
+        first = family.startswith(("vit", "dino"))
+        pooled = [row[:, 0] if first else row.mean(1) for row in rows]
+        encoder = build(tmp_path, kind, layer=layer)
+        assert encoder.shape == (16,)
+        agree(encoder.encode(values(kind)), pooled)
+
+
+def test_a_layer_of_a_folder_of_sentence_transformers_is_pooled_as_it_says(tmp_path):
+    model = pretrained.saved("bert", tmp_path)
+    pretrained.sentence_modules(tmp_path, "cls_token")
+    rows = [one[1][:, 0] for one in states(model, "text", tmp_path)]
+    short = [i for i, text in enumerate(TEXTS) if len(text.split()) < 5]
+    wanted = [torch.nn.functional.normalize(rows[i]) for i in short]
+    agree(build(tmp_path, "text", layer=1).encode([TEXTS[i] for i in short]), wanted)
+
+
+def test_layers_count_from_the_end_too(tmp_path):
+    pretrained.saved("bert", tmp_path)
+    one, same = build(tmp_path, "text", layer=1), build(tmp_path, "text", layer=-2)
+    assert one.digest() == same.digest()
+    assert np.array_equal(one.encode(TEXTS), same.encode(TEXTS))
+
+
+@pytest.mark.parametrize("layer", [0, 3, -3])
+def test_a_layer_that_the_model_lacks_is_refused(layer, tmp_path):
+    pretrained.saved("bert", tmp_path)
+    wanted = rf"layer: got {layer}, wanted 1 to 2, or -1 to -2 counted from the end"
+    with pytest.raises(UsageError, match=wanted):
+        build(tmp_path, "text", layer=layer)
+
+
+def test_layers_of_two_towers_are_as_wide_as_their_own_tower_and_read_no_names(tmp_path):
+    from transformers import CLIPConfig, CLIPModel
+
+    pretrained.saved("clip", tmp_path)
+    towers = {**pretrained.CLIP_TOWERS, "text_config": {**pretrained.CLIP_TOWERS["text_config"]}}
+    towers["text_config"] |= {"hidden_size": 24, "num_hidden_layers": 3}
+    CLIPModel(CLIPConfig(**towers, projection_dim=10)).save_pretrained(tmp_path)
+    assert build(tmp_path, "text", layer=3).encode(TEXTS).shape == (len(TEXTS), 24)
+    image = build(tmp_path, "image", layer=-1)
+    assert image.shape == (16,)
+    assert not image.reads_names
+    with pytest.raises(UsageError, match="got 3, wanted 1 to 2"):
+        build(tmp_path, "image", layer=3)
+
+
 @pytest.mark.parametrize("pooling", ["cls_token", "mean_tokens"])
 def test_a_folder_of_sentence_transformers_is_pooled_as_it_says(pooling, tmp_path):
     """Oracle: the library itself."""
@@ -134,6 +219,20 @@ def test_the_digest_knows_weights_and_options_but_not_the_place(tmp_path):
     data[-1] ^= 1
     weights.write_bytes(data)
     assert build(other, "text").digest() != before
+
+
+def test_the_digest_knows_a_layer_and_is_that_of_before_without_one(tmp_path):
+    pretrained.saved("bert", tmp_path)
+    before = {
+        "encoder": "transformers",
+        "version": 1,
+        "model": _pretrained.digest(tmp_path),
+        "max_tokens": 256,
+        "prompt": "",
+    }
+    digests = {build(tmp_path, "text", layer=layer).digest() for layer in (None, 1, 2)}
+    assert len(digests) == 3
+    assert digest_json(before) in digests
 
 
 def test_weights_that_could_run_code_are_refused(tmp_path):
