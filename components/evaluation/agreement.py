@@ -21,11 +21,13 @@ from components.parts.contracts import is_sparse
 
 METHOD = {
     "id": "A02",
-    "name": "choice of encoders without training: CKA, mutual nearest neighbours, RSA",
-    "for": "knowing which encoders of two modalities are worth aligning, before any training",
-    "needs": "two modalities of one record; several frozen encoders to choose from",
-    "use": "name several under `modalities`, as {text: {encoders: [minilm, e5]}}; the report of "
-    "`concord run CONFIG` ranks their pairs under Search",
+    "name": "choice of encoders and layers without training: CKA, mutual nearest neighbours, RSA",
+    "for": "knowing which encoders or layers of two modalities are worth aligning, before training",
+    "needs": "two modalities of one record; several frozen encoders, or layers of one, to choose "
+    "from",
+    "use": "name several under `modalities`, as {text: {encoders: [minilm, {name: transformers, "
+    "model: FOLDER, layer: 3}]}}; the report of `concord run CONFIG` ranks their pairs under "
+    "Search",
 }
 SAMPLE = 1_000
 """Training records that have both modalities, evenly spaced."""

@@ -7,6 +7,8 @@ from sklearn.neighbors import NearestNeighbors
 
 from benchmarks.methods._beds import bed
 from components.evaluation.agreement import agreements, cka, mutual_neighbours, rank_correlation
+from components.features.spec import ModalitySpec
+from tests import pretrained, synthetic
 from tests.synthetic import records, write_features
 
 RNG = np.random.default_rng(0)
@@ -57,3 +59,22 @@ def test_sparse_views_are_compared_and_learned_ones_and_lone_modalities_are_not(
     assert {"facts/fields", "text/hashing"} <= views
     few = write_features(tmp_path / "few", records(12))
     assert agreements(few) == []
+
+
+def test_layers_of_one_model_are_views_that_are_ranked(tmp_path, monkeypatch):
+    pretrained.saved("bert", tmp_path / "bert")
+    one = {"name": "transformers", "model": str(tmp_path / "bert")}
+    layers = [{**one, "view": f"layer{n}", "layer": n} for n in (1, 2)]
+    monkeypatch.setitem(synthetic.OPTIONS, "text", {"encoders": [one, *layers]})
+    source, words = records(80), pretrained.WORDS[4:]
+    source.raws["text"][:] = [" ".join(RNG.choice(words, 3)) for _ in range(80)]
+    features = write_features(tmp_path / "features", source)
+    pairs = {(a.first, a.second) for a in agreements(features)}
+    texts = {"text/transformers", "text/layer1", "text/layer2"}
+    assert {("facts/fields", text) for text in texts} <= pairs
+    last, first = features.arrays["text/layer2"], features.arrays["text/layer1"]
+    assert np.array_equal(features.arrays["text/transformers"], last)  # the mean of the last layer
+    assert not np.array_equal(first, last)
+    spec = features.specs["text"]
+    assert ModalitySpec.parse(spec.to_json()) == spec
+    assert [*spec.build("text").encoders] == spec.names("text")
