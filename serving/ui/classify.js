@@ -81,18 +81,18 @@ function probable(found, model) {
   const multi = model.target === "multi";
   const order = Object.entries(found.probabilities).sort(([, a], [, b]) => b - a).slice(0, MOST);
   return h("section", {},
-    h("h3", {}, multi ? "Each class by itself" : "Most likely"),
+    h("h3", {}, multi ? "Each class separately" : "Most likely"),
     h("ul", { class: "bars" }, order.map(([name, p]) => h("li", { class: "score" },
       h("span", { dir: "auto" }, name), bar(p), h("span", {}, percent(p))))));
 }
 
-/** What each modality says by itself. */
+/** What each modality suggests alone. */
 function said(found, model) {
   const whole = JSON.stringify(found.label ?? Object.keys(found.labels ?? {}).sort());
   const each = Object.entries(found.contributions ?? {});
   if (!each.length) return null;
   const absent = model.modalities.map((m) => m.name).filter((n) => !found.modalities.includes(n));
-  return h("section", {}, h("h3", {}, "What each part says by itself"),
+  return h("section", {}, h("h3", {}, "What each part alone suggests"),
     h("ul", { class: "said" }, each.map(([name, one]) => {
       const own = one.label ?? labelsOf(one.labels);
       const same = JSON.stringify(Array.isArray(own) ? [...own].sort() : own) === whole;
