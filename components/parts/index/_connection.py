@@ -9,15 +9,6 @@ import sqlalchemy as sa
 
 from components.core.errors import MachineError
 
-_VISITED = 10_000
-"""Records that an iterative scan looks at (``hnsw.max_scan_tuples``)."""
-_SESSION = (
-    ("hnsw.iterative_scan", "relaxed_order"),
-    ("hnsw.max_scan_tuples", _VISITED),
-    # A plan for any value of a filter cannot know how few records a value leaves.
-    ("plan_cache_mode", "force_custom_plan"),
-)
-
 
 @cache
 def engine(url: str) -> sa.Engine:
@@ -29,9 +20,8 @@ def engine(url: str) -> sa.Engine:
 
 
 def _begin_session(connection: Any, _: object) -> None:  # noqa: ANN401 - of psycopg
-    with connection.cursor() as cursor:
-        for name, value in _SESSION:
-            cursor.execute("SELECT set_config(%s, %s, false)", (name, str(value)))
+    # A plan for any value of a filter cannot know how few records a value leaves.
+    connection.execute("SET plan_cache_mode = force_custom_plan")
     connection.commit()
 
 

@@ -1,7 +1,7 @@
-"""How a table in PostgreSQL is searched: by the graph, or all that a filter leaves.
+"""How a table in PostgreSQL is searched: by its lists, or all that a filter leaves.
 
-The graph is walked with iterative scans, so that a walk goes on until enough allowed records were
-met. Where few are allowed it would visit many others, and comparing all of the allowed is faster.
+A search looks through the lists that lie nearest to the query, and orders what it finds there by
+half-precision vectors. Where few records are allowed, comparing all of them costs less.
 """
 
 from collections.abc import Sequence
@@ -13,18 +13,19 @@ import sqlalchemy as sa
 from numpy.typing import NDArray
 
 from components.parts.filters import Filter
+from components.parts.index._lists import LISTED, Lists
 from components.parts.index._pgvector import Half, Vector, read
 from components.parts.index._where import Where
 
-GRAPHED = 20_000
-"""Records from which a table gets a graph; fewer are compared exactly."""
-MOST_HALVES = 4000
-"""Numbers of a vector that pgvector's graph of half-precision vectors takes."""
-_WIDTH, _WIDEST = 400, 1000
-"""Candidates kept while searching (``hnsw.ef_search``): usual, and the most, where a filter takes
-most of them away."""
+_PROBED, _PROBED_FILTERED = 64, 96
+"""Lists that a search looks through (``ivfflat.probes``): without and with a filter."""
 _STEP = 8
-"""Records that are compared in the time in which a walk visits one."""
+"""Records that are compared in the time in which a search of lists finds an allowed one."""
+_SPARE, _MORE = 16, 16
+"""Candidates beside twice those that are wanted, and how many times as many where it is not clear
+which of them are the nearest."""
+_ROUNDED = 2.0**-8
+"""Part of a score's spread over its numbers by which halves may order two records otherwise."""
 
 Vectors = NDArray[np.float32]
 Near = tuple[list[str], Vectors]
@@ -37,12 +38,13 @@ class Nearest:
     Args:
         table: with the columns ``id`` and ``v``.
         where: its filters.
+        lists: its lists.
         dim: numbers of a vector.
 
     """
 
-    def __init__(self, table: sa.Table, where: Where, dim: int) -> None:
-        self._table, self._where, self._dim = table, where, dim
+    def __init__(self, table: sa.Table, where: Where, lists: Lists, dim: int) -> None:
+        self._table, self._where, self._lists, self._dim = table, where, lists, dim
         self._size, self._written = 0, 1
 
     def wrote(self, records: int) -> None:
@@ -53,55 +55,64 @@ class Nearest:
         self,
         connection: sa.Connection,
         queries: Vectors,
-        count: int,
+        k: int,
         where: Filter | None,
         *,
         exact: bool,
     ) -> list[Near]:
-        """The records nearest to each query ``(q, dim)``.
+        """Records among which are the ``k`` nearest to each query ``(q, dim)``.
 
         Args:
             connection: on which it is asked.
             queries: ``(q, dim)``.
-            count: records wanted.
+            k: records wanted.
             where: which may be found.
-            exact: compare all of them, and not those that the graph leads to.
+            exact: compare all of them, and not those in the lists near the query.
         """
-        walks = not exact and self._walks(connection, count, where)
+        count = 2 * k + _SPARE
+        listed = not exact and self._by_lists(connection, count, where)
         found = []
         for query in queries:
-            near = self._walked(connection, query, count, where) if walks else None
+            near = self._clear(connection, query, k, where) if listed else None
             found.append(near or self._compared(connection, query, count, where))
         return found
 
-    def _walks(self, connection: sa.Connection, count: int, where: Filter | None) -> bool:
-        """Whether to walk the graph: it meets one allowed record in so many that it visits."""
-        if self._dim > MOST_HALVES:
-            return False
+    def _by_lists(self, connection: sa.Connection, count: int, where: Filter | None) -> bool:
+        """Whether to look through lists: one record in so many that they hold is allowed."""
         if self._written > self._size // 10:  # about how many suffices
             self._size, self._written = self.count(connection), 0
         few = int(sqrt(_STEP * count * self._size))
-        if where is None or self._size < max(few, GRAPHED):
-            return self._size >= max(few, GRAPHED)
-        return self.count(connection, where, few + 1) > few
+        if self._size < max(few, LISTED) or not self._lists.ready(connection):
+            return False
+        return where is None or self.count(connection, where, few + 1) > few
 
-    def _walked(
-        self, connection: sa.Connection, query: Vectors, count: int, where: Filter | None
+    def _clear(
+        self, connection: sa.Connection, query: Vectors, k: int, where: Filter | None
     ) -> Near | None:
-        """What the graph leads to; None where that is not enough."""
+        """What the lists hold; None where that is too little, or too alike to be ordered."""
+        for count in (2 * k + _SPARE, _MORE * (2 * k + _SPARE)):
+            near = self._in_lists(connection, query, count, where)
+            if len(near[0]) < count:
+                return None
+            if _is_clear(query, near[1], k):
+                return near
+        return None
+
+    def _in_lists(
+        self, connection: sa.Connection, query: Vectors, count: int, where: Filter | None
+    ) -> Near:
+        """The nearest by half precision in the lists nearest to a query."""
         given, half = sa.literal(query, Vector(self._dim)), Half(self._dim)
         stored = self._table.c.v
         order = sa.cast(stored, half).op("<#>")(sa.cast(given, half))
         found = sa.select(self._table.c.id, sa.func.vector_send(stored)).order_by(order)
-        width = min(_WIDEST, max(_WIDTH, 2 * count)) if where is None else _WIDEST
         wanted = {
-            "hnsw.ef_search": str(width),
-            "enable_sort": "off",  # the graph, and not all allowed records in order
+            "ivfflat.probes": str(_PROBED if where is None else _PROBED_FILTERED),
+            "enable_sort": "off",  # the lists, and not all allowed records in order
         }
         chosen = (sa.func.set_config(name, value, True) for name, value in wanted.items())
         connection.execute(sa.select(*chosen))
-        rows = connection.execute(self._allowed(found, where).limit(count)).all()
-        return self._near(rows) if len(rows) == count else None
+        return self._near(connection.execute(self._allowed(found, where).limit(count)).all())
 
     def _compared(
         self, connection: sa.Connection, query: Vectors, count: int, where: Filter | None
@@ -131,3 +142,17 @@ class Nearest:
 
     def _allowed(self, statement: sa.Select[Any], where: Filter | None) -> sa.Select[Any]:
         return statement if where is None else statement.where(self._where.satisfies(where))
+
+
+def _is_clear(query: Vectors, vectors: Vectors, k: int) -> bool:
+    """Whether rounding to halves cannot have left out one of the ``k`` nearest.
+
+    Args:
+        query: ``(dim,)``.
+        vectors: of the candidates ``(n, dim)``, more than ``k``.
+        k: records wanted.
+    """
+    products = vectors * query
+    scores = np.sort(products.sum(axis=1))
+    spread = float(np.linalg.norm(products, axis=1).max())
+    return bool(scores[-k] - scores[0] > _ROUNDED * spread)

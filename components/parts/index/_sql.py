@@ -12,14 +12,11 @@ from components.core.errors import UsageError
 from components.parts.columns import Attributes, Value
 from components.parts.filters import Declared, Filter, Type
 from components.parts.index._connection import connected, engine, first_line
-from components.parts.index._nearest import GRAPHED, MOST_HALVES, Near, Nearest
-from components.parts.index._pgvector import Half, Vector, read
+from components.parts.index._lists import Lists
+from components.parts.index._nearest import Near, Nearest
+from components.parts.index._pgvector import Vector, read
 from components.parts.index._where import Where
 
-_BUILDING_MB = (64, 1024)
-"""Memory in which a graph is built (``maintenance_work_mem``): least and most."""
-_NODE_BYTES = 600
-"""What the graph keeps of a record beside its vector."""
 _AT_A_TIME = 1000
 _TYPES: dict[Type, Any] = {
     "text": sa.Text,
@@ -43,8 +40,6 @@ class Table:
     def __init__(self, url: str, name: str, dim: int, declared: Declared) -> None:
         self.name, self.dim, self.declared = name, dim, dict(declared)
         self._engine = engine(url)
-        # Longer vectors have no graph, and are compared exactly.
-        self._graphed = dim > MOST_HALVES
         # Attributes may have any name; columns are numbered.
         self._fields = {field: f"a{i}" for i, field in enumerate(sorted(declared))}
         columns = [sa.Column(self._fields[f], _TYPES[declared[f]]) for f in sorted(declared)]
@@ -62,7 +57,8 @@ class Table:
                 postgresql_using="gin" if declared[field] == "texts" else "btree",
             )
         self._where = Where(self._table, self._fields, declared)
-        self._nearest = Nearest(self._table, self._where, dim)
+        self._lists = Lists(self._engine, self._table, dim)
+        self._nearest = Nearest(self._table, self._where, self._lists, dim)
 
     def create(self) -> None:
         """Make the table.
@@ -82,7 +78,7 @@ class Table:
             self._table.create(connection)
 
     def find(self) -> None:
-        """Check that the table exists.
+        """Check that the table exists, and make the lists that one of an earlier version lacks.
 
         Raises:
             UsageError: it does not.
@@ -93,6 +89,7 @@ class Table:
                     f"the database has no table {self.name}, which holds this index: got another"
                     " database, or the table was dropped; package the model again"
                 )
+        self._lists.tend()
 
     def drop(self) -> None:
         """Remove the table."""
@@ -124,9 +121,7 @@ class Table:
                 ]
                 connection.execute(insert, records)
         self._nearest.wrote(len(ids))
-        if not self._graphed and self.count(None, GRAPHED) == GRAPHED:
-            self._add_graph()
-            self._graphed = True
+        self._lists.wrote(len(ids))
 
     def delete(self, ids: Sequence[str]) -> None:
         """Remove records."""
@@ -134,11 +129,11 @@ class Table:
             connection.execute(sa.delete(self._table).where(self._where.one_of(ids)))
 
     def nearest(
-        self, queries: NDArray[np.float32], count: int, where: Filter | None, *, exact: bool
+        self, queries: NDArray[np.float32], k: int, where: Filter | None, *, exact: bool
     ) -> list[Near]:
-        """The records nearest to each query; see `Nearest.of`."""
+        """Records among which are the nearest to each query; see `Nearest.of`."""
         with connected(self._engine) as connection:
-            return self._nearest.of(connection, queries, count, where, exact=exact)
+            return self._nearest.of(connection, queries, k, where, exact=exact)
 
     def vectors_of(self, ids: Sequence[str]) -> dict[str, NDArray[np.float32]]:
         """Vectors by id, of those that exist."""
@@ -146,25 +141,6 @@ class Table:
         statement = sa.select(table.id, sa.func.vector_send(table.v)).where(self._where.one_of(ids))
         with connected(self._engine) as connection:
             return {row[0]: read(row[1]) for row in connection.execute(statement)}
-
-    def _add_graph(self) -> None:
-        expression = sa.cast(self._table.c.v, Half(self.dim)).label("h")
-        index = sa.Index(
-            f"{self.name}_graph",
-            expression,
-            postgresql_using="hnsw",
-            postgresql_ops={"h": "halfvec_ip_ops"},
-        )
-        try:
-            with connected(self._engine) as connection:
-                need = self._nearest.count(connection) * (2 * self.dim + _NODE_BYTES) >> 20
-                memory = f"{min(max(need, _BUILDING_MB[0]), _BUILDING_MB[1])}MB"
-                setting = sa.func.set_config("maintenance_work_mem", memory, True)
-                connection.execute(sa.select(setting))
-                index.create(connection, checkfirst=True)
-                connection.execute(sa.text(f"ANALYZE {self.name}"))
-        finally:
-            self._table.indexes.discard(index)
 
 
 def _plain(value: Value, kind: Type) -> object:

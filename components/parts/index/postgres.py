@@ -1,10 +1,10 @@
 """Search in PostgreSQL with pgvector: one table for an index, shared by all that open it.
 
-Where a filter leaves few records they are all compared; else the HNSW graph of half-precision
-vectors is walked with iterative scans, and what it leads to is scored again by the stored float32.
+Where a filter leaves few records they are all compared; else those in the inverted lists nearest to
+the query, in half precision, and the best of them are scored again by the stored float32.
 
-Source: pgvector 0.8 (2024), README, "Iterative Index Scans"; Malkov & Yashunin 2020, "Efficient and
-robust approximate nearest neighbor search using Hierarchical Navigable Small World graphs".
+Source: pgvector 0.8 (2024), README, "IVFFlat"; Sivic & Zisserman 2003, "Video Google: a text
+retrieval approach to object matching in videos".
 """
 
 import os
@@ -90,7 +90,7 @@ class PostgresIndex:
             raise ValueError(f"got k {k}, wanted at least 1")
         if where is not None:
             check(where, self._table.declared)
-        near = self._table.nearest(queries, 2 * k + 16, where, exact=exact)
+        near = self._table.nearest(queries, k, where, exact=exact)
         return [
             best(query, stored, k, partial(_at, ids))
             for query, (ids, stored) in zip(queries, near, strict=True)
