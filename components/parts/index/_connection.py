@@ -8,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from components.core.errors import MachineError
+from components.parts.index._pgvector import register
 
 
 @cache
@@ -20,6 +21,7 @@ def engine(url: str) -> sa.Engine:
 
 
 def _begin_session(connection: Any, _: object) -> None:  # noqa: ANN401 - of psycopg
+    register(connection)
     # A plan for any value of a filter cannot know how few records a value leaves.
     connection.execute("SET plan_cache_mode = force_custom_plan")
     connection.commit()

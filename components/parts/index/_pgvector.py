@@ -1,11 +1,33 @@
-"""pgvector's types, as SQLAlchemy writes them and as the server sends them."""
+"""pgvector's types, as SQLAlchemy writes them and as they are sent in binary form."""
 
 import struct
 from typing import Any
 
 import numpy as np
+import psycopg
 import sqlalchemy as sa
 from numpy.typing import NDArray
+
+_HEAD = ">HH"
+"""Number of numbers, and 16 bits that are 0."""
+
+
+class Sent(bytes):
+    """A vector in pgvector's binary form."""
+
+
+class _Dumper(psycopg.adapt.Dumper):
+    """Sends it as it is; the server knows the type from the statement."""
+
+    format = psycopg.pq.Format.BINARY
+
+    def dump(self, obj: Any) -> bytes:  # noqa: ANN401
+        return bytes(obj)
+
+
+def register(connection: "psycopg.Connection[Any]") -> None:
+    """Let a connection send vectors."""
+    connection.adapters.register_dumper(Sent, _Dumper)
 
 
 class Vector(sa.types.UserDefinedType[Any]):
@@ -24,7 +46,7 @@ class Vector(sa.types.UserDefinedType[Any]):
 
     def bind_processor(self, dialect: object) -> Any:  # noqa: ANN401
         del dialect
-        return lambda vector: "[" + ",".join(map(repr, vector.tolist())) + "]"
+        return _sent
 
 
 class Half(sa.types.UserDefinedType[Any]):
@@ -40,6 +62,10 @@ class Half(sa.types.UserDefinedType[Any]):
 
 
 def read(sent: bytes) -> NDArray[np.float32]:
-    """A vector in pgvector's binary form: two lengths of 16 bits, then big-endian numbers."""
-    (dim,) = struct.unpack_from(">H", sent)
-    return np.frombuffer(sent, ">f4", dim, 4).astype(np.float32)
+    """A vector from pgvector's binary form: its head, then big-endian numbers."""
+    dim, _ = struct.unpack_from(_HEAD, sent)
+    return np.frombuffer(sent, ">f4", dim, struct.calcsize(_HEAD)).astype(np.float32)
+
+
+def _sent(vector: NDArray[np.float32]) -> Sent:
+    return Sent(struct.pack(_HEAD, len(vector), 0) + vector.astype(">f4").tobytes())
