@@ -25,7 +25,8 @@ _SPARE, _MORE = 16, 16
 """Candidates beside twice those that are wanted, and how many times as many where it is not clear
 which of them are the nearest."""
 _ROUNDED = 2.0**-8
-"""Part of a score's spread over its numbers by which halves may order two records otherwise."""
+"""Difference of two scores that rounding to halves may hide, as a part of the length of the vector
+of products whose sum is the score: some five standard deviations."""
 
 Vectors = NDArray[np.float32]
 Near = tuple[list[str], Vectors]
