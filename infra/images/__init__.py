@@ -11,6 +11,8 @@ EXTRAS = {
     "flow": ("train", "study", "serve", "flow", "kubernetes", "postgres", "s3"),
 }
 """Image to the extras of pyproject.toml that it holds."""
+EXACT = ("serve-exact", *EXTRAS["serve"][1:])
+"""The extras of ``exact.lock``: the serving image for a model whose index is exact."""
 WHOLE = ("train", "transformers", *EXTRAS["serve"])
 """The extras of ``whole.lock``: the serving image for any model, with torch and every encoder."""
 SHARING = ("train", "flow")

@@ -28,8 +28,8 @@ def write(package: Path, out: Path, version: int | None, libraries: Sequence[str
         package: the model package.
         out: the folder.
         version: in the registry, part of every answer.
-        libraries: the distributions that the model needs. If the serving image lacks one, or the
-            model has code of its own, the image has torch and every encoder.
+        libraries: the distributions that the model needs: the image has the least of three locks
+            that has them. With code of the model's own it has torch and every encoder.
 
     Raises:
         UserError: this installation has no Dockerfile; a checkout has. Or no lock has a library.
@@ -41,7 +41,7 @@ def write(package: Path, out: Path, version: int | None, libraries: Sequence[str
         )
     # The small image lacks most of SciPy, of which own code may use anything.
     own = next(package.rglob("*.py"), None) is not None
-    lock = _lock_with(libraries, ("whole",) if own else ("serve", "whole"))
+    lock = _lock_with(libraries, ("whole",) if own else ("exact", "serve", "whole"))
     for name in _CODE:
         ignored = shutil.ignore_patterns("__pycache__", ".*")
         shutil.copytree(CHECKOUT / name, out / name, ignore=ignored)

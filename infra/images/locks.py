@@ -3,7 +3,8 @@
 Each is resolved from the image's extras within the pins of ``requirements.lock``, so an image holds
 the versions that were tested. ``torch.lock`` is what training and flow have in common, torch and
 its GPU libraries: installed first, from one file, it makes one layer of many gigabytes that both
-share. ``whole.lock`` is the serving image's, with what any model may need.
+share. The serving image has two more: ``exact.lock``, without the library of the approximate index,
+and ``whole.lock``, with what any model may need.
 """
 
 import argparse
@@ -15,7 +16,7 @@ from pathlib import Path
 
 from components.core.errors import UserError
 from components.core.failures import ended
-from infra.images import CHECKOUT, EXTRAS, FOLDER, SHARING, WHOLE, is_torch
+from infra.images import CHECKOUT, EXACT, EXTRAS, FOLDER, SHARING, WHOLE, is_torch
 
 _PLATFORM = "x86_64-manylinux_2_28"
 _RESOLVE_SECONDS = 300
@@ -34,7 +35,12 @@ def main() -> None:
             "the images pin torch or its GPU libraries differently: "
             "make requirements.lock again with `make lock`"
         )
-    others = {"whole": resolve(WHOLE), "torch": shared[0], "tools": _tools()}
+    others = {
+        "exact": resolve(EXACT),
+        "whole": resolve(WHOLE),
+        "torch": shared[0],
+        "tools": _tools(),
+    }
     for name, text in {**locks, **others}.items():
         (out / f"{name}.lock").write_text(_HEAD + text, encoding="utf-8")
 

@@ -30,7 +30,7 @@ def context(tmp_path_factory) -> Path:
 
 def test_all_that_the_dockerfile_copies_is_there_and_nothing_else(context: Path) -> None:
     text = (context / "Dockerfile").read_text()
-    text = text.replace("${LOCK}", "serve")
+    text = text.replace("${LOCK}", "exact")
     copied = [w for words in re.findall(r"^COPY (.+)$", text, re.M) for w in words.split()[:-1]]
     assert not [source for source in copied if not (context / source).exists()]
     tops = {source.split("/")[0] for source in copied}
@@ -49,6 +49,13 @@ def test_it_names_no_place_of_this_machine(context: Path) -> None:
     text = (context / "Dockerfile").read_text()
     assert str(CHECKOUT) not in text
     assert not [path for path in context.rglob("*") if path.name == "__pycache__"]
+
+
+@pytest.mark.parametrize(("index", "lock"), [([], "exact"), (["faiss-cpu"], "serve")])
+def test_only_an_approximate_index_brings_its_library(tmp_path, index, lock) -> None:
+    write(packed().package, tmp_path / "out", None, ["numpy", *index])
+    assert f"\nARG LOCK={lock}\n" in (tmp_path / "out" / "Dockerfile").read_text()
+    assert (tmp_path / "out" / "infra" / "images" / f"{lock}.lock").is_file()
 
 
 def test_a_model_that_needs_torch_has_all_libraries_and_an_unknown_one_is_told(tmp_path) -> None:

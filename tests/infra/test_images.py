@@ -43,7 +43,7 @@ def _names(lock: str) -> set[str]:
     return {pin.split("==")[0] for pin in _pinned(FOLDER / f"{lock}.lock")}
 
 
-@pytest.mark.parametrize("lock", [*IMAGES, "whole", "torch"])
+@pytest.mark.parametrize("lock", [*IMAGES, "exact", "whole", "torch"])
 def test_every_pin_of_an_image_is_the_main_locks_with_its_hashes(lock: str) -> None:
     main, own = _pinned(CHECKOUT / "requirements.lock"), _pinned(FOLDER / f"{lock}.lock")
     assert own
@@ -55,12 +55,12 @@ def test_every_pin_of_an_image_is_the_main_locks_with_its_hashes(lock: str) -> N
 @pytest.mark.parametrize("image", IMAGES)
 def test_an_image_has_what_its_extras_ask_for(image: str) -> None:
     project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]
-    asked = [
-        *project["dependencies"],
-        *(r for extra in EXTRAS[image] for r in project["optional-dependencies"][extra]),
-    ]
+    extras = project["optional-dependencies"]
+    asked = [*project["dependencies"], *(r for extra in EXTRAS[image] for r in extras[extra])]
+    within = re.findall(r"concord\[([^]]+)\]", " ".join(asked))
+    asked += [r for extra in within for r in extras[extra]]
     names = {re.split(r"[\[<>=!~; ]", requirement)[0].lower() for requirement in asked}
-    assert names <= _names(image)
+    assert names - {"concord"} <= _names(image)
 
 
 @pytest.mark.parametrize("image", SHARING)
@@ -73,6 +73,10 @@ def test_the_torch_layer_is_a_part_of_the_locks(image: str) -> None:
 def test_the_serving_image_has_no_training_library() -> None:
     unwanted = {"torch", "scikit-learn", "onnx", *FORBIDDEN_IN_TRAINING} - {"bentoml"}
     assert not unwanted & _names("serve")
+
+
+def test_the_image_of_an_exact_index_lacks_the_library_of_the_approximate_one_alone() -> None:
+    assert _names("serve") - _names("exact") == {"faiss-cpu"}
 
 
 def test_the_whole_serving_image_has_all_of_the_small_one_and_torch() -> None:

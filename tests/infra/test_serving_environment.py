@@ -26,9 +26,9 @@ from tests.packaged import packed
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
-MOST_MB = 360
+MOST_MB = 300
 """Base image, code and bytecode come on top."""
-ABSENT = ("torch", "sklearn", "pandas", "prefect", "mlflow", "great_expectations", "dvc")
+ABSENT = ("faiss", "torch", "sklearn", "pandas", "prefect", "mlflow", "great_expectations", "dvc")
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def python(tmp_path_factory) -> Path:
         [uv, "venv", "--quiet", "--python", sys.executable, str(root)],
         [
             uv, "pip", "install", "--quiet", "--no-deps", "--require-hashes", "--link-mode", "copy",
-            "--python", str(python), "--requirements", str(FOLDER / "serve.lock"),
+            "--python", str(python), "--requirements", str(FOLDER / "exact.lock"),
         ],
         ["sh", str(FOLDER / "slim.sh"), str(root / "lib" / "python3.11" / "site-packages")],
     ):  # fmt: skip

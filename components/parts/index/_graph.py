@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from components.core.errors import UserError
 from components.core.files import read_json, write_json
 from components.parts.columns import Mask
 from components.parts.index._rows import RowNumbers, Rows, Vectors
@@ -155,9 +156,17 @@ def _faiss(threads: int = 1) -> Any:  # noqa: ANN401
     """The library, with the threads that one call from this thread may use.
 
     A search uses one: the cores are shared by searches, and not by parts of one.
-    """
-    import faiss
 
+    Raises:
+        UserError: it is not installed.
+    """
+    try:
+        import faiss
+    except ImportError as error:
+        raise UserError(
+            "the index 'approximate' needs the library faiss-cpu, which is not installed: "
+            "pip install 'concord[serve]', or build the image with LOCK=serve"
+        ) from error
     faiss.omp_set_num_threads(threads)
     return faiss
 

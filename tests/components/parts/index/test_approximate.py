@@ -1,9 +1,12 @@
 """The families with a graph: recall beside exact search at every selectivity, on several shapes."""
 
+import sys
+
 import numpy as np
 import pytest
 
 from benchmarks.search import FILTERS, SETS, attributes, recall
+from components.core.errors import UserError
 from components.parts import loading as parts
 from components.parts.filters import In
 from components.parts.index import _graph, approximate
@@ -68,3 +71,10 @@ def test_filters_that_point_away_from_the_query_are_still_searched(monkeypatch):
     found = index.search(records[:20], 10, where)
     wanted = index.search(records[:20], 10, where, exact=True)
     assert [f.ids for f in found] == [f.ids for f in wanted]
+
+
+def test_where_its_library_is_missing_what_to_install_is_told(monkeypatch):
+    monkeypatch.setattr(approximate, "_SMALL", 50)
+    monkeypatch.setitem(sys.modules, "faiss", None)
+    with pytest.raises(UserError, match=r"needs the library faiss-cpu.*concord\[serve\]"):
+        _built(np.eye(100, dtype=np.float32))
