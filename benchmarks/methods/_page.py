@@ -56,9 +56,10 @@ def _so_far(cells: Sequence[Figures]) -> str:
 
 
 def _methods(id_: str) -> list[Method]:
-    """The methods behind a claim: its own, or the variants of its id."""
-    own = [m for m in catalogue() if m.id == id_]
-    return own or [m for m in catalogue() if m.id[:3] == id_]
+    """The methods behind a claim: its own, the variants of its id, or what it is a variant of."""
+    every = catalogue()
+    own = [m for m in every if m.id == id_] or [m for m in every if m.id[:3] == id_]
+    return own or [m for m in every if m.id == id_[:3]]
 
 
 def _name(id_: str) -> str:
