@@ -79,7 +79,14 @@ def _explained(item: ErrorDetails, model: type) -> list[tuple[list[str], str]]:
         return [([*place, inner], what) for inner, what in cause.found]
     if item["type"] == "value_error":
         return [(place, item["msg"].removeprefix("Value error, "))]
-    return [(place, f"got {_short(item['input'])}, wanted: {_wanted(item)}")]
+    wanted = _keys(models) if item["type"] == "model_type" else _wanted(item)
+    return [(place, f"got {_short(item['input'])}, wanted: {wanted}")]
+
+
+def _keys(models: Sequence[type[BaseModel]]) -> str:
+    """What stands where models may stand."""
+    names = sorted({name for model in models for name in model.model_fields})
+    return f"a dictionary with keys of {', '.join(names)}" if names else _PLAIN["dict_type"]
 
 
 def _short(value: object) -> str:

@@ -93,9 +93,13 @@ class Versions:
             found := [v for v in versions if v.package_digest.startswith(name)]
         ):
             return found[0]
-        raise UserError(
-            f"unknown version {name!r} of {model!r}; there are: {', '.join(sorted(known))}"
-        )
+        there = f"there are: {', '.join(sorted(known))}"
+        if name == CHAMPION:
+            raise UserError(
+                f"{model!r} has no champion; {there}; "
+                f"make one with `concord promote VERSION --model {model}`"
+            )
+        raise UserError(f"unknown version {name!r} of {model!r}; {there}")
 
     def listed(self) -> str:
         """All numbers, for messages."""

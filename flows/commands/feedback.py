@@ -49,7 +49,8 @@ def export(out: Path, since: datetime | None) -> Answer:
     if missing := done.rows - done.with_values:
         lines.append(
             f"{missing:,} of them by id alone: the data set has the values of a record that came "
-            "with the model, and the log those of an answer where `serving.log_payloads` is true"
+            "with the model, so write their labels there; the log has those of an answer where "
+            "`serving.log_payloads` is true"
         )
     if done.disputed:
         lines.append(f"{done.disputed:,} of them are disputed; the last word counts")
@@ -61,7 +62,7 @@ def export(out: Path, since: datetime | None) -> Answer:
     return Answer(
         value=asdict(done) | {"out": str(out.absolute())},
         text="\n".join(lines),
-        then=concord("data", "import", out, "DIR"),
+        then=concord("data", "import", out, "DIR") if done.with_values else "",
     )
 
 

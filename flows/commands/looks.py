@@ -23,9 +23,11 @@ def _leaks(found: Mapping[str, Any]) -> Iterator[str]:
         return
     rows = [[p["split"], p["other"], f"{p['pairs']:,}"] for p in found["pairs"]]
     yield table(rows, ["split", "split", "pairs"])
+    alone = found["leaked"] == found["records"]
+    without = "none is left" if alone else f"{found['without_leaks']:.4f}"
     yield (
         f"{found['leaked']:,} of {found['records']:,} test records have a copy in train or val: "
-        f"{found['figure']} {found['all']:.4f} with them, {found['without_leaks']:.4f} without; "
+        f"{found['figure']} {found['all']:.4f} with them, {without} without; "
         "`concord data check DIR` shows how to hold copies in one split"
     )
 

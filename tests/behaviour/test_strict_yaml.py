@@ -199,6 +199,8 @@ def test_a_path_that_cannot_be_read_is_named_for_what_it_is(tmp_path):
         ("serving: {max_batch: 9223372036854775807}", "serving.max_batch"),
         ("labeller: 3", "labeller: got 3"),
         ("labeller: [soft, graph]", "labeller: got ['soft', 'graph'], wanted one name"),
+        ("composer: yes", "composer: got 'yes', wanted: a dictionary with keys of epochs, "),
+        ("training: 3", "training: got 3, wanted: a dictionary with keys of augment, batch_size, "),
         ("ssl: false", "ssl: got False, wanted one name, or a name with options"),
         ("losses: {info_nce: }", "losses.info_nce: got None, wanted: a dictionary, such as"),
         ("model: {fusion: [concat]}", "model.fusion: got ['concat']"),

@@ -56,7 +56,7 @@ def _could_be_id(column: pa.ChunkedArray) -> bool:
 def _unfit(cells: list[str | None]) -> str:
     """Why cells cannot be ids; empty if they can."""
     if empty := sum(c is None for c in cells):
-        return f"{empty:,} of its {len(cells):,} cells are empty"
+        return f"{empty:,} of its {len(cells):,} cells {'is' if empty == 1 else 'are'} empty"
     counts = Counter(cells)
     if len(counts) == len(cells):
         return ""

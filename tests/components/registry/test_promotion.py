@@ -288,7 +288,7 @@ def test_what_cannot_be_done_says_what_to_do(home, tmp_path):
 
 def test_champion_and_challenger_are_names_of_versions_and_the_challenger_is_the_newest(home):
     one, two = registered(home, "one", "two")
-    with pytest.raises(UserError, match=r"unknown version 'champion'.*: 1, 2, challenger"):
+    with pytest.raises(UserError, match=r"no champion; there are: 1, 2, chall.*concord promote"):
         things(home).versions().named("champion")
     things(home).promote(1, **PERSON)
     versions = things(home).versions()
