@@ -53,6 +53,11 @@ class RecordsFile:
         self.rows = len(held) if isinstance(held, pa.Table) else held.metadata.num_rows
 
     @property
+    def has_ids(self) -> bool:
+        """Whether a column names the records."""
+        return _ID not in self._missing
+
+    @property
     def state(self) -> str:
         """Changes whenever the file is written or replaced."""
         state = self.path.stat()

@@ -117,7 +117,14 @@ def _file(batch: Batch, predictor: "Predictor") -> "RecordsFile | None":
         raise UsageError(f"--config is for a data set; {path} is a file with columns of its own")
     from components.prediction.records_file import RecordsFile
 
-    return RecordsFile(path, predictor.modalities, predictor.path)
+    file = RecordsFile(path, predictor.modalities, predictor.path)
+    if not file.has_ids:
+        console.print(
+            f"  {path} has no column `id`: its records are named by number, from 0; rename the "
+            "column that identifies them",
+            markup=False, style="dim", soft_wrap=True,
+        )  # fmt: skip
+    return file
 
 
 def _data_set(

@@ -56,6 +56,15 @@ def test_a_file_of_records_is_answered_and_embedded(home, predictor, tmp_path): 
     assert vectors[1]["fused"] is None
 
 
+@pytest.mark.parametrize("column", ["number", "id"])
+def test_that_records_of_a_file_are_named_by_number_is_told(home, tmp_path, capsys, column):  # noqa: ARG001
+    (tmp_path / "r.csv").write_text(f"{column},text\nr1,ring\n")
+    classify_all(Batch(source=str(tmp_path / "r.csv"), out=tmp_path / "out.parquet"))
+    assert ("has no column `id`" in capsys.readouterr().err) == (column != "id")
+    named = {"number": "0", "id": "r1"}[column]
+    assert pq.read_table(tmp_path / "out.parquet")["id"].to_pylist() == [named]
+
+
 def test_a_configuration_names_model_manifest_and_place(first, home, tmp_path):  # noqa: ARG001
     data = str(first[0].parent / "data")
     batch = Batch(source=data, out=tmp_path / "answers.parquet", version="1", config=first[0])
