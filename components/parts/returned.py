@@ -6,7 +6,6 @@ Shapes are known without waiting for a device, so that every step can be checked
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from components.core.errors import UserError
@@ -33,22 +32,6 @@ def tensor(part: str, value: object, shape: Sequence[int]) -> Tensor:
         wanted = f"a tensor {tuple(shape)}" if shape else "a scalar tensor"
         raise UserError(f"{part} returned {described(value)}, wanted {wanted}")
     return value
-
-
-def loss(part: str, value: object) -> Tensor:
-    """A scalar that can be minimised; one of 0, which has nothing to teach, may be constant.
-
-    Raises:
-        UserError: it is something else, or no parameter has a part in it.
-    """
-    found = tensor(part, value, ())
-    # Only a constant is looked at, so that no step waits for the device.
-    if torch.is_grad_enabled() and not found.requires_grad and found != 0:
-        raise UserError(
-            f"{part} returned {found.item():.3g} without a gradient, wanted a scalar that is "
-            "computed from the output by operations of torch; look for `detach`, `item` or numpy"
-        )
-    return found
 
 
 def scalars(part: str, found: object, names: Sequence[str]) -> list[Tensor]:

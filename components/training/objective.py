@@ -152,7 +152,7 @@ class Objective(nn.Module):
                 own_rows = self.model.frozen(batch.inputs, batch.present[start:stop])
             more[_FROZEN] = self._world.whole(own_rows, total)
         values = [
-            returned.loss(part, loss(*given, **{name: more[name] for name in names}))
+            returned.tensor(part, loss(*given, **{name: more[name] for name in names}), ())
             for part, loss, names in self._terms
         ]
         if self._learner is not None:
