@@ -38,7 +38,7 @@ def pictures():
     ]
 
 
-def agree(ours, rows):
+def assert_near(ours, rows):
     theirs = np.stack([np.asarray(row.detach()[0]) for row in rows])
     assert ours.dtype == np.float32
     assert ours.shape == theirs.shape
@@ -61,7 +61,7 @@ def test_pictures(family, tmp_path):
         rows = [model.get_image_features(pixel_values=p).pooler_output for p in shown]
     else:
         rows = [model(pixel_values=p).last_hidden_state[:, 0] for p in shown]
-    agree(encoder.encode(pictures()), rows)
+    assert_near(encoder.encode(pictures()), rows)
     assert encoder.detail == 32
 
 
@@ -71,7 +71,7 @@ def test_texts(family, tmp_path):
     tokenizer = pretrained.tokenizer(12)
     ids = [tokenizer(t, truncation=True, max_length=12)["input_ids"] for t in TEXTS]
     rows = [model(input_ids=torch.tensor([row])).last_hidden_state.mean(1) for row in ids]
-    agree(build(tmp_path, "text").encode(TEXTS), rows)
+    assert_near(build(tmp_path, "text").encode(TEXTS), rows)
 
 
 @pytest.mark.parametrize(("family", "padding"), [("clip", False), ("siglip", "max_length")])
@@ -80,7 +80,7 @@ def test_texts_of_two_towers(family, padding, tmp_path):
     tokenizer = pretrained.tokenizer(12)
     ids = [tokenizer(t, truncation=True, padding=padding)["input_ids"] for t in TEXTS]
     rows = [model.get_text_features(input_ids=torch.tensor([row])).pooler_output for row in ids]
-    agree(build(tmp_path, "text").encode(TEXTS), rows)
+    assert_near(build(tmp_path, "text").encode(TEXTS), rows)
 
 
 @pytest.mark.parametrize("family", ["audio-spectrogram-transformer", "wav2vec2", "hubert", "wavlm"])
@@ -95,7 +95,7 @@ def test_sound(family, tmp_path):
         pooled = family == "audio-spectrogram-transformer"
         rows.append(output.pooler_output if pooled else output.last_hidden_state.mean(1))
     encoder = build(tmp_path, "audio")
-    agree(encoder.encode(pretrained.sounds()), rows)
+    assert_near(encoder.encode(pretrained.sounds()), rows)
     assert np.isfinite(encoder.encode([Sound(samples=np.zeros(5, np.float32))])).all()
 
 
@@ -141,7 +141,7 @@ def test_a_layer_is_its_hidden_state_pooled_as_the_family_pools(family, kind, tm
         pooled = [row[:, 0] if first else row.mean(1) for row in rows]
         encoder = build(tmp_path, kind, layer=layer)
         assert encoder.shape == (16,)
-        agree(encoder.encode(values(kind)), pooled)
+        assert_near(encoder.encode(values(kind)), pooled)
 
 
 def test_a_layer_of_a_folder_of_sentence_transformers_is_pooled_as_it_says(tmp_path):
@@ -150,7 +150,7 @@ def test_a_layer_of_a_folder_of_sentence_transformers_is_pooled_as_it_says(tmp_p
     rows = [one[1][:, 0] for one in states(model, "text", tmp_path)]
     short = [i for i, text in enumerate(TEXTS) if len(text.split()) < 5]
     wanted = [torch.nn.functional.normalize(rows[i]) for i in short]
-    agree(build(tmp_path, "text", layer=1).encode([TEXTS[i] for i in short]), wanted)
+    assert_near(build(tmp_path, "text", layer=1).encode([TEXTS[i] for i in short]), wanted)
 
 
 def test_layers_count_from_the_end_too(tmp_path):
