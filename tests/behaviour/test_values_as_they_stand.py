@@ -85,8 +85,20 @@ def test_the_last_cell_decides_the_type_as_the_first_does(tmp_path: Path):
     found = imported(source)
     assert found.columns["extra"][:2] == ["0", "1"]
     assert found.columns["extra"][-1] == "x"
-    said = "column 'extra': it is text, not numbers: 1 of its cells are no numbers"
-    assert any(note.startswith(said) and "row 5,000" in note for note in found.report.notes)
+    said = "column 'extra': text, for 1 of its 5,000 cells is not a number: 'x' in row 5,000"
+    assert said in found.report.notes
+
+
+def test_an_unused_column_of_numbers_names_its_odd_cells(tmp_path: Path):
+    def row(i: int) -> str:
+        return f"a{i},{i % 2},a b {i},{'12 kg' if i in (20, 90) else i / 7}"
+
+    found = imported(csv(tmp_path / "t.csv", HEADER, row, 200))
+    assert found.report.columns["extra"] == (
+        "text, for 2 of its 200 cells are not numbers: '12 kg' in row 21, '12 kg' in row 91; "
+        "correct or empty them, and import again"
+    )
+    assert not any("extra" in note for note in found.report.notes)
 
 
 def test_a_class_that_looks_like_a_missing_value_is_told(tmp_path: Path):

@@ -51,8 +51,8 @@ def numbered(table: pa.Table, keep: set[str], decimal_comma: bool, report: Repor
             continue
         column = table[name]
         if (found := as_numbers(column, decimal_comma)) is None:
-            if why := nearly_numbers(column, decimal_comma):
-                report.notes.append(f"column {name!r}: it is text, not numbers: {why}")
+            if odd := nearly_numbers(column, decimal_comma):
+                report.nearly_numbers[name] = odd
             continue
         numbers, markers = found
         table = table.set_column(place, name, numbers)

@@ -122,10 +122,14 @@ def _uses(
             report.columns[column] = "no manifest can hold the \\0 in its name; rename it"
             continue
         use = _LEFT_OUT.get(column) or use_of(column, table[column], base, outside=outside)
+        odd = report.nearly_numbers.get(column)
         if isinstance(use, str):
-            report.columns[column] = use
+            report.columns[column] = (
+                f"{odd}; correct or empty them, and import again" if odd else use
+            )
         else:
             uses[column] = use
+            report.notes += [f"column {column!r}: {odd}"] if odd else []
     media = kinds_with("bytes")
     if not any(use.kind in media for use in uses.values()) and (said := unnamed(base)):
         report.notes.append(said)

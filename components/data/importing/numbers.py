@@ -22,8 +22,8 @@ _DRESSED = re.compile(
     r"(?:[.,][0-9]+)?\s*[%$\u20ac\u00a3\u00a5\u20b9]?\)?"
 )
 """Amounts as people write them: thousands apart, a decimal comma, a currency, per cent."""
-_MOST_ODD = 0.1
-"""Largest share of other cells in a column that is reported as nearly numeric."""
+_MOST_ODD, _NAMED = 0.1, 3
+"""Largest share of odd cells in a column that is nearly numeric, and how many are named."""
 
 
 def as_numbers(
@@ -54,7 +54,7 @@ def as_numbers(
 
 
 def nearly_numbers(column: pa.ChunkedArray, decimal_comma: bool = False) -> str:
-    """Why a column of mostly numbers is not numeric; empty if most cells are not numbers."""
+    """The few odd cells that make a column of numbers one of text; empty if they are many."""
     cells, empty = _given(column, decimal_comma)
     fine = pc.or_(
         pc.match_substring_regex(cells, _NUMBER), pc.or_(pc.is_in(cells, pa.array(MARKERS)), empty)
@@ -63,9 +63,10 @@ def nearly_numbers(column: pa.ChunkedArray, decimal_comma: bool = False) -> str:
     given = len(cells) - pc.sum(empty).as_py()
     if not 0 < len(odd) <= _MOST_ODD * given:
         return ""
-    row = odd[0].as_py()
-    first = f"{column[row].as_py()!r} in row {row + 1:,}"
-    return f"{len(odd):,} of its cells are no numbers, the first {first}"
+    named = [f"{column[row].as_py()!r:.40} in row {row + 1:,}" for row in odd[:_NAMED].to_pylist()]
+    more = f" and {len(odd) - _NAMED:,} more" if len(odd) > _NAMED else ""
+    are = "is not a number" if len(odd) == 1 else "are not numbers"
+    return f"text, for {len(odd):,} of its {given:,} cells {are}: {', '.join(named)}{more}"
 
 
 def amounts(texts: Sequence[str]) -> list[str]:

@@ -13,12 +13,14 @@ class Report:
         records: number of records of the new data set.
         notes: sentences about what was not taken as it stands, or what the user should decide.
         columns: each column that no modality reads, with the reason; it stays in the records.
+        nearly_numbers: each column of text whose cells are numbers but for a few, and these.
         left_out: reason to the number of rows or files that became no records.
     """
 
     records: int = 0
     notes: list[str] = field(default_factory=list)
     columns: dict[str, str] = field(default_factory=dict)
+    nearly_numbers: dict[str, str] = field(default_factory=dict)
     left_out: Counter[str] = field(default_factory=Counter)
 
     @property
