@@ -16,6 +16,7 @@ from rich.progress import (
 from components.core.progress import silent
 
 console = Console(stderr=True, highlight=False)
+console.soft_wrap = not console.is_terminal  # a file or a pipe has no width to wrap lines at
 
 
 class Display:

@@ -195,7 +195,9 @@ class _Builder:
                 continue
             key, line = str(key_node.value), key_node.start_mark.line + 1
             if key in lines:
-                what = f"is given twice (lines {lines[key]} and {line}); drop one"
+                first = lines[key]
+                where = f"line {line}" if first == line else f"lines {first} and {line}"
+                what = f"is given twice ({where}); drop one"
                 self.mistakes.append(f"{'.'.join((*path, key))}: {what}")
                 continue
             lines[key] = line

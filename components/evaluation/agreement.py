@@ -70,7 +70,7 @@ def mutual_neighbours(x: Array, y: Array, k: int = NEIGHBOURS) -> float:
 
 
 def rank_correlation(x: Array, y: Array) -> float:
-    """Spearman's correlation of the cosines of all pairs of rows."""
+    """Spearman's correlation of the cosines of all pairs of rows; 0 where one's are constant."""
     return _ranks(_cosines(_products(x)), _cosines(_products(y)))
 
 
@@ -152,4 +152,7 @@ def _mutual(x: Array, y: Array, k: int) -> float:
 
 def _ranks(x: Array, y: Array) -> float:
     above = np.triu_indices(len(x), 1)
-    return float(spearmanr(x[above], y[above]).statistic)
+    left, right = x[above], y[above]
+    if np.ptp(left) == 0 or np.ptp(right) == 0:  # a view that is alike for all records
+        return 0.0
+    return float(spearmanr(left, right).statistic)

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from components.core.errors import UserError
 from components.core.refs import digest_json
 from components.data.columns import plain_batch, plain_schema
-from components.data.importing.numbers import as_numbers
+from components.data.importing.numbers import as_numbers, odd_cells
 from components.data.importing.report import Report
 from components.data.importing.tables import read_table
 from components.data.manifest import Manifest, parse
@@ -146,6 +146,7 @@ def _typed(path: Path, table: pa.Table, manifest: Manifest, decimal_comma: bool)
             continue
         read = as_numbers(table[column], decimal_comma)
         if read is None:
-            raise UserError(f"{path}, column {column!r}: got text, wanted numbers; correct it")
+            odd = odd_cells(table[column], decimal_comma) or "text"
+            raise UserError(f"{path}, column {column!r}: got {odd}; wanted numbers; correct it")
         table = table.set_column(table.column_names.index(column), column, read[0])
     return table

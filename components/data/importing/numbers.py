@@ -55,13 +55,18 @@ def as_numbers(
 
 def nearly_numbers(column: pa.ChunkedArray, decimal_comma: bool = False) -> str:
     """The few odd cells that make a column of numbers one of text; empty if they are many."""
+    return odd_cells(column, decimal_comma, most=_MOST_ODD)
+
+
+def odd_cells(column: pa.ChunkedArray, decimal_comma: bool = False, *, most: float = 1.0) -> str:
+    """The cells that are not numbers, by row; empty if they are more than this share, or none."""
     cells, empty = _given(column, decimal_comma)
     fine = pc.or_(
         pc.match_substring_regex(cells, _NUMBER), pc.or_(pc.is_in(cells, pa.array(MARKERS)), empty)
     )
     odd = pc.indices_nonzero(pc.invert(fine))
     given = len(cells) - pc.sum(empty).as_py()
-    if not 0 < len(odd) <= _MOST_ODD * given:
+    if not 0 < len(odd) <= most * given:
         return ""
     named = [f"{column[row].as_py()!r:.40} in row {row + 1:,}" for row in odd[:_NAMED].to_pylist()]
     more = f" and {len(odd) - _NAMED:,} more" if len(odd) > _NAMED else ""

@@ -44,6 +44,10 @@ def test_rank_correlation_is_spearmans_over_all_pairs():
     assert rank_correlation(x, y) == pytest.approx(spearmanr(*flat).statistic)
 
 
+def test_a_view_that_is_alike_for_all_records_correlates_with_none():
+    assert rank_correlation(np.ones((20, 5)), RNG.normal(size=(20, 3))) == 0.0
+
+
 def test_views_that_share_more_come_first():
     features = bed("pair", 0, records=300, modalities=3, noise=(0.2, 0.2, 3.0))
     found = agreements(features)

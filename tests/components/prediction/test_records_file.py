@@ -93,5 +93,5 @@ def test_a_file_without_any_modality_is_told_what_was_wanted(tmp_path, predictor
     with pytest.raises(UserError, match=r"columns name, price, wanted .* image; text; rename"):
         written(tmp_path / "r.csv", predictor)
     (tmp_path / "r.csv").write_text("weight\nheavy\n")
-    with pytest.raises(UserError, match="'weight': got text, wanted numbers"):
+    with pytest.raises(UserError, match=r"'weight': got text, for .* 'heavy' in row 1; wanted"):
         written(tmp_path / "r.csv", predictor)
