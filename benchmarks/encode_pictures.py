@@ -19,7 +19,7 @@ from PIL import Image
 
 from benchmarks._timing import report
 from components.features.examine import Examiner
-from components.features.spec import build_modality
+from components.features.modality import build_modality
 from components.parts import session as sessions
 from components.parts.encoders import _lite, _pth
 

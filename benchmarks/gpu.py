@@ -34,8 +34,9 @@ from components.config.home import Home
 from components.config.run import DataConfig, RunConfig, TrainingConfig
 from components.core.refs import Ref, digest_folder
 from components.data.manifest import Manifest
-from components.features.spec import build_modality, build_target
+from components.features.modality import build_modality, rebuilt
 from components.features.store import FeaturesWriter
+from components.features.target import build_target
 from components.training.distributed import ALONE
 from components.training.loop import fit
 from components.training.objective import Objective
@@ -133,7 +134,7 @@ def written(out: Path, records: int) -> None:
     code = rng.integers(0, len(CLASSES), records)
     inputs = {}
     for name, spec in specs.items():
-        for view, encoder in spec.build(name).encoders.items():
+        for view, encoder in rebuilt(name, spec).encoders.items():
             width = encoder.shape[0]
             centres = 0.3 * rng.standard_normal((len(CLASSES), width), np.float32)
             noise = rng.standard_normal((records, width), np.float32)

@@ -17,7 +17,8 @@ import torch
 
 from benchmarks._timing import report
 from components.config.run import ModelConfig, TrainingConfig
-from components.features.spec import ModalitySpec, build_modality
+from components.features.modality import build_modality
+from components.features.spec import ModalitySpec
 from components.model import storage
 from components.model.network import Model
 from components.parts import loading as parts

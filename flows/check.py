@@ -21,8 +21,8 @@ def check(config: RunConfig, path: Path, manifest: Manifest) -> None:
     kinds = {name: modality.kind for name, modality in manifest.modalities.items()}
     check_parts(config, path, kinds)
     # The encoders' code is imported by now.
+    from components.features.modality import build_modalities
     from components.features.served import check_composer, check_labeller
-    from components.features.spec import build_modalities
 
     check_composer(config.composer, manifest)
     base = path.resolve().parent

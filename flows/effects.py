@@ -15,8 +15,8 @@ from components.config.run import RunConfig
 from components.core.errors import UserError
 from components.core.files import read_json
 from components.core.refs import Ref, digest_folder
-from components.features.spec import build_target, other_target
 from components.features.store import Features
+from components.features.target import build_target, other_target
 from components.registry.gate import Answers, Decision, Rows, decide, evidence_digest, terms
 from components.registry.mlflow_client import Store
 from components.registry.mlflow_runs import record_run

@@ -10,8 +10,9 @@ import pyarrow as pa
 from PIL import Image
 
 from components.features.cache import content_key, content_number
-from components.features.spec import Modality, build_modality, build_target
+from components.features.modality import Modality, build_modality
 from components.features.store import Features, FeaturesWriter
+from components.features.target import build_target
 from components.parts.contracts import Raw
 
 CLASSES = ["circle", "cross", "line", "square"]

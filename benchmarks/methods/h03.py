@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from benchmarks.methods import _beds, _real
 from benchmarks.methods._claim import Check, Claim, Figures
 from benchmarks.methods._student import answers, fitted
-from components.features.spec import build_target
 from components.features.store import Features
+from components.features.target import build_target
 from components.parts.label_sets import best_thresholds
 
 PLAIN: dict[str, dict[str, Any]] = {"cross_entropy": {}}

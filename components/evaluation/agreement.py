@@ -16,6 +16,7 @@ from scipy.stats import spearmanr
 
 from components.evaluation.galleries import evenly
 from components.features import tfidf
+from components.features.modality import rebuilt
 from components.features.store import Features
 from components.parts.contracts import is_sparse
 
@@ -104,7 +105,7 @@ def agreements(features: Features) -> list[Agreement]:
 def _fixed(features: Features, name: str, rows: NDArray[np.int64]) -> dict[str, Array]:
     """View name to products ``(k, k)`` of the centred rows of each fixed view of a modality."""
     found = {}
-    for view, encoder in features.specs[name].build(name).encoders.items():
+    for view, encoder in rebuilt(name, features.specs[name]).encoders.items():
         inputs = features.arrays[view][rows]
         if is_sparse(encoder):
             weighted = tfidf.weighted(inputs, tfidf.idf(inputs))

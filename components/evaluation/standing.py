@@ -11,8 +11,8 @@ from components.core.errors import UserError
 from components.core.files import read_json
 from components.evaluation.held_out import HeldOut, infer_rows
 from components.evaluation.retrieval import hits
-from components.features.spec import other_target
 from components.features.store import Features
+from components.features.target import other_target
 from components.model import storage
 from components.model.network import Model
 from components.model.outputs import Inference

@@ -17,9 +17,11 @@ from components.data.manifest import Manifest
 from components.data.media import Media
 from components.data.reader import raws
 from components.features.examine import Examiner, has_media
+from components.features.modality import build_modalities
 from components.features.rows import Rows
-from components.features.spec import ModalitySpec, build_modalities, build_target
+from components.features.spec import ModalitySpec
 from components.features.store import RECORD_COLUMNS, FeaturesWriter
+from components.features.target import build_target
 
 _ROWS = 2048
 """Records in a batch; also the largest shard of the cache."""

@@ -16,8 +16,9 @@ from components.core.refs import digest_json
 from components.data.manifest import Manifest
 from components.features.cache import PreviewCache, content_key, content_number
 from components.features.making import Made, ViewCache, as_notices, view_cache
+from components.features.modality import Modality, build_modalities
 from components.features.rows import Rows, placed
-from components.features.spec import ENCODING, Modality, build_modalities
+from components.features.spec import ENCODING
 from components.parts import loading as parts
 from components.parts.contracts import Findings, Noticing, Raw, decoded
 

@@ -5,7 +5,8 @@ from dataclasses import replace
 from typing import Any
 
 from components.core.refs import digest_json
-from components.features.spec import ModalitySpec, build_modality
+from components.features.modality import build_modality
+from components.features.spec import ModalitySpec
 
 _OF_KIND = {
     "image": ("max_bytes", "max_pixels"),

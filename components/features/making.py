@@ -8,8 +8,8 @@ import numpy as np
 
 from components.core.errors import BadInput, UserError
 from components.features.cache import FeatureCache, PreviewCache, SparseCache
+from components.features.modality import Modality
 from components.features.rows import Rows, joined
-from components.features.spec import Modality
 from components.parts.contracts import Encoder, Noticing, Raw, is_sparse
 
 ViewCache = FeatureCache | SparseCache

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from components.features.spec import Modality
+from components.features.modality import Modality
 from components.parts.contracts import reads_names
 
 

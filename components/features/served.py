@@ -8,8 +8,8 @@ from components.config.run import Part
 from components.core.errors import UsageError, UserError, unknown_name
 from components.data.manifest import Manifest
 from components.features.categories import CATEGORICAL
+from components.features.modality import Modality
 from components.features.naming import readers
-from components.features.spec import Modality
 from components.parts import loading as parts
 
 

@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 
 from components.core.errors import UserError
 from components.core.files import read_json, write_json
+from components.features import stored
 from components.features.rows import Rows, opened, writer
-from components.features.spec import ModalitySpec, build_target, carry_own
+from components.features.spec import ModalitySpec, carry_own
+from components.features.target import build_target
 from components.parts import loading as parts
 from components.parts.contracts import Target
 from components.parts.own import OWN
@@ -71,7 +73,7 @@ class Features:
             meta = read_json(path / "features.json")
             table = pq.read_table(path / "records.parquet", columns=list(RECORD_COLUMNS))
             specs = {
-                name: ModalitySpec.parse(spec, path / OWN)
+                name: stored.parse(spec, path / OWN)
                 for name, spec in _mapping(meta["modalities"]).items()
             }
             names = sorted(specs)

@@ -8,6 +8,7 @@ from typing import Any
 from components.config.run import ModelConfig, Part
 from components.core.errors import UserError
 from components.core.files import read_json
+from components.features import stored
 from components.features.spec import ModalitySpec
 from components.parts.own import OWN
 
@@ -85,7 +86,7 @@ def read_description(folder: Path) -> Description:
         config=ModelConfig(**told["model"], projector=projector, fusion=fusion),
         target=told.get("target", "single"),
         classes=told["classes"],
-        specs={n: ModalitySpec.parse(s, base, carried) for n, s in told["modalities"].items()},
+        specs={n: stored.parse(s, base, carried) for n, s in told["modalities"].items()},
         mix=Mix(**told.get("mix", {})),
         base=base,
     )

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from components.core.files import write_atomically, write_json
+from components.features.modality import rebuilt
 from components.model.committee import LinearView
 from components.model.description import CARRIED
 from components.model.network import Model
@@ -65,7 +66,7 @@ def write(model: Model, folder: Path) -> Chosen:
 def carry(model: Model, folder: Path) -> None:
     """Write the frozen encoders of a model that can be carried into its package."""
     for name in model.names:
-        for view, encoder in model.specs[name].build(name).encoders.items():
+        for view, encoder in rebuilt(name, model.specs[name]).encoders.items():
             if isinstance(encoder, Carried):
                 own = folder / CARRIED / view
                 own.mkdir(parents=True)

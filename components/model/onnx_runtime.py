@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from components.core.refs import digest_file
 from components.features.rows import Rows, placed
-from components.features.spec import build_target
+from components.features.target import build_target
 from components.model.description import WEIGHTS, columns_of, read_description
 from components.model.listing import check_code
 from components.model.outputs import Inference

@@ -10,7 +10,9 @@ from torch import nn
 
 from components.config.run import ModelConfig
 from components.core.files import write_json
-from components.features.spec import ModalitySpec, build_target, carry_own
+from components.features.modality import rebuilt
+from components.features.spec import ModalitySpec, carry_own
+from components.features.target import build_target
 from components.model.description import (
     DESCRIPTION,
     WEIGHTS,
@@ -56,7 +58,7 @@ def build(
     encoders = {
         view: encoder.network()
         for n in names
-        for view, encoder in specs[n].build(n).encoders.items()
+        for view, encoder in rebuilt(n, specs[n]).encoders.items()
         if not is_sparse(encoder)
     }
     return Model(

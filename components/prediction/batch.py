@@ -20,7 +20,7 @@ from components.data.digest import data_state
 from components.data.manifest import Manifest
 from components.data.media import Media
 from components.data.reader import Dataset, Fault, raws
-from components.features.spec import Modality
+from components.features.modality import Modality
 from components.parts.contracts import Raw
 from components.prediction.answers_file import Counts, answer_row, regrouped, schema
 from components.prediction.block import BLOCK

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from components.core.errors import BadInput, UserError, one_of
 from components.core.files import read_json
 from components.core.names import FUSED
+from components.features.modality import Modality, rebuilt
 from components.features.rows import Rows, placed
-from components.features.spec import Modality
 from components.model.abstention import fitted_threshold
 from components.model.loading import load
 from components.model.outputs import Inference
@@ -64,7 +64,7 @@ class Classifier:
         self.classes: list[str] = self.runtime.classes
         self.target = with_thresholds(self.runtime.target, package)
         self.modalities: dict[str, Modality] = {
-            name: self.runtime.specs[name].build(name) for name in self.names
+            name: rebuilt(name, self.runtime.specs[name]) for name in self.names
         }
         self.temperatures = {
             key: float(str(value)) for key, value in read_json(package / CALIBRATION).items()

@@ -9,7 +9,7 @@ from components.data.labels import each_class, given_labels
 from components.data.manifest import Manifest
 from components.data.media import Media
 from components.data.reader import Dataset
-from components.features.spec import Modality
+from components.features.modality import Modality
 from components.parts.contracts import Raw
 from components.prediction.batch import readable, usable
 

@@ -18,8 +18,8 @@ import torch
 from numpy.typing import NDArray
 
 from components.core.errors import UserError
+from components.features.modality import Modality
 from components.features.naming import readers
-from components.features.spec import Modality
 from components.model.committee import LinearView
 from components.model.network import Model
 from components.model.reference import Reference

@@ -11,7 +11,7 @@ from typing import Any
 from components.core.errors import BadInput, UserError, one_of
 from components.core.files import read_json
 from components.core.names import FUSED
-from components.features.spec import Modality
+from components.features.modality import Modality
 from components.model.composer import Composer
 from components.model.runtime import Chosen
 from components.parts.contracts import Raw, Target

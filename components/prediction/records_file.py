@@ -18,7 +18,7 @@ from components.data.importing.report import Report
 from components.data.importing.tables import read_table
 from components.data.manifest import Manifest, parse
 from components.data.reader import ROWS
-from components.features.spec import Modality
+from components.features.modality import Modality
 from components.parts.own import OWN
 
 _ID = "id"

@@ -12,8 +12,9 @@ import pyarrow.parquet as pq
 from components.core.errors import UserError
 from components.core.progress import Progress, silent
 from components.features.encode import Accepted, Contents, Inputs, Previews
+from components.features.modality import build_modalities
 from components.features.rows import joined
-from components.features.spec import ModalitySpec, build_modalities
+from components.features.spec import ModalitySpec
 from components.features.store import Features
 from components.parts.contracts import Target
 from components.prediction.answers_file import Counts, schema, write

@@ -12,7 +12,8 @@ from components.data.media import Media
 from components.data.reader import ROWS, Dataset
 from components.exchange.exchange import Exchange
 from components.features.encode import Accepted
-from components.features.spec import build_modalities, carry_own
+from components.features.modality import build_modalities
+from components.features.spec import carry_own
 from components.parts import loading
 from components.parts.own import OWN
 from components.prediction.batch import opened, read_columns, usable

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from components.features.modality import rebuilt
 from components.features.naming import readers
 from components.features.store import Features
 from components.model.network import Model
@@ -140,7 +141,7 @@ def told(
     model: Model, data: Features, rows: NDArray[np.int64], texts: Sequence[str]
 ) -> dict[str, tuple[Vectors, Vectors]]:
     """Unit vectors of records and of texts, by view that reads names; see ``Records.told``."""
-    modalities = {name: spec.build(name) for name, spec in data.specs.items()}
+    modalities = {name: rebuilt(name, spec) for name, spec in data.specs.items()}
     found = {}
     for name, view in readers(modalities):
         network = cast(ViewNetwork, model.encoders[view])

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from components.config.run import Part
 from components.core.files import read_json, write_json
 from components.core.progress import Progress, silent
+from components.features.modality import rebuilt
 from components.features.served import check_labeller
 from components.features.store import Features
 from components.model import storage
@@ -93,7 +94,7 @@ def pseudo_label(
         return
     module = parts.load("labellers", labeller.name, base)
     specs = data.specs.items()
-    check_labeller(labeller, data.names, lambda: {n: s.build(n) for n, s in specs}, base)
+    check_labeller(labeller, data.names, lambda: {n: rebuilt(n, s) for n, s in specs}, base)
     options = parts.configure("labellers", labeller.name, labeller.options, base)
     decide = checked(labeller.name, module.build(options))
     model = storage.load(teacher)

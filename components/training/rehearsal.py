@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from components.features.modality import rebuilt
 from components.features.store import Features
 from components.training.labelled import Labelled
 from components.training.teaching import in_folds
@@ -45,7 +46,7 @@ def learned_views(features: Features) -> list[str]:
     found = []
     with torch.random.fork_rng(devices=[]):
         for name, spec in features.specs.items():
-            encoders, views = spec.build(name).encoders, spec.dense(name)
+            encoders, views = rebuilt(name, spec).encoders, spec.dense(name)
             learned = [v for v in views if not encoders[v].network().light_dim]
             found += learned if len(learned) < len(views) else []
     return found

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from components.config.home import Home
-from components.features.spec import Modality
+from components.features.modality import Modality
 from components.parts import loading as parts
 from components.prediction.prediction import Prediction
 from components.prediction.predictor import Predictor

@@ -57,7 +57,7 @@ def encode(
         )
         return None
     from components.features.encode import Accepted
-    from components.features.spec import build_modalities
+    from components.features.modality import build_modalities
     from components.shards.join import join_features
     from components.shards.plan import EncodePlan
     from flows.places import shards

@@ -15,7 +15,7 @@ from components.config.run import RunConfig
 from components.core.errors import UserError
 from components.data.manifest import Manifest
 from components.data.modality import Modality
-from components.features.spec import build_modality
+from components.features.modality import build_modality
 from components.parts import loading as parts
 from components.parts.modality_options import ChosenEncoder, modality_options
 

@@ -11,8 +11,8 @@ from components.config.home import find, writable
 from components.config.run import RunConfig
 from components.core.errors import UserError
 from components.core.refs import Ref, digest_json
-from components.features.spec import build_target
 from components.features.store import Features
+from components.features.target import build_target
 from components.training.held_out import HELD_OUT, HeldOut, of_committee
 from components.training.pseudo_label import COMMITTEE
 from flows import engines

@@ -10,6 +10,7 @@ import yaml
 from components.config.run import ServingConfig
 from components.core.files import read_json
 from components.core.names import FUSED
+from components.features import stored
 from components.features.spec import ModalitySpec
 from components.model.listing import check_code
 from components.parts import loading as parts
@@ -87,7 +88,7 @@ class Limits:
         description: dict[str, Any] = read_json(package / "model.json")
         config = yaml.safe_load((package / "config.yaml").read_text(encoding="utf-8"))
         modalities = {
-            name: ServedModality.of(name, ModalitySpec.parse(spec, package / OWN))
+            name: ServedModality.of(name, stored.parse(spec, package / OWN))
             for name, spec in sorted(description["modalities"].items())
         }
         media = max(int(m.options.get("max_bytes", 0)) for m in modalities.values())

@@ -24,7 +24,7 @@ from components.core.yaml_file import parse_yaml
 from components.data.manifest import FILE, Manifest, parse
 from components.features import examine
 from components.features.examine import cache_keys
-from components.features.spec import build_modalities
+from components.features.modality import build_modalities
 from components.parts import loading
 from components.parts.kinds import image
 from components.pods.handover import work_digest

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
 from components.core.errors import BadInput, UsageError
-from components.features.spec import ModalitySpec, build_modality
+from components.features import stored
+from components.features.modality import build_modality, rebuilt
 from components.parts import loading as parts
 from components.parts.kinds import _rgb, image
 
@@ -382,7 +383,7 @@ def test_a_model_of_the_version_before_is_answered_for_and_of_another_is_not(mon
     before = build_modality("scan", "image", {}, {}).spec
     monkeypatch.undo()
     assert before.digest() != now.digest()
-    assert ModalitySpec.parse(before.to_json()).build("scan").spec == now
+    assert rebuilt("scan", stored.parse(before.to_json())).spec == now
     monkeypatch.setattr(image, "EARLIER", ())
     with pytest.raises(Exception, match="another version of the decoder"):
-        ModalitySpec.parse(before.to_json()).build("scan")
+        rebuilt("scan", stored.parse(before.to_json()))

@@ -23,7 +23,7 @@ from typer.testing import CliRunner
 from components.core.errors import BadInput
 from components.data.manifest import parse
 from components.data.reader import Dataset, raws
-from components.features.spec import build_modality
+from components.features.modality import build_modality
 from components.parts.reading import Reading
 from components.prediction import batch
 from components.prediction.predictor import Predictor

@@ -7,6 +7,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from benchmarks.methods._beds import bed
 from components.evaluation.agreement import agreements, cka, mutual_neighbours, rank_correlation
+from components.features.modality import rebuilt
 from components.features.spec import ModalitySpec
 from tests import pretrained, synthetic
 from tests.synthetic import records, write_features
@@ -81,4 +82,4 @@ def test_layers_of_one_model_are_views_that_are_ranked(tmp_path, monkeypatch):
     assert not np.array_equal(first, last)
     spec = features.specs["text"]
     assert ModalitySpec.parse(spec.to_json()) == spec
-    assert [*spec.build("text").encoders] == spec.names("text")
+    assert [*rebuilt("text", spec).encoders] == spec.names("text")

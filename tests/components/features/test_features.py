@@ -21,7 +21,7 @@ from components.core.refs import digest_folder
 from components.features.cache import FeatureCache, PreviewCache, content_key
 from components.features.encode import encode
 from components.features.examine import Examiner
-from components.features.spec import build_modality
+from components.features.modality import build_modality, rebuilt
 from components.features.store import Features
 from components.parts.encoders.hashing import HashingEncoder
 from components.parts.kinds.image import ImageKind
@@ -184,7 +184,7 @@ def test_features_made_by_another_decoder_are_refused(tmp_path, monkeypatch):
     found = write_features(tmp_path / "f", records(8))
     monkeypatch.setattr("components.parts.kinds.image.VERSION", 999)
     with pytest.raises(UserError, match="another version of the decoder"):
-        found.specs["image"].build("image")
+        rebuilt("image", found.specs["image"])
 
 
 def test_an_unfinished_folder_is_refused(tmp_path):

@@ -16,8 +16,9 @@ from components.core.refs import digest_folder
 from components.exchange.exchange import Exchange
 from components.features.cache import SparseCache, content_key
 from components.features.encode import encode
+from components.features.modality import build_modality, rebuilt
 from components.features.rows import joined, opened, placed, writer
-from components.features.spec import ViewSpec, build_modality
+from components.features.spec import ViewSpec
 from components.features.store import Features
 from components.model import storage
 from components.model.inference import infer
@@ -53,7 +54,7 @@ def encoded(data, out, cache):
 def test_rows_are_what_the_encoder_makes_and_nothing_where_the_text_is_absent(data, tmp_path):
     found = encoded(data, tmp_path / "out", tmp_path / "cache")
     has = found.present[:, found.names.index("text")]
-    encoder = found.specs["text"].build("text").encoders[VIEW]
+    encoder = rebuilt("text", found.specs["text"]).encoders[VIEW]
     texts = [t for t in found.previews()["text"].to_pylist() if t is not None]
     rows = found.sparse()[VIEW]
     assert not has.all()

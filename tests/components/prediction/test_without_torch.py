@@ -12,7 +12,7 @@ import torch
 
 from components.config.run import ModelConfig, Part
 from components.core.files import write_json
-from components.features.spec import build_modality
+from components.features.modality import build_modality
 from components.model import export, storage
 from components.model.runtime import Chosen
 from components.model.torch_runtime import TorchRuntime

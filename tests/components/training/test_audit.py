@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from components.features.spec import build_target
+from components.features.target import build_target
 from components.parts.labelling import PseudoLabels
 from components.training.audit import audit, wilson
 

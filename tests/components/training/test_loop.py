@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from components.config.run import ModelConfig, TrainingConfig
 from components.core.errors import Interrupted, UserError
-from components.features.spec import build_target
+from components.features.target import build_target
 from components.model import storage
 from components.parts import loading as parts
 from components.training.checkpoint import Folder, decode

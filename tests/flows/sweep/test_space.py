@@ -6,7 +6,7 @@ import pytest
 
 from components.config.run import RunConfig
 from components.data.manifest import load_manifest
-from components.features.spec import build_modality
+from components.features.modality import build_modality
 from flows.sweep.space import changed, changes, default, space
 from tests import tiny
 

@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import load, save
 from torch import nn
 
-from components.features.spec import build_target
+from components.features.target import build_target
 from components.parts import loading as parts
 from components.parts.network import Likeness, ModelOutput
 from components.parts.online import Answered, Setting

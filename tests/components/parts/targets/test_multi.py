@@ -6,7 +6,7 @@ import torch
 from sklearn.metrics import average_precision_score, f1_score, log_loss
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from components.features.spec import build_target
+from components.features.target import build_target
 from components.parts import label_sets
 
 CLASSES = ["a", "b", "c", "d"]
