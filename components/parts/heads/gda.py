@@ -22,6 +22,10 @@ METHOD = {
     "use": "model: {heads: [logistic, gda]}",
 }
 
+_ALIKE = 1e-6
+"""Records are alike whose variance is this share of their mean square: precisions beyond make
+logits in which single precision loses what all other views say."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
@@ -120,6 +124,8 @@ def _discriminant(
     """Weights ``(k, classes)`` and biases ``(classes,)`` of the log-odds of the classes."""
     # With one record of each class there is no spread within classes: that of the means remains.
     spread = max(float(found.values.mean()), 0.01 * float(found.means.var(axis=0).mean()))
+    if spread <= _ALIKE * float(np.square(found.means).mean()):
+        return _of_shares_alone(found)
     spherical = max(spread, 1e-12)
     precision = 1.0 / ((1 - shrinkage) * found.values + shrinkage * spherical)
     turn = found.vectors
@@ -128,10 +134,22 @@ def _discriminant(
     if found.others is not None:
         against = turn @ (precision[:, None] * (turn.T @ found.others.T))
         bias += 0.5 * (found.others.T * against).sum(axis=0)
-        share = found.masses / max(float(found.masses.max()), 1e-12) / 2
-        bias += np.log(np.maximum(share, 1e-6) / (1 - np.minimum(share, 0.5)))
+        bias += _log_odds(found.masses)
         solved = solved - against
     return without_evidence(solved, bias, found.masses)
+
+
+def _of_shares_alone(found: _Moments) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Weights and biases where all records are alike, so that features tell nothing."""
+    bias = np.zeros(len(found.masses)) if found.others is None else _log_odds(found.masses)
+    return np.zeros(found.means.T.shape), bias
+
+
+def _log_odds(masses: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Of each class against the others, from the shares ``(classes,)`` of records that have it."""
+    share = masses / max(float(masses.max()), 1e-12) / 2
+    found: NDArray[np.float64] = np.log(np.maximum(share, 1e-6) / (1 - np.minimum(share, 0.5)))
+    return found
 
 
 def build(config: Config) -> GdaHead:

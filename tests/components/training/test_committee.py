@@ -1,5 +1,7 @@
 """The committee: what each fit may see, and that the sum is that of its members."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -104,6 +106,21 @@ def test_it_answers_better_than_its_worst_view_and_weighs_noise_little():
     of = found.widest.maps.of
     said = {view: linear.logits(views.features[view], -1) for view, linear in of.items()}
     assert said["noise"].std() < 0.3 * said["good"][has].std()
+
+
+@pytest.mark.parametrize("rounding", [0.0, 6e-8, 1e-6])
+@pytest.mark.parametrize("activation", ["softmax", "sigmoid"])
+def test_a_view_that_is_alike_for_all_records_does_not_drown_the_others(activation, rounding):
+    views, labels = problem(count=300)
+    noise = rounding * np.random.default_rng(1).normal(size=(300, 1))
+    alike = {"alike": (0.9999 + noise).astype(np.float32)}
+    more = Views(
+        features=views.features | alike, present=views.present | {"alike": np.ones(300, bool)}
+    )
+    labelled = replace(labelled_of(labels, np.arange(150)), activation=activation)
+    others = np.arange(150, 300)[views.present["good"][150:]]
+    answers = crossfit(more, labelled, HEADS).logits(more)[others].argmax(axis=1)
+    assert np.mean(answers == labels[others]) > 0.8
 
 
 def test_a_sum_of_maps_is_the_sum_of_what_its_members_say():
