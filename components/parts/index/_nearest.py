@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from numpy.typing import NDArray
 
 from components.parts.filters import Filter
+from components.parts.index._explain import expected_rows
 from components.parts.index._lists import LISTED, Lists
 from components.parts.index._pgvector import Half, Vector, read
 from components.parts.index._where import Where
@@ -85,7 +86,9 @@ class Nearest:
         few = int(sqrt(_STEP * count * self._size))
         if self._size < max(few, LISTED) or not self._lists.ready(connection):
             return False
-        return where is None or self.count(connection, where, few + 1) > few
+        # To count them would cost as much as to compare them. Where fewer are there than the
+        # planner expects, the lists hold too few, and all are compared after all.
+        return where is None or expected_rows(connection, self._those(where)) > few
 
     def _clear(
         self, connection: sa.Connection, query: Vectors, k: int, where: Filter | None
@@ -133,13 +136,13 @@ class Nearest:
         vectors = [read(row[1]) for row in rows]
         return [row[0] for row in rows], np.array(vectors, np.float32).reshape(-1, self._dim)
 
-    def count(
-        self, connection: sa.Connection, where: Filter | None = None, most: int | None = None
-    ) -> int:
-        """Number of records that satisfy a filter, counted up to ``most``."""
-        some = self._allowed(sa.select(sa.literal(1)).select_from(self._table), where)
-        statement = sa.select(sa.func.count()).select_from(some.limit(most).subquery())
+    def count(self, connection: sa.Connection) -> int:
+        """Number of records."""
+        statement = sa.select(sa.func.count()).select_from(self._table)
         return int(connection.execute(statement).scalar_one())
+
+    def _those(self, where: Filter) -> sa.Select[Any]:
+        return self._allowed(sa.select(sa.literal(1)).select_from(self._table), where)
 
     def _allowed(self, statement: sa.Select[Any], where: Filter | None) -> sa.Select[Any]:
         return statement if where is None else statement.where(self._where.satisfies(where))

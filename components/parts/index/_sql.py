@@ -96,10 +96,10 @@ class Table:
         with connected(self._engine) as connection:
             self._table.drop(connection)
 
-    def count(self, where: Filter | None = None, most: int | None = None) -> int:
-        """Number of records that satisfy a filter, counted up to ``most``."""
+    def count(self) -> int:
+        """Number of records."""
         with connected(self._engine) as connection:
-            return self._nearest.count(connection, where, most)
+            return self._nearest.count(connection)
 
     def upsert(self, ids: Sequence[str], vectors: NDArray[np.float32], attrs: Attributes) -> None:
         """Write checked records in one transaction."""

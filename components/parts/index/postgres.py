@@ -62,7 +62,7 @@ class PostgresIndex:
         return self._table.declared
 
     def __len__(self) -> int:
-        return self._table.count(None)
+        return self._table.count()
 
     def upsert(self, ids: Sequence[str], vectors: NDArray[np.float32], attrs: Attributes) -> None:
         """Add records, or replace those whose id exists; see `Index.upsert`."""

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
+from components.parts.filters import In
 from components.parts.index import _lists, _nearest, _sql, postgres
 from tests.stores import ROOT
 
@@ -79,6 +80,18 @@ def test_twins_that_half_precision_cannot_tell_apart_are_found_one_by_one():
         index.search(twins[:40], 3), index.search(twins[:40], 3, exact=True), strict=True
     ):
         assert found.ids == alone.ids
+
+
+def test_all_that_a_filter_leaves_are_found_where_the_statistics_expect_more(server, monkeypatch):
+    vectors, ids = _drawn(1500), _names(1500)
+    index = postgres.build(postgres.Config(), dim=16, attributes={"a": "text"})
+    index.upsert(ids, vectors, {"a": ["x" if row < 900 else "y" for row in range(1500)]})
+    with server.begin() as connection:
+        connection.execute(sa.text(f"ANALYZE {index._table.name}"))
+    index.delete(ids[5:900])
+    monkeypatch.setattr(_nearest, "_PROBED_FILTERED", 1)
+    (found,) = index.search(vectors[:1], 10, In("a", ("x",)))
+    assert sorted(found.ids) == ids[:5]
 
 
 def test_lists_are_made_with_enough_records_and_anew_with_four_times_as_many(server):
