@@ -71,6 +71,9 @@ class Objective(nn.Module):
         precision: number type of the model's products.
         world: the processes that share a batch.
         online: what else the steps learn from, and how modalities are balanced.
+
+    Attributes:
+        teaching: the losses that had a gradient in some step, as ``losses: NAME``.
     """
 
     def __init__(
@@ -89,6 +92,7 @@ class Objective(nn.Module):
         self.losses = nn.ModuleDict(
             {n: loss for n, (_, loss) in losses.items() if isinstance(loss, nn.Module)}
         )
+        self.teaching: set[str] = set()
         self._terms = [(f"losses: {n}", loss, _more(loss)) for n, (_, loss) in losses.items()]
         self._reads_frozen = any(_FROZEN in names for *_, names in self._terms)
         if self._reads_frozen and not any(model.frozen_dims.values()):
@@ -155,6 +159,9 @@ class Objective(nn.Module):
             returned.tensor(part, loss(*given, **{name: more[name] for name in names}), ())
             for part, loss, names in self._terms
         ]
+        for (part, *_), value in zip(self._terms, values, strict=True):
+            if value.requires_grad:
+                self.teaching.add(part)
         if self._learner is not None:
             read = batch if beside is None else beside
             strong = hide_modalities(read.present, self._learner.part.strong.hide)

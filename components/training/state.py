@@ -13,6 +13,7 @@ from components.core.errors import UserError
 from components.model.network import Model
 from components.parts import returned
 from components.parts.network import FitsParts, ViewNetwork
+from components.parts.own import is_own
 from components.training.balancing import gradients, own_parameters, stepping
 from components.training.checkpoint import Checkpoint
 from components.training.consistency import NOTHING, Online
@@ -76,6 +77,8 @@ class TrainState:
         self.steps = epochs * len(self.batches)
         fit_encoders(model, data, config.seed)
         fit_projectors(model, data)
+        # A loss of ours may find nothing to compare; a user's own that never teaches is wrong.
+        self.own = {f"losses: {name}" for name in losses if is_own(name)}
         whole = Objective(model, losses, config, precision, world, online)
         self.whole = whole.to(self.device).train()
         self.teacher = self.whole.with_teacher()
@@ -99,6 +102,7 @@ class TrainState:
         self.history, self.step = list(found.history), found.step
         self.schedule = schedule(self.optimiser, self.steps, done=self.step)
         self.epoch, self.batch = found.epoch, found.batch
+        self.own = set()  # the steps before the interruption have shown it, or may have
         if self.batch:
             self._order()
             self.sums = parts[_POSITION]["sums"].to(self.device)
@@ -203,6 +207,12 @@ class TrainState:
             raise UserError(
                 f"training diverged in epoch {self.epoch}: the loss is {means[0]}; "
                 "lower training.learning_rate, or see whether a loss of your own divides by 0"
+            )
+        if idle := self.own - self.whole.teaching:
+            raise UserError(
+                f"{min(idle)}: its value does not depend on the model, so that no step of epoch "
+                f"{self.epoch} learned from it; compute it from `output` without `detach`, "
+                "`item` or numpy"
             )
         self.history.append(
             {

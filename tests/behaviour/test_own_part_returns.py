@@ -94,6 +94,12 @@ def trained(features, folder, family, text, body):
             "output.logits.sum() * torch.nan",
             "diverged in epoch 1: .* a loss of your own",
         ),
+        (
+            "losses",
+            LOSS,
+            "output.logits.detach().square().mean()",
+            r"losses: \./own\.py: its value does not depend on the model",
+        ),
         ("losses", "\ndef build(config): return BODY", "None", "`build` returned None, wanted a f"),
         (
             "losses",
