@@ -12,13 +12,13 @@ from components.config.run import TrainingConfig
 from components.core.errors import UserError
 from components.model.network import Model
 from components.parts import returned
-from components.parts.network import FitsParts, ViewNetwork
 from components.parts.own import is_own
 from components.training.balancing import gradients, own_parameters, stepping
 from components.training.checkpoint import Checkpoint
 from components.training.consistency import NOTHING, Online
 from components.training.data import Batch, TrainingData
 from components.training.distributed import World
+from components.training.fitted_parts import fit_encoders, fit_fusion
 from components.training.objective import Loss, Objective
 from components.training.optimiser import adamw, load_named_state, named_state, schedule
 from components.training.projectors import fit_projectors
@@ -26,10 +26,6 @@ from components.training.randomness import epoch_seed, rank_seeds
 
 MAX_GRAD_NORM = 1.0
 """The gradient of all parameters together is scaled down to this norm where it is larger."""
-_FIT_ROWS = 50_000
-"""At most this many training records set means and scales."""
-_PARTS_ROWS = 4096
-"""At most this many tell a fusion what its parts look like before an epoch."""
 _OPTIMISER, _POSITION, _TEACHER = "optimiser/", "position/", "teacher/"
 """Prefixes of the tensors in a checkpoint that are not weights."""
 
@@ -242,38 +238,3 @@ def weighted(
     if online.balance is not None:
         found |= {f"{online.balance_name}/{name}": 0.0 for name in modalities}
     return found
-
-
-def fit_encoders(model: Model, data: TrainingData, seed: int) -> None:
-    """Set means and scales from the training records that have each modality, labelled or not.
-
-    They depend on nothing else, so that a committee that was fitted to one model's fixed views is
-    right in another model of the same data.
-    """
-    rows = data.train
-    if len(rows) > _FIT_ROWS:
-        rows = np.sort(np.random.default_rng(seed).choice(rows, _FIT_ROWS, replace=False))
-    for column, name in enumerate(data.names):
-        has = rows[data.present[rows, column]]
-        for view in model.views[name]:
-            network = model.encoders[view]
-            assert isinstance(network, ViewNetwork)
-            with torch.no_grad():
-                network.fit_statistics(torch.from_numpy(data.arrays[view][has]))
-
-
-def fit_fusion(model: Model, data: TrainingData, device: torch.device) -> None:
-    """Tell a fusion that asks for it what the parts of training records look like.
-
-    They are evenly spaced over the training records, so that every process sees the same.
-    """
-    if not isinstance(model.fusion, FitsParts):
-        return
-    count = min(_PARTS_ROWS, len(data.train))
-    rows = data.train[np.linspace(0, len(data.train) - 1, count).astype(np.int64)]
-    batch = data.batch(rows, device)
-    training = model.training
-    model.eval()
-    with torch.no_grad():
-        model.fusion.fit_parts(model.parts(batch.inputs, batch.present), batch.present)
-    model.train(training)

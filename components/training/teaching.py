@@ -19,10 +19,10 @@ from components.parts.linear import Head
 from components.parts.own import OWN
 from components.training import taught
 from components.training.data import training_data
+from components.training.fitted_parts import fit_encoders
 from components.training.labelled import Labelled, folds_of
 from components.training.light import light_views, put_into, ways
 from components.training.members import crossfit
-from components.training.state import fit_encoders
 from components.training.taught import Taught
 from components.training.views import Views
 

@@ -32,7 +32,7 @@ def test_training_leaves_maps_as_they_are_unless_they_are_a_start(pair):
         classes=pair.classes,
         specs=pair.specs,
     )
-    from components.training.state import fit_encoders
+    from components.training.fitted_parts import fit_encoders
 
     data = training_data(pair)
     fit_encoders(model, data, 0)
