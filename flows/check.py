@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from components.config.chosen_parts import check_parts
+from components.config.check_parts import check_parts
 from components.config.run import RunConfig
 from components.data.manifest import Manifest
 

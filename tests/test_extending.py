@@ -9,7 +9,7 @@ import torch
 import yaml
 
 from components.config import run as configuration
-from components.config.chosen_parts import check_parts
+from components.config.check_parts import check_parts
 from components.config.run import RunConfig
 from components.core.errors import UsageError
 from components.parts import loading as parts

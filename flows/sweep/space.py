@@ -10,7 +10,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-from components.config.chosen_parts import fusion_unsuited
+from components.config.check_parts import fusion_unsuited
 from components.config.run import RunConfig
 from components.core.errors import UserError
 from components.data.manifest import Manifest

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from components.config import run as configuration
-from components.config.chosen_parts import check_parts
+from components.config.check_parts import check_parts
 from components.config.home import Home
 from components.core.errors import UserError
 from components.core.files import read_json, write_json

@@ -3,7 +3,7 @@
 import pytest
 
 from components.config import run as configuration
-from components.config.chosen_parts import check_parts
+from components.config.check_parts import check_parts
 from components.core.errors import UsageError
 from components.core.yaml_file import parse_yaml
 from components.data.manifest import Manifest

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from components.config.chosen_parts import check_parts
+from components.config.check_parts import check_parts
 from components.config.run import ModelConfig, RunConfig, TrainingConfig
 from components.core.errors import UserError
 from components.model import storage
