@@ -1,6 +1,6 @@
 """The answers of the models that the chosen one is compared with."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -44,12 +44,26 @@ def compared(
         name: predictions.of(folder) for name, folder in folders.items() if name.startswith(SINGLE)
     }
     if singles:
-        judged = cast(dict[str, dict[str, Any]], read_json(baselines / "baselines.json")["models"])
-        best = max(singles, key=lambda name: judged[name].get("held_out", 0.0))
-        found |= {"best_single": singles[best], **singles}
+        found |= {"best_single": singles[_best(singles, held_out, baselines)], **singles}
     if "concat" in folders:
         found["concat"] = predictions.of(folders["concat"])
     return found
+
+
+def _best(singles: Iterable[str], held_out: HeldOut, baselines: Path) -> str:
+    """The single model that answered best for labelled training records that were held out.
+
+    One whose modality no labelled test record has would only ever give the baseline's answer, and
+    anything looks better than that: it is the best one only where all are like this.
+    """
+    judged = cast(dict[str, dict[str, Any]], read_json(baselines / "baselines.json")["models"])
+    has = np.atleast_1d(held_out.present[held_out.scored].any(axis=0)).tolist()
+    seen = dict(zip(held_out.features.names, has, strict=True))
+
+    def worth(name: str) -> tuple[bool, float]:
+        return seen[name.removeprefix(SINGLE)], float(judged[name].get("held_out", 0.0))
+
+    return max(singles, key=worth)
 
 
 class _Predictions:

@@ -28,6 +28,8 @@ from components.training.views import Views
 
 _DRAWN = 10
 """Records that the temperature of all records counts for, beside those of a subset."""
+_TELLING = 1e-3
+"""Least mean log-likelihood by which the answers of a subset must beat a guess."""
 Logits = NDArray[np.floating[Any]]
 Answers = Callable[[Sequence[str]], Logits]
 """Held-out logits ``(k, classes)`` from some modalities; no record lacks all of them."""
@@ -173,7 +175,9 @@ def calibration(trial: Trial, mix: Mix, features: Features) -> dict[str, float]:
 
     Each is fitted to the records of the trial that have all modalities of the subset, and drawn
     towards that of all records, which also is that of subsets which are not measured one by one.
-    Nothing is said where the trial cannot answer.
+    A subset that tells nothing of the classes is no surer than that: any temperature suits answers
+    that are all alike, and a network beside them, which the trial may not know, would be believed
+    many times over. Nothing is said where the trial cannot answer.
     """
     found: dict[str, float] = {}
     if not trial.answers(mix):
@@ -186,9 +190,19 @@ def calibration(trial: Trial, mix: Mix, features: Features) -> dict[str, float]:
         labels = features.labels[trial.rows][has]
         logits = trial.logits(mix, subset)[has]
         own = features.target.calibrate(logits, labels)
+        if own < found[REST] and _tells_nothing(logits / own, features, trial.rows[has]):
+            own = found[REST]
         share = len(labels) / (len(labels) + _DRAWN)
         found[subset_key(subset)] = own**share * found[REST] ** (1 - share)
     return found
+
+
+def _tells_nothing(logits: Logits, features: Features, rows: NDArray[np.int64]) -> bool:
+    """Whether answers ``(k, classes)`` are hardly better than all classes being as likely."""
+    if not len(rows):
+        return False
+    blank = losses_of(np.zeros_like(logits), features, rows)
+    return bool((blank - losses_of(logits, features, rows)).mean() < _TELLING)
 
 
 def calibrated(

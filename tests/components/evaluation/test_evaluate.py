@@ -191,6 +191,15 @@ def test_the_best_single_was_best_on_held_out_records_and_answers_the_majority_c
         assert metrics["singles"][name]["accuracy_where_present"] == pytest.approx(where)
 
 
+def test_a_modality_that_no_test_record_has_is_not_the_best_single_one(tmp_path):
+    run = prepare(tmp_path, n=120)
+    present = np.load(tmp_path / "features" / "present.npy")
+    present[run.features.splits == "test", -1] = False
+    np.save(tmp_path / "features" / "present.npy", present)
+    metrics = json.loads((run.evaluate(tmp_path / "out") / "metrics.json").read_text())
+    assert metrics["best_single"]["name"] == run.features.names[-2]  # see tests.evaluated
+
+
 def test_records_of_subsets_that_are_not_measured_are_answered_together(run, out, monkeypatch):
     monkeypatch.setattr("components.model.subsets._MOST", 5)  # as if three modalities were many
     few = run.evaluate(run.root / "few")

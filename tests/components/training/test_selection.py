@@ -94,6 +94,15 @@ def test_a_subset_is_calibrated_on_records_that_have_all_of_it(data):
     assert found["text"] == pytest.approx(np.exp(np.average(np.log([own, whole]), weights=weights)))
 
 
+def test_a_subset_that_tells_nothing_is_no_surer_than_all_records(data):
+    rows = data.rows("train", labelled=True)
+    whole, guess = sure(data, rows, 0.5, wrong=4)(()), 1e-6 * sure(data, rows, 1.0)(())
+    trial = Trial(rows=rows, committee=lambda names: guess if tuple(names) == ("text",) else whole)
+    found = calibration(trial, BY_COMMITTEE, data)
+    assert found["*"] < 1
+    assert found["text"] == pytest.approx(found["*"])
+
+
 def test_what_nobody_answers_is_not_calibrated(data, rows):
     assert calibration(Trial(rows=rows), Mix(), data) == {}
 
