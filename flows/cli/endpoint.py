@@ -140,6 +140,18 @@ def search(
     media: Image = None,
     text: Text = None,
     fields: Fields = None,
+    like: Annotated[
+        list[str] | None,
+        typer.Option("--like", help="Id of a record of the index: more like this; repeatable."),
+    ] = None,
+    unlike: Annotated[
+        list[str] | None,
+        typer.Option("--unlike", help="Id of a record of the index: less like this; repeatable."),
+    ] = None,
+    where: Annotated[
+        str | None,
+        typer.Option("--filter", help="JSON of a filter, as `POST /v1/search` takes it."),
+    ] = None,
     target: Annotated[str, typer.Option(help="Modality to search in, or `fused`.")] = FUSED,
     k: Annotated[
         int, typer.Option("-k", min=1, max=MAX_HITS, help="How many records to return.")
@@ -154,13 +166,19 @@ def search(
     The running endpoint answers; where none runs, the champion's own index, loaded here.
 
     Example: concord search --text "text=white chess queen" --target image -k 5
+
+    Example: concord search --like r17 --unlike r20 --filter '{"labels": ["Arrows"]}'
     """
 
     def work() -> Answer:
+        from flows.commands.asking import Search
         from flows.commands.asking import search as command
 
         given = (media or [], text or [], fields or [])
-        return command(given, target=target, k=k, url=url, model=model, version=version)
+        wanted = Search(
+            given=given, like=like or [], unlike=unlike or [], where=where, target=target, k=k
+        )
+        return command(wanted, url, model, version)
 
     answer(work, as_json)
 

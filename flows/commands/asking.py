@@ -4,19 +4,21 @@ An endpoint is asked; where none runs, the champion's package answers in this pr
 the HTTP client is imported as long as an endpoint answers.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from components.core.errors import UsageError, UserError
+from components.core.names import FUSED
 from flows.commands import record as records
 from flows.commands.answer import Answer, table
 from serving.client import Client, NoEndpoint
-from serving.defaults import URL
+from serving.defaults import HITS, URL
 
 if TYPE_CHECKING:
     from flows.commands.direct import Direct
 
-Given = tuple[list[str], list[str], list[str]]
+Given = tuple[Sequence[str], Sequence[str], Sequence[str]]
 """The options ``--media``, ``--text`` and ``--fields``."""
 _NUMBERS = 4
 """Of each vector, for people."""
@@ -52,14 +54,46 @@ def embed(given: Given, url: str | None, model: str | None, version: str | None)
     return Answer(value=answer, text=text, then="concord embed --help; --json prints all numbers")
 
 
-def search(
-    given: Given, *, target: str, k: int, url: str | None, model: str | None, version: str | None
-) -> Answer:
+@dataclass(frozen=True, kw_only=True)
+class Search:
+    """What the options of ``concord search`` ask for.
+
+    Attributes:
+        given: the query; nothing where records of the index are named.
+        like: ids of records that are wanted too.
+        unlike: ids of records that are not.
+        where: JSON of a filter.
+        target: the modality that is searched, or ``fused``.
+        k: hits wanted.
+    """
+
+    given: Given = ((), (), ())
+    like: Sequence[str] = ()
+    unlike: Sequence[str] = ()
+    where: str | None = None
+    target: str = FUSED
+    k: int = HITS
+
+    def query(self) -> dict[str, Any] | None:
+        """The record to search by, if one is given; there must be one, or a record of the index."""
+        return records.read(*self.given) if any(self.given) or not self.like else None
+
+    def options(self) -> dict[str, Any]:
+        """What else ``POST /v1/search`` takes."""
+        found: dict[str, Any] = {"target": self.target, "k": self.k}
+        for name, ids in (("like", self.like), ("unlike", self.unlike)):
+            found |= {name: [{"id": one} for one in ids]} if ids else {}
+        if self.where is not None:
+            found["filter"] = records.json_object("--filter", self.where, "the JSON of a filter")
+        return found
+
+
+def search(wanted: Search, url: str | None, model: str | None, version: str | None) -> Answer:
     """The nearest records."""
-    query = records.read(*given)
+    query, options = wanted.query(), wanted.options()
     answer, where = _asked(
-        lambda who: who.search(query, target=target, k=k),
-        query, url=url, model=model, version=version,
+        lambda who: who.search(query, **options),
+        query or {}, url=url, model=model, version=version,
     )  # fmt: skip
     rows = [[hit["id"], f"{hit['score']:.3f}", _told(hit["label"])] for hit in answer["hits"]]
     media = any("media" in hit for hit in answer["hits"])

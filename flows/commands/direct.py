@@ -6,6 +6,8 @@ from typing import Any
 from components.config.home import Home
 from components.features.modality import Modality
 from components.parts import loading as parts
+from components.parts.filters import parse
+from components.prediction.asking import Ask, Example, Given
 from components.prediction.prediction import Prediction
 from components.prediction.predictor import Predictor
 from components.registry.promotion import Promotion
@@ -51,11 +53,33 @@ class Direct:
         return {"model": self._ref, "dim": len(next(iter(vectors[0].values()))),
                 "embeddings": vectors}  # fmt: skip
 
-    def search(self, query: Mapping[str, Any], *, target: str, k: int) -> dict[str, Any]:
-        """Find the records nearest to a query in the package's index."""
-        hits = self._predictor.search(query, target=target, k=k)
+    def search(
+        self,
+        query: Mapping[str, Any] | None,
+        *,
+        target: str,
+        k: int,
+        like: Sequence[Mapping[str, str]] = (),
+        unlike: Sequence[Mapping[str, str]] = (),
+        filter: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """Find the records nearest to a query, and to others by id, in the package's index."""
+        predictor = self._predictor
+        given = [] if query is None else [Given(record=query)]
+        wanted = predictor.examples([*given, *(Given(id=e["id"], place="like") for e in like)])
+        where = None if filter is None else parse(filter, predictor.collection.declared)
+        page = predictor.searcher.search(
+            Ask(
+                like=wanted,
+                unlike=[Example(id=e["id"], place="unlike") for e in unlike],
+                target=target,
+                k=k,
+                where=where,
+            )
+        )
         shown = [
-            {"id": h.id, "score": h.score, "label": h.label, "predicted": h.predicted} for h in hits
+            {"id": h.id, "score": h.score, "label": h.label, "predicted": h.predicted}
+            for h in page.hits
         ]
         return {"model": self._ref, "target": target, "hits": shown}
 

@@ -1,7 +1,7 @@
 """One record from the options of the command line."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -9,7 +9,7 @@ from components.core.errors import UsageError
 from components.core.failures import told
 
 
-def read(media: list[str], text: list[str], fields: list[str]) -> dict[str, Any]:
+def read(media: Sequence[str], text: Sequence[str], fields: Sequence[str]) -> dict[str, Any]:
     """The record that ``--media``, ``--text`` and ``--fields`` describe.
 
     Raises:
@@ -20,7 +20,7 @@ def read(media: list[str], text: list[str], fields: list[str]) -> dict[str, Any]
     for option, values, what, reader in (
         ("--media", media, "FILE", _content),
         ("--text", text, "TEXT", _unicode),
-        ("--fields", fields, "JSON", _fields),
+        ("--fields", fields, "JSON", _columns),
     ):
         for name, value in _pairs(values, option, what):
             if name in record:
@@ -77,8 +77,17 @@ def _unicode(option: str, text: str) -> str:
     return text
 
 
-def _fields(option: str, text: str) -> dict[str, Any]:
+def _columns(option: str, text: str) -> dict[str, Any]:
+    return json_object(option, text, "a JSON object of columns")
+
+
+def json_object(option: str, text: str, wanted: str) -> dict[str, Any]:
     """A JSON object whose numbers are finite.
+
+    Args:
+        option: that holds it.
+        text: as the shell gave it.
+        wanted: what it should be, for errors.
 
     Raises:
         UsageError: it is something else.
@@ -90,11 +99,9 @@ def _fields(option: str, text: str) -> dict[str, Any]:
     except RecursionError as error:
         raise UsageError(f"{option}: its values are nested too deeply") from error
     except ValueError as error:  # of the parser, of a number out of range, of half a surrogate
-        raise UsageError(
-            f"{option}: got {text[:200]!r}, wanted a JSON object of columns ({error})"
-        ) from error
+        raise UsageError(f"{option}: got {text[:200]!r}, wanted {wanted} ({error})") from error
     if not isinstance(value, dict):
-        raise UsageError(f"{option}: got {text[:200]!r}, wanted a JSON object of columns")
+        raise UsageError(f"{option}: got {text[:200]!r}, wanted {wanted}")
     return value
 
 
@@ -102,7 +109,7 @@ def _not_json(word: str) -> NoReturn:
     raise ValueError(f"{word} is no number of JSON; leave the column out or write null")
 
 
-def _pairs(values: list[str], option: str, what: str) -> list[tuple[str, str]]:
+def _pairs(values: Sequence[str], option: str, what: str) -> list[tuple[str, str]]:
     pairs = [value.partition("=") for value in values]
     if wrong := [name for name, sign, _ in pairs if not sign]:
         raise UsageError(f"{option}: got {wrong[0]!r}, wanted modality={what}")

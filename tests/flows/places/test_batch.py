@@ -6,7 +6,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from components.config.home import Home
-from components.core.errors import UsageError
+from components.core.errors import UsageError, UserError
+from components.parts.filters import In
+from components.prediction.asking import Ask, Example
 from components.prediction.predictor import Predictor
 from components.registry.promotion import Promotion
 from flows.cli.endpoint import is_batch
@@ -105,12 +107,37 @@ def test_where_no_endpoint_runs_the_champion_answers_here(home, predictor, nobod
     assert said.value["answers"][0]["probabilities"] == pytest.approx(wanted.probabilities)
     assert said.value["model"]["version"] == 1
     assert "tiny version 1, loaded here" in said.text
-    found = asking.search(RING, target="image", k=3, url=None, model=None, version="champion")
+    ring = asking.Search(given=RING, target="image", k=3)
+    found = asking.search(ring, None, None, "champion")
     hits = predictor.search({"text": "ring"}, target="image", k=3)
     assert [hit["id"] for hit in found.value["hits"]] == [hit.id for hit in hits]
     assert len(asking.embed(RING, None, "tiny", None).value["embeddings"][0]["fused"]) == len(
         predictor.classifier.embed({"text": "ring"})["fused"]
     )
+
+
+def test_a_search_takes_records_of_the_index_and_a_filter(home, predictor, nobody):  # noqa: ARG001
+    one, other = (hit.id for hit in predictor.search({"text": "ring"}, k=2))
+    where = '{"field": "has", "in": ["image"]}'
+    wanted = asking.Search(like=[one], unlike=[other], where=where, k=5)
+    found = asking.search(wanted, None, None, "champion").value["hits"]
+    ask = Ask(like=[Example(id=one)], unlike=[Example(id=other)], where=In("has", ("image",)), k=5)
+    assert [hit["id"] for hit in found] == [hit.id for hit in predictor.searcher.search(ask).hits]
+    assert not {one, other} & {hit["id"] for hit in found}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "said"),
+    [
+        ({}, "give at least one modality"),
+        ({"like": ["nobody"]}, "'nobody', wanted the id of a record of the index"),
+        ({"given": RING, "where": "{"}, "--filter: got '{', wanted the JSON of a filter"),
+        ({"given": RING, "where": '{"field": "size", "in": [1]}'}, "size"),
+    ],
+)
+def test_a_search_that_cannot_be_asked_names_what_is_wrong(home, nobody, wanted, said):  # noqa: ARG001
+    with pytest.raises(UserError, match=said):
+        asking.search(asking.Search(**wanted), None, None, "champion")
 
 
 def test_an_endpoint_that_is_named_must_answer(home, nobody, tmp_path, monkeypatch):  # noqa: ARG001
