@@ -121,6 +121,24 @@ def test_what_looks_like_a_running_number_is_used_where_nothing_else_can_be(tmp_
     assert "not used: 'größe'" not in written
 
 
+@pytest.mark.parametrize(
+    "cell",
+    [
+        lambda i: f"http://site{i}.example/{'login' if i % 2 else 'news'}.php?id={i}",
+        lambda i: "CC(=O)" + "O" * (i % 7) + "c1ccccc1" + "N" * (i // 7),
+        lambda i: f"A{i}-77",
+    ],
+    ids=["addresses", "molecules", "codes"],
+)
+def test_short_texts_are_used_where_nothing_else_can_be(tmp_path: Path, cell):
+    source = csv(tmp_path / "t.csv", "id,label,seen,n", lambda i: f"a{i},k{i % 2},{cell(i)},{i}")
+    alone = csv(tmp_path / "alone.csv", "id,label,seen", lambda i: f"a{i},k{i % 2},{cell(i)}")
+    assert "seen" not in imported(source).modalities
+    found = imported(alone)
+    assert found.modalities == {"seen": "text"}
+    assert any("used as text, because no other" in note for note in found.report.notes)
+
+
 def test_an_index_is_not_used_even_where_nothing_else_can_be(tmp_path: Path):
     _csv(_rows()[["label"]], tmp_path / "t.csv")
     with pytest.raises(UserError, match="the index of a table"):

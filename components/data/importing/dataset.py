@@ -22,7 +22,7 @@ from components.data.importing.report import Report, some
 from components.data.importing.roles import with_roles
 from components.data.importing.table_folders import parts_of, read_parts
 from components.data.importing.tables import Read, read_table
-from components.data.importing.uses import NUMBERING, Use, is_bytes, use_of
+from components.data.importing.uses import NUMBERING, SHORT_TEXTS, Use, is_bytes, use_of
 from components.data.manifest import RESERVED
 
 _NONE: Mapping[str, str] = MappingProxyType({})
@@ -91,7 +91,7 @@ def import_dataset(
         table = numbered(table, kept, read.decimal_comma, report)
     report.records, report.notes = table.num_rows, list(dict.fromkeys(report.notes))
     uses = _uses(table, roles, base, report, outside=outside)
-    uses = uses or _numberings(table, base, report)
+    uses = uses or _numberings(table, base, report) or _short_texts(report)
     if not uses:
         raise UserError(
             f"{source}: got columns {table.column_names}, "
@@ -151,6 +151,20 @@ def _numberings(table: pa.Table, base: Path, report: Report) -> dict[str, Use]:
             "a row number predicts no class, so check that these are amounts"
         )
     return uses
+
+
+def _short_texts(report: Report) -> dict[str, Use]:
+    """The columns of codes, addresses or names, as text; nothing else can be used."""
+    columns = [column for column, why in report.columns.items() if why.endswith(SHORT_TEXTS)]
+    for column in columns:
+        del report.columns[column]
+    if columns:
+        report.notes.append(
+            f"used as text, because no other column can be used: {some(columns)}: short texts that "
+            "are nearly all different; what only names a record predicts no class, so check that "
+            "these tell something"
+        )
+    return dict.fromkeys(columns, Use("text", "modality"))
 
 
 def _read(source: Path, encoding: str | None, report: Report) -> tuple[Read, Path]:

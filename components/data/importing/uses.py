@@ -22,6 +22,11 @@ _INDEX = re.compile(r"__index_level_\d+__|unnamed: \d+(_level_\d+)?|level_\d+", 
 """Names that pandas gives to the index of a table."""
 NUMBERING = "whole numbers that are all different, as ids and row numbers are"
 """Why a column that may be a running number is not used."""
+SHORT_TEXTS = (
+    "too many for categories, and codes, dates or names rather than text; "
+    "a modality of kind text would read them"
+)
+"""Ends the reason why a column of short texts is not used."""
 
 
 @dataclass(frozen=True)
@@ -129,8 +134,7 @@ def _why_none(seen: Column, column: pa.ChunkedArray) -> str:
             )
         return (
             f"{seen.distinct:,} different short texts in {seen.cells:,} cells "
-            f"({_some(seen.texts)}): too many for categories, and codes, dates or names "
-            "rather than text"
+            f"({_some(seen.texts)}): {SHORT_TEXTS}"
         )
     return f"{column.type}, which no kind reads"
 
