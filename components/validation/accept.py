@@ -20,6 +20,7 @@ from components.data.manifest import Manifest, load_manifest
 from components.data.reader import Dataset
 from components.data.splits import NEEDED
 from components.validation.examine import Check, Chunk, build_checks, joined, read
+from components.validation.fields import given_fields
 from components.validation.frame import frame_of
 from components.validation.rules import Rule, rules_for
 from components.validation.stops import stops
@@ -81,7 +82,7 @@ def validate(
             suite = suite or Suite(demands, limits)
             outcome.tally.inexact |= inexact_columns(chunk.table, manifest)
             bad = _judge(suite, chunk, manifest, demands, outcome)
-            _divide(chunk, bad, writers, outcome, seen)
+            _divide(chunk, bad, writers, outcome, seen, manifest)
     assert suite is not None
     progress("checking records", dataset.rows, dataset.rows)
     if broken := stops(outcome.tally, manifest, outcome.quarantined, needed):
@@ -138,6 +139,7 @@ def _divide(
     writers: Writers,
     outcome: Outcome,
     seen: frozenset[str] | None,
+    manifest: Manifest,
 ) -> None:
     """Write accepted and quarantined records, each in order, and count."""
     good = [row for row in range(chunk.table.num_rows) if row not in bad]
@@ -152,6 +154,7 @@ def _divide(
         [chunk.labels[r] for r in good],
         {m: [said[r] is not None for r in good] for m, said in chunk.readable.items()},
     )
+    outcome.tally.given.update(given_fields(chunk.table, good, splits, manifest))
     for modality, odd in chunk.noticed.items():
         for row in good:
             for notice in odd[row]:

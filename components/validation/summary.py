@@ -71,9 +71,11 @@ def write_summaries(
 def _warnings(outcome: Outcome, manifest: Manifest, shown: int) -> list[str]:
     said = []
     if outcome.quarantined:
+        records = (
+            "1 record is" if outcome.quarantined == 1 else f"{outcome.quarantined} records are"
+        )
         said.append(
-            f"{outcome.quarantined} records are in quarantine; "
-            "quarantine/records.parquet gives the reason for each"
+            f"{records} in quarantine; quarantine/records.parquet gives the reason for each"
         )
     said += warnings(outcome.tally, manifest, shown - outcome.seen)
     return said + oddities(outcome.noticed)

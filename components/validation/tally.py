@@ -24,6 +24,8 @@ class Tally:
     """Number of records whose set names a class twice."""
     present: Counter[tuple[str, str]] = field(default_factory=Counter)
     """Number of records that have the modality by (split, modality)."""
+    given: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    """Number of records with a value of a field by (split, modality, column)."""
     groups: dict[str, str] = field(default_factory=dict)
     """Group to the split in which it was first seen."""
     straddling: dict[str, set[str]] = field(default_factory=dict)

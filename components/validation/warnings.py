@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from components.data.manifest import Manifest
+from components.validation.fields import one_sided
 from components.validation.quantity import quantity
 from components.validation.rules import MOST_NAMED
 from components.validation.tally import Tally
@@ -24,7 +25,8 @@ def warnings(tally: Tally, manifest: Manifest, unknown_visible: int) -> list[str
     for modality in sorted(manifest.modalities):
         blind = [s for s in ("val", "test") if tally.splits[s] and not tally.present[s, modality]]
         if blind:
-            said.append(f"no record of split {', '.join(blind)} has modality {modality}")
+            said.append(f"no record of split {' or '.join(blind)} has modality {modality}")
+    said += one_sided(tally.given, tally.present)
     if remark := quantity(tally.classes(manifest.target)):
         said.append(remark.removeprefix("; "))
     said += [
@@ -59,7 +61,8 @@ def _set_warnings(tally: Tally, manifest: Manifest) -> list[str]:
             "classes applies; null means that the label is unknown"
         )
     if tally.repeated:
-        said.append(f"{tally.repeated} records name a class twice; it counts once")
+        who = "1 record names" if tally.repeated == 1 else f"{tally.repeated} records name"
+        said.append(f"{who} a class twice; it counts once")
     return said
 
 

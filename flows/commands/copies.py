@@ -43,7 +43,8 @@ def copies_text(found: "Found", file: Path) -> list[str]:
         return ["copies: none between records of different groups"]
     within = sum(n for (a, b), n in leaks.pairs.items() if a == b)
     across = len(leaks.links) - within
-    lines = [f"copies: {within:,} pairs of records within a split, {across:,} across splits"]
+    pairs = "1 pair" if within == 1 else f"{within:,} pairs"
+    lines = [f"copies: {pairs} of records within a split, {across:,} across splits"]
     if not leaks.straddling:
         return lines
     rows = [[a, b, f"{n:,}"] for (a, b), n in leaks.pairs.items() if a != b]
@@ -57,9 +58,11 @@ def copies_text(found: "Found", file: Path) -> list[str]:
         f"({found.splits[k.b]}): {k.modality}, {k.alike:.0%} alike"
         for k in between[:_EXAMPLES]
     ]
+    count = int(leaks.leaked.sum())
+    of = "of val and test"
+    leaking = f"1 record {of} has" if count == 1 else f"{count:,} records {of} have"
     lines += [
-        f"{int(leaks.leaked.sum()):,} records of val and test have a copy in an earlier split, so "
-        "scores may be too good.",
+        f"{leaking} a copy in an earlier split, so scores may be too good.",
         f"To hold copies in one split, take the column `group` of {file} into the records, write "
         "`group: group` in the manifest and leave out `split.column`: the split is then made by "
         "group. `concord evaluate CONFIG --leaks` tells what the leaks are worth.",

@@ -124,6 +124,9 @@ def check(folder: str, manifest: str | None) -> Answer:
         f"{summary['accepted']} accepted, {summary['quarantined']} quarantined"
     ]
     lines += ["", table(rows, ["severity", "rule", "records", "for example"])] if rows else []
+    # Of records in quarantine the table tells.
+    told = summary["warnings"][1 if summary["quarantined"] else 0 :]  # type: ignore[index]
+    lines += ["", *(f"- {line}" for line in told), ""] if told else []
     lines += [f"data docs: {place / 'data_docs' / 'index.html'}"]
     lines += [f"quarantine: {place / 'quarantine'}"] if summary["quarantined"] else []
     lines += copies_text(found, place / COPIES)

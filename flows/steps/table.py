@@ -44,7 +44,7 @@ def _validate(config: RunConfig, chosen: Chosen) -> Step:
     validator = ("great-expectations", "numpy", "pandas", "pyarrow")
     return Step(
         name="validate",
-        version=3,  # 2: the manifest names the type of raw values; 3: one rule reads values
+        version=4,  # 3: one rule reads values; 4: columns that a split lacks are told
         inputs={"data": "data"},
         config={
             "labels": config.data.labels and config.data.labels.model_dump(),

@@ -102,20 +102,34 @@ def test_a_folder_whose_name_says_no_label_is_told_how_to_have_none(tmp_path):
     assert imported(tmp_path).columns["label"].count(None) == 1
 
 
-def test_the_check_shows_why_records_are_put_aside(tmp_path, monkeypatch):
+@pytest.fixture
+def checked(tmp_path, monkeypatch):
+    """What the check of a set says where a record is too long and sizes stand in training alone."""
     monkeypatch.setenv("CONCORD_HOME", str(tmp_path / "home"))
     folder = tmp_path / "set"
     folder.mkdir()
     titles = ["x" * 30_000 if i == 7 else f"a thing {i}" for i in range(60)]
     table = {"id": [f"{i}" for i in range(60)], "label": ["x", "y"] * 30, "title": titles}
-    pq.write_table(pa.table(table), folder / "records.parquet")
+    split = [("train", "train", "val", "test")[i // 15] for i in range(60)]
+    sizes = [float(i) if s == "train" else None for i, s in enumerate(split)]
+    pq.write_table(pa.table(table | {"split": split, "size": sizes}), folder / "records.parquet")
     (folder / "dataset.yaml").write_text(
-        "id: id\ntarget: {column: label, kind: single}\n"
+        "id: id\ntarget: {column: label, kind: single}\nsplit: {column: split}\n"
         "modalities:\n  title: {kind: text, column: title}\n"
+        "  facts: {kind: tabular, columns: {size: {type: number}}}\n"
     )
-    answer = check(str(folder), None)
-    assert "record 7: title: got 30,000 characters, wanted at most" in answer.text
-    assert Path(answer.then.removeprefix("look at ")).is_file()
+    return check(str(folder), None)
+
+
+def test_the_check_shows_why_records_are_put_aside(checked):
+    assert "record 7: title: got 30,000 characters, wanted at most" in checked.text
+    assert Path(checked.then.removeprefix("look at ")).is_file()
+
+
+def test_the_check_shows_the_warnings_that_a_report_has(checked):
+    found = checked.value["warnings"]
+    assert any("no record of split val or test has modality facts" in told for told in found)
+    assert all(f"- {told}\n" in checked.text for told in found[1:])
 
 
 def test_what_follows_a_run_can_be_typed_beside_other_models(tmp_path, monkeypatch):

@@ -63,7 +63,7 @@ def test_sets_are_coded_by_class(tmp_path: Path, stored: str):
     assert features.labels.tolist() == wanted
     said = " ".join(summary["warnings"])
     assert "'c'" in said
-    assert "name a class twice" in said
+    assert "1 record names a class twice; it counts once" in said
     assert ("empty sets" in said) == (stored == "list")
     budget = summary["label_budget"]
     assert budget["by_class"] == {"a": {"train": 2, "val": 1}, "b": {"train": 1, "val": 1}}

@@ -26,6 +26,18 @@ def test_hundreds_of_classes_that_are_whole_numbers_are_told_and_a_few_codes_are
     assert "divide it into ranges" in told
 
 
+def test_columns_that_training_or_test_records_lack_are_told():
+    tally = tally_of(GOOD)
+    for split in SPLITS:
+        tally.present[split, "facts"] = 5
+        tally.given["train" if split == "val" else split, "facts", "both"] = 5
+    tally.given.update({("train", "facts", "late"): 0, ("test", "facts", "late"): 4})
+    tally.given.update({("train", "facts", "early"): 9, ("test", "facts", "early"): 0})
+    late, early = warnings(tally, manifest_of(), 0)
+    assert "no training record has a value of column 'late' of facts" in late
+    assert "column 'early' of facts, and no test record has one" in early
+
+
 def test_columns_of_whole_numbers_that_a_number_cannot_tell_apart_are_told():
     tally = tally_of(GOOD)
     tally.inexact = {"size"}
