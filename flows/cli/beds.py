@@ -8,18 +8,20 @@ import typer
 from flows.cli.options import AsJson, answer
 
 _Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder to make; it must not exist.")]
-_Seed = Annotated[int, typer.Option(help="Seed of all that is drawn.")]
+_Seed = Annotated[int, typer.Option(help="Random seed.")]
 _Records = Annotated[int, typer.Option(help="Number of records.")]
 _Modalities = Annotated[int, typer.Option(help="Number of modalities, 1 to 8.")]
 _Noise = Annotated[
     list[float] | None,
-    typer.Option(help="Deviation of the noise (1.0): one for all modalities, or repeat for each."),
+    typer.Option(
+        help="Standard deviation of the noise (1.0): one for all modalities, or one for each."
+    ),
 ]
 _Imbalance = Annotated[
-    float, typer.Option(help="How many times the most common class is as frequent as the rarest.")
+    float, typer.Option(help="Frequency of the most common class, divided by that of the rarest.")
 ]
 _Wrong = Annotated[
-    float, typer.Option(help="Share of training records that are paired with another's modalities.")
+    float, typer.Option(help="Share of training records that get modalities of another record.")
 ]
 _Missing = Annotated[float, typer.Option(help="Chance that a record lacks a modality.")]
 _Unlabelled = Annotated[float, typer.Option(help="Share of training records without a label.")]
@@ -32,7 +34,8 @@ def pair(
     modalities: _Modalities = 2,
     classes: Annotated[int, typer.Option(help="Number of classes.")] = 4,
     shared: Annotated[
-        float, typer.Option(help="Share of the variance within a class that modalities share.")
+        float,
+        typer.Option(help="Share of the variance within a class that modalities have in common."),
     ] = 0.5,
     noise: _Noise = None,
     imbalance: _Imbalance = 1.0,
@@ -63,7 +66,7 @@ def xor(
         str,
         typer.Option(
             help="`xor`: the label is the exclusive-or of a bit in each modality; `redundant`: all "
-            "have the same bit; `unique`: the first alone has it."
+            "have the same bit; `unique`: only the first has it."
         ),
     ] = "xor",
     noise: _Noise = None,
@@ -73,7 +76,7 @@ def xor(
     unlabelled: _Unlabelled = 0.0,
     as_json: AsJson = False,
 ) -> None:
-    """Make a synthetic set whose label no modality gives alone.
+    """Make a synthetic set whose label comes from a bit in each modality (see --variant).
 
     It prints the best accuracy that any model can reach. Its fields are vectors of numbers, which
     the encoder `numbers` reads.

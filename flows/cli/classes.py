@@ -44,24 +44,24 @@ def classes_add(
             "--from",
             metavar="DATA",
             help="Data set with exemplars: its records with the label NAME, or all of them if it "
-            "has no labels. Without it the name alone counts, through a view that reads names: a "
+            "has no labels. Without it, only the name is used, by a view that reads names: a "
             "text view, or pictures through an image-text model.",
         ),
     ] = None,
     with_name: Annotated[
         bool,
-        typer.Option("--with-name", help="Let the name count beside the exemplars of --from."),
+        typer.Option("--with-name", help="Use the name as well as the exemplars of --from."),
     ] = False,
     model: Model = None,
     version: Annotated[
-        str, typer.Option(help="The version that gets the class; `challenger` adds another one.")
+        str, typer.Option(help="The version to extend; `challenger` to add a further class.")
     ] = "champion",
     as_json: AsJson = False,
 ) -> None:
     """Add a class without training, as a new version for `concord promote`.
 
-    The logits of the known classes stay as they are. One exemplar is enough, with any modality; a
-    name alone is worth less, and known classes that are added in the same way tell how much.
+    The logits of the known classes stay as they are. One exemplar is enough, with any modality. A
+    name alone is worth less; the command reports how well known classes do if added that way.
 
     Example: concord classes add heron --from data/herons
 

@@ -63,17 +63,17 @@ def data_import(
     ],
     label: Annotated[
         str | None,
-        typer.Option(help="Column with the class, or a list of them; `none` predicts nothing."),
+        typer.Option(help="Column with the class or a list of classes; `none`: no classifier."),
     ] = None,
     separator: Annotated[
-        str | None, typer.Option(help="Between the classes of one record in its label.")
+        str | None, typer.Option(help="Separator of the classes in a record's label.")
     ] = None,
     id_: Annotated[str | None, typer.Option("--id", help="Column with a record's id.")] = None,
     group: Annotated[
         str | None, typer.Option(help="Column of records that stay in one split.")
     ] = None,
     split: Annotated[
-        str | None, typer.Option(help="Column with train, val or test; `hash` uses none.")
+        str | None, typer.Option(help="Column with train, val or test; `hash`: no column.")
     ] = None,
     encoding: Annotated[
         str | None, typer.Option(help="Encoding of a text file, if it is not UTF-8.")
@@ -82,14 +82,14 @@ def data_import(
         bool,
         typer.Option(
             "--allow-outside",
-            help="Pack files outside SRC's folder too, where the table names them.",
+            help="Also pack files outside SRC's folder that the table names.",
         ),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Turn a table with media paths, or a folder of one sub-folder per class, into a data set.
 
-    Columns have the usual names (id, label, group, split), or those that you give.
+    Columns are recognised by the usual names (id, label, group, split), or named by options.
 
     Example: concord data import photos/ data/photos
 
@@ -112,14 +112,13 @@ def data_import(
 def data_check(
     folder: Annotated[str, typer.Argument(metavar="DIR", help="The data set.")],
     manifest: Annotated[
-        str | None, typer.Option(help="Manifest, if the data set has none.")
+        str | None, typer.Option(help="Manifest to use, if the data set has none.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Check a data set as a run would, and list what would be quarantined (then exit code 1).
 
-    Copies of records are listed too, near ones as well: those that lie in different splits make
-    scores too good.
+    It also lists copies and near copies of records; those in different splits inflate scores.
 
     Example: concord data check data/glyphs
     """

@@ -20,14 +20,16 @@ def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = HOST,
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = PORT,
     cert: Annotated[
-        Path | None, typer.Option("--cert", help="TLS: the chain of certificates, in PEM.")
+        Path | None, typer.Option("--cert", help="Certificate chain for TLS, in PEM.")
     ] = None,
-    key: Annotated[Path | None, typer.Option("--key", help="TLS: its key, in PEM.")] = None,
+    key: Annotated[
+        Path | None, typer.Option("--key", help="Private key of --cert, in PEM.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Serve the champion and follow the registry until interrupted.
 
-    On an address that other machines reach, `concord token new` must have made a token.
+    An address that other machines can reach requires a token from `concord token new`.
 
     Example: concord serve --port 3000
     """
@@ -44,7 +46,7 @@ Source = Annotated[
     str | None,
     typer.Argument(
         metavar="[FILE|DATASET]",
-        help="Instead of one record: a Parquet, CSV or JSON Lines file whose columns are named as "
+        help="Instead of one record: a Parquet, CSV or JSON Lines file with columns named after "
         "the modalities, or a data set; the answers go to --out.",
     ),
 ]
@@ -62,7 +64,7 @@ Version = Annotated[
 Trainer = Annotated[
     Path | None,
     typer.Option(
-        "--config", help="For DATASET: a run's YAML; where the work is done, and the manifest."
+        "--config", help="For DATASET: a run's YAML, for where the work runs and the manifest."
     ),
 ]
 
@@ -81,8 +83,8 @@ def classify(
 ) -> None:
     """Classify one record from any subset of its modalities, or all records of a file or data set.
 
-    One record is answered by the running endpoint; where none runs, by the champion, loaded here.
-    The same command resumes a batch that was interrupted.
+    The running endpoint answers one record; if none runs, the champion is loaded and answers.
+    An interrupted batch resumes with the same command.
 
     Example: concord classify --media image=arrow.png --text "text=LEFTWARDS ARROW"
 
@@ -116,7 +118,7 @@ def embed(
 ) -> None:
     """Give the vectors of one record, or of all records of a file or data set.
 
-    There is one of unit length for each modality that a record has, and `fused` for all of them.
+    A record has a unit vector for each of its modalities, and `fused` for all of them together.
 
     Example: concord embed --text "text=LEFTWARDS ARROW" --json
 
@@ -150,7 +152,7 @@ def search(
     ] = None,
     where: Annotated[
         str | None,
-        typer.Option("--filter", help="JSON of a filter, as `POST /v1/search` takes it."),
+        typer.Option("--filter", help="Filter in JSON, in the form of `POST /v1/search`."),
     ] = None,
     target: Annotated[str, typer.Option(help="Modality to search in, or `fused`.")] = FUSED,
     k: Annotated[
@@ -163,7 +165,7 @@ def search(
 ) -> None:
     """Find the nearest records, from any modality to any.
 
-    The running endpoint answers; where none runs, the champion's own index, loaded here.
+    The running endpoint answers; if none runs, the champion and its own index are loaded.
 
     Example: concord search --text "text=white chess queen" --target image -k 5
 

@@ -47,7 +47,7 @@ def feedback_export(
 ) -> None:
     """Write the labels that were given, as a file for `concord data import`.
 
-    Values of a record are included where the answer log keeps payloads (`serving.log_payloads`).
+    Values of a record are included if the answer log keeps payloads (`serving.log_payloads`).
 
     Example: concord feedback export --out feedback.parquet
     """

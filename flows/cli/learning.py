@@ -62,11 +62,11 @@ def sweep(
     wait: Wait = True,
     as_json: AsJson = False,
 ) -> None:
-    """Look for a better configuration: other views, labeller, fusion, settings of the network.
+    """Look for a better configuration: other views, labellers, fusions and network settings.
 
-    Trials are judged by held-out visible labels of the training records alone. The best one is
-    written beside CONFIG as NAME.best.yaml, with how much better it is and whether that is noise.
-    Ctrl-C keeps what was found, and the same command resumes from there.
+    Trials are judged only by held-out visible labels of training records. The best one is written
+    beside CONFIG as NAME.best.yaml, with its gain and whether that may be chance. Ctrl-C keeps
+    what was found, and the same command resumes from there.
 
     Example: concord sweep conf/demo.yaml --minutes 10
     """
@@ -136,7 +136,7 @@ def methods(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """List the methods that can be switched on: where from, what for, and their result here.
+    """List optional methods with their source, their purpose and their measured result.
 
     Example: concord methods S01
     """

@@ -49,8 +49,8 @@ def up(
 ) -> None:
     """Run MLflow, Prefect and the service of the champion on this machine, until interrupted.
 
-    It is `infra/compose.yaml` without containers: one screen shows the servers and their addresses
-    (127.0.0.1 alone), and none is left when it ends.
+    This is `infra/compose.yaml` without containers: one screen shows the servers and their
+    addresses on 127.0.0.1, and all of them stop when it ends.
 
     Example: concord up --port 3000
     """

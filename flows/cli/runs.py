@@ -58,10 +58,10 @@ def runs_cancel(
 def runs_clean(
     keep: Annotated[
         int,
-        typer.Option(min=1, help="How many of the newest runs of each model keep their content."),
+        typer.Option(min=1, help="How many of the newest runs of each model keep their files."),
     ] = 3,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only say what would be removed.")
+        bool, typer.Option("--dry-run", help="Only list what would be removed.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:

@@ -8,7 +8,7 @@ from flows.cli.options import AsJson, answer
 from flows.commands.answer import Answer
 
 app = typer.Typer(
-    help="Make, list and revoke tokens: who may ask the service for what.",
+    help="Make, list and revoke the tokens of the service.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -16,25 +16,25 @@ app = typer.Typer(
 
 @app.command("new")
 def token_new(
-    name: Annotated[str, typer.Option("--name", help="What the answer log calls it.")],
+    name: Annotated[str, typer.Option("--name", help="Name of the token, also in the answer log.")],
     scope: Annotated[
         list[str],
         typer.Option(
             "--scope",
-            help="`predict` (all that reads), `write` (records), `feedback` or `admin` "
+            help="`predict` (all reading), `write` (records), `feedback` or `admin` "
             "(metrics, control of versions); repeatable.",
         ),
     ],
     rate: Annotated[
         int | None,
-        typer.Option("--rate", min=1, max=1_000_000, help="Requests that it may make in a minute."),
+        typer.Option("--rate", min=1, max=1_000_000, help="Requests allowed per minute."),
     ] = None,
     days: Annotated[
         int | None, typer.Option("--days", min=1, max=3650, help="Days until it expires.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make a token and print it, once: the store has only its digest.
+    """Make a token and print it once; the store keeps only its digest.
 
     A running service accepts it within five seconds.
 
@@ -69,7 +69,7 @@ def token_revoke(
     name: Annotated[str, typer.Argument(metavar="NAME", help="As `concord token list` shows it.")],
     as_json: AsJson = False,
 ) -> None:
-    """End a token; a running service refuses it within five seconds.
+    """Revoke a token; a running service refuses it within five seconds.
 
     Example: concord token revoke shop
     """

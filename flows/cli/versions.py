@@ -17,16 +17,17 @@ def evaluate(
     leaks: Annotated[
         bool,
         typer.Option(
-            "--leaks", help="Find copies across splits, and measure without the test records."
+            "--leaks",
+            help="Find copies across splits, and measure without the copied test records.",
         ),
     ] = False,
     reliance: Annotated[
         bool,
-        typer.Option("--reliance", help="Tell which modalities the answers rest on."),
+        typer.Option("--reliance", help="Show which modalities the answers rely on."),
     ] = False,
     stress: Annotated[
         bool,
-        typer.Option("--stress", help="Measure on texts, pictures and sounds made worse."),
+        typer.Option("--stress", help="Measure on degraded texts, pictures and sounds."),
     ] = False,
     data: Data = None,
     as_json: AsJson = False,
@@ -104,23 +105,23 @@ def ledger(model: Model = None, as_json: AsJson = False) -> None:
 def canary(
     version: Annotated[
         str | None,
-        typer.Argument(help="A version, its digest, or `challenger`; none: print the trial."),
+        typer.Argument(help="A version, its digest, or `challenger`; without it, print the trial."),
     ] = None,
     share: Annotated[
         float,
-        typer.Option(min=0.0, max=1.0, help="Share of the keys, or of the requests of a shadow."),
+        typer.Option(min=0.0, max=1.0, help="Share of the keys, or with --shadow of the requests."),
     ] = 0.1,
     shadow: Annotated[
         bool,
         typer.Option(help="Answer copies of requests; the answers are stored but not sent."),
     ] = False,
-    off: Annotated[bool, typer.Option(help="Try no version any more.")] = False,
+    off: Annotated[bool, typer.Option(help="End the trial.")] = False,
     model: Model = None,
     as_json: AsJson = False,
 ) -> None:
     """Try a version beside the champion; running endpoints follow within seconds.
 
-    One key (the header X-Concord-Key, else the token, else the address) sees one version.
+    A key (header X-Concord-Key, else token, else address) always gets the same version.
 
     Example: concord canary challenger --share 0.1
     """
@@ -145,7 +146,7 @@ def package(
     model: Model = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write a version as a Bento and as what `docker build` takes, for other machines.
+    """Write a version as a Bento and as a `docker build` context, for other machines.
 
     DIR/bento runs with `bentoml serve`; DIR/image has a Dockerfile, locks, the code and the model.
 

@@ -5,8 +5,8 @@ import { count, percent } from "./words.js";
 
 const SHOWN = [
   ["accuracy", "of answers on records that it had never seen are right"],
-  ["macro_f1", "is its mean score over the classes (macro F1), rare ones as much as common ones"],
-  ["micro_f1", "is its score over all classes given (micro F1)"],
+  ["macro_f1", "is its mean score over the classes (macro F1), where rare ones count as much as common ones"],
+  ["micro_f1", "is its score over all classes that it gave (micro F1)"],
   ["recall@10", "of searches have a record of the same thing among the first ten"],
 ];
 

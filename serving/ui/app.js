@@ -14,7 +14,7 @@ const news = document.getElementById("news");
 
 onToken(askToken);
 changes.addEventListener("model", () => fill(news, h("p", { class: "notice" },
-  "Another version of the model answers now. ",
+  "Another version of the model is in use now. ",
   button("Load it", () => window.location.reload()))));
 begin();
 

@@ -10,7 +10,7 @@ export function hitCard(model, hit, { best, example }) {
   const predicted = named(hit.predicted);
   const title = label ?? predicted ?? hit.id;
   const said = label && predicted && label !== predicted ? `The model says ${predicted}.`
-    : !label && predicted ? "The model's answer; nobody has labelled it." : null;
+    : !label && predicted ? "The model's answer; nobody has labelled this record." : null;
   return h("li", { class: "card" },
     previews(model, hit.id, hit.media, { raws: ["bytes"] }),
     h("h2", { tabindex: "-1", dir: "auto" }, title),

@@ -38,7 +38,7 @@ export function classPicker(model, { pick }) {
     const first = offered[0];
     const number = fit.length > MOST ? `${count(fit.length, "class", "classes")}.` : "";
     told.textContent = !typed ? number
-      : first === undefined ? "No class has these letters." : `Enter chooses ${first}.`;
+      : first === undefined ? "No class matches." : `Enter chooses ${first}.`;
   }
 
   function option(name, i) {
@@ -59,7 +59,7 @@ export function classPicker(model, { pick }) {
     const focused = options.contains(document.activeElement);
     find.value = "";
     offer();
-    told.textContent = chosen.size ? `Chosen: ${[...chosen].join(", ")}.` : "None is chosen.";
+    told.textContent = chosen.size ? `Chosen: ${[...chosen].join(", ")}.` : "Nothing is chosen.";
     if (focused) options.children[offered.indexOf(name)]?.focus();
   }
 

@@ -55,7 +55,7 @@ export function reviewView(model) {
     current = item;
     if (item === null) {
       fill(place, h("p", { class: "empty" }, done.length
-        ? "That is all for now. Thank you." : "Nothing waits for a label."));
+        ? "That is all for now. Thank you." : "No record needs a label."));
       if (done.length) place.append(button("Undo", undo));
       place.focus();
       return;
@@ -119,7 +119,7 @@ export function reviewView(model) {
       if (current !== null) queue.unshift(current);
       show(last.item);
       status.textContent = last.label === null ? "Back to the record that you skipped."
-        : `Back to the last one. Its label ${named(last.label)} is deleted.`;
+        : `Back to the last record. Its label ${named(last.label)} is deleted.`;
     });
   }
 

@@ -80,8 +80,8 @@ export function searchView(model) {
         fill(results);
         add(found);
         status.textContent = found.hits.length
-          ? `The ${count(found.hits.length, "record")} nearest to what you asked for.`
-          : "No record fits. Take a filter away, or ask for something else.";
+          ? `The ${count(found.hits.length, "record")} nearest to your search.`
+          : "No record matches. Remove a filter, or search for something else.";
       };
     }, run);
   }

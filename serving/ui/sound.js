@@ -24,9 +24,9 @@ export async function record(seconds) {
     stream = await navigator.mediaDevices.getUserMedia({ audio: true });
   } catch (error) {
     throw error.name === "NotAllowedError"
-      ? mistake("The browser may not use the microphone.",
+      ? mistake("The browser is not allowed to use the microphone.",
         "Allow it in the browser's settings for this page, or choose a sound file.")
-      : mistake("There is no microphone that works.", "Plug one in, or choose a sound file.");
+      : mistake("No working microphone was found.", "Plug one in, or choose a sound file.");
   }
   const recorder = new MediaRecorder(stream);
   const parts = [];

@@ -66,7 +66,7 @@ function cell(column, changed) {
     element,
     value() {
       if (input.validity.badInput) {
-        throw mistake(`“${column.name}” wants a number.`, "Write digits, such as 12.5.");
+        throw mistake(`“${column.name}” must be a number.`, "Write digits, such as 12.5.");
       }
       const text = input.value.trim();
       if (!text) return null;

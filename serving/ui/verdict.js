@@ -13,11 +13,11 @@ export function sentences(found) {
     out.push(h("p", {}, `The model is ${sureness(p)}: of answers like this, about `,
       h("strong", {}, percent(p)), " are right."));
   } else if (!Object.keys(found.labels ?? {}).length) {
-    out.push(h("p", {}, "No class is likely enough to be given."));
+    out.push(h("p", {}, "No class is likely enough."));
   }
   if (found.abstained) {
     out.push(h("p", { class: "warn" },
-      "This is a guess: answers of so little confidence are more often wrong than right."));
+      "This is a guess: answers as unsure as this one are more often wrong than right."));
   }
   const strange = familiarity(found.ood_score);
   if (strange) out.push(h("p", { class: "warn" }, strange));

@@ -35,19 +35,19 @@ export function familiarity(score) {
   if (score >= 0.99) {
     return "Unlike nearly all that the model learned from: do not rely on the answer.";
   }
-  if (score >= 0.95) return "Rather unlike what the model learned from: look twice.";
+  if (score >= 0.95) return "Rather unlike what the model learned from: check the answer.";
   return null;
 }
 
 const BY_STATUS = {
   400: ["The service did not understand the request.", "Load the page again."],
-  401: ["The service wants an access token.", "Ask whoever runs the service for one."],
+  401: ["The service needs an access token.", "Ask whoever runs the service for one."],
   403: ["Your token does not allow this.", "Ask whoever runs the service for one that does."],
-  404: ["That is not there any more.", "Search again."],
+  404: ["This no longer exists.", "Search again."],
   408: ["Sending took too long.", "Try again, or send a smaller file."],
-  413: ["That is too large for the service.", "Send less, or a smaller file."],
-  422: ["The service cannot use that.", "Change it and try again."],
-  429: ["The service has more to do than it can do right now.", "Nothing is lost."],
+  413: ["This is too large for the service.", "Send less, or a smaller file."],
+  422: ["The service cannot use this.", "Change it and try again."],
+  429: ["The service is busy right now.", "Nothing is lost."],
   503: ["The service is not ready.", "Nothing is lost."],
   504: ["The answer took too long.", "Try again, or send less."],
 };
@@ -58,12 +58,12 @@ export function explained(status) {
     return ["The service cannot be reached.", "Check your network, then try again."];
   }
   return BY_STATUS[status] ?? ["Something went wrong in the service.",
-    "Try again; if it stays, tell whoever runs the service."];
+    "Try again; if it happens again, tell whoever runs the service."];
 }
 
 /** A problem of a refusal: which field, what came, what is wanted. */
 export function problem({ field, got, wanted }) {
   const where = field.replace(/^(records\.\d+|query|record|body|header)\.?/, "");
   const what = where ? `${quoted(where)}: ` : "";
-  return `${what}it got ${got}; it wants ${wanted}.`;
+  return `${what}got ${got}; needs ${wanted}.`;
 }

@@ -85,7 +85,7 @@ def test_two_pictures_and_a_sound_have_a_field_each(page):
     drop(page, "main", sounds.tone(), "tone.wav", "audio/wav")
     expect(page.get_by_label("Your sound: tone.wav")).to_be_visible()
     page.get_by_role("button", name="Search").click()
-    expect(page.get_by_role("status").filter(has_text="No record fits")).to_be_visible()
+    expect(page.get_by_role("status").filter(has_text="No record matches")).to_be_visible()
     query = sent[-1][1]["query"]
     assert sorted(query) == ["back", "front", "voice"]
     assert base64.b64decode(query["voice"]) == sounds.tone()
@@ -98,7 +98,7 @@ def test_a_recording_is_sent_as_a_wav_file(page):
     page.get_by_role("button", name="Stop recording").click()
     expect(page.get_by_label("Your sound: recording.wav")).to_be_visible()
     page.get_by_role("button", name="Search").click()
-    expect(page.get_by_role("status").filter(has_text="No record fits")).to_be_visible()
+    expect(page.get_by_role("status").filter(has_text="No record matches")).to_be_visible()
     samples, rate = soundfile.read(io.BytesIO(base64.b64decode(sent[-1][1]["query"]["voice"])))
     assert (rate, samples.ndim) == (16_000, 1)
     assert 0.3 < len(samples) / rate < 5
@@ -166,7 +166,7 @@ def test_filters_are_of_what_the_model_declares(page):
     page.get_by_label("facts: weight, at least").fill("2.5")
     page.get_by_label("facts: colour").fill("red, blue")
     page.get_by_role("button", name="Search").click()
-    expect(page.get_by_role("status").filter(has_text="No record fits")).to_be_visible()
+    expect(page.get_by_role("status").filter(has_text="No record matches")).to_be_visible()
     assert sent[-1][1]["filter"] == {"and": [
         {"not": {"field": "label", "in": ["a"]}},
         {"field": "has", "in": ["title"]},
@@ -180,7 +180,7 @@ def test_filters_are_of_what_the_model_declares(page):
 @pytest.mark.parametrize(
     ("status", "headers", "says"),
     [
-        (429, {"Retry-After": "7"}, "more to do than it can do right now. Nothing is lost. Try"
+        (429, {"Retry-After": "7"}, "busy right now. Nothing is lost. Try"
          " again in 7 seconds."),
         (503, {"Retry-After": "60"}, "is not ready. Nothing is lost. Try again in 60 seconds."),
         (504, {}, "took too long"),
@@ -212,7 +212,7 @@ def test_another_version_that_answers_is_told(page):
     answers(page, search=other)
     page.get_by_role("textbox", name="text").fill("x")
     page.keyboard.press("Enter")
-    expect(page.get_by_text("Another version of the model answers now")).to_be_visible()
+    expect(page.get_by_text("Another version of the model is in use now")).to_be_visible()
 
 
 def test_a_token_is_asked_for_once_and_sent_with_previews_too(chromium, guarded):
@@ -247,7 +247,7 @@ def test_a_model_whose_records_have_times_filters_by_them(page):
     page.locator("summary", has_text="Filters").click()
     page.get_by_label("Time, from").fill("2025-01-11T10:30")
     page.get_by_role("button", name="Search").click()
-    expect(page.get_by_role("status").filter(has_text="No record fits")).to_be_visible()
+    expect(page.get_by_role("status").filter(has_text="No record matches")).to_be_visible()
     where = sent[-1][1]["filter"]
     local = page.evaluate("new Date('2025-01-11T10:30').toISOString()")
     assert where == {"field": "time", "at_least": local}
