@@ -13,9 +13,7 @@ _Records = Annotated[int, typer.Option(help="Number of records.")]
 _Modalities = Annotated[int, typer.Option(help="Number of modalities, 1 to 8.")]
 _Noise = Annotated[
     list[float] | None,
-    typer.Option(
-        help="Standard deviation of the noise (1.0): one for all modalities, or one for each."
-    ),
+    typer.Option(help="Standard deviation of the noise (1.0): one for all, or repeat for each."),
 ]
 _Imbalance = Annotated[
     float, typer.Option(help="Frequency of the most common class, divided by that of the rarest.")
