@@ -116,7 +116,7 @@ def embed(
     config: Trainer = None,
     as_json: AsJson = False,
 ) -> None:
-    """Give the vectors of one record, or of all records of a file or data set.
+    """Compute the vectors of one record, or of all records of a file or data set.
 
     A record has a unit vector for each of its modalities, and `fused` for all of them together.
 

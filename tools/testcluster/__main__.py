@@ -1,4 +1,4 @@
-"""The test cluster's command line: ``python -m tools.testcluster up|down|status|image|run``."""
+"""Command line of the test cluster: ``python -m tools.testcluster up|down|status|image|run``."""
 
 import argparse
 import os
@@ -18,9 +18,11 @@ def main(argv: list[str] | None = None) -> int:
     """Run one command; mistakes and missing programs are reported without a traceback."""
     parser = argparse.ArgumentParser(prog="python -m tools.testcluster", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("up", help="start the cluster, or mend it; prints `export KUBECONFIG=...`")
+    commands.add_parser(
+        "up", help="start the cluster, or what died; prints `export KUBECONFIG=...`"
+    )
     commands.add_parser("down", help="stop it and leave nothing behind")
-    commands.add_parser("status", help="say what runs; exit code 1 unless all of it does")
+    commands.add_parser("status", help="list the processes; exit code 1 unless all run")
     _image_options(
         commands.add_parser(
             "image", help="build an image from a Dockerfile and load it into the nodes"
