@@ -85,15 +85,20 @@ class Prints:
         for a, b in equal(np.array(self.contents, np.int64)):
             seen.add((a, b))
             yield Link(a=rows[a], b=rows[b], modality=self.modality, alike=1.0)
-        near: Iterable[tuple[int, int, float]] = ()
-        if self.rule is not None:
-            near = sketches.copies(self.sketches, self.rule)
-        elif self.thumbnails:
-            near = pictures.copies(np.stack(self.thumbnails))
-        for a, b, alike in near:
+        rare = np.flatnonzero(~_shared_by_many(np.array(self.contents, np.int64))).tolist()
+        for first, second, alike in self._near(rare):
+            a, b = rare[first], rare[second]
             if (a, b) not in seen:
                 seen.add((a, b))
                 yield Link(a=rows[a], b=rows[b], modality=self.modality, alike=min(alike, 1.0))
+
+    def _near(self, values: Sequence[int]) -> Iterable[tuple[int, int, float]]:
+        """Positions among some of the values of near copies, and how alike they are."""
+        if self.rule is not None:
+            return sketches.copies([self.sketches[at] for at in values], self.rule)
+        if self.thumbnails and values:
+            return pictures.copies(np.stack([self.thumbnails[at] for at in values]))
+        return ()
 
 
 def equal(contents: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
@@ -104,6 +109,13 @@ def equal(contents: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
         if 1 < count <= _COMMON:
             members = order[start : start + count].tolist()
             yield from pairwise(members)
+
+
+def _shared_by_many(contents: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which numbers ``(n,)`` more records have than ``equal`` connects."""
+    _, own, counts = np.unique(contents, return_inverse=True, return_counts=True)
+    found: NDArray[np.bool_] = counts[own] > _COMMON
+    return found
 
 
 def of_contents(

@@ -64,7 +64,7 @@ def copies_text(found: "Found", file: Path) -> list[str]:
     lines += [
         f"{leaking} a copy in an earlier split, so scores may be too good.",
         f"To hold copies in one split, take the column `group` of {file} into the records, write "
-        "`group: group` in the manifest and leave out `split.column`: the split is then made by "
-        "group. `concord evaluate CONFIG --leaks` tells what the leaks are worth.",
+        "`group: group` in the manifest, and leave out `split.column` where it stands: the split "
+        "is then made by group. `concord evaluate CONFIG --leaks` tells what the leaks are worth.",
     ]
     return lines

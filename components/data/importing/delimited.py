@@ -123,8 +123,9 @@ def _rows(file: Iterable[str], delimiter: str, quoting: Quoting) -> Iterator[Row
                 if any("\0" in cell for cell in cells):
                     raise _Unreadable(
                         f"line {line}, cell {[chr(0) in c for c in cells].index(True) + 1}: a NUL "
-                        "byte, which is no text; remove it, or if all of the file has them, "
-                        "name its encoding: --encoding utf-16-le or utf-16-be"
+                        "byte, which is no text; remove it, or if all of the file has them, save "
+                        "it as UTF-8 or name its encoding to `concord data import`: --encoding "
+                        "utf-16-le or utf-16-be"
                     )
                 yield line, cells
             line = reader.line_num + 1

@@ -88,9 +88,11 @@ def _place(source: Path, name: str, error: UnicodeError) -> str:
         column = len(before) - (before.rfind("\n") + 1) + 1
         what = f"byte 0x{data[first.start]:02x} is not {plain}"
         advice = (
-            "it seems to be UTF-16 without its mark: try --encoding utf-16-le"
+            "it seems to be UTF-16 without its mark: save it as UTF-8, or try --encoding utf-16-le "
+            "with `concord data import`"
             if b"\0" in data[:100]
-            else "name its encoding, for example --encoding cp1252, or save it as UTF-8"
+            else "save it as UTF-8, or name its encoding to `concord data import`, for example "
+            "--encoding cp1252"
         )
         return f"{source}, line {line}, column {column}: {what}; {advice}"
     return f"{source} is not {plain} ({error})"

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from components.evaluation.duplicates import Link, Prints, effect, equal, leaks
 
@@ -37,6 +38,17 @@ def test_groups_are_the_connected_components(pairs):
 
 def test_what_many_records_have_links_none_of_them():
     assert list(equal(np.array([7] * 100 + [1, 2, 1]))) == [(100, 102)]
+
+
+def test_a_picture_that_stands_for_no_picture_makes_no_copies():
+    rng = np.random.default_rng(0)
+    one, *others = (
+        Image.fromarray(rng.integers(0, 255, (40, 40, 3)).astype(np.uint8)) for _ in range(5)
+    )
+    prints = Prints(modality="photo")
+    for row, picture in enumerate([*[one] * 30, *others, others[0]]):
+        prints.add(row, picture.tobytes(), picture)
+    assert [(k.a, k.b) for k in prints.links()] == [(30, 34)]
 
 
 def test_equal_contents_are_linked_whatever_they_are():
