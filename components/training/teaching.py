@@ -178,6 +178,14 @@ def in_folds(data: Features, rows: NDArray[np.int64], seed: int) -> NDArray[np.i
     return folds_of(rarity.argmax(axis=1), most, seed)[units]
 
 
+def _common(data: Features, column: int) -> NDArray[np.int64]:
+    """Contents of a modality that a quarter of the training records have."""
+    rows = data.rows("train")
+    given = data.contents[rows[data.present[rows, column]], column]
+    contents, counts = np.unique(given, return_counts=True)
+    return contents[counts > max(10, len(rows) // 4)]
+
+
 def _units(data: Features, rows: NDArray[np.int64]) -> NDArray[np.int64]:
     """Number ``(k,)`` of what records belong to: those of a group, or of equal content, are one."""
     from scipy.sparse import coo_array
@@ -190,6 +198,8 @@ def _units(data: Features, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         )
         # What very many records share, such as a stock phrase, makes no two of them the same.
         telling = data.present[rows, column] & (counts[numbers] <= max(10, len(rows) // 20))
+        # Few labelled records share few contents, however common these are among all records.
+        telling &= ~np.isin(data.contents[rows, column], _common(data, column))
         keys.append(np.where(telling, numbers, np.arange(len(rows)) + len(rows)))
     ends = np.concatenate([np.unique(k, return_inverse=True)[1] for k in keys])
     offsets = np.repeat(np.arange(len(keys)) * 2 * len(rows), len(rows)) + len(rows)

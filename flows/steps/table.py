@@ -98,7 +98,7 @@ def _compose(config: RunConfig, chosen: Chosen) -> Step:
 def _teach(config: RunConfig, chosen: Chosen) -> Step:
     return Step(
         name="teach",
-        version=15,  # 14: room for neighbours; 15: logits are drawn to the usual spread
+        version=16,  # 15: logits are drawn to the usual spread; 16: common contents part no folds
         inputs={"features": "encode"},
         config={
             "model": config.model.model_dump(mode="json"),

@@ -20,7 +20,7 @@ from components.training.labelled import Labelled
 from components.training.light import Fixed, light_views, put_into, ways
 from components.training.members import crossfit
 from components.training.taught import Taught
-from components.training.teaching import teach, teach_committee, untrained
+from components.training.teaching import in_folds, teach, teach_committee, untrained
 from tests import learned
 from tests.learned import MODEL
 from tests.synthetic import OPTIONS, records, write_features
@@ -256,3 +256,30 @@ def test_the_heads_are_those_of_the_configuration(home):
     assert isinstance(found, Taught)
     members = [member for seat in found.committee.seats.values() for member in seat.members]
     assert {member.head for member in members} == {"prototype"}
+
+
+def few(tmp_path, shared):
+    """A set of which eight records have labels; ``shared`` of its 300 have one text's content."""
+    write_features(tmp_path / "features", records(300, labelled=1.0))
+    data = Features.load(tmp_path / "features")
+    rows = data.rows("train", labelled=True)
+    hidden = np.setdiff1d(rows, [row for c in range(4) for row in rows[data.labels[rows] == c][:2]])
+    data.labels[hidden] = -1
+    text = data.names.index("text")
+    data.present[:, text] = True
+    kept = data.rows("train", labelled=True)
+    data.contents[np.concatenate([kept, np.setdiff1d(np.arange(300), kept)])[:shared], text] = 1
+    return data
+
+
+def test_few_labelled_records_with_a_content_of_all_records_still_make_folds(tmp_path):
+    data = few(tmp_path, 300)
+    kept = data.rows("train", labelled=True)
+    assert len(np.unique(in_folds(data, kept, 0))) > 1
+
+
+def test_few_labelled_records_that_are_copies_share_a_fold(tmp_path):
+    data = few(tmp_path, 4)
+    folds = in_folds(data, data.rows("train", labelled=True), 0)
+    assert len(np.unique(folds[:4])) == 1
+    assert len(np.unique(folds)) > 1
