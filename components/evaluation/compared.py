@@ -54,14 +54,19 @@ def _best(singles: Iterable[str], held_out: HeldOut, baselines: Path) -> str:
     """The single model that answered best for labelled training records that were held out.
 
     One whose modality no labelled test record has would only ever give the baseline's answer, and
-    anything looks better than that: it is the best one only where all are like this.
+    anything looks better than that: it is the best one only where all are like this. Where no
+    record could judge them all are level, and one that is alike for all records comes last.
     """
     judged = cast(dict[str, dict[str, Any]], read_json(baselines / "baselines.json")["models"])
     has = np.atleast_1d(held_out.present[held_out.scored].any(axis=0)).tolist()
-    seen = dict(zip(held_out.features.names, has, strict=True))
+    names = held_out.features.names
+    seen = dict(zip(names, has, strict=True))
 
-    def worth(name: str) -> tuple[bool, float]:
-        return seen[name.removeprefix(SINGLE)], float(judged[name].get("held_out", 0.0))
+    def worth(name: str) -> tuple[bool, float, bool]:
+        own = name.removeprefix(SINGLE)
+        contents = held_out.features.contents[held_out.rows, names.index(own)]
+        varies = len(np.unique(contents[held_out.present[:, names.index(own)]])) > 1
+        return seen[own], float(judged[name].get("held_out", 0.0)), varies
 
     return max(singles, key=worth)
 

@@ -200,6 +200,19 @@ def test_a_modality_that_no_test_record_has_is_not_the_best_single_one(tmp_path)
     assert metrics["best_single"]["name"] == run.features.names[-2]  # see tests.evaluated
 
 
+def test_what_is_alike_for_all_records_is_not_the_best_single_one_by_a_tie(tmp_path):
+    run = prepare(tmp_path, n=120)
+    told = json.loads((tmp_path / "baselines" / "baselines.json").read_text())
+    for figures in told["models"].values():
+        figures.pop("held_out", None)
+    (tmp_path / "baselines" / "baselines.json").write_text(json.dumps(told))
+    contents = np.load(tmp_path / "features" / "contents.npy")
+    contents[:, 0] = 7
+    np.save(tmp_path / "features" / "contents.npy", contents)
+    metrics = json.loads((run.evaluate(tmp_path / "out") / "metrics.json").read_text())
+    assert metrics["best_single"]["name"] == run.features.names[1]
+
+
 def test_records_of_subsets_that_are_not_measured_are_answered_together(run, out, monkeypatch):
     monkeypatch.setattr("components.model.subsets._MOST", 5)  # as if three modalities were many
     few = run.evaluate(run.root / "few")
