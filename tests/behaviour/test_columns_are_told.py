@@ -186,6 +186,16 @@ def test_an_id_that_cannot_be_one_stays_in_the_records_and_is_told(tmp_path: Pat
     assert "0" in found.report.columns["ID"] or "empty" in found.report.columns["ID"]
 
 
+def test_an_id_that_repeats_is_advised_as_the_group_and_can_be_it(tmp_path: Path):
+    source = csv(
+        tmp_path / "t.csv", "id,label,title", lambda i: f"p{i // 3},{i % 2},a small thing {i}"
+    )
+    assert "import again with --group id" in imported(source).report.columns["id"]
+    found = imported(source, named={"group": "id"})
+    assert found.manifest.group == "id"
+    assert "id" not in found.report.columns
+
+
 def test_roles_can_be_named(tmp_path: Path):
     source = csv(
         tmp_path / "t.csv",

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
+from shlex import quote
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,7 +17,10 @@ def id_column(
     table: pa.Table, source: Path, named: Mapping[str, str], report: Report
 ) -> tuple[str, list[str | None]] | None:
     """The first column that gives each record an id of its own; the others are not features."""
+    elsewhere = set[str]() if "id" in named else set(named.values())
     for column in columns_for(table, "id", named):
+        if column in elsewhere:
+            continue
         cells = texts_of(table, column, source)
         why = _unfit(cells)
         if not why:
@@ -24,6 +28,10 @@ def id_column(
         if "id" in named:
             raise UserError(f"{source}: column {column!r} cannot be the id: {why}")
         report.columns[column] = f"it cannot be the id: {why}"
+        if None not in cells and "group" not in named:
+            report.columns[column] += (
+                f"; if records of one value belong together, import again with --group {quote(column)}"
+            )
     able = next((c for c in table.column_names if _could_be_id(table[c])), None)
     report.notes.append(
         "id: no column with a usual name gives each record an id of its own, so the rows are "
