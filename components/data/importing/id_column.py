@@ -30,7 +30,8 @@ def id_column(
         report.columns[column] = f"it cannot be the id: {why}"
         if None not in cells and "group" not in named:
             report.columns[column] += (
-                f"; if records of one value belong together, import again with --group {quote(column)}"
+                "; if records of one value belong together, import again with --group "
+                + quote(column)
             )
     able = next((c for c in table.column_names if _could_be_id(table[c])), None)
     report.notes.append(
