@@ -66,7 +66,7 @@ def stress(
     seed: int = 0,
     resamples: int = 1000,
 ) -> list[Row]:
-    """Measure every perturbation that the modalities allow.
+    """Measure every perturbation that the modalities allow, of those that a record has.
 
     Args:
         records: raw values by modality, ``n`` of them.
@@ -84,6 +84,7 @@ def stress(
     clean = answer(records)
     whole = target.metrics(labels, clean)[str(target.primary)]
     rows = []
+    kinds = {m: kind for m, kind in kinds.items() if any(record.get(m) for record in records)}
     for modality, name, severity, worse in perturbed(records, kinds, seed):
         given = answer(worse)
         found = paired_bootstrap(
@@ -102,8 +103,8 @@ def stress(
         )
     if not rows:
         raise UserError(
-            f"--stress makes texts, pictures and sounds worse: got {', '.join(sorted(kinds))} "
-            "alone; leave the option out"
+            "--stress makes texts, pictures and sounds worse: of the modalities test records have "
+            f"{', '.join(sorted(kinds)) or 'none'}; leave the option out"
         )
     return rows
 

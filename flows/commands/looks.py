@@ -1,5 +1,6 @@
 """What ``concord evaluate`` looked at beside the figures, for people."""
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -39,9 +40,7 @@ def _reliance(found: Mapping[str, Any]) -> Iterator[str]:
         [
             name,
             f"{one['importance']:+.3f}",
-            f"{one['alone']:.3f}",
-            f"{one['follows']:.3f}",
-            f"{one['resists']:.3f}",
+            *(_known(one[figure]) for figure in ("alone", "follows", "resists")),
             "a shortcut" if one["shortcut"] else "",
         ]
         for name, one in found["modalities"].items()
@@ -53,6 +52,11 @@ def _reliance(found: Mapping[str, Any]) -> Iterator[str]:
         f"another class; one modality alone answers {found['solvable_by_one']:.1%} of "
         f"{found['n']:,} records right"
     )
+
+
+def _known(figure: float) -> str:
+    """A figure, or a dash where no record could give it."""
+    return "\u2013" if math.isnan(figure) else f"{figure:.3f}"
 
 
 def _stress(found: Mapping[str, Any]) -> Iterator[str]:

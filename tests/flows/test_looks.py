@@ -21,3 +21,12 @@ def test_where_every_test_record_leaks_there_is_no_figure_without_them():
     told = _leaks(3, math.nan)
     assert "accuracy 0.7500 with them, none is left without" in told
     assert "nan" not in told
+
+
+def test_what_no_record_could_show_is_a_dash():
+    nothing = {"importance": 0.0, "alone": math.nan, "follows": math.nan, "resists": math.nan}
+    modalities = {"rare": nothing | {"shortcut": False}}
+    figures = {"figure": "accuracy", "whole": 1.0, "solvable_by_one": 1.0, "n": 9}
+    told = "\n".join(looked({"reliance": figures | {"modalities": modalities}}))
+    assert "nan" not in told
+    assert told.count("\u2013") == 3

@@ -86,3 +86,11 @@ def test_records_without_anything_to_make_worse_are_refused():
     target = build(Config(), classes=["a", "b"])
     with pytest.raises(UserError, match="--stress"):
         stress([{}], np.zeros(1, int), lambda _: np.zeros(1, int), target, {"facts": "tabular"})
+
+
+def test_a_modality_that_no_record_has_is_not_shown_as_one_that_lasts():
+    target = build(Config(), classes=["a", "b"])
+    records = [{"t": "a few words", "gone": None}, {"t": "and others"}]
+    kinds = {"t": "text", "gone": "text", "never": "text"}
+    rows = stress(records, np.zeros(2, int), lambda _: np.zeros(2, int), target, kinds)
+    assert {row.modality for row in rows} == {"t"}
