@@ -43,8 +43,8 @@ def in_utf8(place: str | Path) -> str:
     except UnicodeEncodeError:
         shown = os.fsencode(place).decode("utf-8", "backslashreplace")
         raise UsageError(
-            f"{shown}: the name of this file or of a folder around it has bytes that are no UTF-8; "
-            "rename it"
+            f"{shown}: the name of this file or of a folder around it has bytes that are not "
+            "UTF-8; rename it"
         ) from None
     return str(place)
 

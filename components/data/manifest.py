@@ -80,7 +80,10 @@ class Manifest(Strict):
         }
         read = {*self.feature_columns, *self.slices}
         found += [
-            (f"column {name!r}", f"this name is kept for the record's {name}; rename the column")
+            (
+                f"column {name!r}",
+                f"this name is reserved for the record's {name}; rename the column",
+            )
             for name in roles
             if name in read and roles[name] != name
         ]

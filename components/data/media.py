@@ -127,7 +127,7 @@ class Media:
             try:
                 # A pipe or a device has no content of its own, and opening it may never return.
                 if self._local and not is_regular(Path(place).stat()):
-                    wanted = "a file of its own: this is a folder, a pipe or a device"
+                    wanted = "a regular file: this is a folder, a pipe or a device"
                     continue
                 data: bytes = self._fs.cat_file(place)
                 return data

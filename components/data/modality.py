@@ -102,9 +102,7 @@ class Modality(Strict):
                 f"a {self.kind} modality wants `columns: {{NAME: {{type: number}}}}`, not `column`"
             )
         if self.raw != "fields" and self.column is None:
-            raise ValueError(
-                f"a modality of kind {self.kind} lies in one `column`, not in `columns`"
-            )
+            raise ValueError(f"a modality of kind {self.kind} is in one `column`, not in `columns`")
         return self
 
     def reading(self, name: str) -> Reading:

@@ -143,8 +143,8 @@ def _classes_labelled(tally: Tally, classes: Sequence[str]) -> str | None:
         " ..." if len(without) > MOST_NAMED else ""
     )
     return (
-        f"{len(without)} of {len(classes)} classes have no labelled training record that may "
-        f"be seen: {named}; label at least one of each, or list only the others under "
+        f"{len(without)} of {len(classes)} classes have no training record with a visible "
+        f"label: {named}; label at least one of each, or list only the others under "
         f"`target.classes` (records of the rest are quarantined){quantity(classes)}"
     )
 

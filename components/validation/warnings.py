@@ -30,8 +30,8 @@ def warnings(tally: Tally, manifest: Manifest, unknown_visible: int) -> list[str
     if remark := quantity(tally.classes(manifest.target)):
         said.append(remark.removeprefix("; "))
     said += [
-        f"column {column!r} has whole numbers beyond 2^53, which a number cannot tell apart; "
-        "if they are codes, declare it a category"
+        f"column {column!r} has whole numbers beyond 2^53, which floating-point numbers cannot "
+        "tell apart; if they are codes, declare it a category"
         for column in sorted(tally.inexact)
     ]
     if unknown_visible:
@@ -50,10 +50,11 @@ def _set_warnings(tally: Tally, manifest: Manifest) -> list[str]:
     classes = tally.classes(manifest.target)
     if unlearned := sorted({c for _, c in tally.labelled} - set(classes)):
         named = ", ".join(map(repr, unlearned[:MOST_NAMED]))
+        them = "it" if len(unlearned) == 1 else "them"
         said.append(
-            f"no training record that may be seen has {named}"
+            f"no visible training label has {named}"
             f"{' ...' if len(unlearned) > MOST_NAMED else ''}: the model does not know "
-            f"{'it' if len(unlearned) == 1 else 'them'}; label some records with it"
+            f"{them}; label some records with {them}"
         )
     if empty := tally.empty.total():
         said.append(
@@ -67,10 +68,10 @@ def _set_warnings(tally: Tally, manifest: Manifest) -> list[str]:
 
 
 def oddities(noticed: Mapping[tuple[str, str], Sequence[str]]) -> list[str]:
-    """Warnings about values that can be used and are seldom meant so.
+    """Warnings about values that can be used and are seldom intended.
 
     >>> oddities({("speech", "silent"): ["r1", "r2"]})
-    ['speech is silent in 2 records (r1, r2); leave them out where that is not meant']
+    ['speech is silent in 2 records (r1, r2); leave them out if that is not intended']
 
     Args:
         noticed: modality and what is odd about it, to the ids of the records.
@@ -80,6 +81,6 @@ def oddities(noticed: Mapping[tuple[str, str], Sequence[str]]) -> list[str]:
         some = ", ".join(ids[:MOST_NAMED]) + (", …" if len(ids) > MOST_NAMED else "")
         records = "1 record" if len(ids) == 1 else f"{len(ids):,} records"
         said.append(
-            f"{modality} is {notice} in {records} ({some}); leave them out where that is not meant"
+            f"{modality} is {notice} in {records} ({some}); leave them out if that is not intended"
         )
     return said

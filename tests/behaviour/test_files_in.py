@@ -78,7 +78,7 @@ def test_everything_in_a_folder_is_imported_or_counted(tmp_path: Path):
         "3 of .mp4",
         "1 of .txt",
         "files of .cr2 are not read: develop the raw file",
-        "1 without a suffix, and no media",
+        "1 without a suffix, and not media",
         "1 a link that leads nowhere",
         "1 a pipe",
         "'empty': it is empty",
@@ -146,7 +146,7 @@ def test_names_that_are_no_utf_8_are_written_otherwise_and_told(tmp_path: Path):
     report, records = _imported(tmp_path / "src", tmp_path / "set")
     assert records["image"] == ["cat/100%.png", "cat/caf%E9.png", "dog/b.png", "dog/new\nline.png"]
     assert Media(str(tmp_path / "set")).fetch(["cat/caf%E9.png"]) == [png(0)]
-    assert "1 name with bytes that are no UTF-8" in _said(report)
+    assert "1 name with bytes that are not UTF-8" in _said(report)
 
 
 # ---------------------------------------------------------- columns of paths

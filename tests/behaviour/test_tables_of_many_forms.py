@@ -128,7 +128,7 @@ def test_an_encoding_is_for_text_only_and_never_contradicts_a_mark(tmp_path: Pat
     with pytest.raises(UsageError, match="files of text"):
         imported(tmp_path / "t.parquet", encoding="utf-8")
     (tmp_path / "t.csv").write_bytes(_text().encode("utf-8-sig"))
-    with pytest.raises(UsageError, match="begins with the mark of utf-8"):
+    with pytest.raises(UsageError, match="begins with the byte order mark of utf-8"):
         imported(tmp_path / "t.csv", encoding="cp1252")
 
 

@@ -29,7 +29,7 @@ _NONE: Mapping[str, str] = MappingProxyType({})
 ABOUT_THE_LABEL = {b"concord": b"about the label"}
 """Metadata of a Parquet column with the origin of a label, as in exported feedback."""
 _LEFT_OUT = {
-    name: f"the name is kept for the record's {name}, which another column gives"
+    name: f"the name is reserved for the record's {name}, which another column gives"
     for name in RESERVED
 }
 
@@ -119,7 +119,7 @@ def _uses(
         if column in roles.values() or column in report.columns:
             continue
         if "\0" in column:
-            report.columns[column] = "no manifest can hold the \\0 in its name; rename it"
+            report.columns[column] = "a manifest cannot hold the \\0 in its name; rename it"
             continue
         use = _LEFT_OUT.get(column) or use_of(column, table[column], base, outside=outside)
         odd = report.nearly_numbers.get(column)
@@ -161,8 +161,8 @@ def _short_texts(report: Report) -> dict[str, Use]:
     if columns:
         report.notes.append(
             f"used as text, because no other column can be used: {some(columns)}: short texts that "
-            "are nearly all different; what only names a record predicts no class, so check that "
-            "these tell something"
+            "are nearly all different; a text that only identifies a record predicts no class, so "
+            "check that these are informative"
         )
     return dict.fromkeys(columns, Use("text", "modality"))
 

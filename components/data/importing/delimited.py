@@ -68,7 +68,7 @@ def read_delimited(
             except _Unreadable:
                 pass
             else:
-                report.notes.append(f"cells: quotes are signs like others, because of {quoted}")
+                report.notes.append(f"cells: quotes are ordinary characters, because of {quoted}")
                 return table, delimiter
         raise UserError(f"{source}: {quoted}") from quoted
 
@@ -109,7 +109,7 @@ def _read(
         report.notes.append(f"header: column {place + 1} has no name; it is {name!r}")
         found = as_numbers(table.column(place))
         if found is not None and pa.types.is_integer(found[0].type):
-            report.columns[name] = "whole numbers without a name, as the index of a table has"
+            report.columns[name] = "whole numbers without a name, like the index of a table"
     return table
 
 
@@ -123,7 +123,7 @@ def _rows(file: Iterable[str], delimiter: str, quoting: Quoting) -> Iterator[Row
                 if any("\0" in cell for cell in cells):
                     raise _Unreadable(
                         f"line {line}, cell {[chr(0) in c for c in cells].index(True) + 1}: a NUL "
-                        "byte, which is no text; remove it, or if all of the file has them, save "
+                        "byte, which is not text; remove it, or if the whole file has them, save "
                         "it as UTF-8 or name its encoding to `concord data import`: --encoding "
                         "utf-16-le or utf-16-be"
                     )
@@ -131,8 +131,8 @@ def _rows(file: Iterable[str], delimiter: str, quoting: Quoting) -> Iterator[Row
             line = reader.line_num + 1
     except csv.Error as error:
         raise _Unreadable(
-            f"the row at line {line}: {error}; a cell that begins with a quote ends with one, "
-            "and quotes inside it are doubled"
+            f"the row at line {line}: {error}; a cell that begins with a quote must end with "
+            "one, and quotes inside it are doubled"
         ) from error
 
 
@@ -151,8 +151,8 @@ def _batches(rows: Iterator[Row], schema: pa.Schema) -> Iterator[pa.RecordBatch]
         named = ", ".join(ragged[:_MOST_NAMED]) + (f" and {more:,} more lines" if more > 0 else "")
         raise _Unreadable(
             f"{named}; wanted {wanted} in each, as in the header "
-            f"({', '.join(map(repr, schema.names))[:200]}); a cell that has the delimiter or a "
-            "line break in it stands in quotes"
+            f"({', '.join(map(repr, schema.names))[:200]}); a cell that contains the "
+            "delimiter or a line break must be quoted"
         )
 
 

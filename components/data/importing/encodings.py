@@ -18,7 +18,7 @@ _MARKS = {
 _COMMON = ("utf-8", "utf-16", "cp1252", "latin-1", "cp1250", "cp1251", "shift_jis", "gb18030")
 _FOREIGN = {
     b"PK\x03\x04": "a zip archive or a spreadsheet; save the table as CSV",
-    b"PAR1": "a Parquet file; name it so",
+    b"PAR1": "a Parquet file; give it a name that ends with .parquet",
     b"\x1f\x8b": "compressed by gzip; give it a name that ends with .gz",
 }
 
@@ -69,8 +69,8 @@ def _chosen(source: Path, head: bytes, encoding: str | None) -> str:
         return encoding
     if not found.name.startswith(marked.removesuffix("-sig")):
         raise UsageError(
-            f"{source} begins with the mark of {marked.removesuffix('-sig')}, so it is not "
-            f"{encoding}; leave --encoding out"
+            f"{source} begins with the byte order mark of {marked.removesuffix('-sig')}, so "
+            f"it is not {encoding}; leave --encoding out"
         )
     return marked
 
@@ -88,8 +88,8 @@ def _place(source: Path, name: str, error: UnicodeError) -> str:
         column = len(before) - (before.rfind("\n") + 1) + 1
         what = f"byte 0x{data[first.start]:02x} is not {plain}"
         advice = (
-            "it seems to be UTF-16 without its mark: save it as UTF-8, or try --encoding utf-16-le "
-            "with `concord data import`"
+            "it seems to be UTF-16 without a byte order mark: save it as UTF-8, or try --encoding "
+            "utf-16-le with `concord data import`"
             if b"\0" in data[:100]
             else "save it as UTF-8, or name its encoding to `concord data import`, for example "
             "--encoding cp1252"

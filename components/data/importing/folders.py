@@ -102,7 +102,9 @@ def _media(source: Path, report: Report) -> list[_File]:
             report.left_out[_HIDDEN] += 1
         elif (kind := _kind(source / name)) is None:
             suffix = suffix_of(name)
-            of = f"of {suffix}, which no kind reads" if suffix else "without a suffix, and no media"
+            of = (
+                f"of {suffix}, which no kind reads" if suffix else "without a suffix, and not media"
+            )
             report.left_out[of] += 1
             unread.append(suffix)
         else:
@@ -188,7 +190,7 @@ def _tell(source: Path, records: Sequence[_File], layout: _Layout, report: Repor
         report.notes.append(f"label: {counted(plain, 'record')} of an unlabelled folder: no label")
     if odd := [f for f in records if is_odd(f.name)]:
         report.notes.append(
-            f"{counted(len(odd), 'name')} with bytes that are no UTF-8, now written like %E9 "
+            f"{counted(len(odd), 'name')} with bytes that are not UTF-8, now written like %E9 "
             f"({some([as_text(f.name) for f in odd], 2)})"
         )
     if said := _tables_beside(source):

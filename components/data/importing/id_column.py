@@ -36,7 +36,7 @@ def id_column(
     able = next((c for c in table.column_names if _could_be_id(table[c])), None)
     report.notes.append(
         "id: no column with a usual name gives each record an id of its own, so the rows are "
-        "numbered in their order here; choose a column with --id COLUMN"
+        "numbered in their order; choose a column with --id COLUMN"
         + (f", for example {able!r}" if able is not None else "")
     )
     return None
@@ -70,4 +70,4 @@ def _unfit(cells: list[str | None]) -> str:
     if len(counts) == len(cells):
         return ""
     value, times = counts.most_common(1)[0]
-    return f"{len(cells) - len(counts):,} of its values repeat; {value!r} is there {times} times"
+    return f"{len(cells) - len(counts):,} of its values repeat; {value!r} occurs {times} times"

@@ -36,7 +36,7 @@ def label_column(
     if others:
         report.notes.append(
             f"label: column {label!r}; {listed(others)} may be one too "
-            "(choose with --label COLUMN), and is no feature if it gives the class away"
+            "(choose with --label COLUMN); it must not be a feature if it gives the class away"
         )
     return label
 

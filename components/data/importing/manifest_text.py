@@ -38,7 +38,7 @@ def manifest_text(
     else:
         lines.append(
             "split: {salt: concord, validation: 0.1, test: 0.2}"
-            "    # by hash, for ever; do not change the salt later"
+            "    # by hash; do not change the salt later"
         )
     lines.append("modalities:")
     for column, name in _names(uses).items():

@@ -129,10 +129,10 @@ class Packing:
             cells = [c for c, its in faults.items() if its == why]
             self._report.notes.append(
                 f"column {column!r}: {sum(counts[c] for c in cells):,} of {total:,} paths {why} "
-                f"({some(cells, 2)}); the check puts their records aside"
+                f"({some(cells, 2)}); the check quarantines their records"
             )
         if paths.beginning:
             self._report.notes.append(
-                f"column {column!r}: no path leads to a file as it stands, so {paths.beginning!r} "
-                "was cut from the beginning of each"
+                f"column {column!r}: no path as written leads to a file, so {paths.beginning!r} "
+                "was removed from the beginning of each"
             )

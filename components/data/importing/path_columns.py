@@ -41,7 +41,7 @@ def unnamed(base: Path) -> str:
     for name, _ in islice(files_below(base), _LOOKED_AT):
         if suffix_of(name) in known:
             return (
-                f"media lie below {base} ({as_text(name)!r}), and no column names them; "
+                f"there are media below {base} ({as_text(name)!r}), and no column names them; "
                 "write their paths into a column to use them"
             )
     return ""

@@ -35,7 +35,7 @@ def split_column(
             )
         if odd:
             report.columns[column] = (
-                f"{listed(odd)} are no words for splits; it may be about the split all the same"
+                f"{listed(odd)} are not names of splits; the column may still be about the split"
             )
             continue
         if "train" not in words.values():

@@ -43,6 +43,6 @@ def completed(splits: Sequence[str | None], keys: Sequence[str]) -> tuple[list[s
     made = [h if s == "train" and h in missing else s for s, h in zip(splits, hashed, strict=True)]
     counts = " and ".join(f"{made.count(s):,} for {s}" for s in missing)
     return made, (
-        f"split: no records are given for {' and '.join(missing)}; of the training records a hash "
-        f"took {counts}, for ever; the rest stays as it is given"
+        f"split: no records are given for {' and '.join(missing)}; a hash takes {counts} from "
+        "the training records, always the same ones; all others stay as given"
     )

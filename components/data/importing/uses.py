@@ -63,7 +63,7 @@ def use_of(
         return "all its cells are empty"
     if seen.is_number:
         if _INDEX.fullmatch(name.strip()):
-            return "the index of a table, which tells where a record stands and not what it is"
+            return "the index of a table, which gives the place of a record and not its content"
         if not numbering and _is_numbering(column):
             return NUMBERING
     if seen.texts:

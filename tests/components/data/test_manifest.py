@@ -62,7 +62,7 @@ def test_all_mistakes_are_said_at_once_with_the_nearest_name():
         (
             ("modalities", "text"),
             {"kind": "text", "columns": {"text": {"type": "category"}}},
-            "lies in one `column`",
+            "is in one `column`",
         ),
         (("modalities", "facts", "columns", "size", "separator"), ";", "only a column of type set"),
         (("modalities", "facts", "columns", "size", "null"), "zero", "wanted `missing`"),
@@ -137,5 +137,5 @@ def test_the_name_time_is_kept_only_where_there_are_times():
     tree = _tree()
     tree["modalities"]["text"]["column"] = "time"
     assert parse(tree).time is None
-    with pytest.raises(UsageError, match=r"column 'time'.*kept for the record's time"):
+    with pytest.raises(UsageError, match=r"column 'time'.*reserved for the record's time"):
         parse(tree | {"time": "seen"})

@@ -104,8 +104,8 @@ def test_sounds_without_sound_and_clipped_ones_are_accepted_and_told(tmp_path: P
     summary = checked(folder, tmp_path / "out")
     assert failed(summary) == {"sound readable": 1}
     assert [w for w in summary["warnings"] if "sound is" in w] == [
-        "sound is clipped in 1 record (s7); leave them out where that is not meant",
-        "sound is silent in 1 record (s3); leave them out where that is not meant",
+        "sound is clipped in 1 record (s7); leave them out if that is not intended",
+        "sound is silent in 1 record (s3); leave them out if that is not intended",
     ]
 
 
