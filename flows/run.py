@@ -9,6 +9,7 @@ from pathlib import Path
 
 from components.config import run as configuration
 from components.config.home import find, writable
+from components.validation.accept import opened
 from flows import engines
 from flows.check import check
 from flows.display import console
@@ -47,6 +48,7 @@ def run(path: Path, *, data: str | None = None, wait: bool = True) -> RunResult:
         job = Job.opened(config, base=path.resolve().parent, home=home)
         if record := unchanged(job):
             return from_record(record, nothing_changed=True)
+        opened(config.data.uri, job.manifest)  # refused before engines start, which takes long
         with engines.started(home) as running:
             return retrain_with(running, path, job, data=data)
 

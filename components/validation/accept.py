@@ -63,11 +63,7 @@ def validate(
         UserError: the set cannot be used (severity ``stop``); lists every reason and remedy.
     """
     manifest = manifest or load_manifest(data.uri, data.manifest, base)
-    dataset = Dataset(data.uri, manifest)
-    if problems := schema_problems(dataset.schema, manifest):
-        raise _stop(data.uri, dict(enumerate(problems)), {})
-    if dataset.rows == 0:
-        raise UserError(f"{data.uri}: the records are empty; wanted at least a few of each class")
+    dataset = opened(data.uri, manifest)
     seen = visible_ids(data.uri, data.labels, manifest.id)
     decoding, limits = build_checks(manifest, modalities or {}, base)
     from components.validation.expectations import Suite
@@ -89,6 +85,20 @@ def validate(
         raise _stop(data.uri, broken, outcome.examples)
     suite.write_docs(out / "data_docs")
     write_summaries(out, dataset, demands, outcome, len(seen or ()))
+
+
+def opened(uri: str, manifest: Manifest) -> Dataset:
+    """Open a data set that has records and whose stored types fit its manifest.
+
+    Raises:
+        UserError: it has none, or a column is missing or of another type.
+    """
+    dataset = Dataset(uri, manifest)
+    if problems := schema_problems(dataset.schema, manifest):
+        raise _stop(uri, dict(enumerate(problems)), {})
+    if dataset.rows == 0:
+        raise UserError(f"{uri}: the records are empty; wanted at least a few of each class")
+    return dataset
 
 
 def _judge(

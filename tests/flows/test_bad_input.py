@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from components.config.home import Home
 from components.registry.ledger import Ledger
+from flows import engines
 from flows.cli import app
 from flows.runs.records import Runs
 from tests import tiny
@@ -70,6 +71,17 @@ def test_data_that_cannot_be_used_stop_the_run_with_one_message(case, first, tmp
     assert "Traceback" not in done.output
     assert Ledger(Home(root=home).ledger).entries() == before
     assert concord("run", first[0], home=home).exit_code == 0
+
+
+def test_a_missing_column_stops_the_run_before_engines_start(tmp_path, monkeypatch):
+    def started(_: Home) -> None:
+        pytest.fail("engines started")
+
+    monkeypatch.setattr(engines, "started", started)
+    data = tiny.make(tmp_path / "data")
+    STOPS["a missing column"][0](data)
+    done = concord("run", tiny.config(tmp_path, data), home=tmp_path / "home")
+    assert (done.exit_code, "weigth" in done.output) == (1, True)
 
 
 def test_bad_records_are_put_aside_and_the_run_goes_on(again):

@@ -8,7 +8,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 MARKERS = (
-    *("NA", "N/A", "#N/A", "<NA>", "NaN", "nan", "NAN", "null", "NULL", "None", r"\N", "-", "?"),
+    *("NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NAN"),
+    *("null", "NULL", "None", r"\N", "-", "?"),
 )
 """What programs write for a missing number; among words these are words."""
 LARGEST_WHOLE = 2**53
