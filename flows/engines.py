@@ -116,7 +116,7 @@ class Engines:
         while not _answers(url):
             if self._server is not None and self._server.poll() is not None:
                 raise UserError(
-                    f"Prefect's server ended with code {self._server.returncode}; "
+                    f"Prefect's server exited with code {self._server.returncode}; "
                     f"its log: {self._log('prefect')}"
                 )
             if time.monotonic() - start > _PREFECT_TIMEOUT:

@@ -142,7 +142,7 @@ def index(planner: Planner, estimate: Estimate) -> Choice:
     query = f"an exact search takes {1e3 * estimate.query_seconds:.3g} ms"
     limit = f"{1e3 * QUERY_S:.0f} ms"
     if estimate.vector_bytes > memory:
-        why = f"{size} > {bytes_said(memory)}, half of the memory; a database has them on disk"
+        why = f"{size} > {bytes_said(memory)}, half of the memory; a database keeps them on disk"
         return Choice(what="index", engine=PGVECTOR, why=why + _offered("postgres"))
     if estimate.query_seconds > QUERY_S:
         why = f"{query} > {limit}, and {fits}"

@@ -80,8 +80,8 @@ def _version(
         modalities=known.modalities,
     )  # fmt: skip
     say(
-        f"MLflow does not have version {champion.version} of {champion.model!r} any more, which is "
-        f"the champion: its package is registered there again as version {number}"
+        f"MLflow no longer has version {champion.version} of {champion.model!r}, the champion: its "
+        f"package is registered there again as version {number}"
     )
     return number
 

@@ -222,9 +222,11 @@ def _better(
     if high <= margin:
         return "keep", "not better"
     if low <= margin:
-        return "inconclusive", "the interval holds both better and not better"
+        return "inconclusive", "the interval includes both better and not better"
     if 2 * 0.5**differing > alpha:
-        finding = f"only {differing} rows on which one of the two is right, too few for any test"
+        finding = (
+            f"only {differing} rows on which just one of the two is right, too few for any test"
+        )
         return "inconclusive", finding
     return "promote", "better"
 
@@ -234,4 +236,4 @@ def _not_below(difference: float, high: float) -> tuple[Verdict, str]:
         return "promote", "not below"
     if high < 0:
         return "keep", "below"
-    return "inconclusive", "below, though the interval holds zero"
+    return "inconclusive", "below, though the interval includes zero"

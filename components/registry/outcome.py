@@ -25,7 +25,7 @@ def settled(
     """The outcome where nothing needs to be computed; None where the gate must decide."""
     now, history = versions.champion(), versions.history
     if now is not None and now.package_digest == challenger.package_digest:
-        reason = f"version {now.version} is the champion already: nothing to decide"
+        reason = f"version {now.version} is already the champion: nothing to decide"
         return Outcome(verdict="keep", reasons=[reason], champion=now)
     earlier = history.decided(evidence_digest)
     if earlier is None:

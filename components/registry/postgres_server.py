@@ -94,7 +94,7 @@ class PostgresServer:
             place = postgres_url.place(self._url)
             if getattr(error.orig, "sqlstate", None) == _LOCK_NOT_AVAILABLE:
                 raise UserError(
-                    f"another process has held the ledger {place} for long; try again, or "  # noqa: S608
+                    f"another process has held the ledger {place} for a long time; try again, or "  # noqa: S608
                     "find it: SELECT * FROM pg_locks JOIN pg_stat_activity USING (pid)"
                 ) from None
             reason = postgres_url.without_password(self._url, str(error.orig))

@@ -55,6 +55,6 @@ def _parts(url: str) -> dict[str, Any]:
     except ProgrammingError:  # its message holds the whole URL, the password too
         raise UsageError(
             "CONCORD_DATABASE_URL cannot be read; wanted "
-            "postgresql://USER:PASSWORD@HOST:PORT/DATABASE, with %-escapes for letters such as "
+            "postgresql://USER:PASSWORD@HOST:PORT/DATABASE, with %-escapes for characters such as "
             "@ : / in a password"
         ) from None

@@ -230,7 +230,8 @@ class Promotion:
             found = f"is not what was registered (its digest is {got}, wanted {wanted})"
         others = [v.version for v in self.versions().all() if v != version and v.package.is_dir()]
         there = (
-            ", ".join(map(str, others)) or "none; another `name` in the configuration begins anew"
+            ", ".join(map(str, others))
+            or "none; another `name` in the configuration starts a new model"
         )
         raise UserError(
             f"the package of {self.model!r} version {version.version} (digest {wanted}) at "

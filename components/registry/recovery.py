@@ -55,8 +55,8 @@ def adopted(
         reason = "the ledger was empty, and MLflow's alias names this version"
         entries.append(entry("promotion", champion, {"reason": reason}))
         say(
-            f"the ledger of {home.root} has no entry of {model!r}, and MLflow at "
-            f"{registry.store.place} has: its versions were written into the ledger, and version "
-            f"{champion.version}, its champion, is the one that a new version must beat"
+            f"the ledger of {home.root} has no entry for {model!r}, but MLflow at "
+            f"{registry.store.place} has it: its versions were written into the ledger, and "
+            f"version {champion.version}, its champion, is the one that a new version must beat"
         )
     return Versions(home, versions.history.followed_by(ledger.append(*entries)))

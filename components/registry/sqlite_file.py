@@ -103,7 +103,7 @@ class SqliteFile:
     def _refusal(self, verb: str, error: Exception) -> UserError:
         remedy = {
             "write": "free space there, make it writable, or set CONCORD_HOME to a folder that is",
-            "read": "make it readable, or move the damaged file away (a new one is begun)",
+            "read": "make it readable, or move the damaged file away (a new one is created)",
         }[verb]
         reason = error.orig if isinstance(error, DBAPIError) else error
         return UserError(f"cannot {verb} the ledger {self._path}: {reason}; {remedy}")

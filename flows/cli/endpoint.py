@@ -210,7 +210,7 @@ def is_batch(
             "--out and --config belong to FILE or DATASET, the records to answer; give that too"
         )
     if source is not None and out is None:
-        raise UsageError(f"{source} wants --out FILE.parquet, where the answers go")
+        raise UsageError(f"{source} needs --out FILE.parquet, where the answers go")
     return source is not None
 
 

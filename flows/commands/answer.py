@@ -53,7 +53,7 @@ def give(work: Callable[[], Answer], *, as_json: bool) -> int:
     except UnicodeError as error:
         return _fail(f"some text is not Unicode: {error}; rename or rewrite it", 1, as_json)
     except MemoryError:
-        return _fail("the memory is used up; give less at once or free some", 1, as_json)
+        return _fail("out of memory; give less at once or free some", 1, as_json)
     return say(answer, as_json=as_json)
 
 

@@ -120,7 +120,7 @@ def _file(batch: Batch, predictor: "Predictor") -> "RecordsFile | None":
     file = RecordsFile(path, predictor.modalities, predictor.path)
     if not file.has_ids:
         console.print(
-            f"  {path} has no column `id`: its records are named by number, from 0; rename the "
+            f"  {path} has no column `id`: its records are numbered from 0; rename the "
             "column that identifies them",
             markup=False, style="dim", soft_wrap=True,
         )  # fmt: skip

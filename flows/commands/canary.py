@@ -37,7 +37,7 @@ def _chosen(home: Home, model: str, version: str, share: float) -> Chosen:
     promotion.package_of(found)  # the service does not fetch it
     champion = promotion.champion()
     if champion is not None and champion.package_digest == found.package_digest:
-        raise UsageError(f"version {found.version} is the champion; try another one beside it")
+        raise UsageError(f"version {found.version} is the champion; try another version beside it")
     return Chosen(version=found.version, package_digest=found.package_digest, share=share)
 
 
@@ -51,9 +51,9 @@ def _told(home: Home, database: Database, model: str) -> Answer:
         **{role: vars(chosen) for role, chosen in tried.items()},
     }
     rows = [[role, str(c.version), f"{c.share:.1%}"] for role, c in sorted(tried.items())]
-    text = table(rows, ["role", "version", "share"]) if rows else "nothing is tried"
+    text = table(rows, ["role", "version", "share"]) if rows else "no version is on trial"
     if (shadow := tried.get("shadow")) is not None:
         found = beside.compared(database, shadow.package_digest)
         value["compared"] = vars(found)
-        text += f"\n\nthe shadow answered {found.same:,} of {found.asked:,} requests alike"
+        text += f"\n\nthe shadow gave the same answer to {found.same:,} of {found.asked:,} requests"
     return Answer(value=value, text=text, then=_NEXT if tried else "concord canary VERSION")

@@ -51,8 +51,8 @@ def add(
     """
     if with_name and data is None:
         raise UsageError(
-            "--with-name counts the name beside exemplars: give them with `--from DATA`, or leave"
-            " --with-name out to add the class from its name alone"
+            "--with-name uses the name in addition to exemplars: give them with `--from DATA`,"
+            " or leave --with-name out to add the class from its name alone"
         )
     from components.prediction.classes import MOST, add_class, add_class_by_name, check_name
     from components.prediction.exemplars import exemplars

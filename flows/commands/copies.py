@@ -63,8 +63,8 @@ def copies_text(found: "Found", file: Path) -> list[str]:
     leaking = f"1 record {of} has" if count == 1 else f"{count:,} records {of} have"
     lines += [
         f"{leaking} a copy in an earlier split, so scores may be too good.",
-        f"To hold copies in one split, take the column `group` of {file} into the records, write "
-        "`group: group` in the manifest, and leave out `split.column` where it stands: the split "
-        "is then made by group. `concord evaluate CONFIG --leaks` tells what the leaks are worth.",
+        f"To hold copies in one split, copy the column `group` of {file} into the records, write "
+        "`group: group` in the manifest, and remove `split.column` if it is there: the split is "
+        "then made by group. `concord evaluate CONFIG --leaks` measures without these copies.",
     ]
     return lines

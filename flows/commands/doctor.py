@@ -118,7 +118,12 @@ def _state() -> Finding:
         home = find()
         writable(home)
     except UsageError as error:  # about the addresses of a team's servers
-        return Finding(what="state folder", ok=False, found=str(error), remedy="set what it names")
+        return Finding(
+            what="state folder",
+            ok=False,
+            found=str(error),
+            remedy="set the variables that it names",
+        )
     except ValueError as error:
         return Finding(
             what="state folder",

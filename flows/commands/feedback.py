@@ -53,7 +53,7 @@ def export(out: Path, since: datetime | None) -> Answer:
             "`serving.log_payloads` is true"
         )
     if done.disputed:
-        lines.append(f"{done.disputed:,} of them are disputed; the last word counts")
+        lines.append(f"{done.disputed:,} of them are disputed; the latest judgement counts")
     if done.unlabelled:
         lines.append(
             f"{done.unlabelled:,} judgements without a label are not in it; "

@@ -25,7 +25,7 @@ def _leaks(found: Mapping[str, Any]) -> Iterator[str]:
     rows = [[p["split"], p["other"], f"{p['pairs']:,}"] for p in found["pairs"]]
     yield table(rows, ["split", "split", "pairs"])
     alone = found["leaked"] == found["records"]
-    without = "none is left" if alone else f"{found['without_leaks']:.4f}"
+    without = "no record is left" if alone else f"{found['without_leaks']:.4f}"
     yield (
         f"{found['leaked']:,} of {found['records']:,} test records have a copy in train or val: "
         f"{found['figure']} {found['all']:.4f} with them, {without} without; "
@@ -47,10 +47,10 @@ def _reliance(found: Mapping[str, Any]) -> Iterator[str]:
     ]
     yield table(rows, header)
     yield (
-        f"importance: what {found['figure']} {found['whole']:.3f} loses when the modality is "
-        "shuffled; answers follow it, or the rest: in conflicts, when it comes from a record of "
-        f"another class; one modality alone answers {found['solvable_by_one']:.1%} of "
-        f"{found['n']:,} records right"
+        f"importance: loss of {found['figure']} ({found['whole']:.3f}) when the modality is "
+        "shuffled; answers follow it, or the rest: shares of answers when it is replaced by that "
+        "of a record of another class; one modality alone answers "
+        f"{found['solvable_by_one']:.1%} of {found['n']:,} records right"
     )
 
 

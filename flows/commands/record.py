@@ -106,7 +106,7 @@ def json_object(option: str, text: str, wanted: str) -> dict[str, Any]:
 
 
 def _not_json(word: str) -> NoReturn:
-    raise ValueError(f"{word} is no number of JSON; leave the column out or write null")
+    raise ValueError(f"{word} is not a JSON number; leave the column out or write null")
 
 
 def _pairs(values: Sequence[str], option: str, what: str) -> list[tuple[str, str]]:

@@ -95,7 +95,7 @@ def _changed(champion: RegisteredVersion, text: str) -> Answer:
         "package_digest": champion.package_digest,
     }
     return Answer(
-        value=value, text=text, then="concord ledger; a running `concord serve` follows by itself"
+        value=value, text=text, then="concord ledger; a running `concord serve` switches by itself"
     )
 
 

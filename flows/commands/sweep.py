@@ -71,21 +71,21 @@ def screen(found: Sweep, place: Path) -> str:
     lines = [
         f"{len(found.trials)} trial{'s' * (len(found.trials) != 1)}"
         f" ({found.earlier} of an earlier sweep, {len(found.failed)} failed);"
-        f" the end: {found.ended}",
+        f" ended: {found.ended}",
         "searched: " + ", ".join(f"{s.name} ({len(s.choices)})" for s in found.settings),
         *([] if found.network else [_unjudged()]),
         "",
         table(rows, header),
         *(f"failed: {described(chosen)}: {reason}" for chosen, reason in found.failed),
         "",
-        "A gain is loss that held-out labelled records lose, ± its standard error; the loss is of"
+        "A gain is the decrease in loss on held-out labelled records, ± its standard error, over"
         " the records that both the trial and the configuration itself answered held out.",
         _best(best),
     ]
     if best.changes:
         lines += [
-            f"Of {len(found.trials)} trials the best looks better than it is: chosen by other"
-            f" records than those that judge, {found.choosing:+.4f}.",
+            f"The best of {len(found.trials)} trials looks better than it is: where other records"
+            f" choose than those that judge, the gain is {found.choosing:+.4f}.",
             _verdict(found),
             f"written: {place}",
         ]

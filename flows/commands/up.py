@@ -46,7 +46,7 @@ def up(model: str | None, ports: Ports) -> Answer:
         try:
             prepare(home, wanted)
         except subprocess.CalledProcessError as error:
-            raise UserError("MLflow's database cannot be made; its words are above") from error
+            raise UserError("MLflow's database cannot be created; its output is above") from error
         served = _run(home, wanted)
     return Answer(
         value={"servers": {s.name: s.shows for s in wanted}, "ready": served},
@@ -63,7 +63,7 @@ def _with_postgres(home: Home, port: int, mlflow: int) -> Home:
         UserError: PostgreSQL is not installed, or its files cannot be made.
     """
     if home.database:
-        raise UsageError(f"{DATABASE} names a server already; unset it, or leave out --postgres")
+        raise UsageError(f"{DATABASE} already names a server; unset it, or leave out --postgres")
     place = PostgresPlace(home.root / "postgres", port)
     place.make()
     registry = f"http://{HOST}:{mlflow}"
@@ -111,7 +111,9 @@ def _check_ports(wanted: list[Server]) -> None:
     problems, seen = [], dict[int, str]()
     for server in wanted:
         if server.port in seen:
-            problems.append(f"{server.option} {server.port} is the port of {seen[server.port]} too")
+            problems.append(
+                f"{server.option} {server.port} is also the port of {seen[server.port]}"
+            )
             continue
         seen[server.port] = server.name
         try:
@@ -133,7 +135,7 @@ def _alone(home: Home) -> Iterator[None]:
     except Timeout as error:
         pid = json.loads(holder.read_text())["pid"] if holder.is_file() else "another"
         raise UserError(
-            f"`concord up` runs already for {home.root} (process {pid}); stop that one first"
+            f"`concord up` is already running for {home.root} (process {pid}); stop that one first"
         ) from error
 
 

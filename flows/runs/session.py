@@ -130,7 +130,7 @@ class Session:
             result = execute(step, inputs, replace(self.job, say=say))
         except Exception as error:
             if this < tries and is_transient(error):
-                say(f"try {this} of {tries} failed ({_short(error)}); it is tried again")
+                say(f"try {this} of {tries} failed ({_short(error)}); trying again")
             raise
         if this > 1:
             result = replace(result, reason=f"{result.reason}; try {this} of {tries}")

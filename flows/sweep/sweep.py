@@ -221,7 +221,7 @@ def _others(
             f"  ({seconds:.0f} s)  {described(trial.changes)}",
             soft_wrap=True,
         )
-    return "as many trials as wanted"
+    return "all the trials asked for are done"
 
 
 def _config(job: Job, found: Sweep, chosen: Chosen) -> RunConfig:

@@ -41,8 +41,8 @@ def program(*arguments: str, home: Path, **environment: str) -> subprocess.Compl
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--fields", 'f={"price": NaN}'], "NaN is no number of JSON"),
-        (["--fields", 'f={"price": -Infinity}'], "-Infinity is no number of JSON"),
+        (["--fields", 'f={"price": NaN}'], "NaN is not a JSON number"),
+        (["--fields", 'f={"price": -Infinity}'], "-Infinity is not a JSON number"),
         (["--fields", 'f={"price": 1e999}'], "wanted a JSON object"),
         (["--fields", f'f={{"price": {"9" * 5000}}}'], "wanted a JSON object"),
         (["--fields", f"f={'[' * 100_000}"], "nested too deeply"),

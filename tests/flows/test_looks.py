@@ -19,7 +19,7 @@ def test_leaks_tell_the_figure_without_them():
 
 def test_where_every_test_record_leaks_there_is_no_figure_without_them():
     told = _leaks(3, math.nan)
-    assert "accuracy 0.7500 with them, none is left without" in told
+    assert "accuracy 0.7500 with them, no record is left without" in told
     assert "nan" not in told
 
 

@@ -87,7 +87,7 @@ def test_one_record_and_a_batch_are_two_uses(tmp_path):
         is_batch("data", one=True, **{**nothing, "out": out})
     with pytest.raises(UsageError, match="belong to FILE or DATASET"):
         is_batch(None, one=True, **{**nothing, "out": out})
-    with pytest.raises(UsageError, match="wants --out"):
+    with pytest.raises(UsageError, match="needs --out"):
         is_batch("data", one=False, **nothing)
 
 

@@ -132,7 +132,7 @@ def test_all_ports_that_are_taken_or_given_twice_are_refused_at_once():
     first, second = str(refused.value).splitlines()
     assert f"mlflow: port {port}" in first
     assert "choose another with `--mlflow-port`" in first
-    assert second == f"--port {free} is the port of prefect too"
+    assert second == f"--port {free} is also the port of prefect"
 
 
 def test_two_of_one_state_folder_are_refused(tmp_path):
