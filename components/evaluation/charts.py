@@ -107,7 +107,7 @@ def coverage_curve(found: Coverage, marked: CoverageFigures) -> Markup:
         x, y = at(marked.answered, marked.accuracy_answered)
         parts.append(svg.line(x, y, x, top + height, "ideal"))
         parts.append(svg.circle(x, y, "mark", _said(marked)))
-    words = "share of records answered, the surest first"
+    words = "share of records answered, most confident first"
     parts.append(svg.text(left + width / 2, top + height + 38, words, anchor="middle"))
     title = "Accuracy by share of answered records"
     return svg.drawing(left + width + 24, top + height + 48, title, parts)
@@ -115,7 +115,7 @@ def coverage_curve(found: Coverage, marked: CoverageFigures) -> Markup:
 
 def _said(marked: CoverageFigures) -> str:
     return (
-        f"confidence from {marked.threshold:.3f}: {marked.answered:.1%} answered, "
+        f"confidence of at least {marked.threshold:.3f}: {marked.answered:.1%} answered, "
         f"{marked.accuracy_answered or 0:.1%} of them right"
     )
 
@@ -156,8 +156,7 @@ def confusion_heat_map(counts: NDArray[np.int64], classes: Sequence[str]) -> Mar
     for row, column in np.argwhere(counts > 0):
         count, share = int(counts[row, column]), counts[row, column] / totals[row]
         tip = (
-            f"{classes[row]} answered with {classes[column]}:"
-            f" {count} of {totals[row]} ({share:.0%})"
+            f"{classes[row]} answered as {classes[column]}: {count} of {totals[row]} ({share:.0%})"
         )
         kind = "right" if row == column else "wrong"
         x, y = margin + column * cell, margin + row * cell

@@ -164,7 +164,7 @@ def usable(manifest: Manifest, kinds: dict[str, str]) -> Manifest:
         if m.kind != kinds[name]
     ]:
         raise UserError(
-            f"modalities of other kinds: {'; '.join(odd)}; mend the data set's manifest"
+            f"modalities of other kinds: {'; '.join(odd)}; correct the data set's manifest"
         )
     return manifest.model_copy(update={"modalities": kept})
 

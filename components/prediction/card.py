@@ -56,7 +56,7 @@ def _what(model: Model, runtime: Chosen) -> str:
     }.get(model.target_kind, f"A classifier of {count} classes and a search engine")
     return (
         f"{does} over {kinds}."
-        " A record may have any of these modalities, at least one."
+        " A record needs at least one of these modalities."
         f" Fusion `{_plain(model.config.fusion.name)}`, shared space of {model.dim} numbers,"
         f" {weights:,} trained weights. {_computed(runtime)}"
     )
@@ -64,9 +64,9 @@ def _what(model: Model, runtime: Chosen) -> str:
 
 def _computed(runtime: Chosen) -> str:
     if not runtime.reason:
-        return "It is answered by onnxruntime, without torch."
+        return "Answers are computed by onnxruntime, without torch."
     by = "onnxruntime" if runtime.name == "onnx" else "torch"
-    return f"It is answered by {by}: {_plain(runtime.reason)}."
+    return f"Answers are computed by {by}: {_plain(runtime.reason)}."
 
 
 def _data(features: Features, found: Metrics) -> str:
@@ -79,7 +79,7 @@ def _data(features: Features, found: Metrics) -> str:
         f"Label budget: **{budget.total:,}** ({budget.train:,} to fit, {budget.val:,} to select on)"
     )
     given = f"; {pseudo:,} pseudo-labels were accepted" if isinstance(pseudo, int) else ""
-    kept = f" What answers: {found.answering}." if "kept" in found.selection else ""
+    kept = f" Answers come from: {found.answering}." if "kept" in found.selection else ""
     return (
         "## Data and labels\n\n"
         f"{len(features.ids):,} records: {count['train']:,} to train,"
@@ -109,13 +109,14 @@ def _numbers(found: Metrics) -> str:
     ]
     return "\n".join(
         [
-            f"## On {found.n:,} labelled test records",
+            f"## Results on {found.n:,} labelled test records",
             "",
             f"| | {names} |",
             "|---" * (1 + len(figures)) + "|",
             *lines,
             "",
-            f"Expected calibration error {_figure(found.ece)}. By what a record has:{partial}",
+            f"Expected calibration error {_figure(found.ece)}."
+            f" By the modalities of a record:{partial}",
             "",
             f"| modalities | {names} | calibration error | records |",
             "|---" * (3 + len(figures)) + "|",
@@ -139,7 +140,7 @@ def _classes(found: Metrics) -> list[str]:
         for name, c in found.by_class.items()
     ]
     head = ["| class | average precision | threshold | F1 | records |", "|---|---|---|---|---|"]
-    return ["", "A class is given where its probability reaches its threshold.", "", *head, *rows]
+    return ["", "A class is given if its probability reaches its threshold.", "", *head, *rows]
 
 
 def _search(found: Metrics) -> str:
@@ -169,8 +170,9 @@ def _composer(found: Metrics) -> list[str]:
     both = f"{_plain(one.reference)} and {_plain(one.text)}"
     return [
         "",
-        f"A query of {both} is made by {uses}: recall@10 of the composer {_percent(one.composer)},"
-        f" of the sum {_percent(one.sum)}, on {one.judged:,} held-out triplets.",
+        f"A query of {both} is joined by {uses}: recall@10 of the composer"
+        f" {_percent(one.composer)}, of the sum {_percent(one.sum)}, on {one.judged:,} held-out"
+        " triplets.",
     ]
 
 
@@ -196,7 +198,7 @@ def _limits(model: Model, found: Metrics) -> str:
         name = FIGURES.get(str(found.primary), str(found.primary))
         right = "right" if found.primary == "accuracy" else name
         lines.append(
-            f"- Weakest where a record has only {_plain(weakest)}:"
+            f"- Weakest if a record has only {_plain(weakest)}:"
             f" {_percent(figures[weakest])} {right}."
         )
     if found.primary == "accuracy":

@@ -261,7 +261,7 @@ def _tell(out: Path, wide: Model, name: str, found: Found, source: str) -> None:
         f"\n## A class added without training\n\n`{name}` was added from {source}."
         f" Known classes that were added in the same way got {found.recognised:.0%} of their"
         f" held-out records, and {found.lost:.1%} of the others' records. All other figures are"
-        " those of the model before.\n"
+        " those of the previous model.\n"
     )
     card = (out / CARD).read_text(encoding="utf-8")
     write_atomically(out / CARD, f"{card.rstrip()}\n{said}")

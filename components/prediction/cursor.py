@@ -64,7 +64,7 @@ class Cursor:
             padded = text + "=" * (-len(text) % 4)
             return cls._of(json.loads(base64.b64decode(padded, altchars=b"-_", validate=True)))
         except (ValueError, TypeError, AttributeError, RecursionError, binascii.Error):
-            raise BadInput("after", "no cursor", "`next` of the page before") from None
+            raise BadInput("after", "no cursor", "`next` of the previous page") from None
 
     @classmethod
     def _of(cls, fields: Any) -> "Cursor":  # noqa: ANN401

@@ -36,15 +36,15 @@ class FeedbackRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     answer_id: _Id | None = None
-    """Of an answer to a record, or of a search."""
+    """Id of the answer to a record, or to a search."""
     record_id: _Id | None = None
-    """Of a record of the index."""
+    """Id of a record of the index."""
     label: _Label | None = None
-    """The right class, also one that the model does not know yet."""
+    """The right class; may be one that the model does not know yet."""
     labels: Annotated[list[_Label], Field(max_length=1_000)] | None = None
-    """The right set of classes, where a record has a set of them; perhaps none."""
+    """The right set of classes, if a record has a set of them; may be empty."""
     relevant: Annotated[dict[_Id, bool], Field(min_length=1, max_length=1_000)] | None = None
-    """Id of a hit of a search to whether it is one."""
+    """Id of a hit of a search to whether it is relevant."""
     note: Annotated[_Text, Field(max_length=2_000)] | None = None
 
 
@@ -90,7 +90,7 @@ def add(app: FastAPI, unit: "Unit") -> None:
     ) -> FeedbackResponse:
         """Store a correct label or a judgement, durably; sending it twice changes nothing.
 
-        A later label takes the place of an earlier one of the same token.
+        A later label replaces an earlier one of the same token.
         """
         said, token = _said(request, unit), _token(http)
         found = await kept.run(lambda: _given(kept, said, unit, token))

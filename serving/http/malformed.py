@@ -18,7 +18,11 @@ def refuse_in_words() -> None:
 
 def _refuse(self: H11Protocol, _: str) -> None:
     if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):  # else an answer has begun
-        problem = {"field": "request", "got": "what is no HTTP/1.1", "wanted": "a valid request"}
+        problem = {
+            "field": "request",
+            "got": "something other than HTTP/1.1",
+            "wanted": "a valid request",
+        }
         answer = refusal(400, [problem], headers={**ALWAYS, "Connection": "close"})
         for event in (
             h11.Response(status_code=400, headers=answer.raw_headers, reason=b"Bad Request"),

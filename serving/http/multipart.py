@@ -99,7 +99,7 @@ def _placed(records: dict[int, dict[str, Any]], path: str) -> dict[str, Any]:
         return {"record": records.get(0, {})}
     if sorted(records) != list(range(len(records))):
         got = ", ".join(map(str, sorted(records)[:10]))
-        raise BadInput("records", f"parts of the records {got}", "numbers from 0 on in a row")
+        raise BadInput("records", f"parts of the records {got}", "consecutive numbers from 0")
     found = [records[n] for n in range(len(records))]
     if path != "/v1/records":
         return {"records": [_plain(one) for one in found]}
@@ -127,7 +127,7 @@ def _parts(body: bytes, kind: str, limits: Limits) -> list[tuple[str, bytes]]:
         try:
             found.append(((part.field_name or b"").decode(), content))
         except UnicodeDecodeError:
-            raise BadInput("body", "the name of a part that is no text", "names in UTF-8") from None
+            raise BadInput("body", "a part whose name is not UTF-8", "names in UTF-8") from None
 
     def on_file(file: Any) -> None:  # noqa: ANN401
         file.file_object.seek(0)
@@ -146,7 +146,9 @@ def _parts(body: bytes, kind: str, limits: Limits) -> list[tuple[str, bytes]]:
         parser.write(body)
         parser.finalize()
     except FormParserError as error:
-        raise BadInput("body", f"no form: {str(error)[:100]}", "parts between boundaries") from None
+        raise BadInput(
+            "body", f"not a form: {str(error)[:100]}", "parts between boundaries"
+        ) from None
     return found
 
 
@@ -176,11 +178,11 @@ def _json(name: str, content: bytes) -> Any:  # noqa: ANN401
     try:
         return json.loads(content)
     except (ValueError, RecursionError):
-        raise BadInput(name[:80], "a part that is no JSON", "JSON") from None
+        raise BadInput(name[:80], "a part that is not JSON", "JSON") from None
 
 
 def _text(name: str, content: bytes) -> str:
     try:
         return content.decode()
     except UnicodeDecodeError:
-        raise BadInput(name[:80], "bytes that are no text", "text in UTF-8") from None
+        raise BadInput(name[:80], "bytes that are not text", "text in UTF-8") from None

@@ -25,7 +25,7 @@ _OF_PREVIEW = re.compile(r".*/media/[^/]*", re.DOTALL)
 def _addressable(text: str) -> str:
     """Accept an id that an address can name."""
     if not text.isprintable() or any("\ud800" <= letter <= "\udfff" for letter in text):
-        raise ValueError("an id of letters that can be shown, without line breaks or controls")
+        raise ValueError("an id of printable characters, without line breaks or control characters")
     if text in (".", "..") or _OF_PREVIEW.fullmatch(text):
         raise ValueError(
             "an id that an address can name: not `.`, `..` or one that ends in /media/…"
@@ -45,7 +45,7 @@ def upsert_type(limits: Limits, record: type[BaseModel], *, timed: bool) -> type
         __config__=ConfigDict(extra="forbid", json_schema_extra={"examples": [example]}),
         **_fields(limits, record, timed=timed),
     )
-    return described(made, "A record to add, or to put in the place of the one of this id.")
+    return described(made, "A record to add, or to replace the one with this id.")
 
 
 def upserts_type(limits: Limits, record: type[BaseModel], *, timed: bool) -> type[BaseModel]:
@@ -74,7 +74,7 @@ def upserts_type(limits: Limits, record: type[BaseModel], *, timed: bool) -> typ
             Field(description=f"1 to {most} records of different ids"),
         ),
     )
-    return described(made, "Records to add, or to put in the place of those of their ids.")
+    return described(made, "Records to add, or to replace those with the same ids.")
 
 
 class DeleteRequest(BaseModel):
@@ -108,7 +108,7 @@ _When = Annotated[
 
 def _fields(limits: Limits, record: type[BaseModel], *, timed: bool) -> dict[str, Any]:
     words = "its label, if known: " + ("a list of classes" if _sets(limits) else "a class")
-    when = {"time": (_When | None, Field(default=None, description="when it is from, RFC 3339"))}
+    when = {"time": (_When | None, Field(default=None, description="its time, in RFC 3339"))}
     return {
         "record": (record, Field(description="any subset of the modalities")),
         "label": (str | list[str] | None, Field(default=None, description=words)),

@@ -61,7 +61,7 @@ def add(app: FastAPI, unit: "Unit") -> None:
 
     @app.get("/v1/records/{record_id:path}", tags=["records"], responses=MISSING)
     async def get(record_id: Annotated[str, record]) -> RecordResponse:
-        """What the index knows of a record."""
+        """What the index knows about a record."""
         return await unit.run(lambda: _record(unit, record_id))
 
 

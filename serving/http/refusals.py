@@ -26,7 +26,7 @@ _log = logging.getLogger("concord.serving")
 _REFUSALS: dict[int | str, dict[str, Any]] = {
     400: {"model": Refusal, "description": "The body is not JSON."},
     404: {"model": Refusal, "description": "No such record, or no such version that serves."},
-    408: {"model": Refusal, "description": "The body did not come in time."},
+    408: {"model": Refusal, "description": "The body did not arrive in time."},
     413: {
         "model": Refusal,
         "description": "The body is too large, or what it carries takes too much memory to decode.",
@@ -49,11 +49,11 @@ ANSWERS = _REFUSALS
 """What a question may be answered with besides an answer."""
 MISSING: dict[int | str, dict[str, Any]] = {
     404: {"model": Refusal, "description": "No such record or preview."},
-    "default": {"model": Refusal, "description": "A refusal in words."},
+    "default": {"model": Refusal, "description": "Any other refusal, with its reason."},
 }
 FEEDBACK: dict[int | str, dict[str, Any]] = {
     404: {"model": Refusal, "description": "The log has no such answer, or the index no record."},
-    "default": {"model": Refusal, "description": "A refusal in words."},
+    "default": {"model": Refusal, "description": "Any other refusal, with its reason."},
 }
 _SHOWN = 20  # problems of a request that are told
 
@@ -115,7 +115,7 @@ async def _invalid(_: Request, error: Exception) -> Response:
             at = item["loc"][-1]
             problem = {
                 "field": "body",
-                "got": f"no JSON: {item['ctx']['error']} at character {at}",
+                "got": f"not JSON: {item['ctx']['error']} at character {at}",
                 "wanted": "a JSON object",
             }
             return refusal(400, [problem])
@@ -152,7 +152,13 @@ async def _http(request: Request, error: Exception) -> Response:
     if error.status_code == 400:
         return refusal(
             400,
-            [{"field": "body", "got": "what cannot be parsed", "wanted": "a JSON object in UTF-8"}],
+            [
+                {
+                    "field": "body",
+                    "got": "a body that cannot be parsed",
+                    "wanted": "a JSON object in UTF-8",
+                }
+            ],
         )
     return refusal(error.status_code, [], str(error.detail), error.headers)
 
@@ -179,7 +185,7 @@ async def _busy(_: Request, __: Exception) -> Response:
 
 def busy(got: str, status: int = 503) -> Response:
     """A refusal with the time to wait before asking again."""
-    problem = {"field": "body", "got": got, "wanted": f"another try in {RETRY_SECONDS} seconds"}
+    problem = {"field": "body", "got": got, "wanted": f"a retry in {RETRY_SECONDS} seconds"}
     return refusal(status, [problem], headers={"Retry-After": str(RETRY_SECONDS)})
 
 
@@ -218,7 +224,11 @@ def of(error: Exception) -> Response:
         case NotLive():
             status = 404 if error.field == "X-Concord-Version" else 503
         case TooSlow():
-            words = {"field": "body", "got": "a body that did not come in time", "wanted": "all"}
+            words = {
+                "field": "body",
+                "got": "a body that did not arrive in time",
+                "wanted": "all of it",
+            }
             return refusal(408, [words], headers={"Connection": "close"})
         case _:
             return busy("no memory to read it, which other requests take")
@@ -235,8 +245,8 @@ async def _no_store(_: Request, error: Exception) -> Response:
     _log.error("%s", error)  # not told: it names places of this machine
     problem = {
         "field": "body",
-        "got": "a request to keep, and the store of the service does not answer",
-        "wanted": "another try in 5 seconds",
+        "got": "a request to keep, but the store of the service does not answer",
+        "wanted": "a retry in 5 seconds",
     }
     return refusal(503, [problem], headers={"Retry-After": "5"})
 

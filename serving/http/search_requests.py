@@ -14,8 +14,8 @@ _MAX_CURSOR = 1_000_000
 _FORMS = (
     'one of {"and": [FILTER…]}, {"or": [FILTER…]}, {"not": FILTER}, {"field": NAME, "in": [VALUE…]}'
     ', {"field": NAME, "at_least" | "at_most" | "above" | "below": NUMBER}, {"labels": [CLASS…]};'
-    " fields are label, predicted, group, id, has (modalities), time where the data set has times"
-    " (bounds as RFC 3339 has them), and MODALITY.COLUMN of fields"
+    " fields are label, predicted, group, id, has (modalities), time if the data set has times"
+    " (bounds in RFC 3339), and MODALITY.COLUMN of fields"
 )
 
 
@@ -53,19 +53,22 @@ def search_type(
             _field(None, "any subset of the modalities; several are searched as one"),
         ),
         id=(str | None, _field(None, "more like this record of the index")),
-        like=(terms | None, _field(None, "more like these, by weight; beside query and id")),
+        like=(
+            terms | None,
+            _field(None, "more like these, by weight; in addition to query and id"),
+        ),
         unlike=(terms | None, _field(None, "less like these")),
         by=(str | None, _field(None, "search by this modality of the examples alone")),
         target=(str, _field(FUSED, f"what is searched: {', '.join(limits.targets)}")),
         k=(Annotated[int, Field(ge=1, le=MAX_HITS, strict=True)], _field(HITS, "hits wanted")),
         after=(
             Annotated[str, Field(max_length=_MAX_CURSOR)] | None,
-            _field(None, "`next` of the page before"),
+            _field(None, "`next` of the previous page"),
         ),
         filter=(_filter() | None, _field(None, "which records may be found")),
         hubness=(
             StrictBool,
-            _field(False, "take off what makes some records near to nearly every query"),
+            _field(False, "correct for records that are near to almost every query"),
         ),
         explain=(
             StrictBool,
@@ -89,7 +92,7 @@ def _term_type(record: type[BaseModel], query: dict[str, Any]) -> type[BaseModel
         id=(str | None, _field(None, "of a record of the index, instead of a query")),
         weight=(
             Annotated[float, Field(gt=0, le=_MAX_WEIGHT, allow_inf_nan=False)],
-            _field(1.0, "how much it counts beside the others"),
+            _field(1.0, "how much it counts relative to the others"),
         ),
     )
     return described(made, "An example of what is wanted, or of what is not.")

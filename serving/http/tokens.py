@@ -117,8 +117,8 @@ class Guard:
             return Denied(
                 status=503,
                 field="header.Authorization",
-                got="a token, and the store that knows it does not answer",
-                wanted="another try in 5 seconds",
+                got="a token, but the store of tokens does not answer",
+                wanted="a retry in 5 seconds",
                 headers={"Retry-After": "5"},
             )
         kind, _, text = sent.decode("latin-1").partition(" ")
@@ -189,7 +189,7 @@ def _too_many(seconds: int, got: str) -> Denied:
         status=429,
         field="header.Authorization",
         got=got,
-        wanted=f"another try in {seconds} seconds",
+        wanted=f"a retry in {seconds} seconds",
         headers={"Retry-After": str(seconds)},
     )
 
@@ -207,7 +207,7 @@ def _from_here(headers: Mapping[bytes, bytes]) -> Denied | None:
             return Denied(
                 status=403,
                 field=f"header.{name.decode().title()}",
-                got="a name that is not of this machine",
+                got="a name of another machine",
                 wanted="localhost: the service has no tokens; start it with `--host` and tokens, or"
                 " with CONCORD_OPEN=1 behind a proxy that checks who asks",
                 headers={},

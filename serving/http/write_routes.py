@@ -32,7 +32,7 @@ def add(app: FastAPI, unit: "Unit", record: type[BaseModel]) -> None:
         "/v1/records/{record_id:path}", tags=["records"], responses=ANSWERS, openapi_extra=parts
     )
     async def put(record_id: Annotated[requests.Id, named], request: Upsert) -> Written:
-        """Add a record, or replace the one of this id; it is found at once."""
+        """Add a record, or replace the one with this id; it can be found at once."""
         created = not unit.answers.has(record_id)
         number = await _upsert(unit, [(record_id, request, "record")])
         return Written(
@@ -41,7 +41,7 @@ def add(app: FastAPI, unit: "Unit", record: type[BaseModel]) -> None:
 
     @app.post("/v1/records", tags=["records"], responses=ANSWERS, openapi_extra=parts)
     async def post(request: Upserts) -> WrittenAll:
-        """Add records, or replace those of their ids: all of them, or none."""
+        """Add records, or replace those with the same ids: all of them, or none."""
         ids = [one.id for one in request.records]
         for i, record_id in enumerate(ids):
             if record_id in ids[:i]:
@@ -57,7 +57,7 @@ def add(app: FastAPI, unit: "Unit", record: type[BaseModel]) -> None:
 
     @app.delete("/v1/records/{record_id:path}", tags=["records"], responses=MISSING)
     async def delete(record_id: Annotated[str, named]) -> Deleted:
-        """Delete a record; it is not found any more."""
+        """Delete a record; it can no longer be found."""
         found = await unit.run(lambda: _delete(unit, [record_id]))
         if not found.deleted:
             raise NotThere("id", repr(record_id)[:80], "the id of a record of the index")

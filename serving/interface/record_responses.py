@@ -30,7 +30,7 @@ class Hit(Strict):
     """Cosine of query and record, or the sum of reciprocal ranks.
 
     The latter is used when several modalities search in one modality's space. With `hubness`, what
-    is common to nearly all queries is taken off.
+    is common to almost all queries is subtracted.
     """
     label: str | list[str] | None
     """Its label, if known: a class, or a list where a record has a set of them."""
@@ -39,7 +39,7 @@ class Hit(Strict):
     media: dict[str, str]
     """Modality to the address of its preview."""
     scores: dict[str, float] | None = None
-    """Modality to its cosine with the query, where `explain` asked for it."""
+    """Modality to its cosine with the query, if `explain` asks for it."""
 
 
 class SearchResponse(Strict):
@@ -48,30 +48,30 @@ class SearchResponse(Strict):
     model: ModelRef
     index: IndexRef
     answer_id: str
-    """Names this answer in feedback."""
+    """Identifies this answer in feedback."""
     target: str
     hits: list[Hit]
     next: str | None
     """`after` of the next page; null on the last one."""
     changed: bool = False
-    """Whether records were written since the page before."""
+    """Whether records were written since the previous page."""
     composed: Literal["composer", "sum"] | None = None
-    """What made one query of several examples, where `explain` asked for it: the learned composer
+    """What joined several examples into one query, if `explain` asks for it: the learned composer
     of the model, or the weighted sum. Null for one example."""
 
 
 class Written(Strict):
-    """A record that was written, and is found from now on."""
+    """A record that was written and can be found from now on."""
 
     model: ModelRef
     index: IndexRef
     id: str
     created: bool
-    """Whether there was none of this id."""
+    """Whether no record had this id before."""
 
 
 class WrittenAll(Strict):
-    """Records that were written, and are found from now on."""
+    """Records that were written and can be found from now on."""
 
     model: ModelRef
     index: IndexRef
@@ -79,12 +79,12 @@ class WrittenAll(Strict):
 
 
 class Deleted(Strict):
-    """Records that are found no more."""
+    """Records that can no longer be found."""
 
     model: ModelRef
     index: IndexRef
     deleted: int
-    """Those that there were."""
+    """Number of them that existed."""
 
 
 class RecordResponse(Strict):
@@ -96,14 +96,14 @@ class RecordResponse(Strict):
     label: str | list[str] | None
     predicted: str | list[str] | None
     confidence: float | None
-    """How sure the model is of `predicted`; null where nobody has measured it."""
+    """How sure the model is of `predicted`; null if it was not measured."""
     votes: dict[str, str | list[str] | None]
     """Modality to what the model answers by it alone."""
     modalities: list[str]
     fields: dict[str, dict[str, Any]]
     """Modality of fields to its fields."""
     time: str | None
-    """When it is from, where the data set has times; as RFC 3339 has it, in UTC."""
+    """Its time, if the data set has times: RFC 3339, in UTC."""
     media: dict[str, str]
     """Modality to the address of its preview."""
 

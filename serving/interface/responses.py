@@ -16,7 +16,7 @@ class ModelRef(Strict):
 
     name: str
     version: int | None
-    """Version in the registry; null where the Bento runs without one."""
+    """Version in the registry; null if the Bento runs without one."""
     package_digest: str
 
 
@@ -24,7 +24,7 @@ class Contribution(Strict):
     """The answer from one modality of a record alone."""
 
     label: str | None = None
-    """Its most probable class; null where a record has a set of classes."""
+    """Its most probable class; null if a record has a set of classes."""
     labels: dict[str, float] | None = None
     """The classes that it gives, to their probabilities, where a record has a set of them."""
     confidence: float | None = None
@@ -37,21 +37,21 @@ class Answer(Strict):
     """The class of one record."""
 
     answer_id: str
-    """Names this answer in feedback."""
+    """Identifies this answer in feedback."""
     label: str
     confidence: float
     """Calibrated probability of ``label``."""
     probabilities: dict[str, float]
     """Calibrated, of every class."""
     abstained: bool
-    """Whether answers of so little confidence are more often wrong than right, as held-out training
-    records tell: ``label`` is then a guess."""
+    """Whether answers of so little confidence were more often wrong than right on held-out training
+    records: ``label`` is then a guess."""
     ood_score: float | None
     """How far the record is from what the model learned from, by the modalities that it has.
 
-    0.99: farther than 99 of 100 training records; null where the model keeps none to compare."""
+    0.99: farther than 99 of 100 training records; null if the model keeps none to compare."""
     modalities: list[str]
-    """Those of the record, which the answer rests on."""
+    """The modalities of the record, on which the answer is based."""
     contributions: dict[str, Contribution] | None = None
     """Modality to the answer from it alone, with `explain`."""
 
@@ -60,19 +60,19 @@ class SetAnswer(Strict):
     """The classes of one record, where a record has a set of them."""
 
     answer_id: str
-    """Names this answer in feedback."""
+    """Identifies this answer in feedback."""
     labels: dict[str, float]
-    """Each class that is given, to its calibrated probability; perhaps none.
+    """Each class that is given, to its calibrated probability; may be empty.
 
-    A class is given where its probability reaches its threshold."""
+    A class is given if its probability reaches its threshold."""
     probabilities: dict[str, float]
     """Calibrated, of every class by itself: they do not add up to 1."""
     ood_score: float | None
     """How far the record is from what the model learned from, by the modalities that it has.
 
-    0.99: farther than 99 of 100 training records; null where the model keeps none to compare."""
+    0.99: farther than 99 of 100 training records; null if the model keeps none to compare."""
     modalities: list[str]
-    """Those of the record, which the answer rests on."""
+    """The modalities of the record, on which the answer is based."""
     contributions: dict[str, Contribution] | None = None
     """Modality to the answer from it alone, with `explain`."""
 
@@ -121,14 +121,14 @@ class RuntimeInfo(Strict):
     name: str
     """``onnx`` or ``torch``."""
     reason: str
-    """The parts that torch computes, and why; empty where none is."""
+    """The parts that torch computes, and why; empty if there are none."""
 
 
 class ModelInfo(ModelRef):
     """The model that is served."""
 
     classes: list[str]
-    """Empty where the model has no classifier: it finds records, and refuses to classify."""
+    """Empty if the model has no classifier: it finds records, and refuses to classify."""
     target: str
     """``single``: one class for each record; ``multi``: a set of them; ``none``: no classifier."""
     modalities: list[ModalityInfo]

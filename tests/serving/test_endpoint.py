@@ -131,7 +131,11 @@ def test_what_is_no_http_is_refused_in_the_same_form(endpoint, sent):
         connection.sendall(sent)
         answer = HTTPResponse(connection)
         answer.begin()
-        problem = {"field": "request", "got": "what is no HTTP/1.1", "wanted": "a valid request"}
+        problem = {
+            "field": "request",
+            "got": "something other than HTTP/1.1",
+            "wanted": "a valid request",
+        }
         assert (answer.status, answer.headers["content-type"]) == (400, "application/json")
         assert json.loads(answer.read())["problems"] == [problem]
         assert answer.headers["x-content-type-options"] == "nosniff"

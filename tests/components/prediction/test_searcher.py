@@ -187,7 +187,7 @@ def test_a_page_tells_that_records_were_written_since_and_repeats_and_loses_none
 
 @pytest.mark.parametrize("text", ["", "x", "bm9uc2Vuc2U", "W10", "é" * 9, "A" * 3000])
 def test_what_is_no_cursor_is_refused(predictor, text):
-    with pytest.raises(BadInput, match=r"after.*page before"):
+    with pytest.raises(BadInput, match=r"after.*previous page"):
         predictor.searcher.search(Ask(like=[Example(id="r0000")], after=text))
 
 
