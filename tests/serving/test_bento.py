@@ -1,10 +1,12 @@
 """The Bento: pinned to its package, reproducible, self-contained."""
 
+import ast
 import json
 import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import yaml
@@ -72,6 +74,35 @@ def test_it_carries_the_listed_rooms_and_nothing_else(bento):
         "__init__.py", "config", "core", "data", "exchange", "features", "model", "parts",
         "prediction", "registry",
     }  # fmt: skip
+
+
+def imported(source: str) -> set[str]:
+    """Modules of ours that a file imports, as paths; a name from a package may be one."""
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+    paths = (Path(*name.split(".")).with_suffix(".py") for name in found)
+    return {str(path) for path in paths if (served.ROOT / path).is_file()}
+
+
+ELSEWHERE = {
+    "serving/store/export.py",  # of `concord feedback export`
+    "components/registry/__init__.py",  # of MLflow, which loads a registered package by it
+}
+"""Carried files that import what a Bento lacks, where they are used outside of one."""
+
+
+def test_what_the_carried_code_imports_is_carried(bento):
+    carried = {str(path.relative_to(bento / "src")) for path in (bento / "src").rglob("*.py")}
+    wanted = {
+        path: sorted(imported((served.ROOT / path).read_text()) - carried)
+        for path in carried - ELSEWHERE
+        if (served.ROOT / path).is_file()
+    }
+    assert {path: missing for path, missing in wanted.items() if missing} == {}
 
 
 def test_it_answers_from_its_own_code_where_training_and_engines_are_absent(bento, tmp_path):
