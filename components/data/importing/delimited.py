@@ -124,7 +124,7 @@ def _rows(file: Iterable[str], delimiter: str, quoting: Quoting) -> Iterator[Row
                     raise _Unreadable(
                         f"line {line}, cell {[chr(0) in c for c in cells].index(True) + 1}: a NUL "
                         "byte, which is not text; remove it, or if the whole file has them, save "
-                        "it as UTF-8 or name its encoding to `concord data import`: --encoding "
+                        "it as UTF-8 or name its encoding in `data import`: --encoding "
                         "utf-16-le or utf-16-be"
                     )
                 yield line, cells

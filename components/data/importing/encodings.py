@@ -89,9 +89,9 @@ def _place(source: Path, name: str, error: UnicodeError) -> str:
         what = f"byte 0x{data[first.start]:02x} is not {plain}"
         advice = (
             "it seems to be UTF-16 without a byte order mark: save it as UTF-8, or try --encoding "
-            "utf-16-le with `concord data import`"
+            "utf-16-le in `data import`"
             if b"\0" in data[:100]
-            else "save it as UTF-8, or name its encoding to `concord data import`, for example "
+            else "save it as UTF-8, or name its encoding in `data import`, for example "
             "--encoding cp1252"
         )
         return f"{source}, line {line}, column {column}: {what}; {advice}"

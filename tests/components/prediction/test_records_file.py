@@ -100,5 +100,5 @@ def test_a_file_without_any_modality_is_told_what_was_wanted(tmp_path, predictor
 @pytest.mark.parametrize("odd", [b"gr\xfcn", b"a\0b", "grün".encode("utf-16-le")])
 def test_a_file_that_is_not_utf_8_is_advised_what_this_command_can_do(tmp_path, predictor, odd):
     (tmp_path / "r.csv").write_bytes(b"text,colour\n" + odd + b",red\n")
-    with pytest.raises(UserError, match=r"save it as UTF-8.* `concord data import`"):
+    with pytest.raises(UserError, match=r"save it as UTF-8.* `data import`"):
         written(tmp_path / "r.csv", predictor)
