@@ -185,7 +185,7 @@ def test_a_lost_ledger_begins_with_the_champion_that_mlflow_knows(things):
     three = things.register("three")
     assert three.version == 3
     assert things.content(things.champion) == "one"
-    assert any("no entry of 'things'" in words for words in things.said)
+    assert any("no entry for 'things'" in words for words in things.said)
     first = Ledger(things.home.ledger).entries("things")[0]
     assert first.actor == "recovered from MLflow"
 
