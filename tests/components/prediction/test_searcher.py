@@ -43,7 +43,7 @@ def found(page):
     return [(-hit.score, hit.id) for hit in page.hits]
 
 
-def near(given, wanted):
+def assert_near(given, wanted):
     assert [i for _, i in given] == [i for _, i in wanted]
     assert [s for s, _ in given] == pytest.approx([s for s, _ in wanted], abs=1e-5)
 
@@ -51,7 +51,7 @@ def near(given, wanted):
 def test_more_like_a_record_finds_its_neighbours_and_not_itself(predictor):
     page = predictor.searcher.search(Ask(like=[Example(id="r0003")], k=20))
     fused = vectors(predictor, "fused")
-    near(found(page), ranked(fused, fused["r0003"], {"r0003"})[:20])
+    assert_near(found(page), ranked(fused, fused["r0003"], {"r0003"})[:20])
 
 
 def test_more_like_these_and_less_like_that(predictor):
@@ -60,7 +60,7 @@ def test_more_like_these_and_less_like_that(predictor):
     fused = vectors(predictor, "fused")
     query = 2 / 3 * example.vectors["fused"] + 1 / 3 * fused["r0004"] - 0.3 * fused["r0005"]
     wanted = ranked(fused, unit(query), {"r0004", "r0005"})[:15]
-    near(found(predictor.searcher.search(ask)), wanted)
+    assert_near(found(predictor.searcher.search(ask)), wanted)
 
 
 def test_a_mix_in_the_space_of_one_modality_takes_the_mean_of_each_example(predictor):
@@ -68,7 +68,7 @@ def test_a_mix_in_the_space_of_one_modality_takes_the_mean_of_each_example(predi
     one, two = [i for i in texts if i in images][:2]
     ask = Ask(like=[Example(id=one), Example(id=two)], by="text", target="image", k=12)
     query = unit(texts[one] + texts[two])
-    near(found(predictor.searcher.search(ask)), ranked(images, query, {one, two})[:12])
+    assert_near(found(predictor.searcher.search(ask)), ranked(images, query, {one, two})[:12])
 
 
 def test_an_explained_hit_tells_the_cosine_with_each_of_its_modalities(predictor):
@@ -94,7 +94,7 @@ def test_hubness_is_corrected_among_the_candidates(predictor):
     banks = [np.stack(list(stored.values())) for stored in (texts, images)]
     fair = corrected(gallery @ example.vectors["text"], gallery, *banks)
     wanted = sorted((-s, i) for s, i in zip(fair.tolist(), ids, strict=True))[:10]
-    near(found(predictor.searcher.search(ask)), wanted)
+    assert_near(found(predictor.searcher.search(ask)), wanted)
 
 
 FILTERS = {

@@ -76,7 +76,7 @@ def test_stopping_leaves_no_process_of_any_server(tmp_path):
     pids = [one.process.pid for one in both.running]
     inner = [until(lambda pid=pid: children(pid))[0] for pid in pids]
     both.stop()
-    until(lambda: not [pid for pid in (*pids, *inner) if is_alive(pid)])
+    assert until(lambda: not [pid for pid in (*pids, *inner) if is_alive(pid)])
 
 
 def test_a_server_that_ends_by_itself_is_told_and_started_again(tmp_path):
@@ -112,7 +112,7 @@ time.sleep(60)
     launcher.kill()
     launcher.wait()
     launcher.stdout.close()
-    until(lambda: not is_alive(pid))
+    assert until(lambda: not is_alive(pid))
 
 
 def test_all_ports_that_are_taken_or_given_twice_are_refused_at_once():
