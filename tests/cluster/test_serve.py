@@ -1,8 +1,10 @@
 """The service as the manifests deploy it: two replicas, a rollout and promotions under load.
 
-Clients share requests among the pods that are ready, a new connection each, as a Service does.
+Clients classify, search, write records and read them. They share requests among the pods that are
+ready, a new connection each, as a Service does.
 """
 
+import itertools
 import random
 import shutil
 import threading
@@ -32,6 +34,7 @@ from tests import postgres
 from tests.cluster.blocks import checkout
 from tests.cluster.kubectl import Kubectl
 from tests.packaged import packed
+from tests.synthetic import CLASSES
 from tools.testcluster import images, layout
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
@@ -39,6 +42,9 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 MODEL = "tiny"
 APP = "app.kubernetes.io/name=concord-serve"
 CLIENTS = 4
+RECORD = {"text": "red round"}
+OWN = 50
+"""Records that a client writes, again and again."""
 
 
 @dataclass
@@ -76,12 +82,14 @@ class Deployed:
 
 @dataclass
 class Load:
-    """Clients that ask all the time; what they were told."""
+    """Clients that ask and write all the time; what they were told."""
 
     deployed: Deployed
     failed: list[str] = field(default_factory=list)
     answered: Counter[tuple[str, int]] = field(default_factory=Counter)
+    asked: Counter[str] = field(default_factory=Counter)
     last: dict[str, int] = field(default_factory=dict)
+    written: dict[str, str] = field(default_factory=dict)
     slowest: float = 0.0
     _pods: list[str] = field(default_factory=list)
     _end: threading.Event = field(default_factory=threading.Event)
@@ -90,7 +98,7 @@ class Load:
     def running(self) -> Iterator["Load"]:
         """Ask until the block ends."""
         self._pods = self.deployed.ready()
-        threads = [threading.Thread(target=self._ask) for _ in range(CLIENTS)]
+        threads = [threading.Thread(target=self._client, args=[n]) for n in range(CLIENTS)]
         threads.append(threading.Thread(target=self._watch))
         for thread in threads:
             thread.start()
@@ -101,27 +109,59 @@ class Load:
             for thread in threads:
                 thread.join()
 
+    def lost(self) -> list[str]:
+        """Written records that a replica does not give as they were last written."""
+        time.sleep(2)  # replicas learn of each other's writes within half a second
+        return [
+            f"{pod}: {name}"
+            for pod in self.deployed.ready()
+            for name, label in self.written.items()
+            if self._ask(pod, "GET", f"/v1/records/{name}")["label"] != label
+        ]
+
     def _watch(self) -> None:
         while not self._end.wait(0.5):
             self._pods = self.deployed.ready()
 
-    def _ask(self) -> None:
-        headers = {"Authorization": f"Bearer {self.deployed.token}", "Connection": "close"}
-        body = {"records": [{"text": "red round"}]}
-        while not self._end.is_set():
-            pod, began = random.choice(self._pods), time.monotonic()
+    def _client(self, number: int) -> None:
+        for turn in itertools.count():
+            if self._end.is_set():
+                return
+            began, pod = time.monotonic(), random.choice(self._pods)
             try:
-                with httpx.Client(trust_env=False, timeout=30) as client:
-                    said = client.post(f"http://{pod}:3000/v1/classify", json=body, headers=headers)
-                said.raise_for_status()
-                version = said.json()["model"]["version"]
-                assert said.json()["model"]["package_digest"] == self.deployed.digests[version - 1]
-                self.answered[pod, version] += 1
-                self.last[pod] = version
+                self._turn(pod, f"written-{number}-{turn % OWN}", CLASSES[turn % len(CLASSES)])
             except Exception as error:  # whatever it is, the request was lost
-                self.failed.append(f"{pod}: {error!r}")
-            self.slowest = max(self.slowest, time.monotonic() - began)
+                self.failed.append(f"{pod} after {time.monotonic() - began:.1f} s: {error!r}")
             time.sleep(0.02)
+
+    def _turn(self, pod: str, name: str, label: str) -> None:
+        """Classify and search; write a record and read it where it was written."""
+        self._answered(pod, self._ask(pod, "POST", "/v1/classify", {"records": [RECORD]})["model"])
+        found = self._ask(pod, "POST", "/v1/search", {"query": RECORD, "k": 3})
+        assert found["index"]["package_digest"] == found["model"]["package_digest"]
+        self._answered(pod, found["model"])
+        place = f"/v1/records/{name}"
+        self._ask(pod, "PUT", place, {"record": RECORD, "label": label})
+        self.written[name] = label
+        assert self._ask(pod, "GET", place)["label"] == label
+
+    def _answered(self, pod: str, model: dict[str, Any]) -> None:
+        """Count an answer, which is of the version that it names."""
+        version = model["version"]
+        assert model["package_digest"] == self.deployed.digests[version - 1]
+        self.answered[pod, version] += 1
+        self.last[pod] = version
+
+    def _ask(self, pod: str, method: str, place: str, body: object = None) -> dict[str, Any]:
+        headers = {"Authorization": f"Bearer {self.deployed.token}", "Connection": "close"}
+        began, url = time.monotonic(), f"http://{pod}:3000{place}"
+        with httpx.Client(trust_env=False, timeout=30) as client:
+            said = client.request(method, url, json=body, headers=headers)
+        said.raise_for_status()
+        self.asked[f"{method} {place.split('/')[2]}"] += 1
+        self.slowest = max(self.slowest, time.monotonic() - began)
+        found: dict[str, Any] = said.json()
+        return found
 
 
 @pytest.fixture(scope="module")
@@ -141,7 +181,7 @@ def deployed(
             deployed.promote(number, "registration")
         deployed.promote(1)
         with Database(home.store) as store:
-            deployed.token = Tokens(store).new("load", ["predict"])
+            deployed.token = Tokens(store).new("load", ["predict", "write"])
         secret = {"CONCORD_DATABASE_URL": home.database}
         kubectl.apply(
             {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "concord-serve"},
@@ -220,12 +260,12 @@ def test_a_rollout_under_load_loses_no_request(deployed: Deployed) -> None:
         _rolled(deployed.kubectl, deployed.namespace)
         time.sleep(10)  # the last pod of before ends in this time
     after = set(deployed.ready())
-    asked = sum(load.answered.values())
     print(  # noqa: T201
-        f"\nrollout: {time.monotonic() - began:.0f} s, {asked} answers, "
+        f"\nrollout: {time.monotonic() - began:.0f} s, {dict(load.asked)}, "
         f"{len(load.failed)} failed, longest {load.slowest:.2f} s"
     )
     assert not load.failed, load.failed[:5]
+    assert not load.lost()
     assert len(after) == 2
     assert not after & before
     assert {pod for pod, _ in load.answered} >= before | after
@@ -247,10 +287,10 @@ def test_promotions_under_load_reach_every_replica_and_lose_no_request(
                 assert time.monotonic() - began < 60, (load.last, load.failed[:3])
                 time.sleep(0.05)
             longest = max(longest, time.monotonic() - began)
-    asked = sum(load.answered.values())
     print(  # noqa: T201
-        f"\n{swaps} promotions: {asked} answers, {len(load.failed)} failed, all replicas agree "
+        f"\n{swaps} promotions: {dict(load.asked)}, {len(load.failed)} failed, all replicas agree "
         f"after at most {longest:.1f} s, longest request {load.slowest:.2f} s"
     )
     assert not load.failed, load.failed[:5]
+    assert not load.lost()
     assert {version for _, version in load.answered} == {1, 2}
