@@ -8,7 +8,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -40,6 +40,8 @@ _WAIT = 30.0  # seconds that a writer waits for another one
 _POOL = 8  # connections that are kept
 _MAKING = int.from_bytes(b"store", "big")
 """PostgreSQL's advisory lock of whoever makes tables: locks are numbers."""
+_MAKING_FILE = threading.Lock()
+"""Of whoever makes an SQLite file: nobody in this process connects to it before it is closed."""
 _WRITES = "concord_writes"
 _VERSIONS = Table(
     "concord_store",
@@ -203,11 +205,22 @@ def _postgres(url: str) -> Engine:
         ) from error
 
 
+def _make(path: Path) -> None:
+    """Make a missing file, readable by its owner alone: it holds tokens' names and answers.
+
+    An existing file is never opened here: POSIX frees all locks that a process has on a file when
+    it closes any descriptor of it. Another process would then take itself for the last one, remove
+    the write-ahead log, and what this process commits later would be lost
+    (https://www.sqlite.org/howtocorrupt.html, section 2.2).
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _MAKING_FILE, suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+
+
 def _sqlite(path: Path) -> Engine:
     def connect() -> sqlite3.Connection:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # Others on the machine need not read who may ask, and what was answered.
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        _make(path)
         return writer(path, _WAIT)  # the pool gives a connection to one thread at a time
 
     engine = create_engine(

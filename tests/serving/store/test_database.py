@@ -49,6 +49,28 @@ def test_many_threads_begin_at_once(opened):
     assert count(database) == 40
 
 
+def test_what_is_committed_after_others_came_and_went_is_there(tmp_path):
+    """A second connection must not free the locks of the first: others would remove its log."""
+    path = tmp_path / "store.sqlite"
+    program = (
+        "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]);"
+        "print(c.execute('SELECT count(*) FROM concord_test_numbers').fetchone()[0]); c.close()"
+    )
+
+    def others() -> int:
+        command = [sys.executable, "-c", program, path]
+        seen = subprocess.run(command, check=True, stdout=subprocess.PIPE)
+        return int(seen.stdout)
+
+    with Database(path) as database:
+        with database.reading(SCHEMA), database.reading(SCHEMA):
+            pass  # two connections, which the pool keeps
+        assert others() == 0
+        with database.writing(SCHEMA) as connection:
+            connection.execute(insert(NUMBERS).values(n=1))
+        assert others() == 1
+
+
 def test_another_version_is_refused(opened):
     count(opened())
     newer = opened().reading(replace(SCHEMA, version=2))
