@@ -1,7 +1,7 @@
 // Classify: a record with any field empty, and what each modality says.
 
 import { post } from "./api.js";
-import { bar, button, fill, h } from "./dom.js";
+import { bar, button, fill, h, inView } from "./dom.js";
 import { errorBox, mistake } from "./errors.js";
 import { recordForm } from "./inputs.js";
 import { sentences, verdict } from "./verdict.js";
@@ -19,11 +19,14 @@ export function classifyView(model) {
   const ask = h("form", { class: "panel", novalidate: true, on: {
     submit: (event) => {
       event.preventDefault();
-      run();
+      run().then(() => inView(trouble.firstChild ?? answer));
     } } },
   form.element,
   h("div", { class: "row end" },
     button("Start over", () => {
+      turn += 1; // what is under way is not shown
+      status.textContent = "";
+      answer.removeAttribute("aria-busy");
       form.clear();
       fill(answer);
       fill(trouble);

@@ -43,6 +43,14 @@ export function button(text, press, attributes = {}) {
   return h("button", { type: "button", ...attributes, on: { click: press } }, text);
 }
 
+const SEEN = 120; // pixels of an element that are enough to notice it
+
+/** Scroll to what was asked for, where it is outside the window. */
+export function inView(element) {
+  const { top } = element.getBoundingClientRect();
+  if (top < 0 || top > window.innerHeight - SEEN) element.scrollIntoView({ block: "start" });
+}
+
 /** A bar of a share from 0 to 1; the number beside it says the same to those who do not see it. */
 export function bar(share, kind = "") {
   const inner = h("span");

@@ -1,6 +1,7 @@
 // A field for a picture, a sound or another file: choose it, drop it, paste it, record it.
 
 import { button, fill, h, newId } from "./dom.js";
+import { mistake } from "./errors.js";
 import { noMicrophone, readable, record } from "./sound.js";
 import { count } from "./words.js";
 
@@ -139,6 +140,10 @@ function recording(modality, take, note) {
 }
 
 async function prepared(file, modality) {
+  if (file.size === 0) throw mistake(`${file.name} is empty.`, "Choose another file.");
+  if (modality.kind === "image" && file.type && !file.type.startsWith("image/")) {
+    throw mistake(`${file.name} is not a picture.`, "Choose a picture, such as a JPEG or PNG.");
+  }
   if (modality.kind === "audio") return readable(file, modality.limits.max_seconds ?? LONGEST);
   const most = modality.limits.max_bytes;
   return modality.kind === "image" && most && file.size > most ? shrunk(file) : file;

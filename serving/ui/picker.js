@@ -3,7 +3,8 @@
 import { button, fill, h } from "./dom.js";
 import { count } from "./words.js";
 
-const KEYS = 9;
+/** Classes that a key of a digit chooses. */
+export const KEYS = 9;
 const MOST = 18; // classes that are shown at once
 
 /** Buttons for the classes; `pick` receives the chosen one, or the list of them. */

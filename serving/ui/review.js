@@ -3,7 +3,7 @@
 import { get, post, remove } from "./api.js";
 import { button, fill, h } from "./dom.js";
 import { errorBox } from "./errors.js";
-import { classPicker } from "./picker.js";
+import { classPicker, KEYS } from "./picker.js";
 import { previews } from "./records.js";
 import { count, named, percent } from "./words.js";
 
@@ -27,7 +27,8 @@ export function reviewView(model) {
     h("p", { class: "lead" }, "Help the model: label the records that it is least sure of, or whose"
       + " parts disagree. Each label is saved at once, for the next training."),
     h("div", { class: "check" }, keys, h("label", { for: "keys" },
-      "Label with keys: number or letters for a class, → to skip, ← to undo")),
+      `Label with keys: ${model.classes.length > KEYS ? "number or letters" : "number"} for a class,`
+      + " → to skip, ← to undo")),
     trouble, status, place);
   const picker = classPicker(model, { pick: label });
 

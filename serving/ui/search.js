@@ -1,7 +1,7 @@
 // Search: by words, pictures, sounds, fields, or records that are like what is wanted.
 
 import { forgetPreviews, post } from "./api.js";
-import { button, fill, h, labelled } from "./dom.js";
+import { button, fill, h, inView, labelled } from "./dom.js";
 import { errorBox, mistake } from "./errors.js";
 import { filterForm } from "./filters.js";
 import { hitCard } from "./hits.js";
@@ -33,13 +33,15 @@ export function searchView(model) {
   const ask = h("form", { class: "panel", novalidate: true, on: {
     submit: (event) => {
       event.preventDefault();
-      run();
+      run().then(() => inView(trouble.firstChild ?? status));
     } } },
   form.element, chips,
   h("div", { class: "row end" }, target.element,
     button("Start over", startOver, { class: "plain" }), go));
 
   function startOver() {
+    turn += 1; // what is under way is not shown
+    results.removeAttribute("aria-busy");
     form.clear();
     examples.clear();
     showChips();

@@ -3,7 +3,7 @@
 import { post } from "./api.js";
 import { button, fill, h, newId } from "./dom.js";
 import { errorBox } from "./errors.js";
-import { familiarity, named, percent, sureness } from "./words.js";
+import { familiarity, list, named, percent, quoted, sureness } from "./words.js";
 
 /** Paragraphs on how sure the model is, how familiar the record, and whether it is a guess. */
 export function sentences(found) {
@@ -22,6 +22,14 @@ export function sentences(found) {
   const strange = familiarity(found.ood_score);
   if (strange) out.push(h("p", { class: "warn" }, strange));
   return out;
+}
+
+/** A warning of classes that are new to the model, which may be misspelt; null without one. */
+function unknown(model, given) {
+  const strange = [given].flat().filter((name) => !model.classes.includes(name));
+  if (!strange.length) return null;
+  return h("p", { class: "warn" }, `The model does not know ${list(strange.map(quoted))}.`
+    + " If that is misspelt, correct it and save again.");
 }
 
 /** Say whether an answer is right, or what is; saved as feedback. */
@@ -50,7 +58,8 @@ export function verdict(model, found, label) {
     const said = Array.isArray(given) ? { labels: given } : { label: given };
     try {
       await post("v1/feedback", { answer_id: found.answer_id, ...said });
-      fill(status, h("p", { class: "good" }, `Saved: ${named(given)}. Thank you.`));
+      fill(status, h("p", { class: "good" }, `Saved: ${named(given)}. Thank you.`),
+        unknown(model, given));
     } catch (error) {
       fill(status, errorBox(error, () => save(given)));
     }

@@ -251,3 +251,12 @@ def test_a_model_whose_records_have_times_filters_by_them(page):
     where = sent[-1][1]["filter"]
     local = page.evaluate("new Date('2025-01-11T10:30').toISOString()")
     assert where == {"field": "time", "at_least": local}
+
+
+def test_the_moments_of_a_filter_are_wide_enough_to_be_read(page):
+    told(page, model([modality("text", "text")], timed=True))
+    page.locator("summary", has_text="Filters").click()
+    moment = page.get_by_label("Time, from")
+    hidden = "input => input.scrollWidth - input.clientWidth"
+    assert moment.evaluate(hidden) <= 0
+    assert moment.bounding_box()["width"] >= 190  # of "mm/dd/yyyy, --:-- --" and its icon

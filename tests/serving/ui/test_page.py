@@ -64,6 +64,47 @@ def test_filters_name_what_the_records_have(page):
         assert facts[name]["weight"] <= 12
 
 
+def test_results_and_refusals_below_the_window_are_scrolled_to(page):
+    page.set_viewport_size({"width": 390, "height": 700})
+    page.locator("summary", has_text="Filters").click()
+    search = page.get_by_role("button", name="Search")
+    search.click()
+    expect(page.locator(".error")).to_be_in_viewport()
+    page.get_by_role("textbox", name="text").fill("round")
+    search.click()
+    expect(page.get_by_role("list", name="Results").locator("> li").first).to_be_in_viewport()
+    go(page, "Classify")
+    page.get_by_role("textbox", name="text").fill("round")
+    page.get_by_role("button", name="Classify").click()
+    answer = page.get_by_role("region", name="Answer")
+    expect(answer.get_by_role("heading", level=2)).to_be_in_viewport()
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "content", "said"),
+    [
+        ("empty.png", "image/png", b"", "empty.png is empty."),
+        ("notes.txt", "text/plain", b"notes", "notes.txt is not a picture."),
+    ],
+)
+def test_a_file_that_is_no_picture_is_refused_when_it_is_given(page, name, kind, content, said):
+    drop(page, ".zone", content, name, kind)
+    expect(page.locator(".zone").get_by_role("alert")).to_contain_text(said)
+    page.get_by_role("button", name="Search").click()
+    expect(page.locator(".error")).to_contain_text("nothing to search for")
+
+
+def test_a_class_that_the_model_does_not_know_is_saved_with_a_warning(page):
+    go(page, "Classify")
+    page.get_by_role("textbox", name="text").fill("plus crossing")
+    page.get_by_role("button", name="Classify").click()
+    page.get_by_label("No, it is").fill("lime")
+    page.get_by_role("button", name="Save").click()
+    status = page.locator(".verdict").get_by_role("status")
+    expect(status).to_contain_text("Saved: lime.")
+    expect(status).to_contain_text("The model does not know “lime”.")
+
+
 def test_a_record_with_empty_fields_is_classified_and_each_part_says_its_own(
     page, predictor, store
 ):
