@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 import httpx
 
-from components.core.errors import UserError
+from components.core.errors import UsageError, UserError
 from components.core.names import FUSED
 from serving.defaults import HITS, URL
 from serving.sending import TOKEN, as_json, bearer, checked
@@ -81,11 +81,11 @@ class Client:
     def classify(self, records: Sequence[Record], *, explain: bool = False) -> dict[str, Any]:
         """Classify records; ``explain`` adds the answer of each modality alone."""
         more = {"explain": True} if explain else {}
-        return self._post("/v1/classify", {"records": [as_json(r) for r in records], **more})
+        return self._post("/v1/classify", {"records": _several(records), **more})
 
     def embed(self, records: Sequence[Record]) -> dict[str, Any]:
         """The unit vectors of records: one for each modality that a record has, and ``fused``."""
-        return self._post("/v1/embed", {"records": [as_json(r) for r in records]})
+        return self._post("/v1/embed", {"records": _several(records)})
 
     def search(
         self,
@@ -230,6 +230,17 @@ def _retry_after(response: httpx.Response) -> float:
 
 def _record(id_: str) -> str:
     return f"/v1/records/{quote(id_, safe='')}"
+
+
+def _several(records: Sequence[Record]) -> list[dict[str, Any]]:
+    """Records as JSON.
+
+    Raises:
+        UsageError: one record in the place of a list.
+    """
+    if isinstance(records, Mapping):
+        raise UsageError("records: got one record, wanted a list; put it in brackets: [record]")
+    return [as_json(record) for record in records]
 
 
 def _part(part: Mapping[str, Any]) -> dict[str, Any]:

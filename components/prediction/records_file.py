@@ -46,6 +46,11 @@ class RecordsFile:
         self.manifest = _manifest(path, names, modalities, package)
         wanted = [_ID, *self.manifest.feature_columns]
         self._missing = [name for name in wanted if name not in names]
+        self.unread = [name for name in names if name not in wanted]
+        """Columns that no modality of the model reads."""
+        absent_modalities = [n for n in modalities if n not in self.manifest.modalities]
+        self.lacking = [*absent_modalities, *(n for n in self._missing if n != _ID)]
+        """Modalities and columns that the model reads and the file does not have."""
         self._held = _typed(path, held, self.manifest, comma) if is_text else held
         kinds = plain_schema(_schema(self._held))
         absent = {n: pa.string() if n == _ID else pa.null() for n in self._missing}

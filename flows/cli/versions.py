@@ -115,7 +115,7 @@ def canary(
         bool,
         typer.Option(help="Answer copies of requests; the answers are stored but not sent."),
     ] = False,
-    off: Annotated[bool, typer.Option(help="End the trial.")] = False,
+    off: Annotated[bool, typer.Option(help="End the trial; with --shadow, only that.")] = False,
     model: Model = None,
     as_json: AsJson = False,
 ) -> None:

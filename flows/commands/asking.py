@@ -95,11 +95,14 @@ def search(wanted: Search, url: str | None, model: str | None, version: str | No
         lambda who: who.search(query, **options),
         query or {}, url=url, model=model, version=version,
     )  # fmt: skip
-    rows = [[hit["id"], f"{hit['score']:.3f}", _told(hit["label"])] for hit in answer["hits"]]
+    rows = [
+        [hit["id"], f"{hit['score']:.3f}", _told(hit["label"]), _told(hit.get("predicted"))]
+        for hit in answer["hits"]
+    ]
     media = any("media" in hit for hit in answer["hits"])
     return Answer(
         value=answer,
-        text=f"{table(rows, ['record', 'score', 'label'])}\n\n{where}",
+        text=f"{table(rows, ['record', 'score', 'label', 'predicted'])}\n\n{where}",
         then=f"previews: {url or URL}/v1/records/ID/media/MODALITY" if media else "concord serve",
     )
 
@@ -126,13 +129,27 @@ def _asked(
     if not here:
         try:
             with Client(url or URL) as client:
-                if records.has_file(record):
-                    records.check_files(record, client.model()["modalities"])
-                return ask(client), f"answered by {client.url}"
+                return _of_endpoint(ask, record, client), f"answered by {client.url}"
         except NoEndpoint:
             if url is not None or (model := _champion()) is None:
                 raise
     return _directly(ask, record, model, version or "champion")
+
+
+def _of_endpoint(
+    ask: "Callable[[Client | Direct], dict[str, Any]]", record: dict[str, Any], client: Client
+) -> dict[str, Any]:
+    """The answer of an endpoint; a refusal is explained by what its model takes."""
+    if records.has_file(record):
+        records.check_files(record, client.model()["modalities"])
+    try:
+        return ask(client)
+    except NoEndpoint:
+        raise
+    except UserError:
+        if record:
+            records.check_forms(record, client.model()["modalities"])
+        raise
 
 
 def _directly(
@@ -150,6 +167,7 @@ def _directly(
     home = find()
     direct = Direct(home, only_model(home, model), version)
     records.check_files(record, direct.model()["modalities"])
+    records.check_forms(record, direct.model()["modalities"])
     said = f"answered by {direct.version.model} version {direct.version.version}, loaded here"
     return ask(direct), f"{said}; `concord serve` answers faster"
 

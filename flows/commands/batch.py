@@ -97,6 +97,12 @@ def _opened(batch: Batch) -> "tuple[Home, RunConfig | None, RegisteredVersion, P
     """Everything but the records, checked before the model is loaded."""
     if batch.out.is_dir():
         raise UsageError(f"--out: {batch.out} is a folder, wanted a file")
+    if batch.out.suffix not in ("", ".parquet", ".pq"):
+        wanted = batch.out.with_suffix(".parquet")
+        raise UsageError(f"--out: got {str(batch.out)!r}, wanted a Parquet file, such as {wanted}")
+    place = place_of(batch.source)
+    if batch.config is None and not is_url(place) and not Path(place).exists():
+        raise UsageError(f"no file and no data set at {place}")
     from components.prediction.predictor import Predictor
     from flows.engines import quiet
 
@@ -122,6 +128,12 @@ def _file(batch: Batch, predictor: "Predictor") -> "RecordsFile | None":
         console.print(
             f"  {path} has no column `id`: its records are numbered from 0; rename the "
             "column that identifies them",
+            markup=False, style="dim", soft_wrap=True,
+        )  # fmt: skip
+    if file.lacking:
+        console.print(
+            f"  {path} has no column for {', '.join(file.lacking)}; not read: "
+            f"{', '.join(file.unread) or 'no column'}",
             markup=False, style="dim", soft_wrap=True,
         )  # fmt: skip
     return file

@@ -25,7 +25,8 @@ def canary(
         raise UsageError("got a version and --off; give one of them")
     with Database(home.store) as database:
         if off:
-            beside.choose(database, name, role, None)
+            for ended in (role,) if shadow else beside.ROLES:
+                beside.choose(database, name, ended, None)
         elif version is not None:
             beside.choose(database, name, role, _chosen(home, name, version, share))
         return _told(home, database, name)

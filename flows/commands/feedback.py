@@ -49,8 +49,8 @@ def export(out: Path, since: datetime | None) -> Answer:
     if missing := done.rows - done.with_values:
         lines.append(
             f"{missing:,} of them by id alone: the data set has the values of a record that came "
-            "with the model, so write their labels there; the log has those of an answer where "
-            "`serving.log_payloads` is true"
+            "with the model, so write their labels there (docs/serving.md shows how); the log has "
+            "those of an answer where `serving.log_payloads` is true"
         )
     if done.disputed:
         lines.append(f"{done.disputed:,} of them are disputed; the latest judgement counts")

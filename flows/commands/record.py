@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from components.core.errors import UsageError
+from components.core.errors import UsageError, unknown_name
 from components.core.failures import told
 
 
@@ -55,13 +55,36 @@ def check_files(record: Mapping[str, Any], modalities: Iterable[Mapping[str, Any
             )
 
 
+def check_forms(record: Mapping[str, Any], modalities: Sequence[Mapping[str, Any]]) -> None:
+    """Explain a refusal in the words of the command line: a misspelt modality, text for a file.
+
+    Args:
+        record: as `read` gives it.
+        modalities: of the model, as ``GET /v1/model`` describes them.
+
+    Raises:
+        UsageError: a name that the model does not have, or text for a modality of media.
+    """
+    raws = {each["name"]: each.get("raw", "") for each in modalities}
+    for name, value in record.items():
+        if name not in raws:
+            raise UsageError(unknown_name("modality", name, raws))
+        if isinstance(value, str) and raws[name] == "bytes":
+            raise UsageError(
+                f"--text {name}: got text, wanted a file; give it with --media {name}=FILE"
+            )
+
+
 def _content(option: str, path: str) -> bytes:
     try:
-        return Path(path).read_bytes()
+        content = Path(path).read_bytes()
     except FileNotFoundError as error:
         raise UsageError(f"{option}: no file at {path}") from error
     except OSError as error:
         raise UsageError(f"{option}: {told(error)}") from error
+    if not content:
+        raise UsageError(f"{option}: {path} is empty; leave the modality out if it is missing")
+    return content
 
 
 def _unicode(option: str, text: str) -> str:

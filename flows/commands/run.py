@@ -9,6 +9,7 @@ from flows.commands.answer import Answer
 from flows.runs.result import RunResult
 
 _VERDICTS = ("promote", "keep", "inconclusive", "nothing changed")
+_REFUSALS = ("keep", "inconclusive")
 
 
 def run(config: Path, *, data: str | None, require: str | None, wait: bool) -> Answer:
@@ -83,11 +84,18 @@ def _composer(m: Metrics) -> list[str]:
     return [f"  recall@10, composer         {_number(found.composer)}   {more}"]
 
 
+def _outcome(result: RunResult) -> str:
+    """The verdict, on which version, and why."""
+    refused = " is not promoted" if result.verdict in _REFUSALS else ""
+    why = "; ".join(result.reasons)
+    return f"{result.verdict}: model version {result.model_version}{refused} ({why})"
+
+
 def screen(result: RunResult) -> str:
     """The outcome on one screen."""
     m = result.metrics
     lines = [
-        f"{result.verdict}: model version {result.model_version} ({'; '.join(result.reasons)})",
+        _outcome(result),
         "",
         *_figures(m),
     ]

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from sqlalchemy import (
     BigInteger,
@@ -23,6 +23,7 @@ from sqlalchemy import (
 from serving.store.database import METADATA, Database, Schema
 
 Role = Literal["canary", "shadow"]
+ROLES: tuple[Role, ...] = get_args(Role)
 _CHOSEN = Table(
     "concord_beside",
     METADATA,

@@ -13,9 +13,10 @@ from components.core.errors import UsageError, UserError
 from components.data.importing.numbers import amounts
 from components.registry.promotion import Promotion
 from flows.cli import app
+from flows.commands.batch import Batch, classify_all
 from flows.commands.data import check
-from flows.commands.record import check_files
-from flows.commands.run import _onwards
+from flows.commands.record import check_files, check_forms, read
+from flows.commands.run import _onwards, _outcome
 from tests.behaviour.imports import csv, imported
 from tests.datasets import png
 
@@ -139,6 +140,12 @@ def test_what_follows_a_run_can_be_typed_beside_other_models(tmp_path, monkeypat
     assert shlex.split(then) == ["concord", "serve", "--model", "things"]
 
 
+@pytest.mark.parametrize("verdict", ["keep", "inconclusive"])
+def test_a_verdict_against_a_version_says_that_it_is_not_promoted(verdict):
+    result = SimpleNamespace(verdict=verdict, model_version=2, reasons=["not better"])
+    assert _outcome(result) == f"{verdict}: model version 2 is not promoted (not better)"
+
+
 def test_a_file_for_a_modality_of_text_is_not_sent():
     modalities = [
         {"name": "title", "raw": "text", "accepts": "text"},
@@ -151,6 +158,37 @@ def test_a_file_for_a_modality_of_text_is_not_sent():
         check_files({"title": b"1"}, modalities)
     with pytest.raises(UsageError, match=r"--media facts: .*--fields"):
         check_files({"facts": b"1"}, modalities)
+
+
+def test_text_for_a_modality_of_media_and_misspelt_names_are_explained():
+    modalities = [{"name": "title", "raw": "text"}, {"name": "photo", "raw": "bytes"}]
+    check_forms({"title": "words", "photo": b"1"}, modalities)
+    with pytest.raises(UsageError, match=r"--text photo: got text, .* --media photo=FILE"):
+        check_forms({"photo": "photos/1.jpg"}, modalities)
+    with pytest.raises(UsageError, match="did you mean 'title'"):
+        check_forms({"titel": "words"}, modalities)
+
+
+def test_an_empty_file_is_not_sent(tmp_path):
+    (tmp_path / "empty.jpg").touch()
+    with pytest.raises(UsageError, match=r"--media photo: .*empty.jpg is empty"):
+        read([f"photo={tmp_path / 'empty.jpg'}"], ["title=words"], [])
+
+
+@pytest.mark.parametrize(
+    ("source", "out", "said"),
+    [
+        ("table.csv", "answers.csv", r"wanted a Parquet file, such as answers\.parquet"),
+        ("gone.csv", "answers.parquet", r"no file and no data set at .*gone\.csv"),
+    ],
+)
+def test_what_a_batch_cannot_read_or_write_is_said_before_it_loads_a_model(
+    tmp_path, monkeypatch, source, out, said
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "table.csv").write_text("title\nx\n")
+    with pytest.raises(UsageError, match=said):
+        classify_all(Batch(source=source, out=Path(out)))
 
 
 @pytest.mark.parametrize("command", ["classify", "search"])

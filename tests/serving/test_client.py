@@ -113,3 +113,9 @@ def test_records_are_written_read_and_deleted_by_their_id():
         ("DELETE", "/v1/feedback/0a"),
         ("GET", "/v1/review?k=3"),
     ]
+
+
+@pytest.mark.parametrize("method", ["classify", "embed"])
+def test_one_record_in_the_place_of_a_list_is_refused_in_one_sentence(method):
+    with pytest.raises(UsageError, match=r"got one record, wanted a list; .*\[record\]"):
+        getattr(Endpoint().client(), method)({"title": "x"})

@@ -33,6 +33,14 @@ def written(path, predictor, form=None):
     return pq.read_table(out).to_pylist()
 
 
+def test_columns_that_the_model_needs_and_does_not_read_are_known(tmp_path, predictor):
+    path = tmp_path / "table.csv"
+    path.write_text("id,txet,colour\n1,round ring,green\n")
+    file = RecordsFile(path, predictor.modalities, predictor.path)
+    assert file.unread == ["txet"]
+    assert {"text", "image", "weight"} <= set(file.lacking)
+
+
 def cells():
     """The records with a column for each modality, and for each field of the tabular one."""
     raws = packed().source.raws
