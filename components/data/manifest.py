@@ -225,8 +225,8 @@ def _read_remote(uri: str) -> Document:
 def _no_manifest(folder: Path) -> str:
     if not folder.is_dir():
         return (
-            f"no data set at {folder}: no such folder; give another `data.uri`, or make one with "
-            "`concord data import SRC DIR`"
+            f"no data set at {folder}: no such folder; correct its place (`data.uri` of a run), or "
+            "make one with `concord data import SRC DIR`"
         )
     return (
         f"no manifest in {folder}; write {FILE} there (what each column means), name one with "

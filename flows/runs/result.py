@@ -74,6 +74,6 @@ def from_record(record: RunRecord, *, nothing_changed: bool = False) -> RunResul
             "label_budget": metrics.label_budget.total,
             "metrics": metrics,
             "steps": steps,
-            "engine_seconds": record.engine_seconds,
+            "engine_seconds": 0.0 if nothing_changed else record.engine_seconds,
         }
     )

@@ -8,7 +8,7 @@ export function errorBox(error, again = null) {
   const box = h("div", { class: "error", role: "alert" });
   box.append(h("p", {}, h("strong", {}, error.message), " ", advice(error)));
   const problems = error.problems ?? [];
-  if (problems.length && [400, 413, 422].includes(error.status)) {
+  if (problems.length && [400, 403, 413, 422].includes(error.status)) {
     box.append(h("ul", {}, problems.map((p) => h("li", {}, problem(p)))));
   } else if (error.said && error.status === 422) box.append(h("p", {}, error.said));
   if (again && error.status !== 422) box.append(button("Try again", again));

@@ -27,6 +27,7 @@ export function previews(model, id, media, { large = false, raws = null } = {}) 
   for (const modality of known) {
     const several = known.filter((m) => m.kind === modality.kind).length > 1 || large;
     const place = h("div", { class: `preview ${modality.kind}` });
+    place.style.setProperty("--rows", Math.min(modality.fields?.length ?? FEW, FEW + 1));
     const name = several ? h("p", { class: "name" }, modality.name) : null;
     if (name) place.append(name);
     const address = media[modality.name];

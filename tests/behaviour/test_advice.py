@@ -58,6 +58,17 @@ def test_amounts_as_people_write_them_are_said_to_be_numbers(tmp_path):
     assert "codes, dates or names" in why["code"]
 
 
+def test_a_column_of_times_is_said_to_be_one(tmp_path):
+    path = csv(
+        tmp_path / "a.csv",
+        "id,label,size,added,code",
+        lambda i: f"{i},{'xy'[i % 2]},{i % 4},2026-01-{i % 28 + 1:02} 10:{i:02}:00,A-{i:03}",
+    )
+    why = imported(path).report.columns
+    assert "with `time: added` in the manifest" in why["added"]
+    assert "codes, dates or names" in why["code"]
+
+
 def test_a_column_that_could_be_the_id_is_named(tmp_path):
     path = csv(tmp_path / "a.csv", "sku,label,title", lambda i: f"S-{i},{'xy'[i % 2]},a thing {i}")
     assert any("--id COLUMN, for example 'sku'" in n for n in imported(path).report.notes)

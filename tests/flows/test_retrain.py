@@ -58,6 +58,7 @@ def test_the_same_again_answers_without_a_flow_and_decides_nothing(first):
     before = Ledger(Home(root=home).ledger).entries()
     result = outcome(path, home)
     assert result.verdict == "nothing changed"
+    assert result.engine_seconds == 0
     assert result.flow_run is None
     assert ran(result) == []
     assert Ledger(Home(root=home).ledger).entries() == before

@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from components.core.moments import seconds_of
 from components.core.values import is_empty
 from components.data.importing.media_kinds import kinds_with
 from components.data.importing.numbers import amounts, as_numbers
@@ -73,7 +74,7 @@ def use_of(
     for kind in kinds_with("bytes", "fields", "text"):
         if (found := parts.load("kinds", kind).guess(seen)) is not None:
             return Use(kind, found)
-    return _why_none(seen, column)
+    return _why_none(name, seen, column)
 
 
 def is_bytes(column: pa.ChunkedArray) -> bool:
@@ -121,12 +122,24 @@ def _is_numbering(column: pa.ChunkedArray) -> bool:
     return len(given) > 1 and len(given.unique()) == len(given)
 
 
-def _why_none(seen: Column, column: pa.ChunkedArray) -> str:
+def _are_moments(seen: Column, column: pa.ChunkedArray) -> bool:
+    """Whether all cells are times or dates."""
+    if pa.types.is_timestamp(column.type) or pa.types.is_date(column.type):
+        return True
+    try:
+        return all(seconds_of(text) is not None for text in seen.texts) and bool(seen.texts)
+    except ValueError:
+        return False
+
+
+def _why_none(name: str, seen: Column, column: pa.ChunkedArray) -> str:
     if seen.blobs:
         return f"bytes that no kind reads; they begin with {seen.blobs[0][:8].hex(' ')}"
+    if seen.texts and as_numbers(column) is not None:
+        return "numbers that are stored as text; store them as numbers if they are amounts"
+    if _are_moments(seen, column):
+        return f"times; with `time: {name}` in the manifest, searches can filter by them"
     if seen.texts:
-        if as_numbers(column) is not None:
-            return "numbers that are stored as text; store them as numbers if they are amounts"
         if dressed := amounts(seen.texts):
             return (
                 f"numbers with separators or signs ({_some(dressed)}); write plain ones such as "

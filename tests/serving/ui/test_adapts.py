@@ -185,6 +185,7 @@ def test_filters_are_of_what_the_model_declares(page):
         (503, {"Retry-After": "60"}, "is not ready. Nothing is lost. Try again in 60 seconds."),
         (504, {}, "took too long"),
         (403, {}, "Your token does not allow this"),
+        (403, {}, "needs that"),
         (413, {}, "too large"),
         (500, {}, "tell whoever runs the service"),
     ],
