@@ -75,8 +75,8 @@ class Follower:
         """Serve what the ledger and the store name, where it is something else."""
         self._champion()
         wanted = beside.read(self._store, self._model)
-        self._live.canary = self._beside(wanted.get("canary"), self._live.canary)
-        self._live.shadow = self._beside(wanted.get("shadow"), self._live.shadow)
+        self._live.canary = self._beside("canary", wanted.get("canary"), self._live.canary)
+        self._live.shadow = self._beside("shadow", wanted.get("shadow"), self._live.shadow)
 
     def _known(self) -> Versions:
         """What the ledger says; its entries are read again only after one was added."""
@@ -86,7 +86,9 @@ class Follower:
             self._read = last
         return self._versions
 
-    def _beside(self, chosen: beside.Chosen | None, now: Beside | None) -> Beside | None:
+    def _beside(
+        self, role: beside.Role, chosen: beside.Chosen | None, now: Beside | None
+    ) -> Beside | None:
         """A version beside the champion, loaded if it is another one."""
         if chosen is None:
             return None
@@ -96,11 +98,14 @@ class Follower:
         if version is None or version.package_digest in self._failed:
             return None
         try:
-            return Beside(unit=self._made(version), share=chosen.share)
+            made = Beside(unit=self._made(version), share=chosen.share)
         except Exception as error:  # the champion stays
             self._failed.add(version.package_digest)
             self._report(version, error)
             return None
+        _log.warning("%s version %s as %s, share %.1f%%", self._model, version.version, role,
+                     100 * chosen.share)  # fmt: skip
+        return made
 
     def _made(self, version: RegisteredVersion) -> Unit:
         """The unit of a version; one that is tried already is taken over."""

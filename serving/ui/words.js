@@ -65,5 +65,6 @@ export function explained(status) {
 export function problem({ field, got, wanted }) {
   const where = field.replace(/^(records\.\d+|query|record|body|header)\.?/, "");
   const what = where ? `${quoted(where)}: ` : "";
-  return `${what}got ${got}; needs ${wanted}.`;
+  const came = /^[\d,]+ bytes that start with /.test(got) ? "a file that cannot be read" : got;
+  return `${what}got ${came}; needs ${wanted}.`;
 }

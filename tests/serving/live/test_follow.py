@@ -136,6 +136,18 @@ def test_a_package_that_comes_later_is_served_then(registry, follower):
     assert (version(live), live.refused) == (2, None)
 
 
+def test_the_log_has_the_moment_from_which_a_canary_answers(registry, follower, caplog):
+    follow, _, store = follower
+    registry.register(1)
+    registry.register(2)
+    registry.promote(1)
+    chosen = Chosen(version=2, package_digest=registry.digests[2], share=0.3)
+    beside.choose(store, "tiny", "canary", chosen)
+    follow.look()
+    follow.look()
+    assert caplog.messages.count("tiny version 2 as canary, share 30.0%") == 1
+
+
 def test_a_canary_and_a_shadow_are_loaded_changed_and_taken_over_by_promotion(registry, follower):
     follow, live, store = follower
     registry.register(1)

@@ -94,6 +94,12 @@ def test_a_file_that_is_no_picture_is_refused_when_it_is_given(page, name, kind,
     expect(page.locator(".error")).to_contain_text("nothing to search for")
 
 
+def test_a_file_that_is_no_picture_inside_is_refused_in_plain_words(page):
+    drop(page, ".zone", b"not a picture")
+    page.get_by_role("button", name="Search").click()
+    expect(page.locator(".error")).to_contain_text("got a file that cannot be read; needs an image")
+
+
 def test_a_class_that_the_model_does_not_know_is_saved_with_a_warning(page):
     go(page, "Classify")
     page.get_by_role("textbox", name="text").fill("plus crossing")
