@@ -9,6 +9,7 @@ from typing import Any
 from components.config.home import served
 from components.core.commands import concord
 from components.core.errors import UsageError, UserError
+from components.data.importing.report import counted
 from flows.commands.answer import Answer, table
 from serving.store.database import Database
 from serving.store.feedback import Feedback
@@ -56,7 +57,7 @@ def export(out: Path, since: datetime | None) -> Answer:
         lines.append(f"{done.disputed:,} of them are disputed; the latest judgement counts")
     if done.unlabelled:
         lines.append(
-            f"{done.unlabelled:,} judgements without a label are not in it; "
+            f"left out, for want of a label: {counted(done.unlabelled, 'judgement')}; "
             "`concord feedback list --json` has them"
         )
     return Answer(

@@ -45,7 +45,7 @@ def test_labels_are_exported_and_what_is_missing_is_told(said, tmp_path):
     found = command.export(tmp_path / "f.parquet", None)
     assert pq.read_table(tmp_path / "f.parquet")["id"].to_pylist() == ["r7"]
     assert "1 of them by id alone" in found.text
-    assert "1 judgements without a label" in found.text
+    assert "left out, for want of a label: 1 judgement;" in found.text
     assert not found.then, "an import finds nothing to learn from in ids alone"
 
 
