@@ -59,7 +59,8 @@ class Neighbours(Fitted):
         known: numbers of the classes that they are of ``(known,)``; what is said of any other class
             is the mean, and nothing where a record has any number of classes.
         offset: logits ``(known,)`` that are taken away: the distributions are of classes as they
-            are shared among all records, the committee's members of those among labels.
+            are shared among all records, the committee's members of those among labels; of sets,
+            what is said of a record of which nothing is told.
         factor: what the logits count.
     """
 

@@ -33,6 +33,10 @@ class Linear:
         scale = np.float32(factor)
         return Linear(weight=self.weight * scale, bias=self.bias * scale)
 
+    def plus(self, constant: NDArray[np.floating] | float) -> "Linear":
+        """The maps with ``(fits, classes)`` or one number added to all logits."""
+        return Linear(weight=self.weight, bias=self.bias + np.float32(constant))
+
     def within(self, basis: NDArray[np.float32]) -> "Linear":
         """The maps of features ``(n, all)``, where these read ``features @ basis (all, dim)``."""
         return Linear(weight=basis @ self.weight, bias=self.bias)
@@ -98,6 +102,24 @@ def likelihood(
     found: NDArray[np.floating] = (targets * shifted).sum(axis=-1)
     total = np.exp(shifted, out=shifted).sum(axis=-1)
     found -= targets.sum(axis=-1) * np.log(total)
+    return found
+
+
+def prior(
+    targets: NDArray[np.floating], weights: NDArray[np.floating], activation: Activation
+) -> NDArray[np.float64]:
+    """Logits ``(fits, classes)`` of who knows nothing but how many records have each class.
+
+    They are zeros for a softmax, whose classes are labelled as often as people chose. Half a record
+    with the class and half a one without it are counted beside the others.
+
+    >>> prior(np.array([[1.0], [0.0], [0.0]]), np.ones((3, 1)), "sigmoid").round(3).tolist()
+    [[-0.511]]
+    """
+    if activation == "softmax":
+        return np.zeros((weights.shape[1], targets.shape[1]))
+    having, lacking = weights.T @ targets, weights.T @ (1.0 - targets)
+    found: NDArray[np.float64] = np.log((having + 0.5) / (lacking + 0.5))
     return found
 
 

@@ -74,6 +74,10 @@ class Maps:
         of = {view: linear.times(factor) for view, linear in self.of.items()}
         return Maps(of=of, constant=self.constant * np.float32(factor))
 
+    def plus(self, constant: NDArray[np.floating]) -> "Maps":
+        """The same with ``(fits, classes)`` or ``(classes,)`` added to all logits."""
+        return replace(self, constant=self.constant + constant.astype(np.float32))
+
     @staticmethod
     def weighted(parts: Sequence["Maps"], weights: NDArray[np.float64]) -> "Maps":
         """The sum of several, each times its weights ``(parts, fits)``."""
@@ -175,8 +179,7 @@ class Committee:
         """The same with ``(classes,)`` added to all logits."""
         seats = {}
         for key, seat in self.seats.items():
-            constant = seat.maps.constant + shift.astype(np.float32)
-            seats[key] = replace(seat, maps=replace(seat.maps, constant=constant))
+            seats[key] = replace(seat, maps=seat.maps.plus(shift))
         return replace(self, seats=seats)
 
 

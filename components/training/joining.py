@@ -46,27 +46,34 @@ def with_neighbours(
         rows=pool[at],
         vectors=_halved(side_by_side(views, shares, pool[at])),
         distributions=_halved(distributions[:, at]),
-        offset=shift,
+        offset=shift + labelled.prior[-1],
         factors=np.ones(labelled.fits),
         sigmoid=labelled.activation == "sigmoid",
     )
     fits = range(labelled.fits)
+    prior = labelled.prior_of()
     before = labelled.held_out(committee.every(views, labelled.rows)) - shift
     own = labelled.held_out(alone.logits(views, labelled.rows, fits))
     own *= (scale := temper(own, labelled))
     judges = np.flatnonzero(labelled.judging)
-    weights = weighed(np.stack([before, own])[:, judges], labelled, judges)
-    after = (weights[:, labelled.folds, None] * np.stack([before, own])).sum(axis=0)
+    said = np.stack([before - prior, own])
+    weights = weighed(said[:, judges], labelled, judges)
+    after = prior + (weights[:, labelled.folds, None] * said).sum(axis=0)
     # A further weight must be worth more than one nat in all (Akaike 1974).
     gain = len(judges) * (labelled.loss(before) - labelled.loss(after))
     if gain < 1 or not labelled.better(after, before):
         return committee
     seats = {
-        key: replace(seat, maps=Maps.weighted([seat.maps], weights[:1]))
+        key: replace(seat, maps=_weighted(seat.maps, labelled, weights[:1]))
         for key, seat in committee.shifted(-shift).seats.items()
     }
     found = replace(committee, seats=seats, neighbours=replace(alone, factors=weights[1] * scale))
     return found.shifted(shift)
+
+
+def _weighted(maps: Maps, labelled: Labelled, weights: NDArray[np.float64]) -> Maps:
+    """What maps say beyond the prior, times weights ``(1, fits)``, and the prior."""
+    return Maps.weighted([maps.plus(-labelled.prior)], weights).plus(labelled.prior)
 
 
 def _kept(pool: NDArray[np.int64], labelled: NDArray[np.int64]) -> NDArray[np.int64]:

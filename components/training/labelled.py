@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from components.parts.linear import Activation, likelihood
+from components.parts.linear import Activation, likelihood, prior
 
 _CELLS = 1_000_000
 """Most answers, records times classes, that judge: with thousands of classes some records do."""
@@ -59,6 +59,21 @@ class Labelled:
         """How much each record counts in each fit ``(k, fits)``."""
         held = self.folds[:, None] == np.arange(self.fits)
         found: NDArray[np.float64] = 1.0 - held
+        return found
+
+    @property
+    def labels_of_one(self) -> int:
+        """Labels that a record brings: for a sigmoid a yes or no for each class."""
+        return self.targets.shape[1] if self.activation == "sigmoid" else 1
+
+    @cached_property
+    def prior(self) -> NDArray[np.float64]:
+        """Logits ``(fits, classes)`` of a record of which nothing is told."""
+        return prior(self.targets, self.weights(), self.activation)
+
+    def prior_of(self, at: NDArray[Any] | None = None) -> NDArray[np.float64]:
+        """The same ``(k, classes)`` for all or some of the records, each by the fit without it."""
+        found: NDArray[np.float64] = self.prior[self.folds if at is None else self.folds[at]]
         return found
 
     def held_out(self, answers: NDArray[np.floating]) -> NDArray[np.float64]:

@@ -11,7 +11,7 @@ from components.parts.linear import Head, Linear
 from components.training.at_once import at_once
 from components.training.committee import Committee, Maps, Member, Seat, few, seats_of
 from components.training.labelled import Labelled
-from components.training.stacking import temper, weighed
+from components.training.stacking import calibrated, weighed
 from components.training.views import Views, modality_of
 
 SIDE_BY_SIDE = "all"
@@ -24,14 +24,13 @@ _PATIENCE = 2
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
-    """What may become a member.
+    """What may become a member; of a record that it cannot read it says nothing.
 
     Attributes:
         head: what it is.
         view: what it reads.
-        maps: its map.
-        answers: its held-out logits ``(judges, classes)`` of the labelled records that judge, zeros
-            for those that it cannot read.
+        maps: its map to what it says beyond the prior, see ``Labelled.prior``.
+        answers: that, held out, of the labelled records that judge ``(judges, classes)``.
     """
 
     head: str
@@ -129,11 +128,15 @@ def _seat(views: Views, labelled: Labelled, candidates: Sequence[Candidate]) -> 
     weights = weighed(answers, labelled, at)
     members = tuple(
         Member(
-            head=each.head, view=each.view, loss=labelled.loss(told, at), weight=round(float(w), 4)
+            head=each.head,
+            view=each.view,
+            loss=labelled.loss(labelled.prior_of(at) + told, at),
+            weight=round(float(w), 4),
         )
         for each, told, w in zip(candidates, answers, weights[:, -1], strict=True)
     )
-    return Seat(maps=Maps.weighted([each.maps for each in candidates], weights), members=members)
+    maps = Maps.weighted([each.maps for each in candidates], weights).plus(labelled.prior)
+    return Seat(maps=maps, members=members)
 
 
 def side_by_side(views: Views, read: Sequence[str], rows: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -149,7 +152,10 @@ def candidate(
     linear: Linear,
     held: NDArray[np.float64],
 ) -> Candidate:
-    """A fitted map of some views, with held-out logits ``(k, classes)`` of all labelled records."""
+    """A fitted map of some views, with what it says of all labelled records, held out.
+
+    Both are beyond the prior; ``held`` is ``(k, classes)``.
+    """
     judges = np.flatnonzero(labelled.judging)
     has = np.isin(judges, having(views, read, labelled.rows))
     return Candidate(
@@ -180,21 +186,23 @@ def _fitted(
 def _best(
     head: Head, x: NDArray[np.float32], labelled: Labelled, at: NDArray[np.int64]
 ) -> tuple[NDArray[np.float64], Linear]:
-    """The point of a head's path with the least loss on held-out records."""
+    """The point of a head's path with the least loss on held-out records, beyond the prior."""
     basis = span(x)
     reduced = x if basis is None else x @ basis
     weights, folds = labelled.weights()[at], labelled.folds[at]
     targets = labelled.targets if len(at) == len(labelled.rows) else labelled.targets[at]
     best: tuple[NDArray[np.float64], Linear, float] | None = None
-    worse = 0
-    for linear in head.path(reduced, targets, weights, labelled.activation):
+    prior, worse = labelled.prior_of(at), 0
+    for full in head.path(reduced, targets, weights, labelled.activation):
+        linear = full.plus(-labelled.prior)
         held = np.empty((len(at), labelled.targets.shape[1]))
         for fit in range(labelled.fits - 1):
             held[folds == fit] = linear.logits(reduced, fit)[folds == fit]
-        held *= (scale := temper(held, labelled, at))
-        loss = labelled.loss(held, at)
+        scale, shift = calibrated(held, labelled, at)
+        held = held * scale + shift
+        loss = labelled.loss(prior + held, at)
         if best is None or loss < best[2]:
-            best, worse = (held, linear.times(scale), loss), 0
+            best, worse = (held, linear.times(scale).plus(shift), loss), 0
         elif (worse := worse + 1) == _PATIENCE:
             break
     assert best is not None

@@ -27,7 +27,8 @@ class Neighbours:
         rows: ``(m,)`` records of the data set.
         vectors: their views side by side ``(m, dims)``, numbers that half precision holds.
         distributions: ``(fits, m, classes)``, likewise.
-        offset: ``(classes,)``, the shift to the shares of classes among all records.
+        offset: ``(classes,)``, the shift to the shares of classes among all records, and the prior
+            of a sigmoid.
         factors: what the logits count in each fit ``(fits,)``.
         sigmoid: whether a record has any number of classes.
     """

@@ -36,7 +36,7 @@ COMMITTEE = "committee"
 """Folder of the committee as it is after the rounds."""
 PSEUDO, REHEARSAL = "pseudo", "rehearsal"
 """Tables of pseudo-labels: by all labels, and by those outside of the fold that judges."""
-_LIKELIEST = 8
+_LIKELIEST, _OF_A_SET = 8, 64
 """Classes of a soft pseudo-label that are kept; the shares of all others are next to nothing."""
 _CELLS, _PRODUCTS = 6e7, 2e10
 """Most probabilities that rounds hold at once, and products in one step of their fits."""
@@ -231,9 +231,11 @@ def _likeliest(decided: PseudoLabels, count: int) -> tuple[Sequence[Any], Sequen
     """The likeliest classes of each record and their shares, which add up to 1."""
     if decided.soft is None:
         return [[]] * count, [[]] * count
-    order = np.argsort(-decided.soft, axis=1, kind="stable")[:, :_LIKELIEST]
+    one = decided.labels.ndim == 1
+    order = np.argsort(-decided.soft, axis=1, kind="stable")[:, : _LIKELIEST if one else _OF_A_SET]
     shares = np.take_along_axis(decided.soft, order, axis=1)
-    shares = shares / np.maximum(shares.sum(axis=1, keepdims=True), 1e-12)
+    if one:
+        shares = shares / np.maximum(shares.sum(axis=1, keepdims=True), 1e-12)
     return order.tolist(), shares.astype(np.float32).tolist()
 
 

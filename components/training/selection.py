@@ -3,8 +3,10 @@
 Records that judge were held out of everything that answers for them: labelled training records,
 each answered by fits without its fold; or the validation records, where a run says so. One half of
 them tunes the network's temperature, the other half chooses. The mean of both answers, unless one
-alone is better by more than chance. Too few records judge no network; it has its share all the same
-if it learned from the committee's soft answers, and then the mean has the committee's temperature.
+alone is better by more than chance; of sets of classes the half that tunes, which has a label for
+every class of a record, also tells what share the network has in that mean. Too few records judge
+no network; it has its share all the same if it learned from the committee's soft answers, and then
+the mean has the committee's temperature.
 """
 
 from collections.abc import Callable, Sequence
@@ -125,8 +127,9 @@ def choose(
         kept = "mix" if unjudged.network else "committee"
         return unjudged, {"kept": kept, "records": 0, "losses": {}}
     own, judge = judging
+    share = _share(trial, own, ~judge, features)
     candidates = {
-        "mix": Mix(network=0.5 / own, committee=0.5),
+        "mix": Mix(network=share / own, committee=1 - share),
         "committee": BY_COMMITTEE,
         "student": Mix(network=1.0 / own, committee=0.0),
     }
@@ -136,7 +139,30 @@ def choose(
         if _beyond_chance(losses[kept] - loss):
             kept = name
     means = {name: float(found.mean()) for name, found in losses.items()}
-    return candidates[kept], {"kept": kept, "records": int(judge.sum()), "losses": means}
+    figures = {"kept": kept, "records": int(judge.sum()), "losses": means, "share": share}
+    return candidates[kept], figures
+
+
+def _share(trial: Trial, own: float, tune: NDArray[np.bool_], features: Features) -> float:
+    """What the network counts in the mix, by its temperature and the records that tune ``(k,)``.
+
+    Of sets it is drawn towards a half by as much as one label says; else it is a half.
+    """
+    if features.target.activation != "sigmoid":
+        return 0.5
+    from scipy.optimize import minimize_scalar
+
+    network, committee = (
+        trial.logits(mix, features.names)[tune]
+        for mix in (Mix(network=1.0 / own, committee=0.0), BY_COMMITTEE)
+    )
+    rows, pull = trial.rows[tune], features.target.width / (2 * tune.sum())
+
+    def loss(share: float) -> float:
+        mixed = share * network + (1 - share) * committee
+        return float(losses_of(mixed, features, rows).mean() + pull * (share - 0.5) ** 2)
+
+    return float(minimize_scalar(loss, bounds=(0.0, 1.0), method="bounded").x)
 
 
 def beats(trial: Trial, other: Trial, features: Features) -> bool:

@@ -37,7 +37,7 @@ from components.training.members import (
     side_by_side,
 )
 from components.training.shares import class_shift
-from components.training.stacking import temper
+from components.training.stacking import calibrated, temper
 from components.training.views import Views, modality_of
 
 _SHARES = (0.0, 0.5, 0.8, 0.95)
@@ -178,15 +178,17 @@ def _spread(
         known = labelled.folds != fit
         start[fit, at[known]] = labelled.targets[known]
     best: tuple[float, float, NDArray[np.float64]] | None = None
+    prior = labelled.prior[:, None]
     for share in _SHARES:
         fits, count, classes = start.shape
         flat = start.transpose(1, 0, 2).reshape(count, fits * classes)
         spread = propagated(graph, flat, share).reshape(count, fits, classes).transpose(1, 0, 2)
-        logits = _logits(spread, labelled) - shift
-        scale = temper(labelled.held_out(logits[:, at]), labelled)
-        loss = labelled.loss(labelled.held_out(logits[:, at]) * scale)
+        logits = _logits(spread, labelled) - shift - prior
+        held = labelled.held_out(logits[:, at])
+        scale = temper(held, labelled)
+        loss = labelled.loss(labelled.prior_of() + held * scale)
         if best is None or loss < best[1]:
-            best = share, loss, logits * scale
+            best = share, loss, prior + logits * scale
     assert best is not None
     share, _, logits = best
     calibrated = _probabilities(logits + shift, labelled)
@@ -242,8 +244,8 @@ def _refitted(
         key: Candidate(
             head=_PREVIOUS,
             view=_PREVIOUS,
-            maps=seat.maps,
-            answers=seat.maps.held_out(_seen_by(views, key), labelled)[labelled.judging],
+            maps=(maps := seat.maps.plus(-labelled.prior)),
+            answers=maps.held_out(_seen_by(views, key), labelled)[labelled.judging],
         )
         for key, seat in committee.seats.items()
     }
@@ -294,11 +296,13 @@ def _fit_all(
 def _candidate(
     views: Views, labelled: Labelled, read: tuple[str, ...], linear: Linear
 ) -> Candidate:
+    linear = linear.plus(-labelled.prior)
     maps = Maps.side_by_side(linear, {view: views.features[view].shape[1] for view in read})
     held = maps.held_out(views.of({modality_of(view) for view in read}), labelled)
     has = having(views, read, labelled.rows)
-    scale = temper(held[has], labelled, has)
-    return candidate(views, labelled, "self-trained", read, linear.times(scale), held * scale)
+    scale, shift = calibrated(held[has], labelled, has)
+    linear, held = linear.times(scale).plus(shift), held * scale + shift
+    return candidate(views, labelled, "self-trained", read, linear, held)
 
 
 def _neutral(linear: Linear, masses: NDArray[np.floating], labelled: Labelled) -> Linear:

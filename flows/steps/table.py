@@ -98,7 +98,7 @@ def _compose(config: RunConfig, chosen: Chosen) -> Step:
 def _teach(config: RunConfig, chosen: Chosen) -> Step:
     return Step(
         name="teach",
-        version=16,  # 15: logits are drawn to the usual spread; 16: common contents part no folds
+        version=17,  # 16: common contents part no folds; 17: of sets, answers beyond the prior
         inputs={"features": "encode"},
         config={
             "model": config.model.model_dump(mode="json"),
@@ -113,7 +113,7 @@ def _teach(config: RunConfig, chosen: Chosen) -> Step:
 def _pseudo_label(config: RunConfig, chosen: Chosen) -> Step:
     return Step(
         name="pseudo_label",
-        version=14,  # 13: shares of classes by mean answers; 14: the usual spread
+        version=15,  # 14: the usual spread; 15: of sets, soft pseudo-labels
         inputs={"features": "encode", "teacher": "teach"},
         config={"labeller": _labeller(config)},
         chosen=(*chosen.network, *chosen.heads, *chosen.labellers),
@@ -125,7 +125,7 @@ def _pseudo_label(config: RunConfig, chosen: Chosen) -> Step:
 def _train(config: RunConfig, chosen: Chosen) -> Step:
     return Step(
         name="train",
-        version=24,  # 23: few validation records are none; 24: what tells nothing is not sharpened
+        version=25,  # 24: what tells nothing is not sharpened; 25: of sets, the network has a share
         inputs={"features": "encode", "pseudo": "pseudo_label"},
         config=_training(config),
         chosen=(*chosen.network, *chosen.losses, *chosen.online, *chosen.heads),
@@ -138,7 +138,7 @@ def _train(config: RunConfig, chosen: Chosen) -> Step:
 def _baselines(config: RunConfig, chosen: Chosen) -> Step:
     return Step(
         name="baselines",
-        version=22,  # 21: the views of the student; 22: the usual spread
+        version=23,  # 22: the usual spread; 23: of sets, what heads say beyond the prior
         inputs={"features": "encode", "pseudo": "pseudo_label", "trained": "train"},
         config=_training(config),
         chosen=unique(

@@ -1,6 +1,8 @@
 """Gaussian discriminant analysis: one mean for each class, one shrunken covariance for all.
 
-Source: regularised discriminant analysis, Friedman 1989 (doi:10.1080/01621459.1989.10478752).
+Source: regularised discriminant analysis, Friedman 1989 (doi:10.1080/01621459.1989.10478752);
+distances to estimated means are too long, Moran & Murphy 1979, A closer look at two alternative
+methods of statistical discrimination.
 """
 
 from collections.abc import Iterator
@@ -11,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from components.parts.linear import Activation, Linear, class_means, without_evidence
+from components.parts.linear import Activation, Linear, class_means, prior, without_evidence
 
 LIBRARIES = ("numpy",)
 METHOD = {
@@ -47,11 +49,13 @@ class _Moments:
     """Means ``(classes, k)`` of classes, and the covariance within classes.
 
     The latter by its eigenvalues and eigenvectors; ``masses (classes,)`` counts the records. Where
-    each class is told from all other records ``others`` has the means of these.
+    each class is told from all other records ``others`` has the means and masses of these, and
+    ``prior`` the logits of the shares of the classes.
     """
 
     means: NDArray[np.float64]
-    others: NDArray[np.float64] | None
+    others: tuple[NDArray[np.float64], NDArray[np.float64]] | None
+    prior: NDArray[np.float64]
     masses: NDArray[np.float64]
     values: NDArray[np.float64]
     vectors: NDArray[np.float64]
@@ -100,10 +104,12 @@ def _moments(
     spread = x - share @ means
     covariance = (spread * weights[:, None]).T @ spread / max(float(weights.sum()), 1e-12)
     values, vectors = np.linalg.eigh(covariance)
-    others = class_means(x, 1.0 - targets, weights)[0] if activation == "sigmoid" else None
+    others = class_means(x, 1.0 - targets, weights) if activation == "sigmoid" else None
+    (odds,) = prior(targets, weights[:, None], activation)
     return _Moments(
         means=means,
         others=others,
+        prior=odds,
         masses=masses,
         values=np.maximum(values, 0.0),
         vectors=vectors,
@@ -125,31 +131,22 @@ def _discriminant(
     # With one record of each class there is no spread within classes: that of the means remains.
     spread = max(float(found.values.mean()), 0.01 * float(found.means.var(axis=0).mean()))
     if spread <= _ALIKE * float(np.square(found.means).mean()):
-        return _of_shares_alone(found)
+        return np.zeros(found.means.T.shape), found.prior  # all are alike: features tell nothing
     spherical = max(spread, 1e-12)
     precision = 1.0 / ((1 - shrinkage) * found.values + shrinkage * spherical)
     turn = found.vectors
     solved = turn @ (precision[:, None] * (turn.T @ found.means.T))
     bias = -0.5 * (found.means.T * solved).sum(axis=0)
     if found.others is not None:
-        against = turn @ (precision[:, None] * (turn.T @ found.others.T))
-        bias += 0.5 * (found.others.T * against).sum(axis=0)
-        bias += _log_odds(found.masses)
+        means, masses = found.others
+        against = turn @ (precision[:, None] * (turn.T @ means.T))
+        bias += 0.5 * (means.T * against).sum(axis=0)
+        # The mean of few records lies far from any record, that of many does not.
+        noise = float(precision @ found.values)
+        bias += 0.5 * noise * (1 / np.maximum(found.masses, 1) - 1 / np.maximum(masses, 1))
         solved = solved - against
-    return without_evidence(solved, bias, found.masses)
-
-
-def _of_shares_alone(found: _Moments) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Weights and biases where all records are alike, so that features tell nothing."""
-    bias = np.zeros(len(found.masses)) if found.others is None else _log_odds(found.masses)
-    return np.zeros(found.means.T.shape), bias
-
-
-def _log_odds(masses: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Of each class against the others, from the shares ``(classes,)`` of records that have it."""
-    share = masses / max(float(masses.max()), 1e-12) / 2
-    found: NDArray[np.float64] = np.log(np.maximum(share, 1e-6) / (1 - np.minimum(share, 0.5)))
-    return found
+    weight, bias = without_evidence(solved, bias, found.masses)
+    return weight, found.prior + bias
 
 
 def build(config: Config) -> GdaHead:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from components.parts.linear import Activation, Linear, class_means, without_evidence
+from components.parts.linear import Activation, Linear, class_means, prior, without_evidence
 
 LIBRARIES = ("numpy",)
 METHOD = {
@@ -62,14 +62,15 @@ class PrototypeHead:
         x = features.astype(np.float64)
         fits = [class_means(x, targets, w) for w in weights.T]
         overall = [np.average(x, axis=0, weights=w + 1e-12) for w in weights.T]
-        for prior in self._config.priors:
+        odds = prior(targets, weights, activation)
+        for strength in self._config.priors:
             found = [
-                _nearest(means, masses, centre, prior, activation)
+                _nearest(means, masses, centre, strength, activation)
                 for (means, masses), centre in zip(fits, overall, strict=True)
             ]
             yield Linear(
                 weight=np.stack([w.astype(np.float32) for w, _ in found]),
-                bias=np.stack([b.astype(np.float32) for _, b in found]),
+                bias=(odds + np.stack([b for _, b in found])).astype(np.float32),
             )
 
 
@@ -77,11 +78,11 @@ def _nearest(
     means: NDArray[np.float64],
     masses: NDArray[np.float64],
     centre: NDArray[np.float64],
-    prior: float,
+    strength: float,
     activation: Activation,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Weights ``(dim, classes)`` and biases of half the squared distances, turned round."""
-    drawn = (means * masses[:, None] + prior * centre) / (masses + prior)[:, None]
+    drawn = (means * masses[:, None] + strength * centre) / (masses + strength)[:, None]
     bias = -0.5 * np.square(drawn).sum(axis=1)
     weight = drawn.T
     if activation == "sigmoid":

@@ -8,7 +8,7 @@ Source: self-training with soft labels, Xie et al. 2020 (arXiv:1911.04252); agre
 Blum & Mitchell 1998, Combining labeled and unlabeled data with co-training.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Annotated
 
@@ -53,7 +53,7 @@ def label(
     """Label a pool; see `Labeller`."""
     del prior
     if labels.ndim > 1:
-        return label_sets(fixed.Config(), pool)
+        return _sets(config, pool)
     answer, same, group = _agreement(pool)
     confidence = pool.fused.max(axis=1, initial=0.0)
     known, _, known_group = _agreement(held_out)
@@ -76,6 +76,12 @@ def label(
         thresholds=np.full(pool.fused.shape[1], config.floor),
         soft=pool.fused,
     )
+
+
+def _sets(config: Config, pool: Evidence) -> PseudoLabels:
+    """Every record that is likelier than not to have some class, with all its probabilities."""
+    decided = label_sets(fixed.Config(threshold=config.floor, floor=config.floor, agree=0), pool)
+    return replace(decided, soft=pool.fused)
 
 
 def _agreement(

@@ -2,13 +2,18 @@
 
 import numpy as np
 import pytest
+import torch
 
 from components.config.run import Part
 from components.core.errors import UserError
 from components.core.files import read_json, write_json
 from components.features.served import check_labeller
 from components.features.store import Features
+from components.model import storage
+from components.model.inference import infer
 from components.parts.labelling import PseudoLabels
+from components.training.data import training_data
+from components.training.objective import targets
 from components.training.pool import joined, taken
 from components.training.pseudo_label import pseudo_label, read_pseudo
 from tests import learned
@@ -50,6 +55,22 @@ def test_a_run_gets_its_pseudo_labels_and_an_audit(name, target, request, tmp_pa
     visible = {known.ids[row] for row in known.rows("train", labelled=True)}
     assert not visible & set(found.ids)
     assert summary["audit"]["n"] <= len(visible)
+
+
+def test_the_student_learns_each_class_of_a_set_by_its_own_probability(sets, tmp_path):
+    """Unlike shares of one class they need not add up to 1."""
+    features, teacher = sets
+    out = learned.label(features, teacher, tmp_path / "out", Part(name="soft"))
+    data, found = Features.load(features), read_pseudo(out)
+    assert found is not None
+    assert found.likeliest is not None
+    committee = storage.load(out / "committee")
+    rows = np.array([data.ids.index(record) for record in found.ids])
+    told = infer(committee, data.arrays, data.present, rows, tuple(data.names)).logits
+    batch = training_data(data, pseudo=found).batch(rows, torch.device("cpu"))
+    wanted = targets(committee, batch, smoothing=0.0).numpy()
+    assert np.corrcoef(wanted.ravel(), (1 / (1 + np.exp(-told))).ravel())[0, 1] > 0.9
+    assert np.ptp(wanted.sum(axis=1)) > 0.01
 
 
 def test_the_audit_judges_each_labelled_record_beside_those_of_other_folds(single, tmp_path):

@@ -1,6 +1,7 @@
 """Heads in closed form answer as scikit-learn's estimators do."""
 
 import numpy as np
+import pytest
 from scipy.special import softmax
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.neighbors import NearestCentroid
@@ -45,3 +46,17 @@ class _Given:
     def fit(self, x):  # noqa: ARG002
         self.covariance_ = self.covariance
         return self
+
+
+def test_a_rare_class_that_is_like_all_others_is_told_from_them_by_nothing_but_its_share():
+    """Means of few records are far from all others, which would make every answer a sure no."""
+    said = []
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        x, targets = rng.normal(size=(300, 40)), np.zeros((300, 1))
+        targets[:6] = 1
+        (found,) = gda.build(gda.Config(shrinkages=(1.0,))).path(
+            x[:200].astype(np.float32), targets[:200], np.ones((200, 1)), "sigmoid"
+        )
+        said.append(found.logits(x[200:].astype(np.float32), -1).mean())
+    assert np.mean(said) == pytest.approx(np.log(6.5 / 194.5), abs=0.3)

@@ -58,3 +58,15 @@ def test_confidence_is_at_most_one():
     sure = np.full(50, 0.6)
     pool = evidence(np.array([0.99]), np.array([0.99]), np.array([0.99]))
     assert label(pool, evidence(sure, sure, sure), [0] * 50).confidence[0] == 1.0
+
+
+def test_of_sets_every_probability_is_learned_where_some_class_is_likelier_than_not():
+    p = np.array([[0.9, 0.1, 0.6], [0.4, 0.45, 0.2]])
+    pool = Evidence(fused=p, by_modality={"a": p}, present=np.ones((2, 1), bool))
+    decide = soft.build(soft.Config())
+    found = decide(pool, pool, np.zeros((2, 3), np.int64), np.full(3, 0.5))
+    assert found.accepted.tolist() == [True, False]
+    assert found.labels[0].tolist() == [1, 0, 1]
+    assert found.confidence[0] == pytest.approx(np.mean([0.9, 0.9, 0.6]))
+    assert found.soft is not None
+    assert np.allclose(found.soft, p)
