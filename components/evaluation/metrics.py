@@ -287,9 +287,13 @@ class Metrics(Classification):
 
     @property
     def answering(self) -> str:
-        """What gives the answers: the committee, the network, or both."""
-        kept = str(self.selection.get("kept", "model"))
-        return "committee and student" if kept == "mix" else kept
+        """What gives the answers: the committee, the network, or both, with shares if not even."""
+        kept, share = str(self.selection.get("kept", "model")), self.selection.get("share", 0.5)
+        if kept != "mix":
+            return kept
+        if share == 0.5:
+            return "committee and student"
+        return f"committee ({1 - share:.0%}) and student ({share:.0%})"
 
 
 def figure_names(metrics: Metrics) -> list[str]:

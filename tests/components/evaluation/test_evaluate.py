@@ -144,6 +144,19 @@ def test_without_pseudo_labels_no_student_is_said_to_have_learned_from_them(metr
     assert [row.note for row in rows] == ["visible labels alone"]
 
 
+@pytest.mark.parametrize(
+    ("selection", "said"),
+    [
+        ({"kept": "committee", "share": 0.3}, "committee"),
+        ({"kept": "mix"}, "committee and student"),
+        ({"kept": "mix", "share": 0.304}, "committee (70%) and student (30%)"),
+    ],
+)
+def test_what_answers_is_named_with_the_shares_that_are_not_even(metrics, selection, said):
+    found = metrics | {"selection": selection}
+    assert Metrics.model_validate(found).answering == said
+
+
 def test_headline_figures_are_those_of_the_compared_answers(out, metrics):
     rows = _table(out, "comparisons", split="test")
     labels = [r["label"] for r in rows]
