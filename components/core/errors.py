@@ -68,5 +68,5 @@ def unknown_name(kind: str, name: str, available: Iterable[str]) -> str:
     """
     names = sorted(available)
     near = get_close_matches(name, names, n=1)
-    hint = f" did you mean {near[0]!r}?" if near else ""
-    return f"unknown {kind} {name!r}:{hint} Available: {', '.join(names) or 'none'}"
+    hint = f": did you mean {near[0]!r}? Available" if near else "; available"
+    return f"unknown {kind} {name!r}{hint}: {', '.join(names) or 'none'}"

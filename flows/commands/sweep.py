@@ -12,7 +12,7 @@ from components.core.files import write_atomically
 from components.core.yaml_file import read_yaml
 from components.training.held_out import LEAST
 from flows.commands.answer import Answer, table
-from flows.sweep.found import SELDOM, Sweep, Trial, described
+from flows.sweep.found import SELDOM, WORTH, Sweep, Trial, described
 from flows.sweep.gain import Gain
 from flows.sweep.space import changed
 from flows.sweep.sweep import sweep as work
@@ -116,7 +116,7 @@ def _row(trial: Trial, figures: list[str]) -> list[str]:
 
 
 def _shown(gain: Gain) -> str:
-    return f"{gain.mean:+.4f} ± {gain.error:.4f}"
+    return f"{round(gain.mean, 4) + 0.0:+.4f} ± {gain.error:.4f}"  # no minus before a zero
 
 
 def _best(best: Trial) -> str:
@@ -133,6 +133,8 @@ def _verdict(found: Sweep) -> str:
     seen = f"if no trial were better, the best would look as good in {found.chance:.1%} of cases"
     if found.better:
         return f"It is better than the configuration by more than noise: {seen}."
+    if not found.matters:
+        return f"The default stands: the gain is too small to matter (wanted at least {WORTH})."
     return f"The default stands: the gain is within noise ({seen}; wanted below {SELDOM:.0%})."
 
 

@@ -11,6 +11,9 @@ from flows.sweep.space import Chosen, Setting, changes
 
 SELDOM = 0.05
 """What happens less often by chance counts as a gain."""
+WORTH = 0.001
+"""Least gain, in log-likelihood of a record, that is worth another configuration: where nearly all
+is answered rightly, differences of a millionth are no chance and of no use."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,9 +116,14 @@ class Sweep:
         return chance(first.held_out, evidence, others.index(self.best))
 
     @property
+    def matters(self) -> bool:
+        """Whether the best trial's gain is large enough for anyone to notice."""
+        return self.best.gain.mean >= WORTH
+
+    @property
     def better(self) -> bool:
-        """Whether another configuration is better by more than chance."""
-        return self.chance < SELDOM
+        """Whether another configuration is better, by more than chance and so that it matters."""
+        return self.matters and self.chance < SELDOM
 
 
 def described(chosen: Mapping[str, str]) -> str:

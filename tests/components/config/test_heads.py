@@ -26,7 +26,7 @@ def test_heads_are_named_with_or_without_options(tmp_path):
         ("[logistik]", r"model.heads\[0\]: unknown head 'logistik'.*'logistic'"),
         ("[gda, gda]", "model.heads: got gda, gda, wanted heads by their names, each once"),
         ("[]", "model.heads: "),
-        ("[knn]", "unknown head 'knn': Available: gda, logistic, prototype$"),
+        ("[knn]", "unknown head 'knn'; available: gda, logistic, prototype$"),
     ],
 )
 def test_wrong_heads_are_told_with_their_place(tmp_path, heads, message):

@@ -188,6 +188,15 @@ def test_a_gain_within_noise_leaves_the_default_where_it_is(tmp_path, monkeypatc
     assert answer.then == f"concord run {path}"
 
 
+def test_a_gain_that_nobody_would_notice_leaves_the_default_however_sure_it_is(
+    tmp_path, monkeypatch
+):
+    _, answer = answered(tmp_path, monkeypatch, [0.00001, -0.00001])
+    assert not answer.value["better"]
+    assert "The default stands: the gain is too small to matter" in answer.text
+    assert "-0.0000" not in answer.text
+
+
 def test_where_nothing_is_better_nothing_is_written(tmp_path, monkeypatch):
     _, answer = answered(tmp_path, monkeypatch, [-0.1])
     assert "The default stands: no other trial was better" in answer.text
