@@ -1,24 +1,18 @@
-"""The only importer of the Kubernetes client: submit, watch, logs, cancel, result."""
+"""Jobs of one cluster: submit, watch, logs, cancel, result."""
 
-import os
 import secrets
 import time
 from collections.abc import Callable
 
-import kubernetes
-import urllib3
-from kubernetes.config.config_exception import ConfigException
-
 from components.config.trainer import KubernetesTrainer
-from components.core.errors import UserError
 from components.core.progress import Say
+from infra.connection import connect
 from infra.failures import JobFailed, QuotaExceeded, Refused
 from infra.manifests import EXCHANGE, Work, job
-from infra.manifests_pod import Manifest
 from infra.pod_logs import PodLogs, Take
 from infra.services import delete, serve
 from infra.snapshot import Json, Pod, Snapshot
-from infra.transport import ApiError, Query, Send, Transport
+from infra.transport import ApiError, Transport
 from infra.verdict import verdict
 from infra.watching import Outcome, Watching
 
@@ -234,57 +228,3 @@ class Cluster:
 
 def _owners(pod: Pod) -> list[str]:
     return [o["uid"] for o in pod.tree["metadata"].get("ownerReferences", [])]
-
-
-def connect(context: str | None, kubeconfig: str | None = None) -> Send:
-    """A way to send requests, with the credentials of the kubeconfig or else of this pod.
-
-    Args:
-        context: of the kubeconfig; the current one by default.
-        kubeconfig: its path; by default the present value of ``KUBECONFIG``.
-
-    Raises:
-        UserError: neither is usable.
-    """
-    configuration = kubernetes.client.Configuration()
-    # The client reads KUBECONFIG once, on import; renewed credentials may be elsewhere.
-    places = kubeconfig or os.environ.get("KUBECONFIG") or "~/.kube/config"
-    try:
-        kubernetes.config.load_kube_config(places, context, configuration)  # type: ignore[no-untyped-call]
-    except ConfigException as error:
-        try:
-            if context is not None:
-                raise
-            kubernetes.config.load_incluster_config(configuration)  # type: ignore[no-untyped-call]
-        except ConfigException:
-            wanted = (
-                f"context {context!r} in it"
-                if context
-                else "one, or to run in a pod with an account"
-            )
-            raise UserError(
-                f"no usable kubeconfig ({error}), wanted {wanted}; "
-                "set KUBECONFIG, or `make cluster` for one"
-            ) from error
-    configuration.retries = False  # Transport knows which requests may be repeated
-    client = kubernetes.client.ApiClient(configuration)
-    client.user_agent = "concord"
-
-    def send(
-        method: str, path: str, *, query: Query, body: Json | None, timeout: tuple[float, float]
-    ) -> urllib3.BaseHTTPResponse:
-        header: Manifest = {"Accept": "application/json", "Content-Type": "application/json"}
-        request = client.param_serialize(
-            method,
-            path,
-            query_params=list(query.items()),
-            header_params=header,
-            body=body,
-            auth_settings=["BearerToken"],
-        )
-        answer: urllib3.BaseHTTPResponse = client.call_api(
-            *request, _request_timeout=timeout
-        ).response
-        return answer
-
-    return send

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from infra.cluster import connect
+from infra.connection import connect
 from infra.snapshot import Pod, Snapshot
 from infra.transport import ApiError, Transport, Unreachable
 

@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import yaml
 
-from infra.cluster import connect
+from infra.connection import connect
 
 KINDS = ("watch_closed", "gone", "throttled", "server_error", "token_expired", "slow", "cut_after")
 _GONE = {
