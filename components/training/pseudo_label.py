@@ -37,7 +37,8 @@ COMMITTEE = "committee"
 PSEUDO, REHEARSAL = "pseudo", "rehearsal"
 """Tables of pseudo-labels: by all labels, and by those outside of the fold that judges."""
 _LIKELIEST, _OF_A_SET = 8, 64
-"""Classes of a soft pseudo-label that are kept; the shares of all others are next to nothing."""
+"""Classes of a soft pseudo-label that are kept, of one class and of a set; what all others have is
+next to nothing."""
 _CELLS, _PRODUCTS = 6e7, 2e10
 """Most probabilities that rounds hold at once, and products in one step of their fits."""
 _LEAST = 100
@@ -228,7 +229,10 @@ def _write(place: Path, data: Features, rows: NDArray[np.int64], decided: Pseudo
 
 
 def _likeliest(decided: PseudoLabels, count: int) -> tuple[Sequence[Any], Sequence[Any]]:
-    """The likeliest classes of each record and their shares, which add up to 1."""
+    """The likeliest classes of each record, and their shares, which add up to 1.
+
+    Of sets these are the probabilities of the classes, each for itself.
+    """
     if decided.soft is None:
         return [[]] * count, [[]] * count
     one = decided.labels.ndim == 1
