@@ -30,6 +30,12 @@ export function onToken(ask) {
   askToken = ask;
 }
 
+/** Whether this tab sends a token. */
+export const sendsToken = () => Boolean(sessionStorage.getItem(KEY));
+
+/** Ask for a token in place of the one that this tab sends; whether one was given. */
+export const replaceToken = () => newToken("Enter the token that this tab is to use from now on.");
+
 /** Hear of an answer by another model than the one before. */
 export const changes = new EventTarget();
 
@@ -87,6 +93,10 @@ async function hasToken(refusedOne) {
   const why = refusedOne
     ? "The service does not know this token, or it has expired. Enter another one."
     : "This service answers only to people with an access token. Enter the one you were given.";
+  return newToken(why);
+}
+
+async function newToken(why) {
   asking ??= askToken(why).finally(() => (asking = null));
   const token = await asking;
   if (!token) return false;

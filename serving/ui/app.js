@@ -1,7 +1,7 @@
 // The page: which view is shown, the token, and what happens to the model meanwhile.
 
 import { aboutView } from "./about.js";
-import { changes, get, onToken } from "./api.js";
+import { changes, get, onToken, replaceToken, sendsToken } from "./api.js";
 import { classifyView } from "./classify.js";
 import { button, fill, h } from "./dom.js";
 import { errorBox } from "./errors.js";
@@ -16,6 +16,9 @@ onToken(askToken);
 changes.addEventListener("model", () => fill(news, h("p", { class: "notice" },
   "Another version of the model is in use now. ",
   button("Load it", () => window.location.reload()))));
+document.getElementById("replace-token").addEventListener("click", async () => {
+  if (await replaceToken()) window.location.reload();
+});
 begin();
 
 async function begin() {
@@ -26,6 +29,8 @@ async function begin() {
     show(model);
   } catch (error) {
     fill(main, h("h1", { tabindex: "-1" }, "Concord"), errorBox(error, begin));
+  } finally {
+    document.getElementById("replace-token").hidden = !sendsToken();
   }
 }
 
@@ -57,10 +62,13 @@ function show(model) {
   }
   window.addEventListener("hashchange", () => go(true));
   go(false);
-  takeFiles((file) => view.take?.(file));
+  takeFiles((file) => {
+    if (!view.take) return `There is no field for ${file.name} here. Open Search and drop it there.`;
+    return view.take(file) ? null : `This model has no field for ${file.name}.`;
+  });
 }
 
-/** Files that are dropped or pasted anywhere go to the field that they fit. */
+/** Files that are dropped or pasted anywhere go to the field that they fit; `take` says why not. */
 function takeFiles(take) {
   const files = (event) => [...(event.dataTransfer ?? event.clipboardData)?.files ?? []];
   const carries = (event) => event.dataTransfer?.types.includes("Files");
@@ -76,13 +84,12 @@ function takeFiles(take) {
     document.body.classList.remove("dropping");
     if (!carries(event) || event.defaultPrevented) return;
     event.preventDefault();
-    for (const file of files(event)) {
-      if (take(file) === false) fill(news, h("p", { class: "notice" },
-        `This model has no field for ${file.name}.`));
-    }
-  }, false);
+    const refused = files(event).map(take).filter(Boolean);
+    if (refused.length) fill(news, refused.map((why) => h("p", { class: "notice" }, why)));
+  });
   document.addEventListener("paste", (event) => {
-    const taken = files(event).filter((file) => take(file));
+    // What has no field is pasted as text: an office program copies a picture beside its words.
+    const taken = files(event).filter((file) => take(file) === null);
     if (taken.length) event.preventDefault();
   });
 }

@@ -57,10 +57,11 @@ def url(predictor, store):
 
 @pytest.fixture(scope="module")
 def guarded(predictor, store):
-    """The URL of the service with tokens, and one that may ask and judge."""
-    token = Tokens(store).new("ada", ["predict", "feedback"])
+    """The URL of the service with tokens, one that may ask and judge, and one that may judge."""
+    tokens = Tokens(store)
+    both, judges = tokens.new("ada", ["predict", "feedback"]), tokens.new("bob", ["feedback"])
     with serving(predictor, store, Access.TOKENS) as url:
-        yield url, token
+        yield url, both, judges
 
 
 @pytest.fixture

@@ -75,6 +75,12 @@ def test_names_from_data_are_text_and_never_html(page):
     assert page.title() == f"About the model · {EVIL}"
 
 
+def test_a_file_that_is_dropped_where_no_field_is_is_told_where_to_go(page):
+    go(page, "About")
+    drop(page, "main", picture("circle", np.random.default_rng(0)), "one.png")
+    expect(page.get_by_text("Open Search and drop it there")).to_be_visible()
+
+
 def test_two_pictures_and_a_sound_have_a_field_each(page):
     made = model([modality("front", "image"), modality("back", "image"),
                   modality("voice", "audio", max_seconds=9.0)])  # fmt: skip
@@ -217,7 +223,7 @@ def test_another_version_that_answers_is_told(page):
 
 
 def test_a_token_is_asked_for_once_and_sent_with_previews_too(chromium, guarded):
-    url, token = guarded
+    url, token, _ = guarded
     with browser.opened(chromium, url) as page:
         dialog = page.get_by_role("dialog", name="Access token")
         text = page.get_by_label("Token", exact=True)
@@ -233,6 +239,20 @@ def test_a_token_is_asked_for_once_and_sent_with_previews_too(chromium, guarded)
         page.reload()  # the tab keeps it
         expect(page.get_by_role("heading", name="Search")).to_be_visible()
         expect(dialog).not_to_be_visible()
+
+
+def test_a_token_can_be_replaced_without_closing_the_tab(chromium, guarded):
+    url, token, judges = guarded
+    with browser.opened(chromium, url) as page:
+        page.get_by_label("Token", exact=True).fill(judges)
+        page.keyboard.press("Enter")
+        expect(page.get_by_text("Your token does not allow this")).to_be_visible()
+        page.get_by_role("button", name="Use another token").click()
+        page.get_by_label("Token", exact=True).fill(token)
+        page.keyboard.press("Enter")
+        page.get_by_role("textbox", name="text").fill("round")
+        page.keyboard.press("Enter")
+        expect(page.locator(".card img").first).to_be_visible()
 
 
 def test_without_a_token_it_says_whom_to_ask(chromium, guarded):
