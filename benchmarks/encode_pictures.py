@@ -11,16 +11,17 @@ work on the machine. Prints one JSON line; ``ratio`` is bare seconds over ours (
 import io
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime
 from PIL import Image
 
 from benchmarks._timing import report
 from components.features.examine import Examiner
 from components.features.modality import build_modality
-from components.parts import session as sessions
 from components.parts.encoders import _lite, _pth
 
 PICTURES, SIDE, SIZE, ROUNDS, AT_ONCE = 512, 320, 128, 6, 8
@@ -56,9 +57,9 @@ def ours(given: list[bytes]) -> Times:
     """Time of encoding into an empty cache."""
     options = {"encoders": {"name": "lite", "size": SIZE}}
     modality = build_modality("image", "image", options, {})
-    with tempfile.TemporaryDirectory() as cache:
+    with tempfile.TemporaryDirectory() as cache, ThreadPoolExecutor() as pool:
         start = now()
-        Examiner(modality, Path(cache)).examine(given)
+        Examiner(modality, Path(cache)).examine(given, pool.map)
         return since(start)
 
 
@@ -79,7 +80,9 @@ def bare(given: list[bytes], session: Any) -> Times:  # noqa: ANN401
 def main() -> None:
     """Measure and print."""
     given = files()
-    session = sessions.session(_lite.graph(_pth.read(_lite.path())), threads=2)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 2
+    session = onnxruntime.InferenceSession(_lite.graph(_pth.read(_lite.path())), options)
     ours(given[:AT_ONCE]), bare(given[:AT_ONCE], session)
     times = [(*ours(given), *bare(given, session)) for _ in range(ROUNDS)]
     wall, processor, bare_wall, bare_processor = (

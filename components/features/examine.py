@@ -178,7 +178,7 @@ class Examiner:
                 part = new[start : start + self._at_once]
                 given = [raws[first[key]] for key in part]
                 values = decoded(self._modality.kind, given, self._modality.detail, map_)
-                broken |= made.take(part, given, values)
+                broken |= made.take(part, given, values, map_)
                 told((start + len(part)) / len(new))
             for name, count in made.store().items():
                 self.fresh[name] += count

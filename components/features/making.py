@@ -1,6 +1,6 @@
 """Encodes new contents, and holds what was made until it is stored in the caches."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,11 +45,22 @@ class Made:
         self._told: dict[str, bytes] = {}
 
     def take(
-        self, keys: Sequence[str], raws: Sequence[Raw], values: Sequence[Any]
+        self,
+        keys: Sequence[str],
+        raws: Sequence[Raw],
+        values: Sequence[Any],
+        map_: Callable[..., Iterable[Any]],
     ) -> dict[str, BadInput]:
-        """Encode decoded values; returns the keys of those that could not be decoded."""
+        """Encode decoded values; returns the keys of those that could not be decoded.
+
+        Previews are made with ``map_``: those of a thread pool while the values are encoded.
+        """
+        kind = self._modality.kind
         broken = {k: v for k, v in zip(keys, values, strict=True) if isinstance(v, BadInput)}
         usable = {k: v for k, v in zip(keys, values, strict=True) if k not in broken}
+        raw_of = dict(zip(keys, raws, strict=True))
+        unshown = [key for key in usable if key in self._unshown]
+        shown = map_(kind.preview, [raw_of[k] for k in unshown], [usable[k] for k in unshown])
         for name, encoder in self._modality.encoders.items():
             wanted = [key for key in usable if key in self._wanted[name]]
             rows = encoder.encode([usable[key] for key in wanted])
@@ -60,14 +71,10 @@ class Made:
                 )
             self._rows[name].append(rows)
             self._keys[name] += wanted
-        for key, raw in zip(keys, raws, strict=True):
-            if key in self._unshown and key in usable:
-                preview = self._modality.kind.preview(raw, usable[key])
-                assert isinstance(preview, bytes), "a preview of media is bytes"
-                self._shown[key] = preview
-        if isinstance(self._modality.kind, Noticing):
+        self._shown |= dict(zip(unshown, shown, strict=True))
+        if isinstance(kind, Noticing):
             for key in self._untold & usable.keys():
-                self._told[key] = _as_bytes(self._modality.kind.notices(usable[key]))
+                self._told[key] = _as_bytes(kind.notices(usable[key]))
         return broken
 
     def store(self) -> dict[str, int]:

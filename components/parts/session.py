@@ -28,17 +28,29 @@ class Session:
     def __init__(self, opened: Any) -> None:  # noqa: ANN401
         import onnxruntime
 
-        self._opened, self._options = opened, onnxruntime.RunOptions()
+        self._opened, self._giving_back = opened, onnxruntime.RunOptions()
         # What a large batch took is given back when it is done; else it is kept for ever.
-        self._options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+        self._giving_back.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
         self.inputs: list[str] = [own.name for own in opened.get_inputs()]
         self.outputs: list[str] = [own.name for own in opened.get_outputs()]
 
     def run(
-        self, outputs: Sequence[str] | None, given: Mapping[str, NDArray[Any]]
+        self,
+        outputs: Sequence[str] | None,
+        given: Mapping[str, NDArray[Any]],
+        *,
+        more: bool = False,
     ) -> list[NDArray[Any]]:
-        """Some outputs, or all, of arrays by the name of their input."""
-        found: list[NDArray[Any]] = self._opened.run(outputs, given, self._options)
+        """Some outputs, or all, of arrays by the name of their input.
+
+        Args:
+            outputs: their names; None for all.
+            given: the arrays.
+            more: another call follows at once, so memory is kept for it: to ask the system for it
+                anew takes as long as to compute.
+        """
+        options = None if more else self._giving_back
+        found: list[NDArray[Any]] = self._opened.run(outputs, given, options)
         return found
 
 

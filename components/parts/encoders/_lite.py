@@ -119,5 +119,5 @@ def features(frozen: Frozen, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     out = np.empty((len(pixels), DIM), np.float32)
     for start in range(0, len(pixels), _AT_ONCE):
         rows = slice(start, start + _AT_ONCE)
-        (out[rows],) = run(None, {"pixels": pixels[rows]})
+        (out[rows],) = run(None, {"pixels": pixels[rows]}, more=rows.stop < len(pixels))
     return out

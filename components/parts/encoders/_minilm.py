@@ -99,18 +99,18 @@ class Sentences:
             ):
                 stop += 1
             at = order[start:stop]
-            out[at] = self._forward([ids[i] for i in at])
+            out[at] = self._forward([ids[i] for i in at], more=stop < len(order))
             start = stop
         return out
 
-    def _forward(self, batch: list[list[int]]) -> NDArray[np.float32]:
+    def _forward(self, batch: list[list[int]], *, more: bool) -> NDArray[np.float32]:
         """Token numbers, the longest last, to unit vectors ``(batch, 384)``."""
         longest = len(batch[-1])
         given = {
             "tokens": np.array([row + [0] * (longest - len(row)) for row in batch], np.int64),
             "lengths": np.array([len(row) for row in batch], np.int64),
         }
-        (vectors,) = self.network.session().run(None, given)
+        (vectors,) = self.network.session().run(None, given, more=more)
         found: NDArray[np.float32] = vectors
         return found
 
