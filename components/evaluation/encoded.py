@@ -67,13 +67,12 @@ class Encoded:
         return cls(model=shell, arrays=arrays, present=present)
 
     def infer(self, at: Rows | None = None, subset: Sequence[str] | None = None) -> Inference:
-        """Model outputs for held-out rows ``at (k,)`` from a subset of modalities.
+        """Model outputs for held-out rows ``at (k,)`` from a subset of modalities together.
 
         Both default to all.
         """
-        return infer(
-            self.model, self.arrays, self.present, at, None if subset is None else tuple(subset)
-        )
+        used = None if subset is None else tuple(subset)
+        return infer(self.model, self.arrays, self.present, at, used, alone=False)
 
 
 class _Whole(nn.Module):

@@ -56,14 +56,9 @@ class HeldOut:
 
 
 def infer_rows(model: Model, features: Features, rows: Rows) -> Inference:
-    """Model outputs for rows ``(k,)`` of a data set from all modalities that they have.
+    """Model outputs for rows ``(k,)`` of a data set from all modalities that they have together.
 
     The model may know fewer modalities than the data set.
     """
     columns = [features.names.index(name) for name in model.names]
-    return infer(
-        model,
-        features.arrays,
-        features.present[:, columns],
-        rows,
-    )
+    return infer(model, features.arrays, features.present[:, columns], rows, alone=False)

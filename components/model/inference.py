@@ -20,6 +20,8 @@ def infer(
     rows: NDArray[np.int64] | None = None,
     subset: tuple[str, ...] | None = None,
     batch: int = 512,
+    *,
+    alone: bool = True,
 ) -> Inference:
     """Run a model over rows of encoded records.
 
@@ -31,6 +33,7 @@ def infer(
         rows: which records, in this order; all by default.
         subset: only these modalities are used; all by default.
         batch: records in one forward pass.
+        alone: whether what each modality says alone is asked for.
     """
     rows = np.arange(len(present)) if rows is None else rows
     names = model.names
@@ -52,14 +55,15 @@ def infer(
                 view: torch.from_numpy(_input(model, view, arrays[view][rows[at]])).to(device)
                 for view in views
             }
-            output = model(inputs, torch.from_numpy(usable[at]).to(device))
+            shown = torch.from_numpy(usable[at]).to(device)
+            output = model(inputs, shown, alone=alone)
             result.logits[at] = output.logits.float().cpu().numpy()
             result.fused[at] = output.fused.float().cpu().numpy()
             for column, m in enumerate(names):
                 has = usable[at, column]
-                result.modality_logits[m][at[has]] = (
-                    output.modality_logits[m].float().cpu().numpy()[has]
-                )
+                if alone:
+                    said = output.modality_logits[m].float().cpu().numpy()
+                    result.modality_logits[m][at[has]] = said[has]
                 result.embeddings[m][at[has]] = output.embeddings[m].float().cpu().numpy()[has]
     model.train(training)
     return result

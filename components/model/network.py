@@ -97,7 +97,14 @@ class Model(nn.Module):
         """View name to the column of its modality in a present mask."""
         return columns_of(self.specs)
 
-    def forward(self, inputs: Inputs, present: Tensor, hidden: Tensor | None = None) -> ModelOutput:
+    def forward(
+        self,
+        inputs: Inputs,
+        present: Tensor,
+        hidden: Tensor | None = None,
+        *,
+        alone: bool = True,
+    ) -> ModelOutput:
         """Answer for a batch.
 
         Args:
@@ -106,6 +113,8 @@ class Model(nn.Module):
             present: ``(batch, modalities)`` bool, modalities sorted by name.
             hidden: ``(batch, modalities)`` bool: present, but hidden from the fusion (modality
                 dropout).
+            alone: whether the committee answers from each modality alone too, which takes it as
+                long for each as for all.
 
         Raises:
             BadInput: a record without any modality.
@@ -126,7 +135,9 @@ class Model(nn.Module):
         fused, logits, extras = self._fused(seen, embeddings, modality_logits, visible)
         if self.mix.committee:
             linear = {name: one.linear for name, one in found.items()}
-            logits, modality_logits = self._with_committee(logits, modality_logits, linear, present)
+            total = torch.stack(list(linear.values())).sum(dim=0)
+            logits = self._mixed(logits, self.committee(total, present))
+            modality_logits = self._each(modality_logits, linear, present) if alone else {}
         return ModelOutput(
             logits=logits,
             modality_logits=modality_logits,
@@ -206,17 +217,15 @@ class Model(nn.Module):
         voted = self.fusion.vote(modality_logits, visible, sigmoid=sigmoid)
         return one.vector, voted.vector, one.extras | voted.extras
 
-    def _with_committee(
+    def _each(
         self,
-        logits: Tensor,
         modality_logits: Mapping[str, Tensor],
         linear: Mapping[str, Tensor],
         present: Tensor,
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        """The logits, and those of each modality, with the committee's share of the mix."""
-        total = torch.stack(list(linear.values())).sum(dim=0)
+    ) -> dict[str, Tensor]:
+        """The logits of each modality with the committee's share of the mix."""
         alone = torch.eye(len(self.names), dtype=torch.bool, device=present.device)
-        return self._mixed(logits, self.committee(total, present)), {
+        return {
             name: self._mixed(modality_logits[name], self.committee(linear[name], present & only))
             for name, only in zip(self.names, alone, strict=True)
         }

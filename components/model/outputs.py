@@ -14,7 +14,8 @@ class Inference:
     Attributes:
         logits: ``(n, classes)`` of the fused vector; NaN where the record has none of the chosen
             modalities.
-        modality_logits: modality name to ``(n, classes)``; NaN where it is absent or not chosen.
+        modality_logits: modality name to ``(n, classes)``; NaN where it is absent, not chosen or
+            not asked for.
         embeddings: modality name to unit vectors ``(n, dim)``; zero where it is absent or not
             chosen.
         fused: unit vectors ``(n, dim)``; zero where the record has none of the chosen modalities.
