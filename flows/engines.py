@@ -93,17 +93,6 @@ class Engines:
             os.environ.setdefault("PREFECT_SERVER_DATABASE_CONNECTION_URL", prefect)
         if PREFECT not in os.environ:
             self._start_prefect()
-        if not self.home.server and not (self.home.root / "mlflow" / "mlflow.db").is_file():
-            self._registry = self._spawn(
-                "mlflow",
-                [
-                    sys.executable,
-                    "-m",
-                    "components.registry.mlflow_client",
-                    "--prepare",
-                    str(self.home.root),
-                ],
-            )
 
     def wait_for_prefect(self) -> None:
         """Return when Prefect's server answers.
@@ -126,6 +115,7 @@ class Engines:
                 )
             time.sleep(0.1)
         self.seconds += time.monotonic() - start
+        self._prepare_mlflow()
 
     def stop(self) -> None:
         """Stop the engines that this run started."""
@@ -172,6 +162,14 @@ class Engines:
         os.environ[PREFECT] = url
         pid = self._server.pid
         tell(self.home, url, pid, services=self.services)
+
+    def _prepare_mlflow(self) -> None:
+        """Make MLflow's database beside the first steps: nobody reads it before the last one."""
+        if self.home.server or (self.home.root / "mlflow" / "mlflow.db").is_file():
+            return
+        module = "components.registry.mlflow_client"
+        command = [sys.executable, "-m", module, "--prepare", str(self.home.root)]
+        self._registry = self._spawn("mlflow", command)
 
     def _running(self) -> str | None:
         """The address of a server that another process of this home started and that answers.

@@ -66,6 +66,14 @@ class World:
         dist.all_reduce(found, op=dist.ReduceOp.MAX, group=self.control)
         return bool(found.item())
 
+    def first(self, value: float) -> float:
+        """The number of rank 0, on every rank; all ranks must call this."""
+        if self.size == 1:
+            return value
+        found = torch.tensor([value], dtype=torch.float64)
+        dist.broadcast(found, group=self.control, group_src=0)
+        return float(found.item())
+
     def broadcast(self, data: bytes | None) -> bytes | None:
         """The bytes (or None) that rank 0 passes, on every rank; all ranks must call this."""
         if self.size == 1:

@@ -167,12 +167,20 @@ def _share(trial: Trial, own: float, tune: NDArray[np.bool_], features: Features
 
 def beats(trial: Trial, other: Trial, features: Features) -> bool:
     """Whether one network is better than another on the same records, by more than chance."""
-    mine, theirs = _judging(trial, features), _judging(other, features)
-    if mine is None or theirs is None:
-        return False
-    gains = _losses(other, Mix(network=1.0 / theirs[0]), features)
-    gains -= _losses(trial, Mix(network=1.0 / mine[0]), features)
-    return _beyond_chance(gains[mine[1]])
+    mine, theirs = network_losses(trial, features), network_losses(other, features)
+    return mine is not None and theirs is not None and _beyond_chance(theirs - mine)
+
+
+def network_losses(trial: Trial, features: Features) -> NDArray[np.float64] | None:
+    """Losses ``(j,)`` of the network alone on the half of the records that chooses.
+
+    None where no record judges it.
+    """
+    judging = _judging(trial, features)
+    if judging is None:
+        return None
+    own, judge = judging
+    return _losses(trial, Mix(network=1.0 / own), features)[judge]
 
 
 def _judging(trial: Trial, features: Features) -> tuple[float, NDArray[np.bool_]] | None:

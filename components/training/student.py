@@ -1,5 +1,6 @@
 """The student, and what answers: the network, the committee or both."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -15,6 +16,7 @@ from components.model.network import Model
 from components.training import taught
 from components.training.held_out import HELD_OUT, LEAST, everything_held_out, held_out
 from components.training.light import light_views, put_into
+from components.training.loop import Halfway, halfway_loss
 from components.training.pseudo_label import COMMITTEE, PSEUDO, REHEARSAL, read_pseudo
 from components.training.rehearsal import hidden_rows, learned_views, without_labels
 from components.training.remember import remember, remember_mix
@@ -26,6 +28,7 @@ from components.training.selection import (
     calibration,
     choose,
     held_out_by_folds,
+    network_losses,
     of_model,
     thresholds,
 )
@@ -194,8 +197,9 @@ def _rehearsed(
     The last is that rehearsal's network.
 
     Encoders that are trained in the run are asked for by evidence alone: the network answers the
-    records that judge better with them than without, by more than chance. Without classes there is
-    no such evidence, and they stay.
+    records that judge better with them than without, by more than chance. If it does not do so
+    after half of the epochs, nobody waits for the other half. Without classes there is no such
+    evidence, and they stay.
     """
     features = trainer.features
     if not features.target.width:
@@ -210,13 +214,22 @@ def _rehearsed(
     hidden = hidden_rows(features, labelled, trainer.spec.training.seed)[: None if folds else 0]
     labels = read_pseudo(pseudo, REHEARSAL if folds else PSEUDO) if pseudo else None
 
-    def rehearsal(name: str, seen: Features) -> tuple[Answers, Model]:
+    def halfway(seen: Features, below: float) -> Halfway:
+        def loss(network: Model) -> float:
+            own = replace(trial, network=of_model(network, Mix(), seen, trial.rows))
+            losses = network_losses(own, seen)
+            return math.nan if losses is None else float(losses.mean())
+
+        return Halfway(loss=loss, below=below)
+
+    def rehearsal(name: str, seen: Features, below: float = math.nan) -> tuple[Answers, Model]:
         network = trainer.model(
             name,
             pseudo=labels,
             out=out / name,
             features=without_labels(seen, hidden),
             weights=False,
+            halfway=halfway(seen, below) if learned else None,
         )
         weigh_votes(network, seen, trial.rows)
         return of_model(network, Mix(), seen, trial.rows), network
@@ -224,7 +237,10 @@ def _rehearsed(
     without, smaller = rehearsal(REHEARSAL, fixed)
     if not learned:
         return fixed, without, smaller
-    whole, larger = rehearsal(LEARNED, features)
-    if beats(replace(trial, network=whole), replace(trial, network=without), features):
+    epochs = trainer.spec.training.epochs
+    behind = halfway_loss(trainer.history[REHEARSAL], epochs)
+    whole, larger = rehearsal(LEARNED, features, behind)
+    finished = len(trainer.history[LEARNED]) == epochs
+    if finished and beats(replace(trial, network=whole), replace(trial, network=without), features):
         return features, whole, larger
     return fixed, without, smaller

@@ -18,7 +18,7 @@ from components.parts.own import OWN
 from components.training.checkpoint import Store
 from components.training.consistency import online
 from components.training.data import Pseudo, training_data
-from components.training.loop import UNDISTURBED, Control, fit
+from components.training.loop import UNDISTURBED, Control, Halfway, fit
 from components.training.objective import built
 from components.training.spec import TrainSpec
 
@@ -60,6 +60,7 @@ class Trainer:
         fusion: Part | None = None,
         weights: bool = True,
         ssl: bool = True,
+        halfway: Halfway | None = None,
     ) -> Model:
         """Fit one model and write its folder.
 
@@ -72,6 +73,7 @@ class Trainer:
             fusion: in place of the spec's fusion.
             weights: whether the folder holds the model too, or ``history.json`` alone.
             ssl: whether it learns from unlabelled records online, where the spec says so.
+            halfway: whether to go on after half of the epochs.
         """
         config, training = self.spec.model, self.spec.training
         config = config if fusion is None else config.model_copy(update={"fusion": fusion})
@@ -105,6 +107,7 @@ class Trainer:
                 online=online(
                     self.spec.ssl if ssl else None, self.spec.balance, model, data, self.base
                 ),
+                halfway=halfway,
             )
         self.history[name] = fitted.history
         self.steps += fitted.steps

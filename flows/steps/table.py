@@ -125,7 +125,7 @@ def _pseudo_label(config: RunConfig, chosen: Chosen) -> Step:
 def _train(config: RunConfig, chosen: Chosen) -> Step:
     return Step(
         name="train",
-        version=25,  # 24: what tells nothing is not sharpened; 25: of sets, the network has a share
+        version=26,  # 25: of sets, the network has a share; 26: half of a rehearsal may suffice
         inputs={"features": "encode", "pseudo": "pseudo_label"},
         config=_training(config),
         chosen=(*chosen.network, *chosen.losses, *chosen.online, *chosen.heads),
