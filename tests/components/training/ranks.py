@@ -173,6 +173,7 @@ def main(features: Path, out: Path) -> None:
         results["contrasted"] = contrasted(world)
         assert world.any(world.rank == world.size - 1)
         assert not world.any(False)
+        assert world.first(0.1 + world.rank) == 0.1
         assert world.broadcast(b"x" if world.rank == 0 else None) == b"x"
         assert world.broadcast(None) is None
         for name, tensors in results.items():

@@ -10,11 +10,12 @@ from components.config.run import ModelConfig, TrainingConfig
 from components.core.errors import Interrupted, UserError
 from components.features.target import build_target
 from components.model import storage
+from components.model.inference import infer
 from components.parts import loading as parts
 from components.training.checkpoint import Folder, decode
 from components.training.data import Pseudo, training_data
 from components.training.hiding import hide_modalities
-from components.training.loop import Control, fit, placed
+from components.training.loop import Control, Halfway, fit, placed
 from components.training.objective import targets
 from components.training.optimiser import adamw, lr_factor, schedule
 from tests.synthetic import CLASSES, records, write_features
@@ -116,6 +117,33 @@ def test_told_to_stop_after_its_last_step_it_is_done(features, whole):
     last = iter(range(1, whole[1].steps + 1))
     model, _ = trained(features, control=Control(stop=lambda: next(last) == whole[1].steps))
     assert same(model, whole[0])
+
+
+def test_a_look_halfway_changes_no_weight(features, whole):
+    def look(model):
+        return float(np.nanmean(infer(model, features.arrays, features.present).logits))
+
+    model, fitted = trained(features, halfway=Halfway(loss=look))
+    assert same(model, whole[0])
+    first, *others = fitted.history
+    assert np.isfinite(first.pop("held_out"))
+    assert [first, *others] == whole[1].history
+
+
+@pytest.mark.parametrize(("loss", "epochs"), [(0.9, 4), (1.0, 2), (1.1, 2)])
+def test_a_training_that_is_behind_halfway_ends_there(features, loss, epochs):
+    _, fitted = trained(features, epochs=4, halfway=Halfway(loss=lambda _: loss, below=1.0))
+    assert len(fitted.history) == epochs
+    assert fitted.history[1]["held_out"] == loss
+
+
+def test_what_ended_halfway_ends_there_when_it_is_resumed(features, tmp_path):
+    store = {"checkpoints": Folder(tmp_path), "key": "k", "epochs": 4}
+    first, behind = trained(features, **store, halfway=Halfway(loss=lambda _: 2.0, below=1.0))
+    again, resumed = trained(features, **store, halfway=Halfway(loss=lambda _: 0.0, below=1.0))
+    assert resumed.resumed_from == resumed.steps == behind.steps
+    assert resumed.history == behind.history
+    assert same(first, again)
 
 
 def test_a_finished_training_resumes_without_a_step(features, tmp_path):

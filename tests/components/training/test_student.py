@@ -32,6 +32,28 @@ def test_a_trained_encoder_is_kept_where_it_tells_more(tmp_path, monkeypatch, by
     root = learned.learn(tmp_path / "features", tmp_path, epochs=8, selection=by)
     assert read_json(root / "train" / "selection.json")["left_out"] == []
     assert storage.load(root / "train" / "model").views == {"image": ["image/cnn", "image/lite"]}
+    learned_history, fixed_history = histories(root / "train")
+    assert len(learned_history) == 8
+    assert learned_history[3]["held_out"] < fixed_history[3]["held_out"]
+
+
+def test_a_trained_encoder_that_is_behind_is_given_half_of_the_epochs(tmp_path, monkeypatch):
+    features = pictures(tmp_path, monkeypatch, 520)
+    noisy = np.lib.format.open_memmap(next((tmp_path / "features/image").glob("cnn*")), "r+")
+    noisy[:] = np.random.default_rng(0).integers(0, 256, noisy.shape)
+    noisy.flush()
+    assert learned_views(features) == ["image/cnn"]
+    root = learned.learn(tmp_path / "features", tmp_path, epochs=8)
+    assert read_json(root / "train" / "selection.json")["left_out"] == ["image/cnn"]
+    learned_history, fixed_history = histories(root / "train")
+    assert (len(learned_history), len(fixed_history)) == (4, 8)
+    assert learned_history[3]["held_out"] >= fixed_history[3]["held_out"]
+
+
+def histories(trained):
+    """Epochs of the rehearsals with trained encoders and without."""
+    folders = ("rehearsal-learned", "rehearsal")
+    return [read_json(trained / name / "history.json")["epochs"] for name in folders]
 
 
 def test_a_trained_encoder_is_left_out_where_it_tells_no_more(tmp_path, monkeypatch):
