@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 from autogluon.multimodal import MultiModalPredictor
 
-SIZE = 128
+SIZE = 192
 """Height and width of pictures, as Concord reads them."""
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from components.core.files import file_aside
@@ -16,6 +17,7 @@ from components.parts.contracts import Target
 from components.prediction.prediction import Prediction
 
 PROBABILITY = "probability_"
+_REASON = "reason"
 _TYPES = {
     "string": pa.string(),
     "float64": pa.float64(),
@@ -26,10 +28,14 @@ _TYPES = {
 
 @dataclass(frozen=True, kw_only=True)
 class Counts:
-    """How many records there were, and how many of them got an answer."""
+    """How many records there were, how many got an answer, and how many of these lack a value.
+
+    A value is lacking if it could not be read; `reason` names it.
+    """
 
     records: int
     answered: int
+    partly: int
 
 
 def schema(target: Target) -> pa.Schema:
@@ -81,15 +87,20 @@ def write(
     count: int,
     progress: Progress = silent,
 ) -> Counts:
-    """Write answers into a file: the same bytes however the tables are cut."""
-    done = answered = 0
+    """Write answers into a file: the same bytes however the tables are cut.
+
+    The second column is null where there is no answer.
+    """
+    done = answered = partly = 0
     with file_aside(out) as aside, pq.ParquetWriter(aside, columns) as writer:
         for table in regrouped(tables, ROWS):
             writer.write_table(table, row_group_size=ROWS)
             done += len(table)
-            answered += len(table) - table[columns.names[1]].null_count
+            has = pc.is_valid(table[columns.names[1]])
+            answered += pc.sum(has).as_py()
+            partly += pc.sum(pc.and_(has, pc.is_valid(table[_REASON]))).as_py()
             progress("predict", done, count)
-    return Counts(records=done, answered=answered)
+    return Counts(records=done, answered=answered, partly=partly)
 
 
 def regrouped(tables: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:

@@ -157,12 +157,15 @@ def _told(version: RegisteredVersion, counts: "Counts", out: Path, without: str)
     )
     if left:
         text += f"\n{left} have no usable modality: {without} and `reason` gives the cause"
+    if counts.partly:
+        text += f"\n{counts.partly} were answered without values that cannot be read: see `reason`"
     show = f"import pandas; print(pandas.read_parquet({json.dumps(str(out))}))"
     value = {
         "model": version.model,
         "version": version.version,
         "records": counts.records,
         "answered": counts.answered,
+        "partly": counts.partly,
     }
     return Answer(
         value={**value, "out": str(out)},

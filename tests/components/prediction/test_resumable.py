@@ -10,8 +10,11 @@ from filelock import FileLock
 from components.core.errors import UserError
 from components.prediction.resumable import write_in_parts
 
-SCHEMA = pa.schema([("id", pa.string()), ("label", pa.string())])
-PARTS = [pa.table({"id": [str(n), f"{n}b"], "label": ["x", None]}, schema=SCHEMA) for n in range(3)]
+SCHEMA = pa.schema([(name, pa.string()) for name in ("id", "label", "reason")])
+PARTS = [
+    pa.table({"id": [f"{n}", f"{n}b"], "label": ["x", None], "reason": why}, schema=SCHEMA)
+    for n, why in enumerate([[None, "nothing"], ["no sound", "nothing"], [None, "nothing"]])
+]
 
 
 class Killed(BaseException):
@@ -42,7 +45,7 @@ def test_an_interrupted_run_makes_only_what_lacks(tmp_path):
     assert not out.exists()
     made, counts = write(out)
     assert made == [2]
-    assert (counts.records, counts.answered) == (6, 3)
+    assert (counts.records, counts.answered, counts.partly) == (6, 3, 1)
     assert out.read_bytes() == whole.read_bytes()
     assert pq.read_table(out).equals(pa.concat_tables(PARTS))
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.parquet", "b.parquet"]

@@ -37,6 +37,7 @@ def test_the_champion_answers_every_record(first, predictor, tmp_path):
         "version": 1,
         "records": 240,
         "answered": 240,
+        "partly": 0,
         "out": str(out),
     }
     found = pq.read_table(out).to_pylist()
