@@ -102,7 +102,7 @@ class RecordsFile:
 def _read(path: Path) -> tuple[pq.ParquetFile | pa.Table, bool, bool]:
     """The file, whether all its cells are text, and whether numbers may have a comma."""
     if path.suffix.lower() not in (".parquet", ".pq"):
-        read = read_table(path, None, Report())
+        read = read_table(path, None, Report(), instead=" or a data set")
         return read.table, read.is_text, read.decimal_comma
     try:
         return pq.ParquetFile(path), False, False

@@ -171,7 +171,8 @@ def _read(source: Path, encoding: str | None, report: Report) -> tuple[Read, Pat
     """The records, and the folder that paths in them are relative to."""
     if not source.is_dir():
         in_utf8(source)
-        return read_table(source, encoding, report), source.parent
+        folder = " or a folder with a folder per class"
+        return read_table(source, encoding, report, instead=folder), source.parent
     if files := parts_of(source):
         return read_parts(source, files, encoding, report), source
     table, base = read_folder(source, report)

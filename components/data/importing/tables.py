@@ -41,13 +41,14 @@ def is_table(path: Path) -> bool:
     return _form(path) in _ACCEPTED
 
 
-def read_table(source: Path, encoding: str | None, report: Report) -> Read:
+def read_table(source: Path, encoding: str | None, report: Report, *, instead: str = "") -> Read:
     """Read a file as a table, by its suffix.
 
     Args:
         source: CSV, TSV or JSON Lines (perhaps compressed by gzip), Parquet, or Arrow IPC.
         encoding: of a file of text; by default UTF-8, or UTF-16 with its mark.
         report: receives what was not as usual.
+        instead: what a message on another suffix says that may be given in place of a table.
 
     Raises:
         UserError: another suffix, not readable, or two columns have one name.
@@ -57,8 +58,7 @@ def read_table(source: Path, encoding: str | None, report: Report) -> Read:
     if form not in _ACCEPTED:
         raise UserError(
             f"{source}: got {source.suffix or 'no suffix'}, wanted a table "
-            f"({', '.join(_ACCEPTED)}, those of text also with .gz) "
-            "or a folder with a folder per class"
+            f"({', '.join(_ACCEPTED)}, those of text also with .gz){instead}"
         )
     if encoding is not None and form not in (*_DELIMITED, *_LINES):
         raise UsageError(f"--encoding is for files of text; {source} has none")
