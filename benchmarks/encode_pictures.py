@@ -1,8 +1,9 @@
 """Pictures a second through the feature cache, over bare Pillow and onnxruntime.
 
-Ours is what a run does: limits, decoding, previews, the frozen encoder ``lite`` and the cache that
-is written. The bare loop opens, shrinks and scales the same JPEG files and runs the same graph
-with the same threads.
+Ours is what ``validate`` does: limits, decoding and previews in a pool of threads, the frozen
+encoder ``lite`` and the cache that is written. The bare loop opens, shrinks and scales the same
+JPEG files one after the other and runs the same graph with as many threads; ``processor_ratio``
+compares the work alone.
 Both go over all pictures in turns; the best of each counts, which limits the influence of other
 work on the machine. Prints one JSON line; ``ratio`` is bare seconds over ours (1 is as fast), and
 ``processor_ratio`` the same of processor time, which other work hardly changes.

@@ -95,7 +95,7 @@ class Engines:
             self._start_prefect()
 
     def wait_for_prefect(self) -> None:
-        """Return when Prefect's server answers.
+        """Return when Prefect's server answers; MLflow's database is made from then on.
 
         Raises:
             UserError: it ended or did not answer in time; the message names its log.
@@ -164,8 +164,9 @@ class Engines:
         tell(self.home, url, pid, services=self.services)
 
     def _prepare_mlflow(self) -> None:
-        """Make MLflow's database beside the first steps: nobody reads it before the last one."""
-        if self.home.server or (self.home.root / "mlflow" / "mlflow.db").is_file():
+        """Make MLflow's database beside the first steps: none is read before a registration."""
+        made = (self.home.root / "mlflow" / "mlflow.db").is_file()
+        if made or self.home.server or self._registry is not None:
             return
         module = "components.registry.mlflow_client"
         command = [sys.executable, "-m", module, "--prepare", str(self.home.root)]

@@ -72,7 +72,7 @@ class Encoded:
         Both default to all.
         """
         used = None if subset is None else tuple(subset)
-        return infer(self.model, self.arrays, self.present, at, used, alone=False)
+        return infer(self.model, self.arrays, self.present, at, used, each=False)
 
 
 class _Whole(nn.Module):

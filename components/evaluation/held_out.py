@@ -61,4 +61,4 @@ def infer_rows(model: Model, features: Features, rows: Rows) -> Inference:
     The model may know fewer modalities than the data set.
     """
     columns = [features.names.index(name) for name in model.names]
-    return infer(model, features.arrays, features.present[:, columns], rows, alone=False)
+    return infer(model, features.arrays, features.present[:, columns], rows, each=False)

@@ -109,7 +109,7 @@ class _Asked:
             at = swapped.get(name)
             arrays |= {v: a if at is None else a[at] for v, a in views.items()}
             present[:, column] = present[:, column] if at is None else self.present[at, column]
-        logits = infer(self._model, arrays, present, subset=only, alone=False).logits
+        logits = infer(self._model, arrays, present, subset=only, each=False).logits
         found: NDArray[Any] = self._model.target.answers(self._model.target.probabilities(logits))
         return found
 

@@ -21,7 +21,7 @@ def infer(
     subset: tuple[str, ...] | None = None,
     batch: int = 512,
     *,
-    alone: bool = True,
+    each: bool = True,
 ) -> Inference:
     """Run a model over rows of encoded records.
 
@@ -33,7 +33,7 @@ def infer(
         rows: which records, in this order; all by default.
         subset: only these modalities are used; all by default.
         batch: records in one forward pass.
-        alone: whether what each modality says alone is asked for.
+        each: whether what each modality says alone is asked for.
     """
     rows = np.arange(len(present)) if rows is None else rows
     names = model.names
@@ -56,12 +56,12 @@ def infer(
                 for view in views
             }
             shown = torch.from_numpy(usable[at]).to(device)
-            output = model(inputs, shown, alone=alone)
+            output = model(inputs, shown, each=each)
             result.logits[at] = output.logits.float().cpu().numpy()
             result.fused[at] = output.fused.float().cpu().numpy()
             for column, m in enumerate(names):
                 has = usable[at, column]
-                if alone:
+                if each:
                     said = output.modality_logits[m].float().cpu().numpy()
                     result.modality_logits[m][at[has]] = said[has]
                 result.embeddings[m][at[has]] = output.embeddings[m].float().cpu().numpy()[has]

@@ -103,7 +103,7 @@ class Model(nn.Module):
         present: Tensor,
         hidden: Tensor | None = None,
         *,
-        alone: bool = True,
+        each: bool = True,
     ) -> ModelOutput:
         """Answer for a batch.
 
@@ -113,7 +113,7 @@ class Model(nn.Module):
             present: ``(batch, modalities)`` bool, modalities sorted by name.
             hidden: ``(batch, modalities)`` bool: present, but hidden from the fusion (modality
                 dropout).
-            alone: whether the committee answers from each modality alone too, which takes it as
+            each: whether the committee answers from each modality alone too, which takes it as
                 long for each as for all.
 
         Raises:
@@ -137,7 +137,7 @@ class Model(nn.Module):
             linear = {name: one.linear for name, one in found.items()}
             total = torch.stack(list(linear.values())).sum(dim=0)
             logits = self._mixed(logits, self.committee(total, present))
-            modality_logits = self._each(modality_logits, linear, present) if alone else {}
+            modality_logits = self._each(modality_logits, linear, present) if each else {}
         return ModelOutput(
             logits=logits,
             modality_logits=modality_logits,

@@ -62,7 +62,10 @@ class Kind(Protocol):
         ...
 
     def preview(self, raw: Raw, value: Any) -> bytes | str:  # noqa: ANN401
-        """A small form to show, made from a raw value and its decoded form."""
+        """A small form to show, made from a raw value and its decoded form.
+
+        It may be called in a thread while the value is encoded, and must not change it.
+        """
         ...
 
     def schema(self) -> dict[str, Any]:

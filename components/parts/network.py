@@ -144,7 +144,7 @@ class ModelOutput:
     Attributes:
         logits: ``(batch, classes)`` of the fused vector.
         modality_logits: modality name to ``(batch, classes)``; rows where it is absent have no
-            meaning. Empty where a committee answers, and not from each modality alone.
+            meaning. Empty where a committee was not asked about each modality.
         embeddings: modality name to unit vectors ``(batch, dim)``; rows where it is absent are
             zero.
         fused: unit vectors ``(batch, dim)``.

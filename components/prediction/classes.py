@@ -90,7 +90,7 @@ def add_class(
         told={view: each[-1] for view, each in means.items()} if with_name else None,
     )
     wide, known = _wide(model, name, found, reference, several)
-    logits = infer(wide, arrays, present, alone=False).logits
+    logits = infer(wide, arrays, present, each=False).logits
     wide.reference = _joined(reference, wide, name, rows, present, logits, found, known)
     source = f"{len(records):,} exemplars{' and its name' if with_name else ''}"
     digest = _written(package, wide, name, found, source, out)

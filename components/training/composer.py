@@ -120,7 +120,7 @@ def embedded(
     rows = np.unique(np.concatenate([triplets.references, triplets.targets]))
     present = data.present[:, [data.names.index(name) for name in model.names]]
     used = (composer.reference, composer.text)
-    vectors = infer(model, data.arrays, present, rows=rows, subset=used, alone=False).embeddings
+    vectors = infer(model, data.arrays, present, rows=rows, subset=used, each=False).embeddings
     groups = np.array([data.groups[row] for row in rows], dtype=np.str_)
     return Embedded(
         z=vectors[composer.reference],

@@ -72,7 +72,8 @@ class FitResult:
     """Figures of a finished training run.
 
     Attributes:
-        history: mean loss of each epoch, total and by name, and the learning rate at its end.
+        history: mean loss of each epoch, total and by name, and the learning rate at its end;
+            ``held_out`` of the epoch after which ``Halfway`` looked.
         steps: optimiser steps, those before an interruption included.
         resumed_from: steps before the last interruption.
     """
@@ -138,7 +139,7 @@ def fit(
         found = checkpoints.read(name, key) if checkpoints is not None else None
         if found is not None:
             run.resume(found)
-        while run.epoch < epochs and not (halfway and halfway.ends(run.history, epochs)):
+        while not _over(run, epochs, halfway):
             run.advance()
             if halfway and run.batch == 0 and run.epoch == epochs // 2:
                 run.history[-1][_HELD_OUT] = control.world.first(halfway.loss(model))
@@ -147,19 +148,25 @@ def fit(
             if run.batch == 0:
                 log({f"{name}/{what}": value for what, value in run.history[-1].items()}, run.step)
             stop = control.world.any(asked)
+            over = _over(run, epochs, halfway)
             if checkpoints is not None and (
-                stop or _due(run, config, epochs, control.checkpoint_steps)
+                stop or over or _due(run, config, control.checkpoint_steps)
             ):
                 checkpoints.write(name, run.checkpoint(), key)
-            if stop and run.epoch < epochs:
+            if stop and not over:
                 raise Interrupted(f"{name}: stopped after step {run.step} of {run.steps}")
     model.cpu().eval()
     return FitResult(history=run.history, steps=run.step, resumed_from=found.step if found else 0)
 
 
-def _due(run: "TrainState", config: TrainingConfig, epochs: int, steps: int | None) -> bool:
-    """Whether a checkpoint is written after this step."""
-    if run.batch == 0 and (run.epoch % config.checkpoint_every == 0 or run.epoch == epochs):
+def _over(run: TrainState, epochs: int, halfway: Halfway | None) -> bool:
+    """Whether no step is left."""
+    return run.epoch >= epochs or (halfway is not None and halfway.ends(run.history, epochs))
+
+
+def _due(run: TrainState, config: TrainingConfig, steps: int | None) -> bool:
+    """Whether a checkpoint is written after this step of a run that goes on."""
+    if run.batch == 0 and run.epoch % config.checkpoint_every == 0:
         return True
     return steps is not None and run.step % steps == 0
 

@@ -99,7 +99,7 @@ def of_model(model: Model, mix: Mix, features: Features, rows: NDArray[np.int64]
     def answers(names: Sequence[str]) -> Logits:
         before, model.mix = model.mix, mix
         try:
-            found = infer(model, features.arrays, present, rows, tuple(names), alone=False).logits
+            found = infer(model, features.arrays, present, rows, tuple(names), each=False).logits
         finally:
             model.mix = before
         return np.nan_to_num(found)

@@ -197,9 +197,9 @@ def _rehearsed(
     The last is that rehearsal's network.
 
     Encoders that are trained in the run are asked for by evidence alone: the network answers the
-    records that judge better with them than without, by more than chance. If it does not do so
-    after half of the epochs, nobody waits for the other half. Without classes there is no such
-    evidence, and they stay.
+    records that judge better with them than without, by more than chance. If its mean loss is not
+    lower after half of the epochs (with votes as they are learned, not yet weighed), nobody waits
+    for the other half. Without classes there is no such evidence, and they stay.
     """
     features = trainer.features
     if not features.target.width:
@@ -238,8 +238,8 @@ def _rehearsed(
     if not learned:
         return fixed, without, smaller
     epochs = trainer.spec.training.epochs
-    behind = halfway_loss(trainer.history[REHEARSAL], epochs)
-    whole, larger = rehearsal(LEARNED, features, behind)
+    to_beat = halfway_loss(trainer.history[REHEARSAL], epochs)
+    whole, larger = rehearsal(LEARNED, features, to_beat)
     finished = len(trainer.history[LEARNED]) == epochs
     if finished and beats(replace(trial, network=whole), replace(trial, network=without), features):
         return features, whole, larger

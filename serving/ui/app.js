@@ -11,6 +11,7 @@ import { searchView } from "./search.js";
 const main = document.getElementById("main");
 const pages = document.getElementById("pages");
 const news = document.getElementById("news");
+const refused = document.getElementById("refused");
 
 onToken(askToken);
 changes.addEventListener("model", () => fill(news, h("p", { class: "notice" },
@@ -56,15 +57,18 @@ function show(model) {
       else link.removeAttribute("aria-current");
     }
     document.title = `${view.title} · ${model.name}`;
+    fill(refused);
     fill(main, view.element);
     if (focus) view.element.querySelector("h1").focus();
     view.entered?.();
   }
   window.addEventListener("hashchange", () => go(true));
   go(false);
+  const media = model.modalities.some((modality) => modality.raw === "bytes");
   takeFiles((file) => {
-    if (!view.take) return `There is no field for ${file.name} here. Open Search and drop it there.`;
-    return view.take(file) ? null : `This model has no field for ${file.name}.`;
+    if (view.take?.(file)) return null;
+    return view.take || !media ? `This model has no field for ${file.name}.`
+      : `There is no field for ${file.name} here. Open Search and drop it there.`;
   });
 }
 
@@ -84,8 +88,8 @@ function takeFiles(take) {
     document.body.classList.remove("dropping");
     if (!carries(event) || event.defaultPrevented) return;
     event.preventDefault();
-    const refused = files(event).map(take).filter(Boolean);
-    if (refused.length) fill(news, refused.map((why) => h("p", { class: "notice" }, why)));
+    fill(refused, files(event).map(take).filter(Boolean).map((why) =>
+      h("p", { class: "notice" }, why)));
   });
   document.addEventListener("paste", (event) => {
     // What has no field is pasted as text: an office program copies a picture beside its words.

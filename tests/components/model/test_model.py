@@ -155,3 +155,16 @@ def test_a_temperature_leaves_alone_how_common_classes_are(tmp_path):
     found = model.target.probabilities(model.tempered(evidence + np.log(prior), 3.0))
     wanted = np.exp(evidence / 3) * prior
     assert np.allclose(found, wanted / wanted.sum(axis=1, keepdims=True), atol=1e-6)
+
+
+def test_the_answer_is_the_same_whether_or_not_each_modality_is_asked(features):
+    model = made(features)
+    model.mix = Mix(network=0.5, committee=0.5)
+    for part in model.committee.buffers():
+        if part.is_floating_point():
+            part.normal_()
+    whole = infer(model, features.arrays, features.present)
+    alone = infer(model, features.arrays, features.present, each=False)
+    assert np.array_equal(whole.logits, alone.logits)
+    assert all(np.isfinite(said).any() for said in whole.modality_logits.values())
+    assert all(np.isnan(said).all() for said in alone.modality_logits.values())

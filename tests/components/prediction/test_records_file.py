@@ -105,6 +105,12 @@ def test_a_file_without_any_modality_is_told_what_was_wanted(tmp_path, predictor
         written(tmp_path / "r.csv", predictor)
 
 
+def test_a_file_of_another_kind_is_told_what_may_be_given(tmp_path, predictor):
+    (tmp_path / "r.txt").write_text("ring")
+    with pytest.raises(UserError, match=r"got .txt, wanted a table .* or a data set$"):
+        written(tmp_path / "r.txt", predictor)
+
+
 @pytest.mark.parametrize("odd", [b"gr\xfcn", b"a\0b", "grün".encode("utf-16-le")])
 def test_a_file_that_is_not_utf_8_is_advised_what_this_command_can_do(tmp_path, predictor, odd):
     (tmp_path / "r.csv").write_bytes(b"text,colour\n" + odd + b",red\n")

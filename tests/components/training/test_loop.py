@@ -137,8 +137,18 @@ def test_a_training_that_is_behind_halfway_ends_there(features, loss, epochs):
     assert fitted.history[1]["held_out"] == loss
 
 
-def test_what_ended_halfway_ends_there_when_it_is_resumed(features, tmp_path):
-    store = {"checkpoints": Folder(tmp_path), "key": "k", "epochs": 4}
+def test_told_to_stop_when_it_ends_halfway_it_is_done(features):
+    halfway = Halfway(loss=lambda _: 2.0, below=1.0)
+    steps = trained(features, epochs=4, halfway=halfway)[1].steps
+    asked = iter(range(1, steps + 1))
+    control = Control(stop=lambda: next(asked) == steps)
+    assert trained(features, epochs=4, halfway=halfway, control=control)[1].steps == steps
+
+
+@pytest.mark.parametrize("every", [1, 3])
+def test_what_ended_halfway_ends_there_when_it_is_resumed(features, tmp_path, every):
+    config = CONFIG.model_copy(update={"checkpoint_every": every})
+    store = {"checkpoints": Folder(tmp_path), "key": "k", "epochs": 4, "config": config}
     first, behind = trained(features, **store, halfway=Halfway(loss=lambda _: 2.0, below=1.0))
     again, resumed = trained(features, **store, halfway=Halfway(loss=lambda _: 0.0, below=1.0))
     assert resumed.resumed_from == resumed.steps == behind.steps

@@ -78,7 +78,18 @@ def test_names_from_data_are_text_and_never_html(page):
 def test_a_file_that_is_dropped_where_no_field_is_is_told_where_to_go(page):
     go(page, "About")
     drop(page, "main", picture("circle", np.random.default_rng(0)), "one.png")
-    expect(page.get_by_text("Open Search and drop it there")).to_be_visible()
+    advice = page.get_by_text("Open Search and drop it there")
+    expect(advice).to_be_visible()
+    go(page, "Search")
+    expect(advice).not_to_be_visible()
+
+
+def test_a_file_for_a_model_of_texts_is_refused_everywhere(page):
+    told(page, model([modality("title", "text")]))
+    for name in ("About", "Search"):
+        go(page, name)
+        drop(page, "main", picture("circle", np.random.default_rng(0)), "one.png")
+        expect(page.get_by_text("This model has no field for one.png")).to_be_visible()
 
 
 def test_two_pictures_and_a_sound_have_a_field_each(page):

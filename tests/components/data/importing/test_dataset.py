@@ -112,7 +112,7 @@ def test_ids_are_made_where_none_will_do(tmp_path: Path):
     [
         ("t.csv", "a,b\n1,2\n", "wanted one named label"),
         ("t.csv", "id,label\n", "no records"),
-        ("t.xlsx", "x", "wanted a table"),
+        ("t.xlsx", "x", "wanted a table .* or a folder with a folder per class"),
         ("t.parquet", "x", "not a readable parquet"),
         ("t.csv", "id,label,code\n1,a,\n2,b,\n", "none of which"),
     ],

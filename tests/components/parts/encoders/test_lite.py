@@ -10,6 +10,7 @@ from PIL import Image
 from components.core.errors import UsageError, UserError
 from components.parts import loading as parts
 from components.parts.encoders import _lite, _pth
+from components.parts.session import Session
 
 
 def build(**options):
@@ -58,6 +59,20 @@ def test_a_picture_does_not_depend_on_its_neighbours():
     together = encoder.encode(given)
     assert np.allclose(together, [encoder.encode([p])[0] for p in given], atol=1e-5)
     assert np.array_equal(together, encoder.encode(given))
+
+
+def test_memory_is_given_back_with_the_last_call_alone(monkeypatch):
+    """Given back with each of them, pictures took twice the time."""
+    kept = []
+    run = Session.run
+
+    def noted(self, outputs, given, *, more=False):
+        kept.append(more)
+        return run(self, outputs, given, more=more)
+
+    monkeypatch.setattr(Session, "run", noted)
+    build(size=32).encode(pictures(2 * _lite._AT_ONCE + 1))
+    assert kept == [True, True, False]
 
 
 def test_it_asks_for_pictures_of_the_size_that_it_reads():
