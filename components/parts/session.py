@@ -47,7 +47,7 @@ class Session:
             outputs: their names; None for all.
             given: the arrays.
             more: another call follows at once, so memory is kept for it: to ask the system for it
-                anew takes as long as to compute.
+                anew takes up to as long as to compute.
         """
         options = None if more else self._giving_back
         found: list[NDArray[Any]] = self._opened.run(outputs, given, options)

@@ -62,7 +62,7 @@ def test_a_picture_does_not_depend_on_its_neighbours():
 
 
 def test_memory_is_given_back_with_the_last_call_alone(monkeypatch):
-    """Given back with each of them, pictures took twice the time."""
+    """Given back with each of them, pictures took up to twice the time."""
     kept = []
     run = Session.run
 
